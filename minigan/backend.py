@@ -1,0 +1,133 @@
+"""Which array library an array belongs to, and how arrays move between devices.
+
+The type of an array *is* its device: NumPy arrays live on "cpu", CuPy arrays on "cuda". Nothing here is
+global and nothing imports CuPy until a CUDA device is asked for.
+"""
+
+import importlib
+import importlib.util
+import os
+import platform
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .errors import DeviceError
+
+Array = Any  # a numpy.ndarray or a cupy.ndarray
+
+DEVICES = ("cpu", "cuda")
+
+
+def xp(*arrays: Array) -> ModuleType:
+    """The array library (numpy or cupy) of the first argument that is an array of either."""
+    for array in arrays:
+        if isinstance(array, np.ndarray):
+            return np
+        if is_cuda(array):
+            return sys.modules["cupy"]
+    return np
+
+
+def is_cuda(array: Array) -> bool:
+    """True if `array` is a CuPy array. Never imports CuPy: an array of its exists only once it is loaded."""
+    cupy = sys.modules.get("cupy")
+    return cupy is not None and isinstance(array, cupy.ndarray)
+
+
+def device_of(array: Array) -> str:
+    """ "cpu" or "cuda"."""
+    return "cuda" if is_cuda(array) else "cpu"
+
+
+def to_device(array: Array, device: str) -> Array:
+    """`array` on `device`; the same object if it is there already."""
+    if device_of(array) == check_device(device):
+        return array
+    return library(device).asarray(array) if device == "cuda" else array.get()
+
+
+def to_numpy(array: Array) -> np.ndarray:
+    """`array` as a NumPy array; a CuPy array is copied to the host."""
+    return array if isinstance(array, np.ndarray) else array.get()
+
+
+def library(device: str) -> ModuleType:
+    """The array library of `device`: numpy for "cpu", cupy for "cuda"; DeviceError if it cannot be used."""
+    if check_device(device) == "cpu":
+        return np
+    problem = cuda_problem()
+    if problem:
+        raise DeviceError(f'device "cuda" cannot be used: {problem}')
+    return importlib.import_module("cupy")
+
+
+def check_device(device: str) -> str:
+    """`device`, if it is one of DEVICES; DeviceError otherwise."""
+    if device not in DEVICES:
+        raise DeviceError(f"device {device!r} is unknown: expected one of {', '.join(DEVICES)}")
+    return device
+
+
+def cuda_problem() -> str | None:
+    """None if CUDA can be used, else what is missing (wheel, driver, toolkit library) and the command for it."""
+    if "cupy" not in sys.modules and importlib.util.find_spec("cupy") is None:
+        return (
+            "CuPy is not installed. For a driver that supports CUDA 13: pip install 'minigan[cuda13]'; "
+            "for CUDA 12: pip install 'minigan[cuda12]'. `nvidia-smi` shows which."
+        )
+    cupy = importlib.import_module("cupy")
+    if not cupy.cuda.is_available():
+        return (
+            f"CuPy {cupy.__version__} is installed, but finds no usable NVIDIA GPU: "
+            "check that `nvidia-smi` lists one and that its driver supports the CUDA version of the CuPy wheel."
+        )
+    try:
+        cupy.cuda.cublas.getVersion  # noqa: B018  CuPy loads the toolkit libraries on first use
+    except (ImportError, RuntimeError) as error:
+        major = cupy.cuda.runtime.runtimeGetVersion() // 1000
+        return (
+            f"CuPy {cupy.__version__} finds a GPU, but not the CUDA toolkit libraries ({error}): "
+            f"pip install 'cupy-cuda{major}x[ctk]'"
+        )
+    return None
+
+
+def blas_info() -> list[dict[str, Any]]:
+    """One dict per BLAS library that NumPy has loaded: name, version, architecture (kernel), threads."""
+    from threadpoolctl import threadpool_info
+
+    keys = ("internal_api", "version", "architecture", "num_threads")
+    return [{k: pool.get(k) for k in keys} for pool in threadpool_info() if pool.get("user_api") == "blas"]
+
+
+def versions() -> dict[str, str]:
+    """Versions that decide a run's numbers: minigan, Python, NumPy, CuPy if loaded, platform."""
+    from . import __version__
+
+    found = {
+        "minigan": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+    }
+    if "cupy" in sys.modules:
+        found["cupy"] = sys.modules["cupy"].__version__
+    return found
+
+
+def show_config() -> None:
+    """Print versions, devices, the BLAS kernel and its threads, and what is missing for CUDA."""
+    for name, value in versions().items():
+        print(f"{name:10} {value}")
+    for blas in blas_info():
+        print(
+            f"{'blas':10} {blas['internal_api']} {blas['version']}, "
+            f"kernel {blas['architecture']}, {blas['num_threads']} threads"
+        )
+    pinned = os.environ.get("OPENBLAS_CORETYPE")
+    if pinned:
+        print(f"{'':10} OPENBLAS_CORETYPE={pinned} pins that kernel; `unset OPENBLAS_CORETYPE` lets OpenBLAS choose")
+    print(f"{'cuda':10} {cuda_problem() or 'usable'}")

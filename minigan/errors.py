@@ -1,0 +1,37 @@
+"""The exceptions minigan raises: each says which call failed, what it got and what it expected."""
+
+
+class MiniganError(Exception):
+    """Every error that minigan raises on purpose."""
+
+
+class ShapeError(MiniganError, ValueError):
+    """Shapes, axes or geometry that do not fit the op."""
+
+
+class DTypeError(MiniganError, TypeError):
+    """Element types that do not fit the op, or float widths that would have to be mixed."""
+
+
+class DeviceError(MiniganError, RuntimeError):
+    """A device that is missing, or operands that live on different devices."""
+
+
+class GraphError(MiniganError, RuntimeError):
+    """A gradient that cannot be taken: nothing to differentiate, or an array changed since."""
+
+
+class GradcheckError(MiniganError, AssertionError):
+    """A gradient that disagrees with its finite difference."""
+
+
+class DataError(MiniganError, ValueError):
+    """A data file that is missing, broken or not what was asked for."""
+
+
+class CheckpointError(MiniganError, RuntimeError):
+    """A saved state that is missing, broken or does not fit, or a folder that cannot take one."""
+
+
+class NonFiniteLoss(MiniganError, ArithmeticError):
+    """A loss became NaN or infinite during training."""

@@ -1,0 +1,190 @@
+"""The one engine: gradients of tensors with respect to tensors, to any order.
+
+    grad(y, x)                      dy/dx
+    grad(y, x, create_graph=True)   the same, recorded, so that it can be differentiated again
+
+A gradient penalty is the second form inside the first: the norm of grad(score, x, create_graph=True) is a
+number like any other, and grad of it with respect to the critic's weights runs back through the backward pass.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import overload
+
+from .errors import GraphError, ShapeError
+from .ops import reshape, sum
+from .tensor import Node, Tensor, call_rule, ones_like, recording, zeros_like
+
+
+@overload
+def grad(y: Tensor, inputs: Tensor, grad_output: Tensor | None = None, *, create_graph: bool = False) -> Tensor: ...
+@overload
+def grad(
+    y: Tensor, inputs: Sequence[Tensor], grad_output: Tensor | None = None, *, create_graph: bool = False
+) -> list[Tensor]: ...
+
+
+def grad(
+    y: Tensor,
+    inputs: Tensor | Sequence[Tensor],
+    grad_output: Tensor | None = None,
+    *,
+    create_graph: bool = False,
+) -> Tensor | list[Tensor]:
+    """The gradient of y with respect to `inputs`: a Tensor for a Tensor, a list for a list, each shaped as its input.
+
+    y must have one element unless `grad_output`, a cotangent of y's shape, is given; the result is then the
+    vector-Jacobian product. With `create_graph` the result can be differentiated again. An input that y does
+    not depend on gets zeros. Only ops on a path from `inputs` to y are visited, so gradients nobody asked for
+    cost nothing; the graph is not consumed.
+
+    Raises GraphError if y depends on none of the inputs, or if an array that the gradient reads was changed in
+    place since the forward pass; ShapeError if y has several elements and no `grad_output`.
+    """
+    single = isinstance(inputs, Tensor)
+    targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    seed = _seed(y, grad_output)
+    wanted = {t.node for t in targets if t.node is not None}
+    path = _path(y.node, wanted) if y.node is not None else []
+    if not path:
+        raise GraphError(
+            f"grad: y of shape {y.shape} depends on none of the {len(targets)} inputs: "
+            "were they used under no_grad(), cut off by detach(), or made after y?"
+        )
+    order = 1 + max(node.order for node in path)
+    with recording(create_graph, order):
+        cotangents = _sweep(path, wanted, seed, create_graph)
+    results = [cotangents[t.node] if t.node in cotangents else zeros_like(t) for t in targets]
+    return results[0] if single else results
+
+
+def _seed(y: Tensor, grad_output: Tensor | None) -> Tensor:
+    if grad_output is None:
+        if y.size != 1:
+            raise ShapeError(f"grad: y has shape {y.shape}; give grad_output, a cotangent of that shape, or sum y")
+        return ones_like(y)
+    if grad_output.shape != y.shape:
+        raise ShapeError(f"grad: y has shape {y.shape}, grad_output {grad_output.shape}")
+    return grad_output
+
+
+def _path(root: Node, wanted: set[Node]) -> list[Node]:
+    """The nodes between `root` and those wanted, each after everything that uses it."""
+    leads: dict[Node, bool] = {}  # does the node lead to one that is wanted?
+    finished: list[Node] = []
+    stack = [(root, False)]
+    while stack:
+        node, expanded = stack.pop()
+        if expanded:
+            leads[node] = node in wanted or any(p is not None and leads[p] for p in node.parents)
+            if leads[node]:
+                finished.append(node)
+        elif node not in leads:
+            leads[node] = False
+            stack.append((node, True))
+            stack.extend((p, False) for p in node.parents if p is not None and p not in leads)
+    return finished[::-1]
+
+
+def _sweep(path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool) -> dict[Node, Tensor]:
+    """The cotangents of the wanted nodes: each rule on the path called once, contributions added up."""
+    on_path = set(path)
+    cotangents = {path[0]: seed}
+    owned: set[Node] = set()  # cotangents in a buffer made here, which may be added to in place
+    for node in path:
+        if node not in cotangents:
+            continue
+        g = cotangents[node] if node in wanted else cotangents.pop(node)
+        for i, parent in enumerate(node.parents):
+            if parent is None or parent not in on_path:
+                continue
+            contribution = call_rule(node, i, g)
+            if contribution is None:
+                continue
+            contribution = _unbroadcast(contribution, parent.shape)
+            held = cotangents.get(parent)
+            if held is None:
+                cotangents[parent] = contribution
+            elif parent in owned:
+                held.data += contribution.data
+            else:
+                cotangents[parent] = held + contribution
+                if not create_graph:
+                    owned.add(parent)
+    return {node: g for node, g in cotangents.items() if node in wanted}
+
+
+def _unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """g summed over the axes along which an argument of `shape` was broadcast."""
+    if g.shape == shape:
+        return g
+    extra = g.ndim - len(shape)
+    axes = [i for i, n in enumerate(g.shape) if i < extra or (shape[i - extra] == 1 and n != 1)]
+    return reshape(sum(g, axes), shape)
+
+
+# --- products with the Jacobian and the Hessian -------------------------------------------------------------
+
+Function = Callable[..., Tensor]
+
+
+def vjp(fn: Function, inputs: Tensor | Sequence[Tensor]) -> "tuple[Tensor, Callable[..., Tensor | list[Tensor]]]":
+    """(y, pullback) for y = fn(*inputs): pullback(cotangent, create_graph=False) is cotangent^T J, shaped as inputs."""
+    y = fn(*_as_list(inputs))
+
+    def pullback(cotangent: Tensor, *, create_graph: bool = False) -> "Tensor | list[Tensor]":
+        return grad(y, inputs, cotangent, create_graph=create_graph)
+
+    return y, pullback
+
+
+def jvp(fn: Function, inputs: Tensor | Sequence[Tensor], tangents: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """(y, J t) for y = fn(*inputs): the derivative of y along `tangents`, by differentiating a vjp (Townsend 2017).
+
+    The vjp u^T J is linear in u, and its derivative along t with respect to u is J t; both remain differentiable.
+    """
+    points = list(_as_list(inputs))
+    y = fn(*points)
+    u = zeros_like(y)
+    pulled = grad(y, points, u, create_graph=True)
+    slope = _total([sum(g * t) for g, t in _pairs("jvp", pulled, tangents)])
+    if not depends_on(slope, [u]):
+        return y, zeros_like(y)  # J itself is zero
+    return y, grad(slope, u, create_graph=True)
+
+
+def hvp(
+    fn: Function, inputs: Tensor | Sequence[Tensor], vectors: Tensor | Sequence[Tensor]
+) -> "tuple[Tensor, Tensor | list[Tensor]]":
+    """(y, H v) for a one-element y = fn(*inputs): the Hessian times `vectors`, shaped as inputs (Pearlmutter 1994)."""
+    points = list(_as_list(inputs))
+    y = fn(*points)
+    first = grad(y, points, create_graph=True)
+    slope = _total([sum(g * v) for g, v in _pairs("hvp", first, vectors)])
+    if depends_on(slope, points):
+        second = grad(slope, points, create_graph=True)
+    else:
+        second = [zeros_like(p) for p in points]  # y is linear: its gradient is a constant
+    return y, second[0] if isinstance(inputs, Tensor) else second
+
+
+def depends_on(y: Tensor, inputs: Sequence[Tensor]) -> bool:
+    """True if recorded ops lead from any of `inputs` to y, so that `grad(y, inputs)` can be taken."""
+    return y.node is not None and bool(_path(y.node, {t.node for t in inputs if t.node is not None}))
+
+
+def _as_list(inputs: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    return [inputs] if isinstance(inputs, Tensor) else inputs
+
+
+def _pairs(name: str, gs: Sequence[Tensor], vs: Tensor | Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    vectors = _as_list(vs)
+    if [v.shape for v in vectors] != [g.shape for g in gs]:
+        raise ShapeError(f"{name}: inputs have shapes {[g.shape for g in gs]}, vectors {[v.shape for v in vectors]}")
+    return zip(gs, vectors, strict=True)
+
+
+def _total(terms: Sequence[Tensor]) -> Tensor:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total

@@ -1,0 +1,124 @@
+"""Every op, and the table that binds them to Tensor's operators and methods."""
+
+from typing import Any
+
+from ..tensor import Tensor
+from .conv import conv2d, conv_transpose2d
+from .elementwise import (
+    absolute,
+    add,
+    astype,
+    clip,
+    cos,
+    divide,
+    elu,
+    equal,
+    exp,
+    expm1,
+    full_like,
+    greater,
+    greater_equal,
+    leaky_relu,
+    less,
+    less_equal,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    not_equal,
+    power,
+    relu,
+    rsqrt,
+    sigmoid,
+    sign,
+    sin,
+    softplus,
+    sqrt,
+    square,
+    subtract,
+    tanh,
+    where,
+)
+from .fused import binary_cross_entropy_with_logits, cross_entropy
+from .linalg import einsum, matmul
+from .pool import avg_pool2d, max_pool2d, pixel_shuffle, upsample_nearest
+from .reduce import log_softmax, logsumexp, max, mean, min, softmax, sum, var
+from .shape import (
+    broadcast_to,
+    concatenate,
+    expand_dims,
+    flip,
+    getitem,
+    pad,
+    permute,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    to,
+    transpose,
+)
+
+abs = absolute
+
+# --- what Tensor's operators and methods mean: one visible table --------------------------------------------
+
+_BINARY = {
+    "add": add,
+    "sub": subtract,
+    "mul": multiply,
+    "truediv": divide,
+    "pow": power,
+    "matmul": matmul,
+}
+_COMPARE = {
+    "gt": greater,
+    "ge": greater_equal,
+    "lt": less,
+    "le": less_equal,
+    "eq": equal,
+    "ne": not_equal,
+}
+_METHODS = {
+    "__neg__": negative,
+    "__abs__": absolute,
+    "__getitem__": getitem,
+    "sum": sum,
+    "mean": mean,
+    "var": var,
+    "max": max,
+    "min": min,
+    "reshape": reshape,
+    "transpose": transpose,
+    "permute": permute,
+    "squeeze": squeeze,
+    "astype": astype,
+    "to": to,
+}
+_PROPERTIES = {"T": transpose}
+
+
+def _bind() -> None:
+    def forward(fn: Any) -> Any:
+        return lambda self, other: fn(self, other)
+
+    def reflected(fn: Any) -> Any:
+        return lambda self, other: fn(other, self)
+
+    def method(fn: Any) -> Any:
+        return lambda self, *args, **kwargs: fn(self, *args, **kwargs)
+
+    for name, fn in _BINARY.items():
+        setattr(Tensor, f"__{name}__", forward(fn))
+        setattr(Tensor, f"__r{name}__", reflected(fn))
+    for name, fn in _COMPARE.items():
+        setattr(Tensor, f"__{name}__", forward(fn))
+    for name, fn in _METHODS.items():
+        setattr(Tensor, name, method(fn))
+    for name, fn in _PROPERTIES.items():
+        setattr(Tensor, name, property(fn))
+
+
+_bind()

@@ -1,0 +1,128 @@
+"""Convolution and its transpose, to any order of derivative.
+
+Everything follows from one trilinear form of an image x, a kernel w and a smaller image y:
+
+    T(x, w, y) = <conv(x, w), y>
+
+T is linear in each slot, so fixing two slots and asking for the third gives three functions, the faces:
+
+    conv(x, w)         fills y: the convolution
+    conv_input(w, y)   fills x: its gradient with respect to x, which is the transposed convolution
+    conv_weight(x, y)  fills w: its gradient with respect to w
+
+The derivative of a face in one argument is T with the cotangent g in the slot the face fills: another face.
+That is all six rules below, and with them every order. The frozen geometry s is built once and handed along.
+"""
+
+from typing import Any
+
+from ..backend import Array
+from ..errors import ShapeError
+from ..kernels import geometry, kernels
+from ..kernels.geometry import Geometry, Pads, Pair
+from ..tensor import Tensor, op
+from .shape import reshape
+
+Padding = int | Pair | Pads | str
+
+
+def _conv_flops(_y: Array, _a: Array, _b: Array, s: Geometry) -> float:
+    return s.flops
+
+
+@op(
+    lambda g, _y, _x, w, s: _conv_input(w, g, s),
+    lambda g, _y, x, _w, s: _conv_weight(x, g, s),
+    name="conv",
+    formula="y[n,o,p] = sum over c,k of w[o,c,k] x[n,c,stride p + dilation k - pad]",
+    flops=_conv_flops,
+)
+def _conv(x: Array, w: Array, s: Geometry) -> Array:
+    return kernels(x).conv(x, w, s)
+
+
+@op(
+    lambda g, _x, _w, y, s: _conv_weight(g, y, s),
+    lambda g, _x, w, _y, s: _conv(g, w, s),
+    name="conv_input",
+    formula="x such that <x, x'> = <conv(x', w), y> for all x'",
+    flops=_conv_flops,
+)
+def _conv_input(w: Array, y: Array, s: Geometry) -> Array:
+    return kernels(y).conv_input(w, y, s)
+
+
+@op(
+    lambda g, _w, _x, y, s: _conv_input(g, y, s),
+    lambda g, _w, x, _y, s: _conv(x, g, s),
+    name="conv_weight",
+    formula="w such that <w, w'> = <conv(x, w'), y> for all w'",
+    flops=_conv_flops,
+)
+def _conv_weight(x: Array, y: Array, s: Geometry) -> Array:
+    return kernels(x).conv_weight(x, y, s)
+
+
+def conv2d(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None = None,
+    *,
+    stride: int | Pair = 1,
+    padding: Padding = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """The convolution (cross-correlation) of images x (N, C, H, W) with w (O, C / groups, kh, kw), plus b (O,).
+
+    Returns (N, O, OH, OW) with OH = floor((H + pads - dilation (kh - 1) - 1) / stride) + 1. `padding` is an
+    integer, (h, w), ((top, bottom), (left, right)), "valid", or "same" (TensorFlow's rule: OH = ceil(H / stride),
+    the odd pixel at the bottom and right). Raises ShapeError if the shapes or numbers do not fit.
+    """
+    s = geometry.convolution("conv2d", x.shape, w.shape, _frozen(stride), _frozen(padding), _frozen(dilation), groups)
+    return _with_bias("conv2d", _conv(x, w, s), b)
+
+
+def conv_transpose2d(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | None = None,
+    *,
+    stride: int | Pair = 1,
+    padding: Padding = 0,
+    output_padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+    output_size: int | Pair | None = None,
+) -> Tensor:
+    """The transpose of `conv2d` as a linear map: x (N, I, H, W), w (I, O / groups, kh, kw), b (O,).
+
+    Returns (N, O, OH, OW) with OH = (H - 1) stride - pads + dilation (kh - 1) + 1 + output_padding; with
+    padding "same" OH = H * stride. `output_size` names the result's size where several have the same transpose
+    (4 comes from 7 and from 8 at stride 2). Dumoulin and Visin 2016. Raises ShapeError if anything does not fit.
+    """
+    s = geometry.transposed(
+        "conv_transpose2d",
+        x.shape,
+        w.shape,
+        _frozen(stride),
+        _frozen(padding),
+        _frozen(output_padding),
+        None if output_size is None else _frozen(output_size),
+        _frozen(dilation),
+        groups,
+    )
+    return _with_bias("conv_transpose2d", _conv_input(w, x, s), b)
+
+
+def _with_bias(name: str, y: Tensor, b: Tensor | None) -> Tensor:
+    if b is None:
+        return y
+    if b.shape != (y.shape[1],):
+        raise ShapeError(f"{name}: expected a bias of shape {(y.shape[1],)}, got {b.shape}")
+    return y + reshape(b, (1, -1, 1, 1))
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, so that a geometry can be looked up by them."""
+    return tuple(_frozen(v) for v in value) if isinstance(value, list | tuple) else value

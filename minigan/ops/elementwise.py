@@ -1,0 +1,311 @@
+"""Element by element: arithmetic, functions, activations, comparisons. NumPy's names and broadcasting.
+
+Sums over broadcast axes are the engine's business (grad.py): no rule mentions them.
+"""
+
+from typing import Any
+
+from ..backend import Array, xp
+from ..errors import DTypeError, ShapeError
+from ..kernels import kernels
+from ..tensor import Tensor, op
+
+
+def _log_flops(y: Array, *_: Any) -> float:
+    return 10.0 * y.size  # a transcendental function, roughly
+
+
+# --- arithmetic -------------------------------------------------------------------------------------------
+
+
+@op(lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g, formula="a + b")
+def add(a: Array, b: Array) -> Array:
+    return a + b
+
+
+@op(lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: -g, formula="a - b")
+def subtract(a: Array, b: Array) -> Array:
+    return a - b
+
+
+@op(lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a, formula="a b")
+def multiply(a: Array, b: Array) -> Array:
+    return a * b
+
+
+@op(lambda g, _y, _a, b: g / b, lambda g, y, _a, b: -g * y / b, formula="a / b", domain=(0.5, 2.0))
+def divide(a: Array, b: Array) -> Array:
+    return a / b
+
+
+@op(lambda g, _y, _x: -g, formula="-x")
+def negative(x: Array) -> Array:
+    return -x
+
+
+def _power_base(g: Tensor, _y: Any, a: Tensor, b: Any) -> Tensor:
+    if isinstance(b, Tensor):
+        return g * b * a ** (b - 1)
+    return g * (b * a ** (b - 1)) if b else g * 0.0  # 0 * 0 ** -1 would be NaN
+
+
+def _power_exponent(g: Tensor, y: Tensor, a: Any, _b: Any) -> Tensor:
+    base = a if isinstance(a, Tensor) else full_like(y, a)
+    return g * y * log(where(base > 0, base, 1.0))
+
+
+@op(_power_base, _power_exponent, formula="a^b", flops=_log_flops, domain=(0.5, 2.0))
+def power(a: Array, b: Array) -> Array:
+    return a**b
+
+
+@op(lambda g, _y, x: g * sign(x), formula="|x|", kinks=(0.0,))
+def absolute(x: Array) -> Array:
+    return abs(x)
+
+
+@op(None, formula="x / |x|, 0 at 0", kinks=(0.0,))
+def sign(x: Array) -> Array:
+    return xp(x).sign(x)
+
+
+@op(
+    lambda g, _y, a, b: g * (0.5 + 0.5 * sign(a - b)),
+    lambda g, _y, a, b: g * (0.5 + 0.5 * sign(b - a)),
+    formula="max(a, b)",
+)
+def maximum(a: Array, b: Array) -> Array:
+    """The larger of a and b; where they are equal each receives half of the gradient."""
+    return xp(a, b).maximum(a, b)
+
+
+@op(
+    lambda g, _y, a, b: g * (0.5 + 0.5 * sign(b - a)),
+    lambda g, _y, a, b: g * (0.5 + 0.5 * sign(a - b)),
+    formula="min(a, b)",
+)
+def minimum(a: Array, b: Array) -> Array:
+    """The smaller of a and b; where they are equal each receives half of the gradient."""
+    return xp(a, b).minimum(a, b)
+
+
+@op(
+    lambda g, _y, x, low, high: where(_between(x, low, high), g, 0.0),
+    name="clip",
+    formula="min(max(x, low), high)",
+    domain=(-1.0, 1.0),
+    kinks=(-0.5, 0.5),
+)
+def _clip(x: Array, low: float | None, high: float | None) -> Array:
+    return xp(x).clip(x, low, high)
+
+
+@op(name="between", formula="low <= x <= high")
+def _between(x: Array, low: float | None, high: float | None) -> Array:
+    above = x >= low if low is not None else xp(x).ones(x.shape, dtype=bool)
+    return above & (x <= high) if high is not None else above
+
+
+def clip(x: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
+    """x limited to [low, high], numbers or None; the gradient passes where low <= x <= high."""
+    if isinstance(low, Tensor) or isinstance(high, Tensor):
+        raise DTypeError("clip: limits must be numbers; use maximum and minimum for limits that are tensors")
+    return _clip(x, low, high)
+
+
+@op(
+    None,
+    lambda g, _y, mask, _a, _b: where(mask, g, 0.0),
+    lambda g, _y, mask, _a, _b: where(mask, 0.0, g),
+    name="where",
+    formula="a if mask else b",
+)
+def _where(mask: Array, a: Array, b: Array) -> Array:
+    return xp(mask).where(mask, a, b)
+
+
+def where(mask: Tensor, a: Tensor | float, b: Tensor | float) -> Tensor:
+    """a where the boolean `mask` is true, b elsewhere; the three broadcast."""
+    if mask.dtype != bool:
+        raise DTypeError(f"where: expected a boolean mask, got {mask.dtype} of shape {mask.shape}")
+    if not isinstance(a, Tensor) and not isinstance(b, Tensor):
+        a = Tensor(xp(mask.data if isinstance(mask, Tensor) else mask).full((), a, dtype="float32"))
+    return _where(mask, a, b)
+
+
+@op(
+    lambda g, _y, x, _dtype: astype(g, x.dtype),
+    name="astype",
+    formula="x",
+    flops=lambda y, *_: 0,
+)
+def _astype(x: Array, dtype: Any) -> Array:
+    return x.astype(dtype)
+
+
+def astype(x: Tensor, dtype: Any) -> Tensor:
+    """x with elements of another type; the gradient comes back in x's own."""
+    return x if x.dtype == dtype else _astype(x, dtype)
+
+
+def full_like(x: Tensor, value: float) -> Tensor:
+    """A tensor of the shape, type and device of `x`, filled with `value`."""
+    return Tensor(xp(x.data).full(x.shape, value, dtype=x.dtype))
+
+
+# --- functions --------------------------------------------------------------------------------------------
+
+
+@op(lambda g, y, _x: g * y, formula="e^x", flops=_log_flops)
+def exp(x: Array) -> Array:
+    return xp(x).exp(x)
+
+
+@op(lambda g, _y, x: g / x, formula="ln x", flops=_log_flops, domain=(0.5, 2.0))
+def log(x: Array) -> Array:
+    return xp(x).log(x)
+
+
+@op(lambda g, _y, x: g / (1 + x), formula="ln(1 + x)", flops=_log_flops, domain=(-0.5, 1.0))
+def log1p(x: Array) -> Array:
+    return xp(x).log1p(x)
+
+
+@op(lambda g, y, _x: g * (y + 1), formula="e^x - 1", flops=_log_flops)
+def expm1(x: Array) -> Array:
+    return xp(x).expm1(x)
+
+
+@op(lambda g, y, _x: 0.5 * g / y, formula="x^(1/2)", domain=(0.5, 2.0))
+def sqrt(x: Array) -> Array:
+    return xp(x).sqrt(x)
+
+
+@op(lambda g, y, _x: -0.5 * g * y * y * y, formula="x^(-1/2)", flops=lambda y, *_: 2 * y.size, domain=(0.5, 2.0))
+def rsqrt(x: Array) -> Array:
+    return 1 / xp(x).sqrt(x)
+
+
+@op(lambda g, _y, x: 2 * g * x, formula="x^2")
+def square(x: Array) -> Array:
+    return x * x
+
+
+@op(lambda g, _y, x: g * cos(x), formula="sin x", flops=_log_flops)
+def sin(x: Array) -> Array:
+    return xp(x).sin(x)
+
+
+@op(lambda g, _y, x: -g * sin(x), formula="cos x", flops=_log_flops)
+def cos(x: Array) -> Array:
+    return xp(x).cos(x)
+
+
+# --- activations ------------------------------------------------------------------------------------------
+
+
+@op(lambda g, y, _x: g * (1 - y * y), formula="tanh x", flops=_log_flops)
+def tanh(x: Array) -> Array:
+    return xp(x).tanh(x)
+
+
+@op(lambda g, y, _x: g * y * (1 - y), formula="1 / (1 + e^-x)", flops=_log_flops)
+def sigmoid(x: Array) -> Array:
+    """The logistic function, accurate on both tails: e^-|x| never overflows and never cancels."""
+    lib = xp(x)
+    small = lib.exp(-abs(x))
+    return lib.where(x >= 0, 1, small) / (1 + small)
+
+
+@op(lambda g, _y, x: g * sigmoid(x), formula="ln(1 + e^x)", flops=_log_flops)
+def softplus(x: Array) -> Array:
+    """ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|): finite for every finite x."""
+    lib = xp(x)
+    return lib.maximum(x, 0) + lib.log1p(lib.exp(-abs(x)))
+
+
+@op(lambda g, y, _x: _leaky_relu_grad(g, y, 0.0), formula="max(x, 0)", kinks=(0.0,))
+def relu(x: Array) -> Array:
+    """max(x, 0); the gradient at 0 is 0."""
+    return xp(x).maximum(x, 0)
+
+
+@op(
+    lambda g, y, _x, slope: _leaky_relu_grad(g, y, slope),
+    name="leaky_relu",
+    formula="x if x > 0 else slope x",
+    kinks=(0.0,),
+)
+def _leaky_relu(x: Array, slope: float) -> Array:
+    return kernels(x).leaky_relu(x, slope)
+
+
+@op(
+    lambda h, _x, _g, y, slope: _leaky_relu_grad(h, y, slope),
+    None,
+    name="leaky_relu_grad",
+    formula="g if y > 0 else slope g",
+    flops=lambda y, *_: 2 * y.size,
+    kinks=(0.0,),
+)
+def _leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
+    return kernels(g).leaky_relu_grad(g, y, slope)
+
+
+def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """x where x > 0, negative_slope * x elsewhere (Maas et al. 2013); the slope must be >= 0."""
+    if not negative_slope >= 0:
+        raise ShapeError(f"leaky_relu: expected a negative_slope >= 0, got {negative_slope}")
+    return _leaky_relu(x, float(negative_slope))
+
+
+@op(
+    lambda g, y, _x, alpha: g * where(y > 0, 1.0, y + alpha),
+    name="elu",
+    formula="x if x > 0 else alpha (e^x - 1)",
+    flops=_log_flops,
+    kinks=(0.0,),
+)
+def _elu(x: Array, alpha: float) -> Array:
+    lib = xp(x)
+    return lib.where(x > 0, x, alpha * lib.expm1(lib.minimum(x, 0)))
+
+
+def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, alpha * (e^x - 1) elsewhere, alpha > 0 (Clevert et al. 2016)."""
+    if not alpha > 0:
+        raise ShapeError(f"elu: expected alpha > 0, got {alpha}")
+    return _elu(x, float(alpha))
+
+
+# --- comparisons: booleans, without a derivative ----------------------------------------------------------
+
+
+@op(formula="a > b")
+def greater(a: Array, b: Array) -> Array:
+    return a > b
+
+
+@op(formula="a >= b")
+def greater_equal(a: Array, b: Array) -> Array:
+    return a >= b
+
+
+@op(formula="a < b")
+def less(a: Array, b: Array) -> Array:
+    return a < b
+
+
+@op(formula="a <= b")
+def less_equal(a: Array, b: Array) -> Array:
+    return a <= b
+
+
+@op(formula="a == b")
+def equal(a: Array, b: Array) -> Array:
+    return a == b
+
+
+@op(formula="a != b")
+def not_equal(a: Array, b: Array) -> Array:
+    return a != b

@@ -1,0 +1,91 @@
+"""Matrix products: matmul with NumPy's batching and broadcasting, and einsum."""
+
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, xp
+from ..errors import ShapeError
+from ..tensor import Tensor, op, tensor
+from .reduce import sum
+from .shape import expand_dims, reshape, transpose
+
+
+def _swap(x: Tensor) -> Tensor:
+    """x with its last two axes exchanged."""
+    return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+@op(
+    lambda g, _y, _a, b: _matmul(g, _swap(b)),
+    lambda g, _y, a, _b: _matmul(_swap(a), g),
+    name="matmul",
+    formula="a b",
+    flops=lambda y, a, b: 2 * y.size * a.shape[-1],
+)
+def _matmul(a: Array, b: Array) -> Array:
+    return a @ b
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """The matrix product over the last two axes, earlier axes broadcast; a 1-D operand is a row or a column."""
+    a, b = (t if isinstance(t, Tensor) else tensor(t) for t in (a, b))
+    row, column = a.ndim == 1, b.ndim == 1
+    left = expand_dims(a, 0) if row else a
+    right = expand_dims(b, 1) if column else b
+    if left.ndim < 2 or right.ndim < 2 or left.shape[-1] != right.shape[-2]:
+        raise ShapeError(f"matmul: inner sizes differ ({a.shape} @ {b.shape})")
+    y = _matmul(left, right)
+    if row or column:
+        y = reshape(y, y.shape[: -2 if row and column else -1] if column else (*y.shape[:-2], y.shape[-1]))
+    return y
+
+
+def _einsum_rule(i: int, g: Tensor, _y: Any, subscripts: str, *xs: Tensor) -> Tensor:
+    """The i-th operand's slot of the multilinear form: g and the other operands, contracted to its indices."""
+    inputs, output = subscripts.split("->")
+    names = inputs.split(",")
+    k = i - 1  # subscripts are argument 0
+    others = [name for j, name in enumerate(names) if j != k]
+    return _einsum(f"{','.join([output, *others])}->{names[k]}", g, *(x for j, x in enumerate(xs) if j != k))
+
+
+@op(
+    _einsum_rule,
+    name="einsum",
+    formula="sum over indices not in the result",
+    flops=lambda y, subscripts, *xs: 2 * _index_space(subscripts, xs),
+    variadic=True,
+)
+def _einsum(subscripts: str, *xs: Array) -> Array:
+    return xp(*xs).einsum(subscripts, *xs, optimize=len(xs) > 2)
+
+
+def _index_space(subscripts: str, xs: Any) -> int:
+    names = subscripts.split("->")[0].split(",")
+    sizes = {i: n for name, x in zip(names, xs, strict=True) for i, n in zip(name, x.shape, strict=True)}
+    return int(np.prod(list(sizes.values())))
+
+
+def einsum(subscripts: str, *xs: Tensor) -> Tensor:
+    """Einstein summation, e.g. einsum("nc,cd->nd", a, b), with explicit "->" or NumPy's alphabetical result.
+
+    Letters only: no ellipsis, and no index twice in one operand.
+    """
+    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
+    names = inputs.split(",")
+    if not arrow:
+        output = "".join(sorted(i for i in set(inputs) - {","} if inputs.count(i) == 1))
+    known = set(inputs) - {","}
+    for name in (*names, output):
+        if len(set(name)) != len(name) or not (name.isalpha() or name == "") or not set(name) <= known:
+            raise ShapeError(f"einsum: cannot read {name!r} in {subscripts!r}: letters, each once per operand")
+    if [len(name) for name in names] != [x.ndim for x in xs]:
+        raise ShapeError(f"einsum: {subscripts!r} does not fit operands of shape {[x.shape for x in xs]}")
+    reduced = []
+    for k, (name, x) in enumerate(zip(names, xs, strict=True)):
+        elsewhere = set(output).union(*(n for j, n in enumerate(names) if j != k))
+        alone = [axis for axis, i in enumerate(name) if i not in elsewhere]  # summed before, so that rules close
+        reduced.append(sum(x, alone) if alone else x)
+        names[k] = "".join(i for i in name if i in elsewhere)
+    return _einsum(f"{','.join(names)}->{output}", *reduced)

@@ -1,0 +1,90 @@
+"""Pooling and upsampling of images (N, C, H, W), each family closed under its rules."""
+
+from ..backend import Array
+from ..errors import ShapeError
+from ..kernels import geometry, kernels
+from ..kernels.geometry import Geometry, Pair
+from ..tensor import Tensor, op
+from .shape import reshape, transpose
+
+
+@op(
+    lambda g, _y, x, s: _pool_put(g, _pool_winner(x, s), s),
+    name="max_pool",
+    formula="max over each window",
+    flops=lambda y, x, s: y.size * s.w[2] * s.w[3],
+)
+def _max_pool(x: Array, s: Geometry) -> Array:
+    return kernels(x).pool_max(x, s)
+
+
+@op(name="pool_winner", formula="position of the maximum in each window")
+def _pool_winner(x: Array, s: Geometry) -> Array:
+    return kernels(x).pool_winner(x, s)
+
+
+@op(
+    lambda h, _x, _g, winner, s: _pool_take(h, winner, s),
+    name="pool_put",
+    formula="zeros; zeros[winner of each window] += g",
+)
+def _pool_put(g: Array, winner: Array, s: Geometry) -> Array:
+    return kernels(g).pool_put(g, winner, s)
+
+
+@op(
+    lambda g, _y, _x, winner, s: _pool_put(g, winner, s),
+    name="pool_take",
+    formula="x[winner of each window]",
+)
+def _pool_take(x: Array, winner: Array, s: Geometry) -> Array:
+    return kernels(x).pool_take(x, winner, s)
+
+
+@op(
+    lambda g, _y, _x, s: _pool_spread(g, s),
+    name="pool_sum",
+    formula="sum over each window",
+    flops=lambda y, x, s: y.size * s.w[2] * s.w[3],
+)
+def _pool_sum(x: Array, s: Geometry) -> Array:
+    return kernels(x).pool_sum(x, s)
+
+
+@op(
+    lambda h, _x, _g, s: _pool_sum(h, s),
+    name="pool_spread",
+    formula="zeros; each g added over its window",
+    flops=lambda y, g, s: g.size * s.w[2] * s.w[3],
+)
+def _pool_spread(g: Array, s: Geometry) -> Array:
+    return kernels(g).pool_spread(g, s)
+
+
+def max_pool2d(x: Tensor, kernel_size: int | Pair, stride: int | Pair | None = None) -> Tensor:
+    """The largest element of each window; `stride` defaults to the window. The first of equals gets the gradient."""
+    return _max_pool(x, geometry.pooling("max_pool2d", x.shape, kernel_size, stride))
+
+
+def avg_pool2d(x: Tensor, kernel_size: int | Pair, stride: int | Pair | None = None) -> Tensor:
+    """The mean of each window; `stride` defaults to the window."""
+    s = geometry.pooling("avg_pool2d", x.shape, kernel_size, stride)
+    return _pool_sum(x, s) * (1 / (s.w[2] * s.w[3]))
+
+
+def upsample_nearest(x: Tensor, scale: int | Pair) -> Tensor:
+    """Each pixel repeated into a block of `scale` pixels: (N, C, H, W) to (N, C, H scale, W scale)."""
+    if x.ndim != 4:
+        raise ShapeError(f"upsample_nearest: expected x of shape (N, C, H, W), got {x.shape}")
+    sh, sw = geometry.pair(scale, "upsample_nearest: scale", 1)
+    n, c, h, w = x.shape
+    return _pool_spread(x, geometry.pooling("upsample_nearest", (n, c, h * sh, w * sw), (sh, sw), None))
+
+
+def pixel_shuffle(x: Tensor, factor: int) -> Tensor:
+    """(N, C r r, H, W) to (N, C, H r, W r): each block of r r channels becomes a square of pixels (Shi et al. 2016)."""
+    if x.ndim != 4 or factor < 1 or x.shape[1] % factor**2:
+        raise ShapeError(f"pixel_shuffle: {x.shape} does not have a multiple of {factor}^2 channels")
+    n, c, h, w = x.shape
+    y = reshape(x, (n, c // factor**2, factor, factor, h, w))
+    return reshape(transpose(y, (0, 1, 4, 2, 5, 3)), (n, c // factor**2, h * factor, w * factor))

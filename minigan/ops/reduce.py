@@ -1,0 +1,124 @@
+"""Over axes: sums, means, extremes, and the soft maximum. NumPy's `axis` and `keepdims`."""
+
+import math
+from typing import Any
+
+from ..backend import Array, xp
+from ..errors import ShapeError
+from ..tensor import Axis, Tensor, op
+from .elementwise import exp, square
+from .shape import broadcast_to, reshape
+
+Axes = tuple[int, ...]
+
+
+def normalize_axes(name: str, axis: Axis, ndim: int) -> Axes:
+    """`axis` as a sorted tuple of non-negative axes; ShapeError if it names none of `ndim` or one twice."""
+    if axis is None:
+        return tuple(range(ndim))
+    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = tuple(sorted(a + ndim if a < 0 else a for a in given))
+    if not all(0 <= a < ndim for a in axes) or len(set(axes)) != len(axes):
+        raise ShapeError(f"{name}: axis {axis} does not fit a tensor of {ndim} axes")
+    return axes
+
+
+def _spread(g: Tensor, x: Any, axes: Axes) -> Tensor:
+    """g, of a reduction's shape, repeated along `axes` to the shape of x."""
+    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    return broadcast_to(reshape(g, kept), x.shape)
+
+
+@op(
+    lambda g, _y, x, axes, _keepdims: _spread(g, x, axes),
+    name="sum",
+    formula="sum of x over axes",
+    flops=lambda y, x, *_: x.size,
+)
+def _sum(x: Array, axes: Axes, keepdims: bool) -> Array:
+    return x.sum(axis=axes, keepdims=keepdims)
+
+
+def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The sum of x over `axis` (all axes by default)."""
+    return _sum(x, normalize_axes("sum", axis, x.ndim), keepdims)
+
+
+def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The mean of x over `axis` (all axes by default); NaN over no element."""
+    axes = normalize_axes("mean", axis, x.ndim)
+    count = math.prod(x.shape[a] for a in axes)
+    return _sum(x, axes, keepdims) * (1 / count if count else math.nan)
+
+
+def var(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
+    """The variance of x over `axis`: squared deviations from the mean, summed and divided by n - ddof."""
+    axes = normalize_axes("var", axis, x.ndim)
+    count = math.prod(x.shape[a] for a in axes)
+    if count <= ddof:
+        raise ShapeError(
+            f"var: {count} elements over axis {axis} of {x.shape} leave nothing to divide by (ddof {ddof})"
+        )
+    return _sum(square(x - mean(x, axes, keepdims=True)), axes, keepdims) * (1 / (count - ddof))
+
+
+# Elements that share the extreme share its gradient equally.
+
+
+@op(None, None, name="tie_share", formula="[x = y] / number of ties", kinks=(0.0,))
+def _tie_share(x: Array, y: Array, axes: Axes) -> Array:
+    ties = (x == y).astype(x.dtype)
+    return ties / ties.sum(axis=axes, keepdims=True)
+
+
+def _extreme_rule(g: Tensor, y: Tensor, x: Tensor, axes: Axes, _keepdims: bool) -> Tensor:
+    return _spread(g, x, axes) * _tie_share(x, _spread(y, x, axes), axes)
+
+
+@op(_extreme_rule, name="max", formula="max of x over axes", flops=lambda y, x, *_: x.size)
+def _max(x: Array, axes: Axes, keepdims: bool) -> Array:
+    return x.max(axis=axes, keepdims=keepdims)
+
+
+@op(_extreme_rule, name="min", formula="min of x over axes", flops=lambda y, x, *_: x.size)
+def _min(x: Array, axes: Axes, keepdims: bool) -> Array:
+    return x.min(axis=axes, keepdims=keepdims)
+
+
+def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element over `axis`; elements that tie share the gradient equally."""
+    return _max(x, normalize_axes("max", axis, x.ndim), keepdims)
+
+
+def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element over `axis`; elements that tie share the gradient equally."""
+    return _min(x, normalize_axes("min", axis, x.ndim), keepdims)
+
+
+@op(
+    lambda g, y, x, axes, _keepdims: _spread(g, x, axes) * exp(x - _spread(y, x, axes)),
+    name="logsumexp",
+    formula="ln(sum of e^x over axes)",
+    flops=lambda y, x, *_: 11 * x.size,
+)
+def _logsumexp(x: Array, axes: Axes, keepdims: bool) -> Array:
+    lib = xp(x)
+    top = x.max(axis=axes, keepdims=True)
+    top = lib.where(lib.isfinite(top), top, 0)  # all -inf: the sum is 0, not NaN
+    total = lib.log(lib.exp(x - top).sum(axis=axes, keepdims=True)) + top
+    return total if keepdims else total.reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes))
+
+
+def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """ln(sum(e^x)) over `axis`, computed without overflow."""
+    return _logsumexp(x, normalize_axes("logsumexp", axis, x.ndim), keepdims)
+
+
+def log_softmax(x: Tensor, axis: Axis = -1) -> Tensor:
+    """x - logsumexp(x): the logarithm of `softmax`, finite where softmax underflows."""
+    return x - logsumexp(x, axis, keepdims=True)
+
+
+def softmax(x: Tensor, axis: Axis = -1) -> Tensor:
+    """e^x / sum(e^x) over `axis`: positive, summing to 1."""
+    return exp(log_softmax(x, axis))

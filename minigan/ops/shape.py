@@ -1,0 +1,269 @@
+"""Where elements sit: reshape, transpose, broadcast, join, cut, index. Each family is closed under its rules.
+
+A 4-D result is an image batch (N, C, H, W): reshape returns it channels-last in memory, as the convolutions want it.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import backend
+from ..backend import Array, xp
+from ..errors import DeviceError, DTypeError, ShapeError
+from ..kernels import kernels
+from ..tensor import Tensor, op
+
+Shape = tuple[int, ...]
+
+
+def _free(y: Array, *_: Any) -> float:
+    return 0.0
+
+
+@op(lambda g, _y, x, _shape: reshape(g, x.shape), name="reshape", formula="x", flops=_free)
+def _reshape(x: Array, shape: Shape) -> Array:
+    y = x.reshape(shape)
+    return kernels(x).channels_last(y) if len(shape) == 4 else y
+
+
+def reshape(x: Tensor, *shape: int | Sequence[int]) -> Tensor:
+    """x with its elements, in row-major order, in another shape; one entry may be -1."""
+    sizes: Any = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+    sizes = tuple(sizes)
+    if -1 in sizes:
+        rest = -math.prod(sizes)
+        if sizes.count(-1) > 1 or rest == 0 or x.size % rest:
+            raise ShapeError(f"reshape: cannot make {sizes} from {x.shape} ({x.size} elements)")
+        sizes = tuple(x.size // rest if n == -1 else n for n in sizes)
+    if math.prod(sizes) != x.size or any(n < 0 for n in sizes):
+        raise ShapeError(f"reshape: cannot make {sizes} from {x.shape} ({x.size} elements)")
+    return x if sizes == x.shape else _reshape(x, sizes)
+
+
+def _inverse(axes: Shape) -> Shape:
+    """The permutation that undoes `axes`."""
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
+
+
+@op(lambda g, _y, _x, axes: _transpose(g, _inverse(axes)), name="transpose", formula="x", flops=_free)
+def _transpose(x: Array, axes: Shape) -> Array:
+    return x.transpose(axes)
+
+
+def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
+    """x with its axes permuted: axis i of the result is axis axes[i] of x; reversed if `axes` is None."""
+    order = tuple(range(x.ndim))[::-1] if axes is None else tuple(a + x.ndim if a < 0 else a for a in axes)
+    if sorted(order) != list(range(x.ndim)):
+        raise ShapeError(f"transpose: {axes} is not a permutation of the axes of {x.shape}")
+    return _transpose(x, order)
+
+
+permute = transpose
+
+
+@op(lambda g, _y, _x, _shape: g, name="broadcast_to", formula="x", flops=_free)
+def _broadcast_to(x: Array, shape: Shape) -> Array:
+    return xp(x).broadcast_to(x, shape)
+
+
+def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """x repeated to `shape` by NumPy's broadcasting rules, without a copy."""
+    return x if x.shape == tuple(shape) else _broadcast_to(x, tuple(shape))
+
+
+def squeeze(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
+    """x without the axes of length 1 (all of them, or those named by `axis`)."""
+    given = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else [axis] if isinstance(axis, int) else axis
+    axes = {a + x.ndim if a < 0 else a for a in given}
+    if any(not 0 <= a < x.ndim or x.shape[a] != 1 for a in axes):
+        raise ShapeError(f"squeeze: axis {axis} of {x.shape} is not of length 1")
+    return reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
+
+
+def expand_dims(x: Tensor, axis: int | Sequence[int]) -> Tensor:
+    """x with new axes of length 1 at the positions `axis` of the result."""
+    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    ndim = x.ndim + len(given)
+    axes = {a + ndim if a < 0 else a for a in given}
+    if len(axes) != len(given) or any(not 0 <= a < ndim for a in axes):
+        raise ShapeError(f"expand_dims: axis {axis} does not fit a result of {ndim} axes")
+    rest = iter(x.shape)
+    return reshape(x, tuple(1 if i in axes else next(rest) for i in range(ndim)))
+
+
+@op(lambda g, _y, _x, device, origin: _to(g, origin, device), name="to", formula="x", flops=_free)
+def _to(x: Array, device: str, origin: str) -> Array:
+    return backend.to_device(x, device)
+
+
+def to(x: Tensor, device: str) -> Tensor:
+    """x on `device` ("cpu" or "cuda"), x itself if it is there; the gradient comes back to where x is."""
+    return x if x.device == backend.check_device(device) else _to(x, device, x.device)
+
+
+# --- join and cut -----------------------------------------------------------------------------------------
+
+
+def _cut_out(i: int, g: Tensor, _y: Any, axis: int, *_xs: Any) -> Tensor:
+    """The part of g that came from the i-th argument (axis is the 0th)."""
+    start = sum(x.shape[axis] for x in _xs[: i - 1])
+    index = (slice(None),) * axis + (slice(start, start + _xs[i - 1].shape[axis]),)
+    return g[index]
+
+
+@op(_cut_out, name="concatenate", formula="[x1, x2, ...]", flops=_free, variadic=True)
+def _concatenate(axis: int, *xs: Array) -> Array:
+    lib = xp(*xs)
+    if xs[0].ndim == 4:
+        return lib.concatenate([x.transpose(0, 2, 3, 1) for x in xs], (0, 3, 1, 2)[axis]).transpose(0, 3, 1, 2)
+    return lib.concatenate(xs, axis)
+
+
+def concatenate(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
+    """The tensors `xs` joined along `axis`; their other axes must agree."""
+    shapes = [x.shape for x in xs]
+    if not shapes:
+        raise ShapeError("concatenate: expected at least one tensor, got none")
+    ndim = len(shapes[0])
+    at = axis + ndim if axis < 0 else axis
+    others = {s[:at] + s[at + 1 :] for s in shapes}
+    if not 0 <= at < ndim or any(len(s) != ndim for s in shapes) or len(others) > 1:
+        raise ShapeError(f"concatenate: shapes {shapes} cannot be joined along axis {axis}")
+    return _concatenate(at, *xs)
+
+
+def stack(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
+    """The tensors `xs`, all of one shape, joined along a new axis."""
+    if len({x.shape for x in xs}) > 1:
+        raise ShapeError(f"stack: expected equal shapes, got {[x.shape for x in xs]}")
+    return concatenate([expand_dims(x, axis) for x in xs], axis)
+
+
+def split(x: Tensor, parts: int | Sequence[int], axis: int = 0) -> list[Tensor]:
+    """x cut along `axis` into `parts` equal pieces, or at the given indices (numpy.split)."""
+    at = axis + x.ndim if axis < 0 else axis
+    if not 0 <= at < x.ndim:
+        raise ShapeError(f"split: axis {axis} does not fit {x.shape}")
+    n = x.shape[at]
+    if isinstance(parts, int):
+        if parts < 1 or n % parts:
+            raise ShapeError(f"split: cannot cut {n} elements of axis {axis} of {x.shape} into {parts} equal parts")
+        parts = range(n // parts, n, n // parts)
+    edges = [0, *parts, n]
+    return [x[(slice(None),) * at + (slice(a, b),)] for a, b in itertools.pairwise(edges)]
+
+
+@op(
+    lambda g, _y, _x, pads, _value: g[_inside(_x.shape, pads)],
+    name="pad",
+    formula="x with a border",
+    flops=_free,
+)
+def _pad(x: Array, pads: tuple[tuple[int, int], ...], value: float) -> Array:
+    shape = tuple(n + before + after for n, (before, after) in zip(x.shape, pads, strict=True))
+    y = kernels(x).empty_image(x, shape) if len(shape) == 4 else xp(x).empty(shape, dtype=x.dtype)
+    y[...] = value
+    y[_inside(x.shape, pads)] = x
+    return y
+
+
+def _inside(shape: Shape, pads: tuple[tuple[int, int], ...]) -> tuple[slice, ...]:
+    """Where x of `shape` lies within its padded self."""
+    return tuple(slice(before, before + n) for (before, _), n in zip(pads, shape, strict=True))
+
+
+def pad(x: Tensor, pad_width: Any, constant_values: float = 0.0) -> Tensor:
+    """x with `constant_values` around it: pad_width is n, (before, after), or one such pair per axis (numpy.pad)."""
+    try:
+        pads = tuple((int(a), int(b)) for a, b in np.broadcast_to(pad_width, (x.ndim, 2)))
+    except ValueError:
+        pads = ((-1, -1),)
+    if any(p < 0 for both in pads for p in both):
+        raise ShapeError(f"pad: expected widths >= 0, one pair for each axis of {x.shape}, got {pad_width!r}")
+    return _pad(x, pads, float(constant_values))
+
+
+@op(lambda g, _y, _x, axes: _flip(g, axes), name="flip", formula="x reversed", flops=_free)
+def _flip(x: Array, axes: Shape) -> Array:
+    return xp(x).flip(x, axes)
+
+
+def flip(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
+    """x with its elements in reverse order along `axis` (all axes by default)."""
+    given = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    axes = tuple(a + x.ndim if a < 0 else a for a in given)
+    if any(not 0 <= a < x.ndim for a in axes):
+        raise ShapeError(f"flip: axis {axis} does not fit {x.shape}")
+    return _flip(x, axes)
+
+
+# --- index: x[index] and its adjoint, which adds into zeros -------------------------------------------------
+
+
+class Index:
+    """An index as NumPy has it, its arrays on the device of the tensor it is for."""
+
+    __slots__ = ("advanced", "key")
+
+    def __init__(self, key: tuple, advanced: bool) -> None:
+        self.key = key
+        self.advanced = advanced  # arrays may name an element twice
+
+    def __repr__(self) -> str:
+        return f"Index{self.key}"
+
+
+@op(lambda g, _y, x, index: _put(g, index, x.shape), name="getitem", formula="x[index]", flops=_free)
+def _getitem(x: Array, index: Index) -> Array:
+    return x[index.key]
+
+
+@op(
+    lambda h, _y, _g, index, _shape: _getitem(h, index),
+    name="getitem_adjoint",
+    formula="zeros; zeros[index] += g",
+    flops=lambda y, g, *_: g.size,
+)
+def _put(g: Array, index: Index, shape: Shape) -> Array:
+    lib = xp(g)
+    x = kernels(g).zero_image(g, shape) if len(shape) == 4 else lib.zeros(shape, dtype=g.dtype)
+    if index.advanced:
+        lib.add.at(x, index.key, g)
+    else:
+        x[index.key] = g
+    return x
+
+
+def getitem(x: Tensor, index: Any) -> Tensor:
+    """x[index] for integers, slices, None, Ellipsis, boolean and integer arrays or Tensors, as NumPy has it.
+
+    An element that integer arrays name twice receives the sum of both gradients.
+    """
+    entries = index if isinstance(index, tuple) else (index,)
+    key = tuple(_index_entry(entry, x) for entry in entries)
+    advanced = any(hasattr(entry, "dtype") for entry in key)
+    try:
+        return _getitem(x, Index(key, advanced))
+    except IndexError as error:
+        raise ShapeError(f"getitem: {error} (index {index!r} into {x.shape})") from error
+
+
+def _index_entry(entry: Any, x: Tensor) -> Any:
+    if isinstance(entry, np.generic):
+        entry = entry.item()
+    if entry is None or entry is Ellipsis or (isinstance(entry, int | slice) and not isinstance(entry, bool)):
+        return entry
+    if isinstance(entry, Tensor):
+        entry = entry.data
+    elif not backend.is_cuda(entry):
+        entry = np.asarray(entry, dtype=None if np.size(entry) else np.intp)
+    if entry.dtype.kind not in "biu":
+        raise DTypeError(f"getitem: expected integers or booleans as indices, got {entry.dtype}")
+    if backend.device_of(entry) != x.device:
+        if x.device == "cpu":
+            raise DeviceError("getitem: the index is on cuda, the tensor on cpu; move one with .to(device)")
+        entry = backend.to_device(entry, x.device)
+    return entry

@@ -1,0 +1,27 @@
+"""Fixtures that several test files share."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "default", max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("default")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def mnist_folder():
+    """The folder that holds the real MNIST files; skips where there is none."""
+    folder = Path(os.environ.get("MINIGAN_DATA", "")) / "mnist"
+    if not os.environ.get("MINIGAN_DATA") or not folder.is_dir():
+        pytest.skip("needs the MNIST files: set MINIGAN_DATA to the folder that holds mnist/")
+    return folder

@@ -1,0 +1,155 @@
+"""One row per op: how to call it on random arguments. Every check of ops runs over this table.
+
+A row is (function of tensors, maker of float64 arrays from a generator). Elementwise ops take theirs from the
+op's own record: the interval it is tested in and the points it has no derivative at.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+import minigan.ops  # noqa: F401  fills OPS
+from minigan.kernels import geometry
+from minigan.ops import conv, elementwise, linalg, pool, reduce, shape
+from minigan.tensor import OPS, Op, Tensor
+
+Arrays = list[np.ndarray]
+
+
+class Row(NamedTuple):
+    fn: Callable
+    make: Callable[[np.random.Generator], Arrays]
+    differentiable: bool = True
+
+
+def draw(op: Op, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Random values in the op's domain, at least 0.05 away from each of its kinks."""
+    low, high = op.domain
+    x = np.asarray(rng.uniform(low, high, shape))
+    for kink in op.kinks:
+        near = np.abs(x - kink) < 0.05
+        x = np.where(near, kink + np.where(x < kink, -0.1, 0.1), x)
+    return x
+
+
+def normal(*shapes):
+    return lambda rng: [rng.standard_normal(s) for s in shapes]
+
+
+def distinct(*shape):
+    """Values that differ by at least 0.01, so that no finite difference crosses a tie."""
+    return lambda rng: [rng.permutation(np.arange(float(np.prod(shape))) * 0.37 - 3).reshape(shape)]
+
+
+def apart(*shapes):
+    """Two arrays whose broadcast elements never tie."""
+    return lambda rng: [rng.standard_normal(shapes[0]), 5 + rng.standard_normal(shapes[1]) * rng.choice([-1, 1])]
+
+
+UNARY = [
+    *["negative", "absolute", "sign", "square", "sqrt", "rsqrt", "exp", "expm1", "log", "log1p"],
+    *["sin", "cos", "tanh", "sigmoid", "softplus", "relu"],
+]
+BINARY = ["add", "subtract", "multiply", "divide", "power"]
+COMPARISONS = ["greater", "greater_equal", "less", "less_equal", "equal", "not_equal"]
+
+MASK = Tensor(np.array([[True, False, True], [False, False, True]]))
+S = geometry.convolution("conv2d", (2, 4, 6, 5), (6, 2, 3, 2), (2, 1), ((1, 0), (0, 1)), (1, 2), 2)
+W = geometry.pooling("max_pool2d", (2, 3, 5, 6), (2, 3), (1, 2))
+WINNER = Tensor(np.random.default_rng(1).integers(0, 6, W.y).astype("uint16"))
+
+
+def unary(name: str) -> Row:
+    op = OPS[name]
+    return Row(op, lambda rng: [draw(op, rng, (3, 4))])
+
+
+def binary(name: str) -> Row:
+    op = OPS[name]
+    return Row(op, lambda rng: [draw(op, rng, (3, 4)), draw(op, rng, (4,))])
+
+
+def with_constants(op: Op, *constants, shape=(3, 4)) -> Row:
+    return Row(lambda x: op(x, *constants), lambda rng: [draw(op, rng, shape)])
+
+
+TABLE: dict[str, list[Row]] = {
+    **{name: [unary(name)] for name in UNARY},
+    **{name: [binary(name)] for name in BINARY},
+    **{name: [Row(OPS[name], normal((3, 4), (4,)), differentiable=False)] for name in COMPARISONS},
+    "maximum": [Row(elementwise.maximum, apart((3, 4), (4,)))],
+    "minimum": [Row(elementwise.minimum, apart((3, 1), (1, 4)))],
+    "clip": [with_constants(elementwise._clip, -0.5, 0.5), with_constants(elementwise._clip, None, 0.5)],
+    "between": [Row(lambda x: elementwise._between(x, -0.5, None), normal((5,)), differentiable=False)],
+    "where": [Row(lambda a, b: elementwise.where(MASK, a, b), normal((2, 3), (3,)))],
+    "astype": [Row(lambda x: elementwise._astype(x, np.float64), normal((3,)))],
+    "leaky_relu": [with_constants(elementwise._leaky_relu, slope) for slope in (0.0, 0.2, 1.5)],
+    "leaky_relu_grad": [
+        Row(
+            lambda g, y: elementwise._leaky_relu_grad(g, y, 0.2),
+            lambda rng: [rng.standard_normal((3, 4)), draw(OPS["leaky_relu_grad"], rng, (3, 4))],
+        )
+    ],
+    "elu": [with_constants(elementwise._elu, alpha) for alpha in (1.0, 0.5)],
+    "sum": [
+        Row(lambda x: reduce.sum(x), normal((2, 3, 4))),
+        Row(lambda x: reduce.sum(x, (0, -1), keepdims=True), normal((2, 3, 4))),
+    ],
+    "max": [Row(lambda x: reduce.max(x, 1), distinct(3, 4)), Row(lambda x: reduce.max(x), distinct(3, 4))],
+    "min": [Row(lambda x: reduce.min(x, (0, 2), keepdims=True), distinct(2, 3, 4))],
+    "tie_share": [Row(lambda x: reduce._tie_share(x, reduce.max(x, 1, keepdims=True), (1,)), distinct(3, 4))],
+    "logsumexp": [
+        Row(lambda x: reduce.logsumexp(x, 1), normal((3, 4))),
+        Row(lambda x: reduce.logsumexp(x, (0, 2), keepdims=True), normal((2, 3, 4))),
+    ],
+    "reshape": [Row(lambda x: shape.reshape(x, 2, 3, 2, 1), normal((3, 4)))],
+    "transpose": [Row(lambda x: shape.transpose(x, (2, 0, 1)), normal((2, 3, 4)))],
+    "broadcast_to": [Row(lambda x: shape.broadcast_to(x, (2, 3, 4)), normal((3, 1)))],
+    "to": [Row(lambda x: shape._to(x, "cpu", "cpu"), normal((3,)))],
+    "concatenate": [
+        Row(lambda a, b: shape.concatenate([a, b, a], 1), normal((2, 3), (2, 1))),
+        Row(lambda a, b: shape.concatenate([a, b], 1), normal((2, 3, 2, 2), (2, 1, 2, 2))),
+    ],
+    "pad": [
+        Row(lambda x: shape.pad(x, ((1, 0), (0, 2)), 3.0), normal((2, 3))),
+        Row(lambda x: shape.pad(x, ((0, 0), (0, 0), (1, 2), (0, 1))), normal((2, 3, 2, 2))),
+    ],
+    "flip": [Row(lambda x: shape.flip(x, (0, 2)), normal((2, 3, 4)))],
+    "getitem": [
+        Row(lambda x: x[1:, None, ..., ::2], normal((3, 4, 5))),
+        Row(lambda x: x[np.array([0, 2, 0]), :, np.array([1, 1, 1])], normal((3, 4, 5))),
+        Row(lambda x: x[np.array([True, False, True])], normal((3, 4))),
+        Row(lambda x: x[-1, 2], normal((3, 4))),
+    ],
+    "getitem_adjoint": [
+        Row(lambda g: shape._put(g, shape.Index((np.array([0, 2, 0]),), True), (3, 4)), normal((3, 4))),
+        Row(lambda g: shape._put(g, shape.Index((slice(1, None),), False), (4, 1, 2, 2)), normal((3, 1, 2, 2))),
+    ],
+    "matmul": [
+        Row(linalg.matmul, normal((3, 4), (4, 2))),
+        Row(linalg.matmul, normal((2, 1, 3, 4), (5, 4, 2))),
+        Row(linalg.matmul, normal((4,), (4, 2))),
+        Row(linalg.matmul, normal((3, 4), (4,))),
+        Row(linalg.matmul, normal((4,), (4,))),
+    ],
+    "einsum": [
+        Row(lambda a, b: linalg.einsum("bij,bjk->bik", a, b), normal((2, 3, 4), (2, 4, 2))),
+        Row(lambda a, b, c: linalg.einsum("ia,jb,ab->ij", a, b, c), normal((2, 3), (4, 2), (3, 2))),
+        Row(lambda a, b: linalg.einsum("nc,cd->n", a, b), normal((2, 3), (3, 4))),
+    ],
+    "conv": [Row(lambda x, w: conv._conv(x, w, S), normal(S.x, S.w))],
+    "conv_input": [Row(lambda w, y: conv._conv_input(w, y, S), normal(S.w, S.y))],
+    "conv_weight": [Row(lambda x, y: conv._conv_weight(x, y, S), normal(S.x, S.y))],
+    "max_pool": [
+        Row(lambda x: pool.max_pool2d(x, 2), distinct(2, 3, 4, 4)),
+        Row(lambda x: pool.max_pool2d(x, (2, 3), (1, 2)), distinct(2, 2, 5, 6)),
+    ],
+    "pool_winner": [Row(lambda x: pool._pool_winner(x, W), distinct(*W.x), differentiable=False)],
+    "pool_take": [Row(lambda x: pool._pool_take(x, WINNER, W), normal(W.x))],
+    "pool_put": [Row(lambda g: pool._pool_put(g, WINNER, W), normal(W.y))],
+    "pool_sum": [Row(lambda x: pool._pool_sum(x, W), normal(W.x))],
+    "pool_spread": [Row(lambda g: pool._pool_spread(g, W), normal(W.y))],
+}
+
+ROWS = [(name, k) for name, rows in TABLE.items() for k in range(len(rows))]

@@ -1,0 +1,385 @@
+"""Every op: its gradients to second order, its values against NumPy, on shapes that hypothesis draws."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from op_table import BINARY, ROWS, TABLE, UNARY, draw
+
+import minigan as mg
+from minigan.tensor import OPS, Op, Tensor, op
+
+
+@pytest.mark.parametrize(("name", "k"), ROWS)
+def test_gradients_to_second_order(name, k, rng):
+    row = TABLE[name][k]
+    inputs = [Tensor(a) for a in row.make(rng)]
+    if row.differentiable:
+        mg.testing.gradcheck(row.fn, inputs, order=2, eps=1e-6, rtol=1e-6)
+    else:
+        assert row.fn(*inputs).dtype.kind in "bu"
+        with pytest.raises(mg.errors.GraphError, match="depends on none"):
+            mg.grad(mg.sum(row.fn(*inputs)), inputs)
+
+
+def test_every_op_has_a_row():
+    assert set(TABLE) == set(OPS)
+
+
+def test_a_missing_row_is_noticed():
+    @op(lambda g, _y, _x: g, name="an op nobody listed")
+    def fresh(x):
+        return x + 0
+
+    try:
+        with pytest.raises(AssertionError):
+            test_every_op_has_a_row()
+    finally:
+        del OPS["an op nobody listed"]
+
+
+def test_a_wrong_rule_is_noticed(rng):
+    bad = Op(
+        np.sin,
+        [lambda g, _y, x: g * mg.sin(x)],
+        name="bad_sin",
+        formula="sin x",
+        flops=lambda y, x: y.size,
+        domain=(-1, 1),
+        kinks=(),
+        variadic=False,
+    )
+    with pytest.raises(mg.errors.GradcheckError, match=r"bad_sin.*argument 0.*rule gives .*finite difference"):
+        mg.testing.gradcheck(bad, Tensor(rng.standard_normal(3)))
+
+
+def test_a_rule_right_only_to_first_order_is_noticed(rng):
+    detached = Op(
+        np.exp,
+        [lambda g, y, _x: g * y.detach()],
+        name="detached_exp",
+        formula="e^x",
+        flops=lambda y, x: y.size,
+        domain=(-1, 1),
+        kinks=(),
+        variadic=False,
+    )
+    x = Tensor(rng.standard_normal(3))
+    mg.testing.gradcheck(detached, x, order=1)
+    with pytest.raises(mg.errors.GradcheckError, match="order 2"):
+        mg.testing.gradcheck(detached, x, order=2)
+
+
+def test_every_record_has_a_formula_and_counts_operations(rng):
+    assert [name for name, record in OPS.items() if not record.formula] == []
+    seen = {}
+    with mg.observe(lambda op, args, out, order: seen.setdefault(op.name, (op, args, out))):
+        for rows in TABLE.values():
+            rows[0].fn(*(Tensor(a) for a in rows[0].make(rng)))
+    for record, args, out in seen.values():
+        assert record.flops(out.data, *(a.data if isinstance(a, Tensor) else a for a in args)) >= 0, record.name
+    assert seen["matmul"][0].flops(np.zeros((3, 2)), np.zeros((3, 4)), np.zeros((4, 2))) == 2 * 3 * 4 * 2
+
+
+# --- shapes drawn by hypothesis -----------------------------------------------------------------------------
+
+shapes = st.lists(st.integers(0, 4), max_size=4).map(tuple)
+seeds = st.integers(0, 2**32 - 1)
+
+
+@st.composite
+def broadcastable(draw_from):
+    """Two shapes, of one to four axes, that broadcast together."""
+    full = draw_from(st.lists(st.integers(1, 4), max_size=4))
+
+    def thinned():
+        kept = [draw_from(st.sampled_from([n, 1])) for n in full]
+        return tuple(kept[draw_from(st.integers(0, len(kept))) :])
+
+    return thinned(), thinned()
+
+
+@given(st.sampled_from(UNARY), shapes, seeds)
+def test_unary_on_any_shape(name, shape, seed):
+    x = Tensor(draw(OPS[name], np.random.default_rng(seed), shape))
+    y = OPS[name](x)
+    assert y.shape == shape
+    assert y.dtype == np.float64
+    mg.testing.gradcheck(OPS[name], x)
+
+
+@given(st.sampled_from(BINARY), broadcastable(), seeds)
+def test_binary_on_any_broadcast(name, pair, seed):
+    rng = np.random.default_rng(seed)
+    a, b = (Tensor(draw(OPS[name], rng, s)) for s in pair)
+    y = OPS[name](a, b)
+    assert np.array_equal(y.numpy(), getattr(np, name)(a.numpy(), b.numpy()))
+    mg.testing.gradcheck(OPS[name], [a, b])
+
+
+@given(broadcastable(), seeds)
+def test_maximum_minimum_where_on_any_broadcast(pair, seed):
+    rng = np.random.default_rng(seed)
+    a, b = (Tensor(np.asarray(rng.standard_normal(s))) for s in pair)
+    mask = a.numpy() + b.numpy() > 0
+    for fn in (mg.maximum, mg.minimum, lambda a, b: mg.where(mg.tensor(mask), a, b)):
+        mg.testing.gradcheck(fn, [a, b])
+
+
+@st.composite
+def reductions(draw_from):
+    shape = draw_from(st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple))
+    axes = draw_from(st.none() | st.sets(st.integers(-len(shape), len(shape) - 1), min_size=1).map(tuple))
+    if axes is not None and len({a % len(shape) for a in axes}) < len(axes):
+        axes = (axes[0],)
+    return shape, axes, draw_from(st.booleans())
+
+
+@given(st.sampled_from(["sum", "mean", "max", "min", "var"]), reductions(), seeds)
+def test_reductions_over_any_axes(name, reduction, seed):
+    shape, axes, keepdims = reduction
+    rng = np.random.default_rng(seed)
+    x = Tensor(rng.permutation(np.arange(float(np.prod(shape)))).reshape(shape) * 0.7)
+
+    def fn(x):
+        return getattr(mg, name)(x, axes, keepdims=keepdims)
+
+    expected = getattr(np, name)(x.numpy(), axes, keepdims=keepdims)
+    np.testing.assert_allclose(fn(x).numpy(), expected, rtol=1e-14)
+    assert fn(x).shape == expected.shape
+    mg.testing.gradcheck(fn, x, rtol=3e-6)
+
+
+@given(reductions(), seeds)
+def test_soft_maximum_over_any_axes(reduction, seed):
+    shape, axes, keepdims = reduction
+    x = Tensor(np.random.default_rng(seed).standard_normal(shape))
+    np.testing.assert_allclose(
+        mg.logsumexp(x, axes, keepdims=keepdims).numpy(),
+        np.log(np.exp(x.numpy()).sum(axes, keepdims=keepdims)),
+        rtol=1e-12,
+        atol=1e-13,
+    )
+    np.testing.assert_allclose(mg.softmax(x, axes).sum(axes).numpy(), 1, rtol=1e-12)
+    mg.testing.gradcheck(lambda x: mg.softmax(x, axes), x)
+
+
+indices = st.tuples(
+    st.integers(-3, 2) | st.slices(3) | st.lists(st.integers(-3, 2), min_size=1, max_size=4),
+    st.integers(-4, 3) | st.slices(4) | st.just(Ellipsis) | st.just(None),
+)
+
+
+@given(indices, seeds)
+def test_getitem_is_numpys(index, seed):
+    x = Tensor(np.random.default_rng(seed).standard_normal((3, 4)))
+    if isinstance(index[1], int) and isinstance(index[0], list):
+        index = (index[0], slice(None))
+    assert np.array_equal(x[index].numpy(), x.numpy()[index])
+    mg.testing.gradcheck(lambda x: x[index], x)
+
+
+def test_repeated_indices_add_up():
+    x = mg.tensor([1.0, 2.0, 3.0])
+    assert mg.grad(mg.sum(x[[0, 2, 0, 0]]), x).numpy().tolist() == [3, 0, 1]
+    mask = mg.tensor([True, False, True])
+    assert mg.grad(mg.sum(x[mask] * 5), x).numpy().tolist() == [5, 0, 5]
+
+
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=4), st.data(), seeds)
+def test_shape_ops_are_numpys(shape, data, seed):
+    x = Tensor(np.random.default_rng(seed).standard_normal(shape))
+    axes = tuple(data.draw(st.permutations(range(len(shape)))))
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    widths = data.draw(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=x.ndim, max_size=x.ndim))
+    for ours, numpys in [
+        (lambda a, n: n.transpose(a, axes), None),
+        (lambda a, n: n.flip(a, axis), None),
+        (lambda a, n: n.pad(a, widths), None),
+        (lambda a, n: n.expand_dims(a, axis), None),
+        (lambda a, n: n.concatenate([a, a], axis), None),
+        (lambda a, n: n.stack([a, a], axis), None),
+        (lambda a, n: n.split(a, shape[axis], axis)[-1], None),
+        (lambda a, n: n.reshape(a, (-1,)), None),
+        (lambda a, n: n.squeeze(n.expand_dims(a, axis), axis), numpys_squeeze),
+    ]:
+        expected = ours(x.numpy(), np) if numpys is None else numpys(x.numpy(), axis)
+        assert np.array_equal(ours(x, mg).numpy(), expected)
+        mg.testing.gradcheck(lambda x, fn=ours: fn(x, mg), x)
+
+
+def numpys_squeeze(x, axis):
+    return np.squeeze(np.expand_dims(x, axis), axis)
+
+
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), broadcastable(), seeds)
+def test_matmul_on_any_batch(m, k, n, batch, seed):
+    rng = np.random.default_rng(seed)
+    a = Tensor(rng.standard_normal((*batch[0], m, k)))
+    b = Tensor(rng.standard_normal((*batch[1], k, n)))
+    np.testing.assert_allclose(mg.matmul(a, b).numpy(), a.numpy() @ b.numpy(), rtol=1e-13, atol=1e-13)
+    mg.testing.gradcheck(mg.matmul, [a, b])
+
+
+# --- values that formulas get wrong -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logistic_functions_are_finite_and_exact_on_both_tails(dtype):
+    x = mg.tensor(np.array([-1e4, -30.0, 0.0, 30.0, 1e4], dtype))
+    assert mg.softplus(x).numpy().tolist()[0] == 0
+    assert mg.softplus(x).numpy()[-1] == 1e4
+    np.testing.assert_allclose(mg.softplus(x).numpy()[1], np.exp(-30.0), rtol=1e-6)
+    np.testing.assert_allclose(mg.sigmoid(x).numpy()[1], np.exp(-30.0), rtol=1e-6)
+    np.testing.assert_allclose(mg.grad(mg.sum(mg.softplus(x)), x).numpy(), mg.sigmoid(x).numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_losses_on_logits_stay_finite(dtype):
+    x = mg.tensor(np.array([[-1e4, 1e4], [1e4, -1e4]], dtype))
+    loss = mg.binary_cross_entropy_with_logits(x, 1.0)
+    assert loss.item() == 5e3
+    assert np.isfinite(mg.grad(loss, x).numpy()).all()
+    loss = mg.cross_entropy(x, mg.tensor([0, 0]))
+    assert loss.item() == 1e4
+    assert np.isfinite(mg.grad(loss, x).numpy()).all()
+    assert np.isfinite(mg.log_softmax(x).numpy()).all()
+
+
+def test_known_cross_entropies():
+    x = mg.tensor(np.log([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]]))
+    np.testing.assert_allclose(mg.cross_entropy(x, mg.tensor([2, 1])).item(), -np.log(0.5 * 0.1) / 2)
+    logit = mg.tensor(np.array([np.log(3.0)]))  # sigmoid = 3/4
+    np.testing.assert_allclose(mg.binary_cross_entropy_with_logits(logit, 0.0).item(), np.log(4))
+    np.testing.assert_allclose(mg.binary_cross_entropy_with_logits(logit, 1.0).item(), np.log(4 / 3))
+
+
+def test_ties_as_documented():
+    x = mg.tensor([2.0, 2.0, 1.0])
+    assert mg.grad(mg.max(x), x).numpy().tolist() == [0.5, 0.5, 0]
+    a, b = mg.tensor([1.0]), mg.tensor([1.0])
+    assert [g.item() for g in mg.grad(mg.sum(mg.maximum(a, b)), [a, b])] == [0.5, 0.5]
+    image = mg.ones((1, 1, 2, 2))
+    assert mg.grad(mg.sum(mg.max_pool2d(image, 2)), image).numpy().ravel().tolist() == [1, 0, 0, 0]
+    limits = mg.tensor([-1.0, 0.0, 1.0])
+    assert mg.grad(mg.sum(mg.clip(limits, -1, 0)), limits).numpy().tolist() == [1, 1, 0]
+
+
+def test_power_at_zero():
+    x = mg.tensor(np.array([0.0, 2.0]))
+    assert mg.grad(mg.sum(x**2), x).numpy().tolist() == [0, 4]
+    assert mg.grad(mg.sum(x**1), x).numpy().tolist() == [1, 1]
+    first = mg.grad(mg.sum(x**1), x, create_graph=True)
+    assert mg.grad(mg.sum(first), x).numpy().tolist() == [0, 0]
+    base = mg.tensor(np.array([0.0, 1.0]))
+    exponent = mg.tensor(np.array([2.0, 3.0]))
+    assert np.isfinite(mg.grad(mg.sum(base**exponent), exponent).numpy()).all()
+
+
+# --- pooling and friends ------------------------------------------------------------------------------------
+
+
+def test_average_pool_upsample_and_shuffle_against_plain_indexing(rng):
+    x = Tensor(rng.standard_normal((2, 4, 6, 4)))
+    a = x.numpy()
+    np.testing.assert_allclose(mg.avg_pool2d(x, 2).numpy(), a.reshape(2, 4, 3, 2, 2, 2).mean((3, 5)), rtol=1e-13)
+    assert np.array_equal(mg.upsample_nearest(x, (2, 3)).numpy(), a.repeat(2, 2).repeat(3, 3))
+    shuffled = mg.pixel_shuffle(x, 2).numpy()
+    assert shuffled.shape == (2, 1, 12, 8)
+    for i in range(2):
+        for j in range(2):
+            assert np.array_equal(shuffled[:, 0, i::2, j::2], a[:, 2 * i + j])
+    for fn in (lambda x: mg.avg_pool2d(x, 3, 1), lambda x: mg.upsample_nearest(x, 2), lambda x: mg.pixel_shuffle(x, 2)):
+        mg.testing.gradcheck(fn, x)
+
+
+# --- dtypes and devices -------------------------------------------------------------------------------------
+
+
+def test_tensor_keeps_kinds():
+    assert mg.tensor(1.5).dtype == np.float32
+    assert mg.tensor([[1.0, 2.0]]).dtype == np.float32
+    assert mg.tensor(np.zeros(2)).dtype == np.float64
+    assert mg.tensor([1, 2]).dtype == np.int64
+    assert mg.tensor([True]).dtype == bool
+    assert mg.tensor([1, 2], dtype="float64").dtype == np.float64
+    source = np.zeros(2)
+    copied = mg.tensor(source)
+    source[:] = 7
+    assert copied.numpy().tolist() == [0, 0]
+    with pytest.raises(mg.errors.DTypeError, match="cannot hold"):
+        mg.tensor(["a"])
+
+
+def test_numbers_never_widen():
+    x = mg.tensor([1.0, 2.0])
+    for y in (x * 2, 2 - x, x / 3.0, x**2, x * np.float64(2), mg.where(x > 1, x, 0.0), mg.mean(x), 1 / x, x * True):
+        assert y.dtype == np.float32
+    counts = mg.tensor([1, 2])
+    assert (counts * 0.5).dtype == np.float32
+    assert (counts * x).dtype == np.float32
+    assert (counts * 2).dtype == np.int64
+    assert (np.ones(2, "float32") + x).dtype == np.float32
+
+
+def test_mixed_widths_name_both_operands():
+    with pytest.raises(mg.errors.DTypeError, match=r"add: .*\(2,\) float32, \(3,\) float64"):
+        mg.ones(2) + mg.tensor(np.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: x + mg.ones(4), r"add: .*\(2, 3\), \(4,\)"),
+        (lambda x: x @ mg.ones((2, 3)), r"matmul: inner sizes differ \(\(2, 3\) @ \(2, 3\)\)"),
+        (lambda x: mg.sum(x, 2), r"sum: axis 2 does not fit a tensor of 2 axes"),
+        (lambda x: mg.sum(x, (0, 0)), "sum: axis"),
+        (lambda x: x.reshape(4, -1), r"reshape: cannot make \(4, -1\) from \(2, 3\)"),
+        (lambda x: mg.transpose(x, (0, 0)), "not a permutation"),
+        (lambda x: mg.squeeze(x, 0), "squeeze: axis 0"),
+        (lambda x: mg.concatenate([x, mg.ones((3, 3))], 1), "cannot be joined"),
+        (lambda x: mg.concatenate([]), "at least one"),
+        (lambda x: mg.split(x, 2, 1), "into 2 equal parts"),
+        (lambda x: mg.pad(x, -1), "widths >= 0"),
+        (lambda x: mg.pad(x, [(1, 1)] * 3), "one pair for each axis"),
+        (lambda x: x[5], "getitem: index 5 is out of bounds"),
+        (lambda x: mg.max_pool2d(x, 2), r"expected x of shape \(N, C, H, W\)"),
+        (lambda x: mg.leaky_relu(x, -1), "negative_slope >= 0"),
+        (lambda x: mg.elu(x, 0), "alpha > 0"),
+        (lambda x: mg.einsum("ii->i", x), "each once per operand"),
+        (lambda x: mg.einsum("ijk->i", x), "does not fit operands"),
+        (lambda x: mg.var(x, 0, ddof=2), "nothing to divide by"),
+        (lambda x: mg.cross_entropy(x, mg.tensor([0])), r"labels \(N,\)"),
+        (lambda x: x.item(), r"expected one element, got a tensor of shape \(2, 3\)"),
+        (lambda x: mg.pixel_shuffle(mg.ones((1, 3, 2, 2)), 2), "multiple of 2\\^2 channels"),
+    ],
+)
+def test_wrong_shapes_are_named(call, message):
+    with pytest.raises(mg.errors.ShapeError, match=message):
+        call(mg.ones((2, 3)))
+
+
+def test_wrong_dtypes_are_named():
+    with pytest.raises(mg.errors.DTypeError, match="boolean mask"):
+        mg.where(mg.ones(2), 1.0, 0.0)
+    with pytest.raises(mg.errors.DTypeError, match="integers or booleans"):
+        mg.ones(2)[mg.ones(2)]
+    with pytest.raises(mg.errors.DTypeError, match="integer labels"):
+        mg.cross_entropy(mg.ones((2, 3)), mg.ones(2))
+    with pytest.raises(mg.errors.DTypeError, match="limits must be numbers"):
+        mg.clip(mg.ones(2), mg.ones(2))
+
+
+def test_unknown_devices_are_named():
+    with pytest.raises(mg.errors.DeviceError, match="'tpu' is unknown"):
+        mg.tensor(1.0, device="tpu")
+
+
+def test_empty_batches_pass_through():
+    x = mg.ones((0, 3, 8, 8))
+    w = mg.ones((4, 3, 3, 3))
+    y = mg.max_pool2d(mg.leaky_relu(mg.conv2d(x, w, padding=1)), 2)
+    assert y.shape == (0, 4, 4, 4)
+    assert mg.grad(mg.sum(y), w).numpy().max() == 0
+    assert mg.conv_transpose2d(mg.ones((0, 4, 4, 4)), w, stride=2).shape == (0, 3, 9, 9)
+    assert (mg.ones((0, 3)) @ mg.ones((3, 2))).shape == (0, 2)
