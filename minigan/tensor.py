@@ -247,30 +247,49 @@ def ones_like(x: Tensor) -> Tensor:
 
 
 class _Mode(threading.local):
-    """What this thread is doing: whether ops are recorded, and which order of derivative is being built."""
+    """What this thread is doing: are ops recorded, which order of derivative is being built, in which module."""
 
     recording = True
     order = 0
+    module = ""
 
 
 mode = _Mode()
 
-observer: "Callable[[Op, tuple, Tensor, int], None] | None" = None
-"""Called as observer(op, args, result, order) after every op, recorded or not, while it is not None."""
+Callback = Callable[["Op", tuple, Tensor, int], None]
+
+
+class _Watch:
+    """Who is told of every op, in any thread: nobody, or one callback."""
+
+    callback: Callback | None = None
+
+
+watch = _Watch()
 
 
 @contextmanager
-def observe(callback: "Callable[[Op, tuple, Tensor, int], None]") -> Iterator[None]:
-    """Within the block, call `callback(op, args, result, order)` after every op of every thread.
+def observe(callback: Callback) -> Iterator[None]:
+    """Within the block, call `callback(op, args, result, order)` after every op, recorded or not, of every thread.
 
-    `order` is 0 for a forward pass, 1 for the pass that `grad` adds, 2 for a gradient of that, and so on.
+    `order` is 0 for a forward pass, 1 for the pass that `grad` adds, 2 for a gradient of that, and so on;
+    `mode.module` is the path of the module that is running.
     """
-    global observer
-    before, observer = observer, callback
+    before, watch.callback = watch.callback, callback
     try:
         yield
     finally:
-        observer = before
+        watch.callback = before
+
+
+@contextmanager
+def within(module: str) -> Iterator[None]:
+    """Within the block, `mode.module` is this module's path, for an observer to read."""
+    before, mode.module = mode.module, module
+    try:
+        yield
+    finally:
+        mode.module = before
 
 
 @contextmanager
@@ -393,8 +412,8 @@ class Op:
             _share_version(out, args)
         if mode.recording and self.rules and y.dtype.kind == "f":
             out.node = self._record(args, arrays, y)
-        if observer is not None:
-            observer(self, args, out, mode.order)
+        if watch.callback is not None:
+            watch.callback(self, args, out, mode.order)
         return out
 
     def _record(self, args: tuple, arrays: list, y: Array) -> Node | None:

@@ -133,6 +133,7 @@ TABLE: dict[str, list[Row]] = {
         Row(linalg.matmul, normal((3, 4), (4,))),
         Row(linalg.matmul, normal((4,), (4,))),
     ],
+    "linear": [Row(linalg.linear, normal((3, 4), (2, 4))), Row(linalg.linear, normal((2, 3, 4), (2, 4)))],
     "einsum": [
         Row(lambda a, b: linalg.einsum("bij,bjk->bik", a, b), normal((2, 3, 4), (2, 4, 2))),
         Row(lambda a, b, c: linalg.einsum("ia,jb,ab->ij", a, b, c), normal((2, 3), (4, 2), (3, 2))),
@@ -145,7 +146,7 @@ TABLE: dict[str, list[Row]] = {
         Row(lambda x: pool.max_pool2d(x, 2), distinct(2, 3, 4, 4)),
         Row(lambda x: pool.max_pool2d(x, (2, 3), (1, 2)), distinct(2, 2, 5, 6)),
     ],
-    "pool_winner": [Row(lambda x: pool._pool_winner(x, W), distinct(*W.x), differentiable=False)],
+    "pool_winner": [Row(lambda x: pool._pool_winner(x, pool._max_pool(x, W), W), distinct(*W.x), differentiable=False)],
     "pool_take": [Row(lambda x: pool._pool_take(x, WINNER, W), normal(W.x))],
     "pool_put": [Row(lambda g: pool._pool_put(g, WINNER, W), normal(W.y))],
     "pool_sum": [Row(lambda x: pool._pool_sum(x, W), normal(W.x))],

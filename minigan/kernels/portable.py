@@ -75,14 +75,14 @@ def pool_max(x: Array, s: Geometry) -> Array:
     return y
 
 
-def pool_winner(x: Array, s: Geometry) -> Array:
-    """Which element of each window is the largest (the first of equals)."""
-    lib = xp(x)
-    y = pool_max(x, s)
+def pool_winner(x: Array, y: Array, s: Geometry) -> Array:
+    """Which element of each window is its largest, y: the number of elements before the first that equals it."""
     taps = s.taps()
-    winner = lib.full_like(y, len(taps) - 1, dtype="uint16")
-    for k, (_, _, rows, columns) in reversed(list(enumerate(taps[:-1]))):
-        lib.copyto(winner, winner.dtype.type(k), where=x[:, :, rows, columns] == y)
+    winner = xp(x).zeros_like(y, dtype="uint8" if len(taps) <= 256 else "uint16")
+    unmatched = xp(x).ones_like(y, dtype=bool)
+    for _, _, rows, columns in taps[:-1]:
+        unmatched &= x[:, :, rows, columns] != y
+        winner += unmatched
     return winner
 
 
@@ -90,15 +90,23 @@ def pool_take(x: Array, winner: Array, s: Geometry) -> Array:
     """The element of each window that `winner` points at."""
     y = zero_image(x, s.y)
     for k, (_, _, rows, columns) in enumerate(s.taps()):
-        y += x[:, :, rows, columns] * (winner == k)
+        chosen = (winner == k).astype(x.dtype)
+        chosen *= x[:, :, rows, columns]
+        y += chosen
     return y
 
 
 def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
     """Zeros of the shape of x, with each g added where its window's winner lies."""
     x = zero_image(g, s.x)
+    apart = s.stride[0] >= s.w[2] and s.stride[1] >= s.w[3]  # no pixel lies in two windows
     for k, (_, _, rows, columns) in enumerate(s.taps()):
-        x[:, :, rows, columns] += g * (winner == k)
+        chosen = (winner == k).astype(g.dtype)
+        if apart:
+            xp(g).multiply(g, chosen, out=x[:, :, rows, columns])
+        else:
+            chosen *= g
+            x[:, :, rows, columns] += chosen
     return x
 
 
@@ -121,40 +129,72 @@ def pool_spread(g: Array, s: Geometry) -> Array:
 # --- optimizer updates, in place; the same formulas as Tensors stand in minigan/optim.py --------------------
 
 
-def sgd(p: Array, g: Array, buffer: Array | None, *, lr: Array, momentum: float, nesterov: bool) -> None:
-    """Stochastic gradient descent with (Nesterov) momentum, in place in p and buffer."""
-    if buffer is not None:
-        buffer *= momentum
-        buffer += g
-        g = g + momentum * buffer if nesterov else buffer
-    p -= lr * g
-
-
-def rmsprop(p: Array, g: Array, square_avg: Array, *, lr: Array, alpha: float, eps: float) -> None:
-    """RMSProp, in place in p and square_avg."""
-    square_avg *= alpha
-    square_avg += (1 - alpha) * g * g
-    p -= lr * g / (xp(p).sqrt(square_avg) + eps)
-
-
-def adam(
-    p: Array, g: Array, m: Array, v: Array, *, rate: Array, root: Array, betas: Sequence[float], eps: float
+def sgd(
+    p: Array, g: Array, slots: Sequence[Array], *, lr: Array, momentum: float, weight_decay: float, nesterov: bool
 ) -> None:
-    """Adam, in place in p, m and v; rate = lr / (1 - beta1^t), root = sqrt(1 - beta2^t)."""
-    beta1, beta2 = betas
-    m *= beta1
-    m += (1 - beta1) * g
-    v *= beta2
-    v += (1 - beta2) * g * g
-    denominator = xp(p).sqrt(v)
-    denominator /= root
-    denominator += eps
-    step = m / denominator
-    step *= rate
+    """Stochastic gradient descent with (Nesterov) momentum, in place in p and slots."""
+    if weight_decay:
+        g = g + weight_decay * p
+    if slots:
+        (v,) = slots
+        v *= momentum
+        v += g
+        g = g + momentum * v if nesterov else v
+    p -= lr.astype(p.dtype) * g
+
+
+def rmsprop(p: Array, g: Array, s: Array, *, lr: Array, alpha: float, eps: float, weight_decay: float) -> None:
+    """RMSProp, in place in p and s."""
+    if weight_decay:
+        g = g + weight_decay * p
+    s *= alpha
+    squared = g * g
+    squared *= 1 - alpha
+    s += squared
+    root = xp(p).sqrt(s, out=squared)
+    root += eps
+    step = g / root
+    step *= lr.astype(p.dtype)
     p -= step
 
 
-def block_images(s: Geometry, itemsize: int, budget: int = 1 << 20) -> int:
+def adam(
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    *,
+    lr: Array,
+    t: Array,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> None:
+    """Adam, in place in p, m and v; lr and t are 0-d arrays on the same device."""
+    beta1, beta2 = betas
+    rate = (lr / (1 - beta1**t)).astype(p.dtype)
+    correction = ((1 - beta2**t) ** 0.5).astype(p.dtype)
+    if weight_decay and decoupled:
+        p *= (1 - lr * weight_decay).astype(p.dtype)
+    elif weight_decay:
+        g = g + weight_decay * p
+    m *= beta1
+    scratch = g * (1 - beta1)
+    m += scratch
+    v *= beta2
+    xp(p).multiply(g, g, out=scratch)
+    scratch *= 1 - beta2
+    v += scratch
+    xp(p).sqrt(v, out=scratch)
+    scratch /= correction
+    scratch += eps
+    xp(p).divide(m, scratch, out=scratch)
+    scratch *= rate
+    p -= scratch
+
+
+def block_images(s: Geometry, itemsize: int, budget: int = 1 << 21) -> int:
     """How many images to lower at a time so that their columns take about `budget` bytes, at least one."""
     columns = math.prod(s.y[2:]) * math.prod(s.w[1:]) * s.groups * itemsize
     return max(1, budget // max(columns, 1))

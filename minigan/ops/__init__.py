@@ -42,7 +42,7 @@ from .elementwise import (
     where,
 )
 from .fused import binary_cross_entropy_with_logits, cross_entropy
-from .linalg import einsum, matmul
+from .linalg import einsum, linear, matmul
 from .pool import avg_pool2d, max_pool2d, pixel_shuffle, upsample_nearest
 from .reduce import log_softmax, logsumexp, max, mean, min, softmax, sum, var
 from .shape import (

@@ -27,6 +27,23 @@ def _matmul(a: Array, b: Array) -> Array:
     return a @ b
 
 
+@op(
+    lambda g, _y, _x, w: g @ w,
+    lambda g, _y, x, _w: _outer(g, x),
+    name="linear",
+    formula="x w^T",
+    flops=lambda y, x, w: 2 * y.size * x.shape[-1],
+)
+def linear(x: Array, w: Array) -> Array:
+    """x (..., I) times the transpose of w (O, I): (..., O). The gradient of w has w's own layout in memory."""
+    return x @ w.T
+
+
+def _outer(g: Tensor, x: Tensor) -> Tensor:
+    """The sum over all rows of g (..., O) times x (..., I): (O, I)."""
+    return _matmul(transpose(reshape(g, (-1, g.shape[-1]))), reshape(x, (-1, x.shape[-1])))
+
+
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """The matrix product over the last two axes, earlier axes broadcast; a 1-D operand is a row or a column."""
     a, b = (t if isinstance(t, Tensor) else tensor(t) for t in (a, b))

@@ -9,7 +9,7 @@ from .shape import reshape, transpose
 
 
 @op(
-    lambda g, _y, x, s: _pool_put(g, _pool_winner(x, s), s),
+    lambda g, y, x, s: _pool_put(g, _pool_winner(x, y, s), s),
     name="max_pool",
     formula="max over each window",
     flops=lambda y, x, s: y.size * s.w[2] * s.w[3],
@@ -19,8 +19,8 @@ def _max_pool(x: Array, s: Geometry) -> Array:
 
 
 @op(name="pool_winner", formula="position of the maximum in each window")
-def _pool_winner(x: Array, s: Geometry) -> Array:
-    return kernels(x).pool_winner(x, s)
+def _pool_winner(x: Array, y: Array, s: Geometry) -> Array:
+    return kernels(x).pool_winner(x, y, s)
 
 
 @op(

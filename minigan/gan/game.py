@@ -1,0 +1,235 @@
+"""A game: players, their optimizers, and whose turn it is.
+
+All that a game is lies in one named dict of Tensors, `state`: weights, buffers, optimizer moments, learning
+rates, averages, the step. A turn is a function turn(state, batch) -> {name: 0-d Tensor} with static shapes that
+reads nothing back to the host. The schedule, in plain Python, says whose turn it is. A checkpoint is that dict,
+and a run continues from it exactly: data, noise and every other draw depend only on the seed and the step.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import ops, random
+from ..errors import CheckpointError, ShapeError
+from ..grad import grad
+from ..nn import Module, functional_call
+from ..optim import EMA, Optimizer
+from ..random import Stream
+from ..tensor import Tensor, full, no_grad
+from .losses import Loss
+from .penalties import clip_weights
+
+State = dict[str, Tensor]
+Losses = dict[str, Tensor]
+
+
+class Batch(NamedTuple):
+    """What a turn is given: real samples, and the counters of the random streams it draws from."""
+
+    real: Tensor
+    noise: int  # turns that reuse their predecessor's noise share this counter
+    turn: int  # never shared
+
+
+class Turn(NamedTuple):
+    """One entry of a schedule: who plays, on a fresh batch or the last one, with fresh noise or the same."""
+
+    name: str
+    fresh_batch: bool = True
+    fresh_noise: bool = True
+
+
+class Game:
+    """Base of games: a subclass defines its turns, one method per entry of the schedule.
+
+    `players` and `optimizers` are named; their names prefix the state's keys ("generator.0.weight",
+    "generator_optimizer.exp_avg.0") and appear in error messages.
+    """
+
+    def __init__(
+        self,
+        players: Mapping[str, Module],
+        optimizers: Mapping[str, Optimizer],
+        schedule: Sequence[Turn],
+        *,
+        seed: int = 0,
+        ema: EMA | None = None,
+    ) -> None:
+        unknown = [turn.name for turn in schedule if not hasattr(self, turn.name)]
+        if unknown or not schedule or not schedule[0].fresh_batch or not schedule[0].fresh_noise:
+            raise ShapeError(
+                f"{type(self).__name__}: a schedule names turns ({unknown or 'all known'} unknown) "
+                f"and begins with a fresh batch and fresh noise; got {list(schedule)}"
+            )
+        self.players = dict(players)
+        self.optimizers = dict(optimizers)
+        self.schedule = list(schedule)
+        self.seed = seed
+        self.ema = ema
+        for name, player in self.players.items():
+            player.rename(name)
+        device = next(iter(self.players.values())).parameters()[0].device
+        self.step = full((), 0, "int64", device)
+        self.state = self._collect()
+
+    def _collect(self) -> State:
+        parts: dict[str, dict[str, Tensor]] = {name: p.state_dict() for name, p in self.players.items()}
+        parts |= {f"{name}_optimizer": o.state_dict() for name, o in self.optimizers.items()}
+        if self.ema is not None:
+            parts["ema"] = self.ema.state_dict()
+        return {f"{part}.{key}": t for part, state in parts.items() for key, t in state.items()} | {"step": self.step}
+
+    def load_state(self, arrays: Mapping[str, Any]) -> None:
+        """Copy `arrays` into the game's own; CheckpointError naming what does not fit, nothing copied then."""
+        missing, unknown = set(self.state) - set(arrays), set(arrays) - set(self.state)
+        shapes = [k for k, t in self.state.items() if k in arrays and tuple(arrays[k].shape) != t.shape]
+        if missing or unknown or shapes:
+            raise CheckpointError(
+                f"the saved state is of another game: missing {sorted(missing)[:5]}, unknown {sorted(unknown)[:5]}, "
+                f"of another shape {shapes[:5]}"
+            )
+        for key, t in self.state.items():
+            t.copy_(np.asarray(arrays[key]), by="load_state")
+
+    def stream(self, name: str) -> Stream:
+        """The random stream of this game with that name."""
+        return Stream(self.seed, name)
+
+    @property
+    def batches_per_step(self) -> int:
+        """How many fresh batches one round of the schedule takes."""
+        return sum(turn.fresh_batch for turn in self.schedule)
+
+    def play(self, batch_at: Callable[[int], Tensor]) -> Losses:
+        """One round of the schedule: the losses and scores of its turns, as 0-d Tensors.
+
+        `batch_at(k)` gives the k-th batch of the run, counted from 0.
+        """
+        step = int(self.step.item())
+        drawn = step * self.batches_per_step
+        results: Losses = {}
+        for k, turn in enumerate(self.schedule):
+            counter = step * len(self.schedule) + k
+            if turn.fresh_batch:
+                real = batch_at(drawn)
+                drawn += 1
+                if len(real) == 0:
+                    raise ShapeError(f"step {step}, {turn.name}: cannot train on an empty batch {real.shape}")
+            if turn.fresh_noise:
+                noise = counter
+            results |= getattr(self, turn.name)(self.state, Batch(real, noise, counter))
+        self.step.data += 1
+        return results
+
+
+Latent = Callable[[int, Stream], Tensor]
+
+
+def uniform_latent(dim: int, low: float = -1.0, high: float = 1.0, dtype: Any = "float32") -> Latent:
+    """A sampler: (n, rng) -> z (n, dim) ~ U[low, high)."""
+    return lambda n, rng: Tensor(rng.uniform((n, dim), low, high, dtype))
+
+
+def normal_latent(dim: int, dtype: Any = "float32") -> Latent:
+    """A sampler: (n, rng) -> z (n, dim) ~ N(0, 1)."""
+    return lambda n, rng: Tensor(rng.normal((n, dim), dtype=dtype))
+
+
+def alternate(d_steps: int = 1, g_steps: int = 1) -> list[Turn]:
+    """The usual schedule: d_steps discriminator turns on fresh batches, then g_steps generator turns, fresh noise."""
+    if d_steps < 1 or g_steps < 1:
+        raise ShapeError(f"alternate: expected at least one turn each, got {d_steps} and {g_steps}")
+    return [Turn("discriminator_turn")] * d_steps + [Turn("generator_turn", fresh_batch=False)] * g_steps
+
+
+class ScoreGame(Game):
+    """Two players and a score loss: the discriminator scores samples, the generator wants its own scored as real.
+
+    `penalty(critic, real, fake, rng=...)` is added to the discriminator's loss with weight `penalty_weight`;
+    with `clip` its parameters are limited to [-clip, clip] after each of its steps.
+    """
+
+    def __init__(
+        self,
+        generator: Module,
+        discriminator: Module,
+        *,
+        loss: Loss,
+        latent: Latent,
+        generator_optimizer: Optimizer,
+        discriminator_optimizer: Optimizer,
+        schedule: Sequence[Turn] | None = None,
+        penalty: Callable[..., Tensor] | None = None,
+        penalty_weight: float = 10.0,
+        clip: float | None = None,
+        seed: int = 0,
+        ema: EMA | None = None,
+    ) -> None:
+        self.generator = generator
+        self.discriminator = discriminator
+        self.loss = loss
+        self.latent = latent
+        self.penalty = penalty
+        self.penalty_weight = penalty_weight
+        self.clip = clip
+        super().__init__(
+            {"generator": generator, "discriminator": discriminator},
+            {"generator": generator_optimizer, "discriminator": discriminator_optimizer},
+            alternate() if schedule is None else schedule,
+            seed=seed,
+            ema=ema,
+        )
+
+    def discriminator_turn(self, state: State, batch: Batch) -> Losses:
+        """The discriminator moves; the generator only samples, and leaves no graph."""
+        with random.using(self.stream("discriminator").at(batch.turn)) as rng:
+            z = self._noise(batch)
+            with no_grad():
+                fake = self.generator(z)
+            real_scores, fake_scores = self.discriminator(batch.real), self.discriminator(fake)
+            loss = self.loss.discriminator(real_scores, fake_scores)
+            results = {"d_real": self._shown(real_scores), "d_fake": self._shown(fake_scores)}
+            if self.penalty is not None:
+                penalty = self.penalty(self.discriminator, batch.real, fake, rng=rng)
+                loss = loss + self.penalty_weight * penalty
+                results["penalty"] = penalty.detach()
+            optimizer = self.optimizers["discriminator"]
+            optimizer.step(grad(loss, optimizer.params))
+            if self.clip is not None:
+                clip_weights(optimizer.params, self.clip)
+        return {"d_loss": loss.detach(), **results}
+
+    def generator_turn(self, state: State, batch: Batch) -> Losses:
+        """The generator moves, through the discriminator as it stands."""
+        with random.using(self.stream("generator").at(batch.turn)):
+            fake_scores = self.discriminator(self.generator(self._noise(batch)))
+            loss = self.loss.generator(fake_scores)
+            optimizer = self.optimizers["generator"]
+            optimizer.step(grad(loss, optimizer.params))
+        if self.ema is not None:
+            self.ema.update()
+        return {"g_loss": loss.detach()}
+
+    def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
+        """n samples of the generator (of its averaged weights, if it has them), for the same fixed noise each time.
+
+        Batch normalisation uses its running statistics, so that a sample does not depend on its neighbours.
+        """
+        z = self.latent(n, self.stream(stream).at(at)).to(self.step.device)
+        generator, was_training = self.generator, self.generator.training
+        averaged = {} if self.ema is None else self.ema.parameters()
+        try:
+            with no_grad():
+                return functional_call(generator.eval(), averaged, z)
+        finally:
+            generator.train(was_training)
+
+    def _noise(self, batch: Batch) -> Tensor:
+        return self.latent(len(batch.real), self.stream("noise").at(batch.noise)).to(batch.real.device)
+
+    def _shown(self, scores: Tensor) -> Tensor:
+        """The mean score, as a probability where scores are logits."""
+        with no_grad():
+            return ops.mean(ops.sigmoid(scores) if self.loss.logistic else scores)

@@ -1,0 +1,71 @@
+"""What keeps a critic smooth: penalties on its gradient at samples, and the constraint of clipped weights.
+
+A penalty is NAME(critic, real, fake, *, rng=None, eps=...) -> an unweighted 0-d tensor, differentiable with
+respect to the critic's parameters: its gradient runs back through the backward pass of the critic. Norms are
+taken per sample, over everything but the first axis. A critic with batch normalisation has no gradient per
+sample, so its penalty means something else; LayerNorm has one (Gulrajani et al. 2017, section 4).
+"""
+
+from collections.abc import Callable, Sequence
+
+from .. import random
+from ..backend import xp
+from ..errors import ShapeError
+from ..grad import grad
+from ..ops import mean, reshape, sqrt, square, sum
+from ..random import Stream
+from ..tensor import Tensor
+
+Critic = Callable[[Tensor], Tensor]
+
+
+def input_gradient(critic: Critic, x: Tensor) -> Tensor:
+    """d critic(x) / dx for each sample, (N, features): recorded, so that it can be differentiated again."""
+    x = x.detach()
+    slope = grad(sum(critic(x)), x, create_graph=True)
+    return reshape(slope, (x.shape[0], -1))
+
+
+def gradient_penalty(
+    critic: Critic,
+    real: Tensor,
+    fake: Tensor,
+    *,
+    rng: Stream | None = None,
+    eps: float = 1e-12,
+    target: float = 1.0,
+) -> Tensor:
+    """E (|grad critic(x)| - target)^2 at x = real + u (fake - real), u ~ U[0, 1) per sample (Gulrajani et al. 2017).
+
+    The norm is sqrt(sum g^2 + eps): differentiable where the gradient is zero. Two-sided: a gradient that is
+    too short is pulled up as one that is too long is pushed down.
+    """
+    if real.shape != fake.shape:
+        raise ShapeError(f"gradient_penalty: real samples are {real.shape}, fakes {fake.shape}")
+    u = (rng or random.default()).uniform((len(real),) + (1,) * (real.ndim - 1), dtype=real.dtype, device=real.device)
+    between = real + Tensor(u) * (fake.detach() - real)
+    norm = sqrt(sum(square(input_gradient(critic, between)), 1) + eps)
+    return mean(square(norm - target))
+
+
+def r1(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None) -> Tensor:
+    """E |grad critic(real)|^2 (Mescheder et al. 2018)."""
+    return mean(sum(square(input_gradient(critic, real)), 1))
+
+
+def r2(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None) -> Tensor:
+    """E |grad critic(fake)|^2 (Mescheder et al. 2018)."""
+    return mean(sum(square(input_gradient(critic, fake)), 1))
+
+
+PENALTIES = {fn.__name__: fn for fn in (gradient_penalty, r1, r2)}
+"""Every penalty by name."""
+
+
+def clip_weights(params: Sequence[Tensor], limit: float) -> None:
+    """Limit every element of `params` to [-limit, limit], in place: WGAN's constraint (Arjovsky et al. 2017)."""
+    if not limit > 0:
+        raise ShapeError(f"clip_weights: expected a limit > 0, got {limit}")
+    for p in params:
+        xp(p.data).clip(p.data, -limit, limit, out=p.data)
+        p.written("clip_weights")

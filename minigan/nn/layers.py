@@ -1,0 +1,295 @@
+"""Layers with PyTorch's names, arguments and weight layouts."""
+
+import math
+from typing import Any
+
+from .. import ops, random
+from ..errors import ShapeError
+from ..kernels.geometry import Pads, Pair, pair
+from ..kernels.portable import channels_last
+from ..random import Stream
+from ..tensor import Tensor, ones, zeros
+from . import init
+from .module import Module, Parameter
+
+
+class Linear(Module):
+    """y = x W^T + b: x (..., in_features), weight (out_features, in_features), bias (out_features,)."""
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, rng: Stream | None = None) -> None:
+        self.weight = Parameter(zeros((out_features, in_features)))
+        init.kaiming_uniform_(self.weight, math.sqrt(5), rng=rng)
+        self.bias = _bias(out_features, in_features, rng) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., out_features)."""
+        if x.ndim < 1 or x.shape[-1] != self.weight.shape[1]:
+            raise ShapeError(f"Linear: expected (..., {self.weight.shape[1]}), got {x.shape}")
+        y = ops.linear(x, self.weight)
+        return y if self.bias is None else y + self.bias
+
+    def extra_repr(self) -> str:
+        """in_features, out_features."""
+        return f"{self.weight.shape[1]}, {self.weight.shape[0]}"
+
+
+class Conv2d(Module):
+    """`mg.conv2d` with weight (out_channels, in_channels / groups, kh, kw) and bias (out_channels,)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair | Pads | str = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        rng: Stream | None = None,
+    ) -> None:
+        self.options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        kernel = pair(kernel_size, "Conv2d: kernel_size", 1)
+        self.weight = _kernel("Conv2d", out_channels, in_channels, kernel, groups, rng)
+        self.bias = _bias(out_channels, math.prod(self.weight.shape[1:]), rng) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, out_channels, OH, OW)."""
+        return ops.conv2d(x, self.weight, self.bias, **self.options)
+
+    def extra_repr(self) -> str:
+        """Weight shape and options."""
+        return f"{self.weight.shape[1]}, {self.weight.shape[0]}, {self.weight.shape[2:]}, {_options(self.options)}"
+
+
+class ConvTranspose2d(Module):
+    """`mg.conv_transpose2d` with weight (in_channels, out_channels / groups, kh, kw) and bias (out_channels,)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair | Pads | str = 0,
+        output_padding: int | Pair = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | Pair = 1,
+        *,
+        output_size: int | Pair | None = None,
+        rng: Stream | None = None,
+    ) -> None:
+        self.options: dict[str, Any] = {
+            "stride": stride,
+            "padding": padding,
+            "output_padding": output_padding,
+            "dilation": dilation,
+            "groups": groups,
+            "output_size": output_size,
+        }
+        kernel = pair(kernel_size, "ConvTranspose2d: kernel_size", 1)
+        self.weight = _kernel("ConvTranspose2d", in_channels, out_channels, kernel, groups, rng)
+        self.bias = _bias(out_channels, math.prod(self.weight.shape[1:]), rng) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, out_channels, OH, OW)."""
+        return ops.conv_transpose2d(x, self.weight, self.bias, **self.options)
+
+    def extra_repr(self) -> str:
+        """Weight shape and options."""
+        return f"{self.weight.shape[0]}, {self.weight.shape[1]}, {self.weight.shape[2:]}, {_options(self.options)}"
+
+
+class Embedding(Module):
+    """Rows of weight (num_embeddings, embedding_dim), N(0, 1) at first, picked by integer indices."""
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, *, rng: Stream | None = None) -> None:
+        self.weight = Parameter(zeros((num_embeddings, embedding_dim)))
+        init.normal_(self.weight, rng=rng)
+
+    def forward(self, indices: Tensor) -> Tensor:
+        """(*indices.shape, embedding_dim)."""
+        return self.weight[indices]
+
+
+class Dropout(Module):
+    """In training each element is zeroed with probability p and the rest scaled by 1 / (1 - p) (Srivastava 2014)."""
+
+    def __init__(self, p: float = 0.5, *, rng: Stream | None = None) -> None:
+        if not 0 <= p < 1:
+            raise ShapeError(f"Dropout: expected a probability 0 <= p < 1, got {p}")
+        self.p = p
+        self.rng = rng
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with elements dropped; x itself in evaluation mode."""
+        if not self.training or self.p == 0:
+            return x
+        kept = (self.rng or random.default()).uniform(x.shape, dtype=x.dtype, device=x.device) >= self.p
+        return x * Tensor(kept.astype(x.dtype) * (1 / (1 - self.p)))
+
+
+class Flatten(Module):
+    """(N, ...) to (N, product of the rest), in the order of the logical axes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, features)."""
+        return ops.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
+
+
+class Unflatten(Module):
+    """(N, features) to (N, *shape)."""
+
+    def __init__(self, *shape: int) -> None:
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, *shape)."""
+        return ops.reshape(x, (x.shape[0], *self.shape))
+
+    def extra_repr(self) -> str:
+        """The shape."""
+        return ", ".join(map(str, self.shape))
+
+
+class _Function(Module):
+    """A module that applies a function of one tensor, with options but no parameters."""
+
+    def __init__(self, *options: Any) -> None:
+        self.options = options
+
+    def extra_repr(self) -> str:
+        """The options."""
+        return ", ".join(map(str, self.options))
+
+
+class ReLU(_Function):
+    """max(x, 0)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x's shape."""
+        return ops.relu(x)
+
+
+class LeakyReLU(_Function):
+    """x where x > 0, negative_slope * x elsewhere."""
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        super().__init__(negative_slope)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x's shape."""
+        return ops.leaky_relu(x, *self.options)
+
+
+class ELU(_Function):
+    """x where x > 0, alpha * (e^x - 1) elsewhere."""
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__(alpha)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x's shape."""
+        return ops.elu(x, *self.options)
+
+
+class Tanh(_Function):
+    """tanh x."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x's shape."""
+        return ops.tanh(x)
+
+
+class Sigmoid(_Function):
+    """1 / (1 + e^-x)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x's shape."""
+        return ops.sigmoid(x)
+
+
+class Softplus(_Function):
+    """ln(1 + e^x)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x's shape."""
+        return ops.softplus(x)
+
+
+class Softmax(_Function):
+    """e^x / sum(e^x) over an axis."""
+
+    def __init__(self, axis: int = -1) -> None:
+        super().__init__(axis)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x's shape."""
+        return ops.softmax(x, *self.options)
+
+
+class MaxPool2d(_Function):
+    """The largest element of each window."""
+
+    def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None) -> None:
+        super().__init__(kernel_size, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, OH, OW)."""
+        return ops.max_pool2d(x, *self.options)
+
+
+class AvgPool2d(_Function):
+    """The mean of each window."""
+
+    def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None) -> None:
+        super().__init__(kernel_size, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, OH, OW)."""
+        return ops.avg_pool2d(x, *self.options)
+
+
+class UpsampleNearest(_Function):
+    """Each pixel repeated into a block of `scale` pixels."""
+
+    def __init__(self, scale: int | Pair = 2) -> None:
+        super().__init__(scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H scale, W scale)."""
+        return ops.upsample_nearest(x, *self.options)
+
+
+class PixelShuffle(_Function):
+    """(N, C r r, H, W) to (N, C, H r, W r)."""
+
+    def __init__(self, factor: int) -> None:
+        super().__init__(factor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H factor, W factor)."""
+        return ops.pixel_shuffle(x, *self.options)
+
+
+def _kernel(name: str, outer: int, inner: int, kernel: Pair, groups: int, rng: Stream | None) -> Parameter:
+    """A weight (outer, inner / groups, kh, kw), channels-last in memory, with PyTorch's default initialisation."""
+    if groups < 1 or outer % groups or inner % groups:
+        raise ShapeError(f"{name}: groups must divide both {outer} and {inner} channels, got {groups}")
+    weight = Parameter(channels_last(ones((outer, inner // groups, *kernel)).data))
+    init.kaiming_uniform_(weight, math.sqrt(5), rng=rng)
+    return weight
+
+
+def _bias(features: int, fan_in: int, rng: Stream | None) -> Parameter:
+    """A bias (features,) from U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)), PyTorch's default."""
+    bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
+    bias = Parameter(zeros(features))
+    init.uniform_(bias, -bound, bound, rng=rng)
+    return bias
+
+
+def _options(options: dict[str, Any]) -> str:
+    return ", ".join(f"{k}={v}" for k, v in options.items() if v not in (0, None) and (k, v) not in (("groups", 1),))

@@ -1,0 +1,221 @@
+"""Module: a network is an object whose attributes are its parameters, buffers and sub-networks."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .. import backend
+from ..errors import CheckpointError, ShapeError
+from ..tensor import Tensor, Version, watch, within
+
+
+class Parameter(Tensor):
+    """A Tensor that a Module counts among what an optimizer may move."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(data.data if isinstance(data, Tensor) else data)
+
+
+class Buffer(Parameter):
+    """A Tensor that belongs to a Module's state but is no parameter: running statistics, counters."""
+
+    __slots__ = ()
+
+
+class Module:
+    """Base of every layer and network: assign Parameters, Buffers and Modules as attributes, write `forward`.
+
+    They are found in the order of assignment and named by attribute, as torch.nn names them, so that state
+    dicts of the same network move both ways.
+    """
+
+    training = True
+    _path = ""
+
+    def forward(self, *args: Any) -> Any:
+        """What the module computes."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+    def __call__(self, *args: Any) -> Any:
+        """forward(*args)."""
+        if watch.callback is None:
+            return self.forward(*args)
+        with within(self._path or type(self).__name__):
+            return self.forward(*args)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if isinstance(value, Parameter | Module):
+            self._name_all(self._path)
+
+    def _name_all(self, path: str) -> None:
+        """Tell every tensor below the name it goes by in errors."""
+        object.__setattr__(self, "_path", path)
+        prefix = f"{path}." if path else ""
+        for name, value in self._own(Parameter):
+            if value.version is None:
+                value.version = Version()
+            value.version.name = prefix + name
+        for name, child in self._children():
+            child._name_all(prefix + name)
+
+    def rename(self, name: str) -> None:
+        """Call this network `name` in error messages: "discriminator.0.weight" instead of "0.weight"."""
+        self._name_all(name)
+
+    def _own(self, kind: type) -> Iterator[tuple[str, Any]]:
+        for name, value in vars(self).items():
+            if isinstance(value, kind):
+                yield name, value
+
+    def _children(self) -> Iterator[tuple[str, "Module"]]:
+        return self._own(Module)
+
+    def modules(self) -> Iterator["Module"]:
+        """This module and every one below it."""
+        yield self
+        for _, child in self._children():
+            yield from child.modules()
+
+    def named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """(name, tensor) of all parameters and buffers: a module's own parameters, its buffers, its children's."""
+        for name, value in self._own(Parameter):
+            if not isinstance(value, Buffer):
+                yield prefix + name, value
+        for name, value in self._own(Buffer):
+            yield prefix + name, value
+        for name, child in self._children():
+            yield from child.named_tensors(f"{prefix}{name}.")
+
+    def named_parameters(self) -> list[tuple[str, Parameter]]:
+        """(name, parameter) in a stable order; a parameter shared by two layers is listed once."""
+        once = {id(p): (name, p) for name, p in reversed(list(self.named_tensors())) if not isinstance(p, Buffer)}
+        return list(reversed(once.values()))
+
+    def parameters(self) -> list[Tensor]:
+        """The parameters, in the order in which `grad` and the optimizers take them."""
+        return [p for _, p in self.named_parameters()]
+
+    def buffers(self) -> list[Tensor]:
+        """The buffers."""
+        return [b for _, b in self.named_tensors() if isinstance(b, Buffer)]
+
+    def num_parameters(self, buffers: bool = False) -> int:
+        """How many numbers the parameters hold; with `buffers` also those of float buffers (moving statistics)."""
+        extra = [b for b in self.buffers() if b.dtype.kind == "f"] if buffers else []
+        return sum(t.size for t in [*self.parameters(), *extra])
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Every parameter and buffer by name, sharing memory with the module, in torch.nn's order."""
+        return {name: value.detach() for name, value in self.named_tensors()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copy `state` (Tensors or arrays by name) into the module's own arrays.
+
+        Raises CheckpointError naming every key that is missing, unknown or of another shape; nothing is
+        copied then.
+        """
+        own = dict(self.named_tensors())
+        arrays = {k: v.data if isinstance(v, Tensor) else np.asarray(v) for k, v in state.items()}
+        problems = [f"{k} is missing" for k in own if k not in arrays]
+        problems += [f"{k} is unknown" for k in arrays if k not in own]
+        problems += [
+            f"{k} has shape {tuple(arrays[k].shape)}, expected {t.shape}"
+            for k, t in own.items()
+            if k in arrays and tuple(arrays[k].shape) != t.shape
+        ]
+        if problems:
+            raise CheckpointError(f"load_state_dict of {type(self).__name__}: {'; '.join(problems)}")
+        for k, t in own.items():
+            t.copy_(arrays[k], by="load_state_dict")
+
+    def train(self, mode: bool = True) -> "Module":
+        """This module with it and all below in training mode (or not)."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> "Module":
+        """This module in evaluation mode: batch norm uses its running statistics, dropout does nothing."""
+        return self.train(False)
+
+    def to(self, device: str | None = None, dtype: Any = None) -> "Module":
+        """This module with its float tensors converted to `dtype` and all of them moved to `device`."""
+        for _, t in self.named_tensors():
+            array = t.data if dtype is None or t.dtype.kind != "f" else t.data.astype(dtype)
+            t.data = array if device is None else backend.to_device(array, device)
+            t.node = None
+            t.written("Module.to")
+        return self
+
+    def apply(self, fn: Callable[["Module"], Any]) -> "Module":
+        """This module after fn(m) was called for it and every module below."""
+        for module in self.modules():
+            fn(module)
+        return self
+
+    def extra_repr(self) -> str:
+        """What stands between the brackets when the module is printed."""
+        return ""
+
+    def __repr__(self) -> str:
+        inner = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self._children()]
+        if not inner:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        return f"{type(self).__name__}(\n  " + "\n  ".join(inner) + "\n)"
+
+
+class Sequential(Module):
+    """Modules applied one after the other; named "0", "1", ... as in torch.nn."""
+
+    def __init__(self, *layers: Module) -> None:
+        for i, layer in enumerate(layers):
+            setattr(self, str(i), layer)
+
+    def forward(self, x: Any) -> Any:
+        """The last layer's result."""
+        for _, layer in self._children():
+            x = layer(x)
+        return x
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._children())
+
+    def __getitem__(self, i: int | slice) -> "Module":
+        layers = [layer for _, layer in self._children()]
+        return Sequential(*layers[i]) if isinstance(i, slice) else layers[i]
+
+
+def functional_call(module: Module, params: Mapping[str, Tensor] | Sequence[Tensor], *args: Any) -> Any:
+    """module(*args) computed with other parameters than its own, gradients flowing to those.
+
+    `params` maps names to Tensors (the rest keep their own), or lists one for each of module.parameters().
+    """
+    own = dict(module.named_parameters())
+    if not isinstance(params, Mapping):
+        if len(params) != len(own):
+            raise ShapeError(f"functional_call: the module has {len(own)} parameters, got {len(params)}")
+        params = dict(zip(own, params, strict=True))
+    for name, value in params.items():
+        if name not in own or own[name].shape != value.shape:
+            expected = f"shape {own[name].shape}" if name in own else f"one of {', '.join(own)}"
+            raise ShapeError(f"functional_call: {name} of shape {value.shape}; expected {expected}")
+    with _replaced(module, {id(own[name]): value for name, value in params.items()}):
+        return module(*args)
+
+
+@contextmanager
+def _replaced(module: Module, replacements: dict[int, Tensor]) -> Iterator[None]:
+    """Within the block, attributes of `module` hold the replacement of the parameter with that id."""
+    places = [(m, name, p) for m in module.modules() for name, p in list(m._own(Parameter)) if id(p) in replacements]
+    try:
+        for m, name, p in places:
+            vars(m)[name] = replacements[id(p)]
+        yield
+    finally:
+        for m, name, p in places:
+            vars(m)[name] = p

@@ -1,0 +1,142 @@
+"""Normalisation layers, composed of ops: their derivatives follow to any order."""
+
+import math
+
+from .. import ops
+from ..errors import ShapeError
+from ..tensor import Tensor, no_grad, ones, tensor, zeros
+from .module import Buffer, Module, Parameter
+
+
+def _moments(x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """(x - mean, mean, var) over `axes`, which are kept for broadcasting; the variance is the biased one."""
+    mean = ops.mean(x, axes, keepdims=True)
+    centred = x - mean
+    var = ops.mean(ops.square(centred), axes, keepdims=True)
+    return centred, mean, var
+
+
+class _BatchNorm(Module):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, per channel over the batch (Ioffe and Szegedy 2015).
+
+    In training the statistics are the batch's own and the running ones move towards them:
+    running = (1 - momentum) running + momentum batch, with the unbiased variance. In evaluation mode the
+    running ones are used.
+    """
+
+    axes: tuple[int, ...]  # over which the statistics are taken
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
+        self.eps = eps
+        self.momentum = momentum
+        self.weight = Parameter(ones(num_features)) if affine else None
+        self.bias = Parameter(zeros(num_features)) if affine else None
+        self.running_mean = Buffer(zeros(num_features))
+        self.running_var = Buffer(ones(num_features))
+        self.num_batches_tracked = Buffer(tensor(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x's shape."""
+        channels = self.running_mean.shape[0]
+        if x.ndim != len(self.axes) + 1 or x.shape[1] != channels:
+            raise ShapeError(
+                f"{type(self).__name__}: expected {channels} channels on {len(self.axes) + 1} axes, got {x.shape}"
+            )
+        shape = tuple(1 if a in self.axes else channels for a in range(x.ndim))
+        if self.training:
+            centred, mean, var = _moments(x, self.axes)
+            self._track(mean, var, x.size // channels)
+        else:
+            centred, var = x - ops.reshape(self.running_mean, shape), ops.reshape(self.running_var, shape)
+        scale = ops.rsqrt(var + self.eps)
+        if self.weight is None or self.bias is None:
+            return centred * scale
+        return centred * (scale * ops.reshape(self.weight, shape)) + ops.reshape(self.bias, shape)
+
+    def _track(self, mean: Tensor, var: Tensor, count: int) -> None:
+        if count < 2:
+            raise ShapeError(f"{type(self).__name__}: training needs more than one value per channel, got {count}")
+        with no_grad():
+            for running, batch, factor in (
+                (self.running_mean, mean, 1.0),
+                (self.running_var, var, count / (count - 1)),
+            ):
+                moved = running * (1 - self.momentum) + ops.reshape(batch, running.shape) * (self.momentum * factor)
+                running.copy_(moved, by="BatchNorm")
+            self.num_batches_tracked.copy_(self.num_batches_tracked + 1, by="BatchNorm")
+
+    def extra_repr(self) -> str:
+        """Channels and settings."""
+        return f"{self.running_mean.shape[0]}, eps={self.eps}, momentum={self.momentum}"
+
+
+class BatchNorm1d(_BatchNorm):
+    """Batch normalisation of (N, C)."""
+
+    axes = (0,)
+
+
+class BatchNorm2d(_BatchNorm):
+    """Batch normalisation of images (N, C, H, W), per channel."""
+
+    axes = (0, 2, 3)
+
+
+class LayerNorm(Module):
+    """Each sample normalised over its last axes, weight and bias of that shape (Ba et al. 2016)."""
+
+    def __init__(self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5, affine: bool = True) -> None:
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.eps = eps
+        self.weight = Parameter(ones(self.normalized_shape)) if affine else None
+        self.bias = Parameter(zeros(self.normalized_shape)) if affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x's shape."""
+        k = len(self.normalized_shape)
+        if x.shape[-k:] != self.normalized_shape:
+            raise ShapeError(f"LayerNorm: expected (..., {self.normalized_shape}), got {x.shape}")
+        centred, _, var = _moments(x, tuple(range(x.ndim - k, x.ndim)))
+        y = centred * ops.rsqrt(var + self.eps)
+        return y if self.weight is None or self.bias is None else y * self.weight + self.bias
+
+    def extra_repr(self) -> str:
+        """Shape and eps."""
+        return f"{self.normalized_shape}, eps={self.eps}"
+
+
+class GroupNorm(Module):
+    """Each sample's channels normalised in `num_groups` groups, over the group and the image (Wu and He 2018)."""
+
+    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True) -> None:
+        if num_groups < 1 or num_channels % num_groups:
+            raise ShapeError(f"GroupNorm: {num_channels} channels do not split into {num_groups} groups")
+        self.num_groups = num_groups
+        self.num_channels = num_channels
+        self.eps = eps
+        self.weight = Parameter(ones(num_channels)) if affine else None
+        self.bias = Parameter(zeros(num_channels)) if affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x's shape (N, C, ...)."""
+        if x.ndim < 2 or x.shape[1] != self.num_channels:
+            raise ShapeError(f"{type(self).__name__}: expected {self.num_channels} channels, got {x.shape}")
+        n, c = x.shape[:2]
+        grouped = ops.reshape(x, (n, self.num_groups, c // self.num_groups * math.prod(x.shape[2:])))
+        centred, _, var = _moments(grouped, (2,))
+        y = ops.reshape(centred * ops.rsqrt(var + self.eps), x.shape)
+        if self.weight is None or self.bias is None:
+            return y
+        shape = (1, c) + (1,) * (x.ndim - 2)
+        return y * ops.reshape(self.weight, shape) + ops.reshape(self.bias, shape)
+
+    def extra_repr(self) -> str:
+        """Groups, channels, eps."""
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}"
+
+
+class InstanceNorm2d(GroupNorm):
+    """Each channel of each image normalised by itself (Ulyanov et al. 2016): as many groups as channels."""
+
+    def __init__(self, num_features: int, eps: float = 1e-5, affine: bool = False) -> None:
+        super().__init__(num_features, num_features, eps, affine)

@@ -1,0 +1,314 @@
+"""Optimizers with PyTorch's update rules, learning-rate schedules, and averaged weights.
+
+Each rule is written once as a pure function of Tensors, `update`: it can be differentiated, which unrolled GANs
+need, and it is what the tests hold the in-place kernels against. `step` runs the kernel.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import backend, ops
+from .errors import CheckpointError, ShapeError
+from .grad import grad
+from .kernels import kernels
+from .nn import Module
+from .tensor import Tensor, full
+
+Slots = tuple[Tensor, ...]
+
+
+class Optimizer:
+    """Moves a given list of parameters. Who moves is said in one line: opt.step(mg.grad(loss, opt.params)).
+
+    All of its state is Tensors: the learning rate `lr`, the number of steps `t`, and its slots, one tensor for
+    each parameter and slot name.
+    """
+
+    slot_names: tuple[str, ...] = ()
+
+    def __init__(self, params: Sequence[Tensor], lr: float) -> None:
+        self.params = list(params)
+        if not self.params:
+            raise ShapeError(f"{type(self).__name__}: the list of parameters is empty")
+        if len({id(p) for p in self.params}) < len(self.params):
+            raise ShapeError(f"{type(self).__name__}: a parameter is listed twice")
+        if not (math.isfinite(lr) and lr >= 0):
+            raise ShapeError(f"{type(self).__name__}: expected a finite learning rate >= 0, got {lr}")
+        device = self.params[0].device
+        self.t = full((), 0, "int64", device)
+        self._lr = full((), lr, "float64", device)
+        self.slots: list[Slots] = [tuple(_zeros_as(p) for _ in self.slot_names) for p in self.params]
+
+    @property
+    def lr(self) -> float:
+        """The learning rate."""
+        return float(self._lr.item())
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._lr.copy_(np.asarray(value, "float64"), by="lr")
+
+    def update(self, p: Tensor, g: Tensor, slots: Slots, lr: Tensor | float, t: Tensor | float) -> tuple[Tensor, Slots]:
+        """(new p, new slots) after step number t (from 1), as a differentiable function of Tensors."""
+        raise NotImplementedError
+
+    def _kernel(self, p: Any, g: Any, slots: tuple, lr: Any, t: Any) -> None:
+        """The same update on arrays, in place in p and slots."""
+        raise NotImplementedError
+
+    def step(self, grads: Sequence[Tensor]) -> None:
+        """Move every parameter by its gradient, in place."""
+        if len(grads) != len(self.params):
+            raise ShapeError(f"{self._name()}: {len(self.params)} parameters, {len(grads)} gradients")
+        for p, g in zip(self.params, grads, strict=True):
+            if p.shape != g.shape or p.dtype != g.dtype:
+                raise ShapeError(f"{self._name()}: {p.label()} is {p.shape} {p.dtype}, gradient {g.shape} {g.dtype}")
+        self.t.data += 1
+        for p, g, slots in zip(self.params, grads, self.slots, strict=True):
+            self._kernel(p.data, g.data, tuple(s.data for s in slots), self._lr.data, self.t.data)
+            p.written(self._name())
+
+    def minimize(self, loss: Tensor) -> None:
+        """step(grad(loss, params)): one step down the loss."""
+        self.step(grad(loss, self.params))
+
+    def functional_step(
+        self, params: Sequence[Tensor], grads: Sequence[Tensor], slots: Sequence[Slots] | None = None, t: int = 1
+    ) -> tuple[list[Tensor], list[Slots]]:
+        """(new params, new slots) after one step, nothing written: gradients flow through the step.
+
+        `slots` and t default to the optimizer's own state and its next step.
+        """
+        if slots is None:
+            slots, t = self.slots, int(self.t.item()) + 1
+        moved = [self.update(p, g, s, self.lr, t) for p, g, s in zip(params, grads, slots, strict=True)]
+        return [p for p, _ in moved], [s for _, s in moved]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """lr, t and every slot as "name.i" for the i-th parameter, sharing memory with the optimizer."""
+        named = {
+            f"{name}.{i}": slot
+            for i, slots in enumerate(self.slots)
+            for name, slot in zip(self.slot_names, slots, strict=True)
+        }
+        return {"lr": self._lr, "t": self.t, **named}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Copy `state` into the optimizer's arrays; CheckpointError if keys or shapes differ, nothing copied."""
+        own = self.state_dict()
+        arrays = {k: v.data if isinstance(v, Tensor) else np.asarray(v) for k, v in state.items()}
+        wrong = sorted(set(own) ^ set(arrays)) or [k for k in own if own[k].shape != arrays[k].shape]
+        if wrong:
+            raise CheckpointError(f"{type(self).__name__}.load_state_dict: these do not fit: {', '.join(wrong)}")
+        for k, slot in own.items():
+            slot.copy_(arrays[k], by="load_state_dict")
+
+    def _name(self) -> str:
+        return f"{type(self).__name__}.step"
+
+
+class SGD(Optimizer):
+    """p -= lr v, v = momentum v + g; Nesterov: p -= lr (g + momentum v). Sutskever et al. 2013."""
+
+    def __init__(
+        self,
+        params: Sequence[Tensor],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        if nesterov and momentum == 0:
+            raise ShapeError("SGD: nesterov needs a momentum")
+        self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
+        self.slot_names = ("momentum_buffer",) if momentum else ()
+        super().__init__(params, lr)
+
+    def update(self, p: Tensor, g: Tensor, slots: Slots, lr: Tensor | float, t: Tensor | float) -> tuple[Tensor, Slots]:
+        """One step of the formula above."""
+        g = g + self.weight_decay * p
+        if not slots:
+            return p - lr * g, ()
+        v = self.momentum * slots[0] + g
+        return p - lr * (g + self.momentum * v if self.nesterov else v), (v,)
+
+    def _kernel(self, p: Any, g: Any, slots: tuple, lr: Any, t: Any) -> None:
+        kernels(p).sgd(
+            p, g, slots, lr=lr, momentum=self.momentum, weight_decay=self.weight_decay, nesterov=self.nesterov
+        )
+
+
+class RMSProp(Optimizer):
+    """p -= lr g / (sqrt(s) + eps), s = alpha s + (1 - alpha) g^2 (Hinton 2012); eps outside the root, as in PyTorch."""
+
+    slot_names = ("square_avg",)
+
+    def __init__(
+        self,
+        params: Sequence[Tensor],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        self.alpha, self.eps, self.weight_decay = alpha, eps, weight_decay
+        super().__init__(params, lr)
+
+    def update(self, p: Tensor, g: Tensor, slots: Slots, lr: Tensor | float, t: Tensor | float) -> tuple[Tensor, Slots]:
+        """One step of the formula above."""
+        g = g + self.weight_decay * p
+        s = self.alpha * slots[0] + (1 - self.alpha) * ops.square(g)
+        return p - lr * g / (ops.sqrt(s) + self.eps), (s,)
+
+    def _kernel(self, p: Any, g: Any, slots: tuple, lr: Any, t: Any) -> None:
+        kernels(p).rmsprop(p, g, *slots, lr=lr, alpha=self.alpha, eps=self.eps, weight_decay=self.weight_decay)
+
+
+class Adam(Optimizer):
+    """p -= lr m^ / (sqrt(v^) + eps), m and v the averages of g and g^2, m^ and v^ corrected for their start at zero.
+
+    Kingma and Ba 2015. Weight decay is added to the gradient.
+    """
+
+    slot_names = ("exp_avg", "exp_avg_sq")
+    decoupled = False
+
+    def __init__(
+        self,
+        params: Sequence[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        if not all(0 <= b < 1 for b in betas):
+            raise ShapeError(f"Adam: expected 0 <= beta < 1, got betas {betas}")
+        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        super().__init__(params, lr)
+
+    def update(self, p: Tensor, g: Tensor, slots: Slots, lr: Tensor | float, t: Tensor | float) -> tuple[Tensor, Slots]:
+        """One step of the formula above."""
+        beta1, beta2 = self.betas
+        if self.decoupled:
+            p = p * (1 - lr * self.weight_decay)
+        else:
+            g = g + self.weight_decay * p
+        m = beta1 * slots[0] + (1 - beta1) * g
+        v = beta2 * slots[1] + (1 - beta2) * ops.square(g)
+        corrected = ops.sqrt(v) / (1 - beta2**t) ** 0.5 + self.eps
+        return p - lr / (1 - beta1**t) * m / corrected, (m, v)
+
+    def _kernel(self, p: Any, g: Any, slots: tuple, lr: Any, t: Any) -> None:
+        kernels(p).adam(
+            p,
+            g,
+            *slots,
+            lr=lr,
+            t=t,
+            betas=self.betas,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            decoupled=self.decoupled,
+        )
+
+
+class AdamW(Adam):
+    """Adam whose weight decay shrinks p by lr * weight_decay instead of entering the gradient (Loshchilov 2019)."""
+
+    decoupled = True
+
+    def __init__(
+        self,
+        params: Sequence[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+
+# --- learning-rate schedules: lr = base lr * factor(step), a function of the step alone ---------------------
+
+
+def constant() -> Callable[[int], float]:
+    """factor = 1."""
+    return lambda step: 1.0
+
+
+def step_decay(step_size: int, gamma: float = 0.1) -> Callable[[int], float]:
+    """factor = gamma^(step // step_size): PyTorch's StepLR."""
+    return lambda step: gamma ** (step // step_size)
+
+
+def exponential_decay(gamma: float) -> Callable[[int], float]:
+    """factor = gamma^step: PyTorch's ExponentialLR."""
+    return lambda step: gamma**step
+
+
+def linear(start: float, end: float, total_steps: int) -> Callable[[int], float]:
+    """factor from start to end over total_steps, then end: PyTorch's LinearLR; (1, 0, n) decays to zero."""
+    return lambda step: start + (end - start) * min(step, total_steps) / total_steps
+
+
+def cosine(total_steps: int, floor: float = 0.0) -> Callable[[int], float]:
+    """factor from 1 to `floor` along half a cosine: PyTorch's CosineAnnealingLR (Loshchilov and Hutter 2017)."""
+    return lambda step: floor + (1 - floor) * (1 + math.cos(math.pi * min(step, total_steps) / total_steps)) / 2
+
+
+class Schedule:
+    """Sets an optimizer's learning rate to base_lr * factor(step)."""
+
+    def __init__(self, optimizer: Optimizer, factor: Callable[[int], float]) -> None:
+        self.optimizer = optimizer
+        self.factor = factor
+        self.base_lr = optimizer.lr
+
+    def set(self, step: int) -> None:
+        """Set the learning rate for this step, counted from 0; nothing but the step decides it."""
+        self.optimizer.lr = self.base_lr * self.factor(step)
+
+
+# --- averaged weights ---------------------------------------------------------------------------------------
+
+
+class EMA:
+    """An exponential moving average of a module's parameters: shadow = decay shadow + (1 - decay) parameter.
+
+    Buffers are copied, not averaged. Sampling from the averaged generator removes much of the oscillation of
+    training (Yazici et al. 2019).
+    """
+
+    def __init__(self, module: Module, decay: float = 0.999) -> None:
+        if not 0 <= decay < 1:
+            raise ShapeError(f"EMA: expected 0 <= decay < 1, got {decay}")
+        self.module = module
+        self.decay = decay
+        self.shadow = {k: Tensor(backend.xp(t.data).array(t.data)) for k, t in module.named_tensors()}
+
+    def update(self) -> None:
+        """Move the average towards the module's parameters as they are now."""
+        averaged = {name for name, _ in self.module.named_parameters()}
+        for name, t in self.module.named_tensors():
+            s = self.shadow[name]
+            if name in averaged:
+                s.data += (1 - self.decay) * (t.data - s.data)
+            else:
+                s.data[...] = t.data
+            s.written("EMA.update")
+
+    def parameters(self) -> dict[str, Tensor]:
+        """The averaged parameters by name, as `nn.functional_call` takes them."""
+        return {name: self.shadow[name] for name, _ in self.module.named_parameters()}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The averaged parameters and the buffers by name, sharing memory with the average."""
+        return dict(self.shadow)
+
+
+def _zeros_as(p: Tensor) -> Tensor:
+    """Zeros of p's shape, in p's memory order, so that updates run along memory."""
+    return Tensor(backend.xp(p.data).zeros_like(p.data))
