@@ -99,7 +99,10 @@ def wgan_gp28(z_dim: int = 96, *, rng: Stream | None = None) -> Players:
     return _glorot(_infogan_generator(z_dim, rng), critic, rng)
 
 
-_TENSORFLOW: dict[str, Any] = {"eps": 1e-3, "momentum": 0.01}  # tf.layers.batch_normalization's defaults, in PyTorch's convention
+_TENSORFLOW: dict[str, Any] = {
+    "eps": 1e-3,
+    "momentum": 0.01,
+}  # tf.layers.batch_normalization's defaults, in PyTorch's convention
 
 
 def _infogan_generator(z_dim: int, rng: Stream | None) -> Sequential:

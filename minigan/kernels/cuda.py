@@ -3,7 +3,7 @@
 from ..backend import Array, xp
 from .geometry import Geometry
 from .portable import *  # noqa: F403  the same functions on each device
-from .portable import channels_last
+from .portable import adam, channels_last  # noqa: F401
 
 
 def conv(x: Array, w: Array, s: Geometry) -> Array:

@@ -7,7 +7,6 @@ from ..backend import Array, xp
 from .geometry import Geometry
 
 __all__ = [
-    "adam",
     "block_images",
     "channels_last",
     "empty_image",
