@@ -42,7 +42,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def save(folder: str | Path, state: Mapping[str, Tensor], meta: Mapping[str, Any], step: int) -> Path:
-    """Write `state` and `meta` as the checkpoint of `step` in `folder`; keep the newest KEEP. The path of the arrays."""
+    """Write `state` and `meta` as the checkpoint of `step` in `folder`; keep the newest KEEP. The arrays' path."""
     from safetensors.numpy import save as to_bytes
 
     folder = Path(folder)

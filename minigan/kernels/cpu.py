@@ -1,10 +1,11 @@
 """Convolution on NumPy arrays: images are lowered a few at a time, so that their columns stay in the cache.
 
 All three faces see the image in channels-last order: a window's kw * C floats then lie side by side in memory,
-and each block is one matrix product. What is not convolution is shared with CuPy (see portable.py).
+and each block is one matrix product. Threads share the images (threads.py). What is not convolution is shared
+with CuPy (portable.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,68 +14,80 @@ from ..backend import Array
 from . import portable
 from .geometry import Geometry
 from .portable import *  # noqa: F403  the same functions on each device
-from .portable import block_images, channels_last
+from .portable import channels_last
+from .threads import share
+
+_COLUMN_BYTES = 1 << 20  # of one thread's block of columns: half of a usual second-level cache
+_WORTH_THREADS = 1e7  # floating-point operations below which starting a thread costs more than it saves
 
 
 def conv(x: Array, w: Array, s: Geometry) -> Array:
     """y = conv(x, w): (N, O, OH, OW), channels-last in memory."""
     n, o, oh, ow = s.y
+    image = channels_last(x).transpose(0, 2, 3, 1)
     y = np.empty((n, oh, ow, o), dtype=x.dtype)
-    for channels, outs in _groups(s):
-        kernel = _matrix(w[outs]).T
-        for images, columns in _columns(x, channels, s):
-            if s.groups == 1:
-                np.dot(columns, kernel, out=y[images].reshape(-1, o))
-            else:
-                y[images, ..., outs] = np.dot(columns, kernel).reshape(-1, oh, ow, kernel.shape[1])
+    kernels = [_matrix(w[outs]).T for _, outs in _groups(s)]
+
+    def part(images: slice) -> None:
+        for (channels, outs), kernel in zip(_groups(s), kernels, strict=True):
+            for block, columns in _columns(image[images, ..., channels], s):
+                target = y[images][block]
+                if s.groups == 1:
+                    np.dot(columns, kernel, out=target.reshape(-1, o))
+                else:
+                    target[..., outs] = np.dot(columns, kernel).reshape(-1, oh, ow, kernel.shape[1])
+
+    share(part, n, s.flops > _WORTH_THREADS)
     return y.transpose(0, 3, 1, 2)
 
 
 def conv_input(w: Array, y: Array, s: Geometry) -> Array:
     """The x-slot of the convolution's trilinear form: its input gradient, its transpose. (N, C, H, W)."""
-    n, _, oh, ow = s.y
-    _, c, kh, kw = s.w
+    n = s.y[0]
     image = channels_last(y).transpose(0, 2, 3, 1)
-    (top, _), (left, _) = s.pads
     x = np.empty((n, s.x[2], s.x[3], s.x[1]), dtype=y.dtype)
-    taps = s.taps()
-    block = max(1, min(block_images(s, y.itemsize), n))
-    few_channels = _few_channels(s)
-    height, width = s.padded[1:3]
-    # few channels: rows of pixels lie side by side, so taps add whole rows; otherwise whole pixels
-    scratch = np.empty((c, block, height, width) if few_channels else (block, height, width, c), dtype=y.dtype)
-    for channels, outs in _groups(s):
-        kernel = _matrix(w[outs])
-        for start in range(0, n, block):
-            images = slice(start, min(start + block, n))
-            rows = image[images, ..., outs].reshape(-1, kernel.shape[0])
-            count = images.stop - start
-            if few_channels:
-                columns = np.dot(kernel.T, rows.T).reshape(kh, kw, c, count, oh, ow)
-                padded = scratch[:, :count]
-                padded[...] = 0
-                for i, j, vertical, horizontal in taps:
-                    padded[:, :, vertical, horizontal] += columns[i, j]
-                padded = padded.transpose(1, 2, 3, 0)
-            else:
-                columns = np.dot(rows, kernel).reshape(count, oh, ow, kh, kw, c)
-                padded = scratch[:count]
-                padded[...] = 0
-                for i, j, vertical, horizontal in taps:
-                    padded[:, vertical, horizontal] += columns[:, :, :, i, j]
-            x[images, ..., channels] = padded[:, top : top + s.x[2], left : left + s.x[3]]
+    kernels = [_matrix(w[outs]) for _, outs in _groups(s)]
+
+    def part(images: slice) -> None:
+        for (channels, outs), kernel in zip(_groups(s), kernels, strict=True):
+            _spread(image[images, ..., outs], kernel, s, out=x[images, ..., channels])
+
+    share(part, n, s.flops > _WORTH_THREADS)
     return x.transpose(0, 3, 1, 2)
 
 
 def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     """The w-slot of the convolution's trilinear form: its weight gradient. (O, C / groups, kh, kw)."""
     o, c, kh, kw = s.w
-    image = channels_last(y).transpose(0, 2, 3, 1)
-    w = np.zeros((o, kh * kw * c), dtype=x.dtype)
-    for channels, outs in _groups(s):
-        for images, columns in _columns(x, channels, s):
-            w[outs] += np.dot(image[images, ..., outs].reshape(len(columns), -1).T, columns)
-    return w.reshape(o, kh, kw, c).transpose(0, 3, 1, 2)
+    image, result = (channels_last(a).transpose(0, 2, 3, 1) for a in (x, y))
+
+    def part(images: slice) -> Array:
+        w = np.zeros((o, kh * kw * c), dtype=x.dtype)
+        for channels, outs in _groups(s):
+            for block, columns in _columns(image[images, ..., channels], s):
+                w[outs] += np.dot(result[images][block][..., outs].reshape(len(columns), -1).T, columns)
+        return w
+
+    first, *rest = share(part, s.y[0], s.flops > _WORTH_THREADS)
+    for w in rest:
+        first += w
+    return first.reshape(o, kh, kw, c).transpose(0, 3, 1, 2)
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """a @ b; a large product of two matrices is shared by columns or rows of the result, whichever are more."""
+    if a.ndim != 2 or b.ndim != 2 or a.dtype != b.dtype or 2 * a.size * b.shape[1] < _WORTH_THREADS:
+        return a @ b
+    y = np.empty((a.shape[0], b.shape[1]), dtype=a.dtype)
+
+    def rows(part: slice) -> None:
+        np.matmul(a[part], b, out=y[part])
+
+    def columns(part: slice) -> None:
+        np.matmul(a, b[:, part], out=y[:, part])
+
+    share(rows if y.shape[0] >= y.shape[1] else columns, max(y.shape))
+    return y
 
 
 def adam(p: Array, g: Array, m: Array, v: Array, **options: Any) -> None:
@@ -83,15 +96,67 @@ def adam(p: Array, g: Array, m: Array, v: Array, **options: Any) -> None:
         ordered = np.empty_like(p)
         ordered[...] = g
         g = ordered
-    flat = [a.ravel(order="K") for a in (p, g, m, v)]
-    if not all(np.shares_memory(a, b) for a, b in zip(flat, (p, g, m, v), strict=True)):
-        portable.adam(p, g, m, v, **options)  # not one run of memory: nothing to block
+    _along_memory(lambda *parts: portable.adam(*parts, **options), p, g, m, v)
+
+
+def leaky_relu(x: Array, slope: float) -> Array:
+    """x where x > 0, slope * x elsewhere; slope >= 0."""
+    y = np.empty_like(x)
+    _along_memory(lambda x, out: portable.leaky_relu(x, slope, out), x, y)
+    return y
+
+
+def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
+    """g where y > 0, slope * g elsewhere."""
+    out = np.empty_like(y)
+    _along_memory(lambda g, y, out: portable.leaky_relu_grad(g, y, slope, out), g, y, out)
+    return out
+
+
+def pool_winner(x: Array, y: Array, s: Geometry) -> Array:
+    """Which element of each window is its largest, y: the number of elements before the first that equals it."""
+    winner = np.empty_like(y, dtype="uint8" if len(s.taps()) <= 256 else "uint16")
+    _along_images(lambda x, y, out: portable.pool_winner(x, y, s, out), x, y, winner)
+    return winner
+
+
+def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
+    """Zeros of the shape of x, with each g added where its window's winner lies."""
+    x = portable.empty_image(g, s.x)
+    _along_images(lambda g, winner, out: portable.pool_put(g, winner, s, out), g, winner, x)
+    return x
+
+
+_ELEMENTS = 1 << 17  # that several passes work on at a time: fewer, and threads spend their time on handing over
+
+
+def _along_memory(kernel: Callable[..., Any], *arrays: Array) -> None:
+    """kernel(*parts) for equal parts of `arrays`, cut along their memory; at once if they are laid out differently."""
+    first = arrays[0]
+    flat = [a.ravel(order="K") for a in arrays]
+    if len({a.strides for a in arrays}) > 1 or not np.shares_memory(flat[-1], arrays[-1]):
+        kernel(*arrays)
         return
-    for start in range(0, p.size, _BLOCK):
-        portable.adam(*(a[start : start + _BLOCK] for a in flat), **options)
+
+    def part(elements: slice) -> None:
+        for start in range(elements.start, elements.stop, _ELEMENTS):
+            block = slice(start, min(start + _ELEMENTS, elements.stop))
+            kernel(*(a[block] for a in flat))
+
+    share(part, first.size, first.size > 4 * _ELEMENTS)
 
 
-_BLOCK = 1 << 16
+def _along_images(kernel: Callable[..., Any], *arrays: Array) -> None:
+    """kernel(*parts) for parts of a few images of `arrays` (N, ...)."""
+    n, size = len(arrays[0]), max(a.size for a in arrays)
+    step = max(1, _ELEMENTS * n // size) if size else 1
+
+    def part(images: slice) -> None:
+        for start in range(images.start, images.stop, step):
+            block = slice(start, min(start + step, images.stop))
+            kernel(*(a[block] for a in arrays))
+
+    share(part, n, size > 4 * _ELEMENTS)
 
 
 def _groups(s: Geometry) -> list[tuple[slice, slice]]:
@@ -100,49 +165,82 @@ def _groups(s: Geometry) -> list[tuple[slice, slice]]:
     return [(slice(k * c, (k + 1) * c), slice(k * o, (k + 1) * o)) for k in range(s.groups)]
 
 
-def _few_channels(s: Geometry) -> bool:
-    """Are a window's kw * C floats so few that it pays to lay rows of pixels side by side instead?"""
-    return s.w[3] * s.w[1] < 16
-
-
 def _matrix(w: Array) -> Array:
     """The kernel as a matrix (O, kh kw C)."""
     return w.transpose(0, 2, 3, 1).reshape(w.shape[0], -1)
 
 
-def _columns(x: Array, channels: slice, s: Geometry) -> Iterator[tuple[slice, Array]]:
-    """Blocks of images, each with its windows as the rows of a matrix: (images, (B OH OW, kh kw C / groups)).
+def _few_channels(s: Geometry) -> bool:
+    """Are a window's kw * C floats so few that it pays to lay rows of pixels side by side instead?"""
+    return s.w[3] * s.w[1] < 16
+
+
+def _blocks(n: int, s: Geometry, itemsize: int) -> Iterator[slice]:
+    """range(n) in blocks of images whose columns take about _COLUMN_BYTES."""
+    _, c, kh, kw = s.w
+    columns = s.y[2] * s.y[3] * c * kh * kw * itemsize
+    size = max(1, _COLUMN_BYTES // columns)
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
+
+
+def _columns(image: Array, s: Geometry) -> Iterator[tuple[slice, Array]]:
+    """Blocks of `image` (N, H, W, C), each with its windows as the rows of a matrix (B OH OW, kh kw C).
 
     The matrix is overwritten by the next block's.
     """
-    image = channels_last(x).transpose(0, 2, 3, 1)
-    n, _, oh, ow = s.y
-    _, c, kh, kw = s.w
+    n, (_, _, oh, ow), (_, c, kh, kw) = len(image), s.y, s.w
     (sh, sw), (dh, dw) = s.stride, s.dilation
-    if any(map(any, s.pads)):
-        (top, _), (left, _) = s.pads
-        padded = np.zeros(s.padded, dtype=x.dtype)
-        padded[:, top : top + s.x[2], left : left + s.x[3]] = image
-        image = padded
-    image = image[..., channels]
-    step_n, step_h, step_w, step_c = image.strides
-    windows = np.lib.stride_tricks.as_strided(
-        image,
-        (n, oh, ow, kh, kw, c),
-        (step_n, step_h * sh, step_w * sw, step_h * dh, step_w * dw, step_c),
-        writeable=False,
-    )
-    if kh == kw == sh == sw == 1 and s.groups == 1:
-        yield slice(0, n), windows.reshape(n * oh * ow, c)  # the image itself, not a copy
+    if kh == kw == sh == sw == 1 and s.groups == 1 and s.padded == (s.y[0], oh, ow, c):
+        yield slice(0, n), image.reshape(n * oh * ow, c)  # the image itself, not a copy
         return
-    few_channels = _few_channels(s)
-    axes = (3, 4, 5, 0, 1, 2) if few_channels else (0, 1, 2, 3, 4, 5)
-    block = max(1, min(block_images(s, x.itemsize), n))
-    buffer = np.empty(block * oh * ow * kh * kw * c, dtype=x.dtype)
-    for start in range(0, n, block):
-        images = slice(start, min(start + block, n))
-        part = windows[images].transpose(axes)
-        columns = buffer[: part.size].reshape(part.shape)
-        np.copyto(columns, part)
-        rows = (images.stop - start) * oh * ow
-        yield images, columns.reshape(-1, rows).T if few_channels else columns.reshape(rows, -1)
+    axes = (3, 4, 5, 0, 1, 2) if _few_channels(s) else (0, 1, 2, 3, 4, 5)
+    buffer = None
+    for block in _blocks(n, s, image.itemsize):
+        padded = _pad(image[block], s)
+        step_n, step_h, step_w, step_c = padded.strides
+        windows = np.lib.stride_tricks.as_strided(
+            padded,
+            (len(padded), oh, ow, kh, kw, c),
+            (step_n, step_h * sh, step_w * sw, step_h * dh, step_w * dw, step_c),
+            writeable=False,
+        ).transpose(axes)
+        if buffer is None:
+            buffer = np.empty(windows.size, dtype=image.dtype)
+        columns = buffer[: windows.size].reshape(windows.shape)
+        np.copyto(columns, windows)
+        rows = len(padded) * oh * ow
+        yield block, columns.reshape(-1, rows).T if _few_channels(s) else columns.reshape(rows, -1)
+
+
+def _pad(image: Array, s: Geometry) -> Array:
+    """`image` (N, H, W, C) with the geometry's border of zeros."""
+    if not any(map(any, s.pads)):
+        return image
+    (top, _), (left, _) = s.pads
+    padded = np.zeros((len(image), *s.padded[1:3], image.shape[3]), dtype=image.dtype)
+    padded[:, top : top + s.x[2], left : left + s.x[3]] = image
+    return padded
+
+
+def _spread(image: Array, kernel: Array, s: Geometry, out: Array) -> None:
+    """Write to `out` (N, H, W, C) the sum of all windows of `image` (N, OH, OW, O), each spread by `kernel`."""
+    n, (_, _, oh, ow), (_, c, kh, kw) = len(image), s.y, s.w
+    height, width = s.padded[1:3]
+    (top, _), (left, _) = s.pads
+    taps = s.taps()
+    for block in _blocks(n, s, image.itemsize):
+        count = block.stop - block.start
+        rows = image[block].reshape(-1, kernel.shape[0])
+        if _few_channels(s):  # add whole rows of pixels, not pixels of few channels
+            columns = np.dot(kernel.T, rows.T).reshape(kh, kw, c, count, oh, ow)
+            padded = np.zeros((c, count, height, width), dtype=image.dtype)
+            for i, j, vertical, horizontal in taps:
+                padded[:, :, vertical, horizontal] += columns[i, j]
+            padded = padded.transpose(1, 2, 3, 0)
+        else:
+            columns = np.dot(rows, kernel).reshape(count, oh, ow, kh, kw, c)
+            padded = np.zeros((count, height, width, c), dtype=image.dtype)
+            for i, j, vertical, horizontal in taps:
+                padded[:, vertical, horizontal] += columns[:, :, :, i, j]
+        out[block] = padded[:, top : top + s.x[2], left : left + s.x[3]]

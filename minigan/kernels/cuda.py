@@ -3,7 +3,14 @@
 from ..backend import Array, xp
 from .geometry import Geometry
 from .portable import *  # noqa: F403  the same functions on each device
-from .portable import adam, channels_last  # noqa: F401
+from .portable import (  # noqa: F401
+    adam,
+    channels_last,
+    leaky_relu,
+    leaky_relu_grad,
+    pool_put,
+    pool_winner,
+)
 
 
 def conv(x: Array, w: Array, s: Geometry) -> Array:
@@ -42,6 +49,11 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     for columns, (_, outs) in zip(_columns(x, s), _groups(s), strict=True):
         w[outs] = flat[:, outs].T @ columns
     return w.reshape(o, kh, kw, c).transpose(0, 3, 1, 2)
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """a @ b."""
+    return a @ b
 
 
 def _groups(s: Geometry) -> list[tuple[slice, slice]]:

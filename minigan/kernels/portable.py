@@ -1,23 +1,17 @@
 """Kernels that run as they are on NumPy and on CuPy."""
 
-import math
 from collections.abc import Sequence
 
 from ..backend import Array, xp
 from .geometry import Geometry
 
 __all__ = [
-    "block_images",
     "channels_last",
     "empty_image",
-    "leaky_relu",
-    "leaky_relu_grad",
     "pool_max",
-    "pool_put",
     "pool_spread",
     "pool_sum",
     "pool_take",
-    "pool_winner",
     "rmsprop",
     "sgd",
     "zero_image",
@@ -42,21 +36,20 @@ def zero_image(like: Array, shape: tuple[int, ...]) -> Array:
     return xp(like).zeros((n, h, w, c), dtype=like.dtype).transpose(0, 3, 1, 2)
 
 
-def leaky_relu(x: Array, slope: float) -> Array:
-    """x where x > 0, slope * x elsewhere; slope >= 0."""
-    y = x * slope
+def leaky_relu(x: Array, slope: float, out: Array = None) -> Array:
+    """x where x > 0, slope * x elsewhere, in `out` if given; slope >= 0."""
     lib = xp(x)
+    y = lib.multiply(x, slope, out=out)
     return lib.maximum(x, y, out=y) if slope <= 1 else lib.minimum(x, y, out=y)
 
 
-def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
-    """g where y > 0, slope * g elsewhere."""
+def leaky_relu_grad(g: Array, y: Array, slope: float, out: Array = None) -> Array:
+    """g where y > 0, slope * g elsewhere; in `out` if given."""
     positive = (y > 0).astype(g.dtype)
     if slope:
         positive *= 1 - slope
         positive += slope
-    positive *= g
-    return positive
+    return xp(g).multiply(positive, g, out=out)
 
 
 # --- pooling: `s` is the geometry of windows over x; a winner is its row-major position in the window -------
@@ -74,10 +67,11 @@ def pool_max(x: Array, s: Geometry) -> Array:
     return y
 
 
-def pool_winner(x: Array, y: Array, s: Geometry) -> Array:
+def pool_winner(x: Array, y: Array, s: Geometry, out: Array = None) -> Array:
     """Which element of each window is its largest, y: the number of elements before the first that equals it."""
     taps = s.taps()
-    winner = xp(x).zeros_like(y, dtype="uint8" if len(taps) <= 256 else "uint16")
+    winner = xp(x).empty_like(y, dtype="uint8" if len(taps) <= 256 else "uint16") if out is None else out
+    winner[...] = 0
     unmatched = xp(x).ones_like(y, dtype=bool)
     for _, _, rows, columns in taps[:-1]:
         unmatched &= x[:, :, rows, columns] != y
@@ -95,9 +89,10 @@ def pool_take(x: Array, winner: Array, s: Geometry) -> Array:
     return y
 
 
-def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
+def pool_put(g: Array, winner: Array, s: Geometry, out: Array = None) -> Array:
     """Zeros of the shape of x, with each g added where its window's winner lies."""
-    x = zero_image(g, s.x)
+    x = empty_image(g, s.x) if out is None else out
+    x[...] = 0
     apart = s.stride[0] >= s.w[2] and s.stride[1] >= s.w[3]  # no pixel lies in two windows
     for k, (_, _, rows, columns) in enumerate(s.taps()):
         chosen = (winner == k).astype(g.dtype)
@@ -191,9 +186,3 @@ def adam(
     xp(p).divide(m, scratch, out=scratch)
     scratch *= rate
     p -= scratch
-
-
-def block_images(s: Geometry, itemsize: int, budget: int = 1 << 21) -> int:
-    """How many images to lower at a time so that their columns take about `budget` bytes, at least one."""
-    columns = math.prod(s.y[2:]) * math.prod(s.w[1:]) * s.groups * itemsize
-    return max(1, budget // max(columns, 1))

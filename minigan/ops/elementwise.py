@@ -1,6 +1,7 @@
 """Element by element: arithmetic, functions, activations, comparisons. NumPy's names and broadcasting.
 
-Sums over broadcast axes are the engine's business (grad.py): no rule mentions them.
+Sums over broadcast axes are the engine's business (grad.py): no rule mentions them. A rule multiplies g by an
+array before it scales by a number: g may be a broadcast view, whose own multiples would lose the image's order.
 """
 
 from typing import Any
@@ -176,17 +177,17 @@ def expm1(x: Array) -> Array:
     return xp(x).expm1(x)
 
 
-@op(lambda g, y, _x: 0.5 * g / y, formula="x^(1/2)", domain=(0.5, 2.0))
+@op(lambda g, y, _x: g / y * 0.5, formula="x^(1/2)", domain=(0.5, 2.0))
 def sqrt(x: Array) -> Array:
     return xp(x).sqrt(x)
 
 
-@op(lambda g, y, _x: -0.5 * g * y * y * y, formula="x^(-1/2)", flops=lambda y, *_: 2 * y.size, domain=(0.5, 2.0))
+@op(lambda g, y, _x: g * (y * y * y) * -0.5, formula="x^(-1/2)", flops=lambda y, *_: 2 * y.size, domain=(0.5, 2.0))
 def rsqrt(x: Array) -> Array:
     return 1 / xp(x).sqrt(x)
 
 
-@op(lambda g, _y, x: 2 * g * x, formula="x^2")
+@op(lambda g, _y, x: g * x * 2, formula="x^2")
 def square(x: Array) -> Array:
     return x * x
 

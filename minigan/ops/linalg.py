@@ -6,6 +6,7 @@ import numpy as np
 
 from ..backend import Array, xp
 from ..errors import ShapeError
+from ..kernels import kernels
 from ..tensor import Tensor, op, tensor
 from .reduce import sum
 from .shape import expand_dims, reshape, transpose
@@ -24,7 +25,7 @@ def _swap(x: Tensor) -> Tensor:
     flops=lambda y, a, b: 2 * y.size * a.shape[-1],
 )
 def _matmul(a: Array, b: Array) -> Array:
-    return a @ b
+    return kernels(a).matmul(a, b)
 
 
 @op(
@@ -36,7 +37,7 @@ def _matmul(a: Array, b: Array) -> Array:
 )
 def linear(x: Array, w: Array) -> Array:
     """x (..., I) times the transpose of w (O, I): (..., O). The gradient of w has w's own layout in memory."""
-    return x @ w.T
+    return kernels(x).matmul(x, w.T)
 
 
 def _outer(g: Tensor, x: Tensor) -> Tensor:
