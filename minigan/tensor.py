@@ -403,10 +403,10 @@ class Op:
                 raise
             shapes = ", ".join(str(a.shape) for a in args if isinstance(a, Tensor))
             raise ShapeError(f"{self.name}: {error} (tensors of shape {shapes})") from error
-        if type(y) is not type(first):  # NumPy turns 0-d results into scalars
-            y = backend.xp(first).asarray(y)
-        if y.dtype is FLOAT64 and first.dtype is not FLOAT64 and not _any_float64(arrays):
-            y = y.astype(FLOAT32)  # integers and Python floats alone never make a float64
+        if isinstance(y, np.generic):  # NumPy turns 0-d results into scalars
+            y = np.asarray(y)
+        if y.dtype is FLOAT64 and first.dtype is not FLOAT64 and self.name != "astype" and not _any_float64(arrays):
+            y = y.astype(FLOAT32)  # only a float64 makes a float64: integers and Python floats never do
         out = _tensor(y)
         if y.base is not None:
             _share_version(out, args)

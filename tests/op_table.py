@@ -60,6 +60,12 @@ W = geometry.pooling("max_pool2d", (2, 3, 5, 6), (2, 3), (1, 2))
 WINNER = Tensor(np.random.default_rng(1).integers(0, 6, W.y).astype("uint16"))
 
 
+def put(g, entry, into):
+    """The adjoint of x[entry] for x of shape `into`, on g's device."""
+    key = shape._index_entry(entry, g)
+    return shape._put(g, shape.Index((key,), not isinstance(key, slice)), into)
+
+
 def unary(name: str) -> Row:
     op = OPS[name]
     return Row(op, lambda rng: [draw(op, rng, (3, 4))])
@@ -82,7 +88,7 @@ TABLE: dict[str, list[Row]] = {
     "minimum": [Row(elementwise.minimum, apart((3, 1), (1, 4)))],
     "clip": [with_constants(elementwise._clip, -0.5, 0.5), with_constants(elementwise._clip, None, 0.5)],
     "between": [Row(lambda x: elementwise._between(x, -0.5, None), normal((5,)), differentiable=False)],
-    "where": [Row(lambda a, b: elementwise.where(MASK, a, b), normal((2, 3), (3,)))],
+    "where": [Row(lambda a, b: elementwise.where(MASK.to(a.device), a, b), normal((2, 3), (3,)))],
     "astype": [Row(lambda x: elementwise._astype(x, np.float64), normal((3,)))],
     "leaky_relu": [with_constants(elementwise._leaky_relu, slope) for slope in (0.0, 0.2, 1.5)],
     "leaky_relu_grad": [
@@ -123,8 +129,8 @@ TABLE: dict[str, list[Row]] = {
         Row(lambda x: x[-1, 2], normal((3, 4))),
     ],
     "getitem_adjoint": [
-        Row(lambda g: shape._put(g, shape.Index((np.array([0, 2, 0]),), True), (3, 4)), normal((3, 4))),
-        Row(lambda g: shape._put(g, shape.Index((slice(1, None),), False), (4, 1, 2, 2)), normal((3, 1, 2, 2))),
+        Row(lambda g: put(g, np.array([0, 2, 0]), (3, 4)), normal((3, 4))),
+        Row(lambda g: put(g, slice(1, None), (4, 1, 2, 2)), normal((3, 1, 2, 2))),
     ],
     "matmul": [
         Row(linalg.matmul, normal((3, 4), (4, 2))),
@@ -147,8 +153,8 @@ TABLE: dict[str, list[Row]] = {
         Row(lambda x: pool.max_pool2d(x, (2, 3), (1, 2)), distinct(2, 2, 5, 6)),
     ],
     "pool_winner": [Row(lambda x: pool._pool_winner(x, pool._max_pool(x, W), W), distinct(*W.x), differentiable=False)],
-    "pool_take": [Row(lambda x: pool._pool_take(x, WINNER, W), normal(W.x))],
-    "pool_put": [Row(lambda g: pool._pool_put(g, WINNER, W), normal(W.y))],
+    "pool_take": [Row(lambda x: pool._pool_take(x, WINNER.to(x.device), W), normal(W.x))],
+    "pool_put": [Row(lambda g: pool._pool_put(g, WINNER.to(g.device), W), normal(W.y))],
     "pool_sum": [Row(lambda x: pool._pool_sum(x, W), normal(W.x))],
     "pool_spread": [Row(lambda g: pool._pool_spread(g, W), normal(W.y))],
 }

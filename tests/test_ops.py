@@ -320,6 +320,8 @@ def test_numbers_never_widen():
     assert (counts * x).dtype == np.float32
     assert (counts * 2).dtype == np.int64
     assert (np.ones(2, "float32") + x).dtype == np.float32
+    assert x.astype("float64").dtype == counts.astype("float64").dtype == np.float64
+    assert mg.grad(mg.sum(x.astype("float64") ** 2), x).dtype == np.float32
 
 
 def test_mixed_widths_name_both_operands():

@@ -1,0 +1,200 @@
+"""The CUDA path without a GPU: the op table and whole training steps on the strict stand-in for CuPy."""
+
+import subprocess
+import sys
+
+import fakecupy
+import numpy as np
+import pytest
+from op_table import ROWS, TABLE
+
+import minigan as mg
+from minigan.tensor import Tensor
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    return fakecupy.install(monkeypatch)
+
+
+@pytest.mark.parametrize(("name", "k"), ROWS)
+def test_op_to_second_order_on_the_stand_in(name, k, rng, cupy):
+    row = TABLE[name][k]
+    arrays = row.make(rng)
+    inputs = [mg.tensor(a, device="cuda") for a in arrays]
+    y = row.fn(*inputs)
+    assert y.device == ("cpu" if name == "to" else "cuda")
+    np.testing.assert_allclose(y.numpy(), row.fn(*map(mg.tensor, arrays)).numpy(), rtol=1e-12, atol=1e-12)
+    if row.differentiable and name != "to":
+        mg.testing.gradcheck(row.fn, inputs)
+
+
+def play(device, make, dtype, steps=2, batch=8):
+    """Losses and weights after a few rounds of a game on `device`."""
+    mg.random.seed(0)
+    game = make(device, dtype)
+    results = []
+    for _ in range(steps):
+        images = np.random.default_rng(len(results)).integers(0, 256, (batch, 1, 28, 28)).astype("uint8")
+        batches = mg.data.Batches(images, batch, device=device)
+        results.append({k: v.item() for k, v in game.play(lambda k, b=batches: Tensor(b.at(k)).astype(dtype)).items()})
+    return results, {k: t.numpy() for k, t in game.state.items()}
+
+
+def dcgan(device, dtype):
+    G, D = (player.to(device, dtype) for player in mg.models.dcgan28(8))
+    return mg.gan.ScoreGame(
+        G,
+        D,
+        loss=mg.gan.losses.nonsaturating,
+        latent=mg.gan.uniform_latent(8, dtype=dtype),
+        generator_optimizer=mg.optim.Adam(G.parameters(), 1e-3, (0.5, 0.999)),
+        discriminator_optimizer=mg.optim.RMSProp(D.parameters(), 1e-4),
+        ema=mg.optim.EMA(G, 0.9),
+    )
+
+
+def wgan_gp(device, dtype):
+    G, D = (player.to(device, dtype) for player in mg.models.wgan_gp28(8))
+    return mg.gan.ScoreGame(
+        G,
+        D,
+        loss=mg.gan.losses.wasserstein,
+        penalty=mg.gan.penalties.gradient_penalty,
+        latent=mg.gan.normal_latent(8, dtype=dtype),
+        generator_optimizer=mg.optim.Adam(G.parameters(), 1e-4, (0.0, 0.9)),
+        discriminator_optimizer=mg.optim.SGD(D.parameters(), 1e-3, momentum=0.9),
+        clip=0.5,
+    )
+
+
+@pytest.mark.parametrize("make", [dcgan, wgan_gp])
+def test_a_training_step_is_the_same_on_both_devices(make, cupy):
+    on_cpu, cpu_state = play("cpu", make, "float64")
+    on_cuda, cuda_state = play("cuda", make, "float64")
+    for ours, theirs in zip(on_cuda, on_cpu, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-9)
+    for key, value in cpu_state.items():
+        np.testing.assert_allclose(cuda_state[key], value, rtol=1e-6, atol=1e-9, err_msg=key)
+
+
+@pytest.mark.parametrize("make", [dcgan, wgan_gp])
+def test_a_float32_step_on_the_device_stays_float32(make, cupy):
+    _, state = play("cuda", make, "float32", steps=1)
+    widths = {key: value.dtype for key, value in state.items() if value.dtype == np.float64}
+    assert set(widths) == {"generator_optimizer.lr", "discriminator_optimizer.lr"}
+
+
+def test_samples_come_from_the_device(cupy):
+    game = dcgan("cuda", "float32")
+    assert game.sample(3).device == "cuda"
+    assert game.sample(3).shape == (3, 1, 28, 28)
+
+
+def test_mixing_devices_names_both(cupy):
+    x, y = mg.ones((2, 3)), mg.ones((3, 4), device="cuda")
+    with pytest.raises(mg.errors.DeviceError, match=r"matmul: .*\(2, 3\) on cpu, \(3, 4\) on cuda.*\.to\(device\)"):
+        x @ y
+    with pytest.raises(mg.errors.DeviceError, match="the index is on cuda"):
+        x[mg.tensor([0], device="cuda")]
+    assert (x.to("cuda") @ y).device == "cuda"
+
+
+def test_gradients_flow_between_devices(cupy):
+    x = mg.tensor([1.0, 2.0])
+    assert mg.grad(mg.sum(x.to("cuda") ** 2), x).device == "cpu"
+    assert mg.grad(mg.sum(x.to("cuda") ** 2), x).numpy().tolist() == [2, 4]
+
+
+# --- the stand-in is strict -----------------------------------------------------------------------------------
+
+
+def test_the_stand_in_refuses_what_cupy_refuses(cupy):
+    x = cupy.asarray(np.ones(3))
+    for refused in (
+        lambda: x + np.ones(3),
+        lambda: cupy.add(x, np.ones(3)),
+        lambda: cupy.maximum([1.0, 2.0, 3.0], x),
+        lambda: x[np.array([0, 1])],
+        lambda: np.asarray(x),
+        lambda: x.__setitem__(slice(None), np.ones(3)),
+        lambda: list(x),
+    ):
+        with pytest.raises(TypeError):
+            refused()
+    with pytest.raises(AttributeError):
+        _ = cupy.einsum_path
+    with pytest.raises(AttributeError):
+        _ = x.newbyteorder
+    with pytest.raises(ValueError, match="repeated"):
+        x[cupy.asarray([0, 0])] = 1.0
+    assert x.sum().shape == ()
+
+
+def test_the_stand_in_counts_transfers(cupy):
+    x = cupy.asarray(np.ones(3))
+    assert (fakecupy.counts.uploads, fakecupy.counts.syncs) == (1, 0)
+    float(x.sum()), x.get(), bool((x > 0).all())
+    assert (fakecupy.counts.uploads, fakecupy.counts.syncs) == (1, 3)
+
+
+# --- without a GPU --------------------------------------------------------------------------------------------
+
+
+def test_cuda_without_cupy_says_what_is_missing(monkeypatch):
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(mg.errors.DeviceError, match=r"CuPy is not installed.*pip install 'minigan\[cuda13\]'"):
+        mg.ones(2, device="cuda")
+
+
+def test_cuda_without_a_gpu_says_what_is_missing(cupy):
+    cupy.cuda.is_available = lambda: False
+    with pytest.raises(mg.errors.DeviceError, match=r"finds no usable NVIDIA GPU.*nvidia-smi"):
+        mg.tensor([1.0]).to("cuda")
+
+
+def test_cuda_without_the_toolkit_says_what_is_missing(cupy):
+    class Cuda:
+        runtime = type("runtime", (), {"runtimeGetVersion": staticmethod(lambda: 13000)})
+
+        @staticmethod
+        def is_available():
+            return True
+
+        @property
+        def cublas(self):
+            raise ImportError("libcublas.so.13: no such file")
+
+    cupy.cuda = Cuda()
+    with pytest.raises(mg.errors.DeviceError, match=r"libcublas.*pip install 'cupy-cuda13x\[ctk\]'"):
+        mg.ones(1, device="cuda")
+
+
+@pytest.mark.skipif(mg.backend.cuda_problem() is None, reason="this machine has a GPU")
+def test_the_example_without_a_gpu_exits_with_that_message(tmp_path):
+    command = [sys.executable, "examples/dcgan_mnist.py", "--device", "cuda", "--out", str(tmp_path / "run")]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert 'device "cuda" cannot be used' in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+# --- with one -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("name", "k"), ROWS)
+def test_op_to_second_order_on_the_gpu(name, k, rng):
+    if mg.backend.cuda_problem():
+        pytest.skip(mg.backend.cuda_problem())
+    test_op_to_second_order_on_the_stand_in(name, k, rng, None)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("make", [dcgan, wgan_gp])
+def test_a_training_step_on_the_gpu(make):
+    if mg.backend.cuda_problem():
+        pytest.skip(mg.backend.cuda_problem())
+    test_a_training_step_is_the_same_on_both_devices(make, None)
