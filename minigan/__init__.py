@@ -77,7 +77,7 @@ from .ops import (
     var,
     where,
 )
-from .tensor import Tensor, full, no_grad, observe, ones, ones_like, tensor, zeros, zeros_like
+from .tensor import Tensor, full, mode, no_grad, observe, ones, ones_like, tensor, zeros, zeros_like
 
 __version__ = "0.1.0"
 

@@ -48,7 +48,7 @@ def save(folder: str | Path, state: Mapping[str, Tensor], meta: Mapping[str, Any
     folder = Path(folder)
     path = folder / f"step_{step:08d}.safetensors"
     # safetensors writes memory as it lies: anything but C order would come back as other values
-    content = to_bytes({key: np.ascontiguousarray(to_numpy(t.data)) for key, t in state.items()})
+    content = to_bytes({key: np.array(to_numpy(t.data), order="C") for key, t in state.items()})
     about = {"step": step, "sha256": hashlib.sha256(content).hexdigest(), "versions": versions(), **meta}
     write_atomically(path, content)
     write_atomically(path.with_suffix(".json"), json.dumps(about, indent=2).encode())

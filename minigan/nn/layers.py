@@ -60,7 +60,7 @@ class Conv2d(Module):
 
     def extra_repr(self) -> str:
         """Weight shape and options."""
-        return f"{self.weight.shape[1]}, {self.weight.shape[0]}, {self.weight.shape[2:]}, {_options(self.options)}"
+        return f"{self.weight.shape[1]}, {self.weight.shape[0]}, {self.weight.shape[2:]}{_options(self.options)}"
 
 
 class ConvTranspose2d(Module):
@@ -99,7 +99,7 @@ class ConvTranspose2d(Module):
 
     def extra_repr(self) -> str:
         """Weight shape and options."""
-        return f"{self.weight.shape[0]}, {self.weight.shape[1]}, {self.weight.shape[2:]}, {_options(self.options)}"
+        return f"{self.weight.shape[0]}, {self.weight.shape[1]}, {self.weight.shape[2:]}{_options(self.options)}"
 
 
 class Embedding(Module):
@@ -292,4 +292,6 @@ def _bias(features: int, fan_in: int, rng: Stream | None) -> Parameter:
 
 
 def _options(options: dict[str, Any]) -> str:
-    return ", ".join(f"{k}={v}" for k, v in options.items() if v not in (0, None) and (k, v) not in (("groups", 1),))
+    """The options that differ from their defaults, each after a comma."""
+    usual = {"stride": 1, "dilation": 1, "groups": 1, "padding": 0, "output_padding": 0, "output_size": None}
+    return "".join(f", {k}={v}" for k, v in options.items() if v != usual[k])

@@ -1,0 +1,200 @@
+"""Modules: names, order, state, modes; what layers refuse. Their values are held against PyTorch elsewhere."""
+
+import numpy as np
+import pytest
+
+import minigan as mg
+from minigan import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        self.scale = nn.Parameter(mg.ones(1))
+        self.body = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.BatchNorm1d(4))
+        self.head = nn.Linear(4, 2, bias=False)
+        self.note = "not a tensor"
+
+    def forward(self, x):
+        return self.head(self.body(x)) * self.scale
+
+
+def test_names_and_order():
+    net = Net()
+    assert list(net.state_dict()) == [
+        *["scale", "body.0.weight", "body.0.bias", "body.2.weight", "body.2.bias"],
+        *["body.2.running_mean", "body.2.running_var", "body.2.num_batches_tracked", "head.weight"],
+    ]
+    assert [name for name, _ in net.named_parameters()] == [
+        *["scale", "body.0.weight", "body.0.bias", "body.2.weight", "body.2.bias", "head.weight"]
+    ]
+    assert [p.shape for p in net.parameters()] == [(1,), (4, 3), (4,), (4,), (4,), (2, 4)]
+    assert net.num_parameters() == 1 + 16 + 8 + 8
+    assert net.num_parameters(buffers=True) == net.num_parameters() + 8  # the batch counter is stored, not counted
+
+
+def test_a_shared_parameter_is_listed_once():
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    net[1].weight = net[0].weight
+    assert len(net.parameters()) == 3
+
+
+def test_tensors_know_their_names_wherever_modules_are_put():
+    net = Net()
+    assert net.body[0].weight.label() == "'body.0.weight'"
+    net.rename("critic")
+    assert net.body[0].weight.label() == "'critic.body.0.weight'"
+    outer = nn.Sequential(nn.Tanh(), net)
+    assert net.body[0].weight.label() == "'1.body.0.weight'"
+    assert len(outer) == 2
+
+
+def test_modes_reach_every_module():
+    net = Net().eval()
+    assert [m.training for m in net.modules()] == [False] * 6
+    x = mg.tensor(np.random.default_rng(0).standard_normal((5, 3)).astype("float32"))
+    before = net.state_dict()["body.2.running_mean"].numpy()
+    net(x)
+    assert np.array_equal(before, net.state_dict()["body.2.running_mean"].numpy())
+    net.train()(x)
+    assert not np.array_equal(before, net.state_dict()["body.2.running_mean"].numpy())
+    assert net.state_dict()["body.2.num_batches_tracked"].item() == 1
+
+
+def test_state_dict_round_trip_copies_into_the_same_arrays():
+    net, other = Net(), Net()
+    arrays = {id(t.data) for _, t in other.named_tensors()}
+    other.load_state_dict(net.state_dict())
+    assert {id(t.data) for _, t in other.named_tensors()} == arrays
+    for (k, a), b in zip(net.state_dict().items(), other.state_dict().values(), strict=True):
+        assert np.array_equal(a.numpy(), b.numpy()), k
+
+
+def test_load_state_dict_names_every_problem_and_copies_nothing():
+    net = Net()
+    before = {k: v.numpy() for k, v in net.state_dict().items()}
+    state = {k: np.zeros_like(v) for k, v in before.items()}
+    del state["scale"]
+    state["head.weight"] = np.zeros((9, 9))
+    state["tail"] = np.zeros(1)
+    with pytest.raises(mg.errors.CheckpointError) as caught:
+        net.load_state_dict(state)
+    for part in ("scale is missing", "tail is unknown", "head.weight has shape (9, 9), expected (2, 4)"):
+        assert part in str(caught.value)
+    assert all(np.array_equal(before[k], v.numpy()) for k, v in net.state_dict().items())
+
+
+def test_functional_call_leaves_the_module_alone(rng):
+    net = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
+    own = net.parameters()
+    x = mg.tensor(rng.standard_normal((4, 3)).astype("float32"))
+    others = [mg.zeros((2, 3)), mg.ones(2)]
+    y = nn.functional_call(net, others, x)
+    np.testing.assert_allclose(y.numpy(), np.tanh(1), rtol=1e-6)
+    assert all(a is b for a, b in zip(net.parameters(), own, strict=True))
+    assert mg.grad(mg.sum(y), others[1]).shape == (2,)
+    y = nn.functional_call(net, {"0.bias": mg.ones(2)}, x)
+    expected = np.tanh(x.numpy() @ own[0].numpy().T + 1)
+    np.testing.assert_allclose(y.numpy(), expected, rtol=1e-5)
+    with pytest.raises(mg.errors.ShapeError, match="the module has 2 parameters, got 1"):
+        nn.functional_call(net, others[:1], x)
+    with pytest.raises(mg.errors.ShapeError, match=r"0\.bias of shape"):
+        nn.functional_call(net, {"0.bias": mg.ones(3)}, x)
+    with pytest.raises(mg.errors.ShapeError, match=r"expected one of 0\.weight, 0\.bias"):
+        nn.functional_call(net, {"bias": mg.ones(2)}, x)
+
+
+def test_to_converts_floats_only():
+    net = Net().to(dtype="float64")
+    kinds = {k: str(v.dtype) for k, v in net.state_dict().items()}
+    assert kinds.pop("body.2.num_batches_tracked") == "int64"
+    assert set(kinds.values()) == {"float64"}
+
+
+def test_dropout():
+    layer = nn.Dropout(0.25, rng=mg.random.Stream(1))
+    x = mg.ones((200, 200))
+    y = layer(x).numpy()
+    assert set(np.unique(y)) == {0, np.float32(1 / 0.75)}
+    assert abs((y == 0).mean() - 0.25) < 0.01
+    assert layer.eval()(x) is x
+    z = mg.ones((3, 3))
+    layer.train()
+    dropped = layer(z)
+    assert np.array_equal(mg.grad(mg.sum(dropped), z).numpy(), dropped.numpy())
+
+
+def test_batch_norm_normalises_and_tracks(rng):
+    layer = nn.BatchNorm2d(3, momentum=0.5)
+    x = mg.tensor((rng.standard_normal((8, 3, 5, 5)) * 4 + 7).astype("float32"))
+    y = layer(x).numpy()
+    np.testing.assert_allclose(y.mean((0, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(y.var((0, 2, 3)), 1, atol=1e-4)
+    np.testing.assert_allclose(layer.running_mean.numpy(), 0.5 * x.numpy().mean((0, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(layer.running_var.numpy(), 0.5 + 0.5 * x.numpy().var((0, 2, 3), ddof=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.BatchNorm2d(2).to(dtype="float64"),
+        lambda: nn.GroupNorm(1, 2).to(dtype="float64"),
+        lambda: nn.InstanceNorm2d(2),
+        lambda: nn.LayerNorm((2, 3, 3)).to(dtype="float64"),
+    ],
+)
+def test_normalisation_to_second_order(make, rng):
+    layer = make()
+    params = [mg.tensor(rng.standard_normal(p.shape)) for p in layer.parameters()]
+    x = mg.tensor(rng.standard_normal((4, 2, 3, 3)))
+    mg.testing.gradcheck(lambda x, *ps: mg.tanh(nn.functional_call(layer, list(ps), x)), [x, *params], rtol=1e-5)
+
+
+def test_initialisers():
+    rng = mg.random.Stream(0)
+    w = mg.zeros((200, 100, 2, 2))
+    assert nn.init.fans(w) == (400, 800)
+    bounds = {"xavier_uniform_": (6 / 1200) ** 0.5, "kaiming_uniform_": (6 / 400) ** 0.5}
+    for name, bound in bounds.items():
+        values = getattr(nn.init, name)(w, rng=rng).numpy()
+        assert 0.99 * bound < np.abs(values).max() <= bound
+    for name, std in {"xavier_normal_": (2 / 1200) ** 0.5, "kaiming_normal_": (2 / 400) ** 0.5}.items():
+        assert getattr(nn.init, name)(w, rng=rng).numpy().std() == pytest.approx(std, rel=0.02)
+    assert nn.init.normal_(w, 1.0, 0.02, rng=rng).numpy().mean() == pytest.approx(1, abs=0.01)
+    assert nn.init.ones_(w).numpy().min() == 1
+    with pytest.raises(mg.errors.ShapeError, match="two axes"):
+        nn.init.fans(mg.zeros(3))
+
+
+def test_observer_is_told_the_module():
+    net = Net()
+    seen = set()
+    with mg.observe(lambda op, args, out, order: seen.add((op.name, mg.mode.module))):
+        net(mg.ones((4, 3)))
+    assert ("linear", "body.0") in seen
+    assert ("linear", "head") in seen
+    assert mg.mode.module == ""
+
+
+def test_a_network_prints_its_layers():
+    text = repr(nn.Sequential(nn.Conv2d(1, 2, 3, stride=2), nn.LeakyReLU(0.2), nn.Flatten()))
+    assert "(0): Conv2d(1, 2, (3, 3), stride=2)" in text
+    assert "(1): LeakyReLU(0.2)" in text
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nn.Linear(3, 2)(mg.ones((4, 5))), r"Linear: expected \(..., 3\), got \(4, 5\)"),
+        (lambda: nn.Conv2d(3, 4, 3, groups=2), "groups must divide both 4 and 3 channels, got 2"),
+        (lambda: nn.Conv2d(3, 4, 0), "kernel_size"),
+        (lambda: nn.BatchNorm2d(3)(mg.ones((2, 4, 5, 5))), r"expected 3 channels on 4 axes, got \(2, 4, 5, 5\)"),
+        (lambda: nn.BatchNorm1d(3)(mg.ones((1, 3))), "more than one value per channel, got 1"),
+        (lambda: nn.LayerNorm(3)(mg.ones((2, 4))), "LayerNorm"),
+        (lambda: nn.GroupNorm(3, 4), "4 channels do not split into 3 groups"),
+        (lambda: nn.GroupNorm(2, 4)(mg.ones((2, 6, 1, 1))), "expected 4 channels"),
+        (lambda: nn.Dropout(1.0), "0 <= p < 1"),
+    ],
+)
+def test_wrong_calls_are_named(call, message):
+    with pytest.raises(mg.errors.ShapeError, match=message):
+        call()

@@ -1,0 +1,135 @@
+"""Optimizers: kernels against their own rule as Tensors, gradients through a step, state, averages."""
+
+import numpy as np
+import pytest
+
+import minigan as mg
+from minigan.tensor import Tensor
+
+OPTIMIZERS = [
+    (mg.optim.SGD, {"lr": 0.1}),
+    (mg.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01, "nesterov": True}),
+    (mg.optim.RMSProp, {"lr": 0.1, "weight_decay": 0.1}),
+    (mg.optim.Adam, {"lr": 0.1, "betas": (0.5, 0.9), "weight_decay": 0.1}),
+    (mg.optim.AdamW, {"lr": 0.1}),
+]
+
+
+def params(rng):
+    last = np.ascontiguousarray(rng.standard_normal((4, 2, 2, 3))).transpose(0, 3, 1, 2)  # channels-last memory
+    return [Tensor(a.copy(order="K")) for a in (rng.standard_normal((5, 3)), last, rng.standard_normal(7))]
+
+
+@pytest.mark.parametrize(("make", "options"), OPTIMIZERS)
+def test_kernel_is_the_rule(make, options, rng):
+    moved = params(rng)
+    followed = [Tensor(p.data.copy()) for p in moved]
+    optimizer, twin = make(moved, **options), make(followed, **options)
+    slots = None
+    for t in range(1, 6):
+        grads = [Tensor(rng.standard_normal(p.shape)) for p in moved]
+        optimizer.step(grads)
+        if slots is None:
+            slots = twin.slots
+        followed, slots = twin.functional_step(followed, grads, slots, t)
+    for a, b in zip(moved, followed, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12, atol=1e-14)
+    for ours, theirs in zip(optimizer.slots, slots, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("make", "options"), OPTIMIZERS)
+def test_gradients_flow_through_a_step(make, options, rng):
+    p, g = Tensor(rng.standard_normal(4)), Tensor(rng.standard_normal(4) + 3)
+    optimizer = make([p], **options)
+    optimizer.step([Tensor(rng.standard_normal(4))])
+
+    def after(p, g):
+        return optimizer.functional_step([p], [g])[0][0]
+
+    mg.testing.gradcheck(after, [p, g], rtol=1e-5)
+
+
+def test_large_parameters_are_updated_in_blocks_as_small_ones_are(rng):
+    big = rng.standard_normal((1100, 1000))
+    grad = rng.standard_normal((1000, 1100)).T  # another memory order than the parameter's
+    p, q = Tensor(big.copy()), Tensor(big[:2].copy())
+    mg.optim.Adam([p]).step([Tensor(grad)])
+    mg.optim.Adam([q]).step([Tensor(grad[:2].copy())])
+    np.testing.assert_allclose(p.numpy()[:2], q.numpy(), rtol=1e-13)
+
+
+def test_minimize_finds_the_minimum():
+    x = mg.tensor([5.0, -3.0])
+    optimizer = mg.optim.Adam([x], lr=0.1)
+    for _ in range(500):
+        optimizer.minimize(mg.sum(mg.square(x - mg.tensor([1.0, 2.0]))))
+    np.testing.assert_allclose(x.numpy(), [1, 2], atol=1e-3)
+    assert optimizer.t.item() == 500
+
+
+def test_the_step_bumps_versions_and_names_itself():
+    net = mg.nn.Linear(2, 1)
+    x = mg.ones((3, 2))
+    hidden = net(x)
+    loss = mg.mean(hidden)
+    mg.optim.Adam(net.parameters()).minimize(loss)
+    with pytest.raises(mg.errors.GraphError, match=r"linear: weight was changed in place by Adam\.step"):
+        mg.grad(loss, x)
+
+
+def test_state_dict_round_trip(rng):
+    a, b = params(rng), params(rng)
+    first, second = mg.optim.Adam(a, lr=0.3), mg.optim.Adam(b)
+    first.step([mg.ones_like(p) for p in a])
+    second.load_state_dict({k: v.numpy() for k, v in first.state_dict().items()})
+    assert second.lr == 0.3
+    assert second.t.item() == 1
+    assert list(first.state_dict())[:4] == ["lr", "t", "exp_avg.0", "exp_avg_sq.0"]
+    for k, v in first.state_dict().items():
+        assert np.array_equal(v.numpy(), second.state_dict()[k].numpy())
+    with pytest.raises(mg.errors.CheckpointError, match=r"do not fit: exp_avg\.0"):
+        second.load_state_dict({k: v.numpy()[..., :1] if v.ndim else v for k, v in first.state_dict().items()})
+    with pytest.raises(mg.errors.CheckpointError, match="momentum"):
+        second.load_state_dict({"momentum": np.zeros(1), **first.state_dict()})
+
+
+def test_schedules_are_functions_of_the_step():
+    optimizer = mg.optim.SGD([mg.ones(1)], lr=2.0)
+    schedule = mg.optim.Schedule(optimizer, mg.optim.linear(1.0, 0.0, 10))
+    for step, expected in [(0, 2.0), (5, 1.0), (10, 0.0), (99, 0.0), (5, 1.0)]:
+        schedule.set(step)
+        assert optimizer.lr == pytest.approx(expected)
+    assert mg.optim.constant()(7) == 1
+    assert mg.optim.cosine(10, floor=0.2)(10) == pytest.approx(0.2)
+
+
+def test_ema():
+    net = mg.nn.BatchNorm1d(2)
+    ema = mg.optim.EMA(net, 0.75)
+    net.weight.copy_(mg.tensor([5.0, 9.0]))
+    net.running_mean.copy_(mg.tensor([1.0, 1.0]))
+    ema.update()
+    assert ema.parameters()["weight"].numpy().tolist() == [2, 3]
+    assert ema.state_dict()["running_mean"].numpy().tolist() == [1, 1]
+    assert net.weight.numpy().tolist() == [5, 9]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mg.optim.SGD([]), "the list of parameters is empty"),
+        (lambda: mg.optim.SGD([mg.ones(1)] * 2), "listed twice"),
+        (lambda: mg.optim.Adam([mg.ones(1)], lr=-1), "learning rate >= 0, got -1"),
+        (lambda: mg.optim.Adam([mg.ones(1)], lr=float("nan")), "got nan"),
+        (lambda: mg.optim.Adam([mg.ones(1)], betas=(1.0, 0.9)), "0 <= beta < 1"),
+        (lambda: mg.optim.SGD([mg.ones(1)], nesterov=True), "needs a momentum"),
+        (lambda: mg.optim.SGD([mg.ones(1)]).step([]), "1 parameters, 0 gradients"),
+        (lambda: mg.optim.SGD([mg.ones(1)]).step([mg.ones(2)]), r"is \(1,\) float32, gradient \(2,\) float32"),
+        (lambda: mg.optim.EMA(mg.nn.Linear(1, 1), 1.0), "0 <= decay < 1"),
+    ],
+)
+def test_wrong_calls_are_named(call, message):
+    with pytest.raises(mg.errors.ShapeError, match=message):
+        call()

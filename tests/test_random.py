@@ -1,0 +1,91 @@
+"""Random streams: what they draw, and that nothing but seed, name and step decides it."""
+
+import numpy as np
+import pytest
+
+import minigan as mg
+from minigan.random import Stream
+
+
+def test_words_are_philox_4x64_10():
+    """The reference vector of Salmon et al. (Random123, kat_vectors): key and counter all zeros, block 0."""
+    stream = Stream(0)
+    stream._key = np.zeros(2, np.uint64)
+    stream._block = 0
+    raw = np.random.Philox(counter=2**256 - 1, key=0).random_raw(4)  # NumPy increments before the first block
+    assert [hex(w) for w in raw] == [
+        "0x16554d9eca36314c",
+        "0xdb20fe9d672d0fdc",
+        "0xd7e772cee186176b",
+        "0x7e68b68aec7ba23b",
+    ]
+    assert np.array_equal(stream.words(4), np.random.Philox(counter=0, key=0).random_raw(4))
+
+
+def test_a_stream_is_decided_by_seed_name_and_step():
+    draws = {
+        (seed, name, step): tuple(Stream(seed, name).at(step).uniform(3))
+        for seed in (0, 1)
+        for name in ("a", "b")
+        for step in (0, 1)
+    }
+    assert len(set(draws.values())) == 8
+    assert draws[1, "b", 1] == tuple(Stream(1, "b", 1).uniform(3))
+
+
+def test_draws_within_a_step_advance():
+    stream = Stream(0)
+    first, second = stream.uniform(8), stream.uniform(8)
+    assert not np.array_equal(first, second)
+    assert np.array_equal(np.concatenate([first, second]), Stream(0).uniform(16))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_uniform(dtype):
+    x = Stream(3).uniform((200, 500), -1, 1, dtype)
+    assert x.dtype == dtype
+    assert x.min() >= -1
+    assert x.max() < 1
+    assert abs(x.mean()) < 0.01
+    assert abs(x.var() - 1 / 3) < 0.01
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_normal(dtype):
+    x = Stream(3).normal((200, 501), 2.0, 3.0, dtype)
+    assert x.dtype == dtype
+    z = (x - 2) / 3
+    assert abs(z.mean()) < 0.01
+    assert abs(z.var() - 1) < 0.02
+    assert abs((z**3).mean()) < 0.05
+    assert abs((z**4).mean() - 3) < 0.1
+    assert np.isfinite(z).all()
+
+
+def test_both_widths_draw_the_same_numbers():
+    for draw in ("uniform", "normal"):
+        narrow, wide = getattr(Stream(5), draw)(1000), getattr(Stream(5), draw)(1000, dtype="float64")
+        np.testing.assert_allclose(narrow, wide, rtol=1e-4, atol=1e-6)
+
+
+def test_integers_and_permutations():
+    x = Stream(0).integers(10, 10_000)
+    assert np.bincount(x).tolist() == pytest.approx([1000] * 10, rel=0.15)
+    assert sorted(Stream(0).permutation(100)) == list(range(100))
+    assert not np.array_equal(Stream(0).at(0).permutation(100), Stream(0).at(1).permutation(100))
+    assert Stream(0).uniform(()).shape == ()
+    assert Stream(0).normal((0, 3)).shape == (0, 3)
+    with pytest.raises(mg.errors.ShapeError, match="got 0"):
+        Stream(0).integers(0)
+
+
+def test_the_default_stream():
+    mg.random.seed(4)
+    first = mg.nn.Linear(3, 2).weight.numpy()
+    mg.random.seed(4)
+    assert np.array_equal(first, mg.nn.Linear(3, 2).weight.numpy())
+    assert not np.array_equal(first, mg.nn.Linear(3, 2).weight.numpy())
+    outer = mg.random.default()
+    with mg.random.using(Stream(9)) as inner:
+        assert mg.random.default() is inner
+    assert mg.random.default() is outer

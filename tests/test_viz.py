@@ -1,0 +1,52 @@
+"""Pictures: their size, where each image lies, and that files can be opened again."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import minigan as mg
+from minigan import viz
+
+
+def test_to_uint8_clips_and_rounds():
+    assert viz.to_uint8(np.array([-2.0, -1.0, 0.0, 1.0, 2.0])).tolist() == [0, 0, 128, 255, 255]
+
+
+def test_grid_places_images_row_by_row():
+    images = np.stack([np.full((1, 2, 3), k, np.uint8) for k in range(5)])
+    picture = viz.grid(images, columns=3, gap=1, background=99)
+    assert picture.shape == (2 * 3 + 1, 3 * 4 + 1)
+    assert picture[1, 1] == 0
+    assert picture[1, 5] == 1
+    assert picture[4, 1] == 3
+    assert picture[0, 0] == picture[4, 9] == 99
+    assert viz.grid(np.zeros((4, 3, 2, 2), np.uint8)).shape == (10, 10, 3)
+    with pytest.raises(mg.errors.ShapeError, match="at least one"):
+        viz.grid(np.zeros((0, 1, 2, 2), np.uint8))
+
+
+def test_files_open_again(tmp_path):
+    frames = []
+    for k in range(3):
+        path = tmp_path / f"{k}.png"
+        viz.save_png(viz.grid(np.full((4, 1, 3, 3), 60 * k, np.uint8)), path, scale=2)
+        frames.append(path)
+    with Image.open(frames[1]) as opened:
+        assert opened.size == (24, 24)
+        assert np.asarray(opened)[5, 5] == 60
+    viz.save_gif(frames, tmp_path / "x.gif")
+    with Image.open(tmp_path / "x.gif") as opened:
+        assert opened.n_frames == 3
+    log = {name: [0.1, 0.2, 0.3] for name in ("step", "d_loss", "g_loss", "d_real", "d_fake")}
+    viz.loss_curves(log, tmp_path / "x.png", "a run")
+    with Image.open(tmp_path / "x.png") as opened:
+        assert opened.size[0] > 500
+
+
+def test_smooth_keeps_length_level_and_short_series():
+    noise = np.random.default_rng(0).standard_normal(1000)
+    smoothed = viz.smooth(noise + 3)
+    assert len(smoothed) == 1000
+    assert smoothed.mean() == pytest.approx(noise.mean() + 3, abs=0.02)
+    assert smoothed.std() < 0.4
+    assert viz.smooth(np.array([1.0, 2.0])).tolist() == [1, 2]
