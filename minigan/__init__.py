@@ -9,6 +9,7 @@ from types import ModuleType
 from . import errors
 from .backend import show_config
 from .grad import grad, hvp, jvp, vjp
+from .op import mode, no_grad, observe
 from .ops import (
     abs,
     absolute,
@@ -77,7 +78,7 @@ from .ops import (
     var,
     where,
 )
-from .tensor import Tensor, full, mode, no_grad, observe, ones, ones_like, tensor, zeros, zeros_like
+from .tensor import Tensor, full, ones, ones_like, tensor, zeros, zeros_like
 
 __version__ = "0.1.0"
 

@@ -4,6 +4,8 @@ The type of an array *is* its device: NumPy arrays live on "cpu", CuPy arrays on
 global and nothing imports CuPy until a CUDA device is asked for.
 """
 
+import contextlib
+import ctypes
 import importlib
 import importlib.util
 import os
@@ -93,6 +95,18 @@ def cuda_problem() -> str | None:
             f"pip install 'cupy-cuda{major}x[ctk]'"
         )
     return None
+
+
+def keep_freed_memory() -> None:
+    """Ask the C library to keep what is freed for the next step, instead of returning it and faulting it in again.
+
+    On glibc a training step spends a tenth of its time in such page faults; the peak stays what it was. A hint:
+    elsewhere nothing happens.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD: arrays of any size come from the heap
+        mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD: the heap is not shrunk
 
 
 def blas_info() -> list[dict[str, Any]]:

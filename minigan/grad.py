@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import overload
 
 from .errors import GraphError, ShapeError
+from .op import call_rule, recording
 from .ops import reshape, sum
-from .tensor import Node, Tensor, call_rule, ones_like, recording, zeros_like
+from .tensor import Node, Tensor, ones_like, zeros_like
 
 
 @overload

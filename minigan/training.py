@@ -99,6 +99,7 @@ def main(build: Callable[[Settings], ScoreGame], options: argparse.ArgumentParse
 def run(build: Callable[[Settings], ScoreGame], settings: Settings) -> int:
     """Train the game that `build(settings)` makes, into the folder settings.out; the exit status, 0 when done."""
     backend.library(settings.device)  # fails before anything is written
+    backend.keep_freed_memory()
     folder = RunFolder(Path(settings.out))
     resumed = folder.open(settings)
     images, settings.data = load_images(settings.data, 256 if settings.dry_run else None)

@@ -11,8 +11,9 @@ import numpy as np
 
 import minigan.ops  # noqa: F401  fills OPS
 from minigan.kernels import geometry
-from minigan.ops import conv, elementwise, linalg, pool, reduce, shape
-from minigan.tensor import OPS, Op, Tensor
+from minigan.op import OPS, Op
+from minigan.ops import conv, elementwise, fused, linalg, pool, reduce, shape
+from minigan.tensor import Tensor
 
 Arrays = list[np.ndarray]
 
@@ -151,6 +152,17 @@ TABLE: dict[str, list[Row]] = {
     "max_pool": [
         Row(lambda x: pool.max_pool2d(x, 2), distinct(2, 3, 4, 4)),
         Row(lambda x: pool.max_pool2d(x, (2, 3), (1, 2)), distinct(2, 2, 5, 6)),
+    ],
+    "inv_std": [Row(lambda x: fused._inv_std(x, reduce.mean(x, (0, 2, 3), keepdims=True), 0.1), normal((3, 2, 2, 3)))],
+    "normalize": [
+        Row(lambda x: fused.channel_norm(x, 0.1)[0], normal((3, 2, 2, 3))),
+        Row(lambda x: fused.channel_norm(x, 0.1)[0], normal((5, 2))),
+    ],
+    "normalize_grad": [
+        Row(
+            fused._normalize_grad,
+            lambda rng: [*normal((3, 2, 2, 3), (3, 2, 2, 3))(rng), rng.uniform(1, 2, (1, 2, 1, 1))],
+        )
     ],
     "pool_winner": [Row(lambda x: pool._pool_winner(x, pool._max_pool(x, W), W), distinct(*W.x), differentiable=False)],
     "pool_take": [Row(lambda x: pool._pool_take(x, WINNER.to(x.device), W), normal(W.x))],

@@ -239,3 +239,23 @@ def test_images_and_kernels_need_four_axes():
         mg.conv2d(mg.ones((3, 32, 32)), mg.ones((1, 3, 3, 3)))
     with pytest.raises(mg.errors.ShapeError, match="no element"):
         mg.conv2d(mg.ones((1, 3, 32, 32)), mg.ones((1, 3, 0, 3)))
+
+
+def test_large_batches_are_shared_by_threads_and_blocks(rng):
+    """Big enough for several blocks and threads, with a last block that is shorter than the others."""
+    for shape, kernel, options in [
+        ((37, 16, 20, 20), (24, 16, 5, 5), {"stride": 2, "padding": 2}),
+        ((37, 1, 28, 28), (32, 1, 5, 5), {}),
+        ((37, 16, 18, 18), (32, 8, 3, 3), {"groups": 2}),
+    ]:
+        s = geometry.convolution(
+            "conv2d", shape, kernel, options.get("stride", 1), options.get("padding", 0), 1, options.get("groups", 1)
+        )
+        x, w, y = slots(s, 1)
+        parts = [geometry.convolution("conv2d", (1, *shape[1:]), kernel, s.stride, s.pads, 1, s.groups)] * shape[0]
+        one_by_one = [faces._conv(x[n : n + 1], w, part).numpy() for n, part in enumerate(parts)]
+        np.testing.assert_allclose(faces._conv(x, w, s).numpy(), np.concatenate(one_by_one), rtol=1e-12, atol=1e-12)
+        value = mg.sum(faces._conv(x, w, s) * y).item()
+        scale = mg.sum(abs(faces._conv(x, w, s) * y)).item()
+        assert abs(value - mg.sum(faces._conv_input(w, y, s) * x).item()) <= 1e-12 * scale
+        assert abs(value - mg.sum(faces._conv_weight(x, y, s) * w).item()) <= 1e-12 * scale

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from op_table import BINARY, ROWS, TABLE, UNARY, draw
 
 import minigan as mg
-from minigan.tensor import OPS, Op, Tensor, op
+from minigan.op import OPS, Op, op
+from minigan.tensor import Tensor
 
 
 @pytest.mark.parametrize(("name", "k"), ROWS)
@@ -148,6 +149,15 @@ def test_reductions_over_any_axes(name, reduction, seed):
     np.testing.assert_allclose(fn(x).numpy(), expected, rtol=1e-14)
     assert fn(x).shape == expected.shape
     mg.testing.gradcheck(fn, x, rtol=3e-6)
+
+
+@pytest.mark.parametrize("axis", [0, 1, (0, 2, 3), (2, 3), None])
+def test_sums_of_channels_last_images(axis, rng):
+    x = Tensor(rng.standard_normal((3, 5, 4, 2)).transpose(0, 3, 1, 2))
+    np.testing.assert_allclose(mg.sum(x, axis).numpy(), x.numpy().sum(axis), rtol=1e-13)
+    large = Tensor(rng.standard_normal((64, 40, 40, 8)).astype("float32").transpose(0, 3, 1, 2))
+    expected = large.numpy().astype("float64").sum(axis)
+    np.testing.assert_allclose(mg.sum(large, axis).numpy(), expected, rtol=1e-4, atol=2e-2)
 
 
 @given(reductions(), seeds)

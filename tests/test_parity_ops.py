@@ -6,7 +6,7 @@ from op_table import draw
 from parity import check, torch
 
 import minigan as mg
-from minigan.tensor import OPS
+from minigan.op import OPS
 
 F = torch.nn.functional
 

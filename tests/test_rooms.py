@@ -13,6 +13,7 @@ FLOORS = [
     ["backend", "random"],
     ["kernels"],
     ["tensor"],
+    ["op"],
     ["ops"],
     ["grad", "testing"],
     ["nn", "optim"],

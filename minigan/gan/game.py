@@ -15,9 +15,10 @@ from .. import ops, random
 from ..errors import CheckpointError, ShapeError
 from ..grad import grad
 from ..nn import Module, functional_call
+from ..op import no_grad
 from ..optim import EMA, Optimizer
 from ..random import Stream
-from ..tensor import Tensor, full, no_grad
+from ..tensor import Tensor, full
 from .losses import Loss
 from .penalties import clip_weights
 

@@ -1,82 +1,25 @@
-"""Convolution on NumPy arrays: images are lowered a few at a time, so that their columns stay in the cache.
+"""Kernels on NumPy arrays, in blocks that stay in the cache, shared by the threads.
 
-All three faces see the image in channels-last order: a window's kw * C floats then lie side by side in memory,
-and each block is one matrix product. Threads share the images (threads.py). What is not convolution is shared
-with CuPy (portable.py).
+Images are channels-last in memory, so that a batch is a matrix with one row per pixel and one column per channel.
+Convolution has a file of its own, and what needs no care is shared with CuPy (portable.py).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..backend import Array
 from . import portable
+from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401
 from .geometry import Geometry
 from .portable import *  # noqa: F403  the same functions on each device
-from .portable import channels_last
-from .threads import share
-
-_COLUMN_BYTES = 1 << 20  # of one thread's block of columns: half of a usual second-level cache
-_WORTH_THREADS = 1e7  # floating-point operations below which starting a thread costs more than it saves
-
-
-def conv(x: Array, w: Array, s: Geometry) -> Array:
-    """y = conv(x, w): (N, O, OH, OW), channels-last in memory."""
-    n, o, oh, ow = s.y
-    image = channels_last(x).transpose(0, 2, 3, 1)
-    y = np.empty((n, oh, ow, o), dtype=x.dtype)
-    kernels = [_matrix(w[outs]).T for _, outs in _groups(s)]
-
-    def part(images: slice) -> None:
-        for (channels, outs), kernel in zip(_groups(s), kernels, strict=True):
-            for block, columns in _columns(image[images, ..., channels], s):
-                target = y[images][block]
-                if s.groups == 1:
-                    np.dot(columns, kernel, out=target.reshape(-1, o))
-                else:
-                    target[..., outs] = np.dot(columns, kernel).reshape(-1, oh, ow, kernel.shape[1])
-
-    share(part, n, s.flops > _WORTH_THREADS)
-    return y.transpose(0, 3, 1, 2)
-
-
-def conv_input(w: Array, y: Array, s: Geometry) -> Array:
-    """The x-slot of the convolution's trilinear form: its input gradient, its transpose. (N, C, H, W)."""
-    n = s.y[0]
-    image = channels_last(y).transpose(0, 2, 3, 1)
-    x = np.empty((n, s.x[2], s.x[3], s.x[1]), dtype=y.dtype)
-    kernels = [_matrix(w[outs]) for _, outs in _groups(s)]
-
-    def part(images: slice) -> None:
-        for (channels, outs), kernel in zip(_groups(s), kernels, strict=True):
-            _spread(image[images, ..., outs], kernel, s, out=x[images, ..., channels])
-
-    share(part, n, s.flops > _WORTH_THREADS)
-    return x.transpose(0, 3, 1, 2)
-
-
-def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
-    """The w-slot of the convolution's trilinear form: its weight gradient. (O, C / groups, kh, kw)."""
-    o, c, kh, kw = s.w
-    image, result = (channels_last(a).transpose(0, 2, 3, 1) for a in (x, y))
-
-    def part(images: slice) -> Array:
-        w = np.zeros((o, kh * kw * c), dtype=x.dtype)
-        for channels, outs in _groups(s):
-            for block, columns in _columns(image[images, ..., channels], s):
-                w[outs] += np.dot(result[images][block][..., outs].reshape(len(columns), -1).T, columns)
-        return w
-
-    first, *rest = share(part, s.y[0], s.flops > _WORTH_THREADS)
-    for w in rest:
-        first += w
-    return first.reshape(o, kh, kw, c).transpose(0, 3, 1, 2)
+from .threads import WORTH_THREADS, share
 
 
 def matmul(a: Array, b: Array) -> Array:
     """a @ b; a large product of two matrices is shared by columns or rows of the result, whichever are more."""
-    if a.ndim != 2 or b.ndim != 2 or a.dtype != b.dtype or 2 * a.size * b.shape[1] < _WORTH_THREADS:
+    if a.ndim != 2 or b.ndim != 2 or a.dtype != b.dtype or 2 * a.size * b.shape[1] < WORTH_THREADS:
         return a @ b
     y = np.empty((a.shape[0], b.shape[1]), dtype=a.dtype)
 
@@ -97,6 +40,100 @@ def adam(p: Array, g: Array, m: Array, v: Array, **options: Any) -> None:
         ordered[...] = g
         g = ordered
     _along_memory(lambda *parts: portable.adam(*parts, **options), p, g, m, v)
+
+
+def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    """The sum of x over `axes`; over all but the channels as a product with ones, which BLAS does at memory speed."""
+    rows = _channel_rows(x) if axes == ((0,) if x.ndim == 2 else (0, 2, 3)) else None
+    if rows is None or x.dtype.kind != "f":
+        return portable.sum(x, axes, keepdims)
+    total = _column_sums(lambda part: rows[part], rows.shape, x.dtype)
+    return total.reshape(tuple(1 if a in axes else n for a, n in enumerate(x.shape))) if keepdims else total
+
+
+def inv_std(x: Array, mean: Array, eps: float) -> Array:
+    """1 / sqrt(var + eps) of each channel, var the biased variance about `mean`."""
+    rows = _channel_rows(x)
+    if rows is None:
+        return portable.inv_std(x, mean, eps)
+
+    def squares(part: slice) -> Array:
+        centred = rows[part] - mean.reshape(-1)
+        centred *= centred
+        return centred
+
+    var = _column_sums(squares, rows.shape, x.dtype) * (1 / len(rows))
+    return (1 / np.sqrt(var + eps)).reshape(mean.shape)
+
+
+def normalize(x: Array, mean: Array, scale: Array) -> Array:
+    """(x - mean) * scale."""
+    rows, y = _channel_rows(x), np.empty_like(x)
+    if rows is None:
+        return portable.normalize(x, mean, scale)
+    out = _channel_rows(y)
+
+    def part(block: slice) -> None:
+        np.subtract(rows[block], mean.reshape(-1), out=out[block])
+        out[block] *= scale.reshape(-1)
+
+    _in_blocks(part, rows.shape)
+    return y
+
+
+def normalize_grad(g: Array, y: Array, scale: Array) -> Array:
+    """scale * (g - mean(g) - y mean(g y)), means over each channel."""
+    g_rows, y_rows = _channel_rows(g), _channel_rows(y)
+    if g_rows is None or y_rows is None:
+        return portable.normalize_grad(g, y, scale)
+    shift = _column_sums(lambda part: g_rows[part], g_rows.shape, g.dtype) * (1 / len(g_rows))
+    slope = _column_sums(lambda part: g_rows[part] * y_rows[part], g_rows.shape, g.dtype) * (1 / len(g_rows))
+    x = np.empty_like(y)
+    out = _channel_rows(x)
+
+    def part(block: slice) -> None:
+        target = out[block]
+        np.multiply(y_rows[block], slope, out=target)
+        np.subtract(g_rows[block], target, out=target)
+        target -= shift
+        target *= scale.reshape(-1)
+
+    _in_blocks(part, g_rows.shape)
+    return x
+
+
+def _channel_rows(x: Array) -> Any:
+    """x (N, C) or channels-last (N, C, H, W) as rows of channels (N H W, C), not copied; None if it is neither."""
+    if x.ndim == 4:
+        x = x.transpose(0, 2, 3, 1)
+    elif x.ndim != 2:
+        return None
+    return x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous and x.size else None
+
+
+def _in_blocks(kernel: Callable[[slice], Any], shape: tuple[int, int]) -> list:
+    """[kernel(block) for blocks of a few rows of a matrix of this shape], shared by the threads, in order."""
+    rows, columns = shape
+    step = max(1, _ELEMENTS // columns)
+
+    def part(mine: slice) -> list:
+        return [kernel(slice(i, min(i + step, mine.stop))) for i in range(mine.start, mine.stop, step)]
+
+    return [result for results in share(part, rows, rows * columns > _ELEMENTS) for result in results]
+
+
+def _column_sums(block_of: Callable[[slice], Array], shape: tuple[int, int], dtype: Any) -> Array:
+    """The sum over all rows of a matrix given block by block: (columns,)."""
+    ones = np.ones(max(1, min(shape[0], _ELEMENTS // shape[1])), dtype)
+
+    def kernel(block: slice) -> Array:
+        values = block_of(block)
+        return np.dot(ones[: len(values)], values)
+
+    first, *rest = _in_blocks(kernel, shape)
+    for total in rest:
+        first += total
+    return first
 
 
 def leaky_relu(x: Array, slope: float) -> Array:
@@ -157,90 +194,3 @@ def _along_images(kernel: Callable[..., Any], *arrays: Array) -> None:
             kernel(*(a[block] for a in arrays))
 
     share(part, n, size > 4 * _ELEMENTS)
-
-
-def _groups(s: Geometry) -> list[tuple[slice, slice]]:
-    """(channels of x, channels of y) per group."""
-    c, o = s.w[1], s.w[0] // s.groups
-    return [(slice(k * c, (k + 1) * c), slice(k * o, (k + 1) * o)) for k in range(s.groups)]
-
-
-def _matrix(w: Array) -> Array:
-    """The kernel as a matrix (O, kh kw C)."""
-    return w.transpose(0, 2, 3, 1).reshape(w.shape[0], -1)
-
-
-def _few_channels(s: Geometry) -> bool:
-    """Are a window's kw * C floats so few that it pays to lay rows of pixels side by side instead?"""
-    return s.w[3] * s.w[1] < 16
-
-
-def _blocks(n: int, s: Geometry, itemsize: int) -> Iterator[slice]:
-    """range(n) in blocks of images whose columns take about _COLUMN_BYTES."""
-    _, c, kh, kw = s.w
-    columns = s.y[2] * s.y[3] * c * kh * kw * itemsize
-    size = max(1, _COLUMN_BYTES // columns)
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))
-
-
-def _columns(image: Array, s: Geometry) -> Iterator[tuple[slice, Array]]:
-    """Blocks of `image` (N, H, W, C), each with its windows as the rows of a matrix (B OH OW, kh kw C).
-
-    The matrix is overwritten by the next block's.
-    """
-    n, (_, _, oh, ow), (_, c, kh, kw) = len(image), s.y, s.w
-    (sh, sw), (dh, dw) = s.stride, s.dilation
-    if kh == kw == sh == sw == 1 and s.groups == 1 and s.padded == (s.y[0], oh, ow, c):
-        yield slice(0, n), image.reshape(n * oh * ow, c)  # the image itself, not a copy
-        return
-    axes = (3, 4, 5, 0, 1, 2) if _few_channels(s) else (0, 1, 2, 3, 4, 5)
-    buffer = None
-    for block in _blocks(n, s, image.itemsize):
-        padded = _pad(image[block], s)
-        step_n, step_h, step_w, step_c = padded.strides
-        windows = np.lib.stride_tricks.as_strided(
-            padded,
-            (len(padded), oh, ow, kh, kw, c),
-            (step_n, step_h * sh, step_w * sw, step_h * dh, step_w * dw, step_c),
-            writeable=False,
-        ).transpose(axes)
-        if buffer is None:
-            buffer = np.empty(windows.size, dtype=image.dtype)
-        columns = buffer[: windows.size].reshape(windows.shape)
-        np.copyto(columns, windows)
-        rows = len(padded) * oh * ow
-        yield block, columns.reshape(-1, rows).T if _few_channels(s) else columns.reshape(rows, -1)
-
-
-def _pad(image: Array, s: Geometry) -> Array:
-    """`image` (N, H, W, C) with the geometry's border of zeros."""
-    if not any(map(any, s.pads)):
-        return image
-    (top, _), (left, _) = s.pads
-    padded = np.zeros((len(image), *s.padded[1:3], image.shape[3]), dtype=image.dtype)
-    padded[:, top : top + s.x[2], left : left + s.x[3]] = image
-    return padded
-
-
-def _spread(image: Array, kernel: Array, s: Geometry, out: Array) -> None:
-    """Write to `out` (N, H, W, C) the sum of all windows of `image` (N, OH, OW, O), each spread by `kernel`."""
-    n, (_, _, oh, ow), (_, c, kh, kw) = len(image), s.y, s.w
-    height, width = s.padded[1:3]
-    (top, _), (left, _) = s.pads
-    taps = s.taps()
-    for block in _blocks(n, s, image.itemsize):
-        count = block.stop - block.start
-        rows = image[block].reshape(-1, kernel.shape[0])
-        if _few_channels(s):  # add whole rows of pixels, not pixels of few channels
-            columns = np.dot(kernel.T, rows.T).reshape(kh, kw, c, count, oh, ow)
-            padded = np.zeros((c, count, height, width), dtype=image.dtype)
-            for i, j, vertical, horizontal in taps:
-                padded[:, :, vertical, horizontal] += columns[i, j]
-            padded = padded.transpose(1, 2, 3, 0)
-        else:
-            columns = np.dot(rows, kernel).reshape(count, oh, ow, kh, kw, c)
-            padded = np.zeros((count, height, width, c), dtype=image.dtype)
-            for i, j, vertical, horizontal in taps:
-                padded[:, vertical, horizontal] += columns[:, :, :, i, j]
-        out[block] = padded[:, top : top + s.x[2], left : left + s.x[3]]

@@ -6,10 +6,14 @@ from .portable import *  # noqa: F403  the same functions on each device
 from .portable import (  # noqa: F401
     adam,
     channels_last,
+    inv_std,
     leaky_relu,
     leaky_relu_grad,
+    normalize,
+    normalize_grad,
     pool_put,
     pool_winner,
+    sum,
 )
 
 

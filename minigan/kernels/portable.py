@@ -52,6 +52,41 @@ def leaky_relu_grad(g: Array, y: Array, slope: float, out: Array = None) -> Arra
     return xp(g).multiply(positive, g, out=out)
 
 
+def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    """The sum of x over `axes`."""
+    return x.sum(axis=axes, keepdims=keepdims)
+
+
+# --- normalisation of each channel (axis 1) over all other axes; statistics are kept for broadcasting --------
+
+
+def inv_std(x: Array, mean: Array, eps: float) -> Array:
+    """1 / sqrt(var + eps) of each channel, var the biased variance about `mean`."""
+    axes = tuple(a for a in range(x.ndim) if a != 1)
+    centred = x - mean
+    centred *= centred
+    return 1 / xp(x).sqrt(centred.mean(axis=axes, keepdims=True) + eps)
+
+
+def normalize(x: Array, mean: Array, scale: Array) -> Array:
+    """(x - mean) * scale."""
+    y = x - mean
+    y *= scale
+    return y
+
+
+def normalize_grad(g: Array, y: Array, scale: Array) -> Array:
+    """scale * (g - mean(g) - y mean(g y)), means over each channel."""
+    axes = tuple(a for a in range(g.ndim) if a != 1)
+    along = g * y
+    slope = along.mean(axis=axes, keepdims=True)
+    along = y * slope
+    xp(g).subtract(g, along, out=along)
+    along -= g.mean(axis=axes, keepdims=True)
+    along *= scale
+    return along
+
+
 # --- pooling: `s` is the geometry of windows over x; a winner is its row-major position in the window -------
 
 

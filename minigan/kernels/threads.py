@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+WORTH_THREADS = 1e7  # floating-point operations below which starting a thread costs more than it saves
+
 
 class _Workers:
     """The pool, the BLAS controller, and how many callers hold the BLAS to one thread just now."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from .. import backend
 from ..errors import CheckpointError, ShapeError
-from ..tensor import Tensor, Version, watch, within
+from ..op import watch, within
+from ..tensor import Tensor, Version
 
 
 class Parameter(Tensor):

@@ -4,7 +4,8 @@ import math
 
 from .. import ops
 from ..errors import ShapeError
-from ..tensor import Tensor, no_grad, ones, tensor, zeros
+from ..op import no_grad
+from ..tensor import Tensor, ones, tensor, zeros
 from .module import Buffer, Module, Parameter
 
 
@@ -44,24 +45,22 @@ class _BatchNorm(Module):
             )
         shape = tuple(1 if a in self.axes else channels for a in range(x.ndim))
         if self.training:
-            centred, mean, var = _moments(x, self.axes)
-            self._track(mean, var, x.size // channels)
+            y, mean, scale = ops.channel_norm(x, self.eps)
+            self._track(mean, scale, x.size // channels)
         else:
-            centred, var = x - ops.reshape(self.running_mean, shape), ops.reshape(self.running_var, shape)
-        scale = ops.rsqrt(var + self.eps)
+            scale = ops.rsqrt(self.running_var + self.eps)
+            y = (x - ops.reshape(self.running_mean, shape)) * ops.reshape(scale, shape)
         if self.weight is None or self.bias is None:
-            return centred * scale
-        return centred * (scale * ops.reshape(self.weight, shape)) + ops.reshape(self.bias, shape)
+            return y
+        return y * ops.reshape(self.weight, shape) + ops.reshape(self.bias, shape)
 
-    def _track(self, mean: Tensor, var: Tensor, count: int) -> None:
+    def _track(self, mean: Tensor, scale: Tensor, count: int) -> None:
         if count < 2:
             raise ShapeError(f"{type(self).__name__}: training needs more than one value per channel, got {count}")
         with no_grad():
-            for running, batch, factor in (
-                (self.running_mean, mean, 1.0),
-                (self.running_var, var, count / (count - 1)),
-            ):
-                moved = running * (1 - self.momentum) + ops.reshape(batch, running.shape) * (self.momentum * factor)
+            var = ops.maximum(1 / ops.square(scale) - self.eps, 0.0) * (count / (count - 1))
+            for running, batch in ((self.running_mean, mean), (self.running_var, var)):
+                moved = running * (1 - self.momentum) + ops.reshape(batch, running.shape) * self.momentum
                 running.copy_(moved, by="BatchNorm")
             self.num_batches_tracked.copy_(self.num_batches_tracked + 1, by="BatchNorm")
 

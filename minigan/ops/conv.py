@@ -20,7 +20,8 @@ from ..backend import Array
 from ..errors import ShapeError
 from ..kernels import geometry, kernels
 from ..kernels.geometry import Geometry, Pads, Pair
-from ..tensor import Tensor, op
+from ..op import op
+from ..tensor import Tensor
 from .shape import reshape
 
 Padding = int | Pair | Pads | str

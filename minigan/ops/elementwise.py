@@ -9,7 +9,8 @@ from typing import Any
 from ..backend import Array, xp
 from ..errors import DTypeError, ShapeError
 from ..kernels import kernels
-from ..tensor import Tensor, op
+from ..op import op
+from ..tensor import Tensor
 
 
 def _log_flops(y: Array, *_: Any) -> float:

@@ -1,7 +1,9 @@
-"""Losses on logits: what several functions do, in the form that stays finite for every finite logit."""
+"""What several ops do, done in one: losses that stay finite for every finite logit, and channel normalisation."""
 
-from ..backend import xp
+from ..backend import Array, xp
 from ..errors import DTypeError, ShapeError
+from ..kernels import kernels
+from ..op import op
 from ..tensor import Tensor
 from .elementwise import softplus
 from .reduce import log_softmax, mean
@@ -22,3 +24,59 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
         raise ShapeError(f"cross_entropy: expected logits (N, K) and labels (N,), got {logits.shape}, {labels.shape}")
     rows = xp(labels.data).arange(len(labels))
     return -mean(log_softmax(logits, 1)[rows, labels])
+
+
+# --- normalisation of each channel (axis 1) over the batch and the image ------------------------------------
+#
+# y = (x - mean) r with r = 1 / sqrt(var + eps). Both statistics are functions of x, and the rule of x is the
+# whole derivative: what flows through them is in it, so their own rules are zero. It reads y and r as tensors
+# that depend on x, and the rules it leads to are elementary ops: the second derivative is whole as well.
+
+
+def channel_norm(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """(y, mean, r): x (N, C, ...) less its mean over all but the channels, times r = 1 / sqrt(var + eps).
+
+    The variance is the biased one; mean and r have the shape (1, C, 1, ...).
+    """
+    average = _channel_mean(x)
+    r = _inv_std(x, average, eps)
+    return _normalize(x, average, r), average, r
+
+
+def _channel_mean(x: Tensor) -> Tensor:
+    return mean(x, tuple(a for a in range(x.ndim) if a != 1), keepdims=True)
+
+
+@op(
+    lambda g, r, x, mean, _eps: (x - mean) * (g * (r * r * r) * (-x.shape[1] / x.size)),
+    None,
+    name="inv_std",
+    formula="1 / sqrt(var(x) + eps) per channel",
+    flops=lambda r, x, *_: 3 * x.size,
+)
+def _inv_std(x: Array, mean: Array, eps: float) -> Array:
+    return kernels(x).inv_std(x, mean, eps)
+
+
+@op(
+    lambda g, y, _x, _mean, r: _normalize_grad(g, y, r),
+    None,
+    None,
+    name="normalize",
+    formula="(x - mean(x)) r(x) per channel",
+    flops=lambda y, *_: 2 * y.size,
+)
+def _normalize(x: Array, mean: Array, r: Array) -> Array:
+    return kernels(x).normalize(x, mean, r)
+
+
+@op(
+    lambda h, _x, _g, y, r: _normalize_grad(h, y, r),
+    lambda h, _x, g, y, r: -(h * _channel_mean(g * y) + g * _channel_mean(h * y)) * r,
+    lambda h, x, _g, _y, r: _channel_mean(h * x) * (x.size / x.shape[1]) / r,
+    name="normalize_grad",
+    formula="r (g - mean(g) - y mean(g y)) per channel",
+    flops=lambda x, *_: 8 * x.size,
+)
+def _normalize_grad(g: Array, y: Array, r: Array) -> Array:
+    return kernels(g).normalize_grad(g, y, r)

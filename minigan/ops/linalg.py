@@ -7,7 +7,8 @@ import numpy as np
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..kernels import kernels
-from ..tensor import Tensor, op, tensor
+from ..op import op
+from ..tensor import Tensor, tensor
 from .reduce import sum
 from .shape import expand_dims, reshape, transpose
 

@@ -4,7 +4,8 @@ from ..backend import Array
 from ..errors import ShapeError
 from ..kernels import geometry, kernels
 from ..kernels.geometry import Geometry, Pair
-from ..tensor import Tensor, op
+from ..op import op
+from ..tensor import Tensor
 from .shape import reshape, transpose
 
 

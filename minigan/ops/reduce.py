@@ -5,7 +5,9 @@ from typing import Any
 
 from ..backend import Array, xp
 from ..errors import ShapeError
-from ..tensor import Axis, Tensor, op
+from ..kernels import kernels
+from ..op import op
+from ..tensor import Axis, Tensor
 from .elementwise import exp, square
 from .shape import broadcast_to, reshape
 
@@ -36,7 +38,7 @@ def _spread(g: Tensor, x: Any, axes: Axes) -> Tensor:
     flops=lambda y, x, *_: x.size,
 )
 def _sum(x: Array, axes: Axes, keepdims: bool) -> Array:
-    return x.sum(axis=axes, keepdims=keepdims)
+    return kernels(x).sum(x, axes, keepdims)
 
 
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:

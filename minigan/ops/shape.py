@@ -14,7 +14,8 @@ from .. import backend
 from ..backend import Array, xp
 from ..errors import DeviceError, DTypeError, ShapeError
 from ..kernels import kernels
-from ..tensor import Tensor, op
+from ..op import op
+from ..tensor import Tensor
 
 Shape = tuple[int, ...]
 

@@ -1,0 +1,334 @@
+"""`@op`: a function of arrays and the rules of its derivative, and what happens when it is called.
+
+Calling an op runs the function on the arrays of its Tensors, records a Node unless recording is off, and tells
+the observer, if there is one.
+"""
+
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from . import backend
+from .backend import Array
+from .errors import DeviceError, DTypeError, GraphError, ShapeError
+from .tensor import FLOAT32, FLOAT64, Node, Tensor, Version, _tensor, tensor
+
+# --- modes ------------------------------------------------------------------------------------------------
+
+
+class _Mode(threading.local):
+    """What this thread is doing: are ops recorded, which order of derivative is being built, in which module."""
+
+    recording = True
+    order = 0
+    module = ""
+
+
+mode = _Mode()
+
+Callback = Callable[["Op", tuple, Tensor, int], None]
+
+
+class _Watch:
+    """Who is told of every op, in any thread: nobody, or one callback."""
+
+    callback: Callback | None = None
+
+
+watch = _Watch()
+
+
+@contextmanager
+def observe(callback: Callback) -> Iterator[None]:
+    """Within the block, call `callback(op, args, result, order)` after every op, recorded or not, of every thread.
+
+    `order` is 0 for a forward pass, 1 for the pass that `grad` adds, 2 for a gradient of that, and so on;
+    `mode.module` is the path of the module that is running.
+    """
+    before, watch.callback = watch.callback, callback
+    try:
+        yield
+    finally:
+        watch.callback = before
+
+
+@contextmanager
+def within(module: str) -> Iterator[None]:
+    """Within the block, `mode.module` is this module's path, for an observer to read."""
+    before, mode.module = mode.module, module
+    try:
+        yield
+    finally:
+        mode.module = before
+
+
+@contextmanager
+def recording(on: bool, order: int | None = None) -> Iterator[None]:
+    """Within the block, record ops or do not; `order` names the derivative that is being built."""
+    before = mode.recording, mode.order
+    mode.recording = on
+    if order is not None:
+        mode.order = order
+    try:
+        yield
+    finally:
+        mode.recording, mode.order = before
+
+
+def no_grad() -> Any:
+    """A context manager, and a decorator, within which ops leave no graph."""
+    return recording(False)
+
+
+# --- ops --------------------------------------------------------------------------------------------------
+
+OPS: dict[str, "Op"] = {}
+"""Every op by name: what the op table checks, the benches time and the documentation lists."""
+
+Rule = Callable[..., Tensor]
+
+
+class Op:
+    """A forward function on arrays, one rule per Tensor argument, and the facts that others read.
+
+    A rule maps (g, y, *args) to the gradient with respect to its argument: g is the cotangent of the result
+    y. A parameter whose name starts with "_" is not kept alive; the rule sees only its shape and dtype.
+    A rule that is None says the derivative is zero everywhere it exists. A variadic op has a single rule
+    that is told the position of its argument first.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Array],
+        rules: Sequence[Rule | None],
+        *,
+        name: str,
+        formula: str,
+        flops: Callable[..., float],
+        domain: tuple[float, float],
+        kinks: tuple[float, ...],
+        variadic: bool,
+    ) -> None:
+        self.forward = forward
+        self.rules = tuple(rules)
+        self.name = name
+        self.formula = formula
+        self.flops = flops
+        self.domain = domain
+        self.kinks = kinks
+        self.variadic = variadic
+        self.__doc__ = forward.__doc__
+        self.__name__ = name
+        self.__signature__ = inspect.signature(forward)
+        # reads[i][j]: does rule i read argument j? The last column stands for the output y.
+        reads = [() if rule is None else _reads(rule, variadic) for rule in rules]
+        self._rule_reads = reads
+        width = max((len(r) - 1 for r in reads if r), default=0)
+        self.keeps = tuple(any(r and j < len(r) - 1 and r[j] for r in reads) for j in range(width))
+        self.keeps_output = any(r and r[-1] for r in reads)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}: {self.formula}>"
+
+    def rule(self, i: int) -> Rule | None:
+        """The rule of argument `i`, or None if the derivative is zero."""
+        if self.variadic:
+            return self.rules[0]
+        return self.rules[i] if i < len(self.rules) else None
+
+    def keep(self, j: int) -> bool:
+        """Does any rule read argument `j`?"""
+        if self.variadic:
+            return self.keeps[0]
+        return j < len(self.keeps) and self.keeps[j]
+
+    def rule_reads(self, i: int, j: int) -> bool:
+        """Does rule `i` read argument `j`? (-1: the output.)"""
+        reads = self._rule_reads[0 if self.variadic else i]
+        if j == -1:
+            return reads[-1]
+        return reads[0] if self.variadic else j < len(reads) - 1 and reads[j]
+
+    def __call__(self, *args: Any) -> Tensor:
+        """The op's result, recorded if recording is on: Tensors are differentiable, anything else is a constant."""
+        first = None
+        arrays = []
+        for a in args:
+            if isinstance(a, Tensor):
+                array = a.data
+                if first is None:
+                    first = array
+                elif array.dtype is not first.dtype or type(array) is not type(first):
+                    _check_operands(self.name, args)
+                arrays.append(array)
+            elif isinstance(a, np.ndarray | np.generic) or backend.is_cuda(a):
+                return self(*_promote(args))
+            else:
+                arrays.append(a)
+        if first is None:
+            return self(tensor(args[0]), *args[1:])
+        try:
+            y = self.forward(*arrays)
+        except ValueError as error:
+            if isinstance(error, ShapeError):
+                raise
+            shapes = ", ".join(str(a.shape) for a in args if isinstance(a, Tensor))
+            raise ShapeError(f"{self.name}: {error} (tensors of shape {shapes})") from error
+        if isinstance(y, np.generic):  # NumPy turns 0-d results into scalars
+            y = np.asarray(y)
+        if y.dtype is FLOAT64 and first.dtype is not FLOAT64 and self.name != "astype" and not _any_float64(arrays):
+            y = y.astype(FLOAT32)  # only a float64 makes a float64: integers and Python floats never do
+        out = _tensor(y)
+        if y.base is not None:
+            _share_version(out, args)
+        if mode.recording and self.rules and y.dtype.kind == "f":
+            out.node = self._record(args, arrays, y)
+        if watch.callback is not None:
+            watch.callback(self, args, out, mode.order)
+        return out
+
+    def _record(self, args: tuple, arrays: list, y: Array) -> Node | None:
+        parents: list[Node | None] = []
+        kept: list[Any] = []
+        versions: list[tuple[Version, int] | None] = []
+        recorded = False
+        for j, a in enumerate(args):
+            parent, keep, version = None, a, None
+            if isinstance(a, Tensor) and a.data.dtype.kind == "f":
+                parent = a.node
+                if parent is None:
+                    parent = a.node = Node(None, a.data.shape, a.data.dtype)
+                if a.version is None and parent.op is None:
+                    a.version = Version()
+                recorded = True
+                if self.keep(j):
+                    keep = arrays[j]
+                    if a.version is not None:
+                        version = (a.version, a.version.count)
+                else:
+                    keep = None
+            parents.append(parent)
+            kept.append(keep)
+            versions.append(version)
+        if not recorded:
+            return None
+        node = Node(self, y.shape, y.dtype, mode.order)
+        node.parents = tuple(parents)
+        node.args = tuple(kept)
+        node.versions = tuple(versions)
+        if self.keeps_output:
+            node.output = y
+        return node
+
+
+def op(
+    *rules: Rule | None,
+    name: str | None = None,
+    formula: str = "",
+    flops: Callable[..., float] = lambda y, *args: y.size,
+    domain: tuple[float, float] = (-2.0, 2.0),
+    kinks: tuple[float, ...] = (),
+    variadic: bool = False,
+) -> Callable[[Callable[..., Array]], Op]:
+    """Decorator that turns a function of arrays into an op: one rule per Tensor argument, in order.
+
+    `formula` is how a text book writes it, `flops` counts its floating-point operations from (y, *arrays),
+    `domain` is the interval in which it is tested and `kinks` the points where it has no derivative.
+    """
+
+    def wrap(forward: Callable[..., Array]) -> Op:
+        made = Op(
+            forward,
+            rules,
+            name=name or forward.__name__,
+            formula=formula,
+            flops=flops,
+            domain=domain,
+            kinks=kinks,
+            variadic=variadic,
+        )
+        if made.name in OPS:
+            raise ValueError(f"op {made.name!r} is defined twice")
+        OPS[made.name] = made
+        return made
+
+    return wrap
+
+
+def call_rule(node: Node, i: int, g: Tensor) -> Tensor | None:
+    """The gradient that flows from `node` to its argument `i` for the cotangent `g`; None if it is zero."""
+    op = node.op
+    assert op is not None
+    rule = op.rule(i)
+    if rule is None:
+        return None
+    y: Tensor | Node = _tensor(node.output, node) if op.rule_reads(i, -1) else node
+    args: list[Any] = []
+    for j, (parent, kept) in enumerate(zip(node.parents, node.args, strict=True)):
+        if parent is None:
+            args.append(kept)  # a number, a shape, a geometry, or a tensor of integers or booleans
+        elif not op.rule_reads(i, j):
+            args.append(parent)  # shape and dtype only
+        else:
+            version = node.versions[j]
+            if version is not None:
+                _check_unchanged(op, *version)
+            x = _tensor(kept, parent)
+            x.version = version[0] if version is not None else None
+            args.append(x)
+    return rule(i, g, y, *args) if op.variadic else rule(g, y, *args)
+
+
+def _check_unchanged(op: Op, version: Version, count: int) -> None:
+    if version.count != count:
+        raise GraphError(
+            f"gradient of {op.name}: {version.name or 'an unnamed tensor'} was changed in place by {version.writer} "
+            "after the forward pass that is being differentiated; take every gradient of a graph before an "
+            "optimizer moves what it reads, or run the forward pass again"
+        )
+
+
+def _reads(rule: Rule, variadic: bool) -> tuple[bool, ...]:
+    """For each argument of the op, whether `rule` reads it; last, whether it reads the output."""
+    names = list(inspect.signature(rule).parameters)
+    _g, y, *args = names[1:] if variadic else names
+    if variadic:
+        args = args[-1:]  # *xs: all alike
+    return (*(not a.startswith("_") for a in args), not y.startswith("_"))
+
+
+def _promote(args: Sequence[Any]) -> list[Any]:
+    """`args` with bare arrays made Tensors and NumPy scalars made Python numbers (which never widen a dtype)."""
+    plain = (a.item() if isinstance(a, np.generic) else a for a in args)
+    return [Tensor(a) if isinstance(a, np.ndarray) or backend.is_cuda(a) else a for a in plain]
+
+
+def _any_float64(arrays: list) -> bool:
+    return any(getattr(a, "dtype", FLOAT32) == FLOAT64 for a in arrays)
+
+
+def _share_version(out: Tensor, args: tuple) -> None:
+    """A view of a leaf's memory is changed when the leaf is, so it shares the leaf's version."""
+    for a in args:
+        if isinstance(a, Tensor) and (out.data.base is a.data or out.data.base is a.data.base is not None):
+            if a.version is None and a.node is None:
+                a.version = Version()
+            out.version = a.version
+            return
+
+
+def _check_operands(name: str, args: tuple) -> None:
+    """Raise if the tensors among `args` live on two devices or have two float widths."""
+    tensors = [a for a in args if isinstance(a, Tensor)]
+    devices = [t.device for t in tensors]
+    if len(set(devices)) > 1:
+        found = ", ".join(f"{t.shape} on {d}" for t, d in zip(tensors, devices, strict=True))
+        raise DeviceError(f"{name}: operands are on different devices ({found}); move one with .to(device)")
+    floats = [t for t in tensors if t.dtype.kind == "f"]
+    if len({t.dtype for t in floats}) > 1:
+        found = ", ".join(f"{t.shape} {t.dtype}" for t in floats)
+        raise DTypeError(f"{name}: operands have different float widths ({found}); convert one with .astype(dtype)")
