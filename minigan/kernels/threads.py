@@ -1,7 +1,7 @@
 """Several threads, each with its own share of the images and a BLAS that stays on one core.
 
 Copying windows, adding taps and small matrix products are memory-bound: a BLAS that threads only the product
-leaves the other cores idle for the rest. Shares are fixed by the number of threads, so results are too.
+leaves the other cores idle for the rest. Parts are fixed by the number of threads, whoever takes them, so results are too.
 """
 
 import itertools
@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+PARTS_PER_THREAD = 4
 
 WORTH_THREADS = 1e7  # floating-point operations below which starting a thread costs more than it saves
 
@@ -67,14 +69,30 @@ if hasattr(os, "register_at_fork"):
 
 
 def share(task: Callable[[slice], T], n: int, worthwhile: bool = True) -> list[T]:
-    """[task(part) for each part of range(n)], parts in order, one for each thread; in this thread if not worthwhile."""
+    """[task(part) for each part of range(n)], parts in order; one part, in this thread, if not worthwhile.
+
+    Parts are several for each thread, and a thread that is done takes the next one: a core that is slowed down by
+    somebody else holds up no more than its last part.
+    """
     threads = min(_workers.start(), n) if worthwhile and n > 1 else 1
     if threads == 1:
         return [task(slice(0, n))]
-    edges = [n * i // threads for i in range(threads + 1)]
+    count = min(n, threads * PARTS_PER_THREAD)
+    edges = [n * i // count for i in range(count + 1)]
     parts = [slice(a, b) for a, b in itertools.pairwise(edges)]
+    results: list[Any] = [None] * count
+    waiting = iter(range(count))  # next() of a range iterator is atomic: every part is taken once
+
+    def work() -> None:
+        for i in waiting:
+            results[i] = task(parts[i])
+
     with _workers:
         assert _workers.pool is not None
-        waiting = [_workers.pool.submit(task, part) for part in parts[1:]]
-        first = task(parts[0])
-        return [first, *(job.result() for job in waiting)]
+        helpers = [_workers.pool.submit(work) for _ in range(threads - 1)]
+        try:
+            work()
+        finally:
+            for helper in helpers:
+                helper.result()
+    return results
