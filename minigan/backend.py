@@ -80,7 +80,10 @@ def cuda_problem() -> str | None:
             "CuPy is not installed. For a driver that supports CUDA 13: pip install 'minigan[cuda13]'; "
             "for CUDA 12: pip install 'minigan[cuda12]'. `nvidia-smi` shows which."
         )
-    cupy = importlib.import_module("cupy")
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError as error:
+        return f"CuPy is installed but cannot be imported ({error}); reinstall it: pip install 'minigan[cuda13]'"
     if not cupy.cuda.is_available():
         return (
             f"CuPy {cupy.__version__} is installed, but finds no usable NVIDIA GPU: "

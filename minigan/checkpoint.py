@@ -5,40 +5,20 @@ checksum). Each is written under another name, flushed to disk and renamed: it i
 Loading executes nothing.
 """
 
-import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from . import atomic
 from .backend import to_numpy, versions
 from .errors import CheckpointError
 from .tensor import Tensor
 
 KEEP = 3  # how many of the newest checkpoints are kept
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all; CheckpointError naming the file if the folder cannot take it."""
-    partial = None
-    try:
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with open(handle, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written ({error.strerror or error}); nothing was changed") from error
-    finally:
-        if partial is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(partial)
 
 
 def save(folder: str | Path, state: Mapping[str, Tensor], meta: Mapping[str, Any], step: int) -> Path:
@@ -50,8 +30,8 @@ def save(folder: str | Path, state: Mapping[str, Tensor], meta: Mapping[str, Any
     # safetensors writes memory as it lies: anything but C order would come back as other values
     content = to_bytes({key: np.array(to_numpy(t.data), order="C") for key, t in state.items()})
     about = {"step": step, "sha256": hashlib.sha256(content).hexdigest(), "versions": versions(), **meta}
-    write_atomically(path, content)
-    write_atomically(path.with_suffix(".json"), json.dumps(about, indent=2).encode())
+    atomic.write(path, content)
+    atomic.write(path.with_suffix(".json"), json.dumps(about, indent=2).encode())
     for old in find(folder)[:-KEEP]:
         old.unlink(missing_ok=True)
         old.with_suffix(".json").unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from typing import overload
 from .errors import GraphError, ShapeError
 from .op import call_rule, recording
 from .ops import reshape, sum
-from .tensor import Node, Tensor, ones_like, zeros_like
+from .tensor import Node, Tensor, node_of, ones_like, zeros_like
 
 
 @overload
@@ -44,8 +44,8 @@ def grad(
     single = isinstance(inputs, Tensor)
     targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     seed = _seed(y, grad_output)
-    wanted = {t.node for t in targets if t.node is not None}
-    path = _path(y.node, wanted) if y.node is not None else []
+    wanted = {node_of(t) for t in targets}
+    path = _path(node_of(y), wanted)
     if not path:
         raise GraphError(
             f"grad: y of shape {y.shape} depends on none of the {len(targets)} inputs: "
@@ -54,7 +54,7 @@ def grad(
     order = 1 + max(node.order for node in path)
     with recording(create_graph, order):
         cotangents = _sweep(path, wanted, seed, create_graph)
-    results = [cotangents[t.node] if t.node in cotangents else zeros_like(t) for t in targets]
+    results = [cotangents[node_of(t)] if node_of(t) in cotangents else zeros_like(t) for t in targets]
     return results[0] if single else results
 
 

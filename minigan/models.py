@@ -45,7 +45,7 @@ def mlp28(z_dim: int = 96, *, rng: Stream | None = None) -> Players:
         ReLU(),
         Linear(1024, 784, rng=rng),
         Tanh(),
-        Unflatten(1, 28, 28),
+        Unflatten(1, (1, 28, 28)),
     )
     discriminator = Sequential(
         Flatten(),
@@ -113,7 +113,7 @@ def _infogan_generator(z_dim: int, rng: Stream | None) -> Sequential:
         Linear(1024, 7 * 7 * 128, rng=rng),
         ReLU(),
         BatchNorm1d(7 * 7 * 128, **_TENSORFLOW),
-        Unflatten(128, 7, 7),
+        Unflatten(1, (128, 7, 7)),
         ConvTranspose2d(128, 64, 4, 2, 1, rng=rng),
         ReLU(),
         BatchNorm2d(64, **_TENSORFLOW),

@@ -15,7 +15,7 @@ import numpy as np
 from . import backend
 from .backend import Array
 from .errors import DeviceError, DTypeError, GraphError, ShapeError
-from .tensor import FLOAT32, FLOAT64, Node, Tensor, Version, _tensor, tensor
+from .tensor import FLOAT32, FLOAT64, Node, Tensor, Version, _tensor, node_of, tensor
 
 # --- modes ------------------------------------------------------------------------------------------------
 
@@ -199,11 +199,7 @@ class Op:
         for j, a in enumerate(args):
             parent, keep, version = None, a, None
             if isinstance(a, Tensor) and a.data.dtype.kind == "f":
-                parent = a.node
-                if parent is None:
-                    parent = a.node = Node(None, a.data.shape, a.data.dtype)
-                if a.version is None and parent.op is None:
-                    a.version = Version()
+                parent = node_of(a)
                 recorded = True
                 if self.keep(j):
                     keep = arrays[j]

@@ -37,6 +37,8 @@ class Optimizer:
             raise ShapeError(f"{type(self).__name__}: a parameter is listed twice")
         if not (math.isfinite(lr) and lr >= 0):
             raise ShapeError(f"{type(self).__name__}: expected a finite learning rate >= 0, got {lr}")
+        for p in self.params:
+            p.check_writable(type(self).__name__)
         device = self.params[0].device
         self.t = full((), 0, "int64", device)
         self._lr = full((), lr, "float64", device)
@@ -111,13 +113,14 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """p -= lr v, v = momentum v + g; Nesterov: p -= lr (g + momentum v). Sutskever et al. 2013."""
+    """p -= lr v, v = momentum v + g; Nesterov: p -= lr (g + momentum v). Sutskever et al. 2013. No dampening."""
 
     def __init__(
         self,
         params: Sequence[Tensor],
         lr: float = 1e-3,
         momentum: float = 0.0,
+        *,
         weight_decay: float = 0.0,
         nesterov: bool = False,
     ) -> None:
@@ -142,9 +145,10 @@ class SGD(Optimizer):
 
 
 class RMSProp(Optimizer):
-    """p -= lr g / (sqrt(s) + eps), s = alpha s + (1 - alpha) g^2 (Hinton 2012); eps outside the root, as in PyTorch."""
+    """p -= lr g / (sqrt(s) + eps), s = alpha s + (1 - alpha) g^2 (Hinton 2012); eps outside the root, as in PyTorch.
 
-    slot_names = ("square_avg",)
+    `centered` subtracts the squared average of g from s; `momentum` averages the steps: b = momentum b + step.
+    """
 
     def __init__(
         self,
@@ -153,18 +157,42 @@ class RMSProp(Optimizer):
         alpha: float = 0.99,
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
     ) -> None:
         self.alpha, self.eps, self.weight_decay = alpha, eps, weight_decay
+        self.momentum, self.centered = momentum, centered
+        named = [("square_avg", True), ("grad_avg", centered), ("momentum_buffer", bool(momentum))]
+        self.slot_names = tuple(name for name, used in named if used)
         super().__init__(params, lr)
 
     def update(self, p: Tensor, g: Tensor, slots: Slots, lr: Tensor | float, t: Tensor | float) -> tuple[Tensor, Slots]:
         """One step of the formula above."""
         g = g + self.weight_decay * p
-        s = self.alpha * slots[0] + (1 - self.alpha) * ops.square(g)
-        return p - lr * g / (ops.sqrt(s) + self.eps), (s,)
+        held = dict(zip(self.slot_names, slots, strict=True))
+        s = held["square_avg"] = self.alpha * held["square_avg"] + (1 - self.alpha) * ops.square(g)
+        if self.centered:
+            held["grad_avg"] = self.alpha * held["grad_avg"] + (1 - self.alpha) * g
+            s = s - ops.square(held["grad_avg"])
+        step = g / (_root(s) + self.eps)
+        if self.momentum:
+            step = held["momentum_buffer"] = self.momentum * held["momentum_buffer"] + step
+        return p - lr * step, tuple(held.values())
 
     def _kernel(self, p: Any, g: Any, slots: tuple, lr: Any, t: Any) -> None:
-        kernels(p).rmsprop(p, g, *slots, lr=lr, alpha=self.alpha, eps=self.eps, weight_decay=self.weight_decay)
+        held = dict(zip(self.slot_names, slots, strict=True))
+        kernels(p).rmsprop(
+            p,
+            g,
+            held["square_avg"],
+            held.get("grad_avg"),
+            held.get("momentum_buffer"),
+            lr=lr,
+            alpha=self.alpha,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            momentum=self.momentum,
+        )
 
 
 class Adam(Optimizer):
@@ -198,7 +226,7 @@ class Adam(Optimizer):
             g = g + self.weight_decay * p
         m = beta1 * slots[0] + (1 - beta1) * g
         v = beta2 * slots[1] + (1 - beta2) * ops.square(g)
-        corrected = ops.sqrt(v) / (1 - beta2**t) ** 0.5 + self.eps
+        corrected = _root(v) / (1 - beta2**t) ** 0.5 + self.eps
         return p - lr / (1 - beta1**t) * m / corrected, (m, v)
 
     def _kernel(self, p: Any, g: Any, slots: tuple, lr: Any, t: Any) -> None:
@@ -307,6 +335,12 @@ class EMA:
     def state_dict(self) -> dict[str, Tensor]:
         """The averaged parameters and the buffers by name, sharing memory with the average."""
         return dict(self.shadow)
+
+
+def _root(v: Tensor) -> Tensor:
+    """sqrt(v), whose slope at 0 is taken as 0: a parameter that never had a gradient does not poison the others."""
+    positive = v > 0
+    return ops.where(positive, ops.sqrt(ops.where(positive, v, 1.0)), 0.0)
 
 
 def _zeros_as(p: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -49,9 +50,10 @@ class Stream:
     ) -> Array:
         """An array of `shape`, uniform on [low, high)."""
         sizes = _sizes(shape)
-        digits = 24 if np.dtype(dtype) == np.float32 else 53  # what the type can hold of [0, 1)
-        unit = (self.words(math.prod(sizes)) >> np.uint64(64 - digits)).astype(dtype) * 2.0**-digits
-        return backend.to_device((unit * (high - low) + low).reshape(sizes), device)
+        digits = 53 if np.dtype(dtype) == np.float64 else 24  # what the type can hold of [0, 1)
+        wide = "float64" if digits == 53 else "float32"
+        unit = (self.words(math.prod(sizes)) >> np.uint64(64 - digits)).astype(wide) * 2.0**-digits
+        return backend.to_device((unit * (high - low) + low).astype(dtype).reshape(sizes), device)
 
     def normal(
         self, shape: Shape = (), mean: float = 0.0, std: float = 1.0, dtype: Any = "float32", device: str = "cpu"
@@ -91,26 +93,26 @@ def _sizes(shape: Shape) -> tuple[int, ...]:
     return (shape,) if isinstance(shape, int) else tuple(shape)
 
 
-_default = Stream(0)
+_seeded = Stream(0)
+_used: ContextVar[Stream | None] = ContextVar("minigan's default stream", default=None)
 
 
 def seed(n: int) -> None:
     """Restart the default stream, which every `rng=None` draws from, from the seed n."""
-    global _default
-    _default = Stream(n)
+    global _seeded
+    _seeded = Stream(n)
 
 
 def default() -> Stream:
     """The stream that `rng=None` stands for."""
-    return _default
+    return _used.get() or _seeded
 
 
 @contextmanager
 def using(stream: Stream) -> Iterator[Stream]:
-    """Within the block, `rng=None` draws from `stream`."""
-    global _default
-    before, _default = _default, stream
+    """Within the block, and in this thread only, `rng=None` draws from `stream`."""
+    token = _used.set(stream)
     try:
         yield stream
     finally:
-        _default = before
+        _used.reset(token)

@@ -4,14 +4,14 @@ A Node holds the op that was executed, its parents' nodes, and the arrays its ru
 A Tensor points to its node and a node to its parents, never back, so a graph dies with its last Tensor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import backend
 from .backend import Array
-from .errors import DTypeError, GraphError, ShapeError
+from .errors import DeviceError, DTypeError, GraphError, ShapeError
 
 Axis = int | Sequence[int] | None
 
@@ -25,12 +25,13 @@ class Version:
     Tensors that share memory (a parameter, its transpose, its detached twin) share one Version.
     """
 
-    __slots__ = ("count", "name", "writer")
+    __slots__ = ("count", "name", "result_of", "writer")
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(self, name: str = "", result_of: str = "") -> None:
         self.count = 0
         self.name = name
         self.writer = ""
+        self.result_of = result_of  # the op whose result this memory is: nobody may write there
 
 
 class Node:
@@ -106,13 +107,14 @@ class Tensor:
     def detach(self) -> "Tensor":
         """The same values, shared, with no history: gradients stop here."""
         out = _tensor(self.data)
+        if self.version is None:
+            self.version = Version(result_of="" if self.node is None or self.node.op is None else self.node.op.name)
         out.version = self.version
-        if out.version is None:
-            out.version = self.version = Version()
         return out
 
     def copy_(self, values: "Tensor | Array", by: str = "copy_") -> "Tensor":
         """This tensor, its array overwritten in place by `values` of the same shape; `by` is named in errors."""
+        self.check_writable(by)
         source = values.data if isinstance(values, Tensor) else values
         if tuple(source.shape) != self.shape:
             raise ShapeError(f"{by}: cannot copy shape {tuple(source.shape)} into {self.label()} of {self.shape}")
@@ -120,10 +122,16 @@ class Tensor:
         self.written(by)
         return self
 
-    def written(self, by: str) -> None:
-        """Note that `by` has changed the array in place. Only leaves may be: a result belongs to its graph."""
+    def check_writable(self, by: str) -> None:
+        """GraphError unless `by` may write here: only into leaves, because a result belongs to its graph."""
+        made_by = self.version.result_of if self.version is not None else ""
         if self.node is not None and self.node.op is not None:
-            raise GraphError(f"{by}: cannot write in place into the result of {self.node.op.name}")
+            made_by = self.node.op.name
+        if made_by:
+            raise GraphError(f"{by}: cannot write in place into the result of {made_by}")
+
+    def written(self, by: str) -> None:
+        """Note that `by` has changed the array in place."""
         if self.version is None:
             self.version = Version()
         self.version.count += 1
@@ -161,8 +169,8 @@ class Tensor:
         def max(self, axis: Axis = None, keepdims: bool = False) -> "Tensor": ...
         def min(self, axis: Axis = None, keepdims: bool = False) -> "Tensor": ...
         def reshape(self, *shape: Any) -> "Tensor": ...
-        def transpose(self, axes: Sequence[int] | None = None) -> "Tensor": ...
-        def permute(self, axes: Sequence[int] | None = None) -> "Tensor": ...
+        def transpose(self, *axes: Any) -> "Tensor": ...
+        def permute(self, *axes: Any) -> "Tensor": ...
         def squeeze(self, axis: Axis = None) -> "Tensor": ...
         def astype(self, dtype: Any) -> "Tensor": ...
         def to(self, device: str) -> "Tensor": ...
@@ -171,6 +179,14 @@ class Tensor:
         if not self.shape:
             raise ShapeError("len: a 0-d tensor has no length")
         return self.shape[0]
+
+    def __iter__(self) -> "Iterator[Tensor]":
+        return (self[i] for i in range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if self.device != "cpu":
+            raise DeviceError("a tensor on cuda is not converted implicitly; call .numpy()")
+        return self.numpy() if dtype is None else self.numpy().astype(dtype)
 
     def __bool__(self) -> bool:
         return bool(self.item())
@@ -213,6 +229,15 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None) -> Tensor:
     if dtype is not None:
         array = array.astype(dtype)
     return Tensor(backend.to_device(array, device or backend.device_of(array)))
+
+
+def node_of(t: Tensor) -> Node:
+    """The node of t; a leaf's is made when it is first needed."""
+    if t.node is None:
+        t.node = Node(None, t.data.shape, t.data.dtype)
+        if t.version is None:
+            t.version = Version()
+    return t.node
 
 
 def zeros(shape: int | Sequence[int], dtype: Any = FLOAT32, device: str = "cpu") -> Tensor:

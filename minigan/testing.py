@@ -54,7 +54,7 @@ def _check(
     cotangents = [_random(rng, y.shape, y) for y in outputs]
     checked = [k for k, p in enumerate(points) if p.dtype.kind == "f"]
     scale = 10.0 ** (level - 1)
-    relative, absolute = (rtol or 1e-6) * scale, (atol or 1e-8) * scale
+    relative, absolute = (1e-6 if rtol is None else rtol) * scale, (1e-8 if atol is None else atol) * scale
 
     def projected(*args: Tensor) -> Tensor:
         return _inner(_as_list(fn(*args)), cotangents)

@@ -6,6 +6,7 @@ checkpoint stands, and arrives at the same weights as a run that was never stopp
 
 import argparse
 import csv
+import hashlib
 import io
 import json
 import math
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from . import backend, checkpoint, data, viz
+from . import atomic, backend, checkpoint, data, viz
 from .backend import versions
 from .errors import CheckpointError, DataError, MiniganError, NonFiniteLoss
 from .gan import ScoreGame
@@ -104,14 +105,14 @@ def run(build: Callable[[Settings], ScoreGame], settings: Settings) -> int:
     resumed = folder.open(settings)
     images, settings.data = load_images(settings.data, 256 if settings.dry_run else None)
     if resumed:
-        folder.check_unchanged(settings)
+        folder.check_unchanged(settings, images)
     batches = data.Batches(images, settings.batch_size, seed=settings.seed, device=settings.device)
     game = build(settings)
     if resumed:
         game.load_state(folder.load_newest())
     per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
     last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
-    folder.write_config(settings, last, batches.per_epoch * settings.batch_size)
+    folder.write_config(settings, last, images)
     loop = Loop(game, batches, settings, folder, per_epoch, last)
     return loop.run()
 
@@ -132,6 +133,11 @@ def load_images(source: str, limit: int | None = None) -> tuple[np.ndarray, str]
     if source == "mnist":
         return data.mnist("train")[0], "mnist"
     return data.image_folder(source, size=28, channels=1)[0], str(Path(source).resolve())
+
+
+def fingerprint(images: np.ndarray) -> dict[str, Any]:
+    """How many images there are, and the SHA-256 of their pixels: a run is resumed on the same ones only."""
+    return {"count": len(images), "sha256": hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()}
 
 
 class RunFolder:
@@ -160,25 +166,30 @@ class RunFolder:
             raise CheckpointError(f"{self.path}: cannot write there ({error.strerror})") from error
         return bool(held)
 
-    def check_unchanged(self, settings: Settings) -> None:
-        """CheckpointError naming every setting of the saved run that differs and may not."""
-        before = json.loads((self.path / "config.json").read_text())["settings"]
-        now = json.loads(json.dumps(asdict(settings)))
+    def check_unchanged(self, settings: Settings, images: np.ndarray) -> None:
+        """CheckpointError naming every setting of the saved run, and the data, that differ and may not."""
+        path = self.path / "config.json"
+        try:
+            config = json.loads(path.read_text())
+            before = {**config["settings"], **config["images"]}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{path}: cannot be read ({error!r}), so the run cannot be resumed") from error
+        now = json.loads(json.dumps({**asdict(settings), **fingerprint(images)}))
         differing = [k for k in now if k not in FREE_TO_CHANGE and now[k] != before.get(k)]
         if differing:
             named = ", ".join(f"{k} was {before.get(k)!r}, is {now[k]!r}" for k in differing)
             raise CheckpointError(f"{self.path}: cannot resume with other settings: {named}")
 
-    def write_config(self, settings: Settings, steps: int, images: int) -> None:
+    def write_config(self, settings: Settings, steps: int, images: np.ndarray) -> None:
         """config.json: every setting, the data set that is really used, versions."""
         about = {
             "settings": asdict(settings),
             "total_steps": steps,
-            "images_per_epoch": images,
+            "images": fingerprint(images),
             "versions": versions(),
             "blas": backend.blas_info(),
         }
-        checkpoint.write_atomically(self.path / "config.json", json.dumps(about, indent=2).encode())
+        atomic.write(self.path / "config.json", json.dumps(about, indent=2).encode())
 
     def load_newest(self) -> dict[str, np.ndarray]:
         """The arrays of the newest checkpoint that is whole; those that are not are named on the terminal."""
@@ -203,9 +214,9 @@ class RunFolder:
         """Drop the rows after `step`: a resumed run writes them again."""
         if not self.log.exists():
             return
-        header, *rows = self.log.read_text().splitlines()
+        header, *rows = self.log.read_text().splitlines() or [",".join(COLUMNS)]
         kept = [row for row in rows if row.split(",", 1)[0].isdigit() and int(row.split(",", 1)[0]) <= step]
-        checkpoint.write_atomically(self.log, ("\n".join([header, *kept]) + "\n").encode())
+        atomic.write(self.log, ("\n".join([header, *kept]) + "\n").encode())
 
     def append_log(self, rows: list[dict[str, float]]) -> None:
         """Write rows to log.csv, the header first."""
@@ -215,11 +226,8 @@ class RunFolder:
         if not self.log.exists():
             writer.writeheader()
         writer.writerows(rows)
-        try:
-            with self.log.open("a") as out:
-                out.write(text.getvalue())
-        except OSError as error:
-            raise CheckpointError(f"{self.log}: cannot be written ({error.strerror})") from error
+        with atomic.naming(self.log), self.log.open("a") as out:
+            out.write(text.getvalue())
 
 
 class Loop:
@@ -245,6 +253,8 @@ class Loop:
 
         if self.step >= self.last:
             print(f"{self.folder.path}: finished, {self.step} steps; nothing to do (a larger --epochs continues it)")
+            if not all((self.folder.path / name).exists() for name in ("losses.png", "samples.gif")):
+                self.finish()
             return 0
         if self.step == 0:
             self.draw_samples()
@@ -293,16 +303,16 @@ class Loop:
             return
         rows = [{name: value.item() for name, value in losses.items()} for losses in self.waiting]
         seconds = time.perf_counter() - self.clock
-        rate = len(rows) * self.settings.batch_size / seconds
+        rate = len(rows) * self.game.batches_per_step * self.settings.batch_size / seconds
         first = self.step - len(rows) + 1
         self.waiting.clear()
         self.clock = time.perf_counter()
         for step, row in enumerate(rows, first):
             for name, value in row.items():
                 if not math.isfinite(value):
-                    player = {"d": "the discriminator", "g": "the generator"}.get(name.split("_")[0], name)
+                    player = "generator" if name.startswith("g_") else "discriminator"
                     raise NonFiniteLoss(
-                        f"step {step}: {name} of {player} is {value}; training stopped, "
+                        f"step {step}: {name} of the {player} is {value}; training stopped, "
                         f"the last good checkpoint is kept in {self.folder.checkpoints}"
                     )
         numbered = [{"step": s, **row, "images_per_s": round(rate, 1)} for s, row in enumerate(rows, first)]
@@ -319,7 +329,9 @@ class Loop:
         """samples/step_NNNNNNNN.png: 64 images for the same noise each time."""
         before = time.perf_counter()
         images = viz.to_uint8(self.game.sample(64).numpy())
-        viz.save_png(viz.grid(images, 8), self.folder.samples / f"step_{self.step:08d}.png")
+        path = self.folder.samples / f"step_{self.step:08d}.png"
+        with atomic.naming(path):
+            viz.save_png(viz.grid(images, 8), path)
         self.clock += time.perf_counter() - before  # pictures are not counted as training
 
     def save(self) -> None:
@@ -332,8 +344,9 @@ class Loop:
 
     def finish(self) -> None:
         """losses.png and samples.gif, and a line that says where everything is."""
-        viz.loss_curves(self.folder.read_log(), self.folder.path / "losses.png", self.settings.name)
-        viz.save_gif(sorted(self.folder.samples.glob("step_*.png")), self.folder.path / "samples.gif")
+        with atomic.naming(self.folder.path):
+            viz.loss_curves(self.folder.read_log(), self.folder.path / "losses.png", self.settings.name)
+            viz.save_gif(sorted(self.folder.samples.glob("step_*.png")), self.folder.path / "samples.gif")
         if not self.settings.dry_run:
             print(f"Done: {self.summary()}. Samples, curves and checkpoints are in {self.folder.path}")
 

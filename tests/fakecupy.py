@@ -5,7 +5,6 @@ have) and what CuPy leaves undefined (assignment through repeated indices, integ
 counts the transfers that would make a GPU wait. `install(monkeypatch)` makes it what `import cupy` finds.
 """
 
-import contextlib
 import operator
 import sys
 import types
@@ -228,11 +227,3 @@ def install(monkeypatch):
     fake = _make()
     monkeypatch.setitem(sys.modules, "cupy", fake)
     return fake
-
-
-@contextlib.contextmanager
-def uncounted():
-    """Within the block, transfers are not counted."""
-    before = counts.syncs, counts.uploads
-    yield
-    counts.syncs, counts.uploads = before

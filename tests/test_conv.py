@@ -145,6 +145,8 @@ def test_every_form_of_padding_agrees(rng):
     expected = mg.conv2d(x, w, padding=((1, 1), (1, 1))).numpy()
     for padding in (1, (1, 1), [1, 1], ((1, 1), (1, 1)), [[1, 1], [1, 1]], "same"):
         assert np.array_equal(mg.conv2d(x, w, padding=padding).numpy(), expected)
+    assert np.array_equal(mg.conv2d(x, w, padding=np.int64(1), stride=np.int64(1)).numpy(), expected)
+    assert mg.max_pool2d(x, [2, 2], [1, 1]).shape == (1, 2, 4, 5)
     assert np.array_equal(mg.conv2d(x, w, padding="valid").numpy(), mg.conv2d(x, w).numpy())
 
 
@@ -197,6 +199,8 @@ def test_channels_last_copies_only_when_it_must(rng):
         ({"dilation": 0}, "conv2d: dilation"),
         ({"padding": -1}, r"padding must be integers >= 0, got \(-1, -1\)"),
         ({"padding": "full"}, "'full'"),
+        ({"padding": 1.5}, "got 1.5"),
+        ({"padding": None}, "got None"),
         ({"padding": (1, 1, 1)}, "two entries"),
         ({"padding": ((1, 1), (1, -1))}, ">= 0"),
         ({"groups": 3}, "groups must be a positive divisor of 64"),
@@ -223,6 +227,7 @@ def test_the_error_of_the_design():
     [
         ({"stride": 0}, "stride"),
         ({"output_padding": 2}, r"output_padding \(2, 2\) must be smaller than stride \(2, 2\)"),
+        ({"output_size": 10, "output_padding": 1}, "output_padding 1 means nothing"),
         ({"output_size": 20}, "a height of 20 does not come from 4"),
         ({"padding": 9}, "leaves no pixel"),
     ],

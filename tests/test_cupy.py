@@ -85,6 +85,16 @@ def test_a_float32_step_on_the_device_stays_float32(make, cupy):
     assert set(widths) == {"generator_optimizer.lr", "discriminator_optimizer.lr"}
 
 
+@pytest.mark.parametrize("make", [dcgan, wgan_gp])
+def test_a_step_never_waits_for_the_device(make, cupy):
+    game = make("cuda", "float32")
+    batches = mg.data.Batches(np.zeros((8, 1, 28, 28), "uint8"), 8, device="cuda")
+    game.play(lambda k: Tensor(batches.at(k)))
+    fakecupy.counts.syncs = 0
+    game.play(lambda k: Tensor(batches.at(k)))
+    assert fakecupy.counts.syncs == 0
+
+
 def test_samples_come_from_the_device(cupy):
     game = dcgan("cuda", "float32")
     assert game.sample(3).device == "cuda"

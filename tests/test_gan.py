@@ -61,6 +61,7 @@ def test_penalty_of_a_linear_critic_in_closed_form(rng):
     norm = np.linalg.norm(w.numpy())
     for fn, value, slope in [
         (penalties.gradient_penalty, (norm - 1) ** 2, 2 * (norm - 1) / norm),
+        (penalties.dragan, (norm - 1) ** 2, 2 * (norm - 1) / norm),
         (penalties.r1, norm**2, 2.0),
         (penalties.r2, norm**2, 2.0),
     ]:
@@ -229,6 +230,25 @@ def test_the_state_is_everything_and_a_copy_of_it_continues_exactly():
     assert [other.play(points)["g_loss"].item() for _ in range(3)] == expected
     for k, v in numbers(game).items():
         assert np.array_equal(v, numbers(other)[k]), k
+
+
+def test_state_follows_the_players():
+    game = toy()
+    game.generator.to(dtype="float64")
+    assert game.state["generator.0.weight"].dtype == np.float64
+    other = toy(seed=1)
+    other.load_state(toy().state)  # tensors are taken as arrays are
+    assert np.array_equal(other.generator[0].weight.numpy(), toy().generator[0].weight.numpy())
+
+
+def test_schedules_set_the_rate_before_each_round():
+    game = toy()
+    game.schedules = [mg.optim.Schedule(game.optimizers["generator"], mg.optim.step_decay(2, 0.5))]
+    rates = []
+    for _ in range(4):
+        game.play(points)
+        rates.append(game.optimizers["generator"].lr)
+    assert rates == pytest.approx([1e-3, 1e-3, 5e-4, 5e-4])
 
 
 def test_state_names():

@@ -222,6 +222,27 @@ def test_results_cannot_be_written():
         mg.ones(2).copy_(mg.zeros(3))
 
 
+def test_the_detached_twin_of_a_result_cannot_be_written_either():
+    x = mg.tensor([1.0, 2.0])
+    y = x * 3
+    z = mg.sum(y * y)
+    for target in (y, y.detach(), y.detach().detach()):
+        with pytest.raises(mg.errors.GraphError, match="cannot write in place into the result of multiply"):
+            target.copy_(mg.zeros(2))
+    assert mg.grad(z, x).numpy().tolist() == [18, 36]  # nothing was written before the refusal
+    with pytest.raises(mg.errors.GraphError, match="result of multiply"):
+        mg.optim.SGD([y])
+    parameter = mg.nn.Parameter(y)
+    parameter.copy_(mg.zeros(2))
+    assert mg.grad(z, x).numpy().tolist() == [18, 36]
+
+
+def test_a_leaf_is_its_own_gradient_whatever_happened_before():
+    x = mg.tensor([2.0])
+    assert mg.grad(x, x).item() == 1
+    assert mg.jvp(lambda x: x, mg.tensor([3.0]), mg.tensor([5.0]))[1].item() == 5
+
+
 # --- products -----------------------------------------------------------------------------------------------
 
 

@@ -46,6 +46,10 @@ def test_tensors_know_their_names_wherever_modules_are_put():
     outer = nn.Sequential(nn.Tanh(), net)
     assert net.body[0].weight.label() == "'1.body.0.weight'"
     assert len(outer) == 2
+    part = outer[1:]
+    assert len(part) == 1
+    assert part[0] is net
+    assert net.body[0].weight.label() == "'1.body.0.weight'"  # a slice renames nothing
 
 
 def test_modes_reach_every_module():

@@ -286,6 +286,23 @@ def test_power_at_zero():
     assert np.isfinite(mg.grad(mg.sum(base**exponent), exponent).numpy()).all()
 
 
+def test_power_with_an_exponent_tensor_of_zero():
+    a, b = mg.tensor(np.array([0.0, 2.0])), mg.tensor(np.array([0.0, 1.0]))
+    assert mg.grad(mg.sum(a**b), a).numpy().tolist() == [0, 1]
+
+
+def test_tensors_are_sequences_and_arrays():
+    x = mg.tensor([[1.0, 2.0], [3.0, 4.0]])
+    first, second = x
+    assert second.numpy().tolist() == [3, 4]
+    assert np.asarray(x).tolist() == [[1, 2], [3, 4]]
+    assert np.asarray(x, dtype="float64").dtype == np.float64
+    for swapped in (x.transpose(1, 0), x.permute(1, 0), x.permute((1, 0)), x.transpose(), x.T):
+        assert swapped.numpy().tolist() == [[1, 3], [2, 4]]
+    assert mg.sum(x, np.int64(0)).numpy().tolist() == [4, 6]
+    assert first.device == "cpu"
+
+
 # --- pooling and friends ------------------------------------------------------------------------------------
 
 
@@ -360,6 +377,8 @@ def test_mixed_widths_name_both_operands():
         (lambda x: mg.elu(x, 0), "alpha > 0"),
         (lambda x: mg.einsum("ii->i", x), "each once per operand"),
         (lambda x: mg.einsum("ijk->i", x), "does not fit operands"),
+        (lambda x: mg.einsum("ij,ij->", x, mg.ones((2, 1))), "index 'j' of 'ij,ij->' is both 3 and 1"),
+        (lambda x: mg.cross_entropy(x, mg.tensor([0, -1])), r"labels must lie in 0\.\.2, got -1\.\.0"),
         (lambda x: mg.var(x, 0, ddof=2), "nothing to divide by"),
         (lambda x: mg.cross_entropy(x, mg.tensor([0])), r"labels \(N,\)"),
         (lambda x: x.item(), r"expected one element, got a tensor of shape \(2, 3\)"),
@@ -380,6 +399,10 @@ def test_wrong_dtypes_are_named():
         mg.cross_entropy(mg.ones((2, 3)), mg.ones(2))
     with pytest.raises(mg.errors.DTypeError, match="limits must be numbers"):
         mg.clip(mg.ones(2), mg.ones(2))
+    with pytest.raises(mg.errors.DTypeError, match=r"conv2d: expected floats of one width, got x .* uint8, w"):
+        mg.conv2d(mg.ones((1, 1, 4, 4), "uint8"), mg.ones((1, 1, 2, 2)))
+    with pytest.raises(mg.errors.DTypeError, match="leaky_relu: expected floats, got int64"):
+        mg.leaky_relu(mg.tensor([1, 2]))
 
 
 def test_unknown_devices_are_named():

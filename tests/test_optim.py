@@ -10,6 +10,7 @@ OPTIMIZERS = [
     (mg.optim.SGD, {"lr": 0.1}),
     (mg.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01, "nesterov": True}),
     (mg.optim.RMSProp, {"lr": 0.1, "weight_decay": 0.1}),
+    (mg.optim.RMSProp, {"lr": 0.1, "momentum": 0.9, "centered": True}),
     (mg.optim.Adam, {"lr": 0.1, "betas": (0.5, 0.9), "weight_decay": 0.1}),
     (mg.optim.AdamW, {"lr": 0.1}),
 ]
@@ -49,6 +50,15 @@ def test_gradients_flow_through_a_step(make, options, rng):
         return optimizer.functional_step([p], [g])[0][0]
 
     mg.testing.gradcheck(after, [p, g], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("make", "options"), OPTIMIZERS)
+def test_gradients_flow_through_a_step_past_elements_without_gradient(make, options):
+    p = Tensor(np.array([1.0, 2.0]))
+    optimizer = make([p], **options)
+    g = p * Tensor(np.array([0.0, 3.0]))  # the first element never had a gradient
+    (moved,), _ = optimizer.functional_step([p], [g])
+    assert np.isfinite(mg.grad(mg.sum(moved), p).numpy()).all()
 
 
 def test_large_parameters_are_updated_in_blocks_as_small_ones_are(rng):

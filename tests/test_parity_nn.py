@@ -96,6 +96,7 @@ OPTIMIZERS = {
     "SGD Nesterov": (mg.optim.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
     "RMSProp": (mg.optim.RMSProp, torch.optim.RMSprop, {"lr": 0.01}),
     "RMSProp decay": (mg.optim.RMSProp, torch.optim.RMSprop, {"lr": 0.01, "alpha": 0.9, "weight_decay": 0.1}),
+    "RMSProp momentum": (mg.optim.RMSProp, torch.optim.RMSprop, {"lr": 0.01, "momentum": 0.9, "centered": True}),
     "Adam": (mg.optim.Adam, torch.optim.Adam, {"lr": 0.01}),
     "Adam decay": (mg.optim.Adam, torch.optim.Adam, {"lr": 0.01, "betas": (0.5, 0.9), "weight_decay": 0.1}),
     "AdamW": (mg.optim.AdamW, torch.optim.AdamW, {"lr": 0.01}),

@@ -1,5 +1,7 @@
 """Random streams: what they draw, and that nothing but seed, name and step decides it."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -89,3 +91,12 @@ def test_the_default_stream():
     with mg.random.using(Stream(9)) as inner:
         assert mg.random.default() is inner
     assert mg.random.default() is outer
+
+
+def test_another_threads_stream_is_its_own():
+    seen = []
+    with mg.random.using(Stream(9)):
+        thread = threading.Thread(target=lambda: seen.append(mg.random.default()))
+        thread.start()
+        thread.join()
+    assert seen[0].seed != 9

@@ -16,7 +16,7 @@ def test_the_python_runs_and_finds_the_distance(capsys):
     assert len(code.strip().splitlines()) - 2 <= 15  # the import and the empty line after it aside
     exec(compile(code, "README.md", "exec"), {})
     found, exact, penalty = map(float, re.findall(r"-?\d+\.\d+", capsys.readouterr().out))
-    assert abs(found - exact) < 0.5
+    assert abs(found / exact - 1) < 0.3  # a soft penalty lets the slope, and so the estimate, exceed 1 a little
     assert penalty < 0.1
 
 

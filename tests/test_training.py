@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import minigan as mg
-from minigan import checkpoint, data, training
+from minigan import atomic, checkpoint, data, training
 from minigan.gan import ScoreGame, losses, uniform_latent
 
 ROOT = Path(__file__).parent.parent
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 def build(settings):
     """A game small enough to train in milliseconds."""
     mg.random.seed(settings.seed)
-    G = mg.nn.Sequential(mg.nn.Linear(4, 784), mg.nn.BatchNorm1d(784), mg.nn.Tanh(), mg.nn.Unflatten(1, 28, 28))
+    G = mg.nn.Sequential(mg.nn.Linear(4, 784), mg.nn.BatchNorm1d(784), mg.nn.Tanh(), mg.nn.Unflatten(1, (1, 28, 28)))
     D = mg.nn.Sequential(mg.nn.Flatten(), mg.nn.Linear(784, 8), mg.nn.Dropout(0.2), mg.nn.Linear(8, 1))
     return ScoreGame(
         G,
@@ -128,6 +128,39 @@ def test_resume_refuses_other_settings_and_names_them(tmp_path, few_digits):
         training.run(build, settings(tmp_path / "elsewhere", resume=True))
 
 
+def test_resume_refuses_other_images(tmp_path, few_digits, monkeypatch):
+    training.run(build, settings(tmp_path, steps=2))
+    monkeypatch.setattr(training, "load_images", lambda source, limit=None: (data.digits(97)[0], "digits"))
+    with pytest.raises(mg.errors.CheckpointError, match="count was 96, is 97, sha256 was"):
+        training.run(build, settings(tmp_path, steps=4, resume=True))
+
+
+def test_a_broken_config_is_named(tmp_path, few_digits):
+    training.run(build, settings(tmp_path, steps=2))
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(
+        mg.errors.CheckpointError, match=r"config\.json: cannot be read .* so the run cannot be resumed"
+    ):
+        training.run(build, settings(tmp_path, steps=4, resume=True))
+
+
+def test_an_emptied_log_and_lost_pictures_are_made_again(tmp_path, few_digits):
+    training.run(build, settings(tmp_path, steps=2))
+    (tmp_path / "log.csv").write_text("")
+    (tmp_path / "losses.png").unlink()
+    training.run(build, settings(tmp_path, steps=4, resume=True))
+    assert [int(row["step"]) for row in rows(tmp_path)] == [3, 4]
+    (tmp_path / "losses.png").unlink()
+    assert training.run(build, settings(tmp_path, steps=4, resume=True)) == 0
+    assert (tmp_path / "losses.png").exists()
+
+
+def test_files_are_as_readable_as_any_other(tmp_path):
+    (tmp_path / "plain").write_bytes(b"")
+    atomic.write(tmp_path / "whole", b"x")
+    assert (tmp_path / "whole").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path, few_digits, capsys):
     training.run(build, settings(tmp_path, checkpoint_every=2, steps=4))
     paths = checkpoint.find(tmp_path / "checkpoints")
@@ -184,7 +217,7 @@ def test_a_full_or_read_only_folder_is_named_and_nothing_is_lost(tmp_path, monke
     def refuse(descriptor):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(checkpoint.os, "fsync", refuse)
+    monkeypatch.setattr(atomic.os, "fsync", refuse)
     with pytest.raises(mg.errors.CheckpointError, match=rf"cannot be written \({os.strerror(code)}\)"):
         training.run(build, settings(tmp_path, steps=4, resume=True))
     after = newest(tmp_path)

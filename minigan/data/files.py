@@ -1,12 +1,12 @@
 """Where data files are looked for, and how they are fetched: checked, with a progress bar, written atomically."""
 
-import contextlib
 import hashlib
+import http.client
 import os
-import tempfile
 import urllib.request
 from pathlib import Path
 
+from .. import atomic
 from ..errors import DataError
 
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -37,7 +37,7 @@ def download(name: str, mirrors: list[str], sha256: str, folder: Path) -> Path:
     for mirror in mirrors:
         try:
             return _fetch(mirror + name, sha256, folder / name)
-        except (OSError, DataError) as error:
+        except (OSError, http.client.HTTPException, DataError) as error:
             failures.append(f"{mirror}: {error}")
     raise DataError(f"{name} could not be downloaded. " + "; ".join(failures))
 
@@ -47,27 +47,21 @@ def _fetch(url: str, sha256: str, target: Path) -> Path:
 
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    handle, partial = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
-    try:
-        with (
-            open(handle, "wb") as out,
-            urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as response,
-            tqdm(
-                total=int(response.headers.get("Content-Length", 0)) or None,
-                unit="B",
-                unit_scale=True,
-                desc=target.name,
-                disable=None,
-            ) as bar,
-        ):
-            while chunk := response.read(1 << 16):
-                digest.update(chunk)
-                out.write(chunk)
-                bar.update(len(chunk))
+    with (
+        atomic.replacing(target) as out,
+        urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as response,
+        tqdm(
+            total=int(response.headers.get("Content-Length", 0)) or None,
+            unit="B",
+            unit_scale=True,
+            desc=target.name,
+            disable=None,
+        ) as bar,
+    ):
+        while chunk := response.read(1 << 16):
+            digest.update(chunk)
+            out.write(chunk)
+            bar.update(len(chunk))
         if digest.hexdigest() != sha256:
             raise DataError(f"{url} has SHA-256 {digest.hexdigest()}, expected {sha256}")
-        os.replace(partial, target)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
     return target

@@ -16,7 +16,7 @@ from ..errors import CheckpointError, ShapeError
 from ..grad import grad
 from ..nn import Module, functional_call
 from ..op import no_grad
-from ..optim import EMA, Optimizer
+from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
 from ..tensor import Tensor, full
 from .losses import Loss
@@ -46,7 +46,7 @@ class Game:
     """Base of games: a subclass defines its turns, one method per entry of the schedule.
 
     `players` and `optimizers` are named; their names prefix the state's keys ("generator.0.weight",
-    "generator_optimizer.exp_avg.0") and appear in error messages.
+    "generator_optimizer.exp_avg.0") and appear in error messages. `schedules` set learning rates before each round.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Game:
         *,
         seed: int = 0,
         ema: EMA | None = None,
+        schedules: Sequence[Schedule] = (),
     ) -> None:
         unknown = [turn.name for turn in schedule if not hasattr(self, turn.name)]
         if unknown or not schedule or not schedule[0].fresh_batch or not schedule[0].fresh_noise:
@@ -73,9 +74,12 @@ class Game:
             player.rename(name)
         device = next(iter(self.players.values())).parameters()[0].device
         self.step = full((), 0, "int64", device)
-        self.state = self._collect()
+        self.rounds = 0  # the step, as the host knows it: nothing waits for the device to tell
+        self.schedules = list(schedules)
 
-    def _collect(self) -> State:
+    @property
+    def state(self) -> State:
+        """Every tensor of the game by name, sharing memory with it."""
         parts: dict[str, dict[str, Tensor]] = {name: p.state_dict() for name, p in self.players.items()}
         parts |= {f"{name}_optimizer": o.state_dict() for name, o in self.optimizers.items()}
         if self.ema is not None:
@@ -84,15 +88,17 @@ class Game:
 
     def load_state(self, arrays: Mapping[str, Any]) -> None:
         """Copy `arrays` into the game's own; CheckpointError naming what does not fit, nothing copied then."""
-        missing, unknown = set(self.state) - set(arrays), set(arrays) - set(self.state)
-        shapes = [k for k, t in self.state.items() if k in arrays and tuple(arrays[k].shape) != t.shape]
+        own = self.state
+        missing, unknown = set(own) - set(arrays), set(arrays) - set(own)
+        shapes = [k for k, t in own.items() if k in arrays and tuple(arrays[k].shape) != t.shape]
         if missing or unknown or shapes:
             raise CheckpointError(
                 f"the saved state is of another game: missing {sorted(missing)[:5]}, unknown {sorted(unknown)[:5]}, "
                 f"of another shape {shapes[:5]}"
             )
-        for key, t in self.state.items():
-            t.copy_(np.asarray(arrays[key]), by="load_state")
+        for key, t in own.items():
+            t.copy_(arrays[key] if isinstance(arrays[key], Tensor) else np.asarray(arrays[key]), by="load_state")
+        self.rounds = int(self.step.item())
 
     def stream(self, name: str) -> Stream:
         """The random stream of this game with that name."""
@@ -108,7 +114,9 @@ class Game:
 
         `batch_at(k)` gives the k-th batch of the run, counted from 0.
         """
-        step = int(self.step.item())
+        step, state = self.rounds, self.state
+        for schedule in self.schedules:
+            schedule.set(step)
         drawn = step * self.batches_per_step
         results: Losses = {}
         for k, turn in enumerate(self.schedule):
@@ -120,8 +128,9 @@ class Game:
                     raise ShapeError(f"step {step}, {turn.name}: cannot train on an empty batch {real.shape}")
             if turn.fresh_noise:
                 noise = counter
-            results |= getattr(self, turn.name)(self.state, Batch(real, noise, counter))
+            results |= getattr(self, turn.name)(state, Batch(real, noise, counter))
         self.step.data += 1
+        self.rounds += 1
         return results
 
 
@@ -167,6 +176,7 @@ class ScoreGame(Game):
         clip: float | None = None,
         seed: int = 0,
         ema: EMA | None = None,
+        schedules: Sequence[Schedule] = (),
     ) -> None:
         self.generator = generator
         self.discriminator = discriminator
@@ -181,6 +191,7 @@ class ScoreGame(Game):
             alternate() if schedule is None else schedule,
             seed=seed,
             ema=ema,
+            schedules=schedules,
         )
 
     def discriminator_turn(self, state: State, batch: Batch) -> Losses:

@@ -12,7 +12,7 @@ from .. import random
 from ..backend import xp
 from ..errors import ShapeError
 from ..grad import grad
-from ..ops import mean, reshape, sqrt, square, sum
+from ..ops import mean, reshape, sqrt, square, sum, var
 from ..random import Stream
 from ..tensor import Tensor
 
@@ -48,17 +48,25 @@ def gradient_penalty(
     return mean(square(norm - target))
 
 
-def r1(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None) -> Tensor:
-    """E |grad critic(real)|^2 (Mescheder et al. 2018)."""
-    return mean(sum(square(input_gradient(critic, real)), 1))
+def dragan(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 1e-12) -> Tensor:
+    """E (|grad critic(x)| - 1)^2 at x = real + std(real) u / 2, u ~ U[0, 1) per element (Kodali et al. 2017)."""
+    u = (rng or random.default()).uniform(real.shape, dtype=real.dtype, device=real.device)
+    around = real + Tensor(u) * (0.5 * sqrt(var(real)))
+    norm = sqrt(sum(square(input_gradient(critic, around)), 1) + eps)
+    return mean(square(norm - 1))
 
 
-def r2(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None) -> Tensor:
-    """E |grad critic(fake)|^2 (Mescheder et al. 2018)."""
-    return mean(sum(square(input_gradient(critic, fake)), 1))
+def r1(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 0.0) -> Tensor:
+    """E |grad critic(real)|^2 (+ eps) (Mescheder et al. 2018): there is no root, so eps is not needed."""
+    return eps + mean(sum(square(input_gradient(critic, real)), 1))
 
 
-PENALTIES = {fn.__name__: fn for fn in (gradient_penalty, r1, r2)}
+def r2(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 0.0) -> Tensor:
+    """E |grad critic(fake)|^2 (+ eps) (Mescheder et al. 2018): there is no root, so eps is not needed."""
+    return eps + mean(sum(square(input_gradient(critic, fake)), 1))
+
+
+PENALTIES = {fn.__name__: fn for fn in (gradient_penalty, dragan, r1, r2)}
 """Every penalty by name."""
 
 
@@ -67,5 +75,6 @@ def clip_weights(params: Sequence[Tensor], limit: float) -> None:
     if not limit > 0:
         raise ShapeError(f"clip_weights: expected a limit > 0, got {limit}")
     for p in params:
+        p.check_writable("clip_weights")
         xp(p.data).clip(p.data, -limit, limit, out=p.data)
         p.written("clip_weights")

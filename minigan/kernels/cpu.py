@@ -68,9 +68,10 @@ def inv_std(x: Array, mean: Array, eps: float) -> Array:
 
 def normalize(x: Array, mean: Array, scale: Array) -> Array:
     """(x - mean) * scale."""
-    rows, y = _channel_rows(x), np.empty_like(x)
+    rows = _channel_rows(x)
     if rows is None:
         return portable.normalize(x, mean, scale)
+    y = np.empty_like(x)
     out = _channel_rows(y)
 
     def part(block: slice) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..backend import Array
 from .geometry import Geometry
-from .portable import channels_last
+from .portable import channels_last, kernel_matrix
 from .threads import WORTH_THREADS, share
 
 _COLUMN_BYTES = 1 << 20  # of one thread's block of columns: half of a usual second-level cache
@@ -21,10 +21,10 @@ def conv(x: Array, w: Array, s: Geometry) -> Array:
     n, o, oh, ow = s.y
     image = channels_last(x).transpose(0, 2, 3, 1)
     y = np.empty((n, oh, ow, o), dtype=x.dtype)
-    kernels = [_matrix(w[outs]).T for _, outs in _groups(s)]
+    kernels = [kernel_matrix(w[outs]).T for _, outs in s.group_slices()]
 
     def part(images: slice) -> None:
-        for (channels, outs), kernel in zip(_groups(s), kernels, strict=True):
+        for (channels, outs), kernel in zip(s.group_slices(), kernels, strict=True):
             for block, columns in _columns(image[images, ..., channels], s):
                 target = y[images][block]
                 if s.groups == 1:
@@ -41,10 +41,10 @@ def conv_input(w: Array, y: Array, s: Geometry) -> Array:
     n = s.y[0]
     image = channels_last(y).transpose(0, 2, 3, 1)
     x = np.empty((n, s.x[2], s.x[3], s.x[1]), dtype=y.dtype)
-    kernels = [_matrix(w[outs]) for _, outs in _groups(s)]
+    kernels = [kernel_matrix(w[outs]) for _, outs in s.group_slices()]
 
     def part(images: slice) -> None:
-        for (channels, outs), kernel in zip(_groups(s), kernels, strict=True):
+        for (channels, outs), kernel in zip(s.group_slices(), kernels, strict=True):
             _spread(image[images, ..., outs], kernel, s, out=x[images, ..., channels])
 
     share(part, n, s.flops > WORTH_THREADS)
@@ -58,7 +58,7 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
 
     def part(images: slice) -> Array:
         w = np.zeros((o, kh * kw * c), dtype=x.dtype)
-        for channels, outs in _groups(s):
+        for channels, outs in s.group_slices():
             for block, columns in _columns(image[images, ..., channels], s):
                 w[outs] += np.dot(result[images][block][..., outs].reshape(len(columns), -1).T, columns)
         return w
@@ -67,17 +67,6 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     for w in rest:
         first += w
     return first.reshape(o, kh, kw, c).transpose(0, 3, 1, 2)
-
-
-def _groups(s: Geometry) -> list[tuple[slice, slice]]:
-    """(channels of x, channels of y) per group."""
-    c, o = s.w[1], s.w[0] // s.groups
-    return [(slice(k * c, (k + 1) * c), slice(k * o, (k + 1) * o)) for k in range(s.groups)]
-
-
-def _matrix(w: Array) -> Array:
-    """The kernel as a matrix (O, kh kw C)."""
-    return w.transpose(0, 2, 3, 1).reshape(w.shape[0], -1)
 
 
 def _few_channels(s: Geometry) -> bool:

@@ -7,6 +7,7 @@ from .portable import (  # noqa: F401
     adam,
     channels_last,
     inv_std,
+    kernel_matrix,
     leaky_relu,
     leaky_relu_grad,
     normalize,
@@ -22,8 +23,8 @@ def conv(x: Array, w: Array, s: Geometry) -> Array:
     n, o, oh, ow = s.y
     lib = xp(x)
     y = lib.empty((n * oh * ow, o), dtype=x.dtype)
-    for columns, (_, outs) in zip(_columns(x, s), _groups(s), strict=True):
-        y[:, outs] = columns @ _matrix(w[outs]).T
+    for columns, (_, outs) in zip(_columns(x, s), s.group_slices(), strict=True):
+        y[:, outs] = columns @ kernel_matrix(w[outs]).T
     return y.reshape(n, oh, ow, o).transpose(0, 3, 1, 2)
 
 
@@ -34,8 +35,8 @@ def conv_input(w: Array, y: Array, s: Geometry) -> Array:
     flat = channels_last(y).transpose(0, 2, 3, 1).reshape(n * oh * ow, o)
     padded = lib.zeros(s.padded, dtype=y.dtype)
     _, c, kh, kw = s.w
-    for channels, outs in _groups(s):
-        columns = (flat[:, outs] @ _matrix(w[outs])).reshape(n, oh, ow, kh, kw, c)
+    for channels, outs in s.group_slices():
+        columns = (flat[:, outs] @ kernel_matrix(w[outs])).reshape(n, oh, ow, kh, kw, c)
         for i, j, rows, cols in s.taps():
             padded[:, rows, cols, channels] += columns[:, :, :, i, j]
     (top, _), (left, _) = s.pads
@@ -50,7 +51,7 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     flat = channels_last(y).transpose(0, 2, 3, 1).reshape(n * oh * ow, o)
     _, c, kh, kw = s.w
     w = lib.empty((o, kh * kw * c), dtype=x.dtype)
-    for columns, (_, outs) in zip(_columns(x, s), _groups(s), strict=True):
+    for columns, (_, outs) in zip(_columns(x, s), s.group_slices(), strict=True):
         w[outs] = flat[:, outs].T @ columns
     return w.reshape(o, kh, kw, c).transpose(0, 3, 1, 2)
 
@@ -58,17 +59,6 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
 def matmul(a: Array, b: Array) -> Array:
     """a @ b."""
     return a @ b
-
-
-def _groups(s: Geometry) -> list[tuple[slice, slice]]:
-    """(channels of x, channels of y) per group."""
-    c, o = s.w[1], s.w[0] // s.groups
-    return [(slice(k * c, (k + 1) * c), slice(k * o, (k + 1) * o)) for k in range(s.groups)]
-
-
-def _matrix(w: Array) -> Array:
-    """The kernel as a matrix (O, kh kw C)."""
-    return w.transpose(0, 2, 3, 1).reshape(w.shape[0], -1)
 
 
 def _columns(x: Array, s: Geometry) -> list[Array]:
@@ -83,5 +73,6 @@ def _columns(x: Array, s: Geometry) -> list[Array]:
     windows = lib.lib.stride_tricks.sliding_window_view(padded, extent, axis=(1, 2))
     windows = windows[:, ::sh, ::sw, :, ::dh, ::dw].transpose(0, 1, 2, 4, 5, 3)
     return [
-        lib.ascontiguousarray(windows[..., channels]).reshape(n * oh * ow, kh * kw * c) for channels, _ in _groups(s)
+        lib.ascontiguousarray(windows[..., channels]).reshape(n * oh * ow, kh * kw * c)
+        for channels, _ in s.group_slices()
     ]

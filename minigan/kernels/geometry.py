@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from ..errors import ShapeError
 
@@ -38,6 +39,11 @@ class Geometry:
         n, o, oh, ow = self.y
         return 2 * n * o * oh * ow * c * kh * kw
 
+    def group_slices(self) -> list[tuple[slice, slice]]:
+        """(channels of x, channels of y) of each group."""
+        c, o = self.w[1], self.w[0] // self.groups
+        return [(slice(k * c, (k + 1) * c), slice(k * o, (k + 1) * o)) for k in range(self.groups)]
+
     def taps(self) -> list[tuple[int, int, slice, slice]]:
         """(i, j, rows, columns) per kernel element: the slices of padded x that it meets, one for each y."""
         (sh, sw), (dh, dw) = self.stride, self.dilation
@@ -47,6 +53,13 @@ class Geometry:
             for i in range(self.w[2])
             for j in range(self.w[3])
         ]
+
+
+def frozen(value: Any) -> Any:
+    """`value` with lists as tuples and NumPy's integers as Python's, so that a geometry can be looked up by it."""
+    if isinstance(value, list | tuple):
+        return tuple(frozen(v) for v in value)
+    return int(value) if hasattr(value, "__index__") else value
 
 
 def pair(value: int | Pair, what: str, least: int) -> Pair:
@@ -105,6 +118,8 @@ def transposed(
         raise ShapeError(f"{name}: x has {y[1]} channels, w expects {w[0]} (x {y}, w {w})")
     stride, dilation = pair(stride, f"{name}: stride", 1), pair(dilation, f"{name}: dilation", 1)
     extents = [(k - 1) * d + 1 for k, d in zip(w[2:], dilation, strict=True)]
+    if output_padding not in (0, (0, 0)) and (output_size is not None or padding == "same"):
+        raise ShapeError(f'{name}: output_padding {output_padding} means nothing with padding "same" or an output_size')
     if output_size is not None:
         size: Pair = pair(output_size, f"{name}: output_size", 1)
     elif padding == "same":
@@ -147,7 +162,7 @@ def pooling(name: str, x: tuple[int, ...], window: int | Pair, stride: int | Pai
 def _check_shapes(name: str, x: tuple[int, ...], w: tuple[int, ...], groups: int) -> None:
     if len(x) != 4 or len(w) != 4:
         raise ShapeError(f"{name}: expected x of shape (N, C, H, W) and w of 4 axes, got x {x} and w {w}")
-    if min(w[2:]) < 1:
+    if min(w) < 1:
         raise ShapeError(f"{name}: the kernel has no element (w {w})")
     if not isinstance(groups, int) or groups < 1 or w[0] % groups:
         raise ShapeError(f"{name}: groups must be a positive divisor of {w[0]}, got {groups!r} (w {w})")
@@ -164,9 +179,9 @@ def _pads(name: str, padding: int | Pair | Pads | str, size: Pair, extents: list
         raise ShapeError(f'{name}: padding must be "valid", "same" or numbers, got {padding!r}')
     if isinstance(padding, int):
         padding = (padding, padding)
-    if len(padding) != 2:
+    if not isinstance(padding, tuple) or len(padding) != 2:
         raise ShapeError(f"{name}: padding must have two entries, vertical and horizontal, got {padding!r}")
-    sides = [(p, p) if isinstance(p, int) else tuple(p) for p in padding]
+    sides = [p if isinstance(p, tuple) else (p, p) for p in padding]
     if not all(len(p) == 2 and all(isinstance(v, int) and v >= 0 for v in p) for p in sides):
         raise ShapeError(f"{name}: padding must be integers >= 0, got {padding!r}")
-    return sides[0], sides[1]  # type: ignore[return-value]  # lengths were checked
+    return sides[0], sides[1]

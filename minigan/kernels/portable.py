@@ -24,6 +24,11 @@ def channels_last(x: Array) -> Array:
     return x if nhwc.flags.c_contiguous else xp(x).ascontiguousarray(nhwc).transpose(0, 3, 1, 2)
 
 
+def kernel_matrix(w: Array) -> Array:
+    """A convolution's kernel as a matrix (O, kh kw C): one row for each channel of y, as windows are laid out."""
+    return w.transpose(0, 2, 3, 1).reshape(w.shape[0], -1)
+
+
 def empty_image(like: Array, shape: tuple[int, ...]) -> Array:
     """An uninitialised (N, C, H, W) array, channels-last in memory, of the type of `like`."""
     n, c, h, w = shape
@@ -172,19 +177,35 @@ def sgd(
     p -= lr.astype(p.dtype) * g
 
 
-def rmsprop(p: Array, g: Array, s: Array, *, lr: Array, alpha: float, eps: float, weight_decay: float) -> None:
-    """RMSProp, in place in p and s."""
+def rmsprop(
+    p: Array,
+    g: Array,
+    s: Array,
+    average: Array | None,
+    buffer: Array | None,
+    *,
+    lr: Array,
+    alpha: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+) -> None:
+    """RMSProp, in place in p, s, and, if they are given, the average of g and the momentum buffer."""
     if weight_decay:
         g = g + weight_decay * p
     s *= alpha
-    squared = g * g
-    squared *= 1 - alpha
-    s += squared
-    root = xp(p).sqrt(s, out=squared)
-    root += eps
-    step = g / root
-    step *= lr.astype(p.dtype)
-    p -= step
+    s += (1 - alpha) * g * g
+    centred = s
+    if average is not None:
+        average *= alpha
+        average += (1 - alpha) * g
+        centred = s - average * average
+    step = g / (xp(p).sqrt(centred) + eps)
+    if buffer is not None:
+        buffer *= momentum
+        buffer += step
+        step = buffer
+    p -= lr.astype(p.dtype) * step
 
 
 def adam(

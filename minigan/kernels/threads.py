@@ -1,14 +1,17 @@
 """Several threads, each with its own share of the images and a BLAS that stays on one core.
 
 Copying windows, adding taps and small matrix products are memory-bound: a BLAS that threads only the product
-leaves the other cores idle for the rest. Parts are fixed by the number of threads, whoever takes them, so results are too.
+leaves the other cores idle for the rest. Parts are fixed by the number of threads, whoever takes them, and so are
+results.
 """
 
+import contextlib
 import itertools
 import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -81,11 +84,15 @@ def share(task: Callable[[slice], T], n: int, worthwhile: bool = True) -> list[T
     edges = [n * i // count for i in range(count + 1)]
     parts = [slice(a, b) for a, b in itertools.pairwise(edges)]
     results: list[Any] = [None] * count
-    waiting = iter(range(count))  # next() of a range iterator is atomic: every part is taken once
+    waiting: SimpleQueue[int] = SimpleQueue()
+    for i in range(count):
+        waiting.put(i)
 
     def work() -> None:
-        for i in waiting:
-            results[i] = task(parts[i])
+        with contextlib.suppress(Empty):
+            while True:
+                i = waiting.get_nowait()
+                results[i] = task(parts[i])
 
     with _workers:
         assert _workers.pool is not None

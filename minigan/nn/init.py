@@ -18,6 +18,7 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
 def constant_(tensor: Tensor, value: float) -> Tensor:
     """`tensor` filled with `value`."""
+    tensor.check_writable("init.constant_")
     tensor.data[...] = value
     tensor.written("init.constant_")
     return tensor

@@ -1,6 +1,7 @@
 """Layers with PyTorch's names, arguments and weight layouts."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from .. import ops, random
@@ -115,7 +116,11 @@ class Embedding(Module):
 
 
 class Dropout(Module):
-    """In training each element is zeroed with probability p and the rest scaled by 1 / (1 - p) (Srivastava 2014)."""
+    """In training each element is zeroed with probability p and the rest scaled by 1 / (1 - p) (Srivastava 2014).
+
+    With `rng=None` a game decides the mask from its seed and step, so that a resumed run is the same run; a stream
+    given here is its owner's to save.
+    """
 
     def __init__(self, p: float = 0.5, *, rng: Stream | None = None) -> None:
         if not 0 <= p < 1:
@@ -140,18 +145,19 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """(N, features) to (N, *shape)."""
+    """Axis `dim` of x cut into several: (N, features) to (N, *unflattened_size) for dim 1."""
 
-    def __init__(self, *shape: int) -> None:
-        self.shape = shape
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        self.dim = dim
+        self.unflattened_size = tuple(unflattened_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, *shape)."""
-        return ops.reshape(x, (x.shape[0], *self.shape))
+        """(..., *unflattened_size, ...)."""
+        return ops.reshape(x, (*x.shape[: self.dim], *self.unflattened_size, *x.shape[self.dim :][1:]))
 
     def extra_repr(self) -> str:
-        """The shape."""
-        return ", ".join(map(str, self.shape))
+        """The axis and its new shape."""
+        return f"{self.dim}, {self.unflattened_size}"
 
 
 class _Function(Module):
@@ -222,8 +228,8 @@ class Softplus(_Function):
 class Softmax(_Function):
     """e^x / sum(e^x) over an axis."""
 
-    def __init__(self, axis: int = -1) -> None:
-        super().__init__(axis)
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__(dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape."""

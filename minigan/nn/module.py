@@ -12,17 +12,23 @@ from ..op import watch, within
 from ..tensor import Tensor, Version
 
 
-class Parameter(Tensor):
-    """A Tensor that a Module counts among what an optimizer may move."""
+class _Held(Tensor):
+    """A Tensor that a Module holds: a leaf with memory of its own."""
 
     __slots__ = ()
 
     def __init__(self, data: Any) -> None:
-        super().__init__(data.data if isinstance(data, Tensor) else data)
+        super().__init__(backend.xp(data.data).array(data.data) if isinstance(data, Tensor) else data)
 
 
-class Buffer(Parameter):
-    """A Tensor that belongs to a Module's state but is no parameter: running statistics, counters."""
+class Parameter(_Held):
+    """What an optimizer may move."""
+
+    __slots__ = ()
+
+
+class Buffer(_Held):
+    """What belongs to a Module's state but is no parameter: running statistics, counters."""
 
     __slots__ = ()
 
@@ -50,14 +56,14 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
-        if isinstance(value, Parameter | Module):
+        if isinstance(value, _Held | Module):
             self._name_all(self._path)
 
     def _name_all(self, path: str) -> None:
         """Tell every tensor below the name it goes by in errors."""
         object.__setattr__(self, "_path", path)
         prefix = f"{path}." if path else ""
-        for name, value in self._own(Parameter):
+        for name, value in self._own(_Held):
             if value.version is None:
                 value.version = Version()
             value.version.name = prefix + name
@@ -82,19 +88,17 @@ class Module:
         for _, child in self._children():
             yield from child.modules()
 
-    def named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+    def named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         """(name, tensor) of all parameters and buffers: a module's own parameters, its buffers, its children's."""
-        for name, value in self._own(Parameter):
-            if not isinstance(value, Buffer):
+        for kind in (Parameter, Buffer):
+            for name, value in self._own(kind):
                 yield prefix + name, value
-        for name, value in self._own(Buffer):
-            yield prefix + name, value
         for name, child in self._children():
             yield from child.named_tensors(f"{prefix}{name}.")
 
-    def named_parameters(self) -> list[tuple[str, Parameter]]:
+    def named_parameters(self) -> list[tuple[str, Tensor]]:
         """(name, parameter) in a stable order; a parameter shared by two layers is listed once."""
-        once = {id(p): (name, p) for name, p in reversed(list(self.named_tensors())) if not isinstance(p, Buffer)}
+        once = {id(p): (name, p) for name, p in reversed(list(self.named_tensors())) if isinstance(p, Parameter)}
         return list(reversed(once.values()))
 
     def parameters(self) -> list[Tensor]:
@@ -188,7 +192,11 @@ class Sequential(Module):
 
     def __getitem__(self, i: int | slice) -> "Module":
         layers = [layer for _, layer in self._children()]
-        return Sequential(*layers[i]) if isinstance(i, slice) else layers[i]
+        if not isinstance(i, slice):
+            return layers[i]
+        part = Sequential()
+        vars(part).update({str(k): layer for k, layer in enumerate(layers[i])})  # the layers keep their names
+        return part
 
 
 def functional_call(module: Module, params: Mapping[str, Tensor] | Sequence[Tensor], *args: Any) -> Any:

@@ -1,6 +1,7 @@
 """Normalisation layers, composed of ops: their derivatives follow to any order."""
 
 import math
+from collections.abc import Sequence
 
 from .. import ops
 from ..errors import ShapeError
@@ -84,11 +85,13 @@ class BatchNorm2d(_BatchNorm):
 class LayerNorm(Module):
     """Each sample normalised over its last axes, weight and bias of that shape (Ba et al. 2016)."""
 
-    def __init__(self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5, affine: bool = True) -> None:
+    def __init__(
+        self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True
+    ) -> None:
         self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         self.eps = eps
-        self.weight = Parameter(ones(self.normalized_shape)) if affine else None
-        self.bias = Parameter(zeros(self.normalized_shape)) if affine else None
+        self.weight = Parameter(ones(self.normalized_shape)) if elementwise_affine else None
+        self.bias = Parameter(zeros(self.normalized_shape)) if elementwise_affine else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape."""

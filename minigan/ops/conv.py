@@ -14,12 +14,10 @@ The derivative of a face in one argument is T with the cotangent g in the slot t
 That is all six rules below, and with them every order. The frozen geometry s is built once and handed along.
 """
 
-from typing import Any
-
 from ..backend import Array
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError
 from ..kernels import geometry, kernels
-from ..kernels.geometry import Geometry, Pads, Pair
+from ..kernels.geometry import Geometry, Pads, Pair, frozen
 from ..op import op
 from ..tensor import Tensor
 from .shape import reshape
@@ -80,7 +78,8 @@ def conv2d(
     integer, (h, w), ((top, bottom), (left, right)), "valid", or "same" (TensorFlow's rule: OH = ceil(H / stride),
     the odd pixel at the bottom and right). Raises ShapeError if the shapes or numbers do not fit.
     """
-    s = geometry.convolution("conv2d", x.shape, w.shape, _frozen(stride), _frozen(padding), _frozen(dilation), groups)
+    _check_floats("conv2d", x, w)
+    s = geometry.convolution("conv2d", x.shape, w.shape, frozen(stride), frozen(padding), frozen(dilation), groups)
     return _with_bias("conv2d", _conv(x, w, s), b)
 
 
@@ -102,18 +101,24 @@ def conv_transpose2d(
     padding "same" OH = H * stride. `output_size` names the result's size where several have the same transpose
     (4 comes from 7 and from 8 at stride 2). Dumoulin and Visin 2016. Raises ShapeError if anything does not fit.
     """
+    _check_floats("conv_transpose2d", x, w)
     s = geometry.transposed(
         "conv_transpose2d",
         x.shape,
         w.shape,
-        _frozen(stride),
-        _frozen(padding),
-        _frozen(output_padding),
-        None if output_size is None else _frozen(output_size),
-        _frozen(dilation),
+        frozen(stride),
+        frozen(padding),
+        frozen(output_padding),
+        None if output_size is None else frozen(output_size),
+        frozen(dilation),
         groups,
     )
     return _with_bias("conv_transpose2d", _conv_input(w, x, s), b)
+
+
+def _check_floats(name: str, x: Tensor, w: Tensor) -> None:
+    if x.dtype != w.dtype or x.dtype.kind != "f":
+        raise DTypeError(f"{name}: expected floats of one width, got x {x.shape} {x.dtype}, w {w.shape} {w.dtype}")
 
 
 def _with_bias(name: str, y: Tensor, b: Tensor | None) -> Tensor:
@@ -122,8 +127,3 @@ def _with_bias(name: str, y: Tensor, b: Tensor | None) -> Tensor:
     if b.shape != (y.shape[1],):
         raise ShapeError(f"{name}: expected a bias of shape {(y.shape[1],)}, got {b.shape}")
     return y + reshape(b, (1, -1, 1, 1))
-
-
-def _frozen(value: Any) -> Any:
-    """Lists as tuples, so that a geometry can be looked up by them."""
-    return tuple(_frozen(v) for v in value) if isinstance(value, list | tuple) else value

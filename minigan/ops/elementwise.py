@@ -47,7 +47,8 @@ def negative(x: Array) -> Array:
 
 def _power_base(g: Tensor, _y: Any, a: Tensor, b: Any) -> Tensor:
     if isinstance(b, Tensor):
-        return g * b * a ** (b - 1)
+        zero = equal(b, 0)
+        return g * where(zero, 0.0, b * a ** where(zero, 1.0, b - 1))
     return g * (b * a ** (b - 1)) if b else g * 0.0  # 0 * 0 ** -1 would be NaN
 
 
@@ -258,6 +259,8 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, negative_slope * x elsewhere (Maas et al. 2013); the slope must be >= 0."""
     if not negative_slope >= 0:
         raise ShapeError(f"leaky_relu: expected a negative_slope >= 0, got {negative_slope}")
+    if x.dtype.kind != "f":
+        raise DTypeError(f"leaky_relu: expected floats, got {x.dtype} of shape {x.shape}")
     return _leaky_relu(x, float(negative_slope))
 
 

@@ -1,5 +1,7 @@
 """What several ops do, done in one: losses that stay finite for every finite logit, and channel normalisation."""
 
+import numpy as np
+
 from ..backend import Array, xp
 from ..errors import DTypeError, ShapeError
 from ..kernels import kernels
@@ -20,8 +22,11 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """-mean(log softmax(logits)[label]): logits (N, K), integer labels (N,) in 0..K-1. A 0-d tensor."""
     if labels.dtype.kind not in "iu":
         raise DTypeError(f"cross_entropy: expected integer labels, got {labels.dtype}")
+    k = logits.shape[-1]
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         raise ShapeError(f"cross_entropy: expected logits (N, K) and labels (N,), got {logits.shape}, {labels.shape}")
+    if isinstance(labels.data, np.ndarray) and labels.size and not 0 <= labels.data.min() <= labels.data.max() < k:
+        raise ShapeError(f"cross_entropy: labels must lie in 0..{k - 1}, got {labels.data.min()}..{labels.data.max()}")
     rows = xp(labels.data).arange(len(labels))
     return -mean(log_softmax(logits, 1)[rows, labels])
 

@@ -101,6 +101,11 @@ def einsum(subscripts: str, *xs: Tensor) -> Tensor:
             raise ShapeError(f"einsum: cannot read {name!r} in {subscripts!r}: letters, each once per operand")
     if [len(name) for name in names] != [x.ndim for x in xs]:
         raise ShapeError(f"einsum: {subscripts!r} does not fit operands of shape {[x.shape for x in xs]}")
+    sizes: dict[str, int] = {}
+    for name, x in zip(names, xs, strict=True):
+        for i, n in zip(name, x.shape, strict=True):
+            if sizes.setdefault(i, n) != n:
+                raise ShapeError(f"einsum: index {i!r} of {subscripts!r} is both {sizes[i]} and {n}")
     reduced = []
     for k, (name, x) in enumerate(zip(names, xs, strict=True)):
         elsewhere = set(output).union(*(n for j, n in enumerate(names) if j != k))

@@ -3,7 +3,7 @@
 from ..backend import Array
 from ..errors import ShapeError
 from ..kernels import geometry, kernels
-from ..kernels.geometry import Geometry, Pair
+from ..kernels.geometry import Geometry, Pair, frozen
 from ..op import op
 from ..tensor import Tensor
 from .shape import reshape, transpose
@@ -64,12 +64,12 @@ def _pool_spread(g: Array, s: Geometry) -> Array:
 
 def max_pool2d(x: Tensor, kernel_size: int | Pair, stride: int | Pair | None = None) -> Tensor:
     """The largest element of each window; `stride` defaults to the window. The first of equals gets the gradient."""
-    return _max_pool(x, geometry.pooling("max_pool2d", x.shape, kernel_size, stride))
+    return _max_pool(x, geometry.pooling("max_pool2d", x.shape, frozen(kernel_size), frozen(stride)))
 
 
 def avg_pool2d(x: Tensor, kernel_size: int | Pair, stride: int | Pair | None = None) -> Tensor:
     """The mean of each window; `stride` defaults to the window."""
-    s = geometry.pooling("avg_pool2d", x.shape, kernel_size, stride)
+    s = geometry.pooling("avg_pool2d", x.shape, frozen(kernel_size), frozen(stride))
     return _pool_sum(x, s) * (1 / (s.w[2] * s.w[3]))
 
 
@@ -77,7 +77,7 @@ def upsample_nearest(x: Tensor, scale: int | Pair) -> Tensor:
     """Each pixel repeated into a block of `scale` pixels: (N, C, H, W) to (N, C, H scale, W scale)."""
     if x.ndim != 4:
         raise ShapeError(f"upsample_nearest: expected x of shape (N, C, H, W), got {x.shape}")
-    sh, sw = geometry.pair(scale, "upsample_nearest: scale", 1)
+    sh, sw = geometry.pair(frozen(scale), "upsample_nearest: scale", 1)
     n, c, h, w = x.shape
     return _pool_spread(x, geometry.pooling("upsample_nearest", (n, c, h * sh, w * sw), (sh, sw), None))
 

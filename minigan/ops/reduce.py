@@ -1,6 +1,8 @@
 """Over axes: sums, means, extremes, and the soft maximum. NumPy's `axis` and `keepdims`."""
 
 import math
+import operator
+from collections.abc import Sequence
 from typing import Any
 
 from ..backend import Array, xp
@@ -18,7 +20,7 @@ def normalize_axes(name: str, axis: Axis, ndim: int) -> Axes:
     """`axis` as a sorted tuple of non-negative axes; ShapeError if it names none of `ndim` or one twice."""
     if axis is None:
         return tuple(range(ndim))
-    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    given = tuple(axis) if isinstance(axis, Sequence) else (operator.index(axis),)
     axes = tuple(sorted(a + ndim if a < 0 else a for a in given))
     if not all(0 <= a < ndim for a in axes) or len(set(axes)) != len(axes):
         raise ShapeError(f"{name}: axis {axis} does not fit a tensor of {ndim} axes")
