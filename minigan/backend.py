@@ -48,7 +48,7 @@ def to_device(array: Array, device: str) -> Array:
     """`array` on `device`; the same object if it is there already."""
     if device_of(array) == check_device(device):
         return array
-    return library(device).asarray(array) if device == "cuda" else array.get()
+    return array_module(device).asarray(array) if device == "cuda" else array.get()
 
 
 def to_numpy(array: Array) -> np.ndarray:
@@ -56,7 +56,7 @@ def to_numpy(array: Array) -> np.ndarray:
     return array if isinstance(array, np.ndarray) else array.get()
 
 
-def library(device: str) -> ModuleType:
+def array_module(device: str) -> ModuleType:
     """The array library of `device`: numpy for "cpu", cupy for "cuda"; DeviceError if it cannot be used."""
     if check_device(device) == "cpu":
         return np

@@ -242,17 +242,17 @@ def node_of(t: Tensor) -> Node:
 
 def zeros(shape: int | Sequence[int], dtype: Any = FLOAT32, device: str = "cpu") -> Tensor:
     """A tensor of `shape` filled with 0."""
-    return Tensor(backend.library(device).zeros(shape, dtype=dtype))
+    return Tensor(backend.array_module(device).zeros(shape, dtype=dtype))
 
 
 def ones(shape: int | Sequence[int], dtype: Any = FLOAT32, device: str = "cpu") -> Tensor:
     """A tensor of `shape` filled with 1."""
-    return Tensor(backend.library(device).ones(shape, dtype=dtype))
+    return Tensor(backend.array_module(device).ones(shape, dtype=dtype))
 
 
 def full(shape: int | Sequence[int], value: float, dtype: Any = FLOAT32, device: str = "cpu") -> Tensor:
     """A tensor of `shape` filled with `value`."""
-    return Tensor(backend.library(device).full(shape, value, dtype=dtype))
+    return Tensor(backend.array_module(device).full(shape, value, dtype=dtype))
 
 
 def zeros_like(x: Tensor) -> Tensor:

@@ -99,7 +99,7 @@ def main(build: Callable[[Settings], ScoreGame], options: argparse.ArgumentParse
 
 def run(build: Callable[[Settings], ScoreGame], settings: Settings) -> int:
     """Train the game that `build(settings)` makes, into the folder settings.out; the exit status, 0 when done."""
-    backend.library(settings.device)  # fails before anything is written
+    backend.array_module(settings.device)  # fails before anything is written
     backend.keep_freed_memory()
     folder = RunFolder(Path(settings.out))
     resumed = folder.open(settings)
@@ -126,7 +126,8 @@ def load_images(source: str, limit: int | None = None) -> tuple[np.ndarray, str]
         try:
             return data.mnist("train")[0], "mnist"
         except (DataError, OSError) as error:
-            print(f"MNIST cannot be had ({error}): training on digits drawn from fonts instead")
+            reason = str(error).split(". ")[0]
+            print(f"MNIST cannot be had ({reason}): training on digits drawn from fonts instead")
             source = "digits"
     if source in ("auto", "digits"):
         return data.digits(limit or 60_000)[0], "digits"

@@ -45,6 +45,7 @@ class Turn(NamedTuple):
 class Game:
     """Base of games: a subclass defines its turns, one method per entry of the schedule.
 
+    A turn reaches the game's arrays through `state` or through the players, which hold the same ones.
     `players` and `optimizers` are named; their names prefix the state's keys ("generator.0.weight",
     "generator_optimizer.exp_avg.0") and appear in error messages. `schedules` set learning rates before each round.
     """
