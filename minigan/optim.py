@@ -15,7 +15,7 @@ from .errors import CheckpointError, ShapeError
 from .grad import grad
 from .kernels import kernels
 from .nn import Module
-from .tensor import Tensor, full
+from .tensor import Tensor, full, matched
 
 Slots = tuple[Tensor, ...]
 
@@ -55,11 +55,11 @@ class Optimizer:
 
     def update(self, p: Tensor, g: Tensor, slots: Slots, lr: Tensor | float, t: Tensor | float) -> tuple[Tensor, Slots]:
         """(new p, new slots) after step number t (from 1), as a differentiable function of Tensors."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define update")
 
     def _kernel(self, p: Any, g: Any, slots: tuple, lr: Any, t: Any) -> None:
         """The same update on arrays, in place in p and slots."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define _kernel")
 
     def step(self, grads: Sequence[Tensor]) -> None:
         """Move every parameter by its gradient, in place."""
@@ -101,8 +101,8 @@ class Optimizer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Copy `state` into the optimizer's arrays; CheckpointError if keys or shapes differ, nothing copied."""
         own = self.state_dict()
-        arrays = {k: v.data if isinstance(v, Tensor) else np.asarray(v) for k, v in state.items()}
-        wrong = sorted(set(own) ^ set(arrays)) or [k for k in own if own[k].shape != arrays[k].shape]
+        arrays, missing, unknown, misshapen = matched(own, state)
+        wrong = sorted(missing + unknown) or misshapen
         if wrong:
             raise CheckpointError(f"{type(self).__name__}.load_state_dict: these do not fit: {', '.join(wrong)}")
         for k, slot in own.items():

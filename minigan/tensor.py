@@ -4,7 +4,7 @@ A Node holds the op that was executed, its parents' nodes, and the arrays its ru
 A Tensor points to its node and a node to its parents, never back, so a graph dies with its last Tensor.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -238,6 +238,17 @@ def node_of(t: Tensor) -> Node:
         if t.version is None:
             t.version = Version()
     return t.node
+
+
+def matched(
+    own: Mapping[str, Tensor], state: Mapping[str, Any]
+) -> tuple[dict[str, Array], list[str], list[str], list[str]]:
+    """(`state` as arrays, its names that are missing, unknown, and of another shape) against the tensors of `own`."""
+    arrays = {k: v.data if isinstance(v, Tensor) else np.asarray(v) for k, v in state.items()}
+    missing = [k for k in own if k not in arrays]
+    unknown = [k for k in arrays if k not in own]
+    misshapen = [k for k, t in own.items() if k in arrays and tuple(arrays[k].shape) != t.shape]
+    return arrays, missing, unknown, misshapen
 
 
 def zeros(shape: int | Sequence[int], dtype: Any = FLOAT32, device: str = "cpu") -> Tensor:

@@ -104,15 +104,16 @@ def run(build: Callable[[Settings], ScoreGame], settings: Settings) -> int:
     folder = RunFolder(Path(settings.out))
     resumed = folder.open(settings)
     images, settings.data = load_images(settings.data, 256 if settings.dry_run else None)
+    about_images = fingerprint(images)
     if resumed:
-        folder.check_unchanged(settings, images)
+        folder.check_unchanged(settings, about_images)
     batches = data.Batches(images, settings.batch_size, seed=settings.seed, device=settings.device)
     game = build(settings)
     if resumed:
         game.load_state(folder.load_newest())
     per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
     last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
-    folder.write_config(settings, last, images)
+    folder.write_config(settings, last, about_images)
     loop = Loop(game, batches, settings, folder, per_epoch, last)
     return loop.run()
 
@@ -167,7 +168,7 @@ class RunFolder:
             raise CheckpointError(f"{self.path}: cannot write there ({error.strerror})") from error
         return bool(held)
 
-    def check_unchanged(self, settings: Settings, images: np.ndarray) -> None:
+    def check_unchanged(self, settings: Settings, images: dict[str, Any]) -> None:
         """CheckpointError naming every setting of the saved run, and the data, that differ and may not."""
         path = self.path / "config.json"
         try:
@@ -175,18 +176,18 @@ class RunFolder:
             before = {**config["settings"], **config["images"]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{path}: cannot be read ({error!r}), so the run cannot be resumed") from error
-        now = json.loads(json.dumps({**asdict(settings), **fingerprint(images)}))
+        now = json.loads(json.dumps({**asdict(settings), **images}))
         differing = [k for k in now if k not in FREE_TO_CHANGE and now[k] != before.get(k)]
         if differing:
             named = ", ".join(f"{k} was {before.get(k)!r}, is {now[k]!r}" for k in differing)
             raise CheckpointError(f"{self.path}: cannot resume with other settings: {named}")
 
-    def write_config(self, settings: Settings, steps: int, images: np.ndarray) -> None:
+    def write_config(self, settings: Settings, steps: int, images: dict[str, Any]) -> None:
         """config.json: every setting, the data set that is really used, versions."""
         about = {
             "settings": asdict(settings),
             "total_steps": steps,
-            "images": fingerprint(images),
+            "images": images,
             "versions": versions(),
             "blas": backend.blas_info(),
         }

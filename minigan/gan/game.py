@@ -9,8 +9,6 @@ and a run continues from it exactly: data, noise and every other draw depend onl
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .. import ops, random
 from ..errors import CheckpointError, ShapeError
 from ..grad import grad
@@ -18,7 +16,7 @@ from ..nn import Module, functional_call
 from ..op import no_grad
 from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
-from ..tensor import Tensor, full
+from ..tensor import Tensor, full, matched
 from .losses import Loss
 from .penalties import clip_weights
 
@@ -87,18 +85,20 @@ class Game:
             parts["ema"] = self.ema.state_dict()
         return {f"{part}.{key}": t for part, state in parts.items() for key, t in state.items()} | {"step": self.step}
 
-    def load_state(self, arrays: Mapping[str, Any]) -> None:
-        """Copy `arrays` into the game's own; CheckpointError naming what does not fit, nothing copied then."""
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Copy `state` (Tensors or arrays by name) into the game's own arrays.
+
+        Raises CheckpointError naming what does not fit; nothing is copied then.
+        """
         own = self.state
-        missing, unknown = set(own) - set(arrays), set(arrays) - set(own)
-        shapes = [k for k, t in own.items() if k in arrays and tuple(arrays[k].shape) != t.shape]
-        if missing or unknown or shapes:
+        arrays, missing, unknown, misshapen = matched(own, state)
+        if missing or unknown or misshapen:
             raise CheckpointError(
                 f"the saved state is of another game: missing {sorted(missing)[:5]}, unknown {sorted(unknown)[:5]}, "
-                f"of another shape {shapes[:5]}"
+                f"of another shape {misshapen[:5]}"
             )
         for key, t in own.items():
-            t.copy_(arrays[key] if isinstance(arrays[key], Tensor) else np.asarray(arrays[key]), by="load_state")
+            t.copy_(arrays[key], by="load_state")
         self.rounds = int(self.step.item())
 
     def stream(self, name: str) -> Stream:

@@ -11,9 +11,9 @@ import numpy as np
 
 from ..backend import Array
 from . import portable
-from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401
+from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .geometry import Geometry
-from .portable import *  # noqa: F403  the same functions on each device
+from .portable import channels_last, empty_image, pool_max, pool_spread, pool_sum, pool_take, rmsprop, sgd, zero_image  # noqa: F401  as they are on each device
 from .threads import WORTH_THREADS, share
 
 
@@ -171,8 +171,9 @@ _ELEMENTS = 1 << 17  # that several passes work on at a time: fewer, and threads
 def _along_memory(kernel: Callable[..., Any], *arrays: Array) -> None:
     """kernel(*parts) for equal parts of `arrays`, cut along their memory; at once if they are laid out differently."""
     first = arrays[0]
-    flat = [a.ravel(order="K") for a in arrays]
-    if len({a.strides for a in arrays}) > 1 or not np.shares_memory(flat[-1], arrays[-1]):
+    alike = all(a.strides == first.strides for a in arrays)
+    flat = [a.ravel(order="K") for a in arrays] if alike else []
+    if not alike or not np.may_share_memory(flat[0], first):  # not one run of memory: ravel had to copy
         kernel(*arrays)
         return
 

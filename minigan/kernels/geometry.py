@@ -97,6 +97,7 @@ def convolution(
                 f"(x {x}, w {w}, padding {pads}, dilation {dilation})"
             )
         out.append((size + sum(pad) - extent) // s + 1)
+    # mypy cannot see that these tuples have four entries: _check_shapes has
     return Geometry((n, c, h, wd), w, (n, w[0], *out), stride, pads, dilation, groups)  # type: ignore[arg-type]
 
 
@@ -147,6 +148,7 @@ def transposed(
                 f"stride {s} and padding {pad} (x {y}, w {w})"
             )
     x = (y[0], w[1] * groups, *size)
+    # mypy cannot see that these tuples have four entries: _check_shapes has
     return Geometry(x, w, y, stride, pads, dilation, groups)  # type: ignore[arg-type]
 
 

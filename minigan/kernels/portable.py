@@ -6,14 +6,24 @@ from ..backend import Array, xp
 from .geometry import Geometry
 
 __all__ = [
+    "adam",
     "channels_last",
     "empty_image",
+    "inv_std",
+    "kernel_matrix",
+    "leaky_relu",
+    "leaky_relu_grad",
+    "normalize",
+    "normalize_grad",
     "pool_max",
+    "pool_put",
     "pool_spread",
     "pool_sum",
     "pool_take",
+    "pool_winner",
     "rmsprop",
     "sgd",
+    "sum",
     "zero_image",
 ]
 

@@ -4,12 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from .. import backend
 from ..errors import CheckpointError, ShapeError
 from ..op import watch, within
-from ..tensor import Tensor, Version
+from ..tensor import Tensor, Version, matched
 
 
 class _Held(Tensor):
@@ -125,14 +123,9 @@ class Module:
         copied then.
         """
         own = dict(self.named_tensors())
-        arrays = {k: v.data if isinstance(v, Tensor) else np.asarray(v) for k, v in state.items()}
-        problems = [f"{k} is missing" for k in own if k not in arrays]
-        problems += [f"{k} is unknown" for k in arrays if k not in own]
-        problems += [
-            f"{k} has shape {tuple(arrays[k].shape)}, expected {t.shape}"
-            for k, t in own.items()
-            if k in arrays and tuple(arrays[k].shape) != t.shape
-        ]
+        arrays, missing, unknown, misshapen = matched(own, state)
+        problems = [f"{k} is missing" for k in missing] + [f"{k} is unknown" for k in unknown]
+        problems += [f"{k} has shape {tuple(arrays[k].shape)}, expected {own[k].shape}" for k in misshapen]
         if problems:
             raise CheckpointError(f"load_state_dict of {type(self).__name__}: {'; '.join(problems)}")
         for k, t in own.items():
