@@ -19,18 +19,30 @@ from .threads import WORTH_THREADS, share
 
 def matmul(a: Array, b: Array) -> Array:
     """a @ b; a large product of two matrices is shared by columns or rows of the result, whichever are more."""
-    if a.ndim != 2 or b.ndim != 2 or a.dtype != b.dtype or 2 * a.size * b.shape[1] < WORTH_THREADS:
+    if a.ndim != 2 or b.ndim != 2 or a.dtype != b.dtype:
         return a @ b
-    y = np.empty((a.shape[0], b.shape[1]), dtype=a.dtype)
+    (rows, inner), columns = a.shape, b.shape[1]
+    flops = 2 * rows * inner * columns
+    if flops < (_VECTOR_ALONE if rows == 1 or columns == 1 else _MATRIX_ALONE):
+        return a @ b
+    y = np.empty((rows, columns), dtype=a.dtype)
 
-    def rows(part: slice) -> None:
+    def part_of_rows(part: slice) -> None:
         np.matmul(a[part], b, out=y[part])
 
-    def columns(part: slice) -> None:
+    def part_of_columns(part: slice) -> None:
         np.matmul(a, b[:, part], out=y[:, part])
 
-    share(rows if y.shape[0] >= y.shape[1] else columns, max(y.shape))
+    task = part_of_rows if rows >= columns else part_of_columns
+    share(task, max(rows, columns), flops > WORTH_THREADS, least=_SIDE, per_thread=2)
     return y
+
+
+# Below so many floating-point operations OpenBLAS wakes none of its own threads, which would go on spinning.
+_MATRIX_ALONE = 5e5
+_VECTOR_ALONE = 1.8e4
+
+_SIDE = 512  # of a part of a matrix product: each part packs the other factor again
 
 
 def adam(p: Array, g: Array, m: Array, v: Array, **options: Any) -> None:

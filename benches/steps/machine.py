@@ -1,0 +1,45 @@
+"""What the measurements ran on: the processor, the BLAS kernel, and the rate of a large matrix product."""
+
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from .worker import environment
+
+_PROBE = """
+import json, time
+import numpy as np
+from threadpoolctl import threadpool_info
+a = np.random.default_rng(0).standard_normal((1024, 1024)).astype("float32")
+a @ a
+times = []
+for _ in range(40):
+    start = time.perf_counter()
+    a @ a
+    times.append(time.perf_counter() - start)
+blas = next(pool for pool in threadpool_info() if pool["user_api"] == "blas")
+print(json.dumps({"gflops": 2 * 1024**3 / sorted(times)[20] / 1e9, "blas": blas["internal_api"],
+                  "kernel": blas["architecture"], "version": blas["version"], "numpy": np.__version__}))
+"""
+
+
+def probe(threads: int, pinned: bool) -> dict[str, Any]:
+    """The BLAS kernel of a child process and its rate, in GFLOP/s, for the float32 product of 1024 x 1024 matrices."""
+    child = subprocess.run(
+        [sys.executable, "-c", _PROBE], env=environment(threads, pinned), capture_output=True, text=True, check=True
+    )
+    return json.loads(child.stdout)
+
+
+def processor() -> str:
+    """The processor's own name for itself and how many of its cores there are here."""
+    import os
+
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line] if (
+        info.exists()
+    ) else []
+    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"

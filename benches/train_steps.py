@@ -1,0 +1,134 @@
+"""Training steps in minigan and in PyTorch, in alternation: which is faster, by how much, in how much memory.
+
+    python benches/train_steps.py                     all workloads, under ten minutes
+    python benches/train_steps.py dcgan28 toy2d       some of them
+    python benches/train_steps.py --json FILE         the figures also as JSON
+    python benches/train_steps.py --full              also torch.compile, a frozen D in G's turn, and JAX if installed
+
+Each library runs in a process of its own, from the same weights on the same batches; before anything is timed the
+losses of the first steps are compared. The processes take turns, and the ratio is taken turn by turn, so that a
+machine that slows down slows both. OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset in the children, as on most
+machines; --pinned leaves them as they are.
+"""
+
+import argparse
+import importlib.util
+import json
+import math
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from steps.machine import probe, processor
+from steps.worker import PINS, Worker
+from steps.workloads import WORKLOADS, Workload
+
+LOSS_TOLERANCE = 2e-3  # relative to the largest loss: float32 sums in another order, after two steps of Adam
+FLOOR_NOTE = "floor: the time of the step's floating-point operations at the rate of a large matrix product"
+
+
+def rivals(work: Workload, full: bool) -> list[tuple[str, str]]:
+    """(library, variant) of every process that minigan is measured against."""
+    images = len(work.sample) == 3
+    chosen = [("torch", "nchw")] + ([("torch", "channels_last")] if images else [])
+    if full:
+        chosen += [("torch", "frozen")] if work.kind == "gan" else []
+        chosen += [("torch", "compile")] if work.kind in ("gan", "sample") else []  # it refuses double backward
+        chosen += [("jax", "jit")] if importlib.util.find_spec("jax") else []
+    return chosen
+
+
+def check_losses(found: dict[str, list[list[float]]]) -> None:
+    """Exit unless every library has computed the losses that minigan has."""
+    ours = found["minigan"]
+    scale = max(abs(loss) for step in ours for loss in step)
+    for name, theirs in found.items():
+        pairs = zip((x for step in ours for x in step), (x for step in theirs for x in step), strict=True)
+        worst = max(abs(a - b) for a, b in pairs)
+        if not worst <= LOSS_TOLERANCE * scale:
+            sys.exit(f"minigan and {name} do not compute the same losses:\n  {ours}\n  {theirs}")
+
+
+def measure(work: Workload, args: argparse.Namespace) -> dict[str, Any]:
+    """All figures of one workload."""
+    chosen = [("minigan", "default"), *rivals(work, args.full)]
+    workers = [Worker(library, variant, work.name, args.threads, args.pinned) for library, variant in chosen]
+    check_losses({w.name: w("losses", 3) for w in workers})
+    times: dict[str, list[float]] = {w.name: [] for w in workers}
+    steps: dict[str, list[float]] = {w.name: [] for w in workers}
+    rates = []
+    seconds = args.seconds / (args.rounds * len(workers))
+    for turn in range(args.rounds):
+        rates.append(probe(args.threads, args.pinned)["gflops"])
+        for worker in workers[turn % len(workers) :] + workers[: turn % len(workers)]:
+            found = worker("milliseconds", seconds)
+            steps[worker.name] += found
+            times[worker.name].append(statistics.median(found))
+    medians = {name: statistics.median(found) for name, found in steps.items()}
+    best = min((name for name in medians if name != "minigan"), key=medians.__getitem__)
+    ratios = [a / b for a, b in zip(times["minigan"], times[best], strict=True)]
+    rate = statistics.median(rates)
+    flops = workers[0]("flops")
+    result = {
+        "title": work.title,
+        "milliseconds": medians,
+        "best_rival": best,
+        "ratio": {"min": min(ratios), "median": statistics.median(ratios), "max": max(ratios)},
+        "gflop": flops / 1e9,
+        "gflops_of_a_large_product": rate,
+        "fraction_of_floor": flops / rate / 1e6 / medians["minigan"],
+        "peak_mib": {w.name: w("peak_mib") for w in workers},
+    }
+    for worker in workers:
+        worker.close()
+    return result
+
+
+def line(name: str, found: dict[str, Any]) -> str:
+    """One row of the table."""
+    ms, ratio, best = found["milliseconds"], found["ratio"], found["best_rival"]
+    return (
+        f"{name:10} {ms['minigan']:9.2f} {ms[best]:9.2f} {best:20} "
+        f"{ratio['median']:5.2f} ({ratio['min']:.2f}-{ratio['max']:.2f})   {found['fraction_of_floor']:5.0%}   "
+        f"{found['peak_mib']['minigan']:6.0f} {found['peak_mib'][best]:6.0f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(WORKLOADS)}; default: all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    parser.add_argument("--full", action="store_true", help="more rivals")
+    parser.add_argument("--pinned", action="store_true", help=f"leave {' and '.join(PINS)} as they are")
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="of each library")
+    parser.add_argument("--seconds", type=float, default=45, help="of timing for each workload")
+    parser.add_argument("--rounds", type=int, default=9, help="in which the processes take turns")
+    args = parser.parse_args()
+    unknown = set(args.workloads) - set(WORKLOADS)
+    if unknown:
+        parser.error(f"unknown workloads {sorted(unknown)}; known are {', '.join(WORKLOADS)}")
+    if args.json and not args.json.parent.is_dir():
+        parser.error(f"--json: there is no folder {args.json.parent}")
+    start = time.time()
+    machine = {"processor": processor(), "threads": args.threads, "pinned": args.pinned} | probe(
+        args.threads, args.pinned
+    )
+    print(f"{machine['processor']}; NumPy {machine['numpy']}, {machine['blas']} {machine['version']}, ", end="")
+    print(f"kernel {machine['kernel']}; {args.threads} threads")
+    print(FLOOR_NOTE)
+    print(f"{'':10} {'minigan':>9} {'best rival':>9}{'':21} {'ratio (min-max)':19} {'of floor':>9} {'peak MiB':>12}")
+    results = {}
+    for name in args.workloads or WORKLOADS:
+        results[name] = measure(WORKLOADS[name], args)
+        print(line(name, results[name]), flush=True)
+        if args.json:
+            args.json.write_text(json.dumps({"machine": machine, "workloads": results}, indent=1) + "\n")
+    geometric = math.exp(statistics.mean(math.log(r["ratio"]["median"]) for r in results.values()))
+    print(f"geometric mean of the ratios {geometric:.2f}; {time.time() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
