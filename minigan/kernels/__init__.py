@@ -10,6 +10,6 @@ from ..backend import Array
 from . import cpu, cuda
 
 
-def kernels(array: Array) -> ModuleType:
-    """The kernels for the device on which `array` lives."""
-    return cuda if backend.is_cuda(array) else cpu
+def kernels(*arrays: Array) -> ModuleType:
+    """The kernels for the device on which `arrays` live, some of which may be numbers."""
+    return cuda if any(backend.is_cuda(array) for array in arrays) else cpu

@@ -14,27 +14,46 @@ from . import portable
 from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .geometry import Geometry
 from .portable import channels_last, empty_image, pool_max, pool_spread, pool_sum, pool_take, rmsprop, sgd, zero_image  # noqa: F401  as they are on each device
-from .threads import WORTH_THREADS, share
+from .threads import WORTH_THREADS, one_blas_thread, share
 
 
 def matmul(a: Array, b: Array) -> Array:
     """a @ b; a large product of two matrices is shared by columns or rows of the result, whichever are more."""
-    if a.ndim != 2 or b.ndim != 2 or a.dtype != b.dtype:
-        return a @ b
+    return _product(a, b) if a.ndim == b.ndim == 2 and a.dtype == b.dtype else a @ b
+
+
+def linear(x: Array, w: Array, b: Array = None) -> Array:
+    """x w^T + b."""
+    return _product(x.reshape(-1, x.shape[-1]), w.T, b).reshape(*x.shape[:-1], len(w))
+
+
+def _product(a: Array, b: Array, bias: Array = None) -> Array:
+    """The product of two matrices, plus a bias for each column."""
     (rows, inner), columns = a.shape, b.shape[1]
     flops = 2 * rows * inner * columns
     if flops < (_VECTOR_ALONE if rows == 1 or columns == 1 else _MATRIX_ALONE):
-        return a @ b
+        y = a @ b
+        if bias is not None:
+            y += bias
+        return y
     y = np.empty((rows, columns), dtype=a.dtype)
 
     def part_of_rows(part: slice) -> None:
         np.matmul(a[part], b, out=y[part])
+        if bias is not None:
+            y[part] += bias
 
     def part_of_columns(part: slice) -> None:
         np.matmul(a, b[:, part], out=y[:, part])
+        if bias is not None:
+            y[:, part] += bias[part]
 
-    task = part_of_rows if rows >= columns else part_of_columns
-    share(task, max(rows, columns), flops > WORTH_THREADS, least=_SIDE, per_thread=2)
+    if flops < WORTH_THREADS:
+        with one_blas_thread():
+            part_of_rows(slice(0, rows))
+    else:
+        task = part_of_rows if rows >= columns else part_of_columns
+        share(task, max(rows, columns), least=_SIDE, per_thread=2)
     return y
 
 
@@ -52,6 +71,34 @@ def adam(p: Array, g: Array, m: Array, v: Array, **options: Any) -> None:
         ordered[...] = g
         g = ordered
     _along_memory(lambda *parts: portable.adam(*parts, **options), p, g, m, v)
+
+
+def arithmetic(name: str, a: Array, b: Array) -> Array:
+    """NumPy's function of that name of a and b, one of which may be a number; a large result is shared."""
+    function = getattr(np, name)
+    sizes = [x.size if isinstance(x, np.ndarray) else -1 for x in (a, b)]
+    large, small = (a, b) if sizes[0] >= sizes[1] else (b, a)
+    is_number = min(sizes) < 0
+    if large.size < _SHARED_ELEMENTS or large.dtype.kind != "f" or not (is_number or small.dtype == large.dtype):
+        return function(a, b)
+    y = np.empty_like(large)
+    if min(sizes) <= 1:
+        number = small if is_number else small.reshape(())
+        if small is b:
+            _along_memory(lambda x, out: function(x, number, out=out), large, y)
+        else:
+            _along_memory(lambda x, out: function(number, x, out=out), large, y)
+    elif a.shape == b.shape:
+        _along_memory(lambda a, b, out: function(a, b, out=out), a, b, y)
+    elif (rows := _channel_rows(large)) is not None and small.shape == (1, *large.shape[1:2], *(1,) * (large.ndim - 2)):
+        out, row = _channel_rows(y), small.reshape(1, -1)
+        if small is b:
+            _in_blocks(lambda block: function(rows[block], row, out=out[block]), rows.shape)
+        else:
+            _in_blocks(lambda block: function(row, rows[block], out=out[block]), rows.shape)
+    else:
+        return function(a, b)
+    return y
 
 
 def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
@@ -132,7 +179,7 @@ def _in_blocks(kernel: Callable[[slice], Any], shape: tuple[int, int]) -> list:
     def part(mine: slice) -> list:
         return [kernel(slice(i, min(i + step, mine.stop))) for i in range(mine.start, mine.stop, step)]
 
-    return [result for results in share(part, rows, rows * columns > _ELEMENTS) for result in results]
+    return [result for results in share(part, rows, rows * columns >= _SHARED_ELEMENTS) for result in results]
 
 
 def _column_sums(block_of: Callable[[slice], Array], shape: tuple[int, int], dtype: Any) -> Array:
@@ -177,12 +224,16 @@ def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
     return x
 
 
+_SHARED_ELEMENTS = 1 << 18  # of an array from which threads share what is done to each element
 _ELEMENTS = 1 << 17  # that several passes work on at a time: fewer, and threads spend their time on handing over
 
 
 def _along_memory(kernel: Callable[..., Any], *arrays: Array) -> None:
     """kernel(*parts) for equal parts of `arrays`, cut along their memory; at once if they are laid out differently."""
     first = arrays[0]
+    if first.size < _SHARED_ELEMENTS:
+        kernel(*arrays)
+        return
     alike = all(a.strides == first.strides for a in arrays)
     flat = [a.ravel(order="K") for a in arrays] if alike else []
     if not alike or not np.may_share_memory(flat[0], first):  # not one run of memory: ravel had to copy
@@ -194,7 +245,7 @@ def _along_memory(kernel: Callable[..., Any], *arrays: Array) -> None:
             block = slice(start, min(start + _ELEMENTS, elements.stop))
             kernel(*(a[block] for a in flat))
 
-    share(part, first.size, first.size > 4 * _ELEMENTS)
+    share(part, first.size)
 
 
 def _along_images(kernel: Callable[..., Any], *arrays: Array) -> None:
@@ -207,4 +258,4 @@ def _along_images(kernel: Callable[..., Any], *arrays: Array) -> None:
             block = slice(start, min(start + step, images.stop))
             kernel(*(a[block] for a in arrays))
 
-    share(part, n, size > 4 * _ELEMENTS)
+    share(part, n, size >= _SHARED_ELEMENTS)

@@ -18,10 +18,10 @@ from .threads import WORTH_THREADS, scratch, share
 _COLUMN_BYTES = 1 << 20  # of one thread's block of columns: half of a usual second-level cache
 
 
-def conv(x: Array, w: Array, s: Geometry) -> Array:
-    """y = conv(x, w): (N, O, OH, OW), channels-last in memory."""
+def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
+    """y = conv(x, w) + b: (N, O, OH, OW), channels-last in memory."""
     if p := winograd.plan(s):
-        return winograd.conv(x, w, s, p)
+        return winograd.conv(x, w, s, p, b)
     n, o, oh, ow = s.y
     image = channels_last(x).transpose(0, 2, 3, 1)
     y = np.empty((n, oh, ow, o), dtype=x.dtype)
@@ -35,15 +35,17 @@ def conv(x: Array, w: Array, s: Geometry) -> Array:
                     np.dot(columns, kernel, out=target.reshape(-1, o))
                 else:
                     target[..., outs] = np.dot(columns, kernel).reshape(-1, oh, ow, kernel.shape[1])
+                if b is not None:
+                    target[..., outs] += b[outs]
 
     share(part, n, s.flops > WORTH_THREADS)
     return y.transpose(0, 3, 1, 2)
 
 
-def conv_input(w: Array, y: Array, s: Geometry) -> Array:
-    """The x-slot of the convolution's trilinear form: its input gradient, its transpose. (N, C, H, W)."""
+def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
+    """The x-slot of the convolution's trilinear form, its input gradient, its transpose, plus b. (N, C, H, W)."""
     if p := winograd.plan(s):
-        return winograd.conv_input(w, y, s, p)
+        return winograd.conv_input(w, y, s, p, b)
     n = s.y[0]
     image = channels_last(y).transpose(0, 2, 3, 1)
     x = np.empty((n, s.x[2], s.x[3], s.x[1]), dtype=y.dtype)
@@ -51,7 +53,8 @@ def conv_input(w: Array, y: Array, s: Geometry) -> Array:
 
     def part(images: slice) -> None:
         for (channels, outs), kernel in zip(s.group_slices(), kernels, strict=True):
-            _spread(image[images, ..., outs], kernel, s, out=x[images, ..., channels])
+            bias = 0 if b is None else b[channels]
+            _spread(image[images, ..., outs], kernel, s, bias, out=x[images, ..., channels])
 
     share(part, n, s.flops > WORTH_THREADS)
     return x.transpose(0, 3, 1, 2)
@@ -129,8 +132,8 @@ def _pad(image: Array, s: Geometry) -> Array:
     return padded
 
 
-def _spread(image: Array, kernel: Array, s: Geometry, out: Array) -> None:
-    """Write to `out` (N, H, W, C) the sum of all windows of `image` (N, OH, OW, O), each spread by `kernel`."""
+def _spread(image: Array, kernel: Array, s: Geometry, bias: Array | int, out: Array) -> None:
+    """Write to `out` (N, H, W, C) the bias and all windows of `image` (N, OH, OW, O), each spread by `kernel`."""
     n, (_, _, oh, ow), (_, c, kh, kw) = len(image), s.y, s.w
     height, width = s.padded[1:3]
     (top, _), (left, _) = s.pads
@@ -153,4 +156,4 @@ def _spread(image: Array, kernel: Array, s: Geometry, out: Array) -> None:
             whole = whole.reshape(count, height, width, c)
             for i, j, vertical, horizontal in taps:
                 whole[:, vertical, horizontal] += pixels[:, :, :, i, j]
-        out[block] = whole[:, top : top + s.x[2], left : left + s.x[3]]
+        np.add(whole[:, top : top + s.x[2], left : left + s.x[3]], bias, out=out[block])

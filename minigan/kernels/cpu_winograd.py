@@ -107,8 +107,8 @@ def plan(s: Geometry) -> Plan | None:
     return Plan(algorithm, stride, kh // stride, tiles, max(1, _TILES // each))
 
 
-def conv(x: Array, w: Array, s: Geometry, p: Plan) -> Array:
-    """y = A^T (V U^T): (N, O, OH, OW), channels-last in memory."""
+def conv(x: Array, w: Array, s: Geometry, p: Plan, b: Array = None) -> Array:
+    """y = A^T (V U^T) + b: (N, O, OH, OW), channels-last in memory."""
     n, o, oh, ow = s.y
     image = channels_last(x).transpose(0, 2, 3, 1)
     y = np.empty((n, oh, ow, o), dtype=x.dtype)
@@ -118,13 +118,15 @@ def conv(x: Array, w: Array, s: Geometry, p: Plan) -> Array:
         for block in p.blocks(images):
             v = _transform_image(image[block], s, p)
             _restore_result(np.matmul(v, u, out=scratch("products", (*v.shape[:2], o), x.dtype)), y[block], p)
+            if b is not None:
+                y[block] += b
 
     share(part, n, least=p.block)
     return y.transpose(0, 3, 1, 2)
 
 
-def conv_input(w: Array, y: Array, s: Geometry, p: Plan) -> Array:
-    """x = B^T (E U): (N, C, H, W), channels-last in memory."""
+def conv_input(w: Array, y: Array, s: Geometry, p: Plan, b: Array = None) -> Array:
+    """x = B^T (E U) + b: (N, C, H, W), channels-last in memory."""
     n, c, height, width = s.x
     result = channels_last(y).transpose(0, 2, 3, 1)
     x = np.empty((n, height, width, c), dtype=y.dtype)
@@ -135,6 +137,8 @@ def conv_input(w: Array, y: Array, s: Geometry, p: Plan) -> Array:
             e = _transform_result(result[block], p)
             v = np.matmul(e, u, out=scratch("products", (*e.shape[:2], u.shape[2]), y.dtype))
             _restore_image(v, x[block], s, p)
+            if b is not None:
+                x[block] += b
 
     share(part, n, least=p.block)
     return x.transpose(0, 3, 1, 2)

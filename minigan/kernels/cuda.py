@@ -6,18 +6,20 @@ from .portable import *  # noqa: F403  offered as kernels of this device as they
 from .portable import channels_last, kernel_matrix
 
 
-def conv(x: Array, w: Array, s: Geometry) -> Array:
-    """y = conv(x, w): (N, O, OH, OW), channels-last in memory."""
+def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
+    """y = conv(x, w) + b: (N, O, OH, OW), channels-last in memory."""
     n, o, oh, ow = s.y
     lib = xp(x)
     y = lib.empty((n * oh * ow, o), dtype=x.dtype)
     for columns, (_, outs) in zip(_columns(x, s), s.group_slices(), strict=True):
         y[:, outs] = columns @ kernel_matrix(w[outs]).T
+    if b is not None:
+        y += b
     return y.reshape(n, oh, ow, o).transpose(0, 3, 1, 2)
 
 
-def conv_input(w: Array, y: Array, s: Geometry) -> Array:
-    """The x-slot of the convolution's trilinear form: its input gradient, its transpose. (N, C, H, W)."""
+def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
+    """The x-slot of the convolution's trilinear form, its input gradient, its transpose, plus b. (N, C, H, W)."""
     n, o, oh, ow = s.y
     lib = xp(y)
     flat = channels_last(y).transpose(0, 2, 3, 1).reshape(n * oh * ow, o)
@@ -29,7 +31,8 @@ def conv_input(w: Array, y: Array, s: Geometry) -> Array:
             padded[:, rows, cols, channels] += columns[:, :, :, i, j]
     (top, _), (left, _) = s.pads
     inside = padded[:, top : top + s.x[2], left : left + s.x[3]]
-    return lib.ascontiguousarray(inside).transpose(0, 3, 1, 2)
+    x = lib.ascontiguousarray(inside) if b is None else inside + b
+    return x.transpose(0, 3, 1, 2)
 
 
 def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
@@ -47,6 +50,14 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
 def matmul(a: Array, b: Array) -> Array:
     """a @ b."""
     return a @ b
+
+
+def linear(x: Array, w: Array, b: Array = None) -> Array:
+    """x w^T + b."""
+    y = x @ w.T
+    if b is not None:
+        y += b
+    return y
 
 
 def _columns(x: Array, s: Geometry) -> list[Array]:

@@ -7,6 +7,7 @@ from .geometry import Geometry
 
 __all__ = [
     "adam",
+    "arithmetic",
     "channels_last",
     "empty_image",
     "inv_std",
@@ -65,6 +66,11 @@ def leaky_relu_grad(g: Array, y: Array, slope: float, out: Array = None) -> Arra
         positive *= 1 - slope
         positive += slope
     return xp(g).multiply(positive, g, out=out)
+
+
+def arithmetic(name: str, a: Array, b: Array) -> Array:
+    """NumPy's function of that name of a and b, one of which may be a number."""
+    return getattr(xp(a, b), name)(a, b)
 
 
 def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:

@@ -10,6 +10,7 @@ import math
 import os
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -156,6 +157,11 @@ def set_num_threads(n: int | None) -> None:
     _workers.asked = n
 
 
+def one_blas_thread() -> AbstractContextManager:
+    """Within the block the BLAS uses the calling thread alone."""
+    return _workers
+
+
 def share(
     task: Callable[[slice], T], n: int, worthwhile: bool = True, *, least: int = 1, per_thread: int = PARTS_PER_THREAD
 ) -> list[T]:
@@ -167,8 +173,7 @@ def share(
     """
     threads = min(_workers.count(), n) if worthwhile and n > 1 else 1
     if threads == 1:
-        with _workers:
-            return [task(slice(0, n))]
+        return [task(slice(0, n))]
     count = max(threads, min(n // least, threads * per_thread))
     edges = [n * i // count for i in range(count + 1)]
     _workers.start(threads - 1)

@@ -26,8 +26,7 @@ class Linear(Module):
         """(..., out_features)."""
         if x.ndim < 1 or x.shape[-1] != self.weight.shape[1]:
             raise ShapeError(f"Linear: expected (..., {self.weight.shape[1]}), got {x.shape}")
-        y = ops.linear(x, self.weight)
-        return y if self.bias is None else y + self.bias
+        return ops.linear(x, self.weight) if self.bias is None else ops.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """in_features, out_features."""

@@ -11,7 +11,8 @@ T is linear in each slot, so fixing two slots and asking for the third gives thr
     conv_weight(x, y)  fills w: its gradient with respect to w
 
 The derivative of a face in one argument is T with the cotangent g in the slot the face fills: another face.
-That is all six rules below, and with them every order. The frozen geometry s is built once and handed along.
+That is six of the rules below, and with them every order. The frozen geometry s is built once and handed along.
+The convolution and its transpose also take a bias, which their kernels add while the result is still in the cache.
 """
 
 from ..backend import Array
@@ -20,35 +21,39 @@ from ..kernels import geometry, kernels
 from ..kernels.geometry import Geometry, Pads, Pair, frozen
 from ..op import op
 from ..tensor import Tensor
-from .shape import reshape
+from .reduce import sum
 
 Padding = int | Pair | Pads | str
 
 
-def _conv_flops(_y: Array, _a: Array, _b: Array, s: Geometry) -> float:
+def _conv_flops(_y: Array, _a: Array, _b: Array, s: Geometry, _bias: Array = None) -> float:
     return s.flops
 
 
 @op(
-    lambda g, _y, _x, w, s: _conv_input(w, g, s),
-    lambda g, _y, x, _w, s: _conv_weight(x, g, s),
+    lambda g, _y, _x, w, s, _b=None: _conv_input(w, g, s),
+    lambda g, _y, x, _w, s, _b=None: _conv_weight(x, g, s),
+    None,
+    lambda g, _y, _x, _w, _s, _b: sum(g, (0, 2, 3)),
     name="conv",
-    formula="y[n,o,p] = sum over c,k of w[o,c,k] x[n,c,stride p + dilation k - pad]",
+    formula="y[n,o,p] = sum over c,k of w[o,c,k] x[n,c,stride p + dilation k - pad] (+ b[o])",
     flops=_conv_flops,
 )
-def _conv(x: Array, w: Array, s: Geometry) -> Array:
-    return kernels(x).conv(x, w, s)
+def _conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
+    return kernels(x).conv(x, w, s, b)
 
 
 @op(
-    lambda g, _x, _w, y, s: _conv_weight(g, y, s),
-    lambda g, _x, w, _y, s: _conv(g, w, s),
+    lambda g, _x, _w, y, s, _b=None: _conv_weight(g, y, s),
+    lambda g, _x, w, _y, s, _b=None: _conv(g, w, s),
+    None,
+    lambda g, _x, _w, _y, _s, _b: sum(g, (0, 2, 3)),
     name="conv_input",
-    formula="x such that <x, x'> = <conv(x', w), y> for all x'",
+    formula="x such that <x, x'> = <conv(x', w), y> for all x' (+ b[c])",
     flops=_conv_flops,
 )
-def _conv_input(w: Array, y: Array, s: Geometry) -> Array:
-    return kernels(y).conv_input(w, y, s)
+def _conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
+    return kernels(y).conv_input(w, y, s, b)
 
 
 @op(
@@ -80,7 +85,7 @@ def conv2d(
     """
     _check_floats("conv2d", x, w)
     s = geometry.convolution("conv2d", x.shape, w.shape, frozen(stride), frozen(padding), frozen(dilation), groups)
-    return _with_bias("conv2d", _conv(x, w, s), b)
+    return _conv(x, w, s) if b is None else _conv(x, w, s, _checked("conv2d", b, s.y))
 
 
 def conv_transpose2d(
@@ -113,7 +118,7 @@ def conv_transpose2d(
         frozen(dilation),
         groups,
     )
-    return _with_bias("conv_transpose2d", _conv_input(w, x, s), b)
+    return _conv_input(w, x, s) if b is None else _conv_input(w, x, s, _checked("conv_transpose2d", b, s.x))
 
 
 def _check_floats(name: str, x: Tensor, w: Tensor) -> None:
@@ -121,9 +126,7 @@ def _check_floats(name: str, x: Tensor, w: Tensor) -> None:
         raise DTypeError(f"{name}: expected floats of one width, got x {x.shape} {x.dtype}, w {w.shape} {w.dtype}")
 
 
-def _with_bias(name: str, y: Tensor, b: Tensor | None) -> Tensor:
-    if b is None:
-        return y
-    if b.shape != (y.shape[1],):
-        raise ShapeError(f"{name}: expected a bias of shape {(y.shape[1],)}, got {b.shape}")
-    return y + reshape(b, (1, -1, 1, 1))
+def _checked(name: str, b: Tensor, shape: tuple[int, ...]) -> Tensor:
+    if b.shape != (shape[1],):
+        raise ShapeError(f"{name}: expected a bias of shape {(shape[1],)}, got {b.shape}")
+    return b

@@ -30,15 +30,16 @@ def _matmul(a: Array, b: Array) -> Array:
 
 
 @op(
-    lambda g, _y, _x, w: g @ w,
-    lambda g, _y, x, _w: _outer(g, x),
+    lambda g, _y, _x, w, _b=None: g @ w,
+    lambda g, _y, x, _w, _b=None: _outer(g, x),
+    lambda g, _y, _x, _w, _b: sum(g, tuple(range(g.ndim - 1))),
     name="linear",
-    formula="x w^T",
-    flops=lambda y, x, w: 2 * y.size * x.shape[-1],
+    formula="x w^T (+ b)",
+    flops=lambda y, x, w, b=None: 2 * y.size * x.shape[-1],
 )
-def linear(x: Array, w: Array) -> Array:
-    """x (..., I) times the transpose of w (O, I): (..., O). The gradient of w has w's own layout in memory."""
-    return kernels(x).matmul(x, w.T)
+def linear(x: Array, w: Array, b: Array = None) -> Array:
+    """x (..., I) times the transpose of w (O, I), plus b (O,): (..., O). The gradient of w has w's own layout."""
+    return kernels(x).linear(x, w, b)
 
 
 def _outer(g: Tensor, x: Tensor) -> Tensor:
