@@ -91,6 +91,8 @@ OPS: dict[str, "Op"] = {}
 
 Rule = Callable[..., Tensor]
 
+_BARE = (np.ndarray, np.generic)
+
 
 class Op:
     """A forward function on arrays, one rule per Tensor argument, and the facts that others read.
@@ -124,34 +126,26 @@ class Op:
         self.__doc__ = forward.__doc__
         self.__name__ = name
         self.__signature__ = inspect.signature(forward)
-        # reads[i][j]: does rule i read argument j? The last column stands for the output y.
-        reads = [() if rule is None else _reads(rule, variadic) for rule in rules]
-        self._rule_reads = reads
-        width = max((len(r) - 1 for r in reads if r), default=0)
-        self.keeps = tuple(any(r and j < len(r) - 1 and r[j] for r in reads) for j in range(width))
-        self.keeps_output = any(r and r[-1] for r in reads)
+        # reads[i]: for each argument, whether rule i reads it; last, whether it reads the output y
+        self.reads = tuple(() if rule is None else _reads(rule, variadic) for rule in rules)
+        width = max((len(r) - 1 for r in self.reads if r), default=0)
+        self.keeps = tuple(any(j < len(r) - 1 and r[j] for r in self.reads) for j in range(width))
+        self.keeps_output = any(r[-1] for r in self.reads if r)
 
     def __repr__(self) -> str:
         return f"<op {self.name}: {self.formula}>"
 
-    def rule(self, i: int) -> Rule | None:
-        """The rule of argument `i`, or None if the derivative is zero."""
+    def rule(self, i: int) -> tuple[Rule | None, tuple[bool, ...]]:
+        """The rule of argument `i` and what it reads; the rule is None if the derivative is zero."""
         if self.variadic:
-            return self.rules[0]
-        return self.rules[i] if i < len(self.rules) else None
+            i = 0
+        return (self.rules[i], self.reads[i]) if i < len(self.rules) else (None, ())
 
     def keep(self, j: int) -> bool:
         """Does any rule read argument `j`?"""
         if self.variadic:
-            return self.keeps[0]
+            j = 0
         return j < len(self.keeps) and self.keeps[j]
-
-    def rule_reads(self, i: int, j: int) -> bool:
-        """Does rule `i` read argument `j`? (-1: the output.)"""
-        reads = self._rule_reads[0 if self.variadic else i]
-        if j == -1:
-            return reads[-1]
-        return reads[0] if self.variadic else j < len(reads) - 1 and reads[j]
 
     def __call__(self, *args: Any) -> Tensor:
         """The op's result, recorded if recording is on: Tensors are differentiable, anything else is a constant."""
@@ -165,7 +159,7 @@ class Op:
                 elif array.dtype is not first.dtype or type(array) is not type(first):
                     _check_operands(self.name, args)
                 arrays.append(array)
-            elif isinstance(a, np.ndarray | np.generic) or backend.is_cuda(a):
+            elif isinstance(a, _BARE) or backend.is_cuda(a):
                 return self(*_promote(args))
             else:
                 arrays.append(a)
@@ -186,12 +180,13 @@ class Op:
         if y.base is not None:
             _share_version(out, args)
         if mode.recording and self.rules and y.dtype.kind == "f":
-            out.node = self._record(args, arrays, y)
+            self._record(out, args)
         if watch.callback is not None:
             watch.callback(self, args, out, mode.order)
         return out
 
-    def _record(self, args: tuple, arrays: list, y: Array) -> Node | None:
+    def _record(self, out: Tensor, args: tuple) -> None:
+        """Give `out` a node, if any argument is one that gradients can flow to."""
         parents: list[Node | None] = []
         kept: list[Any] = []
         versions: list[tuple[Version, int] | None] = []
@@ -199,10 +194,10 @@ class Op:
         for j, a in enumerate(args):
             parent, keep, version = None, a, None
             if isinstance(a, Tensor) and a.data.dtype.kind == "f":
-                parent = node_of(a)
+                parent = a.node or node_of(a)
                 recorded = True
                 if self.keep(j):
-                    keep = arrays[j]
+                    keep = a.data
                     if a.version is not None:
                         version = (a.version, a.version.count)
                 else:
@@ -210,15 +205,14 @@ class Op:
             parents.append(parent)
             kept.append(keep)
             versions.append(version)
-        if not recorded:
-            return None
-        node = Node(self, y.shape, y.dtype, mode.order)
-        node.parents = tuple(parents)
-        node.args = tuple(kept)
-        node.versions = tuple(versions)
-        if self.keeps_output:
-            node.output = y
-        return node
+        if recorded:
+            y = out.data
+            node = out.node = Node(self, y.shape, y.dtype, mode.order)
+            node.parents = tuple(parents)
+            node.args = tuple(kept)
+            node.versions = tuple(versions)
+            if self.keeps_output:
+                node.output = y
 
 
 def op(
@@ -257,35 +251,33 @@ def op(
 
 def call_rule(node: Node, i: int, g: Tensor) -> Tensor | None:
     """The gradient that flows from `node` to its argument `i` for the cotangent `g`; None if it is zero."""
-    op = node.op
-    assert op is not None
-    rule = op.rule(i)
+    rule, reads = node.op.rule(i)
     if rule is None:
         return None
-    y: Tensor | Node = _tensor(node.output, node) if op.rule_reads(i, -1) else node
+    y: Tensor | Node = _tensor(node.output, node) if reads[-1] else node
     args: list[Any] = []
-    for j, (parent, kept) in enumerate(zip(node.parents, node.args, strict=True)):
+    for j, parent in enumerate(node.parents):
         if parent is None:
-            args.append(kept)  # a number, a shape, a geometry, or a tensor of integers or booleans
-        elif not op.rule_reads(i, j):
+            args.append(node.args[j])  # a number, a shape, a geometry, or a tensor of integers or booleans
+        elif not reads[0 if node.op.variadic else j]:
             args.append(parent)  # shape and dtype only
         else:
             version = node.versions[j]
+            x = _tensor(node.args[j], parent)
             if version is not None:
-                _check_unchanged(op, *version)
-            x = _tensor(kept, parent)
-            x.version = version[0] if version is not None else None
+                x.version, count = version
+                if x.version.count != count:
+                    raise _changed(node.op, x.version)
             args.append(x)
-    return rule(i, g, y, *args) if op.variadic else rule(g, y, *args)
+    return rule(i, g, y, *args) if node.op.variadic else rule(g, y, *args)
 
 
-def _check_unchanged(op: Op, version: Version, count: int) -> None:
-    if version.count != count:
-        raise GraphError(
-            f"gradient of {op.name}: {version.name or 'an unnamed tensor'} was changed in place by {version.writer} "
-            "after the forward pass that is being differentiated; take every gradient of a graph before an "
-            "optimizer moves what it reads, or run the forward pass again"
-        )
+def _changed(op: Op, version: Version) -> GraphError:
+    return GraphError(
+        f"gradient of {op.name}: {version.name or 'an unnamed tensor'} was changed in place by {version.writer} "
+        "after the forward pass that is being differentiated; take every gradient of a graph before an "
+        "optimizer moves what it reads, or run the forward pass again"
+    )
 
 
 def _reads(rule: Rule, variadic: bool) -> tuple[bool, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 from . import backend, ops
 from .errors import CheckpointError, ShapeError
 from .grad import grad
-from .kernels import kernels
+from .kernels import kernels, portable
 from .nn import Module
 from .tensor import Tensor, full, matched
 
@@ -57,8 +57,8 @@ class Optimizer:
         """(new p, new slots) after step number t (from 1), as a differentiable function of Tensors."""
         raise NotImplementedError(f"{type(self).__name__} does not define update")
 
-    def _kernel(self, p: Any, g: Any, slots: tuple, lr: Any, t: Any) -> None:
-        """The same update on arrays, in place in p and slots."""
+    def _kernel(self) -> tuple[Callable[..., None], dict[str, Any]]:
+        """The same update on arrays, in place in p and slots, and its options (minigan/kernels/portable.py)."""
         raise NotImplementedError(f"{type(self).__name__} does not define _kernel")
 
     def step(self, grads: Sequence[Tensor]) -> None:
@@ -69,8 +69,13 @@ class Optimizer:
             if p.shape != g.shape or p.dtype != g.dtype:
                 raise ShapeError(f"{self._name()}: {p.label()} is {p.shape} {p.dtype}, gradient {g.shape} {g.dtype}")
         self.t.data += 1
-        for p, g, slots in zip(self.params, grads, self.slots, strict=True):
-            self._kernel(p.data, g.data, tuple(s.data for s in slots), self._lr.data, self.t.data)
+        rule, options = self._kernel()
+        rows = [
+            (p.data, g.data, *(s.data for s in slots))
+            for p, g, slots in zip(self.params, grads, self.slots, strict=True)
+        ]
+        kernels(self.t.data).update(rule, rows, lr=self._lr.data, **options)
+        for p in self.params:
             p.written(self._name())
 
     def minimize(self, loss: Tensor) -> None:
@@ -138,10 +143,8 @@ class SGD(Optimizer):
         v = self.momentum * slots[0] + g
         return p - lr * (g + self.momentum * v if self.nesterov else v), (v,)
 
-    def _kernel(self, p: Any, g: Any, slots: tuple, lr: Any, t: Any) -> None:
-        kernels(p).sgd(
-            p, g, slots, lr=lr, momentum=self.momentum, weight_decay=self.weight_decay, nesterov=self.nesterov
-        )
+    def _kernel(self) -> tuple[Callable[..., None], dict[str, Any]]:
+        return portable.sgd, {"momentum": self.momentum, "weight_decay": self.weight_decay, "nesterov": self.nesterov}
 
 
 class RMSProp(Optimizer):
@@ -179,20 +182,9 @@ class RMSProp(Optimizer):
             step = held["momentum_buffer"] = self.momentum * held["momentum_buffer"] + step
         return p - lr * step, tuple(held.values())
 
-    def _kernel(self, p: Any, g: Any, slots: tuple, lr: Any, t: Any) -> None:
-        held = dict(zip(self.slot_names, slots, strict=True))
-        kernels(p).rmsprop(
-            p,
-            g,
-            held["square_avg"],
-            held.get("grad_avg"),
-            held.get("momentum_buffer"),
-            lr=lr,
-            alpha=self.alpha,
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-            momentum=self.momentum,
-        )
+    def _kernel(self) -> tuple[Callable[..., None], dict[str, Any]]:
+        names = ("alpha", "eps", "weight_decay", "momentum", "centered")
+        return portable.rmsprop, {name: getattr(self, name) for name in names}
 
 
 class Adam(Optimizer):
@@ -229,18 +221,9 @@ class Adam(Optimizer):
         corrected = _root(v) / (1 - beta2**t) ** 0.5 + self.eps
         return p - lr / (1 - beta1**t) * m / corrected, (m, v)
 
-    def _kernel(self, p: Any, g: Any, slots: tuple, lr: Any, t: Any) -> None:
-        kernels(p).adam(
-            p,
-            g,
-            *slots,
-            lr=lr,
-            t=t,
-            betas=self.betas,
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-            decoupled=self.decoupled,
-        )
+    def _kernel(self) -> tuple[Callable[..., None], dict[str, Any]]:
+        names = ("betas", "eps", "weight_decay", "decoupled")
+        return portable.adam, {"t": self.t.data} | {name: getattr(self, name) for name in names}
 
 
 class AdamW(Adam):

@@ -140,14 +140,28 @@ TABLE: dict[str, list[Row]] = {
         Row(linalg.matmul, normal((3, 4), (4,))),
         Row(linalg.matmul, normal((4,), (4,))),
     ],
-    "linear": [Row(linalg.linear, normal((3, 4), (2, 4))), Row(linalg.linear, normal((2, 3, 4), (2, 4)))],
+    "linear": [
+        Row(linalg.linear, normal((3, 4), (2, 4))),
+        Row(linalg.linear, normal((3, 4), (2, 4), (2,))),
+        Row(linalg.linear, normal((2, 3, 4), (2, 4), (2,))),
+    ],
+    "linear_weight": [
+        Row(linalg._linear_weight, normal((3, 4), (3, 2))),
+        Row(linalg._linear_weight, normal((2, 3, 4), (2, 3, 2))),
+    ],
     "einsum": [
         Row(lambda a, b: linalg.einsum("bij,bjk->bik", a, b), normal((2, 3, 4), (2, 4, 2))),
         Row(lambda a, b, c: linalg.einsum("ia,jb,ab->ij", a, b, c), normal((2, 3), (4, 2), (3, 2))),
         Row(lambda a, b: linalg.einsum("nc,cd->n", a, b), normal((2, 3), (3, 4))),
     ],
-    "conv": [Row(lambda x, w: conv._conv(x, w, S), normal(S.x, S.w))],
-    "conv_input": [Row(lambda w, y: conv._conv_input(w, y, S), normal(S.w, S.y))],
+    "conv": [
+        Row(lambda x, w: conv._conv(x, w, S), normal(S.x, S.w)),
+        Row(lambda x, w, b: conv._conv(x, w, S, b), normal(S.x, S.w, (6,))),
+    ],
+    "conv_input": [
+        Row(lambda w, y: conv._conv_input(w, y, S), normal(S.w, S.y)),
+        Row(lambda w, y, b: conv._conv_input(w, y, S, b), normal(S.w, S.y, (4,))),
+    ],
     "conv_weight": [Row(lambda x, y: conv._conv_weight(x, y, S), normal(S.x, S.y))],
     "max_pool": [
         Row(lambda x: pool.max_pool2d(x, 2), distinct(2, 3, 4, 4)),

@@ -4,7 +4,7 @@ Images are channels-last in memory, so that a batch is a matrix with one row per
 Convolution has a file of its own, and what needs no care is shared with CuPy (portable.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..backend import Array
 from . import portable
 from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .geometry import Geometry
-from .portable import channels_last, empty_image, pool_max, pool_spread, pool_sum, pool_take, rmsprop, sgd, zero_image  # noqa: F401  as they are on each device
+from .portable import channels_last, empty_image, pool_max, pool_spread, pool_sum, pool_take, rmsprop, sgd, adam, zero_image  # noqa: F401  as they are on each device
 from .threads import WORTH_THREADS, one_blas_thread, share
 
 
@@ -25,6 +25,11 @@ def matmul(a: Array, b: Array) -> Array:
 def linear(x: Array, w: Array, b: Array = None) -> Array:
     """x w^T + b."""
     return _product(x.reshape(-1, x.shape[-1]), w.T, b).reshape(*x.shape[:-1], len(w))
+
+
+def linear_weight(x: Array, y: Array) -> Array:
+    """The sum over rows of y^T x."""
+    return _product(y.reshape(-1, y.shape[-1]).T, x.reshape(-1, x.shape[-1]))
 
 
 def _product(a: Array, b: Array, bias: Array = None) -> Array:
@@ -64,13 +69,32 @@ _VECTOR_ALONE = 1.8e4
 _SIDE = 512  # of a part of a matrix product: each part packs the other factor again
 
 
-def adam(p: Array, g: Array, m: Array, v: Array, **options: Any) -> None:
-    """Adam, in place in p, m and v, in blocks that stay in the cache."""
-    if g.strides != p.strides:
-        ordered = np.empty_like(p)
-        ordered[...] = g
-        g = ordered
-    _along_memory(lambda *parts: portable.adam(*parts, **options), p, g, m, v)
+def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options: Any) -> None:
+    """rule(parameter, gradient, *slots, **options) for each row of these arrays: small ones all at once."""
+    small = [row for row in rows if row[0].size < _SMALL and all(a.flags.c_contiguous for a in row)]
+    if len({row[0].dtype for row in small}) != 1:
+        small = []
+    if small:
+        joined = [np.concatenate([a.reshape(-1) for a in arrays]) for arrays in zip(*small, strict=True)]
+        rule(*joined, **options)
+        start = 0
+        for row in small:
+            stop = start + row[0].size
+            for array, values in zip(row, joined, strict=True):
+                if array is not row[1]:
+                    array.reshape(-1)[...] = values[start:stop]
+            start = stop
+    for row in rows:
+        if not any(row is done for done in small):
+            p, g, *slots = row
+            if g.strides != p.strides:
+                ordered = np.empty_like(p)
+                ordered[...] = g
+                g = ordered
+            _along_memory(lambda *parts: rule(*parts, **options), p, g, *slots)
+
+
+_SMALL = 1 << 14  # elements of a parameter below which calling a function costs more than what it does
 
 
 def arithmetic(name: str, a: Array, b: Array) -> Array:
@@ -79,7 +103,9 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
     sizes = [x.size if isinstance(x, np.ndarray) else -1 for x in (a, b)]
     large, small = (a, b) if sizes[0] >= sizes[1] else (b, a)
     is_number = min(sizes) < 0
-    if large.size < _SHARED_ELEMENTS or large.dtype.kind != "f" or not (is_number or small.dtype == large.dtype):
+    if large.size < _SHARED_ELEMENTS or large.dtype.kind != "f":
+        return function(a, b)
+    if not is_number and (small.dtype != large.dtype or small.ndim > large.ndim):
         return function(a, b)
     y = np.empty_like(large)
     if min(sizes) <= 1:

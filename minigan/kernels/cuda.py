@@ -60,6 +60,11 @@ def linear(x: Array, w: Array, b: Array = None) -> Array:
     return y
 
 
+def linear_weight(x: Array, y: Array) -> Array:
+    """The sum over rows of y^T x."""
+    return y.reshape(-1, y.shape[-1]).T @ x.reshape(-1, x.shape[-1])
+
+
 def _columns(x: Array, s: Geometry) -> list[Array]:
     """Per group, every window of padded x as a row: (N OH OW, kh kw C / groups)."""
     lib = xp(x)

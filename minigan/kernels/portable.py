@@ -1,6 +1,7 @@
 """Kernels that run as they are on NumPy and on CuPy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..backend import Array, xp
 from .geometry import Geometry
@@ -25,6 +26,7 @@ __all__ = [
     "rmsprop",
     "sgd",
     "sum",
+    "update",
     "zero_image",
 ]
 
@@ -179,10 +181,14 @@ def pool_spread(g: Array, s: Geometry) -> Array:
 # --- optimizer updates, in place; the same formulas as Tensors stand in minigan/optim.py --------------------
 
 
-def sgd(
-    p: Array, g: Array, slots: Sequence[Array], *, lr: Array, momentum: float, weight_decay: float, nesterov: bool
-) -> None:
-    """Stochastic gradient descent with (Nesterov) momentum, in place in p and slots."""
+def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options: Any) -> None:
+    """rule(parameter, gradient, *slots, **options) for each row of these arrays."""
+    for row in rows:
+        rule(*row, **options)
+
+
+def sgd(p: Array, g: Array, *slots: Array, lr: Array, momentum: float, weight_decay: float, nesterov: bool) -> None:
+    """Stochastic gradient descent with (Nesterov) momentum, in place in p and slots: (v,) or none."""
     if weight_decay:
         g = g + weight_decay * p
     if slots:
@@ -197,16 +203,17 @@ def rmsprop(
     p: Array,
     g: Array,
     s: Array,
-    average: Array | None,
-    buffer: Array | None,
-    *,
+    *slots: Array,
     lr: Array,
     alpha: float,
     eps: float,
     weight_decay: float,
     momentum: float,
+    centered: bool,
 ) -> None:
-    """RMSProp, in place in p, s, and, if they are given, the average of g and the momentum buffer."""
+    """RMSProp, in place in p, s and slots: the average of g if centered, the buffer if there is a momentum."""
+    average = slots[0] if centered else None
+    buffer = slots[-1] if momentum else None
     if weight_decay:
         g = g + weight_decay * p
     s *= alpha
@@ -245,16 +252,15 @@ def adam(
         p *= (1 - lr * weight_decay).astype(p.dtype)
     elif weight_decay:
         g = g + weight_decay * p
-    m *= beta1
-    scratch = g * (1 - beta1)
-    m += scratch
-    v *= beta2
-    xp(p).multiply(g, g, out=scratch)
-    scratch *= 1 - beta2
-    v += scratch
-    xp(p).sqrt(v, out=scratch)
-    scratch /= correction
-    scratch += eps
-    xp(p).divide(m, scratch, out=scratch)
-    scratch *= rate
-    p -= scratch
+    step = g - m
+    step *= 1 - beta1
+    m += step
+    xp(p).multiply(g, g, out=step)
+    step -= v
+    step *= 1 - beta2
+    v += step
+    xp(p).sqrt(v, out=step)
+    step += eps * correction
+    xp(p).divide(m, step, out=step)
+    step *= rate * correction
+    p -= step

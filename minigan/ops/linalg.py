@@ -31,7 +31,7 @@ def _matmul(a: Array, b: Array) -> Array:
 
 @op(
     lambda g, _y, _x, w, _b=None: g @ w,
-    lambda g, _y, x, _w, _b=None: _outer(g, x),
+    lambda g, _y, x, _w, _b=None: _linear_weight(x, g),
     lambda g, _y, _x, _w, _b: sum(g, tuple(range(g.ndim - 1))),
     name="linear",
     formula="x w^T (+ b)",
@@ -42,9 +42,16 @@ def linear(x: Array, w: Array, b: Array = None) -> Array:
     return kernels(x).linear(x, w, b)
 
 
-def _outer(g: Tensor, x: Tensor) -> Tensor:
-    """The sum over all rows of g (..., O) times x (..., I): (O, I)."""
-    return _matmul(transpose(reshape(g, (-1, g.shape[-1]))), reshape(x, (-1, x.shape[-1])))
+@op(
+    lambda g, _w, _x, y: y @ g,
+    lambda g, _w, x, _y: linear(x, g),
+    name="linear_weight",
+    formula="sum over rows of y^T x",
+    flops=lambda w, x, y: 2 * w.size * y.size / y.shape[-1],
+)
+def _linear_weight(x: Array, y: Array) -> Array:
+    """The w-slot of <x w^T, y>, its gradient with respect to w: (O, I)."""
+    return kernels(x).linear_weight(x, y)
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
