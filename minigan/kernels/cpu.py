@@ -13,7 +13,7 @@ from ..backend import Array
 from . import portable
 from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .geometry import Geometry
-from .portable import channels_last, empty_image, pool_max, pool_spread, pool_sum, pool_take, rmsprop, sgd, adam, zero_image  # noqa: F401  as they are on each device
+from .portable import channels_last, empty_image, pool_spread, pool_sum, pool_take, rmsprop, sgd, adam, zero_image  # noqa: F401  as they are on each device
 from .threads import WORTH_THREADS, one_blas_thread, share
 
 
@@ -205,7 +205,7 @@ def _in_blocks(kernel: Callable[[slice], Any], shape: tuple[int, int]) -> list:
     def part(mine: slice) -> list:
         return [kernel(slice(i, min(i + step, mine.stop))) for i in range(mine.start, mine.stop, step)]
 
-    return [result for results in share(part, rows, rows * columns >= _SHARED_ELEMENTS) for result in results]
+    return [result for results in share(part, rows, rows * columns >= _SHARED_ELEMENTS, per_thread=_PARTS) for result in results]
 
 
 def _column_sums(block_of: Callable[[slice], Array], shape: tuple[int, int], dtype: Any) -> Array:
@@ -236,9 +236,16 @@ def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
     return out
 
 
+def pool_max(x: Array, s: Geometry) -> Array:
+    """The largest element of each window."""
+    y = portable.empty_image(x, s.y)
+    _along_images(lambda x, out: portable.pool_max(x, s, out), x, y)
+    return y
+
+
 def pool_winner(x: Array, y: Array, s: Geometry) -> Array:
     """Which element of each window is its largest, y: the number of elements before the first that equals it."""
-    winner = np.empty_like(y, dtype="uint8" if len(s.taps()) <= 256 else "uint16")
+    winner = np.empty_like(y, dtype=portable.winner_dtype(s))
     _along_images(lambda x, y, out: portable.pool_winner(x, y, s, out), x, y, winner)
     return winner
 
@@ -251,7 +258,8 @@ def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
 
 
 _SHARED_ELEMENTS = 1 << 18  # of an array from which threads share what is done to each element
-_ELEMENTS = 1 << 17  # that several passes work on at a time: fewer, and threads spend their time on handing over
+_ELEMENTS = 1 << 19  # that several passes work on at a time: fewer, and threads spend their time on handing over
+_PARTS = 2  # for each thread
 
 
 def _along_memory(kernel: Callable[..., Any], *arrays: Array) -> None:
@@ -271,7 +279,7 @@ def _along_memory(kernel: Callable[..., Any], *arrays: Array) -> None:
             block = slice(start, min(start + _ELEMENTS, elements.stop))
             kernel(*(a[block] for a in flat))
 
-    share(part, first.size)
+    share(part, first.size, per_thread=_PARTS)
 
 
 def _along_images(kernel: Callable[..., Any], *arrays: Array) -> None:
@@ -284,4 +292,4 @@ def _along_images(kernel: Callable[..., Any], *arrays: Array) -> None:
             block = slice(start, min(start + step, images.stop))
             kernel(*(a[block] for a in arrays))
 
-    share(part, n, size >= _SHARED_ELEMENTS)
+    share(part, n, size >= _SHARED_ELEMENTS, per_thread=_PARTS)

@@ -15,7 +15,7 @@ from .geometry import Geometry
 from .portable import channels_last, kernel_matrix
 from .threads import WORTH_THREADS, scratch, share
 
-_COLUMN_BYTES = 1 << 20  # of one thread's block of columns: half of a usual second-level cache
+_COLUMN_BYTES = 1 << 21  # of one thread's block of columns: as large as a usual second-level cache
 
 
 def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
@@ -25,7 +25,7 @@ def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
     n, o, oh, ow = s.y
     image = channels_last(x).transpose(0, 2, 3, 1)
     y = np.empty((n, oh, ow, o), dtype=x.dtype)
-    kernels = [np.ascontiguousarray(kernel_matrix(w[outs]).T) for _, outs in s.group_slices()]
+    kernels = [kernel_matrix(w[outs]).T for _, outs in s.group_slices()]
 
     def part(images: slice) -> None:
         for (channels, outs), kernel in zip(s.group_slices(), kernels, strict=True):
@@ -49,12 +49,18 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
     n = s.y[0]
     image = channels_last(y).transpose(0, 2, 3, 1)
     x = np.empty((n, s.x[2], s.x[3], s.x[1]), dtype=y.dtype)
-    kernels = [kernel_matrix(w[outs]) for _, outs in s.group_slices()]
+    spread = _spread_planes if _few_channels(s) else _spread_runs
+    kernels = [_kernel_of_runs(w[outs], s) if spread is _spread_runs else kernel_matrix(w[outs]).T for _, outs in s.group_slices()]
 
     def part(images: slice) -> None:
         for (channels, outs), kernel in zip(s.group_slices(), kernels, strict=True):
-            bias = 0 if b is None else b[channels]
-            _spread(image[images, ..., outs], kernel, s, bias, out=x[images, ..., channels])
+            source, target = image[images, ..., outs], x[images, ..., channels]
+            for block in _blocks(len(source), s, source.itemsize):
+                found = spread(source[block], kernel, s)
+                if b is None:
+                    target[block] = found
+                else:
+                    np.add(found, b[channels], out=target[block])
 
     share(part, n, s.flops > WORTH_THREADS)
     return x.transpose(0, 3, 1, 2)
@@ -132,28 +138,56 @@ def _pad(image: Array, s: Geometry) -> Array:
     return padded
 
 
-def _spread(image: Array, kernel: Array, s: Geometry, bias: Array | int, out: Array) -> None:
-    """Write to `out` (N, H, W, C) the bias and all windows of `image` (N, OH, OW, O), each spread by `kernel`."""
-    n, (_, _, oh, ow), (_, c, kh, kw) = len(image), s.y, s.w
+# --- windows spread over the image: each adds its kernel's taps, weighted by a pixel of y, where it lies ---------
+
+
+def _run(s: Geometry) -> int:
+    """How many neighbours of y are spread together: with a stride of 1 two overlap so much that it saves additions."""
+    return 2 if s.stride[1] == 1 and s.y[3] % 2 == 0 else 1
+
+
+def _kernel_of_runs(w: Array, s: Geometry) -> Array:
+    """What a run of pixels of y adds to each row of x, as a matrix (run O, kh (pixels of x that it reaches) C)."""
+    run, (o, c, kh, kw), stride, dilation = _run(s), w.shape, s.stride[1], s.dilation[1]
+    kernel = np.zeros((run, o, kh, stride * (run - 1) + (kw - 1) * dilation + 1, c), w.dtype)
+    for i in range(run):
+        for j in range(kw):
+            kernel[i, :, :, stride * i + dilation * j] = w[..., j].transpose(0, 2, 1)
+    return kernel.reshape(run * o, -1)
+
+
+def _spread_runs(image: Array, kernel: Array, s: Geometry) -> Array:
+    """The sum of all windows of `image` (B, OH, OW, O): (B, H, W, C). Additions go along rows of pixels of x."""
+    (b, oh, ow), (_, c, kh, _), (sh, sw), dh = image.shape[:3], s.w, s.stride, s.dilation[0]
     height, width = s.padded[1:3]
+    rows = image.reshape(-1, kernel.shape[0])
+    reach = kernel.shape[1] // kh
+    pixels = np.dot(rows, kernel, out=scratch("columns", (len(rows), kernel.shape[1]), image.dtype))
+    pixels = pixels.reshape(b, oh, -1, kh, reach)
+    padded = scratch("padded", (b, height, width * c), image.dtype)
+    padded[...] = 0
+    for i in range(kh):
+        lines = padded[:, i * dh : i * dh + sh * (oh - 1) + 1 : sh]
+        for k in range(pixels.shape[2]):
+            start = k * _run(s) * sw * c
+            lines[:, :, start : start + reach] += pixels[:, :, k, i]
+    return _inside(padded.reshape(b, height, width, c), s)
+
+
+def _spread_planes(image: Array, kernel: Array, s: Geometry) -> Array:
+    """The same for few channels: additions go along rows of pixels of y, one tap at a time."""
+    (b, oh, ow, o), (_, c, kh, kw) = image.shape, s.w
+    rows = image.reshape(-1, o)
+    pixels = np.dot(kernel, rows.T, out=scratch("columns", (len(kernel), len(rows)), image.dtype))
+    pixels = pixels.reshape(kh, kw, c, b, oh, ow)
+    planes = scratch("padded", (c, b, *s.padded[1:3]), image.dtype)
+    planes[...] = 0
+    for i, j, vertical, horizontal in s.taps():
+        planes[:, :, vertical, horizontal] += pixels[i, j]
+    return _inside(planes.transpose(1, 2, 3, 0), s)
+
+
+def _inside(padded: Array, s: Geometry) -> Array:
+    """`padded` (B, H + pads, W + pads, C) without its border."""
     (top, _), (left, _) = s.pads
-    taps = s.taps()
-    for block in _blocks(n, s, image.itemsize):
-        count = block.stop - block.start
-        rows = image[block].reshape(-1, kernel.shape[0])
-        whole = scratch("padded", (count * height * width * c,), image.dtype)
-        whole[...] = 0
-        if _few_channels(s):  # add whole rows of pixels, not pixels of few channels
-            product = scratch("columns", (kernel.shape[1], len(rows)), image.dtype)
-            pixels = np.dot(kernel.T, rows.T, out=product).reshape(kh, kw, c, count, oh, ow)
-            planes = whole.reshape(c, count, height, width)
-            for i, j, vertical, horizontal in taps:
-                planes[:, :, vertical, horizontal] += pixels[i, j]
-            whole = planes.transpose(1, 2, 3, 0)
-        else:
-            product = scratch("columns", (len(rows), kernel.shape[1]), image.dtype)
-            pixels = np.dot(rows, kernel, out=product).reshape(count, oh, ow, kh, kw, c)
-            whole = whole.reshape(count, height, width, c)
-            for i, j, vertical, horizontal in taps:
-                whole[:, vertical, horizontal] += pixels[:, :, :, i, j]
-        np.add(whole[:, top : top + s.x[2], left : left + s.x[3]], bias, out=out[block])
+    return padded[:, top : top + s.x[2], left : left + s.x[3]]

@@ -112,7 +112,7 @@ def conv(x: Array, w: Array, s: Geometry, p: Plan, b: Array = None) -> Array:
     n, o, oh, ow = s.y
     image = channels_last(x).transpose(0, 2, 3, 1)
     y = np.empty((n, oh, ow, o), dtype=x.dtype)
-    u = _transform_transposed_kernel(w, p)
+    u = _transform_kernel(w, p).transpose(0, 2, 1)
 
     def part(images: slice) -> None:
         for block in p.blocks(images):
@@ -249,35 +249,20 @@ def _restore_result(e: Array, result: Array, p: Plan) -> None:
 
 def _transform_kernel(w: Array, p: Plan) -> Array:
     """U of w (O, C, kh, kw), with the algorithm's factors: (R R, O, s s C)."""
-    o, c = w.shape[:2]
-    matrix = channels_last(w).transpose(0, 2, 3, 1)
-    return _transform_taps(matrix.reshape(o, p.taps, p.stride, p.taps, p.stride * c), p).reshape(-1, o, p.stride**2 * c)
+    (o, c), r, st, size = w.shape[:2], p.taps, p.stride, len(p.algorithm.G)
+    taps = channels_last(w).transpose(0, 2, 3, 1).reshape(o, r, st, r * st * c)
+    u = scratch("kernels", (size, size, o, st, st * c), w.dtype)
 
-
-def _transform_transposed_kernel(w: Array, p: Plan) -> Array:
-    """The same as (R R, s s C, O), each matrix in row-major order: a product whose second factor is transposed packs it slowly."""
-    o, c = w.shape[:2]
-    matrix = np.ascontiguousarray(w.transpose(2, 3, 1, 0))
-    return _transform_taps(matrix.reshape(1, p.taps, p.stride, p.taps, p.stride * c * o), p).reshape(-1, p.stride**2 * c, o)
-
-
-def _transform_taps(taps: Array, p: Plan) -> Array:
-    """(a, r, s, r, b) to (R, R, a, s, b), both r by the same matrix."""
-    (a, r, st, _, b), size = taps.shape, len(p.algorithm.G)
-    u = scratch("kernels", (size, size, a, st, b), taps.dtype)
-
-    def part(mine: slice) -> None:
-        here, there = (mine, slice(None)) if a > 1 else (slice(None), mine)
-        mine_only = taps[here, ..., there]
-        rows = scratch("kernel rows", (size, len(mine_only), st, r, mine_only.shape[-1]), taps.dtype)
-        _combine(p.algorithm.G, [mine_only[:, t] for t in range(r)], rows)
-        target = u[:, :, here, :, there]
-        _combine(p.algorithm.G, [rows[..., t, :] for t in range(r)], [target[:, k] for k in range(size)])
+    def part(outs: slice) -> None:
+        rows = scratch("kernel rows", (size, outs.stop - outs.start, st, r * st * c), w.dtype)
+        _combine(p.algorithm.G, [taps[outs, t] for t in range(r)], rows)
+        columns = rows.reshape(*rows.shape[:3], r, st * c)
+        _combine(p.algorithm.G, [columns[..., t, :] for t in range(r)], [u[:, k, outs] for k in range(size)])
         for (k, l), factor in p.factors:
-            target[k, l] *= factor
+            u[k, l, outs] *= factor
 
-    share(part, a if a > 1 else b, taps.size > _SHARED_KERNEL)
-    return u
+    share(part, o, w.size > _SHARED_KERNEL, per_thread=1)
+    return u.reshape(size * size, o, st * st * c)
 
 
 def _restore_kernel(u: Array, s: Geometry, p: Plan) -> Array:
@@ -295,7 +280,7 @@ def _restore_kernel(u: Array, s: Geometry, p: Plan) -> Array:
         _combine(p.algorithm.G.T, [u[:, k, outs] for k in range(size)], [columns[..., t, :] for t in range(r)])
         _combine(p.algorithm.G.T, rows, [taps[outs, t] for t in range(r)])
 
-    share(part, o, w.size > _SHARED_KERNEL)
+    share(part, o, w.size > _SHARED_KERNEL, per_thread=1)
     return w.transpose(0, 3, 1, 2)
 
 

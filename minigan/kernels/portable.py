@@ -27,6 +27,7 @@ __all__ = [
     "sgd",
     "sum",
     "update",
+    "winner_dtype",
     "zero_image",
 ]
 
@@ -63,11 +64,14 @@ def leaky_relu(x: Array, slope: float, out: Array = None) -> Array:
 
 def leaky_relu_grad(g: Array, y: Array, slope: float, out: Array = None) -> Array:
     """g where y > 0, slope * g elsewhere; in `out` if given."""
-    positive = (y > 0).astype(g.dtype)
-    if slope:
-        positive *= 1 - slope
-        positive += slope
-    return xp(g).multiply(positive, g, out=out)
+    lib = xp(g)
+    factor = (y > 0).astype(g.dtype)
+    if slope > 1:
+        factor *= 1 - slope
+        factor += slope
+    elif slope:
+        lib.maximum(factor, slope, out=factor)
+    return lib.multiply(factor, g, out=out)
 
 
 def arithmetic(name: str, a: Array, b: Array) -> Array:
@@ -113,28 +117,34 @@ def normalize_grad(g: Array, y: Array, scale: Array) -> Array:
 # --- pooling: `s` is the geometry of windows over x; a winner is its row-major position in the window -------
 
 
-def pool_max(x: Array, s: Geometry) -> Array:
-    """The largest element of each window."""
+def pool_max(x: Array, s: Geometry, out: Array = None) -> Array:
+    """The largest element of each window; in `out` if given."""
     lib = xp(x)
-    slices = [x[:, :, rows, columns] for _, _, rows, columns in s.taps()]
-    if len(slices) == 1:
-        return channels_last(slices[0].copy())
-    y = lib.maximum(slices[0], slices[1], out=empty_image(x, s.y))
-    for piece in slices[2:]:
-        lib.maximum(y, piece, out=y)
+    first, *rest = [x[:, :, rows, columns] for _, _, rows, columns in s.taps()]
+    y = empty_image(x, s.y) if out is None else out
+    if not rest:
+        y[...] = first
+    for piece in rest:
+        lib.maximum(first, piece, out=y)
+        first = y
     return y
 
 
 def pool_winner(x: Array, y: Array, s: Geometry, out: Array = None) -> Array:
     """Which element of each window is its largest, y: the number of elements before the first that equals it."""
     taps = s.taps()
-    winner = xp(x).empty_like(y, dtype="uint8" if len(taps) <= 256 else "uint16") if out is None else out
+    winner = xp(x).empty_like(y, dtype=winner_dtype(s)) if out is None else out
     winner[...] = 0
-    unmatched = xp(x).ones_like(y, dtype=bool)
+    unmatched: Array = True
     for _, _, rows, columns in taps[:-1]:
-        unmatched &= x[:, :, rows, columns] != y
+        unmatched = unmatched & (x[:, :, rows, columns] != y)
         winner += unmatched
     return winner
+
+
+def winner_dtype(s: Geometry) -> str:
+    """The type of a position in a window."""
+    return "uint8" if len(s.taps()) <= 256 else "uint16"
 
 
 def pool_take(x: Array, winner: Array, s: Geometry) -> Array:
@@ -149,16 +159,16 @@ def pool_take(x: Array, winner: Array, s: Geometry) -> Array:
 
 def pool_put(g: Array, winner: Array, s: Geometry, out: Array = None) -> Array:
     """Zeros of the shape of x, with each g added where its window's winner lies."""
+    lib = xp(g)
     x = empty_image(g, s.x) if out is None else out
-    x[...] = 0
-    apart = s.stride[0] >= s.w[2] and s.stride[1] >= s.w[3]  # no pixel lies in two windows
+    tiled = s.stride == s.w[2:] and s.x[2:] == (s.y[2] * s.w[2], s.y[3] * s.w[3])  # each pixel lies in one window
+    if not tiled:
+        x[...] = 0
     for k, (_, _, rows, columns) in enumerate(s.taps()):
-        chosen = (winner == k).astype(g.dtype)
-        if apart:
-            xp(g).multiply(g, chosen, out=x[:, :, rows, columns])
+        if tiled:
+            lib.multiply(g, winner == k, out=x[:, :, rows, columns])
         else:
-            chosen *= g
-            x[:, :, rows, columns] += chosen
+            x[:, :, rows, columns] += g * (winner == k)
     return x
 
 

@@ -230,7 +230,7 @@ def softplus(x: Array) -> Array:
 @op(lambda g, y, _x: _leaky_relu_grad(g, y, 0.0), formula="max(x, 0)", kinks=(0.0,))
 def relu(x: Array) -> Array:
     """max(x, 0); the gradient at 0 is 0."""
-    return xp(x).maximum(x, 0)
+    return kernels(x).arithmetic("maximum", x, 0)
 
 
 @op(
