@@ -16,6 +16,7 @@ from .ops import (
     add,
     astype,
     avg_pool2d,
+    batch_norm,
     binary_cross_entropy_with_logits,
     broadcast_to,
     channel_norm,

@@ -14,7 +14,7 @@ from . import portable
 from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .geometry import Geometry
 from .portable import channels_last, empty_image, pool_spread, pool_sum, pool_take, rmsprop, sgd, adam, zero_image  # noqa: F401  as they are on each device
-from .threads import WORTH_THREADS, one_blas_thread, share
+from .threads import WORTH_THREADS, one_blas_thread, scratch, share
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -49,6 +49,10 @@ def _product(a: Array, b: Array, bias: Array = None) -> Array:
             y[part] += bias
 
     def part_of_columns(part: slice) -> None:
+        if b.flags.f_contiguous and not b.flags.c_contiguous:  # the BLAS packs a transposed second factor slowly
+            product = np.matmul(b[:, part].T, a.T, out=scratch("product", (part.stop - part.start, rows), a.dtype))
+            np.add(product.T, 0 if bias is None else bias[part], out=y[:, part])
+            return
         np.matmul(a, b[:, part], out=y[:, part])
         if bias is not None:
             y[:, part] += bias[part]
@@ -58,7 +62,7 @@ def _product(a: Array, b: Array, bias: Array = None) -> Array:
             part_of_rows(slice(0, rows))
     else:
         task = part_of_rows if rows >= columns else part_of_columns
-        share(task, max(rows, columns), least=_SIDE, per_thread=2)
+        share(task, max(rows, columns), least=_SIDE, per_thread=_PARTS)
     return y
 
 
@@ -143,7 +147,7 @@ def inv_std(x: Array, mean: Array, eps: float) -> Array:
         return portable.inv_std(x, mean, eps)
 
     def squares(part: slice) -> Array:
-        centred = rows[part] - mean.reshape(-1)
+        centred = np.subtract(rows[part], mean.reshape(-1), out=scratch("rows", rows[part].shape, x.dtype))
         centred *= centred
         return centred
 
@@ -167,13 +171,37 @@ def normalize(x: Array, mean: Array, scale: Array) -> Array:
     return y
 
 
+def scale_shift(y: Array, w: Array, b: Array) -> Array:
+    """y w + b."""
+    rows = _channel_rows(y)
+    if rows is None:
+        return portable.scale_shift(y, w, b)
+    z = np.empty_like(y)
+    out = _channel_rows(z)
+
+    def part(block: slice) -> None:
+        np.multiply(rows[block], w.reshape(-1), out=out[block])
+        out[block] += b.reshape(-1)
+
+    _in_blocks(part, rows.shape)
+    return z
+
+
+def channel_dot(a: Array, b: Array) -> Array:
+    """The sum of a b over each channel."""
+    a_rows, b_rows = _channel_rows(a), _channel_rows(b)
+    if a_rows is None or b_rows is None:
+        return portable.channel_dot(a, b)
+    return _dot_of_columns(a_rows, b_rows).reshape(1, -1, *(1 for _ in a.shape[2:]))
+
+
 def normalize_grad(g: Array, y: Array, scale: Array) -> Array:
     """scale * (g - mean(g) - y mean(g y)), means over each channel."""
     g_rows, y_rows = _channel_rows(g), _channel_rows(y)
     if g_rows is None or y_rows is None:
         return portable.normalize_grad(g, y, scale)
     shift = _column_sums(lambda part: g_rows[part], g_rows.shape, g.dtype) * (1 / len(g_rows))
-    slope = _column_sums(lambda part: g_rows[part] * y_rows[part], g_rows.shape, g.dtype) * (1 / len(g_rows))
+    slope = _dot_of_columns(g_rows, y_rows) * (1 / len(g_rows))
     x = np.empty_like(y)
     out = _channel_rows(x)
 
@@ -220,6 +248,15 @@ def _column_sums(block_of: Callable[[slice], Array], shape: tuple[int, int], dty
     for total in rest:
         first += total
     return first
+
+
+def _dot_of_columns(a: Array, b: Array) -> Array:
+    """The sum over all rows of a b: (columns,)."""
+
+    def products(part: slice) -> Array:
+        return np.multiply(a[part], b[part], out=scratch("rows", a[part].shape, a.dtype))
+
+    return _column_sums(products, a.shape, a.dtype)
 
 
 def leaky_relu(x: Array, slope: float) -> Array:

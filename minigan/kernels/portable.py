@@ -9,6 +9,7 @@ from .geometry import Geometry
 __all__ = [
     "adam",
     "arithmetic",
+    "channel_dot",
     "channels_last",
     "empty_image",
     "inv_std",
@@ -24,6 +25,7 @@ __all__ = [
     "pool_take",
     "pool_winner",
     "rmsprop",
+    "scale_shift",
     "sgd",
     "sum",
     "update",
@@ -112,6 +114,18 @@ def normalize_grad(g: Array, y: Array, scale: Array) -> Array:
     along -= g.mean(axis=axes, keepdims=True)
     along *= scale
     return along
+
+
+def scale_shift(y: Array, w: Array, b: Array) -> Array:
+    """y w + b."""
+    z = y * w
+    z += b
+    return z
+
+
+def channel_dot(a: Array, b: Array) -> Array:
+    """The sum of a b over each channel."""
+    return (a * b).sum(axis=tuple(i for i in range(a.ndim) if i != 1), keepdims=True)
 
 
 # --- pooling: `s` is the geometry of windows over x; a winner is its row-major position in the window -------

@@ -44,16 +44,19 @@ class _BatchNorm(Module):
             raise ShapeError(
                 f"{type(self).__name__}: expected {channels} channels on {len(self.axes) + 1} axes, got {x.shape}"
             )
-        shape = tuple(1 if a in self.axes else channels for a in range(x.ndim))
         if self.training:
-            y, mean, scale = ops.channel_norm(x, self.eps)
+            if self.weight is None or self.bias is None:
+                y, mean, scale = ops.channel_norm(x, self.eps)
+            else:
+                y, mean, scale = ops.batch_norm(x, self.weight, self.bias, self.eps)
             self._track(mean, scale, x.size // channels)
-        else:
-            scale = ops.rsqrt(self.running_var + self.eps)
-            y = (x - ops.reshape(self.running_mean, shape)) * ops.reshape(scale, shape)
-        if self.weight is None or self.bias is None:
             return y
-        return y * ops.reshape(self.weight, shape) + ops.reshape(self.bias, shape)
+        scale = ops.rsqrt(self.running_var + self.eps)
+        shift = -self.running_mean * scale
+        if self.weight is not None and self.bias is not None:
+            scale, shift = scale * self.weight, shift * self.weight + self.bias
+        shape = tuple(1 if a in self.axes else channels for a in range(x.ndim))
+        return x * ops.reshape(scale, shape) + ops.reshape(shift, shape)
 
     def _track(self, mean: Tensor, scale: Tensor, count: int) -> None:
         if count < 2:

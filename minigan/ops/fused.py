@@ -6,9 +6,10 @@ from ..backend import Array, xp
 from ..errors import DTypeError, ShapeError
 from ..kernels import kernels
 from ..op import op
-from ..tensor import Tensor
+from ..tensor import Tensor, ones_like
 from .elementwise import softplus
-from .reduce import log_softmax, mean
+from .reduce import log_softmax, mean, sum
+from .shape import reshape
 
 
 def binary_cross_entropy_with_logits(logits: Tensor, target: Tensor | float) -> Tensor:
@@ -48,8 +49,19 @@ def channel_norm(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     return _normalize(x, average, r), average, r
 
 
+def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """(y, mean, r) of `channel_norm`, with y weight + bias for y: weight and bias (C,)."""
+    y, average, r = channel_norm(x, eps)
+    w, b = (reshape(p, average.shape) for p in (weight, bias))
+    return _batch_norm(x, y, r, w, b), average, r
+
+
+def _but_channels(x: Tensor) -> tuple[int, ...]:
+    return tuple(a for a in range(x.ndim) if a != 1)
+
+
 def _channel_mean(x: Tensor) -> Tensor:
-    return mean(x, tuple(a for a in range(x.ndim) if a != 1), keepdims=True)
+    return mean(x, _but_channels(x), keepdims=True)
 
 
 @op(
@@ -77,11 +89,39 @@ def _normalize(x: Array, mean: Array, r: Array) -> Array:
 
 @op(
     lambda h, _x, _g, y, r: _normalize_grad(h, y, r),
-    lambda h, _x, g, y, r: -(h * _channel_mean(g * y) + g * _channel_mean(h * y)) * r,
-    lambda h, x, _g, _y, r: _channel_mean(h * x) * (x.size / x.shape[1]) / r,
+    lambda h, _x, g, y, r: -(h * _channel_dot(g, y) + g * _channel_dot(h, y)) * (r * (y.shape[1] / y.size)),
+    lambda h, _x, g, y, r: _channel_dot(h, _normalize_grad(g, y, ones_like(r))),
     name="normalize_grad",
     formula="r (g - mean(g) - y mean(g y)) per channel",
     flops=lambda x, *_: 8 * x.size,
 )
 def _normalize_grad(g: Array, y: Array, r: Array) -> Array:
     return kernels(g).normalize_grad(g, y, r)
+
+
+# The weight only scales what flows back to x, so that y, which x's rule accounts for, needs no rule here either.
+
+
+@op(
+    lambda g, _z, _x, y, r, w, _b: _normalize_grad(g, y, r * w),
+    None,
+    None,
+    lambda g, _z, _x, y, _r, _w, _b: _channel_dot(g, y),
+    lambda g, _z, _x, _y, _r, _w, _b: sum(g, _but_channels(g), keepdims=True),
+    name="batch_norm",
+    formula="y w + b per channel, y = (x - mean(x)) r(x)",
+    flops=lambda z, *_: 2 * z.size,
+)
+def _batch_norm(x: Array, y: Array, r: Array, w: Array, b: Array) -> Array:
+    return kernels(y).scale_shift(y, w, b)
+
+
+@op(
+    lambda h, _s, _a, b: h * b,
+    lambda h, _s, a, _b: h * a,
+    name="channel_dot",
+    formula="sum of a b per channel",
+    flops=lambda s, a, b: 2 * a.size,
+)
+def _channel_dot(a: Array, b: Array) -> Array:
+    return kernels(a).channel_dot(a, b)
