@@ -5,6 +5,7 @@ Convolution has a file of its own, and what needs no care is shared with CuPy (p
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -244,7 +245,8 @@ def _column_sums(block_of: Callable[[slice], Array], shape: tuple[int, int], dty
         values = block_of(block)
         return np.dot(ones[: len(values)], values)
 
-    first, *rest = _in_blocks(kernel, shape)
+    with one_blas_thread() if shape[0] * shape[1] > _VECTOR_ALONE / 2 else nullcontext():
+        first, *rest = _in_blocks(kernel, shape)
     for total in rest:
         first += total
     return first

@@ -5,7 +5,8 @@ and each block is one matrix product. Threads share the images. Where fewer mult
 (cpu_winograd.py), they do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,7 +14,9 @@ from ..backend import Array
 from . import cpu_winograd as winograd
 from .geometry import Geometry
 from .portable import channels_last, kernel_matrix
-from .threads import WORTH_THREADS, scratch, share
+from .threads import WORTH_THREADS, one_blas_thread, scratch, share
+
+T = TypeVar("T")
 
 _COLUMN_BYTES = 1 << 21  # of one thread's block of columns: as large as a usual second-level cache
 
@@ -38,7 +41,7 @@ def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
                 if b is not None:
                     target[..., outs] += b[outs]
 
-    share(part, n, s.flops > WORTH_THREADS)
+    _share_images(part, s)
     return y.transpose(0, 3, 1, 2)
 
 
@@ -62,7 +65,7 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
                 else:
                     np.add(found, b[channels], out=target[block])
 
-    share(part, n, s.flops > WORTH_THREADS)
+    _share_images(part, s)
     return x.transpose(0, 3, 1, 2)
 
 
@@ -81,10 +84,15 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
                 w[outs] += np.dot(result[images][block][..., outs].reshape(len(columns), -1).T, columns, out=product)
         return w
 
-    first, *rest = share(part, s.y[0], s.flops > WORTH_THREADS, per_thread=2)
+    first, *rest = _share_images(part, s, per_thread=2)
     for w in rest:
         first += w
     return first.reshape(o, kh, kw, c).transpose(0, 3, 1, 2)
+
+
+def _share_images(part: Callable[[slice], T], s: Geometry, **options: int) -> list[T]:
+    with one_blas_thread():
+        return share(part, s.y[0], s.flops > WORTH_THREADS, **options)
 
 
 def _few_channels(s: Geometry) -> bool:

@@ -40,18 +40,30 @@ class _Algorithm:
         return self.A.shape[1]
 
 
-_ALGORITHMS = {
-    2: _Algorithm(
-        B=np.array([[1, -1, 0], [0, 1, 0], [0, -1, 1]]),
-        G=np.array([[1, 0], [1, 1], [0, 1]]),
-        A=np.array([[1, 0], [1, 1], [0, 1]]),
-        factors=(1, 1, 1),
+_FOUR = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, -1, 0, 1]])  # interpolation at 0, 1, -1, infinity
+
+_ALGORITHMS = {  # for each number of taps
+    2: (
+        _Algorithm(
+            B=np.array([[1, -1, 0], [0, 1, 0], [0, -1, 1]]),
+            G=np.array([[1, 0], [1, 1], [0, 1]]),
+            A=np.array([[1, 0], [1, 1], [0, 1]]),
+            factors=(1, 1, 1),
+        ),
+        _Algorithm(
+            B=_FOUR,
+            G=np.array([[1, 0], [1, 1], [1, -1], [0, 1]]),
+            A=np.array([[1, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 1]]),
+            factors=(1, 0.5, 0.5, 1),
+        ),
     ),
-    3: _Algorithm(
-        B=np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]),
-        G=np.array([[1, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 1]]),
-        A=np.array([[1, 0], [1, 1], [1, -1], [0, -1]]),
-        factors=(1, 0.5, 0.5, 1),
+    3: (
+        _Algorithm(
+            B=_FOUR,
+            G=np.array([[1, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 1]]),
+            A=np.array([[1, 0], [1, 1], [1, -1], [0, 1]]),
+            factors=(1, 0.5, 0.5, 1),
+        ),
     ),
 }
 
@@ -93,18 +105,22 @@ class Plan:
 def plan(s: Geometry) -> Plan | None:
     """How to convolve with fewer multiplications; None if that would not pay."""
     (n, o, oh, ow), (_, c, kh, kw), stride = s.y, s.w, s.stride[0]
-    algorithm = _ALGORITHMS.get(kh // stride)
-    if algorithm is None or kh % stride or kh != kw or s.stride != (stride, stride):
+    if kh // stride not in _ALGORITHMS or kh % stride or kh != kw or s.stride != (stride, stride):
         return None
     if s.groups > 1 or s.dilation != (1, 1) or min(c, o) < 16:
         return None
-    m = algorithm.m
-    tiles = -(-oh // m), -(-ow // m)
-    each = math.prod(tiles)
-    products, direct = len(algorithm.B) ** 2 * each * stride**2, oh * ow * kh * kw
-    if products > _SAVES * direct or n * each < _TILES:
+
+    def tiles(algorithm: _Algorithm) -> tuple[int, int]:
+        return -(-oh // algorithm.m), -(-ow // algorithm.m)
+
+    def products(algorithm: _Algorithm) -> int:
+        return len(algorithm.B) ** 2 * math.prod(tiles(algorithm)) * stride**2
+
+    best = min(_ALGORITHMS[kh // stride], key=products)
+    each = math.prod(tiles(best))
+    if products(best) > _SAVES * oh * ow * kh * kw or n * each < _TILES:
         return None
-    return Plan(algorithm, stride, kh // stride, tiles, max(1, _TILES // each))
+    return Plan(best, stride, kh // stride, tiles(best), max(1, _TILES // each))
 
 
 def conv(x: Array, w: Array, s: Geometry, p: Plan, b: Array = None) -> Array:
