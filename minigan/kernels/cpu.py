@@ -15,7 +15,7 @@ from . import portable
 from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .geometry import Geometry
 from .portable import channels_last, empty_image, pool_spread, pool_sum, pool_take, rmsprop, sgd, adam, zero_image  # noqa: F401  as they are on each device
-from .threads import WORTH_THREADS, one_blas_thread, scratch, share
+from .threads import one_blas_thread, scratch, share
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -58,7 +58,7 @@ def _product(a: Array, b: Array, bias: Array = None) -> Array:
         if bias is not None:
             y[:, part] += bias[part]
 
-    if flops < WORTH_THREADS:
+    if flops < _SHARED_PRODUCT:
         with one_blas_thread():
             part_of_rows(slice(0, rows))
     else:
@@ -71,6 +71,7 @@ def _product(a: Array, b: Array, bias: Array = None) -> Array:
 _MATRIX_ALONE = 5e5
 _VECTOR_ALONE = 1.8e4
 
+_SHARED_PRODUCT = 1e8  # floating-point operations from which waking a thread for a product pays
 _SIDE = 512  # of a part of a matrix product: each part packs the other factor again
 
 
@@ -96,10 +97,11 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
                 ordered = np.empty_like(p)
                 ordered[...] = g
                 g = ordered
-            _along_memory(lambda *parts: rule(*parts, **options), p, g, *slots)
+            _along_memory(lambda *parts: rule(*parts, **options), p, g, *slots, block=_UPDATED)
 
 
 _SMALL = 1 << 14  # elements of a parameter below which calling a function costs more than what it does
+_UPDATED = 1 << 17  # elements of each of the many arrays of an update that stay in the cache together
 
 
 def arithmetic(name: str, a: Array, b: Array) -> Array:
@@ -297,11 +299,11 @@ def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
 
 
 _SHARED_ELEMENTS = 1 << 18  # of an array from which threads share what is done to each element
-_ELEMENTS = 1 << 19  # that several passes work on at a time: fewer, and threads spend their time on handing over
+_ELEMENTS = 1 << 18  # that several passes work on at a time: fewer, and threads spend their time on handing over
 _PARTS = 2  # for each thread
 
 
-def _along_memory(kernel: Callable[..., Any], *arrays: Array) -> None:
+def _along_memory(kernel: Callable[..., Any], *arrays: Array, block: int = _ELEMENTS) -> None:
     """kernel(*parts) for equal parts of `arrays`, cut along their memory; at once if they are laid out differently."""
     first = arrays[0]
     if first.size < _SHARED_ELEMENTS:
@@ -314,9 +316,9 @@ def _along_memory(kernel: Callable[..., Any], *arrays: Array) -> None:
         return
 
     def part(elements: slice) -> None:
-        for start in range(elements.start, elements.stop, _ELEMENTS):
-            block = slice(start, min(start + _ELEMENTS, elements.stop))
-            kernel(*(a[block] for a in flat))
+        for start in range(elements.start, elements.stop, block):
+            mine = slice(start, min(start + block, elements.stop))
+            kernel(*(a[mine] for a in flat))
 
     share(part, first.size, per_thread=_PARTS)
 

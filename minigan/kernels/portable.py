@@ -65,15 +65,17 @@ def leaky_relu(x: Array, slope: float, out: Array = None) -> Array:
 
 
 def leaky_relu_grad(g: Array, y: Array, slope: float, out: Array = None) -> Array:
-    """g where y > 0, slope * g elsewhere; in `out` if given."""
+    """g where y > 0, slope * g elsewhere; in `out` if given, which may not be g."""
     lib = xp(g)
-    factor = (y > 0).astype(g.dtype)
+    out = lib.empty_like(y) if out is None else out
+    out[...] = y > 0
     if slope > 1:
-        factor *= 1 - slope
-        factor += slope
+        out *= 1 - slope
+        out += slope
     elif slope:
-        lib.maximum(factor, slope, out=factor)
-    return lib.multiply(factor, g, out=out)
+        lib.maximum(out, slope, out=out)
+    out *= g
+    return out
 
 
 def arithmetic(name: str, a: Array, b: Array) -> Array:
