@@ -9,6 +9,7 @@ from types import ModuleType
 from . import errors
 from .backend import show_config
 from .grad import grad, hvp, jvp, vjp
+from .kernels import get_num_threads, set_num_threads
 from .op import mode, no_grad, observe
 from .ops import (
     abs,
@@ -63,6 +64,7 @@ from .ops import (
     relu,
     reshape,
     rsqrt,
+    scale_shift,
     sigmoid,
     sign,
     sin,

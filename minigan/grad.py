@@ -101,7 +101,8 @@ def _sweep(path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool
             contribution = call_rule(node, i, g)
             if contribution is None:
                 continue
-            contribution = _unbroadcast(contribution, parent.shape)
+            if contribution.data.shape != parent.shape:
+                contribution = _unbroadcast(contribution, parent.shape)
             held = cotangents.get(parent)
             if held is None:
                 cotangents[parent] = contribution
@@ -116,8 +117,6 @@ def _sweep(path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool
 
 def _unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     """g summed over the axes along which an argument of `shape` was broadcast."""
-    if g.shape == shape:
-        return g
     extra = g.ndim - len(shape)
     axes = [i for i, n in enumerate(g.shape) if i < extra or (shape[i - extra] == 1 and n != 1)]
     return reshape(sum(g, axes), shape)

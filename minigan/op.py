@@ -129,7 +129,7 @@ class Op:
         # reads[i]: for each argument, whether rule i reads it; last, whether it reads the output y
         self.reads = tuple(() if rule is None else _reads(rule, variadic) for rule in rules)
         width = max((len(r) - 1 for r in self.reads if r), default=0)
-        self.keeps = tuple(any(j < len(r) - 1 and r[j] for r in self.reads) for j in range(width))
+        self.keeps = tuple(any(j < len(r) - 1 and r[j] for r in self.reads) for j in range(max(width, len(self.rules))))
         self.keeps_output = any(r[-1] for r in self.reads if r)
 
     def __repr__(self) -> str:
@@ -140,12 +140,6 @@ class Op:
         if self.variadic:
             i = 0
         return (self.rules[i], self.reads[i]) if i < len(self.rules) else (None, ())
-
-    def keep(self, j: int) -> bool:
-        """Does any rule read argument `j`?"""
-        if self.variadic:
-            j = 0
-        return j < len(self.keeps) and self.keeps[j]
 
     def __call__(self, *args: Any) -> Tensor:
         """The op's result, recorded if recording is on: Tensors are differentiable, anything else is a constant."""
@@ -190,21 +184,22 @@ class Op:
         parents: list[Node | None] = []
         kept: list[Any] = []
         versions: list[tuple[Version, int] | None] = []
+        keeps = self.keeps * len(args) if self.variadic else self.keeps
         recorded = False
         for j, a in enumerate(args):
-            parent, keep, version = None, a, None
             if isinstance(a, Tensor) and a.data.dtype.kind == "f":
-                parent = a.node or node_of(a)
                 recorded = True
-                if self.keep(j):
-                    keep = a.data
-                    if a.version is not None:
-                        version = (a.version, a.version.count)
+                parents.append(a.node or node_of(a))
+                if keeps[j]:
+                    kept.append(a.data)
+                    versions.append(None if a.version is None else (a.version, a.version.count))
                 else:
-                    keep = None
-            parents.append(parent)
-            kept.append(keep)
-            versions.append(version)
+                    kept.append(None)
+                    versions.append(None)
+            else:
+                parents.append(None)
+                kept.append(a)
+                versions.append(None)
         if recorded:
             y = out.data
             node = out.node = Node(self, y.shape, y.dtype, mode.order)

@@ -176,6 +176,10 @@ TABLE: dict[str, list[Row]] = {
         Row(lambda x, w, b: fused.batch_norm(x, w, b, 0.1)[0], normal((3, 2, 2, 3), (2,), (2,))),
         Row(lambda x, w, b: fused.batch_norm(x, w * 0, b, 0.1)[0], normal((5, 2), (2,), (2,))),
     ],
+    "scale_shift": [
+        Row(fused.scale_shift, normal((3, 2, 2, 3), (2,), (2,))),
+        Row(fused.scale_shift, normal((3, 2), (2,), (2,))),
+    ],
     "channel_dot": [Row(fused._channel_dot, normal((3, 2, 2, 3), (3, 2, 2, 3)))],
     "normalize_grad": [
         Row(

@@ -1,6 +1,6 @@
 """A child process that holds one workload in one library and times it when asked, and the parent's handle to it.
 
-    python -m steps.worker LIBRARY VARIANT WORKLOAD        (run in benches/, requests as lines of JSON)
+python -m steps.worker LIBRARY VARIANT WORKLOAD        (run in benches/, requests as lines of JSON)
 """
 
 import importlib

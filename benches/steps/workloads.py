@@ -160,7 +160,9 @@ WORKLOADS = {
             lr=1e-4,
             betas=(0.0, 0.9),
         ),
-        replace(_DCGAN28, name="sampling", title="10 000 images from that DCGAN", kind="sample", batch=200, images=10_000),
+        replace(
+            _DCGAN28, name="sampling", title="10 000 images from that DCGAN", kind="sample", batch=200, images=10_000
+        ),
     )
 }
 

@@ -25,6 +25,8 @@ def matmul(a: Array, b: Array) -> Array:
 
 def linear(x: Array, w: Array, b: Array = None) -> Array:
     """x w^T + b."""
+    if x.ndim == 2:
+        return _product(x, w.T, b)
     return _product(x.reshape(-1, x.shape[-1]), w.T, b).reshape(*x.shape[:-1], len(w))
 
 
@@ -100,7 +102,7 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
             _along_memory(lambda *parts: rule(*parts, **options), p, g, *slots, block=_UPDATED)
 
 
-_SMALL = 1 << 14  # elements of a parameter below which calling a function costs more than what it does
+_SMALL = 1 << 14  # elements of an array below which calling a function costs more than what it does
 _UPDATED = 1 << 17  # elements of each of the many arrays of an update that stay in the cache together
 
 
@@ -136,8 +138,9 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
 
 def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     """The sum of x over `axes`; over all but the channels as a product with ones, which BLAS does at memory speed."""
-    rows = _channel_rows(x) if axes == ((0,) if x.ndim == 2 else (0, 2, 3)) else None
-    if rows is None or x.dtype.kind != "f":
+    over_channels = axes == ((0,) if x.ndim == 2 else (0, 2, 3)) and x.size > _SMALL and x.dtype.kind == "f"
+    rows = _channel_rows(x) if over_channels else None
+    if rows is None:
         return portable.sum(x, axes, keepdims)
     total = _column_sums(lambda part: rows[part], rows.shape, x.dtype)
     return total.reshape(tuple(1 if a in axes else n for a, n in enumerate(x.shape))) if keepdims else total
@@ -236,7 +239,11 @@ def _in_blocks(kernel: Callable[[slice], Any], shape: tuple[int, int]) -> list:
     def part(mine: slice) -> list:
         return [kernel(slice(i, min(i + step, mine.stop))) for i in range(mine.start, mine.stop, step)]
 
-    return [result for results in share(part, rows, rows * columns >= _SHARED_ELEMENTS, per_thread=_PARTS) for result in results]
+    return [
+        result
+        for results in share(part, rows, rows * columns >= _SHARED_ELEMENTS, per_thread=_PARTS)
+        for result in results
+    ]
 
 
 def _column_sums(block_of: Callable[[slice], Array], shape: tuple[int, int], dtype: Any) -> Array:

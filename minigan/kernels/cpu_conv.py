@@ -53,7 +53,10 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
     image = channels_last(y).transpose(0, 2, 3, 1)
     x = np.empty((n, s.x[2], s.x[3], s.x[1]), dtype=y.dtype)
     spread = _spread_planes if _few_channels(s) else _spread_runs
-    kernels = [_kernel_of_runs(w[outs], s) if spread is _spread_runs else kernel_matrix(w[outs]).T for _, outs in s.group_slices()]
+    kernels = [
+        _kernel_of_runs(w[outs], s) if spread is _spread_runs else kernel_matrix(w[outs]).T
+        for _, outs in s.group_slices()
+    ]
 
     def part(images: slice) -> None:
         for (channels, outs), kernel in zip(s.group_slices(), kernels, strict=True):

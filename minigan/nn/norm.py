@@ -55,8 +55,7 @@ class _BatchNorm(Module):
         shift = -self.running_mean * scale
         if self.weight is not None and self.bias is not None:
             scale, shift = scale * self.weight, shift * self.weight + self.bias
-        shape = tuple(1 if a in self.axes else channels for a in range(x.ndim))
-        return x * ops.reshape(scale, shape) + ops.reshape(shift, shape)
+        return ops.scale_shift(x, scale, shift)
 
     def _track(self, mean: Tensor, scale: Tensor, count: int) -> None:
         if count < 2:

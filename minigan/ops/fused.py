@@ -52,7 +52,7 @@ def channel_norm(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """(y, mean, r) of `channel_norm`, with y weight + bias for y: weight and bias (C,)."""
     y, average, r = channel_norm(x, eps)
-    w, b = (reshape(p, average.shape) for p in (weight, bias))
+    w, b = reshape(weight, r.shape), reshape(bias, r.shape)
     return _batch_norm(x, y, r, w, b), average, r
 
 
@@ -114,6 +114,24 @@ def _normalize_grad(g: Array, y: Array, r: Array) -> Array:
 )
 def _batch_norm(x: Array, y: Array, r: Array, w: Array, b: Array) -> Array:
     return kernels(y).scale_shift(y, w, b)
+
+
+@op(
+    lambda g, _z, _x, w, _b: g * w,
+    lambda g, _z, x, _w, _b: _channel_dot(g, x),
+    lambda g, _z, _x, _w, _b: sum(g, _but_channels(g), keepdims=True),
+    name="scale_shift",
+    formula="x w + b per channel",
+    flops=lambda z, *_: 2 * z.size,
+)
+def _scale_shift(x: Array, w: Array, b: Array) -> Array:
+    return kernels(x).scale_shift(x, w, b)
+
+
+def scale_shift(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """x weight + bias for each channel of x (N, C, ...): weight and bias (C,)."""
+    shape = (1, -1, *(1 for _ in x.shape[2:]))
+    return _scale_shift(x, reshape(weight, shape), reshape(bias, shape))
 
 
 @op(
