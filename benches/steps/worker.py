@@ -37,10 +37,11 @@ class Worker:
         )
 
     def __call__(self, request: str, *args: Any) -> Any:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps([request, *args]) + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
+        requests, answers = self.process.stdin, self.process.stdout
+        assert requests is not None
+        assert answers is not None
+        print(json.dumps([request, *args]), file=requests, flush=True)
+        answer = answers.readline()
         if not answer:
             raise RuntimeError(f"{self.name} stopped with exit code {self.process.wait()}")
         return json.loads(answer)
@@ -68,11 +69,11 @@ def milliseconds(bench: Any, seconds: float) -> list[float]:
 
 
 def main() -> None:
-    library, variant, workload = sys.argv[1:]
+    library, variant, name = sys.argv[1:]
     answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
-    from .workloads import WORKLOADS
+    from .workloads import workload
 
-    bench = importlib.import_module(f".in_{library}", __package__).Bench(WORKLOADS[workload], variant)
+    bench = importlib.import_module(f".in_{library}", __package__).Bench(workload(name), variant)
     requests = {
         "losses": lambda steps: losses(bench, steps),
         "milliseconds": lambda seconds: milliseconds(bench, seconds),

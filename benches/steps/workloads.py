@@ -3,6 +3,7 @@
 Nothing here belongs to a library: in_minigan.py, in_torch.py and in_jax.py build what is described.
 """
 
+import itertools
 import math
 import zlib
 from dataclasses import dataclass, replace
@@ -32,8 +33,7 @@ class Workload:
 
 def linear(*sizes: int, activation: tuple[Any, ...]) -> Layers:
     """Fully connected layers of these sizes, `activation` between them."""
-    pairs = zip(sizes[:-1], sizes[1:], strict=True)
-    layers = [layer for i, o in pairs for layer in (("linear", i, o), activation)]
+    layers = [layer for i, o in itertools.pairwise(sizes) for layer in (("linear", i, o), activation)]
     return layers[:-1]
 
 
@@ -50,7 +50,7 @@ def dcgan_discriminator(width: int, side: int, channels: int) -> Layers:
     """Radford et al. 2016: four convolutions of stride 2, then one over what is left."""
     maps = [width, 2 * width, 4 * width, 8 * width]
     layers: Layers = [("conv", channels, width, 4, 2, 1), ("leaky_relu", 0.2)]
-    for i, o in zip(maps[:-1], maps[1:], strict=True):
+    for i, o in itertools.pairwise(maps):
         layers += [("conv", i, o, 4, 2, 1), ("batch_norm2d", o), ("leaky_relu", 0.2)]
     return [*layers, ("conv", maps[-1], 1, side // 16, 1, 0), ("flatten",)]
 
@@ -167,6 +167,16 @@ WORKLOADS = {
 }
 
 
+def workload(name: str) -> Workload:
+    """The workload of this name; "dcgan:SIDE:WIDTH:BATCH" is a DCGAN of any size."""
+    if name in WORKLOADS:
+        return WORKLOADS[name]
+    family, *sizes = name.split(":")
+    if family != "dcgan" or len(sizes) != 3:
+        raise ValueError(f"unknown workload {name!r}; known are {', '.join(WORKLOADS)} and dcgan:SIDE:WIDTH:BATCH")
+    return dcgan(*map(int, sizes))
+
+
 def initial_weight(name: str, shape: tuple[int, ...]) -> np.ndarray | None:
     """What the parameter of this name starts from: N(0, 1 / fan_in), or None for the library's own (ones, zeros)."""
     if len(shape) < 2:
@@ -176,7 +186,7 @@ def initial_weight(name: str, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def inputs(work: Workload, count: int = 4) -> list[dict[str, np.ndarray]]:
-    """`count` batches of what a step reads: real and fake samples, noise for each turn, the penalty's mixing weights."""
+    """`count` batches of what a step reads: real and fake samples, noise for each turn, where to mix them."""
     rng = np.random.default_rng(231)
 
     def uniform(*shape: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from ..backend import Array
 from . import portable
 from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .geometry import Geometry
-from .portable import channels_last, empty_image, pool_spread, pool_sum, pool_take, rmsprop, sgd, adam, zero_image  # noqa: F401  as they are on each device
+from .portable import adam, channels_last, empty_image, pool_spread, pool_sum, pool_take, rmsprop, sgd, zero_image  # noqa: F401  as they are on each device
 from .threads import one_blas_thread, scratch, share
 
 

@@ -1,8 +1,8 @@
 """Convolution on NumPy arrays: images are lowered a few at a time, so that their columns stay in the cache.
 
 All three faces see the image in channels-last order: a window's kw * C floats then lie side by side in memory,
-and each block is one matrix product. Threads share the images. Where fewer multiplications will do
-(cpu_winograd.py), they do.
+and each block is one matrix product. Threads share the images. Gradients do with fewer multiplications where that
+pays (cpu_winograd.py).
 """
 
 from collections.abc import Callable, Iterator
@@ -23,8 +23,6 @@ _COLUMN_BYTES = 1 << 21  # of one thread's block of columns: as large as a usual
 
 def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
     """y = conv(x, w) + b: (N, O, OH, OW), channels-last in memory."""
-    if p := winograd.plan(s):
-        return winograd.conv(x, w, s, p, b)
     n, o, oh, ow = s.y
     image = channels_last(x).transpose(0, 2, 3, 1)
     y = np.empty((n, oh, ow, o), dtype=x.dtype)
@@ -47,16 +45,16 @@ def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
 
 def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
     """The x-slot of the convolution's trilinear form, its input gradient, its transpose, plus b. (N, C, H, W)."""
-    if p := winograd.plan(s):
+    if p := winograd.plan(s, winograd.FEW):
         return winograd.conv_input(w, y, s, p, b)
     n = s.y[0]
     image = channels_last(y).transpose(0, 2, 3, 1)
     x = np.empty((n, s.x[2], s.x[3], s.x[1]), dtype=y.dtype)
-    spread = _spread_planes if _few_channels(s) else _spread_runs
-    kernels = [
-        _kernel_of_runs(w[outs], s) if spread is _spread_runs else kernel_matrix(w[outs]).T
-        for _, outs in s.group_slices()
-    ]
+    if _few_channels(s):
+        lay_out, spread = _kernel_of_planes, _spread_planes
+    else:
+        lay_out, spread = _kernel_of_runs, _spread_runs
+    kernels = [lay_out(w[outs], s) for _, outs in s.group_slices()]
 
     def part(images: slice) -> None:
         for (channels, outs), kernel in zip(s.group_slices(), kernels, strict=True):
@@ -74,7 +72,7 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
 
 def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     """The w-slot of the convolution's trilinear form: its weight gradient. (O, C / groups, kh, kw)."""
-    if p := winograd.plan(s):
+    if p := winograd.plan(s, winograd.MANY):
         return winograd.conv_weight(x, y, s, p)
     o, c, kh, kw = s.w
     image, result = (channels_last(a).transpose(0, 2, 3, 1) for a in (x, y))
@@ -169,7 +167,7 @@ def _kernel_of_runs(w: Array, s: Geometry) -> Array:
 
 def _spread_runs(image: Array, kernel: Array, s: Geometry) -> Array:
     """The sum of all windows of `image` (B, OH, OW, O): (B, H, W, C). Additions go along rows of pixels of x."""
-    (b, oh, ow), (_, c, kh, _), (sh, sw), dh = image.shape[:3], s.w, s.stride, s.dilation[0]
+    (b, oh), (_, c, kh, _), (sh, sw), dh = image.shape[:2], s.w, s.stride, s.dilation[0]
     height, width = s.padded[1:3]
     rows = image.reshape(-1, kernel.shape[0])
     reach = kernel.shape[1] // kh
@@ -183,6 +181,11 @@ def _spread_runs(image: Array, kernel: Array, s: Geometry) -> Array:
             start = k * _run(s) * sw * c
             lines[:, :, start : start + reach] += pixels[:, :, k, i]
     return _inside(padded.reshape(b, height, width, c), s)
+
+
+def _kernel_of_planes(w: Array, _s: Geometry) -> Array:
+    """What a pixel of y adds to each of its taps, as a matrix (kh kw C, O)."""
+    return kernel_matrix(w).T
 
 
 def _spread_planes(image: Array, kernel: Array, s: Geometry) -> Array:

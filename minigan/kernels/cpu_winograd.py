@@ -1,4 +1,4 @@
-"""Convolution with fewer multiplications (Winograd 1980, Lavin and Gray 2016), for all three faces.
+"""The gradients of a convolution with fewer multiplications (Winograd 1980, Lavin and Gray 2016).
 
 The trilinear form T(x, w, y) of ops/conv.py can be computed tile by tile, m x m pixels of y at a time, as
 
@@ -8,8 +8,12 @@ The trilinear form T(x, w, y) of ops/conv.py can be computed tile by tile, m x m
 with small matrices of 0, 1 and -1, R rows each. A direct convolution of r x r taps needs m^2 r^2 products for a tile,
 this one R^2: 16 become 9 for two taps, 36 become 16 for three. A convolution of stride s is one of stride 1 over
 s x s times the channels, the phases of the image, with a kernel of r = k / s taps; so a 4 x 4 kernel with stride 2 has
-two taps. Each face transforms the two slots it is given, multiplies R^2 matrices and applies the transpose of the
+two taps. A face transforms the two slots it is given, multiplies R^2 matrices and applies the transpose of the
 third transform. Tiles overlap by r - 1 <= m pixels.
+
+On a CPU the transforms cost about what copying the windows does, so the convolution itself stays as it is. Its input
+gradient is better off, whose windows are added up and not just copied, and so is its weight gradient if the channels
+are many (benches/kernels.py).
 """
 
 import itertools
@@ -67,6 +71,8 @@ _ALGORITHMS = {  # for each number of taps
     ),
 }
 
+FEW, MANY = 16, 128  # channels from which an input gradient and a weight gradient are better off
+
 _TILES = 256  # whose products are made at once: enough rows for a matrix product to run at full speed
 _SHARED_KERNEL = 1 << 16  # elements of a kernel from which threads share its transform
 _SAVES = 0.6  # as a share of the multiplications: with more left, the transforms cost what they save
@@ -89,9 +95,9 @@ class Plan:
 
     @property
     def factors(self) -> list[tuple[tuple[int, int], float]]:
-        """((k, l), the factor of U_kl) where that is not 1."""
+        """((i, j), the factor of U_ij) where that is not 1."""
         f = self.algorithm.factors
-        return [((k, l), f[k] * f[l]) for k in range(len(f)) for l in range(len(f)) if f[k] * f[l] != 1]
+        return [((i, j), a * b) for i, a in enumerate(f) for j, b in enumerate(f) if a * b != 1]
 
     def blocks(self, images: slice) -> Iterator[slice]:
         """`images` in blocks of about the same size, no larger than is good."""
@@ -102,12 +108,12 @@ class Plan:
 
 
 @lru_cache(maxsize=1024)
-def plan(s: Geometry) -> Plan | None:
-    """How to convolve with fewer multiplications; None if that would not pay."""
+def plan(s: Geometry, channels: int) -> Plan | None:
+    """How to do with fewer multiplications; None if that would not pay, as with fewer than so many channels of x."""
     (n, o, oh, ow), (_, c, kh, kw), stride = s.y, s.w, s.stride[0]
     if kh // stride not in _ALGORITHMS or kh % stride or kh != kw or s.stride != (stride, stride):
         return None
-    if s.groups > 1 or s.dilation != (1, 1) or min(c, o) < 16:
+    if s.groups > 1 or s.dilation != (1, 1) or c < channels or o < FEW:
         return None
 
     def tiles(algorithm: _Algorithm) -> tuple[int, int]:
@@ -118,27 +124,9 @@ def plan(s: Geometry) -> Plan | None:
 
     best = min(_ALGORITHMS[kh // stride], key=products)
     each = math.prod(tiles(best))
-    if products(best) > _SAVES * oh * ow * kh * kw or n * each < _TILES:
+    if products(best) > _SAVES * oh * ow * kh * kw or n * each < _TILES // 2:
         return None
     return Plan(best, stride, kh // stride, tiles(best), max(1, _TILES // each))
-
-
-def conv(x: Array, w: Array, s: Geometry, p: Plan, b: Array = None) -> Array:
-    """y = A^T (V U^T) + b: (N, O, OH, OW), channels-last in memory."""
-    n, o, oh, ow = s.y
-    image = channels_last(x).transpose(0, 2, 3, 1)
-    y = np.empty((n, oh, ow, o), dtype=x.dtype)
-    u = _transform_kernel(w, p).transpose(0, 2, 1)
-
-    def part(images: slice) -> None:
-        for block in p.blocks(images):
-            v = _transform_image(image[block], s, p)
-            _restore_result(np.matmul(v, u, out=scratch("products", (*v.shape[:2], o), x.dtype)), y[block], p)
-            if b is not None:
-                y[block] += b
-
-    share(part, n, least=p.block)
-    return y.transpose(0, 3, 1, 2)
 
 
 def conv_input(w: Array, y: Array, s: Geometry, p: Plan, b: Array = None) -> Array:
@@ -248,21 +236,6 @@ def _transform_result(result: Array, p: Plan) -> Array:
     return e.reshape(size * size, b * th * tw, o)
 
 
-def _restore_result(e: Array, result: Array, p: Plan) -> None:
-    """The transpose of `_transform_result`, into `result` (b, OH, OW, O)."""
-    (b, oh, ow, o), (th, tw), m = result.shape, p.tiles, p.algorithm.m
-    size = len(p.algorithm.A)
-    e = e.reshape(size, size, b, th, tw, o)
-    pixels = scratch("result rows", (size, b, th, tw, m, o), e.dtype)
-    _combine(p.algorithm.A.T, [e[:, k] for k in range(size)], [pixels[..., t, :] for t in range(m)])
-    fits = (oh, ow) == (th * m, tw * m)
-    whole = result if fits else scratch("result", (b, th * m, tw * m, o), e.dtype)
-    lines = whole.reshape(b, th, m, tw * m * o)
-    _combine(p.algorithm.A.T, pixels.reshape(size, b, th, -1), [lines[:, :, t] for t in range(m)])
-    if not fits:
-        result[...] = whole[:, :oh, :ow]
-
-
 def _transform_kernel(w: Array, p: Plan) -> Array:
     """U of w (O, C, kh, kw), with the algorithm's factors: (R R, O, s s C)."""
     (o, c), r, st, size = w.shape[:2], p.taps, p.stride, len(p.algorithm.G)
@@ -274,8 +247,8 @@ def _transform_kernel(w: Array, p: Plan) -> Array:
         _combine(p.algorithm.G, [taps[outs, t] for t in range(r)], rows)
         columns = rows.reshape(*rows.shape[:3], r, st * c)
         _combine(p.algorithm.G, [columns[..., t, :] for t in range(r)], [u[:, k, outs] for k in range(size)])
-        for (k, l), factor in p.factors:
-            u[k, l, outs] *= factor
+        for (i, j), factor in p.factors:
+            u[i, j, outs] *= factor
 
     share(part, o, w.size > _SHARED_KERNEL, per_thread=1)
     return u.reshape(size * size, o, st * st * c)
@@ -289,8 +262,8 @@ def _restore_kernel(u: Array, s: Geometry, p: Plan) -> Array:
     taps = w.reshape(o, r, st, r * st * c)
 
     def part(outs: slice) -> None:
-        for (k, l), factor in p.factors:
-            u[k, l, outs] *= factor
+        for (i, j), factor in p.factors:
+            u[i, j, outs] *= factor
         rows = scratch("kernel rows", (size, outs.stop - outs.start, st, r * st * c), u.dtype)
         columns = rows.reshape(*rows.shape[:3], r, st * c)
         _combine(p.algorithm.G.T, [u[:, k, outs] for k in range(size)], [columns[..., t, :] for t in range(r)])
