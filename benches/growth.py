@@ -75,9 +75,7 @@ def main() -> None:
     machine = {"processor": processor(), "threads": args.threads} | probe(args.threads, pinned=False)
     subtitle = f"{machine['processor']}, {args.threads} threads, NumPy {machine['numpy']} on {machine['kernel']}"
     print(subtitle)
-    print(
-        f"{'grows':>6} {'side':>5} {'width':>6} {'batch':>6} {'minigan':>9} {'torch':>9} {'channels_last':>14} {'ratio':>6}"
-    )
+    print(" grows  side  width  batch   minigan     torch  channels_last  ratio   (ms; minigan / the faster torch)")
     results: list[dict[str, Any]] = []
     for grows, values in SIZES.items():
         for value in values:

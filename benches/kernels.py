@@ -19,7 +19,7 @@ from minigan.kernels import cpu, cpu_winograd, geometry, portable, threads
 Shape = tuple[int, int, int, int]
 
 RNG = np.random.default_rng(0)
-REPEATS = 11
+REPEATS = 9
 
 
 def image(*shape: int) -> np.ndarray:
@@ -29,8 +29,9 @@ def image(*shape: int) -> np.ndarray:
 
 
 def seconds(fn: Callable[[], object]) -> float:
-    time.sleep(0.03)  # a BLAS that was given both cores spins on for a while
-    fn()
+    end = time.perf_counter() + 0.15
+    while time.perf_counter() < end:  # the threads of a BLAS that was given both cores spin on for a while
+        fn()
     start = time.perf_counter()
     fn()
     return time.perf_counter() - start

@@ -120,6 +120,24 @@ def blas_info() -> list[dict[str, Any]]:
     return [{k: pool.get(k) for k in keys} for pool in threadpool_info() if pool.get("user_api") == "blas"]
 
 
+_AVX512_KERNELS = ("skylakex", "cooperlake", "sapphirerapids")  # OpenBLAS's names
+
+
+def blas_pinned() -> str | None:
+    """What keeps OpenBLAS from the widest vectors of this processor and how to undo it; None if nothing does."""
+    name = os.environ.get("OPENBLAS_CORETYPE")
+    found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
+    wide = any(feature == "X86_V4" or feature.startswith("AVX512") for feature in found)
+    kernels = [blas["architecture"] or "" for blas in blas_info() if blas["internal_api"] == "openblas"]
+    slow = [kernel for kernel in kernels if wide and kernel.lower() not in _AVX512_KERNELS]
+    if not name or not slow:
+        return None
+    return (
+        f"OPENBLAS_CORETYPE={name} pins the BLAS to its {slow[0]} kernel, though this processor has AVX-512: "
+        "matrix products can take twice as long. `unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE` lets OpenBLAS choose."
+    )
+
+
 def versions() -> dict[str, str]:
     """Versions that decide a run's numbers: minigan, Python, NumPy, CuPy if loaded, platform."""
     from . import __version__
@@ -144,7 +162,6 @@ def show_config() -> None:
             f"{'blas':10} {blas['internal_api']} {blas['version']}, "
             f"kernel {blas['architecture']}, {blas['num_threads']} threads"
         )
-    pinned = os.environ.get("OPENBLAS_CORETYPE")
-    if pinned:
-        print(f"{'':10} OPENBLAS_CORETYPE={pinned} pins that kernel; `unset OPENBLAS_CORETYPE` lets OpenBLAS choose")
+    if pinned := blas_pinned():
+        print(f"{'':10} {pinned}")
     print(f"{'cuda':10} {cuda_problem() or 'usable'}")

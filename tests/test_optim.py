@@ -18,7 +18,8 @@ OPTIMIZERS = [
 
 def params(rng):
     last = np.ascontiguousarray(rng.standard_normal((4, 2, 2, 3))).transpose(0, 3, 1, 2)  # channels-last memory
-    return [Tensor(a.copy(order="K")) for a in (rng.standard_normal((5, 3)), last, rng.standard_normal(7))]
+    arrays = (rng.standard_normal((5, 3)), last, rng.standard_normal(7), rng.standard_normal((300, 1000)))
+    return [Tensor(a.copy(order="K")) for a in arrays]
 
 
 @pytest.mark.parametrize(("make", "options"), OPTIMIZERS)

@@ -5,9 +5,10 @@ import threading
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from minigan.kernels import cpu, threads
+import minigan as mg
+from minigan.kernels import cpu, geometry, threads
 
 
 def blas_threads():
@@ -33,6 +34,54 @@ def test_the_blas_is_given_back_its_threads():
     with pytest.raises(ZeroDivisionError):
         threads.share(fail, 8)
     assert blas_threads() == before
+
+
+def test_the_number_of_threads_can_be_set_and_follows_the_blas(rng):
+    x, w = (rng.standard_normal(shape).astype("float32") for shape in ((64, 32, 12, 12), (64, 32, 5, 5)))
+    s = geometry.convolution("conv2d", x.shape, w.shape, 1, 0, 1, 1)
+    try:
+        results = []
+        for n in (1, 2, 3):
+            mg.set_num_threads(n)
+            assert mg.get_num_threads() == n
+            results.append([cpu.conv(x, w, s), cpu.conv_weight(x, cpu.conv(x, w, s), s), cpu.sum(x, (0, 2, 3), False)])
+        for found in results[1:]:
+            for a, b in zip(results[0], found, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * abs(a).max())
+    finally:
+        mg.set_num_threads(None)
+    with threadpool_limits(1, user_api="blas"):
+        assert mg.get_num_threads() == 1
+    for wrong in (0, -1):
+        with pytest.raises(ValueError, match=f"got {wrong}"):
+            mg.set_num_threads(wrong)
+
+
+def test_an_error_in_one_part_leaves_no_part_running():
+    running = []
+
+    def fail(part):
+        running.append(part)
+        if part.start == 0:
+            raise ZeroDivisionError(part)
+        running.remove(part)
+
+    for _ in range(20):
+        running.clear()
+        with pytest.raises(ZeroDivisionError):
+            threads.share(fail, 8)
+        assert [part.start for part in running] == [0]
+
+
+def test_scratch_memory_is_each_threads_own_and_aligned():
+    first = threads.scratch("test", (3, 5), "float32")
+    assert first.ctypes.data % 64 == 0
+    assert threads.scratch("test", (2, 2), "float64").ctypes.data == first.ctypes.data
+    others = []
+    other = threading.Thread(target=lambda: others.append(threads.scratch("test", (3, 5), "float32")))
+    other.start()
+    other.join()
+    assert not np.may_share_memory(first, others[0])
 
 
 def product():

@@ -55,7 +55,7 @@ class Bench:
     """One workload, as in_minigan.Bench."""
 
     def __init__(self, work: Workload, variant: str) -> None:
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
         self.work = work
         self.format = torch.contiguous_format if variant == "nchw" else torch.channels_last
         self.frozen = variant == "frozen"

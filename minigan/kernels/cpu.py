@@ -14,7 +14,16 @@ from ..backend import Array
 from . import portable
 from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .geometry import Geometry
-from .portable import adam, channels_last, empty_image, pool_spread, pool_sum, pool_take, rmsprop, sgd, zero_image  # noqa: F401  as they are on each device
+from .portable import (  # noqa: F401  as they are on each device
+    channels_last,
+    empty_image,
+    pool_max,
+    pool_spread,
+    pool_sum,
+    pool_take,
+    pool_winner,
+    zero_image,
+)
 from .threads import one_blas_thread, scratch, share
 
 
@@ -282,20 +291,6 @@ def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
     out = np.empty_like(y)
     _along_memory(lambda g, y, out: portable.leaky_relu_grad(g, y, slope, out), g, y, out)
     return out
-
-
-def pool_max(x: Array, s: Geometry) -> Array:
-    """The largest element of each window."""
-    y = portable.empty_image(x, s.y)
-    _along_images(lambda x, out: portable.pool_max(x, s, out), x, y)
-    return y
-
-
-def pool_winner(x: Array, y: Array, s: Geometry) -> Array:
-    """Which element of each window is its largest, y: the number of elements before the first that equals it."""
-    winner = np.empty_like(y, dtype=portable.winner_dtype(s))
-    _along_images(lambda x, y, out: portable.pool_winner(x, y, s, out), x, y, winner)
-    return winner
 
 
 def pool_put(g: Array, winner: Array, s: Geometry) -> Array:

@@ -1,0 +1,113 @@
+"""Kernels on large arrays, which threads share: the same numbers as the plain expressions."""
+
+import numpy as np
+import pytest
+
+from minigan.kernels import cpu, geometry, portable
+
+SHAPE = (16, 32, 26, 26)  # more elements than one thread keeps to itself
+
+
+def image(rng, shape=SHAPE, dtype="float32"):
+    n, c, h, w = shape
+    return rng.standard_normal((n, h, w, c)).astype(dtype).transpose(0, 3, 1, 2)
+
+
+def operands(rng):
+    """Pairs of operands of every kind that `arithmetic` tells apart."""
+    x = image(rng)
+    per_channel = rng.standard_normal((1, 32, 1, 1)).astype("float32")
+    return {
+        "two images": (x, image(rng)),
+        "other memory order": (x, rng.standard_normal(SHAPE).astype("float32")),
+        "per channel": (x, per_channel),
+        "per channel first": (per_channel, x),
+        "per pixel": (x, rng.standard_normal((26, 26)).astype("float32")),
+        "a number": (x, 1.5),
+        "a number first": (1.5, x),
+        "one element": (x, np.full((1, 1), 1.5, "float32")),
+        "no axes": (np.asarray(1.5, "float32"), x),
+        "more axes": (x.reshape(-1), np.full((1, 1, 1), 1.5, "float32")),
+        "another type": (x, np.arange(26)),
+        "integers": (np.arange(600_000), np.arange(600_000)),
+        "a matrix and a row": (rng.standard_normal((1000, 300)), rng.standard_normal((1, 300))),
+        "an outer sum": (rng.standard_normal((600, 1)), rng.standard_normal((1, 600))),
+    }
+
+
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "maximum"])
+def test_arithmetic_is_numpys(name, rng):
+    for kind, (a, b) in operands(rng).items():
+        with np.errstate(divide="ignore", invalid="ignore"):
+            got, expected = cpu.arithmetic(name, a, b), getattr(np, name)(a, b)
+        assert got.dtype == expected.dtype, kind
+        np.testing.assert_array_equal(got, expected, err_msg=kind)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.2, 1.0, 1.5])
+def test_leaky_relu_and_its_gradient(slope, rng):
+    x, g = image(rng), image(rng)
+    x[0, 0, 0, :3] = 0.0, -0.0, np.nan
+    y = cpu.leaky_relu(x, slope)
+    np.testing.assert_array_equal(y, np.where(x > 0, x, np.float32(slope) * x))
+    expected = np.where(y > 0, g, np.float32(slope) * g)
+    np.testing.assert_allclose(cpu.leaky_relu_grad(g, y, slope), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (700, 500), (3, 5, 2, 2)])
+def test_normalisation_is_the_formula(shape, rng):
+    x, g = (image(rng, shape, "float64") if len(shape) == 4 else rng.standard_normal(shape) for _ in range(2))
+    axes = tuple(i for i in range(x.ndim) if i != 1)
+    mean, var = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+    r = cpu.inv_std(x, mean, 1e-5)
+    close = {"rtol": 1e-9, "atol": 1e-10}
+    np.testing.assert_allclose(r, 1 / np.sqrt(var + 1e-5), **close)
+    y = cpu.normalize(x, mean, r)
+    np.testing.assert_allclose(y, (x - mean) * r, **close)
+    np.testing.assert_allclose(cpu.scale_shift(y, r, mean), y * r + mean, **close)
+    np.testing.assert_allclose(cpu.channel_dot(g, y), (g * y).sum(axes, keepdims=True), **close)
+    along = g - g.mean(axes, keepdims=True) - y * (g * y).mean(axes, keepdims=True)
+    np.testing.assert_allclose(cpu.normalize_grad(g, y, r), r * along, **close)
+    np.testing.assert_allclose(cpu.sum(x, axes, True), x.sum(axes, keepdims=True), **close)
+
+
+@pytest.mark.parametrize(("window", "stride"), [(2, 2), (2, 1), (3, 2), ((2, 3), (3, 3))])
+def test_pooling_puts_each_gradient_where_the_winner_was(window, stride, rng):
+    x = image(rng)
+    s = geometry.pooling("max_pool2d", x.shape, window, stride)
+    y = cpu.pool_max(x, s)
+    winner = cpu.pool_winner(x, y, s)
+    g = image(rng, s.y)
+    expected = np.zeros_like(x)
+    for k, (_, _, rows, columns) in enumerate(s.taps()):
+        expected[:, :, rows, columns] += np.where(winner == k, g, 0)
+    np.testing.assert_allclose(cpu.pool_put(g, winner, s), expected, rtol=1e-6)
+    np.testing.assert_array_equal(cpu.pool_take(x, winner, s), y)
+
+
+@pytest.mark.parametrize("sizes", [(3, 4, 5), (128, 700, 600), (600, 700, 128), (128, 1024, 1), (40, 300, 30)])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_products_with_a_bias(sizes, transposed, rng):
+    rows, inner, columns = sizes
+    x, b = rng.standard_normal((rows, inner)), rng.standard_normal(columns)
+    w = rng.standard_normal((columns, inner)) if transposed else rng.standard_normal((inner, columns)).T
+    np.testing.assert_allclose(cpu.linear(x, w, b), x @ w.T + b, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(cpu.linear(x, w), cpu.matmul(x, w.T), rtol=1e-10, atol=1e-10)
+    y = rng.standard_normal((rows, columns))
+    np.testing.assert_allclose(cpu.linear_weight(x, y), y.T @ x, rtol=1e-10, atol=1e-10)
+
+
+def test_small_parameters_that_move_together_move_as_alone(rng):
+    shapes = [(3, 4), (7,), (), (1,), (200, 100)]
+    together, alone = [], []
+    for shape in shapes:
+        row = [np.asarray(rng.uniform(0.5, 1.5, shape), "float32") for _ in range(4)]
+        together.append([a.copy() for a in row])
+        alone.append(row)
+    options = {"lr": np.asarray(0.1), "t": np.asarray(3), "betas": (0.5, 0.9), "eps": 1e-8, "weight_decay": 0.1}
+    cpu.update(portable.adam, together, decoupled=False, **options)
+    for row in alone:
+        portable.adam(*(a.reshape(-1) for a in row), decoupled=False, **options)
+    for a, b in zip(together, alone, strict=True):
+        for ours, theirs in zip(a, b, strict=True):
+            np.testing.assert_array_equal(ours, theirs)

@@ -1,0 +1,79 @@
+"""Gradients of convolutions with fewer multiplications equal the direct ones."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minigan.errors import ShapeError
+from minigan.kernels import cpu, cpu_conv, cpu_winograd, geometry
+from minigan.kernels.cpu_winograd import _ALGORITHMS, Plan, plan
+
+SMALL = st.integers(1, 3)
+
+
+@pytest.mark.parametrize(("taps", "which"), [(2, 0), (2, 1), (3, 0)])
+def test_an_algorithm_filters(taps, which, rng):
+    a = _ALGORITHMS[taps][which]
+    d, g = rng.standard_normal(a.B.shape[1]), rng.standard_normal(taps)
+    y = a.A.T @ (np.array(a.factors) * (a.B @ d) * (a.G @ g))
+    np.testing.assert_allclose(y, np.correlate(d, g, "valid"), rtol=1e-12, atol=1e-12)
+
+
+@given(
+    shape=st.tuples(SMALL, SMALL, st.integers(2, 13), st.integers(2, 13)),
+    outs=SMALL,
+    stride=st.integers(1, 2),
+    algorithm=st.sampled_from([(taps, a) for taps, known in _ALGORITHMS.items() for a in known]),
+    pads=st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2),
+    block=SMALL,
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_both_gradients_equal_the_direct_ones(shape, outs, stride, algorithm, pads, block, seed):
+    taps, found = algorithm
+    kernel = (outs, shape[1], taps * stride, taps * stride)
+    try:
+        s = geometry.convolution("conv2d", shape, kernel, stride, pads, 1, 1)
+    except ShapeError:
+        return  # the kernel does not fit into the image
+    p = Plan(found, stride, taps, (-(-s.y[2] // found.m), -(-s.y[3] // found.m)), block)
+    assert plan(s, cpu_winograd.FEW) is None  # so few channels go the direct way
+    rng = np.random.default_rng(seed)
+    x, w, y, b = (rng.standard_normal(size) for size in (s.x, s.w, s.y, s.x[1]))
+    for bias in (None, b):
+        got = cpu_winograd.conv_input(w, y, s, p, bias)
+        np.testing.assert_allclose(got, cpu_conv.conv_input(w, y, s, bias), rtol=1e-11, atol=1e-11)
+        assert got.transpose(0, 2, 3, 1).flags.c_contiguous
+    got = cpu_winograd.conv_weight(x, y, s, p)
+    np.testing.assert_allclose(got, cpu_conv.conv_weight(x, y, s), rtol=1e-11, atol=1e-11)
+    assert got.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_where_it_is_chosen_the_trilinear_form_is_still_one(dtype, rng):
+    s = geometry.convolution("conv2d", (40, 128, 12, 12), (20, 128, 4, 4), 2, 1, 1, 1)
+    assert plan(s, cpu_winograd.FEW) is not None
+    assert plan(s, cpu_winograd.MANY) is not None
+    x, w, y = (rng.standard_normal(size).astype(dtype) for size in (s.x, s.w, s.y))
+    direct = cpu.conv(x, w, s)
+    by_y, scale = float((direct * y).sum(dtype="float64")), float(abs(direct * y).sum(dtype="float64"))
+    close = 1e-6 if dtype == "float32" else 1e-14
+    assert abs(float((cpu.conv_input(w, y, s) * x).sum(dtype="float64")) - by_y) <= close * scale
+    assert abs(float((cpu.conv_weight(x, y, s) * w).sum(dtype="float64")) - by_y) <= close * scale
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "stride", "padding", "dilation", "groups"),
+    [
+        ((64, 64, 14, 14), (128, 64, 4, 4), 2, 1, 1, 1),  # 7 x 7 results waste too much of their tiles
+        ((64, 64, 32, 32), (64, 64, 5, 5), 1, 2, 1, 1),  # five taps
+        ((64, 64, 32, 32), (64, 64, 3, 3), 2, 1, 1, 1),  # a stride that does not divide the kernel
+        ((64, 64, 32, 32), (64, 32, 3, 3), 1, 1, 1, 2),  # groups
+        ((64, 64, 32, 32), (64, 64, 3, 3), 1, 2, 2, 1),  # dilation
+        ((1, 64, 8, 8), (64, 64, 3, 3), 1, 1, 1, 1),  # few tiles
+        ((64, 3, 32, 32), (64, 3, 3, 3), 1, 1, 1, 1),  # few channels
+    ],
+)
+def test_where_it_would_not_pay_it_is_not_chosen(x, w, stride, padding, dilation, groups):
+    s = geometry.convolution("conv2d", x, w, stride, padding, dilation, groups)
+    assert plan(s, cpu_winograd.FEW) is None
