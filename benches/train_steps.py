@@ -118,11 +118,13 @@ def main() -> None:
     print(f"{machine['processor']}; NumPy {machine['numpy']}, {machine['blas']} {machine['version']}, ", end="")
     print(f"kernel {machine['kernel']}; {args.threads} threads")
     print(FLOOR_NOTE)
-    print(f"{'':10} {'minigan':>9} {'best rival':>9}{'':21} {'ratio (min-max)':19} {'of floor':>9} {'peak MiB':>12}")
+    print(f"{'ms':10} {'minigan':>9} {'rival':>9} {'the fastest rival':20} ratio (min-max)   of floor   peak MiB")
     results = {}
     for name in args.workloads or WORKLOADS:
         results[name] = measure(WORKLOADS[name], args)
         print(line(name, results[name]), flush=True)
+        if args.full:
+            print(f"{'':10} " + ", ".join(f"{k} {v:.1f}" for k, v in results[name]["milliseconds"].items()), flush=True)
         if args.json:
             args.json.write_text(json.dumps({"machine": machine, "workloads": results}, indent=1) + "\n")
     geometric = math.exp(statistics.mean(math.log(r["ratio"]["median"]) for r in results.values()))
