@@ -51,7 +51,7 @@ def test_both_gradients_equal_the_direct_ones(shape, outs, stride, algorithm, pa
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_where_it_is_chosen_the_trilinear_form_is_still_one(dtype, rng):
-    s = geometry.convolution("conv2d", (40, 128, 12, 12), (20, 128, 4, 4), 2, 1, 1, 1)
+    s = geometry.convolution("conv2d", (70, 128, 12, 12), (20, 128, 4, 4), 2, 1, 1, 1)
     assert plan(s, cpu_winograd.FEW) is not None
     assert plan(s, cpu_winograd.MANY) is not None
     x, w, y = (rng.standard_normal(size).astype(dtype) for size in (s.x, s.w, s.y))

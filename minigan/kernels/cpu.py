@@ -1,7 +1,7 @@
 """Kernels on NumPy arrays, in blocks that stay in the cache, shared by the threads.
 
 Images are channels-last in memory, so that a batch is a matrix with one row per pixel and one column per channel.
-Convolution has a file of its own, and what needs no care is shared with CuPy (portable.py).
+Convolution and matrix products have files of their own, and what needs no care is shared with CuPy (portable.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +13,7 @@ import numpy as np
 from ..backend import Array
 from . import portable
 from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
+from .cpu_linear import linear, linear_weight, matmul  # noqa: F401
 from .geometry import Geometry
 from .portable import (  # noqa: F401  as they are on each device
     channels_last,
@@ -24,66 +25,7 @@ from .portable import (  # noqa: F401  as they are on each device
     pool_winner,
     zero_image,
 )
-from .threads import one_blas_thread, scratch, share
-
-
-def matmul(a: Array, b: Array) -> Array:
-    """a @ b; a large product of two matrices is shared by columns or rows of the result, whichever are more."""
-    return _product(a, b) if a.ndim == b.ndim == 2 and a.dtype == b.dtype else a @ b
-
-
-def linear(x: Array, w: Array, b: Array = None) -> Array:
-    """x w^T + b."""
-    if x.ndim == 2:
-        return _product(x, w.T, b)
-    return _product(x.reshape(-1, x.shape[-1]), w.T, b).reshape(*x.shape[:-1], len(w))
-
-
-def linear_weight(x: Array, y: Array) -> Array:
-    """The sum over rows of y^T x."""
-    return _product(y.reshape(-1, y.shape[-1]).T, x.reshape(-1, x.shape[-1]))
-
-
-def _product(a: Array, b: Array, bias: Array = None) -> Array:
-    """The product of two matrices, plus a bias for each column."""
-    (rows, inner), columns = a.shape, b.shape[1]
-    flops = 2 * rows * inner * columns
-    if flops < (_VECTOR_ALONE if rows == 1 or columns == 1 else _MATRIX_ALONE):
-        y = a @ b
-        if bias is not None:
-            y += bias
-        return y
-    y = np.empty((rows, columns), dtype=a.dtype)
-
-    def part_of_rows(part: slice) -> None:
-        np.matmul(a[part], b, out=y[part])
-        if bias is not None:
-            y[part] += bias
-
-    def part_of_columns(part: slice) -> None:
-        if b.flags.f_contiguous and not b.flags.c_contiguous:  # the BLAS packs a transposed second factor slowly
-            product = np.matmul(b[:, part].T, a.T, out=scratch("product", (part.stop - part.start, rows), a.dtype))
-            np.add(product.T, 0 if bias is None else bias[part], out=y[:, part])
-            return
-        np.matmul(a, b[:, part], out=y[:, part])
-        if bias is not None:
-            y[:, part] += bias[part]
-
-    if flops < _SHARED_PRODUCT:
-        with one_blas_thread():
-            part_of_rows(slice(0, rows))
-    else:
-        task = part_of_rows if rows >= columns else part_of_columns
-        share(task, max(rows, columns), least=_SIDE, per_thread=_PARTS)
-    return y
-
-
-# Below so many floating-point operations OpenBLAS wakes none of its own threads, which would go on spinning.
-_MATRIX_ALONE = 5e5
-_VECTOR_ALONE = 1.8e4
-
-_SHARED_PRODUCT = 1e8  # floating-point operations from which waking a thread for a product pays
-_SIDE = 512  # of a part of a matrix product: each part packs the other factor again
+from .threads import VECTOR_ALONE, one_blas_thread, scratch, share
 
 
 def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options: Any) -> None:
@@ -263,7 +205,7 @@ def _column_sums(block_of: Callable[[slice], Array], shape: tuple[int, int], dty
         values = block_of(block)
         return np.dot(ones[: len(values)], values)
 
-    with one_blas_thread() if shape[0] * shape[1] > _VECTOR_ALONE / 2 else nullcontext():
+    with one_blas_thread() if shape[0] * shape[1] > VECTOR_ALONE / 2 else nullcontext():
         first, *rest = _in_blocks(kernel, shape)
     for total in rest:
         first += total

@@ -12,12 +12,14 @@ import numpy as np
 
 from ..backend import Array
 from . import cpu_winograd as winograd
+from .cpu_linear import product
 from .geometry import Geometry
 from .portable import channels_last, kernel_matrix
-from .threads import WORTH_THREADS, one_blas_thread, scratch, share
+from .threads import PARTS_PER_THREAD, WORTH_THREADS, one_blas_thread, scratch, share
 
 T = TypeVar("T")
 
+_ROWS = 128  # pixels of y that a product should have, so that packing the kernel does not outweigh it
 _COLUMN_BYTES = 1 << 21  # of one thread's block of columns: as large as a usual second-level cache
 
 
@@ -33,7 +35,7 @@ def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
             for block, columns in _columns(image[images, ..., channels], s):
                 target = y[images][block]
                 if s.groups == 1:
-                    np.dot(columns, kernel, out=target.reshape(-1, o))
+                    _multiply(columns, kernel, target.reshape(-1, o), s)
                 else:
                     target[..., outs] = np.dot(columns, kernel).reshape(-1, oh, ow, kernel.shape[1])
                 if b is not None:
@@ -50,11 +52,9 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
     n = s.y[0]
     image = channels_last(y).transpose(0, 2, 3, 1)
     x = np.empty((n, s.x[2], s.x[3], s.x[1]), dtype=y.dtype)
-    if _few_channels(s):
-        lay_out, spread = _kernel_of_planes, _spread_planes
-    else:
-        lay_out, spread = _kernel_of_runs, _spread_runs
-    kernels = [lay_out(w[outs], s) for _, outs in s.group_slices()]
+    few = _few_channels(s)
+    spread = _spread_planes if few else _spread_runs
+    kernels = [kernel_matrix(w[outs]).T if few else _kernel_of_runs(w[outs], s) for _, outs in s.group_slices()]
 
     def part(images: slice) -> None:
         for (channels, outs), kernel in zip(s.group_slices(), kernels, strict=True):
@@ -80,9 +80,9 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     def part(images: slice) -> Array:
         w = np.zeros((o, kh * kw * c), dtype=x.dtype)
         for channels, outs in s.group_slices():
-            product = scratch("products", w[outs].shape, x.dtype)
+            partial = scratch("products", w[outs].shape, x.dtype)
             for block, columns in _columns(image[images, ..., channels], s):
-                w[outs] += np.dot(result[images][block][..., outs].reshape(len(columns), -1).T, columns, out=product)
+                w[outs] += _multiply(result[images][block][..., outs].reshape(len(columns), -1).T, columns, partial, s)
         return w
 
     first, *rest = _share_images(part, s, per_thread=2)
@@ -91,9 +91,21 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     return first.reshape(o, kh, kw, c).transpose(0, 3, 1, 2)
 
 
-def _share_images(part: Callable[[slice], T], s: Geometry, **options: int) -> list[T]:
+def _shares_images(s: Geometry) -> bool:
+    """Do threads share the images? Where there are few pixels of y they share each product instead."""
+    return s.flops > WORTH_THREADS and s.y[0] * s.y[2] * s.y[3] >= 2 * _ROWS
+
+
+def _share_images(part: Callable[[slice], T], s: Geometry, per_thread: int = PARTS_PER_THREAD) -> list[T]:
+    if not _shares_images(s):
+        return [part(slice(0, s.y[0]))]
     with one_blas_thread():
-        return share(part, s.y[0], s.flops > WORTH_THREADS, **options)
+        return share(part, s.y[0], least=-(-_ROWS // (s.y[2] * s.y[3])), per_thread=per_thread)
+
+
+def _multiply(a: Array, b: Array, out: Array, s: Geometry) -> Array:
+    """The product of two matrices, in `out`."""
+    return np.dot(a, b, out=out) if _shares_images(s) else product(a, b, out=out)
 
 
 def _few_channels(s: Geometry) -> bool:
@@ -171,7 +183,7 @@ def _spread_runs(image: Array, kernel: Array, s: Geometry) -> Array:
     height, width = s.padded[1:3]
     rows = image.reshape(-1, kernel.shape[0])
     reach = kernel.shape[1] // kh
-    pixels = np.dot(rows, kernel, out=scratch("columns", (len(rows), kernel.shape[1]), image.dtype))
+    pixels = _multiply(rows, kernel, scratch("columns", (len(rows), kernel.shape[1]), image.dtype), s)
     pixels = pixels.reshape(b, oh, -1, kh, reach)
     padded = scratch("padded", (b, height, width * c), image.dtype)
     padded[...] = 0
@@ -183,16 +195,11 @@ def _spread_runs(image: Array, kernel: Array, s: Geometry) -> Array:
     return _inside(padded.reshape(b, height, width, c), s)
 
 
-def _kernel_of_planes(w: Array, _s: Geometry) -> Array:
-    """What a pixel of y adds to each of its taps, as a matrix (kh kw C, O)."""
-    return kernel_matrix(w).T
-
-
 def _spread_planes(image: Array, kernel: Array, s: Geometry) -> Array:
     """The same for few channels: additions go along rows of pixels of y, one tap at a time."""
     (b, oh, ow, o), (_, c, kh, kw) = image.shape, s.w
     rows = image.reshape(-1, o)
-    pixels = np.dot(kernel, rows.T, out=scratch("columns", (len(kernel), len(rows)), image.dtype))
+    pixels = _multiply(kernel, rows.T, scratch("columns", (len(kernel), len(rows)), image.dtype), s)
     pixels = pixels.reshape(kh, kw, c, b, oh, ow)
     planes = scratch("padded", (c, b, *s.padded[1:3]), image.dtype)
     planes[...] = 0

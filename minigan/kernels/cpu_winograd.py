@@ -124,7 +124,7 @@ def plan(s: Geometry, channels: int) -> Plan | None:
 
     best = min(_ALGORITHMS[kh // stride], key=products)
     each = math.prod(tiles(best))
-    if products(best) > _SAVES * oh * ow * kh * kw or n * each < _TILES // 2:
+    if products(best) > _SAVES * oh * ow * kh * kw or n * each < _TILES:
         return None
     return Plan(best, stride, kh // stride, tiles(best), max(1, _TILES // each))
 

@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 PARTS_PER_THREAD = 4
 
-WORTH_THREADS = 1e7  # floating-point operations below which waking a thread costs more than it saves
+WORTH_THREADS = 1e8  # floating-point operations below which waking a thread costs more than it saves
+VECTOR_ALONE = 1.8e4  # of a product with a vector, below which OpenBLAS wakes none of its own threads
 
 
 class _Job:
