@@ -47,7 +47,7 @@ def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
 
 def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
     """The x-slot of the convolution's trilinear form, its input gradient, its transpose, plus b. (N, C, H, W)."""
-    if p := winograd.plan(s, winograd.FEW):
+    if p := winograd.plan(s):
         return winograd.conv_input(w, y, s, p, b)
     n = s.y[0]
     image = channels_last(y).transpose(0, 2, 3, 1)
@@ -72,7 +72,7 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
 
 def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     """The w-slot of the convolution's trilinear form: its weight gradient. (O, C / groups, kh, kw)."""
-    if p := winograd.plan(s, winograd.MANY):
+    if s.w[1] >= winograd.MANY and (p := winograd.plan(s)):
         return winograd.conv_weight(x, y, s, p)
     o, c, kh, kw = s.w
     image, result = (channels_last(a).transpose(0, 2, 3, 1) for a in (x, y))

@@ -71,7 +71,9 @@ _ALGORITHMS = {  # for each number of taps
     ),
 }
 
-FEW, MANY = 16, 128  # channels from which an input gradient and a weight gradient are better off
+_FEW = 16  # channels of y
+_DEEP = 128  # phases times channels of x: with fewer, the transforms cost more than the products save
+MANY = 128  # channels of x from which it also pays for the weight gradient
 
 _TILES = 256  # whose products are made at once: enough rows for a matrix product to run at full speed
 _SHARED_KERNEL = 1 << 16  # elements of a kernel from which threads share its transform
@@ -108,12 +110,12 @@ class Plan:
 
 
 @lru_cache(maxsize=1024)
-def plan(s: Geometry, channels: int) -> Plan | None:
-    """How to do with fewer multiplications; None if that would not pay, as with fewer than so many channels of x."""
+def plan(s: Geometry) -> Plan | None:
+    """How to do with fewer multiplications; None if that would not pay."""
     (n, o, oh, ow), (_, c, kh, kw), stride = s.y, s.w, s.stride[0]
     if kh // stride not in _ALGORITHMS or kh % stride or kh != kw or s.stride != (stride, stride):
         return None
-    if s.groups > 1 or s.dilation != (1, 1) or c < channels or o < FEW:
+    if s.groups > 1 or s.dilation != (1, 1) or stride**2 * c < _DEEP or o < _FEW:
         return None
 
     def tiles(algorithm: _Algorithm) -> tuple[int, int]:
