@@ -12,8 +12,8 @@ pytest.importorskip("torch", reason="needs PyTorch: pip install 'minigan[bench]'
 BENCHES = Path(__file__).parents[1] / "benches"
 sys.path.insert(0, str(BENCHES))
 
-from steps.workloads import WORKLOADS, workload  # noqa: E402
-from train_steps import check_losses, rivals  # noqa: E402
+from steps.workloads import WORKLOADS, workload  # noqa: E402  found through the line above
+from train_steps import check_losses, rivals  # noqa: E402  found through the line above
 
 
 def test_two_libraries_are_timed_and_their_losses_agree(tmp_path):

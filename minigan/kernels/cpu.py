@@ -1,4 +1,4 @@
-"""Kernels on NumPy arrays, in blocks that stay in the cache, shared by the threads.
+"""Kernels on NumPy arrays, in blocks and in place, shared by the threads.
 
 Images are channels-last in memory, so that a batch is a matrix with one row per pixel and one column per channel.
 Convolution and matrix products have files of their own, and what needs no care is shared with CuPy (portable.py).
@@ -13,7 +13,7 @@ import numpy as np
 from ..backend import Array
 from . import portable
 from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
-from .cpu_linear import linear, linear_weight, matmul  # noqa: F401
+from .cpu_linear import linear, linear_weight, matmul  # noqa: F401  likewise
 from .geometry import Geometry
 from .portable import (  # noqa: F401  as they are on each device
     channels_last,
