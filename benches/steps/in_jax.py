@@ -82,7 +82,7 @@ def apply(layers: Layers, p: Params, x: Array, training: bool = True, prefix: st
         elif name == "flatten":
             x = x.reshape(len(x), -1)
         elif name == "unflatten":
-            x = x.reshape(len(x), *options[0])
+            x = x.reshape(len(x), *options[1])
     return x
 
 

@@ -1,16 +1,12 @@
 """The workloads in minigan."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 import minigan as mg
 from minigan import gan, nn, ops, optim
 from minigan.tensor import Tensor
 
-from .workloads import Layers, Workload, initial_weight, inputs
-
-Step = Callable[[], list[Tensor]]
+from .workloads import Layers, Workload, initial_weight, inputs, network
 
 
 class Residual(nn.Module):
@@ -30,31 +26,8 @@ class MeanPixel(nn.Module):
         return ops.mean(x, (2, 3))
 
 
-MAKERS: dict[str, Callable[..., nn.Module]] = {
-    "linear": nn.Linear,
-    "conv": nn.Conv2d,
-    "conv_transpose": nn.ConvTranspose2d,
-    "batch_norm1d": nn.BatchNorm1d,
-    "batch_norm2d": nn.BatchNorm2d,
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "tanh": nn.Tanh,
-    "max_pool": nn.MaxPool2d,
-    "avg_pool": nn.AvgPool2d,
-    "flatten": nn.Flatten,
-    "unflatten": lambda shape: nn.Unflatten(1, shape),
-    "mean_pixel": MeanPixel,
-    "residual": lambda main, shortcut: Residual(network(main), network(shortcut)),
-}
-
-
-def network(layers: Layers) -> nn.Module:
-    """The network of these layers, with their initial weights if it is the outermost."""
-    return nn.Sequential(*(MAKERS[name](*options) for name, *options in layers))
-
-
 def initialised(layers: Layers) -> nn.Module:
-    net = network(layers)
+    net = network(nn, layers, Residual, MeanPixel)
     for name, p in net.named_parameters():
         value = initial_weight(name, p.shape)
         if value is not None:

@@ -5,14 +5,13 @@ out of the graph in G's turn, which the tutorial does not do; compile is channel
 """
 
 import os
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from .workloads import Layers, Workload, initial_weight, inputs
+from .workloads import Layers, Workload, initial_weight, inputs, network
 
 
 class Residual(nn.Module):
@@ -27,28 +26,6 @@ class Residual(nn.Module):
 class MeanPixel(nn.Module):
     def forward(self, x):
         return x.mean((2, 3))
-
-
-MAKERS: dict[str, Callable[..., nn.Module]] = {
-    "linear": nn.Linear,
-    "conv": nn.Conv2d,
-    "conv_transpose": nn.ConvTranspose2d,
-    "batch_norm1d": nn.BatchNorm1d,
-    "batch_norm2d": nn.BatchNorm2d,
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "tanh": nn.Tanh,
-    "max_pool": nn.MaxPool2d,
-    "avg_pool": nn.AvgPool2d,
-    "flatten": nn.Flatten,
-    "unflatten": lambda shape: nn.Unflatten(1, shape),
-    "mean_pixel": MeanPixel,
-    "residual": lambda main, shortcut: Residual(network(main), network(shortcut)),
-}
-
-
-def network(layers: Layers) -> nn.Module:
-    return nn.Sequential(*(MAKERS[name](*options) for name, *options in layers))
 
 
 class Bench:
@@ -73,7 +50,7 @@ class Bench:
         return t.contiguous(memory_format=self.format) if t.ndim == 4 else t
 
     def initialised(self, layers: Layers) -> nn.Module:
-        net = network(layers)
+        net = network(nn, layers, Residual, MeanPixel)
         with torch.no_grad():
             for name, p in net.named_parameters():
                 value = initial_weight(name, tuple(p.shape))

@@ -13,6 +13,21 @@ import numpy as np
 
 Layers = list[tuple[Any, ...]]
 
+CLASSES = {  # what both minigan.nn and torch.nn call them
+    "linear": "Linear",
+    "conv": "Conv2d",
+    "conv_transpose": "ConvTranspose2d",
+    "batch_norm1d": "BatchNorm1d",
+    "batch_norm2d": "BatchNorm2d",
+    "relu": "ReLU",
+    "leaky_relu": "LeakyReLU",
+    "tanh": "Tanh",
+    "max_pool": "MaxPool2d",
+    "avg_pool": "AvgPool2d",
+    "flatten": "Flatten",
+    "unflatten": "Unflatten",
+}
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -31,6 +46,17 @@ class Workload:
     images: int = 0  # how many a sampling step makes
 
 
+def network(nn: Any, layers: Layers, residual: Any, mean_pixel: Any) -> Any:
+    """The network of these layers in `nn`, given its own classes for what neither library has."""
+
+    def make(name: str, *options: Any) -> Any:
+        if name == "residual":
+            return residual(*(network(nn, part, residual, mean_pixel) for part in options))
+        return mean_pixel() if name == "mean_pixel" else getattr(nn, CLASSES[name])(*options)
+
+    return nn.Sequential(*(make(*layer) for layer in layers))
+
+
 def linear(*sizes: int, activation: tuple[Any, ...]) -> Layers:
     """Fully connected layers of these sizes, `activation` between them."""
     layers = [layer for i, o in itertools.pairwise(sizes) for layer in (("linear", i, o), activation)]
@@ -40,7 +66,7 @@ def linear(*sizes: int, activation: tuple[Any, ...]) -> Layers:
 def dcgan_generator(z_dim: int, width: int, side: int, channels: int) -> Layers:
     """Radford et al. 2016: noise to side/16 pixels, then four transposed convolutions of stride 2."""
     maps = [8 * width, 4 * width, 2 * width, width]
-    layers: Layers = [("unflatten", (z_dim, 1, 1)), ("conv_transpose", z_dim, maps[0], side // 16, 1, 0)]
+    layers: Layers = [("unflatten", 1, (z_dim, 1, 1)), ("conv_transpose", z_dim, maps[0], side // 16, 1, 0)]
     for i, o in zip(maps, [*maps[1:], channels], strict=True):
         layers += [("batch_norm2d", i), ("relu",), ("conv_transpose", i, o, 4, 2, 1)]
     return [*layers, ("tanh",)]
@@ -72,7 +98,7 @@ LEAK = ("leaky_relu", 0.01)
 
 CS231N_GENERATOR: Layers = [
     *[("linear", 96, 1024), ("relu",), ("batch_norm1d", 1024)],
-    *[("linear", 1024, 6272), ("relu",), ("batch_norm1d", 6272), ("unflatten", (128, 7, 7))],
+    *[("linear", 1024, 6272), ("relu",), ("batch_norm1d", 6272), ("unflatten", 1, (128, 7, 7))],
     *[("conv_transpose", 128, 64, 4, 2, 1), ("relu",), ("batch_norm2d", 64)],
     *[("conv_transpose", 64, 1, 4, 2, 1), ("tanh",)],
 ]

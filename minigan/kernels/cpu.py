@@ -114,34 +114,31 @@ def inv_std(x: Array, mean: Array, eps: float) -> Array:
 
 def normalize(x: Array, mean: Array, scale: Array) -> Array:
     """(x - mean) * scale."""
-    rows = _channel_rows(x)
-    if rows is None:
-        return portable.normalize(x, mean, scale)
-    y = np.empty_like(x)
-    out = _channel_rows(y)
-
-    def part(block: slice) -> None:
-        np.subtract(rows[block], mean.reshape(-1), out=out[block])
-        out[block] *= scale.reshape(-1)
-
-    _in_blocks(part, rows.shape)
-    return y
+    y = _per_channel(x, (np.subtract, mean), (np.multiply, scale))
+    return portable.normalize(x, mean, scale) if y is None else y
 
 
 def scale_shift(y: Array, w: Array, b: Array) -> Array:
     """y w + b."""
-    rows = _channel_rows(y)
+    z = _per_channel(y, (np.multiply, w), (np.add, b))
+    return portable.scale_shift(y, w, b) if z is None else z
+
+
+def _per_channel(x: Array, first: tuple[np.ufunc, Array], second: tuple[np.ufunc, Array]) -> Array | None:
+    """Two functions of x and a value for each channel, one after the other; None unless x is rows of channels."""
+    rows = _channel_rows(x)
     if rows is None:
-        return portable.scale_shift(y, w, b)
-    z = np.empty_like(y)
-    out = _channel_rows(z)
+        return None
+    y = np.empty_like(x)
+    out = _channel_rows(y)
+    (start, a), (end, b) = ((function, values.reshape(-1)) for function, values in (first, second))
 
     def part(block: slice) -> None:
-        np.multiply(rows[block], w.reshape(-1), out=out[block])
-        out[block] += b.reshape(-1)
+        start(rows[block], a, out=out[block])
+        end(out[block], b, out=out[block])
 
     _in_blocks(part, rows.shape)
-    return z
+    return y
 
 
 def channel_dot(a: Array, b: Array) -> Array:
