@@ -100,8 +100,8 @@ def test_products_with_a_bias(sizes, transposed, rng):
 def test_small_parameters_that_move_together_move_as_alone(rng):
     shapes = [(3, 4), (7,), (), (1,), (200, 100)]
     together, alone = [], []
-    for shape in shapes:
-        row = [np.asarray(rng.uniform(0.5, 1.5, shape), "float32") for _ in range(4)]
+    for k, shape in enumerate(shapes):
+        row = [np.asarray(rng.uniform(0.5, 1.5, shape), ("float32", "float64")[k % 2]) for _ in range(4)]
         together.append([a.copy() for a in row])
         alone.append(row)
     options = {"lr": np.asarray(0.1), "t": np.asarray(3), "betas": (0.5, 0.9), "eps": 1e-8, "weight_decay": 0.1}

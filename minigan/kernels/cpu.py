@@ -29,28 +29,32 @@ from .threads import VECTOR_ALONE, one_blas_thread, scratch, share
 
 
 def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options: Any) -> None:
-    """rule(parameter, gradient, *slots, **options) for each row of these arrays: small ones all at once."""
-    small = [row for row in rows if row[0].size < _SMALL and all(a.flags.c_contiguous for a in row)]
-    if len({row[0].dtype for row in small}) != 1:
-        small = []
-    if small:
-        joined = [np.concatenate([a.reshape(-1) for a in arrays]) for arrays in zip(*small, strict=True)]
-        rule(*joined, **options)
-        start = 0
-        for row in small:
-            stop = start + row[0].size
-            for array, values in zip(row, joined, strict=True):
-                if array is not row[1]:
-                    array.reshape(-1)[...] = values[start:stop]
-            start = stop
+    """rule(parameter, gradient, *slots, **options) for each row of these arrays: small ones of a type all at once."""
+    small: dict[Any, list[Sequence[Array]]] = {}
     for row in rows:
-        if not any(row is done for done in small):
-            p, g, *slots = row
-            if g.strides != p.strides:
-                ordered = np.empty_like(p)
-                ordered[...] = g
-                g = ordered
-            _along_memory(lambda *parts: rule(*parts, **options), p, g, *slots, block=_UPDATED)
+        p, g, *slots = row
+        if p.size < _SMALL and all(a.flags.c_contiguous for a in row):
+            small.setdefault(p.dtype, []).append(row)
+            continue
+        if g.strides != p.strides:
+            ordered = np.empty_like(p)
+            ordered[...] = g
+            g = ordered
+        _along_memory(lambda *parts: rule(*parts, **options), p, g, *slots, block=_UPDATED)
+    for alike in small.values():
+        _update_together(rule, alike, **options)
+
+
+def _update_together(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options: Any) -> None:
+    joined = [np.concatenate([a.reshape(-1) for a in arrays]) for arrays in zip(*rows, strict=True)]
+    rule(*joined, **options)
+    start = 0
+    for row in rows:
+        stop = start + row[0].size
+        for k, (array, values) in enumerate(zip(row, joined, strict=True)):
+            if k != 1:  # the gradient stays as it is
+                array.reshape(-1)[...] = values[start:stop]
+        start = stop
 
 
 _SMALL = 1 << 14  # elements of an array below which calling a function costs more than what it does
@@ -68,20 +72,19 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
     if not is_number and (small.dtype != large.dtype or small.ndim > large.ndim):
         return function(a, b)
     y = np.empty_like(large)
-    if min(sizes) <= 1:
-        number = small if is_number else small.reshape(())
+
+    def with_other(other: Array) -> Callable[[Array, Array], Array]:
         if small is b:
-            _along_memory(lambda x, out: function(x, number, out=out), large, y)
-        else:
-            _along_memory(lambda x, out: function(number, x, out=out), large, y)
+            return lambda part, out: function(part, other, out=out)
+        return lambda part, out: function(other, part, out=out)
+
+    if min(sizes) <= 1:
+        _along_memory(with_other(small if is_number else small.reshape(())), large, y)
     elif a.shape == b.shape:
         _along_memory(lambda a, b, out: function(a, b, out=out), a, b, y)
     elif (rows := _channel_rows(large)) is not None and small.shape == (1, *large.shape[1:2], *(1,) * (large.ndim - 2)):
-        out, row = _channel_rows(y), small.reshape(1, -1)
-        if small is b:
-            _in_blocks(lambda block: function(rows[block], row, out=out[block]), rows.shape)
-        else:
-            _in_blocks(lambda block: function(row, rows[block], out=out[block]), rows.shape)
+        kernel, out = with_other(small.reshape(1, -1)), _channel_rows(y)
+        _in_blocks(lambda block: kernel(rows[block], out[block]), rows.shape)
     else:
         return function(a, b)
     return y

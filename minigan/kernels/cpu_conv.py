@@ -37,7 +37,8 @@ def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
                 if s.groups == 1:
                     _multiply(columns, kernel, target.reshape(-1, o), s)
                 else:
-                    target[..., outs] = np.dot(columns, kernel).reshape(-1, oh, ow, kernel.shape[1])
+                    found = scratch("products", (len(columns), kernel.shape[1]), x.dtype)
+                    target[..., outs] = _multiply(columns, kernel, found, s).reshape(-1, oh, ow, kernel.shape[1])
                 if b is not None:
                     target[..., outs] += b[outs]
 
