@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DeviceError
+from .errors import CaptureError, DeviceError
 
 Array = Any  # a numpy.ndarray or a cupy.ndarray
 
@@ -48,12 +48,23 @@ def to_device(array: Array, device: str) -> Array:
     """`array` on `device`; the same object if it is there already."""
     if device_of(array) == check_device(device):
         return array
+    if is_capturing():
+        raise CaptureError(
+            f"an array {array.shape} {array.dtype} cannot be copied to {device} within a captured step: "
+            "whatever a step reads must be on the device before it begins, and stays there until it has ended"
+        )
     return array_module(device).asarray(array) if device == "cuda" else array.get()
 
 
 def to_numpy(array: Array) -> np.ndarray:
     """`array` as a NumPy array; a CuPy array is copied to the host."""
     return array if isinstance(array, np.ndarray) else array.get()
+
+
+def is_capturing() -> bool:
+    """True while the work of the current CUDA stream is recorded into a graph instead of being done."""
+    cupy = sys.modules.get("cupy")
+    return cupy is not None and cupy.cuda.get_current_stream().is_capturing()
 
 
 def array_module(device: str) -> ModuleType:

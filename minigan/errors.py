@@ -35,3 +35,7 @@ class CheckpointError(MiniganError, RuntimeError):
 
 class NonFiniteLoss(MiniganError, ArithmeticError):
     """A loss became NaN or infinite during training."""
+
+
+class CaptureError(MiniganError, RuntimeError):
+    """A step that cannot be captured and replayed, because a replay would not do what the step does."""

@@ -303,13 +303,16 @@ class EMA:
     def update(self) -> None:
         """Move the average towards the module's parameters as they are now."""
         averaged = {name for name, _ in self.module.named_parameters()}
+        rows = []
         for name, t in self.module.named_tensors():
             s = self.shadow[name]
             if name in averaged:
-                s.data += (1 - self.decay) * (t.data - s.data)
+                rows.append((s.data, t.data))
             else:
                 s.data[...] = t.data
             s.written("EMA.update")
+        if rows:
+            kernels(rows[0][0]).update(portable.average, rows, decay=self.decay)
 
     def parameters(self) -> dict[str, Tensor]:
         """The averaged parameters by name, as `nn.functional_call` takes them."""

@@ -2,7 +2,7 @@
 
 A `Stream` draws from Philox4x64-10 (Salmon et al. 2011), a block cipher that turns a counter into random words:
 the key is made of (seed, name), the counter of (block, step). A run can therefore be resumed by remembering a
-seed and a step, and any device that computes the cipher draws the same integers.
+seed and a step, and both devices draw the same integers.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from . import backend
 from .backend import Array
 from .errors import ShapeError
+from .kernels import cuda_random, draws
 
 Shape = int | Sequence[int]
 
@@ -24,10 +26,12 @@ Shape = int | Sequence[int]
 class Stream:
     """A sequence of random numbers, named by (seed, name) and restarted at each step.
 
-    Draws advance within a step; `at(step)` is a fresh stream at the start of that step.
+    Draws advance within a step; `at(step)` is a fresh stream at the start of that step. A step that is a number
+    makes arrays on the CPU unless another device is named; a step that lives on a device, as a 0-d int64 array or
+    Tensor, makes them there, and is read when they are drawn: a captured step draws anew at each replay.
     """
 
-    def __init__(self, seed: int, name: str = "default", step: int = 0) -> None:
+    def __init__(self, seed: int, name: str = "default", step: Any = 0) -> None:
         digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
         self.seed = seed
         self.name = name
@@ -35,58 +39,76 @@ class Stream:
         self._key = np.frombuffer(digest[:16], dtype="<u8")
         self._block = 0
 
-    def at(self, step: int) -> "Stream":
-        """The stream of the same seed and name at the start of `step`, an integer >= 0."""
-        return Stream(self.seed, self.name, int(step))
+    def at(self, step: Any) -> "Stream":
+        """The stream of the same seed and name at the start of `step`: an integer >= 0, or one on a device."""
+        step = getattr(step, "data", step) if not isinstance(step, np.ndarray) else step
+        return Stream(self.seed, self.name, step if backend.is_cuda(step) else int(step))
 
     def words(self, n: int) -> np.ndarray:
-        """The next n random 64-bit words (NumPy's Philox increments its counter before each block of four)."""
-        counter = np.array([self._block, 0, self.step, 0], dtype=np.uint64)
-        self._block += -(-n // 4)
-        return np.random.Philox(counter=counter, key=self._key).random_raw(n)
+        """The next n random 64-bit words, on the CPU."""
+        return draws.words(self._draw("cpu", -(-n // 4)), n)
 
     def uniform(
-        self, shape: Shape = (), low: float = 0.0, high: float = 1.0, dtype: Any = "float32", device: str = "cpu"
+        self,
+        shape: Shape = (),
+        low: float = 0.0,
+        high: float = 1.0,
+        dtype: Any = "float32",
+        device: str | None = None,
     ) -> Array:
-        """An array of `shape`, uniform on [low, high)."""
-        sizes = _sizes(shape)
-        digits = 53 if np.dtype(dtype) == np.float64 else 24  # what the type can hold of [0, 1)
-        wide = "float64" if digits == 53 else "float32"
-        unit = (self.words(math.prod(sizes)) >> np.uint64(64 - digits)).astype(wide) * 2.0**-digits
-        return backend.to_device((unit * (high - low) + low).astype(dtype).reshape(sizes), device)
+        """An array of `shape`, uniform on [low, high), on `device` (where the step lives, by default)."""
+        sizes, on = _sizes(shape), self._device(device)
+        n = math.prod(sizes)
+        return _kernels(on).uniform(self._draw(on, -(-n // 4)), n, low, high, dtype).reshape(sizes)
 
     def normal(
-        self, shape: Shape = (), mean: float = 0.0, std: float = 1.0, dtype: Any = "float32", device: str = "cpu"
+        self,
+        shape: Shape = (),
+        mean: float = 0.0,
+        std: float = 1.0,
+        dtype: Any = "float32",
+        device: str | None = None,
     ) -> Array:
         """An array of `shape`, normal with this mean and standard deviation, by Box and Muller (1958).
 
         Each 64-bit word gives two 32-bit uniforms and so two normals, at most 6.7 deviations from the mean.
         """
-        sizes = _sizes(shape)
+        sizes, on = _sizes(shape), self._device(device)
         n = math.prod(sizes)
-        halves = self.words(-(-n // 2)).view(np.uint32).reshape(-1, 2).astype(dtype)
-        radius = np.sqrt(-2 * np.log((halves[:, 0] + 1) * 2.0**-32))
-        angle = halves[:, 1] * (2.0**-32 * math.tau)
-        both = np.empty_like(halves)
-        both[:, 0] = radius * np.cos(angle)
-        both[:, 1] = radius * np.sin(angle)
-        return backend.to_device((both.reshape(-1)[:n] * std + mean).reshape(sizes), device)
+        return _kernels(on).normal(self._draw(on, -(-n // 8)), n, mean, std, dtype).reshape(sizes)
 
-    def integers(self, high: int, shape: Shape = (), device: str = "cpu") -> Array:
+    def integers(self, high: int, shape: Shape = (), device: str | None = None) -> Array:
         """An int64 array of `shape`, uniform on 0 .. high - 1, 1 <= high < 2^32 (bias below high / 2^32)."""
         if not 1 <= high < 2**32:
             raise ShapeError(f"integers: expected 1 <= high < 2^32, got {high}")
-        sizes = _sizes(shape)
-        top = self.words(math.prod(sizes)) >> np.uint64(32)
-        drawn = (top * np.uint64(high) >> np.uint64(32)).astype(np.int64)
-        return backend.to_device(drawn.reshape(sizes), device)
+        sizes, on = _sizes(shape), self._device(device)
+        n = math.prod(sizes)
+        return _kernels(on).integers(self._draw(on, -(-n // 4)), n, high).reshape(sizes)
 
     def permutation(self, n: int) -> np.ndarray:
-        """The integers 0 .. n - 1 in random order, int64."""
+        """The integers 0 .. n - 1 in random order, int64, on the CPU."""
         return np.argsort(self.words(n), kind="stable")
+
+    def _device(self, wanted: str | None) -> str:
+        return backend.device_of(self.step) if wanted is None else backend.check_device(wanted)
+
+    def _draw(self, device: str, blocks: int) -> draws.Draw:
+        """Where the next draw begins; `blocks` of four words belong to it."""
+        on_host = device == "cpu" and backend.is_cuda(self.step)
+        draw = draws.Draw(self._key, self._block, int(self.step.item()) if on_host else self.step)
+        self._block += blocks
+        return draw
 
     def __repr__(self) -> str:
         return f"Stream(seed={self.seed}, name={self.name!r}, step={self.step})"
+
+
+def _kernels(device: str) -> ModuleType:
+    """What draws on `device`."""
+    if device == "cpu":
+        return draws
+    backend.array_module(device)  # says what is missing
+    return cuda_random
 
 
 def _sizes(shape: Shape) -> tuple[int, ...]:

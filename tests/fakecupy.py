@@ -3,28 +3,24 @@
 It refuses what CuPy refuses (implicit conversion in either direction, lists in ufuncs, names that CuPy does not
 have) and what CuPy leaves undefined (assignment through repeated indices, integer indices out of bounds). It
 counts the transfers that would make a GPU wait. `install(monkeypatch)` makes it what `import cupy` finds.
+Streams, graphs, kernels and cuBLAS are in fakecuda.py.
 """
 
 import operator
+import re
 import sys
 import types
 from pathlib import Path
 
+import fakecuda
 import numpy as np
+from fakecuda import counts, device
 
-_SECTIONS = Path(__file__).with_name("cupy_names.txt").read_text().split("[cupy.ndarray]")
-ARRAY_NAMES = frozenset(_SECTIONS[1].split())
-MODULE_NAMES = frozenset(_SECTIONS[0].split("[cupy]")[1].split())
+_SECTIONS = re.split(r"^\[(.*)\]\n", Path(__file__).with_name("cupy_names.txt").read_text(), flags=re.M)
+NAMES = {name: frozenset(text.split()) for name, text in zip(_SECTIONS[1::2], _SECTIONS[2::2], strict=True)}
 
-
-class Counts:
-    """How often the host waited for the device, or sent it something."""
-
-    syncs = 0
-    uploads = 0
-
-
-counts = Counts()
+THROUGH_CUBLAS = {"matmul", "dot", "vdot", "inner", "outer", "tensordot", "einsum", "kron"}
+IN_PLACE = {"fill", "sort", "partition", "put"}
 
 
 def _host(value, where):
@@ -40,22 +36,36 @@ def _host(value, where):
     return value
 
 
-def _call(where, function, *args, **kwargs):
-    """function(*args) on the host arrays behind device arrays; a result that is a view remembers whose."""
+def _call(where, function, *args, changes=None, **kwargs):
+    """function(*args) on the host arrays behind device arrays; a result that is a view remembers whose.
+
+    `changes` is the array that the function writes into, if it is not `out`.
+    """
     inputs = [a for a in (*args, *kwargs.values()) if isinstance(a, ndarray)]
     inputs += [a for arg in args if isinstance(arg, list | tuple) for a in arg if isinstance(a, ndarray)]
-    result = function(*(_host(a, where) for a in args), **{k: _host(v, where) for k, v in kwargs.items()})
-    if isinstance(kwargs.get("out"), ndarray):
-        return kwargs["out"]
+    hosts, named = [_host(a, where) for a in args], {k: _host(v, where) for k, v in kwargs.items()}
+    changed = kwargs.get("out", changes)
+    if changed is not None:
+        device.work(lambda: function(*hosts, **named), changed._host)
+        return changed
+    result = function(*hosts, **named)
     if isinstance(result, list | tuple):
         return type(result)(_device(r, inputs) for r in result)
-    return _device(result, inputs)
+    made = _device(result, inputs)
+    if isinstance(made, ndarray) and made.base is None:
+        counts.launches += 1
+        device.allocated()
+        if device.tape is not None:
+            device.tape.work.append(lambda: made._host.__setitem__(..., function(*hosts, **named)))
+    return made
 
 
 def _device(result, inputs=()):
     if not isinstance(result, np.ndarray | np.generic):
         return result
     host = np.asarray(result)  # reductions give 0-d arrays, not scalars
+    if isinstance(result, np.generic):
+        host = host.copy()
     owner = next((a for a in inputs if np.may_share_memory(a._host, host)), None)
     return ndarray(host, None if owner is None else owner if owner.base is None else owner.base)
 
@@ -84,22 +94,32 @@ class ndarray:
     def __len__(self):
         return len(self._host)
 
+    @property
+    def data(self):
+        return types.SimpleNamespace(ptr=self._host.ctypes.data)
+
     def __getattr__(self, name):
-        if name not in ARRAY_NAMES:
+        if name not in NAMES["cupy.ndarray"]:
             raise AttributeError(f"cupy.ndarray has no attribute {name!r}")
         value = getattr(self._host, name)
         if not callable(value):
             return value
-        return lambda *args, **kwargs: _call(
-            f"ndarray.{name}", lambda host, *a, **k: getattr(host, name)(*a, **k), self, *args, **kwargs
-        )
+        if name in THROUGH_CUBLAS:
+            fakecuda.through_cublas(name)
+
+        def method(*args, **kwargs):
+            changes = self if name in IN_PLACE else None
+            function = lambda host, *a, **k: getattr(host, name)(*a, **k)  # noqa: E731
+            return _call(f"ndarray.{name}", function, self, *args, changes=changes, **kwargs)
+
+        return method
 
     def get(self):
-        counts.syncs += 1
+        fakecuda.wait("ndarray.get")
         return self._host.copy(order="K")
 
     def item(self):
-        counts.syncs += 1
+        fakecuda.wait("ndarray.item")
         return self._host.item()
 
     def __bool__(self):
@@ -120,11 +140,13 @@ class ndarray:
                 continue
             if np.unique(index._host).size < index._host.size:
                 raise ValueError("assignment through repeated indices is undefined in CuPy")
-        _call("ndarray[key] = value", operator.setitem, self, key, value)
+        _call("ndarray[key] = value", operator.setitem, self, key, value, changes=self)
 
 
 def _bind(name, ufunc):
     def forward(self, other):
+        if name in THROUGH_CUBLAS:
+            fakecuda.through_cublas(name)
         return _call(name, ufunc, self, other)
 
     def reflected(self, other):
@@ -172,13 +194,13 @@ class _Ufunc:
         return _call(self._ufunc.__name__, self._ufunc, *args, **kwargs)
 
     def at(self, array, index, values):
-        _call(f"{self._ufunc.__name__}.at", self._ufunc.at, array, index, values)
+        _call(f"{self._ufunc.__name__}.at", self._ufunc.at, array, index, values, changes=array)
 
 
 def _upload(value, dtype=None):
     if isinstance(value, ndarray):
-        return ndarray(np.array(value._host, dtype=dtype))
-    counts.uploads += 1
+        return _call("array", lambda host: np.array(host, dtype=dtype), value)
+    fakecuda.upload()
     return ndarray(np.array(value, dtype=dtype, order="K"))
 
 
@@ -198,8 +220,10 @@ class _Module(types.ModuleType):
         return value.get()
 
     def __getattr__(self, name):
-        if name not in MODULE_NAMES:
+        if name not in NAMES["cupy"]:
             raise AttributeError(f"module 'cupy' has no attribute {name!r}")
+        if name in THROUGH_CUBLAS:
+            fakecuda.through_cublas(name)
         value = getattr(np, name)
         if isinstance(value, np.ufunc):
             return _Ufunc(value)
@@ -210,20 +234,18 @@ class _Module(types.ModuleType):
 
 def _make():
     fake = _Module("cupy")
-    fake.cuda = types.SimpleNamespace(
-        is_available=lambda: True, cublas=types.SimpleNamespace(getVersion=lambda: 130000), runtime=None
-    )
-
-    def sliding_window_view(x, window_shape, axis=None):
-        return _call("sliding_window_view", np.lib.stride_tricks.sliding_window_view, x, window_shape, axis)
-
-    fake.lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(sliding_window_view=sliding_window_view))
+    fake.cuda = fakecuda.make()
+    assert set(vars(fake.cuda)) <= NAMES["cupy.cuda"]
+    fake.RawModule = fakecuda.RawModule
     return fake
 
 
-def install(monkeypatch):
-    """Make the stand-in what `import cupy` finds, and start counting from zero."""
-    counts.syncs = counts.uploads = 0
+def install(monkeypatch, library=fakecuda.Cublas):
+    """Make the stand-in what `import cupy` finds, with this cuBLAS library if any; start counting from zero."""
+    counts.clear()
+    fakecuda.device.__init__()
+    fakecuda.device.stream = fakecuda.Stream.null
     fake = _make()
     monkeypatch.setitem(sys.modules, "cupy", fake)
+    monkeypatch.setattr("minigan.kernels.cublas.load_library", lambda cupy: library and library())
     return fake

@@ -11,8 +11,9 @@ PACKAGE = Path(__file__).parent.parent / "minigan"
 FLOORS = [
     ["errors"],
     ["atomic"],
-    ["backend", "random"],
+    ["backend"],
     ["kernels"],
+    ["random"],
     ["tensor"],
     ["op"],
     ["ops"],

@@ -16,6 +16,7 @@ from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401  offered as ke
 from .cpu_linear import linear, linear_weight, matmul  # noqa: F401  likewise
 from .geometry import Geometry
 from .portable import (  # noqa: F401  as they are on each device
+    bias_leaky_relu,
     channels_last,
     empty_image,
     pool_max,
@@ -23,6 +24,8 @@ from .portable import (  # noqa: F401  as they are on each device
     pool_sum,
     pool_take,
     pool_winner,
+    sigmoid,
+    softplus,
     zero_image,
 )
 from .threads import VECTOR_ALONE, one_blas_thread, scratch, share

@@ -1,82 +1,315 @@
-"""Convolution on CuPy arrays: a strided view of the windows, copied once, and one 2-D matrix product per group."""
+"""Kernels on CuPy arrays: the same functions as cpu.py, most of them written in CUDA C beside this file.
+
+Images are channels-last in memory, so that a batch is a matrix with one row per pixel and one column per channel.
+What is of another layout or type than the CUDA kernels read goes the portable way.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
 
 from ..backend import Array, xp
+from . import portable
+from .cuda_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
+from .cuda_linear import linear, linear_weight, matmul  # noqa: F401  likewise
 from .geometry import Geometry
-from .portable import *  # noqa: F403  offered as kernels of this device as they are
-from .portable import channels_last, kernel_matrix
+from .launch import THREADS, is_dense, is_real, launch, launch_each, packed
+from .portable import arithmetic, channels_last, empty_image, winner_dtype, zero_image  # noqa: F401  as they are
+
+PARTS = 128  # at most, into which the rows of a sum are cut
+ARRAYS = 64  # that one launch of an update moves
+SLOTS = 3  # of each of them
 
 
-def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
-    """y = conv(x, w) + b: (N, O, OH, OW), channels-last in memory."""
-    n, o, oh, ow = s.y
-    lib = xp(x)
-    y = lib.empty((n * oh * ow, o), dtype=x.dtype)
-    for columns, (_, outs) in zip(_columns(x, s), s.group_slices(), strict=True):
-        y[:, outs] = columns @ kernel_matrix(w[outs]).T
-    if b is not None:
-        y += b
-    return y.reshape(n, oh, ow, o).transpose(0, 3, 1, 2)
+# --- element by element -----------------------------------------------------------------------------------------
 
 
-def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
-    """The x-slot of the convolution's trilinear form, its input gradient, its transpose, plus b. (N, C, H, W)."""
-    n, o, oh, ow = s.y
-    lib = xp(y)
-    flat = channels_last(y).transpose(0, 2, 3, 1).reshape(n * oh * ow, o)
-    padded = lib.zeros(s.padded, dtype=y.dtype)
-    _, c, kh, kw = s.w
-    for channels, outs in s.group_slices():
-        columns = (flat[:, outs] @ kernel_matrix(w[outs])).reshape(n, oh, ow, kh, kw, c)
-        for i, j, rows, cols in s.taps():
-            padded[:, rows, cols, channels] += columns[:, :, :, i, j]
-    (top, _), (left, _) = s.pads
-    inside = padded[:, top : top + s.x[2], left : left + s.x[3]]
-    x = lib.ascontiguousarray(inside) if b is None else inside + b
-    return x.transpose(0, 3, 1, 2)
-
-
-def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
-    """The w-slot of the convolution's trilinear form: its weight gradient. (O, C / groups, kh, kw)."""
-    n, o, oh, ow = s.y
-    lib = xp(x)
-    flat = channels_last(y).transpose(0, 2, 3, 1).reshape(n * oh * ow, o)
-    _, c, kh, kw = s.w
-    w = lib.empty((o, kh * kw * c), dtype=x.dtype)
-    for columns, (_, outs) in zip(_columns(x, s), s.group_slices(), strict=True):
-        w[outs] = flat[:, outs].T @ columns
-    return w.reshape(o, kh, kw, c).transpose(0, 3, 1, 2)
-
-
-def matmul(a: Array, b: Array) -> Array:
-    """a @ b."""
-    return a @ b
-
-
-def linear(x: Array, w: Array, b: Array = None) -> Array:
-    """x w^T + b."""
-    y = x @ w.T
-    if b is not None:
-        y += b
+def leaky_relu(x: Array, slope: float) -> Array:
+    """x where x > 0, slope * x elsewhere; slope >= 0."""
+    if not (is_real(x) and is_dense(x)):
+        return portable.leaky_relu(x, slope)
+    y = xp(x).empty_like(x)
+    launch_each("pointwise", "leaky_relu", x.dtype, x.size, x, y, slope, x.size)
     return y
 
 
-def linear_weight(x: Array, y: Array) -> Array:
-    """The sum over rows of y^T x."""
-    return y.reshape(-1, y.shape[-1]).T @ x.reshape(-1, x.shape[-1])
+def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
+    """g where y > 0, slope * g elsewhere."""
+    if not (is_real(g, y) and is_dense(y) and g.shape == y.shape):
+        return portable.leaky_relu_grad(g, y, slope)
+    g = _laid_out_as(y, g)
+    x = xp(y).empty_like(y)
+    launch_each("pointwise", "leaky_relu_grad", y.dtype, y.size, g, y, x, slope, y.size)
+    return x
 
 
-def _columns(x: Array, s: Geometry) -> list[Array]:
-    """Per group, every window of padded x as a row: (N OH OW, kh kw C / groups)."""
+def softplus(x: Array) -> Array:
+    """ln(1 + e^x)."""
+    return _function(x, "softplus", portable.softplus)
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + e^-x)."""
+    return _function(x, "sigmoid", portable.sigmoid)
+
+
+def _function(x: Array, name: str, otherwise: Callable[[Array], Array]) -> Array:
+    if not (is_real(x) and is_dense(x)):
+        return otherwise(x)
+    y = xp(x).empty_like(x)
+    launch_each("pointwise", name, x.dtype, x.size, x, y, x.size)
+    return y
+
+
+def bias_leaky_relu(x: Array, b: Array, slope: float) -> Array:
+    """leaky_relu(x + b), b (C,) for the channels of x (N, C, ...)."""
+    rows = _channel_rows(x)
+    if rows is None:
+        return portable.bias_leaky_relu(x, b, slope)
+    y = _empty_rows(x)
+    launch_each("pointwise", "bias_leaky_relu", x.dtype, x.size, rows, b, y, slope, x.size, len(b))
+    return y
+
+
+def _laid_out_as(like: Array, x: Array) -> Array:
+    """x in the memory order of `like`; x itself if it is so already."""
+    if x.strides == like.strides:
+        return x
+    y = xp(like).empty_like(like)
+    y[...] = x
+    return y
+
+
+# --- sums and normalisation over channels -------------------------------------------------------------------------
+
+
+def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    """The sum of x over `axes`."""
+    rows = _channel_rows(x) if axes == ((0,) if x.ndim == 2 else (0, 2, 3)) else None
+    if rows is None:
+        return portable.sum(x, axes, keepdims)
+    total = _column_sums("part_sums", rows, rows)
+    return total.reshape(tuple(1 if a in axes else n for a, n in enumerate(x.shape))) if keepdims else total
+
+
+def inv_std(x: Array, mean: Array, eps: float) -> Array:
+    """1 / sqrt(var + eps) of each channel, var the biased variance about `mean`."""
+    rows = _channel_rows(x)
+    if rows is None:
+        return portable.inv_std(x, mean, eps)
+    var = _column_sums("part_squares", rows, rows, mean, scale=1 / len(rows))
+    launch_each("channels", "inverse_root", x.dtype, len(var), var, eps, len(var))
+    return var.reshape(mean.shape)
+
+
+def normalize(x: Array, mean: Array, scale: Array) -> Array:
+    """(x - mean) * scale."""
+    return _per_channel("normalize", x, mean, scale, portable.normalize)
+
+
+def scale_shift(y: Array, w: Array, b: Array) -> Array:
+    """y w + b."""
+    return _per_channel("scale_shift", y, w, b, portable.scale_shift)
+
+
+def _per_channel(name: str, x: Array, a: Array, b: Array, otherwise: Callable[..., Array]) -> Array:
+    """A function of x and two values for each channel."""
+    rows = _channel_rows(x)
+    if rows is None:
+        return otherwise(x, a, b)
     lib = xp(x)
-    pads = ((0, 0), *s.pads, (0, 0))
-    padded = lib.pad(channels_last(x).transpose(0, 2, 3, 1), pads)
-    (sh, sw), (dh, dw) = s.stride, s.dilation
-    _, c, kh, kw = s.w
-    n, _, oh, ow = s.y
-    extent = ((kh - 1) * dh + 1, (kw - 1) * dw + 1)
-    windows = lib.lib.stride_tricks.sliding_window_view(padded, extent, axis=(1, 2))
-    windows = windows[:, ::sh, ::sw, :, ::dh, ::dw].transpose(0, 1, 2, 4, 5, 3)
-    return [
-        lib.ascontiguousarray(windows[..., channels]).reshape(n * oh * ow, kh * kw * c)
-        for channels, _ in s.group_slices()
+    a, b = (lib.ascontiguousarray(v) for v in (a, b))
+    y = _empty_rows(x)
+    launch_each("channels", name, x.dtype, x.size, rows, a, b, y, x.size, rows.shape[1])
+    return y
+
+
+def channel_dot(a: Array, b: Array) -> Array:
+    """The sum of a b over each channel."""
+    a_rows, b_rows = _channel_rows(a), _channel_rows(b)
+    if a_rows is None or b_rows is None:
+        return portable.channel_dot(a, b)
+    total, _ = _products(a_rows, b_rows, 1.0, alone=False)
+    return total.reshape(1, -1, *(1 for _ in a.shape[2:]))
+
+
+def normalize_grad(g: Array, y: Array, scale: Array) -> Array:
+    """scale * (g - mean(g) - y mean(g y)), means over each channel."""
+    g_rows, y_rows = _channel_rows(g), _channel_rows(y)
+    if g_rows is None or y_rows is None:
+        return portable.normalize_grad(g, y, scale)
+    slope, shift = _products(g_rows, y_rows, 1 / len(g_rows), alone=True)
+    x = _empty_rows(y)
+    scale = xp(y).ascontiguousarray(scale)
+    columns = y_rows.shape[1]
+    launch_each(
+        *("channels", "normalize_grad", y.dtype, y.size), g_rows, y_rows, shift, slope, scale, x, y.size, columns
+    )
+    return x
+
+
+def _channel_rows(x: Array) -> Any:
+    """x (N, C) or (N, C, H, W) as rows of channels (N H W, C), copied only if it is not so in memory; else None."""
+    if x.ndim not in (2, 4) or not x.size or not is_real(x):
+        return None
+    if x.ndim == 4:
+        x = channels_last(x).transpose(0, 2, 3, 1)
+    return xp(x).ascontiguousarray(x).reshape(-1, x.shape[-1])
+
+
+def _empty_rows(x: Array) -> Array:
+    """An uninitialised array of the shape of x (N, C) or (N, C, H, W) that lies in memory as rows of channels."""
+    return empty_image(x, x.shape) if x.ndim == 4 else xp(x).empty(x.shape, dtype=x.dtype)
+
+
+def _parts(rows: Array) -> tuple[int, int, tuple[int, int], int]:
+    """(parts, rows of each, shape of a block, blocks across) for a sum over rows."""
+    count, columns = rows.shape
+    across = min(32, 1 << (columns - 1).bit_length())
+    block = (across, THREADS // across)
+    step = max(-(-count // PARTS), 4 * block[1])
+    return -(-count // step), step, block, -(-columns // across)
+
+
+def _column_sums(name: str, rows: Array, *operands: Array, scale: float = 1.0) -> Array:
+    """scale * the sum over all rows of what the kernel `name` of channels.cu makes of the operands: (columns,)."""
+    parts, step, block, across = _parts(rows)
+    lib = xp(rows)
+    partial = lib.empty((parts, rows.shape[1]), dtype=rows.dtype)
+    launch("channels", name, rows.dtype, (across, parts), block, *operands, partial, *rows.shape, step)
+    return _total(partial, scale, block, across)
+
+
+def _products(a: Array, b: Array, scale: float, alone: bool) -> tuple[Array, Array]:
+    """scale * the sums over all rows of a b and, if it is wanted too, of a: (columns,) each."""
+    parts, step, block, across = _parts(a)
+    lib = xp(a)
+    both = lib.empty((2, parts, a.shape[1]), dtype=a.dtype)
+    wanted = both[1] if alone else None
+    launch("channels", "part_products", a.dtype, (across, parts), block, a, b, both[0], wanted, *a.shape, step)
+    return _total(both[0], scale, block, across), _total(both[1], scale, block, across) if alone else None
+
+
+def _total(partial: Array, scale: float, block: tuple[int, int], across: int) -> Array:
+    parts, columns = partial.shape
+    total = xp(partial).empty(columns, dtype=partial.dtype)
+    launch("channels", "total_of_parts", partial.dtype, (across,), block, partial, total, parts, columns, scale)
+    return total
+
+
+# --- pooling -----------------------------------------------------------------------------------------------------
+
+
+def pool_max(x: Array, s: Geometry) -> Array:
+    """The largest element of each window."""
+    return _pooled("pool_max", s, s.y, x) if is_real(x) else portable.pool_max(x, s)
+
+
+def pool_winner(x: Array, y: Array, s: Geometry) -> Array:
+    """Which element of each window is its largest, y: the number of elements before the first that equals it."""
+    if winner_dtype(s) != "uint8" or not is_real(x, y):
+        return portable.pool_winner(x, y, s)
+    winner = empty_image(y, s.y, "uint8")
+    x, y = channels_last(x), channels_last(y)
+    launch_each("pool", "pool_winner", x.dtype, y.size, x, y, winner, packed(s), y.size)
+    return winner
+
+
+def pool_take(x: Array, winner: Array, s: Geometry) -> Array:
+    """The element of each window that `winner` points at."""
+    if winner.dtype != np.uint8 or not is_real(x):
+        return portable.pool_take(x, winner, s)
+    return _pooled("pool_take", s, s.y, x, winner)
+
+
+def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
+    """Zeros of the shape of x, with each g added where its window's winner lies."""
+    if winner.dtype != np.uint8 or not is_real(g):
+        return portable.pool_put(g, winner, s)
+    return _pooled("pool_put", s, s.x, g, winner)
+
+
+def pool_sum(x: Array, s: Geometry) -> Array:
+    """The sum of each window."""
+    return _pooled("pool_sum", s, s.y, x) if is_real(x) else portable.pool_sum(x, s)
+
+
+def pool_spread(g: Array, s: Geometry) -> Array:
+    """Zeros of the shape of x, with each g added to every element of its window."""
+    return _pooled("pool_spread", s, s.x, g) if is_real(g) else portable.pool_spread(g, s)
+
+
+def _pooled(name: str, s: Geometry, shape: tuple[int, ...], x: Array, *winner: Array) -> Array:
+    """The image of this shape that a kernel of pool.cu makes of x."""
+    out = empty_image(x, shape)
+    operands = [channels_last(a) for a in (x, *winner)]
+    launch_each("pool", name, x.dtype, out.size, *operands, out, packed(s), out.size)
+    return out
+
+
+# --- optimizer updates --------------------------------------------------------------------------------------------
+
+
+
+def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options: Any) -> None:
+    """rule(parameter, gradient, *slots, **options) for each row of these arrays, all of a type in one launch.
+
+    `rule` is one of portable.py, whose name and formula the kernel in update.cu shares.
+    """
+    by_type: dict[Any, list[Sequence[Array]]] = {}
+    for p, g, *slots in rows:
+        if not (is_real(p, g, *slots) and is_dense(p) and all(s.strides == p.strides for s in slots)):
+            rule(p, g, *slots, **options)
+        elif p.size:
+            by_type.setdefault(p.dtype, []).append((p, _laid_out_as(p, g), *slots))
+    for dtype, alike in by_type.items():
+        arguments = _ARGUMENTS[rule.__name__](len(alike[0]) - 2, **options)
+        for start in range(0, len(alike), ARRAYS):
+            part = alike[start : start + ARRAYS]
+            blocks = min(-(-max(row[0].size for row in part) // (4 * THREADS)), 1024)
+            launch("update", rule.__name__, dtype, (blocks, len(part)), (THREADS,), _pointers(part), *arguments)
+
+
+def _pointers(rows: Sequence[Sequence[Array]]) -> np.ndarray:
+    """The struct Table of update.cu, passed by value: nothing is sent to the device for it."""
+    table = np.zeros((), _TABLE)
+    for k, (p, g, *slots) in enumerate(rows):
+        table["p"][k], table["g"][k], table["size"][k] = p.data.ptr, g.data.ptr, p.size
+        for j, slot in enumerate(slots):
+            table["slot"][j, k] = slot.data.ptr
+    return table
+
+
+_TABLE = np.dtype(
+    [
+        ("p", np.uint64, ARRAYS),
+        ("g", np.uint64, ARRAYS),
+        ("slot", np.uint64, (SLOTS, ARRAYS)),
+        ("size", np.int64, ARRAYS),
     ]
+)
+
+
+def _sgd(slots: int, lr: Array, momentum: float, weight_decay: float, nesterov: bool) -> tuple:
+    return lr, float(momentum), float(weight_decay), int(nesterov), slots
+
+
+def _rmsprop(
+    slots: int, lr: Array, alpha: float, eps: float, weight_decay: float, momentum: float, centered: bool
+) -> tuple:
+    return lr, float(alpha), float(eps), float(weight_decay), float(momentum), int(centered)
+
+
+def _adam(
+    slots: int, lr: Array, t: Array, betas: tuple[float, float], eps: float, weight_decay: float, decoupled: bool
+) -> tuple:
+    beta1, beta2, decay = (np.float64(v) for v in (*betas, weight_decay))
+    return lr, t, beta1, beta2, float(eps), decay, int(decoupled)
+
+
+def _average(slots: int, decay: float) -> tuple:
+    return (1 - float(decay),)
+
+
+_ARGUMENTS = {"sgd": _sgd, "rmsprop": _rmsprop, "adam": _adam, "average": _average}  # as update.cu takes them

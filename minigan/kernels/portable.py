@@ -9,6 +9,8 @@ from .geometry import Geometry
 __all__ = [
     "adam",
     "arithmetic",
+    "average",
+    "bias_leaky_relu",
     "channel_dot",
     "channels_last",
     "empty_image",
@@ -27,6 +29,8 @@ __all__ = [
     "rmsprop",
     "scale_shift",
     "sgd",
+    "sigmoid",
+    "softplus",
     "sum",
     "update",
     "winner_dtype",
@@ -45,10 +49,10 @@ def kernel_matrix(w: Array) -> Array:
     return w.transpose(0, 2, 3, 1).reshape(w.shape[0], -1)
 
 
-def empty_image(like: Array, shape: tuple[int, ...]) -> Array:
-    """An uninitialised (N, C, H, W) array, channels-last in memory, of the type of `like`."""
+def empty_image(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
+    """An uninitialised (N, C, H, W) array, channels-last in memory, of the type of `like` unless one is given."""
     n, c, h, w = shape
-    return xp(like).empty((n, h, w, c), dtype=like.dtype).transpose(0, 3, 1, 2)
+    return xp(like).empty((n, h, w, c), dtype=like.dtype if dtype is None else dtype).transpose(0, 3, 1, 2)
 
 
 def zero_image(like: Array, shape: tuple[int, ...]) -> Array:
@@ -76,6 +80,25 @@ def leaky_relu_grad(g: Array, y: Array, slope: float, out: Array = None) -> Arra
         lib.maximum(out, slope, out=out)
     out *= g
     return out
+
+
+def softplus(x: Array) -> Array:
+    """ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|): finite for every finite x."""
+    lib = xp(x)
+    return lib.maximum(x, 0) + lib.log1p(lib.exp(-abs(x)))
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + e^-x), accurate on both tails: e^-|x| never overflows and never cancels."""
+    lib = xp(x)
+    small = lib.exp(-abs(x))
+    return lib.where(x >= 0, 1, small) / (1 + small)
+
+
+def bias_leaky_relu(x: Array, b: Array, slope: float) -> Array:
+    """leaky_relu(x + b), b (C,) for the channels of x (N, C, ...)."""
+    y = x + b.reshape(1, -1, *(1 for _ in x.shape[2:]))
+    return leaky_relu(y, slope)
 
 
 def arithmetic(name: str, a: Array, b: Array) -> Array:
@@ -211,6 +234,11 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
     """rule(parameter, gradient, *slots, **options) for each row of these arrays."""
     for row in rows:
         rule(*row, **options)
+
+
+def average(shadow: Array, parameter: Array, *, decay: float) -> None:
+    """The exponential moving average of `parameter`, in place in `shadow`."""
+    shadow += (1 - decay) * (parameter - shadow)
 
 
 def sgd(p: Array, g: Array, *slots: Array, lr: Array, momentum: float, weight_decay: float, nesterov: bool) -> None:

@@ -214,17 +214,14 @@ def tanh(x: Array) -> Array:
 
 @op(lambda g, y, _x: g * y * (1 - y), formula="1 / (1 + e^-x)", flops=_log_flops)
 def sigmoid(x: Array) -> Array:
-    """The logistic function, accurate on both tails: e^-|x| never overflows and never cancels."""
-    lib = xp(x)
-    small = lib.exp(-abs(x))
-    return lib.where(x >= 0, 1, small) / (1 + small)
+    """The logistic function, accurate on both tails."""
+    return kernels(x).sigmoid(x)
 
 
 @op(lambda g, _y, x: g * sigmoid(x), formula="ln(1 + e^x)", flops=_log_flops)
 def softplus(x: Array) -> Array:
-    """ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|): finite for every finite x."""
-    lib = xp(x)
-    return lib.maximum(x, 0) + lib.log1p(lib.exp(-abs(x)))
+    """ln(1 + e^x): finite for every finite x."""
+    return kernels(x).softplus(x)
 
 
 @op(lambda g, y, _x: _leaky_relu_grad(g, y, 0.0), formula="max(x, 0)", kinks=(0.0,))

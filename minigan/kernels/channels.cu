@@ -1,0 +1,108 @@
+// Statistics and normalisation of each column of a matrix: of each channel, when rows are pixels.
+//
+// A sum over all rows is taken in two steps, so that the order of additions, and with it every bit of the result,
+// depends on the shape alone: blocks sum parts of the rows, then one block sums the parts.
+#include "common.cuh"
+
+#define THREADS 256
+
+// The sum of `value` over the threads of a block that share threadIdx.x; valid where threadIdx.y is 0.
+__device__ inline real sum_of_column(real value) {
+    __shared__ real held[THREADS];
+    int me = threadIdx.y * blockDim.x + threadIdx.x;
+    held[me] = value;
+    __syncthreads();
+    for (int half = blockDim.y / 2; half > 0; half /= 2) {
+        if (threadIdx.y < half) held[me] += held[me + half * blockDim.x];
+        __syncthreads();
+    }
+    real total = held[threadIdx.x];
+    __syncthreads();
+    return total;
+}
+
+#define COLUMN (blockIdx.x * blockDim.x + threadIdx.x)
+#define EACH_ROW_OF_PART(r) \
+    for (int64 r = blockIdx.y * step + threadIdx.y; r < rows && r < (blockIdx.y + 1) * step; r += blockDim.y)
+
+// parts[p, c] = sum over the p-th `step` rows of x[r, c]
+extern "C" __global__ void part_sums(const real* x, real* parts, int64 rows, int64 columns, int64 step) {
+    int64 c = COLUMN;
+    real sum = 0;
+    if (c < columns) EACH_ROW_OF_PART(r) sum += x[r * columns + c];
+    sum = sum_of_column(sum);
+    if (threadIdx.y == 0 && c < columns) parts[blockIdx.y * columns + c] = sum;
+}
+
+// parts[p, c] = sum over the p-th `step` rows of (x[r, c] - mean[c])^2
+extern "C" __global__ void part_squares(
+    const real* x, const real* mean, real* parts, int64 rows, int64 columns, int64 step) {
+    int64 c = COLUMN;
+    real sum = 0, centre = c < columns ? mean[c] : 0;
+    if (c < columns) EACH_ROW_OF_PART(r) {
+        real d = x[r * columns + c] - centre;
+        sum += d * d;
+    }
+    sum = sum_of_column(sum);
+    if (threadIdx.y == 0 && c < columns) parts[blockIdx.y * columns + c] = sum;
+}
+
+// parts[p, c] = sum over the p-th `step` rows of a[r, c] b[r, c]; where `alone` is given, there the sum of a[r, c] too
+extern "C" __global__ void part_products(
+    const real* a, const real* b, real* parts, real* alone, int64 rows, int64 columns, int64 step) {
+    int64 c = COLUMN;
+    real sum = 0, plain = 0;
+    if (c < columns) EACH_ROW_OF_PART(r) {
+        real v = a[r * columns + c];
+        sum += v * b[r * columns + c];
+        plain += v;
+    }
+    sum = sum_of_column(sum);
+    if (alone) plain = sum_of_column(plain);
+    if (threadIdx.y == 0 && c < columns) {
+        parts[blockIdx.y * columns + c] = sum;
+        if (alone) alone[blockIdx.y * columns + c] = plain;
+    }
+}
+
+// total[c] = scale * sum over p of parts[p, c]
+extern "C" __global__ void total_of_parts(const real* parts, real* total, int64 count, int64 columns, real scale) {
+    int64 c = COLUMN;
+    real sum = 0;
+    if (c < columns)
+        for (int64 p = threadIdx.y; p < count; p += blockDim.y) sum += parts[p * columns + c];
+    sum = sum_of_column(sum);
+    if (threadIdx.y == 0 && c < columns) total[c] = scale * sum;
+}
+
+// r[c] = 1 / sqrt(var[c] + eps), in place
+extern "C" __global__ void inverse_root(real* var, real eps, int64 columns) {
+    EACH(c, columns) var[c] = 1 / sqrt(var[c] + eps);
+}
+
+// y = (x - mean) scale for each column
+extern "C" __global__ void normalize(
+    const real* x, const real* mean, const real* scale, real* y, int64 n, int64 columns) {
+    EACH(i, n) {
+        int64 c = i % columns;
+        y[i] = (x[i] - mean[c]) * scale[c];
+    }
+}
+
+// z = y w + b for each column
+extern "C" __global__ void scale_shift(const real* y, const real* w, const real* b, real* z, int64 n, int64 columns) {
+    EACH(i, n) {
+        int64 c = i % columns;
+        z[i] = y[i] * w[c] + b[c];
+    }
+}
+
+// x = scale (g - mean_g - y mean_gy) for each column
+extern "C" __global__ void normalize_grad(
+    const real* g, const real* y, const real* mean_g, const real* mean_gy, const real* scale, real* x, int64 n,
+    int64 columns) {
+    EACH(i, n) {
+        int64 c = i % columns;
+        x[i] = scale[c] * (g[i] - y[i] * mean_gy[c] - mean_g[c]);
+    }
+}

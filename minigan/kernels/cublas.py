@@ -1,0 +1,117 @@
+"""Matrix products by cuBLAS through a handle of our own.
+
+CuPy refuses cuBLAS while a CUDA graph is captured, and its handle has no fixed workspace; a product here takes the
+same algorithm and memory whether it is launched or captured. The library is called through ctypes.
+"""
+
+import ctypes
+import importlib
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array
+
+WORKSPACE = 32 << 20  # bytes, what NVIDIA recommends for Hopper
+
+_TYPE = {np.dtype(np.float32): 0, np.dtype(np.float64): 1}  # CUDA_R_32F, CUDA_R_64F
+_COMPUTE = {np.dtype(np.float32): 68, np.dtype(np.float64): 70}  # CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_64F
+_COMPUTE_TF32 = 77  # CUBLAS_COMPUTE_32F_FAST_TF32
+_DEFAULT = -1  # CUBLAS_GEMM_DEFAULT: the library's heuristics choose
+
+
+class Cublas:
+    """One cuBLAS handle with its own workspace, on whatever stream is current."""
+
+    def __init__(self, library: Any, cupy: Any) -> None:
+        self._library = library
+        self._cupy = cupy
+        self._handle = ctypes.c_void_p()
+        self._check("cublasCreate_v2", ctypes.byref(self._handle))
+        self._workspace = cupy.empty(WORKSPACE, dtype="uint8")
+        self._stream: int | None = None
+
+    def product(self, a: Array, b: Array, out: Array, tf32: bool = False) -> None:
+        """out (..., M, N) = a (..., M, K) @ b (..., K, N): C-contiguous out, operands of at most one leading axis.
+
+        An operand without a leading axis is used for every matrix of the batch. The last two axes of an operand must
+        have a stride of one element along one of them.
+        """
+        self._use_current_stream()
+        # Row-major out = a b is column-major out^T = b^T a^T, so b comes first.
+        (m, n), k = out.shape[-2:], a.shape[-1]
+        batch = out.shape[0] if out.ndim == 3 else 1
+        kind = _TYPE[out.dtype]
+        compute = _COMPUTE_TF32 if tf32 and kind == 0 else _COMPUTE[out.dtype]
+        number = ctypes.c_double if kind else ctypes.c_float
+        one, zero = number(1), number(0)
+        operands: list[Any] = []
+        for operand in (b, a):
+            transposed, leading = _layout(operand)
+            stride = operand.strides[0] // operand.itemsize if operand.ndim == 3 else 0
+            operands.append((transposed, ctypes.c_void_p(operand.data.ptr), leading, ctypes.c_longlong(stride)))
+        (tb, pb, ldb, sb), (ta, pa, lda, sa) = operands
+        self._check(
+            "cublasGemmStridedBatchedEx",
+            self._handle,
+            *(tb, ta, n, m, k, ctypes.byref(one)),
+            *(pb, kind, ldb, sb),
+            *(pa, kind, lda, sa, ctypes.byref(zero)),
+            *(ctypes.c_void_p(out.data.ptr), kind, n, ctypes.c_longlong(m * n)),
+            *(batch, compute, _DEFAULT),
+        )
+
+    def _use_current_stream(self) -> None:
+        stream = self._cupy.cuda.get_current_stream().ptr
+        if stream != self._stream:
+            self._check("cublasSetStream_v2", self._handle, ctypes.c_void_p(stream))
+            workspace = ctypes.c_void_p(self._workspace.data.ptr)  # setting the stream has reset it
+            self._check("cublasSetWorkspace_v2", self._handle, workspace, ctypes.c_size_t(WORKSPACE))
+            self._stream = stream
+
+    def _check(self, function: str, *args: Any) -> None:
+        status = getattr(self._library, function)(*args)
+        if status:
+            raise RuntimeError(f"{function} failed with cublasStatus_t {status}")
+
+
+def _layout(x: Array) -> tuple[int, int]:
+    """(cublasOperation_t, leading dimension) of row-major x (..., rows, columns) as a column-major matrix x^T."""
+    *_, rows, columns = x.shape
+    down, across = (stride // x.itemsize for stride in x.strides[-2:])
+    if (across == 1 or columns == 1) and (down >= columns or rows == 1):
+        return 0, max(down if rows > 1 else columns, columns, 1)  # CUBLAS_OP_N
+    return 1, max(across if columns > 1 else rows, rows, 1)  # CUBLAS_OP_T
+
+
+def is_plain(x: Array) -> bool:
+    """True if cuBLAS can read x (..., rows, columns) where it lies."""
+    *_, rows, columns = x.shape
+    down, across = (stride // x.itemsize for stride in x.strides[-2:])
+    by_rows = (across == 1 or columns == 1) and (down >= columns or rows == 1)
+    by_columns = (down == 1 or rows == 1) and (across >= rows or columns == 1)
+    return x.ndim <= 3 and (by_rows or by_columns)
+
+
+@lru_cache(maxsize=None)
+def find(cupy: Any) -> Cublas | None:
+    """The handle for this process, or None where there is no cuBLAS library."""
+    library = load_library(cupy)
+    return None if library is None else Cublas(library, cupy)
+
+
+def load_library(cupy: Any) -> Any:
+    """The cuBLAS library that CuPy itself would load, as a ctypes library; None if there is none."""
+    major = cupy.cuda.runtime.runtimeGetVersion() // 1000
+    try:
+        pathfinder = importlib.import_module("cuda.pathfinder")
+        return ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("cublas").abs_path)
+    except (ImportError, RuntimeError, OSError):
+        pass
+    for name in (f"libcublas.so.{major}", f"cublas64_{major}.dll"):
+        try:
+            return ctypes.CDLL(name)
+        except OSError:
+            continue
+    return None

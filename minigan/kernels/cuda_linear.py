@@ -1,0 +1,84 @@
+"""Matrix products on CuPy arrays: by cuBLAS where there is one, else by a kernel of our own."""
+
+import math
+from typing import Any
+
+from ..backend import Array, array_module
+from . import cublas, precision
+from .launch import launch
+
+TILE = 64  # rows and columns of a tile of our own kernel
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """a @ b over the last two axes, earlier axes broadcast."""
+    lib = array_module("cuda")
+    leading = () if a.ndim == b.ndim == 2 else lib.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    if a.ndim > 2 and b.ndim == 2:  # one product of all rows
+        return product(a.reshape(-1, a.shape[-1]), b).reshape(*leading, a.shape[-2], b.shape[-1])
+    count = math.prod(leading)
+    operands = [x if x.ndim == 2 else _as_batch(lib, x, leading, count) for x in (a, b)]
+    return product(*operands).reshape(*leading, a.shape[-2], b.shape[-1])
+
+
+def _as_batch(lib: Any, x: Array, leading: tuple[int, ...], count: int) -> Array:
+    return lib.broadcast_to(x, (*leading, *x.shape[-2:])).reshape(count, *x.shape[-2:])
+
+
+def linear(x: Array, w: Array, b: Array = None) -> Array:
+    """x w^T + b."""
+    y = product(x.reshape(-1, x.shape[-1]), w.T, b)
+    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], w.shape[0])
+
+
+def linear_weight(x: Array, y: Array) -> Array:
+    """The sum over rows of y^T x."""
+    return product(y.reshape(-1, y.shape[-1]).T, x.reshape(-1, x.shape[-1]))
+
+
+def product(a: Array, b: Array, bias: Array = None) -> Array:
+    """a (M, K) @ b (K, N), plus bias (N,); either operand may be a batch of as many matrices, (B, ., .)."""
+    lib = array_module("cuda")
+    leading = a.shape[:-2] or b.shape[:-2]
+    out = lib.empty((*leading, a.shape[-2], b.shape[-1]), dtype=a.dtype)
+    if not out.size or not a.shape[-1] or a.dtype.kind != "f":
+        return _trivial(lib, a, b, out, bias)
+    a, b = (x if cublas.is_plain(x) else lib.ascontiguousarray(x) for x in (a, b))
+    handle = cublas.find(lib)
+    if handle is None:
+        own_product(a, b, out, bias)
+        return out
+    handle.product(a, b, out, precision.tf32())
+    if bias is not None:
+        out += bias
+    return out
+
+
+def _trivial(lib: Any, a: Array, b: Array, out: Array, bias: Array) -> Array:
+    """The product of empty matrices, or of integers, which CuPy has kernels for."""
+    if a.dtype.kind != "f":
+        return lib.matmul(a, b)
+    out[...] = 0 if bias is None else bias
+    return out
+
+
+def own_product(a: Array, b: Array, out: Array, bias: Array = None) -> None:
+    """out = a @ b (+ bias) without cuBLAS, for operands as `product` takes them."""
+    m, n = out.shape[-2:]
+    sizes = []
+    along = []
+    for x, (row, depth) in ((a, (-2, -1)), (b, (-1, -2))):
+        strides = [stride // x.itemsize for stride in x.strides]
+        sizes.append((strides[row], strides[depth], strides[0] if x.ndim == 3 else 0))
+        along.append(int(strides[depth] == 1))
+    launch(
+        "product",
+        "product",
+        out.dtype,
+        (-(-m // TILE), -(-n // TILE), out.shape[0] if out.ndim == 3 else 1),
+        (256,),
+        *(a, *sizes[0], b, *sizes[1], bias, out, m, n, a.shape[-1]),
+        LEFT_ALONG=along[0],
+        RIGHT_ALONG=along[1],
+        **precision.tile(out.dtype, TILE, TILE),
+    )

@@ -1,0 +1,13 @@
+// A batch out of a data set that lives on the device.
+#include "common.cuh"
+
+// out[i] = images[order[position + i]] / 127.5 - 1; the position of the k-th batch is read from the device, where k is
+extern "C" __global__ void gather_images(
+    const unsigned char* images, const int64* order, const int64* k, real* out, int64 per_epoch, int64 batch,
+    int64 size) {
+    int64 position = *k % per_epoch * batch;
+    EACH(e, batch * size) {
+        int64 image = order[position + e / size];
+        out[e] = images[image * size + e % size] * (real)(1 / 127.5) - 1;
+    }
+}

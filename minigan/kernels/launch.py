@@ -1,0 +1,85 @@
+"""Compiling the CUDA sources beside this file, and starting their kernels."""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, array_module
+from .geometry import Geometry
+
+FOLDER = Path(__file__).parent
+SOURCES = tuple(sorted(path.stem for path in FOLDER.glob("*.cu")))
+THREADS = 256  # of a block, unless a kernel says otherwise
+BLOCKS = 4096  # of a grid at most, where threads take several elements each
+
+_REAL = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+
+
+@lru_cache
+def source(name: str) -> str:
+    """The text of NAME.cu with what it includes from this folder."""
+    text = (FOLDER / f"{name}.cu").read_text()
+    return re.sub(r'#include "(.+?)"\n', lambda found: (FOLDER / found[1]).read_text(), text)
+
+
+def options(real: str, **defines: Any) -> tuple[str, ...]:
+    """The compiler's options for `real` ("float" or "double") and other definitions."""
+    return ("--std=c++17", f"-DREAL={real}", *(f"-D{name}={value}" for name, value in sorted(defines.items())))
+
+
+def kernel(name: str, function: str, dtype: Any, **defines: Any) -> Callable[..., None]:
+    """The kernel `function` of NAME.cu for arrays of this float type: called with (grid, block, arguments).
+
+    It is compiled when it is first asked for.
+    """
+    return _kernel(array_module("cuda"), name, function, np.dtype(dtype), tuple(defines.items()))
+
+
+@lru_cache(maxsize=None)
+def _kernel(lib: Any, name: str, function: str, dtype: np.dtype, defines: tuple) -> Callable[..., None]:
+    return _module(lib, name, dtype, defines).get_function(function)
+
+
+@lru_cache(maxsize=None)
+def _module(lib: Any, name: str, dtype: np.dtype, defines: tuple) -> Any:
+    return lib.RawModule(code=source(name), options=options(_REAL[dtype], **dict(defines)))
+
+
+def launch(
+    name: str, function: str, dtype: Any, grid: tuple[int, ...], block: tuple[int, ...], *args: Any, **defines: Any
+) -> None:
+    """Start a kernel. Python's integers are passed as long long, its floats in the kernel's own type."""
+    real = np.dtype(dtype).type
+    passed = tuple(np.int64(a) if isinstance(a, int) else real(a) if isinstance(a, float) else a for a in args)
+    kernel(name, function, dtype, **defines)(grid, block, passed)
+
+
+def launch_each(name: str, function: str, dtype: Any, n: int, *args: Any) -> None:
+    """Start a kernel that visits n elements; nothing at all if there are none."""
+    if n:
+        launch(name, function, dtype, (min(-(-n // THREADS), BLOCKS),), (THREADS,), *args)
+
+
+_GEOMETRY = np.dtype([(field, np.int32) for field in "n c h w kh kw o oh ow sh sw top left dh dw groups".split()])
+
+
+@lru_cache(maxsize=1024)
+def packed(s: Geometry) -> np.ndarray:
+    """`s` as the struct of common.cuh, passed by value."""
+    (top, _), (left, _) = s.pads
+    return np.array((*s.x, *s.w[2:], *s.y[1:], *s.stride, top, left, *s.dilation, s.groups), _GEOMETRY)
+
+
+def is_real(*arrays: Array) -> bool:
+    """True if every array is of a type that the kernels are compiled for, and the same one."""
+    return arrays[0].dtype in _REAL and all(a.dtype == arrays[0].dtype for a in arrays)
+
+
+def is_dense(x: Array) -> bool:
+    """True if x fills one run of memory: in C order, in Fortran's, or as a batch of channels-last images."""
+    flags = x.flags
+    return flags.c_contiguous or flags.f_contiguous or (x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous)

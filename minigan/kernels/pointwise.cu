@@ -1,0 +1,31 @@
+// Element by element, each function in one launch instead of the several that array expressions would take.
+#include "common.cuh"
+
+extern "C" __global__ void leaky_relu(const real* x, real* y, real slope, int64 n) {
+    EACH(i, n) y[i] = x[i] > 0 ? x[i] : slope * x[i];
+}
+
+extern "C" __global__ void leaky_relu_grad(const real* g, const real* y, real* out, real slope, int64 n) {
+    EACH(i, n) out[i] = y[i] > 0 ? g[i] : slope * g[i];
+}
+
+// leaky_relu(x + b) for rows of channels.
+extern "C" __global__ void bias_leaky_relu(const real* x, const real* b, real* y, real slope, int64 n, int64 channels) {
+    EACH(i, n) {
+        real v = x[i] + b[i % channels];
+        y[i] = v > 0 ? v : slope * v;
+    }
+}
+
+// ln(1 + e^x), finite for every finite x.
+extern "C" __global__ void softplus(const real* x, real* y, int64 n) {
+    EACH(i, n) y[i] = (x[i] > 0 ? x[i] : 0) + log1p(exp(x[i] > 0 ? -x[i] : x[i]));
+}
+
+// 1 / (1 + e^-x), accurate on both tails.
+extern "C" __global__ void sigmoid(const real* x, real* y, int64 n) {
+    EACH(i, n) {
+        real small = exp(x[i] > 0 ? -x[i] : x[i]);
+        y[i] = (x[i] >= 0 ? 1 : small) / (1 + small);
+    }
+}

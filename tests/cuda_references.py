@@ -1,0 +1,339 @@
+"""What each CUDA kernel of minigan/kernels computes, in NumPy: one function of its name, its arguments in its order.
+
+Pointers are flat arrays in memory order; results are written in place. The kernels are held against these
+functions, and the stand-in for CuPy runs them in the kernels' place.
+"""
+
+import ctypes
+
+import numpy as np
+
+REFERENCES = {}
+
+
+def reference(function):
+    REFERENCES[function.__name__] = function
+    return function
+
+
+def at_address(address, size, dtype):
+    """The `size` elements that lie at an address, not copied."""
+    kind = ctypes.c_float if np.dtype(dtype) == np.float32 else ctypes.c_double
+    return np.ctypeslib.as_array(ctypes.cast(int(address), ctypes.POINTER(kind)), (int(size),))
+
+
+# --- element by element ---------------------------------------------------------------------------------------
+
+
+@reference
+def leaky_relu(x, y, slope, n):
+    y[:n] = np.where(x > 0, x, slope * x)[:n]
+
+
+@reference
+def leaky_relu_grad(g, y, out, slope, n):
+    out[:n] = np.where(y > 0, g, slope * g)[:n]
+
+
+@reference
+def bias_leaky_relu(x, b, y, slope, n, channels):
+    leaky_relu((x.reshape(-1, channels) + b).reshape(-1), y, slope, n)
+
+
+@reference
+def softplus(x, y, n):
+    y[:n] = np.logaddexp(0, x, dtype=x.dtype)[:n]
+
+
+@reference
+def sigmoid(x, y, n):
+    small = np.exp(-np.abs(x))
+    y[:n] = (np.where(x >= 0, 1, small) / (1 + small))[:n]
+
+
+# --- sums over rows -------------------------------------------------------------------------------------------
+
+
+def _part_sums(values, parts, step):
+    for p in range(parts.size // values.shape[1]):
+        parts.reshape(-1, values.shape[1])[p] = values[p * step : (p + 1) * step].sum(axis=0)
+
+
+@reference
+def part_sums(x, parts, rows, columns, step):
+    _part_sums(x.reshape(rows, columns), parts, step)
+
+
+@reference
+def part_squares(x, mean, parts, rows, columns, step):
+    _part_sums((x.reshape(rows, columns) - mean) ** 2, parts, step)
+
+
+@reference
+def part_products(a, b, parts, alone, rows, columns, step):
+    _part_sums((a * b).reshape(rows, columns), parts, step)
+    if alone is not None:
+        _part_sums(a.reshape(rows, columns), alone, step)
+
+
+@reference
+def total_of_parts(parts, total, count, columns, scale):
+    total[:] = scale * parts.reshape(count, columns).sum(axis=0)
+
+
+@reference
+def inverse_root(var, eps, columns):
+    var[:] = 1 / np.sqrt(var + eps)
+
+
+@reference
+def normalize(x, mean, scale, y, n, columns):
+    y[:] = ((x.reshape(-1, columns) - mean) * scale).reshape(-1)
+
+
+@reference
+def scale_shift(y, w, b, z, n, columns):
+    z[:] = (y.reshape(-1, columns) * w + b).reshape(-1)
+
+
+@reference
+def normalize_grad(g, y, mean_g, mean_gy, scale, x, n, columns):
+    x[:] = (scale * (g.reshape(-1, columns) - y.reshape(-1, columns) * mean_gy - mean_g)).reshape(-1)
+
+
+# --- convolution ----------------------------------------------------------------------------------------------
+
+
+def windows(x, s, first, channels):
+    """The windows of channels-last x: (n, oh, ow, kh, kw, channels), zero in the padding."""
+    x = x.reshape(s["n"], s["h"], s["w"], s["c"])[..., first : first + channels]
+    padded = np.zeros(_padded(s, channels), x.dtype)
+    padded[:, s["top"] : s["top"] + s["h"], s["left"] : s["left"] + s["w"]] = x
+    found = np.empty((s["n"], s["oh"], s["ow"], s["kh"], s["kw"], channels), x.dtype)
+    for i, j, rows, cols in _taps(s):
+        found[:, :, :, i, j] = padded[:, rows, cols]
+    return found
+
+
+def spread(found, x, bias, s, first, channels):
+    """The adjoint of `windows`, written into the channels of x, with their bias."""
+    padded = np.zeros(_padded(s, channels), x.dtype)
+    for i, j, rows, cols in _taps(s):
+        padded[:, rows, cols] += found[:, :, :, i, j]
+    if bias is not None:
+        padded += bias[first : first + channels]
+    part = x.reshape(s["n"], s["h"], s["w"], s["c"])[..., first : first + channels]
+    part[...] = padded[:, s["top"] : s["top"] + s["h"], s["left"] : s["left"] + s["w"]]
+
+
+def _padded(s, channels):
+    """A shape that holds x and every window."""
+    height = max(s["top"] + s["h"], (s["oh"] - 1) * s["sh"] + (s["kh"] - 1) * s["dh"] + 1)
+    width = max(s["left"] + s["w"], (s["ow"] - 1) * s["sw"] + (s["kw"] - 1) * s["dw"] + 1)
+    return s["n"], height, width, channels
+
+
+def _taps(s):
+    """(i, j, rows, columns): the pixels of padded x that element (i, j) of the windows meets."""
+    for i, j in np.ndindex(s["kh"], s["kw"]):
+        rows = slice(i * s["dh"], i * s["dh"] + s["sh"] * (s["oh"] - 1) + 1, s["sh"])
+        cols = slice(j * s["dw"], j * s["dw"] + s["sw"] * (s["ow"] - 1) + 1, s["sw"])
+        yield i, j, rows, cols
+
+
+@reference
+def im2col(x, col, s, first, channels):
+    col[:] = windows(x, s, first, channels).reshape(-1)
+
+
+@reference
+def col2im(col, bias, x, s, first, channels):
+    spread(col.reshape(s["n"], s["oh"], s["ow"], s["kh"], s["kw"], channels), x, bias, s, first, channels)
+
+
+@reference
+def conv(x, w, bias, y, s, first, c, first_o, o):
+    y = y.reshape(-1, s["o"])[:, first_o : first_o + o]
+    y[...] = windows(x, s, first, c).reshape(len(y), -1) @ w.reshape(o, -1).T
+    if bias is not None:
+        y += bias[first_o : first_o + o]
+
+
+@reference
+def conv_input(w, y, bias, x, s, first, c, first_o, o):
+    matrix = w.reshape(c, s["kh"], s["kw"], o).transpose(3, 1, 2, 0).reshape(o, -1)
+    found = y.reshape(-1, s["o"])[:, first_o : first_o + o] @ matrix
+    spread(found.reshape(s["n"], s["oh"], s["ow"], s["kh"], s["kw"], c), x, bias, s, first, c)
+
+
+@reference
+def conv_weight(x, y, parts, s, first, c, first_o, o, step):
+    found = windows(x, s, first, c).reshape(-1, s["kh"] * s["kw"] * c)
+    y = y.reshape(-1, s["o"])[:, first_o : first_o + o]
+    for z, part in enumerate(parts.reshape(-1, o, found.shape[1])):
+        part[...] = y[z * step : (z + 1) * step].T @ found[z * step : (z + 1) * step]
+
+
+@reference
+def product(
+    left, left_row, left_depth, left_matrix, right, right_row, right_depth, right_matrix, bias, out, m, n, k
+):
+    size = left.itemsize
+
+    def matrix(x, start, rows, row, depth):
+        return np.lib.stride_tricks.as_strided(x[start:], (rows, k), (row * size, depth * size))
+
+    for z, y in enumerate(out.reshape(-1, m, n)):
+        a = matrix(left, z * left_matrix, m, left_row, left_depth)
+        y[...] = a @ matrix(right, z * right_matrix, n, right_row, right_depth).T
+        if bias is not None:
+            y += bias
+
+
+# --- pooling --------------------------------------------------------------------------------------------------
+
+
+def _pool_windows(x, s):
+    """(n, oh, ow, c, kh kw)"""
+    found = windows(x, s, 0, s["c"])
+    return found.transpose(0, 1, 2, 5, 3, 4).reshape(*found.shape[:3], s["c"], -1)
+
+
+def _pool_spread(found, x, s):
+    n, oh, ow, c, _ = found.shape
+    spread(found.reshape(n, oh, ow, c, s["kh"], s["kw"]).transpose(0, 1, 2, 4, 5, 3), x, None, s, 0, c)
+
+
+@reference
+def pool_max(x, y, s, n):
+    y[:] = _pool_windows(x, s).max(axis=-1).reshape(-1)
+
+
+@reference
+def pool_winner(x, y, winner, s, n):
+    winner[:] = _pool_windows(x, s).argmax(axis=-1).reshape(-1)
+
+
+@reference
+def pool_take(x, winner, y, s, n):
+    found = _pool_windows(x, s)
+    y[:] = np.take_along_axis(found, winner.reshape(*found.shape[:4], 1), -1).reshape(-1)
+
+
+@reference
+def pool_put(g, winner, x, s, n):
+    shape = (s["n"], s["oh"], s["ow"], s["c"], 1)
+    found = np.where(winner.reshape(shape) == np.arange(s["kh"] * s["kw"]), g.reshape(shape), g.dtype.type(0))
+    _pool_spread(found, x, s)
+
+
+@reference
+def pool_sum(x, y, s, n):
+    y[:] = _pool_windows(x, s).sum(axis=-1).reshape(-1)
+
+
+@reference
+def pool_spread(g, x, s, n):
+    shape = (s["n"], s["oh"], s["ow"], s["c"])
+    _pool_spread(np.broadcast_to(g.reshape(*shape, 1), (*shape, s["kh"] * s["kw"])), x, s)
+
+
+# --- optimizer updates ----------------------------------------------------------------------------------------
+
+
+def rows(table, dtype):
+    """(p, g, slots) of each row of a struct Table."""
+    for k in range(64):
+        size = int(table["size"][k])
+        if size:
+            slots = [at_address(a, size, dtype) if a else None for a in table["slot"][:, k]]
+            yield at_address(table["p"][k], size, dtype), at_address(table["g"][k], size, dtype), slots
+
+
+@reference
+def sgd(table, lr, momentum, weight_decay, nesterov, slots):
+    for p, g, (v, *_) in rows(table, momentum.dtype):
+        g = g + weight_decay * p
+        if slots:
+            v[:] = momentum * v + g
+            g = g + momentum * v if nesterov else v
+        p -= lr[0].astype(p.dtype) * g
+
+
+@reference
+def rmsprop(table, lr, alpha, eps, weight_decay, momentum, centered):
+    for p, g, slots in rows(table, alpha.dtype):
+        s, average, buffer = slots[0], slots[1], slots[2 if centered else 1]
+        g = g + weight_decay * p
+        s[:] = alpha * s + (1 - alpha) * g * g
+        square = s
+        if centered:
+            average[:] = alpha * average + (1 - alpha) * g
+            square = s - average * average
+        step = g / (np.sqrt(square) + eps)
+        if momentum:
+            buffer[:] = step = momentum * buffer + step
+        p -= lr[0].astype(p.dtype) * step
+
+
+@reference
+def adam(table, lr, t, beta1, beta2, eps, weight_decay, decoupled):
+    for p, g, (m, v, _) in rows(table, eps.dtype):
+        real = p.dtype.type
+        correction = real(np.sqrt(1 - beta2 ** t[0]))
+        rate = real(lr[0] / (1 - beta1 ** t[0])) * correction
+        if decoupled:
+            p *= real(1 - lr[0] * weight_decay)
+        else:
+            g = g + real(weight_decay) * p
+        m += real(1 - beta1) * (g - m)
+        v += real(1 - beta2) * (g * g - v)
+        p -= rate * m / (np.sqrt(v) + eps * correction)
+
+
+@reference
+def average(table, toward):
+    for shadow, parameter, _ in rows(table, toward.dtype):
+        shadow += toward * (parameter - shadow)
+
+
+# --- random draws and batches -----------------------------------------------------------------------------------
+
+
+def _words(n, draw, at):
+    step = draw["step"] if at is None else at[0]
+    counter = np.array([draw["first"], 0, step, 0], np.uint64)
+    return np.random.Philox(counter=counter, key=np.array([draw["key0"], draw["key1"]])).random_raw(int(n))
+
+
+@reference
+def random_words(out, n, draw, at):
+    out[:] = _words(n, draw, at)
+
+
+@reference
+def random_uniform(out, n, draw, at, low, width):
+    digits = 53 if out.dtype == np.float64 else 24
+    unit = (_words(n, draw, at) >> np.uint64(64 - digits)).astype(out.dtype) * out.dtype.type(2.0**-digits)
+    out[:] = unit * width + low
+
+
+@reference
+def random_normal(out, n, draw, at, mean, std):
+    halves = _words(-(-n // 2), draw, at).view(np.uint32).reshape(-1, 2).astype(out.dtype)
+    radius = np.sqrt(-2 * np.log((halves[:, 0] + 1) * out.dtype.type(2.0**-32)))
+    angle = halves[:, 1] * out.dtype.type(2.0**-31 * np.pi)
+    both = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    out[:] = both.reshape(-1)[:n] * std + mean
+
+
+@reference
+def random_integers(out, n, draw, at, high):
+    out[:] = (_words(n, draw, at) >> np.uint64(32)) * np.uint64(high) >> np.uint64(32)
+
+
+@reference
+def gather_images(images, order, k, out, per_epoch, batch, size):
+    position = k[0] % per_epoch * batch
+    chosen = images.reshape(-1, size)[order[position : position + batch]]
+    out[:] = (chosen.astype(out.dtype) * out.dtype.type(1 / 127.5) - 1).reshape(-1)

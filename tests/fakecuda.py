@@ -1,0 +1,293 @@
+"""The CUDA side of the stand-in for CuPy: streams, graphs, kernels and cuBLAS, with CUDA's rules.
+
+Work is done at once. While a stream captures, work is done, recorded, and undone when the capture ends, since CUDA
+only records; a replay does what was recorded again, on the same memory. Whatever CUDA or CuPy would refuse
+meanwhile is refused: waiting for the device, sending it something, cuBLAS through CuPy, the null stream.
+"""
+
+import ctypes
+import re
+import types
+from contextlib import contextmanager
+
+import numpy as np
+import shim
+from cuda_references import REFERENCES, at_address
+
+NOT_CAPTURED = "operation not permitted when stream is capturing"
+
+
+class CUDARuntimeError(RuntimeError):
+    """CuPy's name for an error of the driver."""
+
+
+class Counts:
+    """How often the host waited for the device, sent it something, gave it work, or launched a graph."""
+
+    syncs = 0
+    uploads = 0
+    launches = 0
+    graphs = 0
+
+    def clear(self):
+        self.syncs = self.uploads = self.launches = self.graphs = 0
+
+
+counts = Counts()
+
+
+def wait(what):
+    """The host waits for the device."""
+    if device.tape is not None:
+        device.tape.broken = True
+        raise CUDARuntimeError(f"cudaErrorStreamCaptureUnsupported: {NOT_CAPTURED} ({what})")
+    counts.syncs += 1
+
+
+def upload():
+    """The host sends something to the device."""
+    if device.tape is not None:
+        device.tape.broken = True
+        raise CUDARuntimeError(f"cudaErrorStreamCaptureUnsupported: {NOT_CAPTURED} (copy from the host)")
+    counts.uploads += 1
+
+
+def through_cublas(what):
+    """CuPy is about to use its cuBLAS handle."""
+    if device.tape is not None:
+        raise NotImplementedError(f"calling cuBLAS API during stream capture is currently unsupported ({what})")
+
+
+class Tape:
+    """What a capturing stream has recorded, and how to undo it."""
+
+    def __init__(self):
+        self.work = []
+        self.before = []
+        self.broken = False
+
+    def undo(self):
+        for array, values in reversed(self.before):
+            array[...] = values
+
+
+class _Device:
+    def __init__(self):
+        self.tape = None
+        self.stream = None
+        self.allocators = []
+
+    def work(self, do, *written):
+        """Do something that writes into these host arrays, and record it if a stream captures."""
+        counts.launches += 1
+        if self.tape is not None:
+            if self.stream.ptr == 0:
+                raise CUDARuntimeError("cudaErrorStreamCaptureImplicit: the null stream was used during a capture")
+            self.tape.before += [(array, array.copy()) for array in written]
+            self.tape.work.append(do)
+        do()
+
+    def allocated(self):
+        """Memory was asked for: while capturing it must come from a pool that nobody else uses."""
+        if self.tape is not None and not self.allocators:
+            raise AssertionError("memory of a captured step came from the pool that everybody shares")
+
+
+device = _Device()
+
+
+class Stream:
+    """cupy.cuda.Stream."""
+
+    _made = 0
+
+    def __init__(self, null=False, non_blocking=False):
+        Stream._made += 1
+        self.ptr = 0 if null else Stream._made
+        self._outer = []
+
+    def __enter__(self):
+        self._outer.append(device.stream)
+        device.stream = self
+        return self
+
+    def __exit__(self, *error):
+        device.stream = self._outer.pop()
+
+    def is_capturing(self):
+        return device.tape is not None and device.stream is self
+
+    def begin_capture(self, mode=None):
+        assert device.tape is None
+        if self.ptr == 0:
+            raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported: the null stream cannot be captured")
+        device.tape = Tape()
+
+    def end_capture(self):
+        tape, device.tape = device.tape, None
+        tape.undo()
+        if tape.broken:
+            raise CUDARuntimeError("cudaErrorStreamCaptureInvalidated: operation failed due to a previous error")
+        return Graph(tape.work)
+
+    def synchronize(self):
+        wait("Stream.synchronize")
+
+
+Stream.null = Stream(null=True)
+device.stream = Stream.null
+
+
+class Graph:
+    """cupy.cuda.Graph."""
+
+    def __init__(self, work):
+        self._work = work
+
+    def launch(self, stream=None):
+        assert device.tape is None
+        counts.graphs += 1
+        for do in self._work:
+            do()
+
+    def upload(self, stream=None):
+        pass
+
+
+class MemoryPool:
+    """cupy.cuda.MemoryPool."""
+
+    def malloc(self, size):
+        raise NotImplementedError
+
+
+@contextmanager
+def using_allocator(allocator):
+    """cupy.cuda.using_allocator."""
+    device.allocators.append(allocator)
+    try:
+        yield
+    finally:
+        device.allocators.pop()
+
+
+# --- kernels --------------------------------------------------------------------------------------------------
+
+
+def memory(host):
+    """A dense host array as a flat one, in memory order, not copied."""
+    flat = host.ravel(order="K")
+    assert np.may_share_memory(flat, host) or not host.size, "a kernel was given an array that is not dense"
+    return flat
+
+
+class RawModule:
+    """cupy.RawModule: kernels as NumPy computes them or, on the shim, as they are written."""
+
+    on_shim = False
+
+    def __init__(self, *, code, options):
+        self._code = code
+        self._options = options
+        self._shim = shim.Module(code, options) if self.on_shim else None
+
+    def get_function(self, name):
+        signature = re.search(rf'extern "C" __global__ void\s+(?:__launch_bounds__\(\w+\)\s*)?{name}\((.*?)\)', self._code, re.S)
+        assert signature, f"no kernel {name}"
+        parameters = [p.strip() for p in signature[1].split(",")]
+        compiled = self._shim.get_function(name) if self.on_shim else None
+        run = compiled or (lambda grid, block, args: REFERENCES[name](*args))
+
+        def launch(grid, block, args):
+            assert len(args) == len(parameters), f"{name}: {len(args)} arguments for {parameters}"
+            passed, written = [], []
+            for parameter, a in zip(parameters, args, strict=True):
+                assert a is None or hasattr(a, "_host") or isinstance(a, np.generic | np.ndarray), (name, parameter, a)
+                if not hasattr(a, "_host"):
+                    passed.append(a)
+                    if parameter.startswith("Table"):
+                        written += list(_tables_arrays(a, self._options))
+                    continue
+                flat = memory(a._host)
+                passed.append(flat)
+                if "const" not in parameter:
+                    written.append(flat)
+            assert 0 < np.prod(block) <= 1024, (name, block)
+            assert all(g > 0 for g in grid), (name, grid)
+            device.work(lambda: run(grid, block, tuple(passed)), *written)
+
+        return launch
+
+
+def _tables_arrays(table, options):
+    """The arrays that an update writes: every parameter and slot of its table."""
+    dtype = np.float64 if "-DREAL=double" in options else np.float32
+    for k, size in enumerate(table["size"]):
+        for address in (table["p"][k], *table["slot"][:, k]):
+            if size and address:
+                yield at_address(address, size, dtype)
+
+
+# --- cuBLAS ---------------------------------------------------------------------------------------------------
+
+
+class Cublas:
+    """libcublas as ctypes has it: column-major products of what lies at addresses."""
+
+    workspace = None
+
+    def cublasCreate_v2(self, handle):
+        return 0
+
+    def cublasSetStream_v2(self, handle, stream):
+        self.workspace = None  # as the library does
+        return 0
+
+    def cublasSetWorkspace_v2(self, handle, workspace, size):
+        self.workspace = workspace.value
+        return 0
+
+    def cublasGemmStridedBatchedEx(
+        self, handle, ta, tb, m, n, k, alpha, a, atype, lda, sa, b, btype, ldb, sb, beta, c, ctype, ldc, sc, batch, *how
+    ):
+        assert self.workspace, "a product without the fixed workspace"
+        assert atype == btype == ctype and how in ((68, -1), (77, -1), (70, -1)) and (how[0] == 70) == (atype == 1)
+        assert lda >= (k if ta else m) and ldb >= (n if tb else k) and ldc >= m, "cuBLAS: invalid leading dimension"
+        dtype = (np.float32, np.float64)[atype]
+
+        def matrix(pointer, stride, z, transposed, rows, columns, leading):
+            start = pointer.value + z * stride.value * np.dtype(dtype).itemsize
+            down, across = (columns, rows) if transposed else (rows, columns)  # as it lies, column-major
+            if not (down and across):
+                return np.zeros((rows, columns), dtype)
+            flat = at_address(start, (across - 1) * leading + down, dtype)
+            size = flat.itemsize
+            stored = np.lib.stride_tricks.as_strided(flat, (down, across), (size, leading * size))
+            return stored.T if transposed else stored
+
+        def run():
+            for z in range(batch):
+                out = matrix(c, sc, z, False, m, n, ldc)
+                out[...] = matrix(a, sa, z, ta, m, k, lda) @ matrix(b, sb, z, tb, k, n, ldb)
+
+        device.work(run, *(matrix(c, sc, z, False, m, n, ldc) for z in range(batch)))
+        return 0
+
+
+def make():
+    """The module cupy.cuda."""
+    runtime = types.SimpleNamespace(runtimeGetVersion=lambda: 13000)
+    return types.SimpleNamespace(
+        is_available=lambda: True,
+        cublas=types.SimpleNamespace(getVersion=lambda: 130000),
+        runtime=runtime,
+        Stream=Stream,
+        Graph=Graph,
+        MemoryPool=MemoryPool,
+        using_allocator=using_allocator,
+        get_current_stream=lambda: device.stream,
+        Device=lambda: types.SimpleNamespace(compute_capability="90", synchronize=lambda: wait("Device.synchronize")),
+    )
+
+
+assert ctypes.sizeof(ctypes.c_void_p) == 8  # addresses travel as 64-bit integers
