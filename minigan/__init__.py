@@ -8,8 +8,9 @@ from types import ModuleType
 
 from . import errors
 from .backend import show_config
+from .capture import capture
 from .grad import grad, hvp, jvp, vjp
-from .kernels import get_num_threads, set_num_threads
+from .kernels import get_num_threads, get_precision, set_num_threads, set_precision
 from .op import mode, no_grad, observe
 from .ops import (
     abs,

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -59,6 +60,13 @@ def to_device(array: Array, device: str) -> Array:
 def to_numpy(array: Array) -> np.ndarray:
     """`array` as a NumPy array; a CuPy array is copied to the host."""
     return array if isinstance(array, np.ndarray) else array.get()
+
+
+def to_numbers(arrays: Sequence[Array]) -> list[float]:
+    """The values of 0-d float arrays, fetched from the device at once."""
+    if not arrays:
+        return []
+    return [float(value) for value in to_numpy(xp(*arrays).stack(arrays))]
 
 
 def is_capturing() -> bool:

@@ -8,8 +8,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from . import backend, ops
 from .errors import CheckpointError, ShapeError
 from .grad import grad
@@ -51,7 +49,8 @@ class Optimizer:
 
     @lr.setter
     def lr(self, value: float) -> None:
-        self._lr.copy_(np.asarray(value, "float64"), by="lr")
+        self._lr.data.fill(value)  # where it lies, so that a captured step sees it
+        self._lr.written("lr")
 
     def update(self, p: Tensor, g: Tensor, slots: Slots, lr: Tensor | float, t: Tensor | float) -> tuple[Tensor, Slots]:
         """(new p, new slots) after step number t (from 1), as a differentiable function of Tensors."""

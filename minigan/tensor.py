@@ -4,7 +4,9 @@ A Node holds the op that was executed, its parents' nodes, and the arrays its ru
 A Tensor points to its node and a node to its parents, never back, so a graph dies with its last Tensor.
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +50,25 @@ class Node:
         self.args: tuple[Any, ...] = ()
         self.output: Array = None
         self.versions: tuple[tuple[Version, int] | None, ...] = ()
+
+
+class _Changes(threading.local):
+    """Who is told of every change in place in this thread: nobody, or one list."""
+
+    log: "list[tuple[Tensor, str]] | None" = None
+
+
+_changes = _Changes()
+
+
+@contextmanager
+def writes(log: "list[tuple[Tensor, str]]") -> Iterator[None]:
+    """Within the block, append (tensor, who) to `log` for every change in place that this thread makes."""
+    before, _changes.log = _changes.log, log
+    try:
+        yield
+    finally:
+        _changes.log = before
 
 
 class Tensor:
@@ -136,6 +157,8 @@ class Tensor:
             self.version = Version()
         self.version.count += 1
         self.version.writer = by
+        if _changes.log is not None:
+            _changes.log.append((self, by))
 
     def label(self) -> str:
         """The name this tensor goes by in messages, or "a tensor"."""

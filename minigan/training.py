@@ -267,7 +267,7 @@ class Loop:
         )
         with stopped_by_signals() as stop, tqdm(total=self.last, initial=self.step, unit="step", disable=None) as bar:
             while self.step < self.last and not stop:
-                self.waiting.append(self.game.play(lambda k: Tensor(self.batches.at(k))))
+                self.waiting.append(self.game.play(self.batches))
                 self.step += 1
                 bar.update()
                 if self.step % READ_BACK == 0:
@@ -303,7 +303,8 @@ class Loop:
         """Fetch the losses since last time, check them, log them."""
         if not self.waiting:
             return
-        rows = [{name: value.item() for name, value in losses.items()} for losses in self.waiting]
+        values = iter(backend.to_numbers([value.data for losses in self.waiting for value in losses.values()]))
+        rows = [{name: next(values) for name in losses} for losses in self.waiting]
         seconds = time.perf_counter() - self.clock
         rate = len(rows) * self.game.batches_per_step * self.settings.batch_size / seconds
         first = self.step - len(rows) + 1

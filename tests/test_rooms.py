@@ -17,11 +17,11 @@ FLOORS = [
     ["tensor"],
     ["op"],
     ["ops"],
-    ["grad", "testing"],
+    ["capture", "grad", "testing"],
     ["nn", "optim"],
     ["gan", "models"],
     ["data", "metrics", "viz"],
-    ["capture", "checkpoint", "training"],
+    ["checkpoint", "training"],
     ["explain"],
     ["cli"],
 ]

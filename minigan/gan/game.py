@@ -6,10 +6,12 @@ reads nothing back to the host. The schedule, in plain Python, says whose turn i
 and a run continues from it exactly: data, noise and every other draw depend only on the seed and the step.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from .. import ops, random
+from ..capture import Captured
 from ..errors import CheckpointError, ShapeError
 from ..grad import grad
 from ..nn import Module, functional_call
@@ -24,12 +26,26 @@ State = dict[str, Tensor]
 Losses = dict[str, Tensor]
 
 
+Counter = int | Tensor  # a Tensor on a GPU, where a captured turn finds it moved on at each replay
+
+
 class Batch(NamedTuple):
     """What a turn is given: real samples, and the counters of the random streams it draws from."""
 
     real: Tensor
-    noise: int  # turns that reuse their predecessor's noise share this counter
-    turn: int  # never shared
+    noise: Counter  # turns that reuse their predecessor's noise share this counter
+    turn: Counter  # never shared
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Batches that a captured turn can draw by itself: `data.Batches` is one."""
+
+    def prepare(self, k: int) -> None:
+        """Do what the host has to do before the k-th batch can be drawn."""
+
+    def at(self, k: Any) -> Any:
+        """The k-th batch as an array; k is a number or an array on the device."""
 
 
 class Turn(NamedTuple):
@@ -75,6 +91,11 @@ class Game:
         self.step = full((), 0, "int64", device)
         self.rounds = 0  # the step, as the host knows it: nothing waits for the device to tell
         self.schedules = list(schedules)
+        self.graphs = True  # on a GPU, replay turns instead of playing them
+        self._turns: tuple[Source | None, list[Captured]] | None = None
+        fresh = [k for k, turn in enumerate(self.schedule) if turn.fresh_noise]
+        self._noise_of = [max(j for j in fresh if j <= k) for k in range(len(self.schedule))]
+        self._batch_of = [b - 1 for b in itertools.accumulate(int(turn.fresh_batch) for turn in self.schedule)]
 
     @property
     def state(self) -> State:
@@ -110,29 +131,61 @@ class Game:
         """How many fresh batches one round of the schedule takes."""
         return sum(turn.fresh_batch for turn in self.schedule)
 
-    def play(self, batch_at: Callable[[int], Tensor]) -> Losses:
+    def play(self, batches: Callable[[int], Tensor] | Source) -> Losses:
         """One round of the schedule: the losses and scores of its turns, as 0-d Tensors.
 
-        `batch_at(k)` gives the k-th batch of the run, counted from 0.
+        `batches` gives the k-th batch of the run, counted from 0: a function of k, or `data.Batches`. On a GPU each
+        turn is captured after its first rounds and replayed from then on (`mg.capture`); given `data.Batches` it
+        draws its batch itself. With `graphs` set to False, turns are always played as they are written.
         """
-        step, state = self.rounds, self.state
         for schedule in self.schedules:
-            schedule.set(step)
-        drawn = step * self.batches_per_step
+            schedule.set(self.rounds)
+        source = batches if isinstance(batches, Source) else None
+        on_gpu = self.step.device == "cuda"
+        turns = self._captured_turns(source) if on_gpu and self.graphs else None
+        state = self.state if turns is None else None
+        real: Tensor | None = None
         results: Losses = {}
         for k, turn in enumerate(self.schedule):
-            counter = step * len(self.schedule) + k
-            if turn.fresh_batch:
-                real = batch_at(drawn)
-                drawn += 1
+            drawn = self.rounds * self.batches_per_step + self._batch_of[k]
+            if source is not None and on_gpu:
+                source.prepare(drawn)
+            elif turn.fresh_batch:
+                real = batches(drawn) if source is None else Tensor(source.at(drawn))
                 if len(real) == 0:
-                    raise ShapeError(f"step {step}, {turn.name}: cannot train on an empty batch {real.shape}")
-            if turn.fresh_noise:
-                noise = counter
-            results |= getattr(self, turn.name)(state, Batch(real, noise, counter))
-        self.step.data += 1
+                    raise ShapeError(
+                        f"step {self.rounds}, {turn.name}: cannot train on an empty batch {real.shape}"
+                    )
+            results |= turns[k](real) if turns is not None else self._turn(k, real, source, state)
         self.rounds += 1
         return results
+
+    def _turn(self, k: int, real: Tensor | None, source: Source | None, state: State) -> Losses:
+        """The k-th turn of a round, on these samples or on those that it draws from `source` itself."""
+        if real is None:
+            real = Tensor(source.at(self._counter(self.batches_per_step, self._batch_of[k]).data))
+        batch = Batch(real, *(self._counter(len(self.schedule), j) for j in (self._noise_of[k], k)))
+        losses = getattr(self, self.schedule[k].name)(state, batch)
+        if k == len(self.schedule) - 1:
+            self.step.data += 1
+            self.step.written("Game.play")
+        return losses
+
+    def _counter(self, per_round: int, k: int) -> Any:
+        """rounds * per_round + k: a number, or on a GPU a Tensor computed there from the step that lives there."""
+        if self.step.device == "cpu":
+            return self.rounds * per_round + k
+        return Tensor(self.step.data * per_round + k)
+
+    def _captured_turns(self, source: Source | None) -> list[Captured]:
+        """The turns of a round as they are replayed, each a function of its samples."""
+        if self._turns is None or self._turns[0] is not source:
+
+            def turn(k: int) -> Captured:
+                return Captured(lambda real: self._turn(k, real, source, self.state), name=self.schedule[k].name)
+
+            self._turns = source, [turn(k) for k in range(len(self.schedule))]
+        return self._turns[1]
 
 
 Latent = Callable[[int, Stream], Tensor]

@@ -19,6 +19,7 @@ from .portable import (  # noqa: F401  as they are on each device
     bias_leaky_relu,
     channels_last,
     empty_image,
+    gather_images,
     pool_max,
     pool_spread,
     pool_sum,

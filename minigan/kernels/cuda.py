@@ -248,6 +248,19 @@ def _pooled(name: str, s: Geometry, shape: tuple[int, ...], x: Array, *winner: A
     return out
 
 
+# --- batches -----------------------------------------------------------------------------------------------------
+
+
+def gather_images(images: Array, order: Array, k: int | Array, per_epoch: int, batch: int) -> Array:
+    """The k-th batch, in this order, of uint8 images (N, ...) as float32 in [-1, 1]; k may lie on the device."""
+    if isinstance(k, int):
+        return portable.gather_images(images, order, k, per_epoch, batch)
+    out = xp(images).empty((batch, *images.shape[1:]), dtype="float32")
+    size = out.size // batch
+    launch_each("images", "gather_images", out.dtype, out.size, images, order, k, out, per_epoch, batch, size)
+    return out
+
+
 # --- optimizer updates --------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "channel_dot",
     "channels_last",
     "empty_image",
+    "gather_images",
     "inv_std",
     "kernel_matrix",
     "leaky_relu",
@@ -225,6 +226,15 @@ def pool_spread(g: Array, s: Geometry) -> Array:
     for _, _, rows, columns in s.taps():
         x[:, :, rows, columns] += g
     return x
+
+
+# --- batches ------------------------------------------------------------------------------------------------
+
+
+def gather_images(images: Array, order: Array, k: int, per_epoch: int, batch: int) -> Array:
+    """The k-th batch, in this order, of uint8 images (N, ...) as float32 in [-1, 1]."""
+    first = k % per_epoch * batch
+    return images[order[first : first + batch]].astype("float32") * (1 / 127.5) - 1
 
 
 # --- optimizer updates, in place; the same formulas as Tensors stand in minigan/optim.py --------------------

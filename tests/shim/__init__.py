@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -52,12 +53,12 @@ _KERNEL = re.compile(
 _BOUNDS = re.compile(rf"__launch_bounds__\s*(?P<bounds>{_PARENTHESES})")
 _WAITS = re.compile(r"\b(__syncthreads|__syncwarp|__shfl\w*|__shared__)\b")
 _BARRIER = re.compile(r"//[^\n]*|/\*.*?\*/|(?P<barrier>__syncthreads\s*\(\s*\)\s*;)", re.DOTALL)
-_WORDS = frozenset(
-    "alignas auto bool case char class const constexpr do double else enum extern false float for goto if inline int "
-    "long namespace operator return short signed sizeof static struct switch template this true typedef typename "
-    "union unsigned using void while __attribute__ __device__ __forceinline__ __global__ __host__ __align__ "
-    "__launch_bounds__ __constant__ __restrict__".split()
-)
+_KEYWORDS = """
+    alignas auto bool case char class const constexpr do double else enum extern false float for goto if inline int long
+    namespace operator return short signed sizeof static struct switch template this true typedef typename union
+    unsigned using void while __attribute__ __device__ __forceinline__ __global__ __host__ __align__ __launch_bounds__
+    __constant__ __restrict__
+"""
 
 
 def barriers(code):
@@ -99,7 +100,7 @@ def _declarations(text):
         elif character == "}" and "(" in plain and "operator" not in plain:
             yield {plain.split("(")[0].split()[-1]}, whole
         else:
-            yield set(re.findall(r"[A-Za-z_]\w*", plain)) - _WORDS, whole
+            yield set(re.findall(r"[A-Za-z_]\w*", plain)).difference(_KEYWORDS.split()), whole
 
 
 def _waiting(text):
@@ -233,24 +234,22 @@ class Function:
         self.fibers = fibers
         self._library = library
         self._kernel = kernel
-        self._parameters = [kernel.parameters[i] for i in range(kernel.count)]
+        self._slots = [_Slot(f"{name}: argument {k}", kernel.parameters[k]) for k in range(kernel.count)]
 
     def __call__(self, grid, block, args, order="forward"):
         grid, block = self._size("grid", grid, MAX_GRID), self._size("block", block, MAX_BLOCK)
         limit = min(self._kernel.max_threads, MAX_THREADS)
         if block[0] * block[1] * block[2] > limit:
             raise ValueError(f"{self.name}: a block of {block} has more than {limit} threads")
-        if len(args) != len(self._parameters):
-            raise TypeError(f"{self.name}: takes {len(self._parameters)} arguments, not {len(args)}")
-        values = [self._bytes(k, p, a) for k, (p, a) in enumerate(zip(self._parameters, args, strict=True))]
-        padded = b"".join(value.ljust(-(-len(value) // 16) * 16) for value in values)
-        memory = ctypes.create_string_buffer(len(padded) + 16)
-        address = -(-ctypes.addressof(memory) // 16) * 16
-        ctypes.memmove(address, padded, len(padded))
-        pointers = (ctypes.c_void_p * (len(values) + 1))()
-        for k, value in enumerate(values):
-            pointers[k] = address
-            address += -(-len(value) // 16) * 16
+        if len(args) != len(self._slots):
+            raise TypeError(f"{self.name}: takes {len(self._slots)} arguments, not {len(args)}")
+        values = [s.address(a) if s.pointer else s.value(a) for s, a in zip(self._slots, args, strict=True)]
+        starts = [0, *accumulate(-(-len(value) // 16) * 16 for value in values)]  # no type is aligned to more
+        memory = ctypes.create_string_buffer(starts[-1] + 16)
+        first = -(-ctypes.addressof(memory) // 16) * 16
+        for start, value in zip(starts, values, strict=False):
+            ctypes.memmove(first + start, value, len(value))
+        pointers = (ctypes.c_void_p * len(starts))(*(first + start for start in starts))
         failed = self._library.shim_launch(
             ctypes.c_void_p(self._kernel.call),
             pointers,
@@ -270,50 +269,54 @@ class Function:
             raise ValueError(f"{self.name}: {what} {size} is not between 1 and {limits}")
         return size
 
-    def _bytes(self, k, parameter, value):
-        """What the kernel is handed for its k-th parameter."""
+
+class _Slot:
+    """A parameter of a kernel: what may be passed for it, and as which bytes."""
+
+    def __init__(self, where, parameter):
+        self.where = where
+        self.pointer, self.constant = parameter.pointer, parameter.constant
+        self.size, self.alignment = parameter.size, parameter.alignment
         kind = parameter.kind.decode()
-        wanted = {"V": f"struct of {parameter.size} bytes", "*": "void"}.get(kind) or str(_dtype(parameter))
-        where = f"{self.name}: argument {k}"
-        if not parameter.pointer:
-            structure = isinstance(value, np.void) or (isinstance(value, np.ndarray) and value.shape == ())
-            if kind == "V":
-                fits = structure and value.dtype.kind == "V" and value.dtype.itemsize == parameter.size
-            else:
-                fits = isinstance(value, np.generic) and value.dtype == _dtype(parameter)
-            if not fits:
-                raise TypeError(f"{where} must be a {wanted}, not {_what(value)}")
-            return value.tobytes()
+        self.struct, self.void = kind == "V", kind == "*"
+        self.dtype = None if self.struct or self.void else np.dtype("?" if kind == "b" else f"{kind}{self.size}")
+        self.wanted = f"struct of {self.size} bytes" if self.struct else "void" if self.void else str(self.dtype)
+
+    def _fits(self, dtype):
+        if self.struct:
+            return dtype.kind == "V" and dtype.itemsize == self.size
+        return self.void or dtype == self.dtype
+
+    def value(self, value):
+        """The bytes of an argument passed by value."""
+        passed = isinstance(value, np.generic) or (self.struct and isinstance(value, np.ndarray) and value.shape == ())
+        if not passed or not self._fits(value.dtype):
+            raise TypeError(f"{self.where} must be a {self.wanted}, not {_what(value)}")
+        return value.tobytes()
+
+    def address(self, value):
+        """The bytes of a pointer to an array."""
         if value is None:
             return bytes(8)
         if isinstance(value, np.uint64):
             address = int(value)
-        elif isinstance(value, np.ndarray):
-            dtype = value.dtype
-            fits = dtype.kind == "V" and dtype.itemsize == parameter.size if kind == "V" else kind == "*"
-            if not fits and (kind == "V" or dtype != _dtype(parameter)):
-                raise TypeError(f"{where} must be an array of {wanted}, not {_what(value)}")
-            if not _is_dense(value):
-                raise ValueError(f"{where} does not fill one block of memory: strides {value.strides}")
-            if not parameter.constant and not value.flags.writeable:
-                raise ValueError(f"{where} is read-only, but the kernel writes to it")
-            address = value.ctypes.data
+        elif not isinstance(value, np.ndarray) or not self._fits(value.dtype):
+            raise TypeError(f"{self.where} must be an array of {self.wanted}, not {_what(value)}")
+        elif not _is_dense(value):
+            raise ValueError(f"{self.where} does not fill one block of memory: strides {value.strides}")
+        elif not self.constant and not value.flags.writeable:
+            raise ValueError(f"{self.where} is read-only, but the kernel may write to it")
         else:
-            raise TypeError(f"{where} must be an array of {wanted}, not {_what(value)}")
-        if address % parameter.alignment:
-            raise ValueError(f"{where} must be aligned to {parameter.alignment} bytes")
+            address = value.__array_interface__["data"][0]
+        if address % self.alignment:
+            raise ValueError(f"{self.where} must be aligned to {self.alignment} bytes")
         return address.to_bytes(8, sys.byteorder)
-
-
-def _dtype(parameter):
-    kind, size = parameter.kind.decode(), parameter.size
-    return np.dtype(np.bool_ if kind == "b" else f"{kind}{size}")
 
 
 def _what(value):
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} with shape {value.shape}"
-    return f"{type(value).__name__}"
+    return type(value).__name__
 
 
 def _is_dense(x):
