@@ -19,6 +19,7 @@ from .ops import (
     astype,
     avg_pool2d,
     batch_norm,
+    bias_leaky_relu,
     binary_cross_entropy_with_logits,
     broadcast_to,
     channel_norm,

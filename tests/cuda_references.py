@@ -77,6 +77,11 @@ def part_products(a, b, parts, alone, rows, columns, step):
 
 
 @reference
+def part_leaky_grads(g, y, slope, parts, rows, columns, step):
+    _part_sums(np.where(y > 0, g, slope * g).reshape(rows, columns), parts, step)
+
+
+@reference
 def total_of_parts(parts, total, count, columns, scale):
     total[:] = scale * parts.reshape(count, columns).sum(axis=0)
 
@@ -99,6 +104,13 @@ def scale_shift(y, w, b, z, n, columns):
 @reference
 def normalize_grad(g, y, mean_g, mean_gy, scale, x, n, columns):
     x[:] = (scale * (g.reshape(-1, columns) - y.reshape(-1, columns) * mean_gy - mean_g)).reshape(-1)
+
+
+@reference
+def track(running_mean, running_var, mean, r, unbiased, momentum, eps, columns):
+    var = np.maximum(1 / (r * r) - eps, 0) * unbiased
+    running_mean[:] = running_mean * (1 - momentum) + mean * momentum
+    running_var[:] = running_var * (1 - momentum) + var * momentum
 
 
 # --- convolution ----------------------------------------------------------------------------------------------

@@ -65,6 +65,19 @@ extern "C" __global__ void part_products(
     }
 }
 
+// parts[p, c] = sum over the p-th `step` rows of g[r, c] where y[r, c] > 0, of slope g[r, c] elsewhere
+extern "C" __global__ void part_leaky_grads(
+    const real* g, const real* y, real slope, real* parts, int64 rows, int64 columns, int64 step) {
+    int64 c = COLUMN;
+    real sum = 0;
+    if (c < columns) EACH_ROW_OF_PART(r) {
+        real v = g[r * columns + c];
+        sum += y[r * columns + c] > 0 ? v : slope * v;
+    }
+    sum = sum_of_column(sum);
+    if (threadIdx.y == 0 && c < columns) parts[blockIdx.y * columns + c] = sum;
+}
+
 // total[c] = scale * sum over p of parts[p, c]
 extern "C" __global__ void total_of_parts(const real* parts, real* total, int64 count, int64 columns, real scale) {
     int64 c = COLUMN;
@@ -104,5 +117,17 @@ extern "C" __global__ void normalize_grad(
     EACH(i, n) {
         int64 c = i % columns;
         x[i] = scale[c] * (g[i] - y[i] * mean_gy[c] - mean_g[c]);
+    }
+}
+
+// Running statistics move towards a batch's: its mean, and the variance that r = 1 / sqrt(var + eps) stands for.
+extern "C" __global__ void track(
+    real* running_mean, real* running_var, const real* mean, const real* r, real unbiased, real momentum, real eps,
+    int64 columns) {
+    EACH(c, columns) {
+        real var = 1 / (r[c] * r[c]) - eps;
+        var = (var > 0 ? var : 0) * unbiased;
+        running_mean[c] = running_mean[c] * (1 - momentum) + mean[c] * momentum;
+        running_var[c] = running_var[c] * (1 - momentum) + var * momentum;
     }
 }

@@ -20,6 +20,7 @@ from .portable import (  # noqa: F401  as they are on each device
     channels_last,
     empty_image,
     gather_images,
+    leaky_relu_grad_sum,
     pool_max,
     pool_spread,
     pool_sum,
@@ -27,6 +28,7 @@ from .portable import (  # noqa: F401  as they are on each device
     pool_winner,
     sigmoid,
     softplus,
+    track,
     zero_image,
 )
 from .threads import VECTOR_ALONE, one_blas_thread, scratch, share

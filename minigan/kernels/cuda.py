@@ -72,6 +72,14 @@ def bias_leaky_relu(x: Array, b: Array, slope: float) -> Array:
     return y
 
 
+def leaky_relu_grad_sum(g: Array, y: Array, slope: float) -> Array:
+    """The sum over each channel of g where y > 0, slope * g elsewhere: (C,)."""
+    g_rows, y_rows = _channel_rows(g), _channel_rows(y)
+    if g_rows is None or y_rows is None:
+        return portable.leaky_relu_grad_sum(g, y, slope)
+    return _column_sums("part_leaky_grads", g_rows, g_rows, y_rows, np.dtype(y.dtype).type(slope))
+
+
 def _laid_out_as(like: Array, x: Array) -> Array:
     """x in the memory order of `like`; x itself if it is so already."""
     if x.strides == like.strides:
@@ -123,6 +131,18 @@ def _per_channel(name: str, x: Array, a: Array, b: Array, otherwise: Callable[..
     y = _empty_rows(x)
     launch_each("channels", name, x.dtype, x.size, rows, a, b, y, x.size, rows.shape[1])
     return y
+
+
+def track(
+    running_mean: Array, running_var: Array, mean: Array, scale: Array, count: int, momentum: float, eps: float
+) -> None:
+    """Move running statistics (C,), in place, towards a batch's mean and 1 / sqrt(var + eps) over `count` values."""
+    arrays = running_mean, running_var, mean, scale
+    if not (is_real(*arrays) and all(is_dense(a) for a in arrays)):
+        portable.track(*arrays, count, momentum, eps)
+        return
+    unbiased, n = count / (count - 1), mean.size
+    launch_each("channels", "track", mean.dtype, n, *arrays, unbiased, float(momentum), float(eps), n)
 
 
 def channel_dot(a: Array, b: Array) -> Array:

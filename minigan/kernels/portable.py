@@ -19,6 +19,7 @@ __all__ = [
     "kernel_matrix",
     "leaky_relu",
     "leaky_relu_grad",
+    "leaky_relu_grad_sum",
     "normalize",
     "normalize_grad",
     "pool_max",
@@ -33,6 +34,7 @@ __all__ = [
     "sigmoid",
     "softplus",
     "sum",
+    "track",
     "update",
     "winner_dtype",
     "zero_image",
@@ -102,6 +104,11 @@ def bias_leaky_relu(x: Array, b: Array, slope: float) -> Array:
     return leaky_relu(y, slope)
 
 
+def leaky_relu_grad_sum(g: Array, y: Array, slope: float) -> Array:
+    """The sum over each channel (axis 1) of g where y > 0, slope * g elsewhere: (C,)."""
+    return leaky_relu_grad(g, y, slope).sum(axis=tuple(a for a in range(y.ndim) if a != 1))
+
+
 def arithmetic(name: str, a: Array, b: Array) -> Array:
     """NumPy's function of that name of a and b, one of which may be a number."""
     return getattr(xp(a, b), name)(a, b)
@@ -147,6 +154,16 @@ def scale_shift(y: Array, w: Array, b: Array) -> Array:
     z = y * w
     z += b
     return z
+
+
+def track(
+    running_mean: Array, running_var: Array, mean: Array, scale: Array, count: int, momentum: float, eps: float
+) -> None:
+    """Move running statistics (C,), in place, towards a batch's mean and 1 / sqrt(var + eps) over `count` values."""
+    lib = xp(mean)
+    var = lib.maximum(1 / (scale * scale) - eps, 0.0) * (count / (count - 1))
+    for running, batch in ((running_mean, mean), (running_var, var)):
+        running[...] = running * (1 - momentum) + batch.reshape(running.shape) * momentum
 
 
 def channel_dot(a: Array, b: Array) -> Array:

@@ -28,6 +28,11 @@ class Linear(Module):
             raise ShapeError(f"Linear: expected (..., {self.weight.shape[1]}), got {x.shape}")
         return ops.linear(x, self.weight) if self.bias is None else ops.linear(x, self.weight, self.bias)
 
+    def forward_with(self, x: Tensor, following: Module) -> Tensor | None:
+        """Bias and activation in one, on a GPU."""
+        slope = _slope(x, self.bias, following) if x.ndim == 2 else None
+        return None if slope is None else ops.bias_leaky_relu(ops.linear(x, self.weight), self.bias, slope)
+
     def extra_repr(self) -> str:
         """in_features, out_features."""
         return f"{self.weight.shape[1]}, {self.weight.shape[0]}"
@@ -57,6 +62,12 @@ class Conv2d(Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, out_channels, OH, OW)."""
         return ops.conv2d(x, self.weight, self.bias, **self.options)
+
+    def forward_with(self, x: Tensor, following: Module) -> Tensor | None:
+        """Bias and activation in one, on a GPU."""
+        slope = _slope(x, self.bias, following)
+        y = None if slope is None else ops.conv2d(x, self.weight, **self.options)
+        return None if y is None else ops.bias_leaky_relu(y, self.bias, slope)
 
     def extra_repr(self) -> str:
         """Weight shape and options."""
@@ -96,6 +107,12 @@ class ConvTranspose2d(Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, out_channels, OH, OW)."""
         return ops.conv_transpose2d(x, self.weight, self.bias, **self.options)
+
+    def forward_with(self, x: Tensor, following: Module) -> Tensor | None:
+        """Bias and activation in one, on a GPU."""
+        slope = _slope(x, self.bias, following)
+        y = None if slope is None else ops.conv_transpose2d(x, self.weight, **self.options)
+        return None if y is None else ops.bias_leaky_relu(y, self.bias, slope)
 
     def extra_repr(self) -> str:
         """Weight shape and options."""
@@ -277,6 +294,16 @@ class PixelShuffle(_Function):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H factor, W factor)."""
         return ops.pixel_shuffle(x, *self.options)
+
+
+def _slope(x: Tensor, bias: Tensor | None, following: Module) -> float | None:
+    """The slope of the activation that can be computed together with a bias; None if there is no such pair.
+
+    On a CPU there is none: a layer adds its bias while its result is still in the cache.
+    """
+    if bias is None or x.device == "cpu":
+        return None
+    return 0.0 if type(following) is ReLU else following.options[0] if type(following) is LeakyReLU else None
 
 
 def _kernel(name: str, outer: int, inner: int, kernel: Pair, groups: int, rng: Stream | None) -> Parameter:

@@ -45,6 +45,10 @@ class Module:
         """What the module computes."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
+    def forward_with(self, x: Tensor, following: "Module") -> Tensor | None:
+        """following(self(x)) if the two can be computed in one, else None: what a Sequential asks when nobody looks."""
+        return None
+
     def __call__(self, *args: Any) -> Any:
         """forward(*args)."""
         if watch.callback is None:
@@ -176,8 +180,15 @@ class Sequential(Module):
 
     def forward(self, x: Any) -> Any:
         """The last layer's result."""
-        for _, layer in self._children():
-            x = layer(x)
+        layers = iter(self._children())
+        following = next(layers, None)
+        while following is not None:
+            (_, layer), following = following, next(layers, None)
+            both = layer.forward_with(x, following[1]) if following and watch.callback is None else None
+            if both is None:
+                x = layer(x)
+            else:
+                x, following = both, next(layers, None)
         return x
 
     def __len__(self) -> int:

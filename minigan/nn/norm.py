@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from .. import ops
 from ..errors import ShapeError
-from ..op import no_grad
+from ..kernels import kernels
 from ..tensor import Tensor, ones, tensor, zeros
 from .module import Buffer, Module, Parameter
 
@@ -60,12 +60,11 @@ class _BatchNorm(Module):
     def _track(self, mean: Tensor, scale: Tensor, count: int) -> None:
         if count < 2:
             raise ShapeError(f"{type(self).__name__}: training needs more than one value per channel, got {count}")
-        with no_grad():
-            var = ops.maximum(1 / ops.square(scale) - self.eps, 0.0) * (count / (count - 1))
-            for running, batch in ((self.running_mean, mean), (self.running_var, var)):
-                moved = running * (1 - self.momentum) + ops.reshape(batch, running.shape) * self.momentum
-                running.copy_(moved, by="BatchNorm")
-            self.num_batches_tracked.copy_(self.num_batches_tracked + 1, by="BatchNorm")
+        running = self.running_mean, self.running_var
+        kernels(mean.data).track(*(t.data for t in running), mean.data, scale.data, count, self.momentum, self.eps)
+        self.num_batches_tracked.data += 1
+        for t in (*running, self.num_batches_tracked):
+            t.written("BatchNorm")
 
     def extra_repr(self) -> str:
         """Channels and settings."""

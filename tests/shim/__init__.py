@@ -373,4 +373,6 @@ def run_sanitized(script):
         "PYTHONMALLOC": "malloc",
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
     }
-    return subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as folder:  # a script that is ended by a report cleans up nothing
+        environment["TMPDIR"] = folder
+        return subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)

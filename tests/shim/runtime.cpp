@@ -161,9 +161,9 @@ void describe_stuck(unsigned count) {
             else if (f.state == AT_MEETING) snprintf(where[i], sizeof where[i], "waits at %s", name(f.meeting));
             else snprintf(where[i], sizeof where[i], "has left");
         }
-        return describe("block (%u, %u, %u): thread (%u, %u, %u) %s, but thread (%u, %u, %u) %s", blockIdx.x, blockIdx.y,
-                        blockIdx.z, waits->thread.x, waits->thread.y, waits->thread.z, where[0], other.thread.x,
-                        other.thread.y, other.thread.z, where[1]);
+        return describe("block (%u, %u, %u): thread (%u, %u, %u) %s, but thread (%u, %u, %u) %s", blockIdx.x,
+                        blockIdx.y, blockIdx.z, waits->thread.x, waits->thread.y, waits->thread.z, where[0],
+                        other.thread.x, other.thread.y, other.thread.z, where[1]);
     }
     describe("block (%u, %u, %u): thread (%u, %u, %u) waits at %s with mask %#x for lanes that call another one",
              blockIdx.x, blockIdx.y, blockIdx.z, waits->thread.x, waits->thread.y, waits->thread.z,
