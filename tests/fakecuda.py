@@ -76,6 +76,8 @@ class _Device:
         self.tape = None
         self.stream = None
         self.allocators = []
+        self.order = None  # of threads, on the shim; None: kernels are computed by their NumPy references
+        self.sanitize = False
 
     def work(self, do, *written):
         """Do something that writes into these host arrays, and record it if a stream captures."""
@@ -174,29 +176,38 @@ def using_allocator(allocator):
 # --- kernels --------------------------------------------------------------------------------------------------
 
 
-def memory(host):
-    """A dense host array as a flat one, in memory order, not copied."""
+READ_BY_STRIDES = {"product"}  # kernels that are told the strides of what they are given
+
+
+def memory(host, kernel):
+    """A host array as a flat one, in memory order, not copied; with gaps only for kernels that know of them."""
     flat = host.ravel(order="K")
-    assert np.may_share_memory(flat, host) or not host.size, "a kernel was given an array that is not dense"
-    return flat
+    if np.may_share_memory(flat, host) or not host.size:
+        return flat
+    assert kernel in READ_BY_STRIDES, f"{kernel} was given an array that is not dense"
+    extent = 1 + sum((n - 1) * stride for n, stride in zip(host.shape, host.strides, strict=True)) // host.itemsize
+    return np.lib.stride_tricks.as_strided(host, (extent,), (host.itemsize,))
 
 
 class RawModule:
-    """cupy.RawModule: kernels as NumPy computes them or, on the shim, as they are written."""
-
-    on_shim = False
+    """cupy.RawModule: kernels as they are written, on the shim, or as NumPy computes them."""
 
     def __init__(self, *, code, options):
         self._code = code
         self._options = options
-        self._shim = shim.Module(code, options) if self.on_shim else None
 
     def get_function(self, name):
-        signature = re.search(rf'extern "C" __global__ void\s+(?:__launch_bounds__\(\w+\)\s*)?{name}\((.*?)\)', self._code, re.S)
+        pattern = rf'extern "C" __global__ void\s+(?:__launch_bounds__\(\w+\)\s*)?{name}\((.*?)\)'
+        signature = re.search(pattern, self._code, re.S)
         assert signature, f"no kernel {name}"
         parameters = [p.strip() for p in signature[1].split(",")]
-        compiled = self._shim.get_function(name) if self.on_shim else None
-        run = compiled or (lambda grid, block, args: REFERENCES[name](*args))
+
+        def run(grid, block, args):
+            if device.order is None:
+                REFERENCES[name](*args)
+            else:
+                module = shim.Module(self._code, self._options, sanitize=device.sanitize)
+                module.get_function(name)(grid, block, args, order=device.order)
 
         def launch(grid, block, args):
             assert len(args) == len(parameters), f"{name}: {len(args)} arguments for {parameters}"
@@ -206,20 +217,19 @@ class RawModule:
                 if not hasattr(a, "_host"):
                     passed.append(a)
                     if parameter.startswith("Table"):
-                        written += list(_tables_arrays(a, self._options))
+                        written += list(_written_by_table(a, self._options))
                     continue
-                flat = memory(a._host)
+                flat = memory(a._host, name)
                 passed.append(flat)
                 if "const" not in parameter:
                     written.append(flat)
-            assert 0 < np.prod(block) <= 1024, (name, block)
             assert all(g > 0 for g in grid), (name, grid)
             device.work(lambda: run(grid, block, tuple(passed)), *written)
 
         return launch
 
 
-def _tables_arrays(table, options):
+def _written_by_table(table, options):
     """The arrays that an update writes: every parameter and slot of its table."""
     dtype = np.float64 if "-DREAL=double" in options else np.float32
     for k, size in enumerate(table["size"]):
@@ -251,8 +261,10 @@ class Cublas:
         self, handle, ta, tb, m, n, k, alpha, a, atype, lda, sa, b, btype, ldb, sb, beta, c, ctype, ldc, sc, batch, *how
     ):
         assert self.workspace, "a product without the fixed workspace"
-        assert atype == btype == ctype and how in ((68, -1), (77, -1), (70, -1)) and (how[0] == 70) == (atype == 1)
-        assert lda >= (k if ta else m) and ldb >= (n if tb else k) and ldc >= m, "cuBLAS: invalid leading dimension"
+        assert atype == btype == ctype
+        assert how in (((68, -1), (77, -1)), ((70, -1),))[atype]
+        leading = lda - (k if ta else m), ldb - (n if tb else k), ldc - m
+        assert min(leading) >= 0, "cuBLAS: invalid leading dimension"
         dtype = (np.float32, np.float64)[atype]
 
         def matrix(pointer, stride, z, transposed, rows, columns, leading):

@@ -154,6 +154,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv_input(
     const real* w, const real* y, const real* bias, real* x, Geometry s, int64 first, int64 c, int64 first_o,
     int64 o) {
     Phase phase(s, o, blockIdx.z);
+    if (!phase.pixels()) return;  // x is smaller than the stride
     Meeting left = {y + first_o, phase};
     Kernel right = {w, phase, (int)c};
     Pixels out = {x + first, phase, bias ? bias + first : nullptr};

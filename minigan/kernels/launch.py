@@ -52,9 +52,9 @@ def _module(lib: Any, name: str, dtype: np.dtype, defines: tuple) -> Any:
 def launch(
     name: str, function: str, dtype: Any, grid: tuple[int, ...], block: tuple[int, ...], *args: Any, **defines: Any
 ) -> None:
-    """Start a kernel. Python's integers are passed as long long, its floats in the kernel's own type."""
+    """Start a kernel. Python's integers are passed as long long, its floats as `real`, NumPy's numbers as they are."""
     real = np.dtype(dtype).type
-    passed = tuple(np.int64(a) if isinstance(a, int) else real(a) if isinstance(a, float) else a for a in args)
+    passed = tuple(np.int64(a) if type(a) in (int, bool) else real(a) if type(a) is float else a for a in args)
     kernel(name, function, dtype, **defines)(grid, block, passed)
 
 

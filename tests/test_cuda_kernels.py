@@ -1,0 +1,306 @@
+"""The CUDA kernels, run on the CPU as they are written, against their NumPy references.
+
+Each case calls a function of minigan/kernels on the stand-in for CuPy twice: with the kernels computed by their
+references, and on the shim, in three orders of threads. Sizes are drawn by hypothesis: odd ones, strides larger
+than the kernel, padding, groups.
+"""
+
+import contextlib
+
+import fakecupy
+import numpy as np
+import pytest
+import shim
+from fakecuda import device
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minigan.errors import ShapeError
+from minigan.kernels import cuda, cuda_conv, cuda_linear, cuda_random, geometry, portable, precision
+from minigan.kernels.draws import Draw
+
+pytestmark = pytest.mark.skipif(shim.compiler() is None, reason="needs g++, to compile CUDA C for the CPU")
+
+ORDERS = ["forward", "backward", 3]
+DTYPES = ["float32", "float64"]
+
+
+@pytest.fixture(params=ORDERS, ids=str)
+def order(request, monkeypatch):
+    fakecupy.install(monkeypatch, library=None)  # no cuBLAS: products are kernels too
+    return request.param
+
+
+@contextlib.contextmanager
+def on_the_shim(order):
+    device.order = order
+    try:
+        yield
+    finally:
+        device.order = None
+
+
+def on_device(*arrays):
+    return [a if a is None else fakecupy.ndarray(a.copy(order="K")) for a in arrays]
+
+
+def results(made, changed=()):
+    made = made if isinstance(made, list | tuple) else [made]
+    return [a._host for a in (*made, *changed) if a is not None]
+
+
+def check(order, function, *arrays, changes=(), rtol=1e-4):
+    """function(*arrays) gives the same on the shim as by the references; `changes` are positions written in place."""
+    outcomes = []
+    for how in (None, order):
+        given = on_device(*arrays)
+        with on_the_shim(how) if how is not None else contextlib.nullcontext():
+            made = function(*given)
+        outcomes.append(results(made, [given[i] for i in changes]))
+    for expected, found in zip(*outcomes, strict=True):
+        assert found.dtype == expected.dtype
+        assert found.shape == expected.shape
+        scale = np.abs(expected[np.isfinite(expected)]).max(initial=1.0)
+        tolerance = rtol if expected.dtype != np.float64 else 1e-11
+        np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale)
+
+
+def images(rng, shape, dtype):
+    """Random images (N, C, H, W), channels-last in memory as often as not."""
+    x = rng.standard_normal(shape).astype(dtype)
+    return portable.channels_last(x) if rng.integers(2) else x
+
+
+seeds = st.integers(0, 2**32 - 1)
+dtypes = st.sampled_from(DTYPES)
+
+
+@st.composite
+def geometries(draw, least=1):
+    """A convolution of small odd sizes, any of whose settings may be unusual."""
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    c, o = groups * draw(st.integers(1, 3)), groups * draw(st.integers(1, 3))
+    kernel = tuple(draw(st.integers(1, 4)) for _ in range(2))
+    stride = tuple(draw(st.integers(1, 5)) for _ in range(2))
+    pads = tuple(tuple(draw(st.integers(0, 3)) for _ in range(2)) for _ in range(2))
+    dilation = tuple(draw(st.integers(1, 3)) for _ in range(2))
+    size = [draw(st.integers(max(1, (k - 1) * d + 1 - sum(p)), 9)) for k, d, p in zip(kernel, dilation, pads, strict=True)]
+    n = draw(st.integers(least, 3))
+    return geometry.convolution("conv", (n, c, *size), (o, c // groups, *kernel), stride, pads, dilation, groups)
+
+
+WAYS = {
+    "columns": {},
+    "windows": {"CACHED": -1},
+    "wide tiles": {"CACHED": -1, "tile": (128, 128)},
+    "tall tiles": {"CACHED": -1, "tile": (128, 64)},
+    "tensor cores": {"CACHED": -1, "tile": (64, 64), "precision": "tf32"},
+    "tensor cores, wide": {"CACHED": -1, "tile": (128, 128), "precision": "tf32"},
+    "tensor cores, tall": {"CACHED": -1, "tile": (128, 64), "precision": "tf32"},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("face", ["conv", "conv_input", "conv_weight"])
+def test_convolution(order, face, way, monkeypatch):
+    chosen = WAYS[way]
+    monkeypatch.setattr(cuda_conv, "CACHED", chosen.get("CACHED", cuda_conv.CACHED))
+    monkeypatch.setattr(precision, "_chosen", chosen.get("precision", "fp32"))
+    if "tile" in chosen:
+        monkeypatch.setattr(cuda_conv, "_tile", lambda dtype, m, n: chosen["tile"] if dtype.itemsize == 4 else (64, 64))
+
+    @settings(max_examples=12 if way in ("columns", "windows") else 3)
+    @given(s=geometries(), seed=seeds, dtype=dtypes, bias=st.booleans())
+    def run(s, seed, dtype, bias):
+        rng = np.random.default_rng(seed)
+        x, w, y = (images(rng, shape, dtype) for shape in (s.x, s.w, s.y))
+        rounded = 3e-3 if "precision" in chosen and dtype == "float32" else 1e-5
+        if face == "conv_weight":
+            check(order, lambda x, y: cuda.conv_weight(x, y, s), x, y, rtol=rounded)
+            return
+        b = rng.standard_normal(s.w[0] if face == "conv" else s.x[1]).astype(dtype) if bias else None
+        if face == "conv":
+            check(order, lambda x, w, b: cuda.conv(x, w, s, b), x, w, b, rtol=rounded)
+        else:
+            check(order, lambda w, y, b: cuda.conv_input(w, y, s, b), w, y, b, rtol=rounded)
+
+    run()
+
+
+@pytest.mark.parametrize("tf32", [False, True], ids=["fp32", "tf32"])
+def test_product(order, tf32, monkeypatch):
+    monkeypatch.setattr(precision, "_chosen", "tf32" if tf32 else "fp32")
+
+    @settings(max_examples=12)
+    @given(
+        sizes=st.tuples(*[st.integers(1, 70)] * 3),
+        flipped=st.tuples(st.booleans(), st.booleans()),
+        batch=st.sampled_from([None, 1, 3]),
+        seed=seeds,
+        dtype=dtypes,
+        bias=st.booleans(),
+    )
+    def run(sizes, flipped, batch, seed, dtype, bias):
+        rng = np.random.default_rng(seed)
+        m, n, k = sizes
+        leading = () if batch is None else (batch,)
+
+        def matrix(rows, columns, flip):
+            a = rng.standard_normal((*leading, *((columns, rows) if flip else (rows, columns)))).astype(dtype)
+            return a.swapaxes(-1, -2) if flip else a
+
+        a, b = matrix(m, k, flipped[0]), matrix(k, n, flipped[1])
+        c = rng.standard_normal(n).astype(dtype) if bias else None
+        check(order, cuda_linear.product, a, b, c, rtol=3e-3 if tf32 else 1e-5)
+
+    run()
+
+
+@settings(max_examples=15)
+@given(shape=st.tuples(st.integers(1, 9), st.integers(1, 70)), seed=seeds, dtype=dtypes, slope=st.sampled_from([0.0, 0.2, 1.5]))
+def _pointwise(order, shape, seed, dtype, slope):
+    rng = np.random.default_rng(seed)
+    x, g = (rng.standard_normal(shape).astype(dtype) * 10 for _ in range(2))
+    b = rng.standard_normal(shape[1]).astype(dtype)
+    check(order, lambda x: cuda.leaky_relu(x, slope), x)
+    check(order, lambda g, x: cuda.leaky_relu_grad(g, x, slope), g, x)
+    check(order, lambda x, b: cuda.bias_leaky_relu(x, b, slope), x, b)
+    check(order, cuda.softplus, x)
+    check(order, cuda.sigmoid, x)
+
+
+def test_pointwise(order):
+    _pointwise(order)
+
+
+@settings(max_examples=12)
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 9), st.integers(1, 50)), seed=seeds, dtype=dtypes
+)
+def _channels(order, shape, seed, dtype):
+    rng = np.random.default_rng(seed)
+    g, x = images(rng, shape, dtype), images(rng, shape, dtype)
+    mean = x.mean(axis=(0, 2, 3), keepdims=True)
+    w, b = (rng.standard_normal((1, shape[1], 1, 1)).astype(dtype) for _ in range(2))
+    check(order, lambda x: cuda.sum(x, (0, 2, 3), True), x)
+    check(order, lambda x, m: cuda.inv_std(x, m, 0.1), x, mean)
+    check(order, cuda.normalize, x, mean, w)
+    check(order, cuda.scale_shift, x, w, b)
+    check(order, cuda.channel_dot, g, x)
+    check(order, cuda.normalize_grad, g, x, w)
+    check(order, lambda g, x: cuda.leaky_relu_grad_sum(g, x, 0.2), g, x)
+    running = [rng.random(shape[1]).astype(dtype) for _ in range(2)]
+    moved = lambda a, b, m, r: cuda.track(a, b, m, r, 10, 0.1, 1e-5)  # noqa: E731
+    check(order, moved, *running, mean, 0.5 + np.abs(w), changes=(0, 1))
+
+
+def test_channels(order):
+    _channels(order)
+
+
+@settings(max_examples=12)
+@given(
+    shape=st.tuples(st.integers(1, 2), st.integers(1, 5), st.integers(4, 9), st.integers(4, 9)),
+    window=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    seed=seeds,
+    dtype=dtypes,
+)
+def _pooling(order, shape, window, stride, seed, dtype):
+    s = geometry.pooling("pool", shape, window, stride)
+    rng = np.random.default_rng(seed)
+    x = portable.channels_last(rng.permutation(np.prod(shape)).reshape(shape).astype(dtype))
+    g = images(rng, s.y, dtype)
+    y = portable.pool_max(x, s)
+    winner = portable.pool_winner(x, y, s)
+    check(order, lambda x: cuda.pool_max(x, s), x)
+    check(order, lambda x, y: cuda.pool_winner(x, y, s), x, y)
+    check(order, lambda x, w: cuda.pool_take(x, w, s), x, winner)
+    check(order, lambda g, w: cuda.pool_put(g, w, s), g, winner)
+    check(order, lambda x: cuda.pool_sum(x, s), x)
+    check(order, lambda g: cuda.pool_spread(g, s), g)
+
+
+def test_pooling(order):
+    _pooling(order)
+
+
+RULES = [
+    *[
+        (portable.sgd, bool(momentum) * 1, {"momentum": momentum, "weight_decay": decay, "nesterov": nesterov})
+        for momentum, decay, nesterov in [(0.0, 0.0, False), (0.9, 0.1, False), (0.9, 0.0, True)]
+    ],
+    *[
+        (
+            portable.rmsprop,
+            1 + centered + bool(momentum),
+            {"alpha": 0.9, "eps": 1e-3, "weight_decay": 0.1, "momentum": momentum, "centered": centered},
+        )
+        for momentum in (0.0, 0.5)
+        for centered in (False, True)
+    ],
+    *[
+        (portable.adam, 2, {"betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1, "decoupled": decoupled, "t": 3})
+        for decoupled in (False, True)
+    ],
+    (portable.average, 0, {"decay": 0.9}),
+]
+
+
+@pytest.mark.parametrize(("rule", "slots", "options"), RULES, ids=lambda v: getattr(v, "__name__", None))
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_update(order, rule, slots, options, dtype, rng):
+    sizes = [(3, 5), (1,), (700,), *[(2, 2)] * 70]  # more arrays than one table holds
+    # later slots are smaller: an average of squares is not less than the average's square
+    rows = [[rng.random(size).astype(dtype) + (3 - k) % 4 for k in range(2 + slots)] for size in sizes]
+    arrays = [a for row in rows for a in row]
+
+    def update(*given):
+        width = 2 + slots
+        extra = {} if rule is portable.average else {"lr": fakecupy.ndarray(np.array(0.1))}
+        if "t" in options:
+            extra["t"] = fakecupy.ndarray(np.array(options["t"]))
+        cuda.update(rule, [given[i : i + width] for i in range(0, len(given), width)], **(options | extra))
+        return []
+
+    check(order, update, *arrays, changes=range(len(arrays)))
+
+    expected = [a.copy() for a in arrays]  # and the references do what the formulas in portable.py do
+    extra = {} if rule is portable.average else {"lr": np.array(0.1)}
+    extra |= {"t": np.array(options["t"])} if "t" in options else {}
+    for i in range(0, len(arrays), 2 + slots):
+        rule(*expected[i : i + 2 + slots], **(options | extra))
+    given = on_device(*arrays)
+    update(*given)
+    for a, b in zip(given, expected, strict=True):
+        np.testing.assert_allclose(a._host, b, rtol=1e-5 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("on_the_device", [False, True], ids=["step of the host", "step of the device"])
+def test_random(order, dtype, on_the_device):
+    key = np.array([123456789, 2**63 + 5], np.uint64)
+
+    def draw(name, step, *args):
+        return getattr(cuda_random, name)(Draw(key, 2**33 + 7, step), *args)
+
+    for n in (1, 4, 7, 1001):
+        for step in (0, 2**40 + 1):
+            where = [np.array(step)] if on_the_device else []
+            at = (lambda s: s[0]) if on_the_device else (lambda _s, step=step: step)
+            check(order, lambda *s, n=n, at=at: draw("words", at(s), n), *where)
+            check(order, lambda *s, n=n, at=at: draw("integers", at(s), n, 1000), *where)
+            check(order, lambda *s, n=n, at=at: draw("uniform", at(s), n, -1.0, 2.0, dtype), *where)
+            check(order, lambda *s, n=n, at=at: draw("normal", at(s), n, 1.0, 2.0, dtype), *where, rtol=1e-5)
+
+
+def test_batches(order, rng):
+    images = rng.integers(0, 256, (13, 3, 5, 2)).astype("uint8")
+    order_of = rng.permutation(13)
+    for k in (0, 2, 7):
+        check(order, lambda i, o, c: cuda.gather_images(i, o, c, 3, 4), images, order_of, np.array(k))
+
+
+def test_a_geometry_that_cannot_be_is_refused_before_any_kernel():
+    with pytest.raises(ShapeError):
+        geometry.convolution("conv", (1, 1, 2, 2), (1, 1, 5, 5), (1, 1), 0, (1, 1), 1)
