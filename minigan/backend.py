@@ -46,7 +46,7 @@ def device_of(array: Array) -> str:
 
 
 def to_device(array: Array, device: str) -> Array:
-    """`array` on `device`; the same object if it is there already."""
+    """`array` on `device`, in the same memory order; the same object if it is there already."""
     if device_of(array) == check_device(device):
         return array
     if is_capturing():
@@ -54,7 +54,11 @@ def to_device(array: Array, device: str) -> Array:
             f"an array {array.shape} {array.dtype} cannot be copied to {device} within a captured step: "
             "whatever a step reads must be on the device before it begins, and stays there until it has ended"
         )
-    return array_module(device).asarray(array) if device == "cuda" else array.get()
+    lib = array_module("cuda")
+    order = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])  # CuPy would copy into C order
+    moved = array.transpose(order)
+    moved = lib.asarray(moved) if device == "cuda" else moved.get()
+    return moved.transpose(sorted(range(array.ndim), key=order.__getitem__))
 
 
 def to_numpy(array: Array) -> np.ndarray:

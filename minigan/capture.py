@@ -53,9 +53,9 @@ class Captured:
         self._graph: _Graph | None = None
 
     @property
-    def captured(self) -> bool:
-        """True once calls replay a graph."""
-        return self._graph is not None
+    def graph(self) -> Any:
+        """The cupy.cuda.Graph that calls replay, None as long as there is none."""
+        return None if self._graph is None else self._graph.graph
 
     def __call__(self, *args: Any) -> Any:
         """fn(*args)."""
@@ -120,7 +120,7 @@ class _Graph:
             except BaseException:
                 _abandon(stream)
                 raise
-            self._graph = stream.end_capture()
+            self.graph = stream.end_capture()
         self._written = [_Write(t, t.data, by) for t, by in log]
         for t, array, by in self._written:
             if any(array is copy for copy in self._inputs.values()):
@@ -135,7 +135,7 @@ class _Graph:
         """The results of one more execution, in memory of their own."""
         for i, copy in self._inputs.items():
             copy[...] = arrays[i]
-        self._graph.launch()
+        self.graph.launch()
         for write in self._written:
             write.tensor.written(write.by)
         return _unpacked(self._results, self._packed)

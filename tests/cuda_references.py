@@ -187,9 +187,7 @@ def conv_weight(x, y, parts, s, first, c, first_o, o, step):
 
 
 @reference
-def product(
-    left, left_row, left_depth, left_matrix, right, right_row, right_depth, right_matrix, bias, out, m, n, k
-):
+def product(left, left_row, left_depth, left_matrix, right, right_row, right_depth, right_matrix, bias, out, m, n, k):
     size = left.itemsize
 
     def matrix(x, start, rows, row, depth):

@@ -5,6 +5,7 @@ only records; a replay does what was recorded again, on the same memory. Whateve
 meanwhile is refused: waiting for the device, sending it something, cuBLAS through CuPy, the null stream.
 """
 
+import contextlib
 import ctypes
 import re
 import types
@@ -197,7 +198,7 @@ class RawModule:
         self._options = options
 
     def get_function(self, name):
-        pattern = rf'extern "C" __global__ void\s+(?:__launch_bounds__\(\w+\)\s*)?{name}\((.*?)\)'
+        pattern = rf'extern "C" __global__ void\s+(?:__launch_bounds__\([\w, ]+\)\s*)?{name}\((.*?)\)'
         signature = re.search(pattern, self._code, re.S)
         assert signature, f"no kernel {name}"
         parameters = [p.strip() for p in signature[1].split(",")]
@@ -206,8 +207,9 @@ class RawModule:
             if device.order is None:
                 REFERENCES[name](*args)
             else:
-                module = shim.Module(self._code, self._options, sanitize=device.sanitize)
-                module.get_function(name)(grid, block, args, order=device.order)
+                compiled = shim.Module(self._code, self._options, sanitize=device.sanitize).get_function(name)
+                with _guarded(args) if device.sanitize else contextlib.nullcontext(args) as given:
+                    compiled(grid, block, given, order=device.order)
 
         def launch(grid, block, args):
             assert len(args) == len(parameters), f"{name}: {len(args)} arguments for {parameters}"
@@ -227,6 +229,16 @@ class RawModule:
             device.work(lambda: run(grid, block, tuple(passed)), *written)
 
         return launch
+
+
+@contextmanager
+def _guarded(args):
+    """The arguments with each array in a block of memory of its own, copied back afterwards."""
+    given = [shim.guarded(a) if isinstance(a, np.ndarray) and a.dtype.names is None else a for a in args]
+    yield tuple(given)
+    for a, b in zip(args, given, strict=True):
+        if a is not b:
+            a[...] = b
 
 
 def _written_by_table(table, options):

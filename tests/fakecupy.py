@@ -116,7 +116,7 @@ class ndarray:
 
     def get(self):
         fakecuda.wait("ndarray.get")
-        return self._host.copy(order="K")
+        return self._host.copy(order="C")
 
     def item(self):
         fakecuda.wait("ndarray.item")
@@ -201,7 +201,7 @@ def _upload(value, dtype=None):
     if isinstance(value, ndarray):
         return _call("array", lambda host: np.array(host, dtype=dtype), value)
     fakecuda.upload()
-    return ndarray(np.array(value, dtype=dtype, order="K"))
+    return ndarray(np.array(value, dtype=dtype, order="C"))  # as CuPy does, whatever the order was
 
 
 class _Module(types.ModuleType):

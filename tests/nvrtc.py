@@ -34,6 +34,15 @@ def available():
 
 def compile_cubin(code, options, arch):
     """The machine code of a CUDA source for `arch` ("sm_90"); RuntimeError with the compiler's log."""
+    return _compile(code, options, arch, "CUBIN")
+
+
+def compile_ptx(code, options, arch):
+    """The same in PTX, for `arch` ("compute_90")."""
+    return _compile(code, options, arch, "PTX")
+
+
+def _compile(code, options, arch, wanted):
     lib, reason = _library()
     if lib is None:
         raise RuntimeError(reason)
@@ -58,6 +67,6 @@ def compile_cubin(code, options, arch):
     try:
         arguments = [option.encode() for option in (f"--gpu-architecture={arch}", *options)]
         check(lib.nvrtcCompileProgram(program, len(arguments), (ctypes.c_char_p * len(arguments))(*arguments)))
-        return text("CUBIN")
+        return text(wanted)
     finally:
         lib.nvrtcDestroyProgram(ctypes.byref(program))

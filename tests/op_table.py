@@ -50,7 +50,10 @@ def apart(*shapes):
 
 def away_from_zero(*shapes):
     """Arrays whose broadcast sum, along axis 1, is never near 0."""
-    return lambda rng: [rng.choice([-4.0, 4.0], shapes[0]) + rng.uniform(-1, 1, shapes[0]), rng.uniform(-1, 1, shapes[1])]
+    return lambda rng: [
+        rng.choice([-4.0, 4.0], shapes[0]) + rng.uniform(-1, 1, shapes[0]),
+        rng.uniform(-1, 1, shapes[1]),
+    ]
 
 
 UNARY = [

@@ -5,15 +5,13 @@ references, and on the shim, in three orders of threads. Sizes are drawn by hypo
 than the kernel, padding, groups.
 """
 
-import contextlib
-
 import fakecupy
 import numpy as np
 import pytest
 import shim
-from fakecuda import device
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_checks import check, images, on_device
 
 from minigan.errors import ShapeError
 from minigan.kernels import cuda, cuda_conv, cuda_linear, cuda_random, geometry, portable, precision
@@ -31,46 +29,6 @@ def order(request, monkeypatch):
     return request.param
 
 
-@contextlib.contextmanager
-def on_the_shim(order):
-    device.order = order
-    try:
-        yield
-    finally:
-        device.order = None
-
-
-def on_device(*arrays):
-    return [a if a is None else fakecupy.ndarray(a.copy(order="K")) for a in arrays]
-
-
-def results(made, changed=()):
-    made = made if isinstance(made, list | tuple) else [made]
-    return [a._host for a in (*made, *changed) if a is not None]
-
-
-def check(order, function, *arrays, changes=(), rtol=1e-4):
-    """function(*arrays) gives the same on the shim as by the references; `changes` are positions written in place."""
-    outcomes = []
-    for how in (None, order):
-        given = on_device(*arrays)
-        with on_the_shim(how) if how is not None else contextlib.nullcontext():
-            made = function(*given)
-        outcomes.append(results(made, [given[i] for i in changes]))
-    for expected, found in zip(*outcomes, strict=True):
-        assert found.dtype == expected.dtype
-        assert found.shape == expected.shape
-        scale = np.abs(expected[np.isfinite(expected)]).max(initial=1.0)
-        tolerance = rtol if expected.dtype != np.float64 else 1e-11
-        np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale)
-
-
-def images(rng, shape, dtype):
-    """Random images (N, C, H, W), channels-last in memory as often as not."""
-    x = rng.standard_normal(shape).astype(dtype)
-    return portable.channels_last(x) if rng.integers(2) else x
-
-
 seeds = st.integers(0, 2**32 - 1)
 dtypes = st.sampled_from(DTYPES)
 
@@ -84,7 +42,9 @@ def geometries(draw, least=1):
     stride = tuple(draw(st.integers(1, 5)) for _ in range(2))
     pads = tuple(tuple(draw(st.integers(0, 3)) for _ in range(2)) for _ in range(2))
     dilation = tuple(draw(st.integers(1, 3)) for _ in range(2))
-    size = [draw(st.integers(max(1, (k - 1) * d + 1 - sum(p)), 9)) for k, d, p in zip(kernel, dilation, pads, strict=True)]
+    size = [
+        draw(st.integers(max(1, (k - 1) * d + 1 - sum(p)), 9)) for k, d, p in zip(kernel, dilation, pads, strict=True)
+    ]
     n = draw(st.integers(least, 3))
     return geometry.convolution("conv", (n, c, *size), (o, c // groups, *kernel), stride, pads, dilation, groups)
 
@@ -157,7 +117,12 @@ def test_product(order, tf32, monkeypatch):
 
 
 @settings(max_examples=15)
-@given(shape=st.tuples(st.integers(1, 9), st.integers(1, 70)), seed=seeds, dtype=dtypes, slope=st.sampled_from([0.0, 0.2, 1.5]))
+@given(
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 70)),
+    seed=seeds,
+    dtype=dtypes,
+    slope=st.sampled_from([0.0, 0.2, 1.5]),
+)
 def _pointwise(order, shape, seed, dtype, slope):
     rng = np.random.default_rng(seed)
     x, g = (rng.standard_normal(shape).astype(dtype) * 10 for _ in range(2))
@@ -175,7 +140,9 @@ def test_pointwise(order):
 
 @settings(max_examples=12)
 @given(
-    shape=st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 9), st.integers(1, 50)), seed=seeds, dtype=dtypes
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 9), st.integers(1, 50)),
+    seed=seeds,
+    dtype=dtypes,
 )
 def _channels(order, shape, seed, dtype):
     rng = np.random.default_rng(seed)

@@ -6,6 +6,7 @@ import sys
 import fakecupy
 import numpy as np
 import pytest
+from games import dcgan, wgan_gp
 from op_table import ROWS, TABLE
 
 import minigan as mg
@@ -41,33 +42,6 @@ def play(device, make, dtype, steps=2, batch=8):
     return results, {k: t.numpy() for k, t in game.state.items()}
 
 
-def dcgan(device, dtype):
-    G, D = (player.to(device, dtype) for player in mg.models.dcgan28(8))
-    return mg.gan.ScoreGame(
-        G,
-        D,
-        loss=mg.gan.losses.nonsaturating,
-        latent=mg.gan.uniform_latent(8, dtype=dtype),
-        generator_optimizer=mg.optim.Adam(G.parameters(), 1e-3, (0.5, 0.999)),
-        discriminator_optimizer=mg.optim.RMSProp(D.parameters(), 1e-4),
-        ema=mg.optim.EMA(G, 0.9),
-    )
-
-
-def wgan_gp(device, dtype):
-    G, D = (player.to(device, dtype) for player in mg.models.wgan_gp28(8))
-    return mg.gan.ScoreGame(
-        G,
-        D,
-        loss=mg.gan.losses.wasserstein,
-        penalty=mg.gan.penalties.gradient_penalty,
-        latent=mg.gan.normal_latent(8, dtype=dtype),
-        generator_optimizer=mg.optim.Adam(G.parameters(), 1e-4, (0.0, 0.9)),
-        discriminator_optimizer=mg.optim.SGD(D.parameters(), 1e-3, momentum=0.9),
-        clip=0.5,
-    )
-
-
 @pytest.mark.parametrize("make", [dcgan, wgan_gp])
 def test_a_training_step_is_the_same_on_both_devices(make, cupy):
     on_cpu, cpu_state = play("cpu", make, "float64")
@@ -83,16 +57,6 @@ def test_a_float32_step_on_the_device_stays_float32(make, cupy):
     _, state = play("cuda", make, "float32", steps=1)
     widths = {key: value.dtype for key, value in state.items() if value.dtype == np.float64}
     assert set(widths) == {"generator_optimizer.lr", "discriminator_optimizer.lr"}
-
-
-@pytest.mark.parametrize("make", [dcgan, wgan_gp])
-def test_a_step_never_waits_for_the_device(make, cupy):
-    game = make("cuda", "float32")
-    batches = mg.data.Batches(np.zeros((8, 1, 28, 28), "uint8"), 8, device="cuda")
-    game.play(lambda k: Tensor(batches.at(k)))
-    fakecupy.counts.syncs = 0
-    game.play(lambda k: Tensor(batches.at(k)))
-    assert fakecupy.counts.syncs == 0
 
 
 def test_samples_come_from_the_device(cupy):

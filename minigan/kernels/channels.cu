@@ -16,9 +16,7 @@ __device__ inline real sum_of_column(real value) {
         if (threadIdx.y < half) held[me] += held[me + half * blockDim.x];
         __syncthreads();
     }
-    real total = held[threadIdx.x];
-    __syncthreads();
-    return total;
+    return held[threadIdx.x];
 }
 
 #define COLUMN (blockIdx.x * blockDim.x + threadIdx.x)

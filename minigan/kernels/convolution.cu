@@ -49,7 +49,7 @@ struct WindowsAcross {
     __device__ real at(const Row& tap, const Depth& window) const { return windows.at(window, tap); }
 };
 
-extern "C" __global__ void __launch_bounds__(THREADS) conv(
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) conv(
     const real* x, const real* w, const real* bias, real* y, Geometry s, int64 first, int64 c, int64 first_o, int64 o) {
     int m = s.n * s.oh * s.ow, depth = s.kh * s.kw * (int)c;
     Windows left = {x + first, s, (int)c};
@@ -59,7 +59,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv(
 }
 
 // parts[z] (o, kh kw c) = the sum over the z-th `step` pixels of y^T windows
-extern "C" __global__ void __launch_bounds__(THREADS) conv_weight(
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) conv_weight(
     const real* x, const real* y, real* parts, Geometry s, int64 first, int64 c, int64 first_o, int64 o, int64 step) {
     int pixels = s.n * s.oh * s.ow, n = s.kh * s.kw * (int)c;
     int from = blockIdx.z * step, to = min((int64)pixels, from + step);
@@ -150,7 +150,7 @@ struct Pixels {
 };
 
 // blockIdx.z is the phase; w is the group's kernel as (c, kh, kw, o)
-extern "C" __global__ void __launch_bounds__(THREADS) conv_input(
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) conv_input(
     const real* w, const real* y, const real* bias, real* x, Geometry s, int64 first, int64 c, int64 first_o,
     int64 o) {
     Phase phase(s, o, blockIdx.z);

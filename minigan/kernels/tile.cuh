@@ -12,6 +12,12 @@
 #define DEPTH 16
 #define THREADS 256
 
+#if TILE_N > 64
+#define RESIDENT 1  // blocks that share a multiprocessor's registers
+#else
+#define RESIDENT 2
+#endif
+
 #ifdef TF32
 #define PAD 8  // the rows that a warp reads at once then lie in different banks
 #else
@@ -34,14 +40,17 @@ struct Share {
         return Operand::along_depth ? e % DEPTH : e / ROWS;
     }
     __device__ Share(const Operand& from, int first) {
+#pragma unroll
         for (int r = 0; r < COUNT; r++) row[r] = from.row(first + row_of(r));
     }
     __device__ void fetch(const Operand& from, int k, int end) {
         if (Operand::along_depth) {  // THREADS is a multiple of DEPTH: one position for all of a thread's rows
             int mine = k + depth_of(0);
             typename Operand::Depth depth = from.depth(mine);
+#pragma unroll
             for (int r = 0; r < COUNT; r++) held[r] = mine < end ? from.at(row[r], depth) : 0;
         } else {
+#pragma unroll
             for (int r = 0; r < COUNT; r++) {
                 int mine = k + depth_of(r);
                 held[r] = mine < end ? from.at(row[r], from.depth(mine)) : 0;
@@ -49,6 +58,7 @@ struct Share {
         }
     }
     __device__ void put(real (*shared)[ROWS + PAD]) const {
+#pragma unroll
         for (int r = 0; r < COUNT; r++) {
 #ifdef TF32
             // TF32 keeps 10 bits of the mantissa; halves are rounded away from zero
@@ -75,6 +85,7 @@ __device__ inline void multiply_16x8x8(float* d, const float* a, const float* b)
           "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
 #else
     int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+#pragma unroll 1
     for (int k = 0; k < 8; k++)
         for (int e = 0; e < 4; e++) {
             float left = __shfl_sync(0xffffffffu, a[e / 2 + k / 4 * 2], g * 4 + k % 4);
@@ -120,12 +131,16 @@ struct Sums {  // of a thread: its part of the tiles of its warp
     template <class Out>
     __device__ void write(const Out& out, int first, int first_n, int m, int n) const {
         int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+#pragma unroll
         for (int i = 0; i < TILES_M; i++)
+#pragma unroll
             for (int half = 0; half < 2; half++) {
                 int row = first + first_row() + 16 * i + g + 8 * half;
                 if (row >= m) continue;
                 typename Out::Row place = out.row(row);
+#pragma unroll
                 for (int j = 0; j < TILES_N; j++)
+#pragma unroll
                     for (int e = 0; e < 2; e++) {
                         int column = first_n + first_column() + 8 * j + 2 * t + e;
                         if (column < n) out.put(place, column, sum[i][j][2 * half + e]);
@@ -163,10 +178,12 @@ struct Sums {  // of a thread: M / 16 by N / 16 elements, in groups of four rows
     }
     template <class Out>
     __device__ void write(const Out& out, int first, int first_n, int m, int n) const {
+#pragma unroll
         for (int i = 0; i < M / 16; i++) {
             int row = first + row_of(i);
             if (row >= m) continue;
             typename Out::Row place = out.row(row);
+#pragma unroll
             for (int j = 0; j < N / 16; j++) {
                 int column = first_n + column_of(j);
                 if (column < n) out.put(place, column, sum[i][j]);

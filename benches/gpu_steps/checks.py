@@ -1,0 +1,162 @@
+"""Is what the GPU computes right: gradients against differences, float32 against float64, replays against calls."""
+
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+import minigan as mg
+from minigan import backend
+from minigan.kernels import cpu, cuda_conv, geometry
+from minigan.ops import conv
+
+from .in_minigan import digits_game, uploaded
+from .stand_in import TESTS
+
+WAYS = {"im2col": sys.maxsize, "implicit": -1}  # by cuda_conv.CACHED: bytes up to which windows are written out
+TOLERANCES = {"fp32": 1e-5, "tf32": 3e-3}  # of a convolution's result, relative to its norm
+
+GEOMETRIES = (  # x, w, stride, padding, dilation, groups
+    ((2, 3, 7, 6), (4, 3, 3, 2), (2, 1), ((1, 0), (0, 1)), 1, 1),
+    ((2, 4, 6, 5), (6, 2, 3, 2), (2, 1), ((1, 0), (0, 1)), (1, 2), 2),
+    ((3, 2, 8, 8), (3, 2, 4, 4), 2, 1, 1, 1),
+    ((1, 1, 5, 5), (2, 1, 5, 5), 1, 0, 1, 1),
+    ((2, 3, 4, 4), (2, 3, 1, 1), 3, 0, 1, 1),
+)
+
+
+def gradcheck(step: int, wide: int) -> dict[str, Any]:
+    """How many checks were made, and the text of each that failed."""
+    failed: list[str] = []
+    rows = check_table(step, failed)
+    convolutions = check_convolutions(failed)
+    return {"rows": rows, "convolutions": convolutions, "float32": check_precision(wide, failed), "failed": failed}
+
+
+def checked(name: str, check: Callable[[], None], failed: list[str]) -> None:
+    try:
+        check()
+    except Exception as error:
+        failed.append(f"{name}: {type(error).__name__}: {str(error).strip()[:500]}")
+
+
+def check_table(step: int, failed: list[str]) -> int:
+    """Rows of the op table, in float64: values against the CPU's, gradients to second order against differences."""
+    sys.path.insert(0, str(TESTS))
+    from op_table import ROWS, TABLE
+
+    def check(name: str, k: int) -> None:
+        row = TABLE[name][k]
+        arrays = row.make(np.random.default_rng(0))
+        points = [mg.tensor(a, device="cuda") for a in arrays]
+        expected = row.fn(*map(mg.tensor, arrays)).numpy()
+        np.testing.assert_allclose(row.fn(*points).numpy(), expected, rtol=1e-12, atol=1e-12)
+        if row.differentiable and name != "to":
+            mg.testing.gradcheck(row.fn, points)
+
+    chosen = ROWS[::step]
+    for name, k in chosen:
+        checked(f"{name} {k}", lambda name=name, k=k: check(name, k), failed)
+    return len(chosen)
+
+
+def check_convolutions(failed: list[str]) -> int:
+    """Gradients of the three faces to second order, each way."""
+    rng, count = np.random.default_rng(0), 0
+    for case in GEOMETRIES:
+        s = geometry.convolution("conv2d", *case)
+        x, w, y = (mg.tensor(rng.standard_normal(shape), device="cuda") for shape in (s.x, s.w, s.y))
+        faces = {
+            "conv": (lambda x, w, s=s: conv._conv(x, w, s), (x, w)),
+            "conv_input": (lambda w, y, s=s: conv._conv_input(w, y, s), (w, y)),
+            "conv_weight": (lambda x, y, s=s: conv._conv_weight(x, y, s), (x, y)),
+        }
+        for way, cached in WAYS.items():
+            for face, (fn, points) in faces.items():
+                with patch.object(cuda_conv, "CACHED", cached):
+                    checked(
+                        f"{face} {s.x} {s.w}, {way}",
+                        lambda fn=fn, points=points: mg.testing.gradcheck(fn, points),
+                        failed,
+                    )
+                count += 1
+    return count
+
+
+def check_precision(wide: int, failed: list[str]) -> list[dict[str, Any]]:
+    """Errors of the three faces in fp32 and TF32, relative to the norm of the CPU's float64 result, each way."""
+    s = geometry.convolution("conv2d", (4, wide // 2, 33, 31), (wide, wide // 2, 3, 3), 2, 1, 1, 1)
+    rng, found = np.random.default_rng(0), []
+    arrays = {name: rng.standard_normal(shape) for name, shape in (("x", s.x), ("w", s.w), ("y", s.y))}
+    on_gpu = {name: uploaded(a.astype("float32")).data for name, a in arrays.items()}
+    for face, (a, b) in {"conv": "xw", "conv_input": "wy", "conv_weight": "xy"}.items():
+        expected = getattr(cpu, face)(arrays[a], arrays[b], s)
+        for way, cached in WAYS.items():
+            for precision, tolerance in TOLERANCES.items():
+                mg.set_precision(precision)
+                with patch.object(cuda_conv, "CACHED", cached):
+                    result = backend.to_numpy(getattr(cuda_conv, face)(on_gpu[a], on_gpu[b], s))
+                error = float(np.linalg.norm(result - expected) / np.linalg.norm(expected))
+                found.append({"face": face, "way": way, "precision": precision, "error": error})
+                if not error <= tolerance:
+                    failed.append(f"{face} {s.x} {s.w}, {way}, {precision}: relative error {error:.2g}")
+    mg.set_precision("fp32")
+    return found
+
+
+def soak(rounds: int, batch: int, images: int, rehearse: bool) -> dict[str, Any]:
+    """The same rounds of the main job's game, captured and not: are losses and weights the same, bit by bit."""
+    kept, states, seconds, memory, said = [], [], [], [], []
+    for graphs in (True, False):
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            played = play(rounds, batch, images, graphs, rehearse)
+        said += [str(w.message) for w in warned if "CUDA graph" in str(w.message)]
+        for part, results in zip(played, (kept, states, seconds, memory), strict=True):
+            results.append(part)
+    differing = [name for name in states[0] if not np.array_equal(states[0][name], states[1][name], equal_nan=True)]
+    unlike = [k for k, (a, b) in enumerate(zip(*kept, strict=True)) if a != b]
+    return {
+        "rounds": rounds,
+        "weights_equal": not differing,
+        "differing": differing[:10],
+        "losses_equal": not unlike,
+        "first_unlike_round": None if not unlike else unlike[0] // (len(kept[0]) // rounds),
+        "last_losses": kept[0][-4:],
+        "not_captured": said,
+        "seconds": dict(zip(("captured", "eager"), seconds, strict=True)),
+        "pool_bytes": dict(zip(("captured", "eager"), memory, strict=True)),
+    }
+
+
+def play(
+    rounds: int, batch: int, images: int, graphs: bool, rehearse: bool
+) -> tuple[list[float], dict[str, np.ndarray], float, dict[str, int] | None]:
+    """(every loss, the final state, seconds, CuPy's memory half way and at the end) of such a run."""
+    game, batches = digits_game(batch, images, rehearse)
+    game.graphs = graphs
+    losses: list[float] = []
+    pending: list[Any] = []
+    half_way, every = 0, min(100, max(1, rounds // 2))
+    start = time.perf_counter()
+    for k in range(1, rounds + 1):
+        pending += [t.data for t in game.play(batches).values()]
+        if k % every == 0 or k == rounds:
+            losses += backend.to_numbers(pending)
+            pending.clear()
+        if k == rounds // 2 and not rehearse:  # epochs have begun by then, which send their order to the GPU
+            half_way = pool_bytes()
+    seconds = time.perf_counter() - start
+    state = {name: t.numpy() for name, t in game.state.items()}
+    return losses, state, seconds, None if rehearse else {"half_way": half_way, "end": pool_bytes()}
+
+
+def pool_bytes() -> int:
+    """Bytes that CuPy's shared pool holds; the pools of graphs do not count."""
+    import cupy
+
+    return cupy.get_default_memory_pool().total_bytes()

@@ -1,0 +1,91 @@
+"""The workloads in minigan on a GPU: played call by call, or captured and replayed."""
+
+import warnings
+
+import numpy as np
+from steps import in_minigan
+from steps.workloads import Workload, inputs
+
+import minigan as mg
+from minigan import backend, gan, optim
+from minigan.tensor import Tensor
+
+from .driver import nodes_at
+from .plan import NEEDS, workload
+
+
+def uploaded(array: np.ndarray) -> Tensor:
+    """A Tensor on the GPU, a batch of images channels-last in memory there as `data.Batches` draws it."""
+    if array.ndim != 4:
+        return Tensor(backend.to_device(array, "cuda"))
+    rows = np.ascontiguousarray(array.transpose(0, 2, 3, 1))  # CuPy uploads in C order whatever the strides
+    return Tensor(backend.to_device(rows, "cuda").transpose(0, 3, 1, 2))
+
+
+class Bench(in_minigan.Bench):
+    """One workload, as steps.in_minigan.Bench, with everything on the GPU."""
+
+    def __init__(self, work: Workload, captured: bool) -> None:
+        super().__init__(work, "default")
+        for net in (self.d, self.g):
+            net.to("cuda")
+        self.d_opt = optim.Adam(self.d.parameters(), work.lr, work.betas)
+        if work.generator:
+            self.g_opt = optim.Adam(self.g.parameters(), work.lr, work.betas)
+        self.inputs = [{name: uploaded(batch[name]) for name in NEEDS[work.kind]} for batch in inputs(work)]
+        self.play = self.step  # the base's turn, on self.batches[i]
+        self.turn = mg.capture(self.on) if captured else self.on
+        self.captured = captured
+        self.step = self.take
+
+    def on(self, batch: dict[str, Tensor]) -> list[Tensor]:
+        """The step on this batch: a function of Tensors."""
+        self.batches = [batch]
+        return self.play(0)
+
+    def take(self, i: int) -> list[Tensor]:
+        """The step on the i-th batch."""
+        return self.turn(self.inputs[i % len(self.inputs)])
+
+    def losses(self, steps: int) -> list[list[float]]:
+        """The losses of the first steps; RuntimeError if a step that should be captured by then is not."""
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            found = [[float(loss) for loss in self.take(i)] for i in range(steps)]
+        if self.captured and self.turn.graph is None:
+            raise RuntimeError(f"the step was not captured: {'; '.join(str(w.message) for w in said)}")
+        return found
+
+    def nodes(self) -> int | None:
+        """How many launches and copies a replay consists of; None where that cannot be asked."""
+        return nodes_at(getattr(self.turn.graph, "graph", 0)) if self.captured else None
+
+    def flops(self) -> float:
+        """Floating-point operations of one step, as its ops count them; takes a step that is not captured."""
+        self.step = lambda i: self.on(self.inputs[i])
+        try:
+            return super().flops()
+        finally:
+            self.step = self.take
+
+
+def digits_game(batch: int, images: int, rehearse: bool) -> tuple[gan.ScoreGame, mg.data.Batches]:
+    """The game of examples/dcgan_mnist.py, in a rehearsal of a smaller network; and batches of random images for it."""
+    mg.random.seed(0)
+    work = workload("dcgan28", rehearse)
+    if rehearse:
+        G, D = in_minigan.initialised(work.generator), in_minigan.initialised(work.discriminator)
+    else:
+        G, D = mg.models.dcgan28(work.z_dim)
+    G.to("cuda")
+    D.to("cuda")
+    game = gan.ScoreGame(
+        G,
+        D,
+        loss=gan.losses.nonsaturating,
+        latent=gan.uniform_latent(work.z_dim),
+        generator_optimizer=optim.Adam(G.parameters(), 1e-3, (0.5, 0.999)),
+        discriminator_optimizer=optim.Adam(D.parameters(), 1e-3, (0.5, 0.999)),
+    )
+    pixels = np.random.default_rng(0).integers(0, 256, (images, *work.sample), dtype="uint8")
+    return game, mg.data.Batches(pixels, batch, device="cuda")

@@ -1,0 +1,97 @@
+"""The kernels of one layer in minigan, each way that leads there."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+import minigan as mg
+from minigan.backend import Array
+from minigan.kernels import cuda_conv, cuda_linear, geometry
+from minigan.tensor import Tensor
+
+from . import clocks
+from .checks import WAYS
+from .clocks import Call, Clock
+from .device_minigan import noise
+from .layers import FACES, Layer
+
+Face = Callable[[], Array]
+
+
+def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, Any]:
+    """Milliseconds by precision, face and way; `chosen` is the way that minigan takes by itself."""
+    faces, ways, chosen = linear(layer) if layer.kind == "linear" else convolution(layer)
+    found: dict[str, Any] = {"chosen": chosen}
+    try:
+        for precision in ("fp32", "tf32"):
+            mg.set_precision(precision)
+            times: dict[str, dict[str, float]] = {face: {} for face in FACES}
+            for way, cached in ways.items():
+                with patch.object(cuda_conv, "CACHED", cached):
+                    for name, face in zip(FACES, faces, strict=True):
+                        times[name][way] = clocks.kernel(clock, graphed, face, seconds)
+            found[precision] = times
+    finally:
+        mg.set_precision("fp32")
+    return found
+
+
+def linear(layer: Layer) -> tuple[list[Face], dict[str, int], str]:
+    """(the three faces, the ways, the chosen way) of a fully connected layer."""
+    x, w, y = (noise(rows * columns).reshape(rows, columns) for rows, columns in (layer.x, layer.w, layer.y))
+    faces = [
+        lambda: cuda_linear.linear(x, w),
+        lambda: cuda_linear.matmul(y, w),
+        lambda: cuda_linear.linear_weight(x, y),
+    ]
+    return faces, {"product": cuda_conv.CACHED}, "product"
+
+
+def convolution(layer: Layer) -> tuple[list[Face], dict[str, int], str]:
+    """The same of a convolution or a transposed one, without bias."""
+    x, w, y = image(layer.x), noise_of(layer.w), image(layer.y)
+    if layer.kind == "conv":
+        s = geometry.convolution("conv2d", layer.x, layer.w, layer.stride, layer.padding, 1, 1)
+        faces = [
+            lambda: cuda_conv.conv(x, w, s),
+            lambda: cuda_conv.conv_input(w, y, s),
+            lambda: cuda_conv.conv_weight(x, y, s),
+        ]
+    else:
+        s = geometry.transposed("conv_transpose2d", layer.x, layer.w, layer.stride, layer.padding, 0, None, 1, 1)
+        faces = [
+            lambda: cuda_conv.conv_input(w, x, s),
+            lambda: cuda_conv.conv(y, w, s),
+            lambda: cuda_conv.conv_weight(y, x, s),
+        ]
+    return faces, WAYS, "implicit" if cuda_conv.is_implicit(s, 4) else "im2col"
+
+
+def noise_of(shape: tuple[int, ...]) -> Array:
+    n, c, h, w = shape
+    return noise(n * c * h * w).reshape(shape)
+
+
+def image(shape: tuple[int, ...]) -> Array:
+    """Random images, channels-last in memory as every kernel leaves them."""
+    n, c, h, w = shape
+    return noise_of((n, h, w, c)).transpose(0, 3, 1, 2)
+
+
+def graphed(call: Call, times: int) -> Call:
+    """A replay of so many calls as one graph; RuntimeError if they cannot be captured."""
+
+    def several() -> Tensor:
+        for _ in range(times):
+            made = call()
+        return Tensor(made[(0,) * made.ndim])  # something to return: what leaves nothing is not captured
+
+    step = mg.capture(several)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for _ in range(5):
+            step()
+    if step.graph is None:
+        raise RuntimeError(f"not captured: {'; '.join(str(w.message) for w in said)}")
+    return step

@@ -1,0 +1,146 @@
+"""The stages but the timed steps: the machine, the tests, gradients, the soak, single layers."""
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+from .children import ROOT, Child, ChildError, environment
+from .compiling import prepare
+from .driver import nvidia_smi
+from .layers import FACES, Layer, distinct
+from .plan import workload
+from .runner import Job
+
+TEST_COMMAND = ("-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider")
+LIBRARIES = ("minigan", "torch")
+
+
+def machine(job: Job) -> None:
+    """What the GPU can do at most, through each library; what a launch costs. Ends by starting torch.compile."""
+    sizes = {"side": job.plan.side, "copied": job.plan.copied, "seconds": job.plan.block}
+    children = {library: job.child(library) for library in LIBRARIES}
+    for library, child in children.items():
+        found = job.attempt(library, lambda child=child: child.ask("ceilings", job.left(), **sizes))
+        job.result.setdefault("ceilings", {})[library] = found
+    launches = job.attempt("launches", lambda: children["minigan"].ask("launches", job.left(), times=job.plan.launches))
+    job.result["launches"] = launches
+    job.result["nvidia_smi_after"] = nvidia_smi()
+    job.close()
+    if "steps" in job.session.record["chosen_stages"]:
+        prepare(job.session)
+
+
+def tests(job: Job) -> None:
+    """The tests that need a GPU."""
+    command = [sys.executable, *TEST_COMMAND, *job.plan.tests]
+    job.result["command"] = " ".join(["python", *command[1:]])
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=max(job.left(), 1)
+        )
+    except subprocess.TimeoutExpired as late:
+        said = late.stdout or ""
+        said = said.decode(errors="replace") if isinstance(said, bytes) else said
+        raise ChildError(f"the tests took more than {late.timeout:.0f} s; the last they said: {said[-500:]}") from None
+    lines = done.stdout.strip().splitlines() or [""]
+    counts = {what: int(n) for n, what in re.findall(r"(\d+) (passed|failed|skipped|errors?)\b", lines[-1])}
+    job.result |= {"exit_code": done.returncode, "summary": lines[-1], **counts}
+    job.result["failures"] = [line for line in lines if line.startswith(("FAILED", "ERROR"))][:50]
+    if done.returncode:
+        job.errors.append(
+            f"pytest exited with {done.returncode}: {lines[-1]}\n{done.stdout[-2000:]}{done.stderr[-500:]}"
+        )
+    elif not counts.get("passed") and not job.session.rehearse:
+        job.errors.append(f"no test has run: {lines[-1]}")
+
+
+def gradcheck(job: Job) -> None:
+    """Gradients of every op and of both ways to convolve, against differences, on the device."""
+    sizes = {"step": job.plan.table_step, "wide": job.plan.wide_channels}
+    job.result |= job.child("minigan").ask("gradcheck", job.left(), **sizes)
+    job.errors += job.result["failed"]
+
+
+def soak(job: Job) -> None:
+    """Captured rounds of the DCGAN against the same rounds played one launch at a time."""
+    plan = job.plan
+    sizes = {"rounds": plan.soak_rounds, "batch": plan.soak_batch, "images": plan.images}
+    found = job.child("minigan").ask("soak", job.left(), **sizes)
+    job.result |= found
+    job.errors += [f"not captured: {said}" for said in found["not_captured"]]
+    for what in ("weights_equal", "losses_equal"):
+        if not found[what]:
+            job.errors.append(f"{what} is false; first at round {found['first_unlike_round']}: {found['differing']}")
+    for name, memory in found["pool_bytes"].items():
+        if memory and memory["end"] > memory["half_way"]:
+            job.errors.append(f"memory grew, {name}: {memory['half_way']} bytes half way, {memory['end']} at the end")
+
+
+def layers(job: Job) -> None:
+    """Kernel times of every layer in both libraries, and the bandwidth of kernels that only pass over memory.
+
+    A layer's inputs are the same at each call: what fits into the GPU's cache is read from there, in both libraries.
+    """
+    chosen = [workload(name, job.session.rehearse) for name in job.session.workloads]
+    todo = distinct(chosen)
+    children = {library: job.child(library) for library in LIBRARIES}
+    ceilings = measured_ceilings(job.session.record)
+    sizes = {"elements": job.plan.elements, "seconds": job.plan.kernel}
+    bound = job.attempt("memory-bound kernels", lambda: children["minigan"].ask("memory_bound", job.left(), **sizes))
+    for found in (bound or {}).values():
+        found["of_copy"] = found["gb_per_s"] / ceilings["copy"] if "copy" in ceilings else None
+    job.result["memory_bound"] = bound
+    rows = job.result["layers"] = []
+    for layer, users in todo.items():
+        if job.left() <= 0:
+            job.errors.append(f"no time was left for {len(todo) - len(rows)} of {len(todo)} layers")
+            return
+        described = {"layer": layer.title, "of": users, "gflop": layer.flops / 1e9}
+        rows.append(described | {"times": timed_layer(job, children, layer)})
+        judge(rows[-1], ceilings)
+        job.session.save()
+
+
+def timed_layer(job: Job, children: dict[str, Child], layer: Layer) -> dict[str, Any]:
+    """One layer's times by library; a child that failed is replaced, for its GPU context may be lost."""
+    found: dict[str, Any] = {}
+    for library in LIBRARIES:
+        sent = {"layer": layer.described(), "seconds": job.plan.kernel}
+        try:
+            found[library] = children[library].ask("layer", max(job.left(), 1), **sent)
+        except ChildError as error:
+            found[library] = None
+            job.errors.append(f"{layer.title}: {error}")
+            children[library].close()
+            children[library] = job.child(library)
+    return found
+
+
+def judge(found: dict[str, Any], ceilings: dict[str, float]) -> None:
+    """Add, by precision and face: the chosen and the best way's ms, the best of PyTorch, ratio, rate, share."""
+    ours, theirs = found["times"]["minigan"], found["times"]["torch"]
+    found["chosen"] = ours and ours["chosen"]
+    for precision in ("fp32", "tf32"):
+        found[precision] = {}
+        for face in FACES:
+            mine = ours[precision][face] if ours else {}
+            ms = mine.get(found["chosen"])
+            best = min(theirs[precision][face].values()) if theirs else None
+            rate = found["gflop"] / ms if ms else None  # GFLOP per ms is TFLOP/s
+            found[precision][face] = {
+                "milliseconds": ms,
+                "best_way": min(mine, key=mine.__getitem__) if mine else None,
+                "torch_milliseconds": best,
+                "ratio": ms / best if ms and best else None,
+                "tflop_per_s": rate,
+                "of_ceiling": rate / ceilings[precision] if rate and precision in ceilings else None,
+            }
+
+
+def measured_ceilings(record: dict[str, Any]) -> dict[str, float]:
+    """The higher of what the two libraries reached in the stage `machine`; empty if that has not run."""
+    found = record["stages"].get("machine", {}).get("result", {}).get("ceilings", {})
+    keys = {"copy": "copy_gb_per_s", "fp32": "fp32_tflop_per_s", "tf32": "tf32_tflop_per_s"}
+    reached = [ceilings for ceilings in found.values() if ceilings]
+    return {name: max(c[key] for c in reached) for name, key in keys.items()} if reached else {}

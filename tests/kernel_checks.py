@@ -1,0 +1,204 @@
+"""Runs functions of minigan/kernels twice, by references and as written, and compares; one example of every kernel."""
+
+import contextlib
+
+import fakecupy
+import numpy as np
+import shim
+from fakecuda import device
+
+from minigan.kernels import cuda, cuda_conv, cuda_linear, cuda_random, geometry, portable, precision
+from minigan.kernels.draws import Draw
+
+
+@contextlib.contextmanager
+def on_the_shim(order):
+    device.order = order
+    try:
+        yield
+    finally:
+        device.order = None
+
+
+def on_device(*arrays):
+    return [a if a is None else fakecupy.ndarray(a.copy(order="K")) for a in arrays]
+
+
+def results(made, changed=()):
+    made = made if isinstance(made, list | tuple) else [made]
+    return [a._host for a in (*made, *changed) if a is not None]
+
+
+def check(order, function, *arrays, changes=(), rtol=1e-4):
+    """function(*arrays) gives the same on the shim as by the references; `changes` are positions written in place."""
+    outcomes = []
+    for how in (None, order):
+        given = on_device(*arrays)
+        with on_the_shim(how) if how is not None else contextlib.nullcontext():
+            made = function(*given)
+        outcomes.append(results(made, [given[i] for i in changes]))
+    for expected, found in zip(*outcomes, strict=True):
+        assert found.dtype == expected.dtype
+        assert found.shape == expected.shape
+        scale = np.abs(expected[np.isfinite(expected)]).max(initial=1.0)
+        tolerance = rtol if expected.dtype != np.float64 else 1e-11
+        np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale)
+
+
+def images(rng, shape, dtype):
+    """Random images (N, C, H, W), channels-last in memory as often as not."""
+    x = rng.standard_normal(shape).astype(dtype)
+    return portable.channels_last(x) if rng.integers(2) else x
+
+
+# --- one example of every kernel, by source: what mutants must fail and sanitizers watch -------------------------
+
+
+def _rng():
+    return np.random.default_rng(0)
+
+
+def channels(order):
+    rng = _rng()
+    g, x = (rng.standard_normal((2, 40, 9, 31)).astype("float32") for _ in range(2))
+    w = rng.standard_normal((1, 40, 1, 1)).astype("float32")
+    check(order, cuda.normalize_grad, g, x, w)
+    check(order, cuda.channel_dot, g, x)
+    check(order, lambda x: cuda.sum(x, (0, 2, 3), True), x)
+    check(order, lambda x, m: cuda.inv_std(x, m, 0.1), x, w)
+    check(order, cuda.normalize, x, w, w)
+    check(order, cuda.scale_shift, x, w, w)
+    check(order, lambda g, x: cuda.leaky_relu_grad_sum(g, x, 0.2), g, x)
+    running = [rng.random(40).astype("float32") for _ in range(2)]
+    check(order, lambda a, b, m, r: cuda.track(a, b, m, r, 9, 0.1, 1e-5), *running, w, 1 + w * w, changes=(0, 1))
+
+
+# sums of 48 elements, three times what is moved at once, and of 84 for the weights
+GEOMETRY = geometry.convolution("conv", (6, 16, 7, 6), (32, 8, 3, 2), (2, 3), ((2, 1), (0, 2)), (1, 2), 2)
+
+
+def columns(order):
+    _convolution(order, 32 << 20, 1e-5)
+
+
+def convolution(order):
+    _convolution(order, -1, 1e-5)
+
+
+def convolution_on_tensor_cores(order):
+    with _tf32():
+        _convolution(order, -1, 3e-3)
+
+
+def _convolution(order, cached, rtol):
+    before, cuda_conv.CACHED = cuda_conv.CACHED, cached
+    try:
+        rng, s = _rng(), GEOMETRY
+        x, w, y = (rng.standard_normal(shape).astype("float32") for shape in (s.x, s.w, s.y))
+        check(order, lambda x, w, b: cuda.conv(x, w, s, b), x, w, w[:, 0, 0, 0], rtol=rtol)
+        check(order, lambda w, y, b: cuda.conv_input(w, y, s, b), w, y, x[0, :, 0, 0], rtol=rtol)
+        check(order, lambda x, y: cuda.conv_weight(x, y, s), x, y, rtol=rtol)
+    finally:
+        cuda_conv.CACHED = before
+
+
+@contextlib.contextmanager
+def _tf32():
+    before, precision._chosen = precision._chosen, "tf32"
+    try:
+        yield
+    finally:
+        precision._chosen = before
+
+
+def product(order):
+    a, b = (_rng().standard_normal(shape).astype("float32") for shape in ((2, 70, 40), (40, 33)))
+    check(order, cuda_linear.product, a, b, b[0], rtol=1e-5)
+    check(order, cuda_linear.product, a[0].T, b.T.copy().T[:3].repeat(24, 0)[:70], None, rtol=1e-5)
+
+
+def product_on_tensor_cores(order):
+    with _tf32():
+        a, b = (_rng().standard_normal(shape).astype("float32") for shape in ((70, 40), (40, 33)))
+        check(order, cuda_linear.product, a, b, b[0], rtol=3e-3)
+
+
+def pointwise(order):
+    x, g = (_rng().standard_normal((5, 61)).astype("float32") for _ in range(2))
+    check(order, lambda x: cuda.leaky_relu(x, 0.2), x)
+    check(order, lambda g, x: cuda.leaky_relu_grad(g, x, 0.2), g, x)
+    check(order, lambda x, b: cuda.bias_leaky_relu(x, b, 0.2), x, g[0])
+    check(order, cuda.softplus, x)
+    check(order, cuda.sigmoid, x)
+
+
+def pool(order):
+    s = geometry.pooling("pool", (2, 3, 7, 8), (3, 2), (2, 3))
+    rng = _rng()
+    x = portable.channels_last(rng.permutation(2 * 3 * 7 * 8).reshape(2, 3, 7, 8).astype("float32"))
+    g, y = rng.standard_normal(s.y).astype("float32"), portable.pool_max(x, s)
+    winner = portable.pool_winner(x, y, s)
+    check(order, lambda x: cuda.pool_max(x, s), x)
+    check(order, lambda x, y: cuda.pool_winner(x, y, s), x, y)
+    check(order, lambda x, w: cuda.pool_take(x, w, s), x, winner)
+    check(order, lambda g, w: cuda.pool_put(g, w, s), g, winner)
+    check(order, lambda x: cuda.pool_sum(x, s), x)
+    check(order, lambda g: cuda.pool_spread(g, s), g)
+
+
+def update(order):
+    arrays = [_rng().random(size).astype("float32") + 1 for size in (700, 3) for _ in range(4)]
+
+    def move(rule, slots, **options):
+        def run(*given):
+            lr, t = fakecupy.ndarray(np.array(0.1)), fakecupy.ndarray(np.array(3))
+            known = {"lr": lr, "t": t} if rule is portable.adam else {"lr": lr} if rule is not portable.average else {}
+            cuda.update(rule, [given[:slots], given[4 : 4 + slots]], **options, **known)
+            return []
+
+        check(order, run, *arrays, changes=range(8))
+
+    move(portable.adam, 4, betas=(0.5, 0.9), eps=1e-3, weight_decay=0.1, decoupled=False)
+    move(portable.sgd, 3, momentum=0.9, weight_decay=0.1, nesterov=True)
+    move(portable.rmsprop, 3, alpha=0.9, eps=1e-3, weight_decay=0.1, momentum=0.0, centered=False)
+    move(portable.average, 2, decay=0.9)
+
+
+def random(order):
+    draw = Draw(np.array([5, 7], np.uint64), 2, 3)
+    check(order, lambda: cuda_random.words(draw, 11))
+    check(order, lambda: cuda_random.uniform(draw, 11, -1.0, 1.0, "float32"))
+    check(order, lambda: cuda_random.normal(draw, 11, 0.0, 1.0, "float32"), rtol=1e-5)
+    check(order, lambda: cuda_random.integers(draw, 11, 99))
+
+
+def images_(order):
+    rng = _rng()
+    pictures = rng.integers(0, 256, (13, 3, 5, 2)).astype("uint8")
+    check(order, lambda i, o, k: cuda.gather_images(i, o, k, 3, 4), pictures, rng.permutation(13), np.array(2))
+
+
+EXAMPLES = {
+    "channels": [channels],
+    "columns": [columns],
+    "convolution": [convolution, convolution_on_tensor_cores],
+    "images": [images_],
+    "pointwise": [pointwise],
+    "pool": [pool],
+    "product": [product, product_on_tensor_cores],
+    "random": [random],
+    "update": [update],
+}
+"""By the name of the source whose kernels they run, all of them."""
+
+
+def run_all_sanitized():
+    """Every example with memory checked, in arrays that nothing lies next to."""
+    import pytest
+
+    with pytest.MonkeyPatch.context() as patch:
+        fakecupy.install(patch, library=None)
+        device.sanitize = True
+        for examples in EXAMPLES.values():
+            for example in examples:
+                example("backward")

@@ -1,0 +1,104 @@
+"""The CUDA sources as programs: their barriers are needed, they stay within their memory, every GPU can have them."""
+
+import fakecupy
+import nvrtc
+import pytest
+import shim
+from kernel_checks import EXAMPLES
+
+from minigan.kernels import launch
+
+needs_compiler = pytest.mark.skipif(shim.compiler() is None, reason="needs g++, to compile CUDA C for the CPU")
+needs_nvrtc = pytest.mark.skipif(nvrtc.available() is not None, reason=f"needs NVRTC: {nvrtc.available()}")
+
+ARCHITECTURES = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"]
+
+
+def test_every_source_has_examples():
+    assert set(EXAMPLES) == set(launch.SOURCES)
+
+
+MUTANTS = [(name, k) for name in launch.SOURCES for k in range(shim.barriers(launch.source(name)))]
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", launch.SOURCES)
+def test_examples_hold_while_every_barrier_stands(name, monkeypatch):
+    fakecupy.install(monkeypatch, library=None)
+    for order in ("forward", "backward", 1):
+        for example in EXAMPLES[name]:
+            example(order)
+
+
+@needs_compiler
+@pytest.mark.parametrize(("name", "k"), MUTANTS)
+def test_a_removed_barrier_is_noticed(name, k, monkeypatch):
+    broken = shim.without_barrier(launch.source(name), k)
+    original = launch.source
+    monkeypatch.setattr(launch, "source", lambda wanted: broken if wanted == name else original(wanted))
+    fakecupy.install(monkeypatch, library=None)
+
+    def survives(example, order):
+        try:
+            example(order)
+        except AssertionError:
+            return False
+        except RuntimeError as error:  # threads that wait for ever
+            assert "compile" not in str(error), error
+            return False
+        return True
+
+    assert not all(survives(example, order) for order in ("forward", "backward", 1) for example in EXAMPLES[name])
+
+
+@needs_compiler
+def test_kernels_stay_within_their_memory():
+    result = shim.run_sanitized("import kernel_checks; kernel_checks.run_all_sanitized(); print('all ran')")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "all ran"
+
+
+@needs_compiler
+def test_the_sanitizers_see_a_kernel_that_leaves_its_memory():
+    script = """
+import fakecupy, kernel_checks, pytest
+from minigan.kernels import launch
+
+original = launch.source
+launch.source = lambda name: original(name).replace("EACH(i, n) y[i] = x[i]", "EACH(i, n + 1) y[i] = x[i]")
+with pytest.MonkeyPatch.context() as patch:
+    fakecupy.install(patch, library=None)
+    kernel_checks.device.sanitize = True
+    kernel_checks.pointwise("forward")
+"""
+    result = shim.run_sanitized(script)
+    assert result.returncode != 0
+    assert "heap-buffer-overflow" in result.stderr
+
+
+def variants(name, real):
+    """The definitions with which a source is compiled: the largest tiles of each kind, which need most registers."""
+    if name not in ("convolution", "product"):
+        return [{}]
+    size = 128 if name == "convolution" and real == "float" else 64
+    along = {} if name == "convolution" else {"LEFT_ALONG": 1, "RIGHT_ALONG": 0}
+    tile = {"TILE_M": size, "TILE_N": size, **along}
+    return [tile, {**tile, "TF32": 1}] if real == "float" else [tile]
+
+
+@needs_nvrtc
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_every_source_compiles_for(arch):
+    for name in launch.SOURCES:
+        for real in ("float", "double"):
+            for defines in variants(name, real):
+                assert nvrtc.compile_cubin(launch.source(name), launch.options(real, **defines), arch)
+
+
+@needs_nvrtc
+def test_tensor_cores_are_used_where_there_are_any():
+    def uses_them(arch):
+        options = launch.options("float", TILE_M=64, TILE_N=64, TF32=1)
+        return b"mma" in nvrtc.compile_ptx(launch.source("convolution"), options, arch)
+
+    assert [uses_them(arch) for arch in ("compute_75", "compute_80")] == [False, True]
