@@ -11,7 +11,8 @@ import importlib.util
 import os
 import platform
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -49,12 +50,12 @@ def to_device(array: Array, device: str) -> Array:
     """`array` on `device`, in the same memory order; the same object if it is there already."""
     if device_of(array) == check_device(device):
         return array
+    lib = array_module("cuda")
     if is_capturing():
         raise CaptureError(
             f"an array {array.shape} {array.dtype} cannot be copied to {device} within a captured step: "
             "whatever a step reads must be on the device before it begins, and stays there until it has ended"
         )
-    lib = array_module("cuda")
     order = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])  # CuPy would copy into C order
     moved = array.transpose(order)
     moved = lib.asarray(moved) if device == "cuda" else moved.get()
@@ -73,20 +74,44 @@ def to_numbers(arrays: Sequence[Array]) -> list[float]:
     return [float(value) for value in to_numpy(xp(*arrays).stack(arrays))]
 
 
+class _Capture(threading.local):
+    """Whether this thread records what it asks a device to do, instead of having it done."""
+
+    active = False
+
+
+_capture = _Capture()
+
+
 def is_capturing() -> bool:
-    """True while the work of the current CUDA stream is recorded into a graph instead of being done."""
-    cupy = sys.modules.get("cupy")
-    return cupy is not None and cupy.cuda.get_current_stream().is_capturing()
+    """True within `capturing`."""
+    return _capture.active
+
+
+@contextlib.contextmanager
+def capturing() -> Iterator[None]:
+    """Within the block, and in this thread only, nothing may pass between the host and a device."""
+    before, _capture.active = _capture.active, True
+    try:
+        yield
+    finally:
+        _capture.active = before
 
 
 def array_module(device: str) -> ModuleType:
     """The array library of `device`: numpy for "cpu", cupy for "cuda"; DeviceError if it cannot be used."""
     if check_device(device) == "cpu":
         return np
+    if _usable and _usable[0] is sys.modules.get("cupy"):
+        return _usable[0]
     problem = cuda_problem()
     if problem:
         raise DeviceError(f'device "cuda" cannot be used: {problem}')
-    return importlib.import_module("cupy")
+    _usable[:] = [importlib.import_module("cupy")]
+    return _usable[0]
+
+
+_usable: list[ModuleType] = []  # the CuPy that was found to work, so that it is asked once
 
 
 def check_device(device: str) -> str:

@@ -30,7 +30,8 @@ def capture(fn: Callable[..., Any]) -> "Captured":
 
     fn must not read a value back (`float(loss)`, `.numpy()`), send one to the device, or draw from a random stream
     whose step is a number of the host: where it does, it runs without a graph, after one warning that says why.
-    So do calls whose arguments have another shape or type, or other numbers, than those captured. On a CPU, fn is called.
+    So do calls whose arguments have another shape or type, or other numbers, than those captured. On a CPU, fn is
+    called.
     """
     return Captured(fn)
 
@@ -60,7 +61,7 @@ class Captured:
     def __call__(self, *args: Any) -> Any:
         """fn(*args)."""
         # within another capture this is a part of that one
-        if not self.enabled or "cupy" not in sys.modules or backend.is_capturing():
+        if not self.enabled or backend.is_capturing() or "cupy" not in sys.modules:
             return self.fn(*args)
         tensors: list[Tensor] = []
         kind = _outline(args, tensors)
@@ -113,7 +114,7 @@ class _Graph:
         self._pool = cupy.cuda.MemoryPool()  # what is freed in here must not be handed to anybody but this graph
         stream = cupy.cuda.Stream(non_blocking=True)
         log: list[tuple[Tensor, str]] = []
-        with stream, cupy.cuda.using_allocator(self._pool.malloc), writes(log):
+        with stream, cupy.cuda.using_allocator(self._pool.malloc), backend.capturing(), writes(log):
             stream.begin_capture()
             try:
                 self._results, self._packed = _pack(fn(*_mapped(args, Tensor, lambda _: next(own))))

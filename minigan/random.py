@@ -41,8 +41,10 @@ class Stream:
 
     def at(self, step: Any) -> "Stream":
         """The stream of the same seed and name at the start of `step`: an integer >= 0, or one on a device."""
-        step = getattr(step, "data", step) if not isinstance(step, np.ndarray) else step
-        return Stream(self.seed, self.name, step if backend.is_cuda(step) else int(step))
+        if not backend.is_cuda(step):
+            held = getattr(step, "data", None)  # of a Tensor
+            step = held if backend.is_cuda(held) else int(step)
+        return Stream(self.seed, self.name, step)
 
     def words(self, n: int) -> np.ndarray:
         """The next n random 64-bit words, on the CPU."""

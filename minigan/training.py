@@ -26,11 +26,12 @@ from . import atomic, backend, checkpoint, data, viz
 from .backend import versions
 from .errors import CheckpointError, DataError, MiniganError, NonFiniteLoss
 from .gan import ScoreGame
+from .kernels import PRECISIONS, set_precision
 from .tensor import Tensor
 
 COLUMNS = ["step", "d_loss", "g_loss", "d_real", "d_fake", "images_per_s"]
 READ_BACK = 20  # steps between two looks at the losses: between them nothing waits for the device
-FREE_TO_CHANGE = {"epochs", "steps", "out", "resume", "checkpoint_every", "dry_run"}  # when a run is resumed
+FREE_TO_CHANGE = {"graph", "epochs", "steps", "out", "resume", "checkpoint_every", "dry_run"}  # when a run is resumed
 INTERRUPTED = 130  # the exit status of a program stopped by Ctrl-C
 
 
@@ -40,6 +41,8 @@ class Settings:
 
     name: str
     device: str = "cpu"
+    precision: str = "fp32"
+    graph: bool = True
     data: str = "auto"
     epochs: int = 5
     steps: int | None = None
@@ -56,6 +59,15 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int) -> argp
     """The options that every example has; a script adds its own to it."""
     p = argparse.ArgumentParser(prog=f"{name}.py", description=description)
     p.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where to compute (default: cpu)")
+    p.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="fp32",
+        help="of products on cuda: tf32 rounds their operands to 11 bits and is faster (default: fp32)",
+    )
+    p.add_argument(
+        "--no-graph", dest="graph", action="store_false", help="on cuda, launch every kernel instead of a CUDA graph"
+    )
     p.add_argument(
         "--data",
         default="auto",
@@ -107,8 +119,10 @@ def run(build: Callable[[Settings], ScoreGame], settings: Settings) -> int:
     about_images = fingerprint(images)
     if resumed:
         folder.check_unchanged(settings, about_images)
-    batches = data.Batches(images, settings.batch_size, seed=settings.seed, device=settings.device)
+    batches = data.shuffled_batches(images, settings.batch_size, seed=settings.seed, device=settings.device)
+    set_precision(settings.precision)
     game = build(settings)
+    game.graphs = settings.graph
     if resumed:
         game.load_state(folder.load_newest())
     per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
@@ -236,10 +250,16 @@ class Loop:
     """Rounds of the game until the last step, with what is written on the way."""
 
     def __init__(
-        self, game: ScoreGame, batches: data.Batches, settings: Settings, folder: RunFolder, per_epoch: int, last: int
+        self,
+        game: ScoreGame,
+        batches: data.Batches | data.StreamedBatches,
+        settings: Settings,
+        folder: RunFolder,
+        per_epoch: int,
+        last: int,
     ) -> None:
         self.game = game
-        self.batches = batches
+        self.source = batches if isinstance(batches, data.Batches) else lambda k: Tensor(batches.at(k))
         self.settings = settings
         self.folder = folder
         self.per_epoch = per_epoch
@@ -267,7 +287,7 @@ class Loop:
         )
         with stopped_by_signals() as stop, tqdm(total=self.last, initial=self.step, unit="step", disable=None) as bar:
             while self.step < self.last and not stop:
-                self.waiting.append(self.game.play(self.batches))
+                self.waiting.append(self.game.play(self.source))
                 self.step += 1
                 bar.update()
                 if self.step % READ_BACK == 0:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+import minigan as mg
+
 settings.register_profile(
     "default", max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -25,3 +27,11 @@ def mnist_folder():
     if not os.environ.get("MINIGAN_DATA") or not folder.is_dir():
         pytest.skip("needs the MNIST files: set MINIGAN_DATA to the folder that holds mnist/")
     return folder
+
+
+@pytest.fixture
+def gpu():
+    """Skips, with what is missing, where no CUDA device can be used."""
+    problem = mg.backend.cuda_problem()
+    if problem:
+        pytest.skip(problem)

@@ -136,9 +136,22 @@ class Stream:
     def synchronize(self):
         wait("Stream.synchronize")
 
+    def wait_event(self, event):
+        pass
+
 
 Stream.null = Stream(null=True)
 device.stream = Stream.null
+
+
+class Event:
+    """cupy.cuda.Event."""
+
+    def record(self, stream=None):
+        pass
+
+    def synchronize(self):
+        pass
 
 
 class Graph:
@@ -216,8 +229,9 @@ class RawModule:
             passed, written = [], []
             for parameter, a in zip(parameters, args, strict=True):
                 assert a is None or hasattr(a, "_host") or isinstance(a, np.generic | np.ndarray), (name, parameter, a)
+                assert a is not None, f"{name}: None is not passed alike by every CuPy"
                 if not hasattr(a, "_host"):
-                    passed.append(a)
+                    passed.append(None if "*" in parameter and a == 0 else a)
                     if parameter.startswith("Table"):
                         written += list(_written_by_table(a, self._options))
                     continue
@@ -306,6 +320,7 @@ def make():
         cublas=types.SimpleNamespace(getVersion=lambda: 130000),
         runtime=runtime,
         Stream=Stream,
+        Event=Event,
         Graph=Graph,
         MemoryPool=MemoryPool,
         using_allocator=using_allocator,

@@ -109,7 +109,7 @@ class ndarray:
 
         def method(*args, **kwargs):
             changes = self if name in IN_PLACE else None
-            function = lambda host, *a, **k: getattr(host, name)(*a, **k)  # noqa: E731
+            function = lambda host, *a, **k: getattr(host, name)(*a, **k)
             return _call(f"ndarray.{name}", function, self, *args, changes=changes, **kwargs)
 
         return method
@@ -117,6 +117,10 @@ class ndarray:
     def get(self):
         fakecuda.wait("ndarray.get")
         return self._host.copy(order="C")
+
+    def set(self, host, stream=None):
+        fakecuda.upload()
+        self._host[...] = host
 
     def item(self):
         fakecuda.wait("ndarray.item")
@@ -247,5 +251,7 @@ def install(monkeypatch, library=fakecuda.Cublas):
     fakecuda.device.stream = fakecuda.Stream.null
     fake = _make()
     monkeypatch.setitem(sys.modules, "cupy", fake)
+    pinned = types.SimpleNamespace(empty_pinned=lambda shape, dtype: np.empty(shape, dtype))
+    monkeypatch.setitem(sys.modules, "cupyx", pinned)
     monkeypatch.setattr("minigan.kernels.cublas.load_library", lambda cupy: library and library())
     return fake

@@ -4,9 +4,10 @@ import contextlib
 
 import fakecupy
 import numpy as np
-import shim
+import pytest
 from fakecuda import device
 
+from minigan.backend import array_module, to_device
 from minigan.kernels import cuda, cuda_conv, cuda_linear, cuda_random, geometry, portable, precision
 from minigan.kernels.draws import Draw
 
@@ -30,14 +31,36 @@ def results(made, changed=()):
 
 
 def check(order, function, *arrays, changes=(), rtol=1e-4):
-    """function(*arrays) gives the same on the shim as by the references; `changes` are positions written in place."""
+    """function(*arrays) gives the same on the shim as by the references; `changes` are positions written in place.
+
+    The order "gpu" stands for the device of this machine.
+    """
     outcomes = []
+    if order == "gpu":
+        _check_on_gpu(function, arrays, changes, rtol)
+        return
     for how in (None, order):
         given = on_device(*arrays)
         with on_the_shim(how) if how is not None else contextlib.nullcontext():
             made = function(*given)
         outcomes.append(results(made, [given[i] for i in changes]))
-    for expected, found in zip(*outcomes, strict=True):
+    _compare(*outcomes, rtol)
+
+
+def _check_on_gpu(function, arrays, changes, rtol):
+    with pytest.MonkeyPatch.context() as patch:
+        fakecupy.install(patch)
+        given = on_device(*arrays)
+        expected = results(function(*given), [given[i] for i in changes])
+    cupy = array_module("cuda")
+    given = [a if a is None else to_device(a.copy(order="K"), "cuda") for a in arrays]
+    made = function(*given)
+    made = made if isinstance(made, list | tuple) else [made]
+    _compare(expected, [cupy.asnumpy(a) for a in (*made, *(given[i] for i in changes)) if a is not None], rtol)
+
+
+def _compare(expected_arrays, found_arrays, rtol):
+    for expected, found in zip(expected_arrays, found_arrays, strict=True):
         assert found.dtype == expected.dtype
         assert found.shape == expected.shape
         scale = np.abs(expected[np.isfinite(expected)]).max(initial=1.0)
@@ -151,7 +174,7 @@ def update(order):
 
     def move(rule, slots, **options):
         def run(*given):
-            lr, t = fakecupy.ndarray(np.array(0.1)), fakecupy.ndarray(np.array(3))
+            lr, t = (array_module("cuda").asarray(v) for v in (np.array(0.1), np.array(3)))
             known = {"lr": lr, "t": t} if rule is portable.adam else {"lr": lr} if rule is not portable.average else {}
             cuda.update(rule, [given[:slots], given[4 : 4 + slots]], **options, **known)
             return []
@@ -194,8 +217,6 @@ EXAMPLES = {
 
 def run_all_sanitized():
     """Every example with memory checked, in arrays that nothing lies next to."""
-    import pytest
-
     with pytest.MonkeyPatch.context() as patch:
         fakecupy.install(patch, library=None)
         device.sanitize = True

@@ -157,7 +157,7 @@ def _channels(order, shape, seed, dtype):
     check(order, cuda.normalize_grad, g, x, w)
     check(order, lambda g, x: cuda.leaky_relu_grad_sum(g, x, 0.2), g, x)
     running = [rng.random(shape[1]).astype(dtype) for _ in range(2)]
-    moved = lambda a, b, m, r: cuda.track(a, b, m, r, 10, 0.1, 1e-5)  # noqa: E731
+    moved = lambda a, b, m, r: cuda.track(a, b, m, r, 10, 0.1, 1e-5)
     check(order, moved, *running, mean, 0.5 + np.abs(w), changes=(0, 1))
 
 

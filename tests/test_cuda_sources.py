@@ -43,9 +43,10 @@ def test_a_removed_barrier_is_noticed(name, k, monkeypatch):
             example(order)
         except AssertionError:
             return False
-        except RuntimeError as error:  # threads that wait for ever
-            assert "compile" not in str(error), error
-            return False
+        except RuntimeError as error:
+            if "compile" in str(error):
+                raise
+            return False  # threads that wait for ever
         return True
 
     assert not all(survives(example, order) for order in ("forward", "backward", 1) for example in EXAMPLES[name])

@@ -52,6 +52,69 @@ def test_a_training_step_is_the_same_on_both_devices(make, cupy):
         np.testing.assert_allclose(cuda_state[key], value, rtol=1e-6, atol=1e-9, err_msg=key)
 
 
+LAYERS = {
+    "Linear": (lambda nn: nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3, bias=False)), (5, 6)),
+    "BatchNorm1d": (lambda nn: nn.BatchNorm1d(6), (5, 6)),
+    "LayerNorm": (lambda nn: nn.LayerNorm(6), (5, 6)),
+    "Softmax": (lambda nn: nn.Softmax(), (5, 6)),
+    "Conv2d": (lambda nn: nn.Sequential(nn.Conv2d(4, 6, 3, 2, 1, groups=2), nn.LeakyReLU(0.2)), (2, 4, 7, 6)),
+    "ConvTranspose2d": (lambda nn: nn.ConvTranspose2d(4, 6, (3, 2), 2, 1, 1), (2, 4, 5, 6)),
+    "BatchNorm2d": (lambda nn: nn.BatchNorm2d(4), (3, 4, 5, 2)),
+    "GroupNorm": (lambda nn: nn.GroupNorm(2, 4), (2, 4, 5, 6)),
+    "Dropout": (lambda nn: nn.Dropout(0.5, rng=mg.random.Stream(3)), (2, 4, 5, 6)),
+    "pooling": (lambda nn: nn.Sequential(nn.MaxPool2d(2, 1), nn.AvgPool2d(2), nn.UpsampleNearest(2)), (2, 4, 7, 7)),
+    "shapes": (lambda nn: nn.Sequential(nn.PixelShuffle(2), nn.Flatten(), nn.Unflatten(1, (4, 5, 6))), (2, 4, 5, 6)),
+    "activations": (lambda nn: nn.Sequential(nn.Tanh(), nn.ELU(), nn.Softplus(), nn.Sigmoid(), nn.LeakyReLU()), (2, 9)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_is_the_same_on_both_devices(name, rng, cupy):
+    make, shape = LAYERS[name]
+    array = rng.standard_normal(shape)
+
+    def outcome(device):
+        mg.random.seed(0)
+        layer = make(mg.nn).to(device, "float64")
+        x = mg.tensor(array, device=device)
+        y = layer(x)
+        tensors = [x, *layer.parameters()]
+        slopes = mg.grad(mg.sum(mg.sin(y)), tensors, create_graph=True)
+        penalty = mg.sum(slopes[0] ** 2)
+        return [y, *slopes, *mg.grad(penalty, tensors), *layer.state_dict().values()]
+
+    for ours, theirs in zip(outcome("cuda"), outcome("cpu"), strict=True):
+        assert ours.device == "cuda"
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-9, atol=1e-9)
+
+
+OPTIMIZERS = {
+    "SGD": lambda p: mg.optim.SGD(p, 0.1),
+    "momentum": lambda p: mg.optim.SGD(p, 0.1, 0.9, weight_decay=0.1),
+    "Nesterov": lambda p: mg.optim.SGD(p, 0.1, 0.9, nesterov=True),
+    "RMSProp": lambda p: mg.optim.RMSProp(p, 0.1),
+    "centered": lambda p: mg.optim.RMSProp(p, 0.1, weight_decay=0.1, momentum=0.9, centered=True),
+    "Adam": lambda p: mg.optim.Adam(p, 0.1, weight_decay=0.1),
+    "AdamW": lambda p: mg.optim.AdamW(p, 0.1, weight_decay=0.1),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_is_the_same_on_both_devices(name, rng, cupy):
+    starts = [rng.standard_normal(shape) for shape in ((3, 4), (5,), (2, 3, 4, 4))]
+    slopes = [[rng.standard_normal(a.shape) for a in starts] for _ in range(3)]
+
+    def outcome(device):
+        params = [mg.nn.Parameter(mg.tensor(a, device=device)) for a in starts]
+        optimizer = OPTIMIZERS[name](params)
+        for each in slopes:
+            optimizer.step([mg.tensor(g, device=device) for g in each])
+        return [*params, *optimizer.state_dict().values()]
+
+    for ours, theirs in zip(outcome("cuda"), outcome("cpu"), strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-11, atol=1e-12)
+
+
 @pytest.mark.parametrize("make", [dcgan, wgan_gp])
 def test_a_float32_step_on_the_device_stays_float32(make, cupy):
     _, state = play("cuda", make, "float32", steps=1)
@@ -153,22 +216,3 @@ def test_the_example_without_a_gpu_exits_with_that_message(tmp_path):
     assert 'device "cuda" cannot be used' in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "run").exists()
-
-
-# --- with one -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize(("name", "k"), ROWS)
-def test_op_to_second_order_on_the_gpu(name, k, rng):
-    if mg.backend.cuda_problem():
-        pytest.skip(mg.backend.cuda_problem())
-    test_op_to_second_order_on_the_stand_in(name, k, rng, None)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("make", [dcgan, wgan_gp])
-def test_a_training_step_on_the_gpu(make):
-    if mg.backend.cuda_problem():
-        pytest.skip(mg.backend.cuda_problem())
-    test_a_training_step_is_the_same_on_both_devices(make, None)

@@ -8,6 +8,7 @@ and a run continues from it exactly: data, noise and every other draw depend onl
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from .. import ops, random
@@ -142,30 +143,44 @@ class Game:
             schedule.set(self.rounds)
         source = batches if isinstance(batches, Source) else None
         on_gpu = self.step.device == "cuda"
-        turns = self._captured_turns(source) if on_gpu and self.graphs else None
-        state = self.state if turns is None else None
+        if on_gpu and self.graphs:
+            turns: Sequence[Callable[..., Losses]] = self._captured_turns(source)
+        else:
+            turns = self._plain_turns(source, self.state)
         real: Tensor | None = None
         results: Losses = {}
         for k, turn in enumerate(self.schedule):
             drawn = self.rounds * self.batches_per_step + self._batch_of[k]
             if source is not None and on_gpu:
-                source.prepare(drawn)
+                source.prepare(drawn)  # and the turn draws it
             elif turn.fresh_batch:
-                real = batches(drawn) if source is None else Tensor(source.at(drawn))
+                real = batches(drawn) if callable(batches) else Tensor(batches.at(drawn))
                 if len(real) == 0:
-                    raise ShapeError(
-                        f"step {self.rounds}, {turn.name}: cannot train on an empty batch {real.shape}"
-                    )
-            results |= turns[k](real) if turns is not None else self._turn(k, real, source, state)
+                    raise ShapeError(f"step {self.rounds}, {turn.name}: cannot train on an empty batch {real.shape}")
+            results |= turns[k](real)
         self.rounds += 1
         return results
 
-    def _turn(self, k: int, real: Tensor | None, source: Source | None, state: State) -> Losses:
-        """The k-th turn of a round, on these samples or on those that it draws from `source` itself."""
-        if real is None:
+    def _plain_turns(self, source: Source | None, state: State) -> list[Callable[..., Losses]]:
+        """The turns of this round, each a function of its samples."""
+        return [partial(self._turn, k, source, state) for k in range(len(self.schedule))]
+
+    def _captured_turns(self, source: Source | None) -> list[Captured]:
+        """The turns of every round, as they are replayed."""
+        if self._turns is None or self._turns[0] is not source:
+
+            def captured(k: int) -> Captured:
+                return Captured(lambda real: self._turn(k, source, self.state, real), name=self.schedule[k].name)
+
+            self._turns = source, [captured(k) for k in range(len(self.schedule))]
+        return self._turns[1]
+
+    def _turn(self, k: int, source: Source | None, state: State, real: Any) -> Losses:
+        """The k-th turn of a round, on these samples or, if there are none, on those that it draws itself."""
+        if real is None and source is not None:
             real = Tensor(source.at(self._counter(self.batches_per_step, self._batch_of[k]).data))
-        batch = Batch(real, *(self._counter(len(self.schedule), j) for j in (self._noise_of[k], k)))
-        losses = getattr(self, self.schedule[k].name)(state, batch)
+        noise, turn = (self._counter(len(self.schedule), j) for j in (self._noise_of[k], k))
+        losses = getattr(self, self.schedule[k].name)(state, Batch(real, noise, turn))
         if k == len(self.schedule) - 1:
             self.step.data += 1
             self.step.written("Game.play")
@@ -176,16 +191,6 @@ class Game:
         if self.step.device == "cpu":
             return self.rounds * per_round + k
         return Tensor(self.step.data * per_round + k)
-
-    def _captured_turns(self, source: Source | None) -> list[Captured]:
-        """The turns of a round as they are replayed, each a function of its samples."""
-        if self._turns is None or self._turns[0] is not source:
-
-            def turn(k: int) -> Captured:
-                return Captured(lambda real: self._turn(k, real, source, self.state), name=self.schedule[k].name)
-
-            self._turns = source, [turn(k) for k in range(len(self.schedule))]
-        return self._turns[1]
 
 
 Latent = Callable[[int, Stream], Tensor]

@@ -9,7 +9,7 @@ from types import ModuleType
 from .. import backend
 from ..backend import Array
 from . import cpu, cuda
-from .precision import get_precision, set_precision
+from .precision import PRECISIONS, get_precision, set_precision
 from .threads import get_num_threads, set_num_threads
 
 

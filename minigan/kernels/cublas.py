@@ -6,7 +6,7 @@ same algorithm and memory whether it is launched or captured. The library is cal
 
 import ctypes
 import importlib
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -94,7 +94,7 @@ def is_plain(x: Array) -> bool:
     return x.ndim <= 3 and (by_rows or by_columns)
 
 
-@lru_cache(maxsize=None)
+@cache
 def find(cupy: Any) -> Cublas | None:
     """The handle for this process, or None where there is no cuBLAS library."""
     library = load_library(cupy)

@@ -284,7 +284,6 @@ def gather_images(images: Array, order: Array, k: int | Array, per_epoch: int, b
 # --- optimizer updates --------------------------------------------------------------------------------------------
 
 
-
 def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options: Any) -> None:
     """rule(parameter, gradient, *slots, **options) for each row of these arrays, all of a type in one launch.
 
@@ -345,4 +344,9 @@ def _average(slots: int, decay: float) -> tuple:
     return (1 - float(decay),)
 
 
-_ARGUMENTS = {"sgd": _sgd, "rmsprop": _rmsprop, "adam": _adam, "average": _average}  # as update.cu takes them
+_ARGUMENTS: dict[str, Callable[..., tuple]] = {
+    "sgd": _sgd,
+    "rmsprop": _rmsprop,
+    "adam": _adam,
+    "average": _average,
+}  # as update.cu takes them

@@ -115,8 +115,9 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
 def is_implicit(s: Geometry, itemsize: int) -> bool:
     """True if the windows of `s` are multiplied where they lie, because their matrix would be too large."""
     pixels = s.y[0] * s.y[2] * s.y[3]
-    elements = pixels * s.w[1] * s.w[2] * s.w[3]
-    return CACHED < elements * itemsize and max(pixels, s.x[0] * s.x[2] * s.x[3], s.w[1] * s.w[2] * s.w[3]) < 2**30
+    width = s.w[1] * s.w[2] * s.w[3]
+    countable = max(pixels, s.x[0] * s.x[2] * s.x[3], width) < 2**30  # by an int, as convolution.cu does
+    return countable and pixels * width * itemsize > CACHED
 
 
 def _columns(x: Array, s: Geometry, first: int) -> Array:

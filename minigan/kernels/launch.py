@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ BLOCKS = 4096  # of a grid at most, where threads take several elements each
 _REAL = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
 
-@lru_cache
+@cache
 def source(name: str) -> str:
     """The text of NAME.cu with what it includes from this folder."""
     text = (FOLDER / f"{name}.cu").read_text()
@@ -39,12 +39,12 @@ def kernel(name: str, function: str, dtype: Any, **defines: Any) -> Callable[...
     return _kernel(array_module("cuda"), name, function, np.dtype(dtype), tuple(defines.items()))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _kernel(lib: Any, name: str, function: str, dtype: np.dtype, defines: tuple) -> Callable[..., None]:
     return _module(lib, name, dtype, defines).get_function(function)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _module(lib: Any, name: str, dtype: np.dtype, defines: tuple) -> Any:
     return lib.RawModule(code=source(name), options=options(_REAL[dtype], **dict(defines)))
 
@@ -52,9 +52,13 @@ def _module(lib: Any, name: str, dtype: np.dtype, defines: tuple) -> Any:
 def launch(
     name: str, function: str, dtype: Any, grid: tuple[int, ...], block: tuple[int, ...], *args: Any, **defines: Any
 ) -> None:
-    """Start a kernel. Python's integers are passed as long long, its floats as `real`, NumPy's numbers as they are."""
+    """Start a kernel.
+
+    Python's integers are passed as long long, its floats as `real`, None as a null pointer, all else as it is.
+    """
     real = np.dtype(dtype).type
-    passed = tuple(np.int64(a) if type(a) in (int, bool) else real(a) if type(a) is float else a for a in args)
+    convert = {int: np.int64, bool: np.int64, float: real, type(None): lambda _: np.uint64(0)}
+    passed = tuple(convert[type(a)](a) if type(a) in convert else a for a in args)
     kernel(name, function, dtype, **defines)(grid, block, passed)
 
 
@@ -64,7 +68,8 @@ def launch_each(name: str, function: str, dtype: Any, n: int, *args: Any) -> Non
         launch(name, function, dtype, (min(-(-n // THREADS), BLOCKS),), (THREADS,), *args)
 
 
-_GEOMETRY = np.dtype([(field, np.int32) for field in "n c h w kh kw o oh ow sh sw top left dh dw groups".split()])
+_FIELDS = ["n", "c", "h", "w", "kh", "kw", "o", "oh", "ow", "sh", "sw", "top", "left", "dh", "dw", "groups"]
+_GEOMETRY = np.dtype([(field, np.int32) for field in _FIELDS])
 
 
 @lru_cache(maxsize=1024)

@@ -1,7 +1,7 @@
 """Layers with PyTorch's names, arguments and weight layouts."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import ops, random
@@ -30,8 +30,7 @@ class Linear(Module):
 
     def forward_with(self, x: Tensor, following: Module) -> Tensor | None:
         """Bias and activation in one, on a GPU."""
-        slope = _slope(x, self.bias, following) if x.ndim == 2 else None
-        return None if slope is None else ops.bias_leaky_relu(ops.linear(x, self.weight), self.bias, slope)
+        return _with_activation(x, self.bias, following, lambda: ops.linear(x, self.weight)) if x.ndim == 2 else None
 
     def extra_repr(self) -> str:
         """in_features, out_features."""
@@ -65,9 +64,7 @@ class Conv2d(Module):
 
     def forward_with(self, x: Tensor, following: Module) -> Tensor | None:
         """Bias and activation in one, on a GPU."""
-        slope = _slope(x, self.bias, following)
-        y = None if slope is None else ops.conv2d(x, self.weight, **self.options)
-        return None if y is None else ops.bias_leaky_relu(y, self.bias, slope)
+        return _with_activation(x, self.bias, following, lambda: ops.conv2d(x, self.weight, **self.options))
 
     def extra_repr(self) -> str:
         """Weight shape and options."""
@@ -110,9 +107,7 @@ class ConvTranspose2d(Module):
 
     def forward_with(self, x: Tensor, following: Module) -> Tensor | None:
         """Bias and activation in one, on a GPU."""
-        slope = _slope(x, self.bias, following)
-        y = None if slope is None else ops.conv_transpose2d(x, self.weight, **self.options)
-        return None if y is None else ops.bias_leaky_relu(y, self.bias, slope)
+        return _with_activation(x, self.bias, following, lambda: ops.conv_transpose2d(x, self.weight, **self.options))
 
     def extra_repr(self) -> str:
         """Weight shape and options."""
@@ -296,14 +291,17 @@ class PixelShuffle(_Function):
         return ops.pixel_shuffle(x, *self.options)
 
 
-def _slope(x: Tensor, bias: Tensor | None, following: Module) -> float | None:
-    """The slope of the activation that can be computed together with a bias; None if there is no such pair.
+def _with_activation(
+    x: Tensor, bias: Tensor | None, following: Module, without_bias: Callable[[], Tensor]
+) -> Tensor | None:
+    """What follows a layer without its bias, applied together with the bias; None if that is no pair for one kernel.
 
     On a CPU there is none: a layer adds its bias while its result is still in the cache.
     """
-    if bias is None or x.device == "cpu":
+    if bias is None or x.device == "cpu" or type(following) not in (ReLU, LeakyReLU):
         return None
-    return 0.0 if type(following) is ReLU else following.options[0] if type(following) is LeakyReLU else None
+    slope = following.options[0] if isinstance(following, LeakyReLU) else 0.0
+    return ops.bias_leaky_relu(without_bias(), bias, slope)
 
 
 def _kernel(name: str, outer: int, inner: int, kernel: Pair, groups: int, rng: Stream | None) -> Parameter:

@@ -41,7 +41,14 @@ from .elementwise import (
     tanh,
     where,
 )
-from .fused import batch_norm, bias_leaky_relu, binary_cross_entropy_with_logits, channel_norm, cross_entropy, scale_shift
+from .fused import (
+    batch_norm,
+    bias_leaky_relu,
+    binary_cross_entropy_with_logits,
+    channel_norm,
+    cross_entropy,
+    scale_shift,
+)
 from .linalg import einsum, linear, matmul
 from .pool import avg_pool2d, max_pool2d, pixel_shuffle, upsample_nearest
 from .reduce import log_softmax, logsumexp, max, mean, min, softmax, sum, var
