@@ -1,6 +1,7 @@
 """Runs functions of minigan/kernels twice, by references and as written, and compares; one example of every kernel."""
 
 import contextlib
+from functools import partial
 
 import fakecupy
 import numpy as np
@@ -74,26 +75,57 @@ def images(rng, shape, dtype):
     return portable.channels_last(x) if rng.integers(2) else x
 
 
+# --- what is checked of the kernels of a source, for any sizes ---------------------------------------------------
+
+
+def pointwise(order, shape, seed, dtype, slope):
+    rng = np.random.default_rng(seed)
+    x, g = (rng.standard_normal(shape).astype(dtype) * 10 for _ in range(2))
+    b = rng.standard_normal(shape[1]).astype(dtype)
+    check(order, lambda x: cuda.leaky_relu(x, slope), x)
+    check(order, lambda g, x: cuda.leaky_relu_grad(g, x, slope), g, x)
+    check(order, lambda x, b: cuda.bias_leaky_relu(x, b, slope), x, b)
+    check(order, cuda.softplus, x)
+    check(order, cuda.sigmoid, x)
+
+
+def channels(order, shape, seed, dtype):
+    rng = np.random.default_rng(seed)
+    g, x = images(rng, shape, dtype), images(rng, shape, dtype)
+    mean = x.mean(axis=(0, 2, 3), keepdims=True)
+    w, b = (rng.standard_normal((1, shape[1], 1, 1)).astype(dtype) for _ in range(2))
+    check(order, lambda x: cuda.sum(x, (0, 2, 3), True), x)
+    check(order, lambda x, m: cuda.inv_std(x, m, 0.1), x, mean)
+    check(order, cuda.normalize, x, mean, w)
+    check(order, cuda.scale_shift, x, w, b)
+    check(order, cuda.channel_dot, g, x)
+    check(order, cuda.normalize_grad, g, x, w)
+    check(order, lambda g, x: cuda.leaky_relu_grad_sum(g, x, 0.2), g, x)
+    running = [rng.random(shape[1]).astype(dtype) for _ in range(2)]
+    moved = lambda a, b, m, r: cuda.track(a, b, m, r, 10, 0.1, 1e-5)
+    check(order, moved, *running, mean, 0.5 + np.abs(w), changes=(0, 1))
+
+
+def pool(order, shape, window, stride, seed, dtype):
+    s = geometry.pooling("pool", shape, window, stride)
+    rng = np.random.default_rng(seed)
+    x = portable.channels_last(rng.permutation(np.prod(shape)).reshape(shape).astype(dtype))
+    g = images(rng, s.y, dtype)
+    y = portable.pool_max(x, s)
+    winner = portable.pool_winner(x, y, s)
+    check(order, lambda x: cuda.pool_max(x, s), x)
+    check(order, lambda x, y: cuda.pool_winner(x, y, s), x, y)
+    check(order, lambda x, w: cuda.pool_take(x, w, s), x, winner)
+    check(order, lambda g, w: cuda.pool_put(g, w, s), g, winner)
+    check(order, lambda x: cuda.pool_sum(x, s), x)
+    check(order, lambda g: cuda.pool_spread(g, s), g)
+
+
 # --- one example of every kernel, by source: what mutants must fail and sanitizers watch -------------------------
 
 
 def _rng():
     return np.random.default_rng(0)
-
-
-def channels(order):
-    rng = _rng()
-    g, x = (rng.standard_normal((2, 40, 9, 31)).astype("float32") for _ in range(2))
-    w = rng.standard_normal((1, 40, 1, 1)).astype("float32")
-    check(order, cuda.normalize_grad, g, x, w)
-    check(order, cuda.channel_dot, g, x)
-    check(order, lambda x: cuda.sum(x, (0, 2, 3), True), x)
-    check(order, lambda x, m: cuda.inv_std(x, m, 0.1), x, w)
-    check(order, cuda.normalize, x, w, w)
-    check(order, cuda.scale_shift, x, w, w)
-    check(order, lambda g, x: cuda.leaky_relu_grad_sum(g, x, 0.2), g, x)
-    running = [rng.random(40).astype("float32") for _ in range(2)]
-    check(order, lambda a, b, m, r: cuda.track(a, b, m, r, 9, 0.1, 1e-5), *running, w, 1 + w * w, changes=(0, 1))
 
 
 # sums of 48 elements, three times what is moved at once, and of 84 for the weights
@@ -146,29 +178,6 @@ def product_on_tensor_cores(order):
         check(order, cuda_linear.product, a, b, b[0], rtol=3e-3)
 
 
-def pointwise(order):
-    x, g = (_rng().standard_normal((5, 61)).astype("float32") for _ in range(2))
-    check(order, lambda x: cuda.leaky_relu(x, 0.2), x)
-    check(order, lambda g, x: cuda.leaky_relu_grad(g, x, 0.2), g, x)
-    check(order, lambda x, b: cuda.bias_leaky_relu(x, b, 0.2), x, g[0])
-    check(order, cuda.softplus, x)
-    check(order, cuda.sigmoid, x)
-
-
-def pool(order):
-    s = geometry.pooling("pool", (2, 3, 7, 8), (3, 2), (2, 3))
-    rng = _rng()
-    x = portable.channels_last(rng.permutation(2 * 3 * 7 * 8).reshape(2, 3, 7, 8).astype("float32"))
-    g, y = rng.standard_normal(s.y).astype("float32"), portable.pool_max(x, s)
-    winner = portable.pool_winner(x, y, s)
-    check(order, lambda x: cuda.pool_max(x, s), x)
-    check(order, lambda x, y: cuda.pool_winner(x, y, s), x, y)
-    check(order, lambda x, w: cuda.pool_take(x, w, s), x, winner)
-    check(order, lambda g, w: cuda.pool_put(g, w, s), g, winner)
-    check(order, lambda x: cuda.pool_sum(x, s), x)
-    check(order, lambda g: cuda.pool_spread(g, s), g)
-
-
 def update(order):
     arrays = [_rng().random(size).astype("float32") + 1 for size in (700, 3) for _ in range(4)]
 
@@ -202,12 +211,12 @@ def images_(order):
 
 
 EXAMPLES = {
-    "channels": [channels],
+    "channels": [partial(channels, shape=(2, 40, 9, 31), seed=0, dtype="float32")],
     "columns": [columns],
     "convolution": [convolution, convolution_on_tensor_cores],
     "images": [images_],
-    "pointwise": [pointwise],
-    "pool": [pool],
+    "pointwise": [partial(pointwise, shape=(5, 61), seed=0, dtype="float32", slope=0.2)],
+    "pool": [partial(pool, shape=(2, 3, 7, 8), window=(3, 2), stride=(2, 3), seed=0, dtype="float32")],
     "product": [product, product_on_tensor_cores],
     "random": [random],
     "update": [update],

@@ -6,6 +6,7 @@ than the kernel, padding, groups.
 """
 
 import fakecupy
+import kernel_checks
 import numpy as np
 import pytest
 import shim
@@ -123,15 +124,8 @@ def test_product(order, tf32, monkeypatch):
     dtype=dtypes,
     slope=st.sampled_from([0.0, 0.2, 1.5]),
 )
-def _pointwise(order, shape, seed, dtype, slope):
-    rng = np.random.default_rng(seed)
-    x, g = (rng.standard_normal(shape).astype(dtype) * 10 for _ in range(2))
-    b = rng.standard_normal(shape[1]).astype(dtype)
-    check(order, lambda x: cuda.leaky_relu(x, slope), x)
-    check(order, lambda g, x: cuda.leaky_relu_grad(g, x, slope), g, x)
-    check(order, lambda x, b: cuda.bias_leaky_relu(x, b, slope), x, b)
-    check(order, cuda.softplus, x)
-    check(order, cuda.sigmoid, x)
+def _pointwise(order, **sizes):
+    kernel_checks.pointwise(order, **sizes)
 
 
 def test_pointwise(order):
@@ -144,21 +138,8 @@ def test_pointwise(order):
     seed=seeds,
     dtype=dtypes,
 )
-def _channels(order, shape, seed, dtype):
-    rng = np.random.default_rng(seed)
-    g, x = images(rng, shape, dtype), images(rng, shape, dtype)
-    mean = x.mean(axis=(0, 2, 3), keepdims=True)
-    w, b = (rng.standard_normal((1, shape[1], 1, 1)).astype(dtype) for _ in range(2))
-    check(order, lambda x: cuda.sum(x, (0, 2, 3), True), x)
-    check(order, lambda x, m: cuda.inv_std(x, m, 0.1), x, mean)
-    check(order, cuda.normalize, x, mean, w)
-    check(order, cuda.scale_shift, x, w, b)
-    check(order, cuda.channel_dot, g, x)
-    check(order, cuda.normalize_grad, g, x, w)
-    check(order, lambda g, x: cuda.leaky_relu_grad_sum(g, x, 0.2), g, x)
-    running = [rng.random(shape[1]).astype(dtype) for _ in range(2)]
-    moved = lambda a, b, m, r: cuda.track(a, b, m, r, 10, 0.1, 1e-5)
-    check(order, moved, *running, mean, 0.5 + np.abs(w), changes=(0, 1))
+def _channels(order, **sizes):
+    kernel_checks.channels(order, **sizes)
 
 
 def test_channels(order):
@@ -173,19 +154,8 @@ def test_channels(order):
     seed=seeds,
     dtype=dtypes,
 )
-def _pooling(order, shape, window, stride, seed, dtype):
-    s = geometry.pooling("pool", shape, window, stride)
-    rng = np.random.default_rng(seed)
-    x = portable.channels_last(rng.permutation(np.prod(shape)).reshape(shape).astype(dtype))
-    g = images(rng, s.y, dtype)
-    y = portable.pool_max(x, s)
-    winner = portable.pool_winner(x, y, s)
-    check(order, lambda x: cuda.pool_max(x, s), x)
-    check(order, lambda x, y: cuda.pool_winner(x, y, s), x, y)
-    check(order, lambda x, w: cuda.pool_take(x, w, s), x, winner)
-    check(order, lambda g, w: cuda.pool_put(g, w, s), g, winner)
-    check(order, lambda x: cuda.pool_sum(x, s), x)
-    check(order, lambda g: cuda.pool_spread(g, s), g)
+def _pooling(order, **sizes):
+    kernel_checks.pool(order, **sizes)
 
 
 def test_pooling(order):

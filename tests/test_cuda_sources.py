@@ -70,7 +70,7 @@ launch.source = lambda name: original(name).replace("EACH(i, n) y[i] = x[i]", "E
 with pytest.MonkeyPatch.context() as patch:
     fakecupy.install(patch, library=None)
     kernel_checks.device.sanitize = True
-    kernel_checks.pointwise("forward")
+    kernel_checks.EXAMPLES["pointwise"][0]("forward")
 """
     result = shim.run_sanitized(script)
     assert result.returncode != 0
@@ -103,3 +103,11 @@ def test_tensor_cores_are_used_where_there_are_any():
         return b"mma" in nvrtc.compile_ptx(launch.source("convolution"), options, arch)
 
     assert [uses_them(arch) for arch in ("compute_75", "compute_80")] == [False, True]
+
+
+@needs_nvrtc
+def test_the_compiler_says_what_is_wrong():
+    with pytest.raises(RuntimeError, match=r'NVRTC_ERROR_COMPILATION\n.*kernels.cu\(2\).*"m" is undefined'):
+        nvrtc.compile_cubin('\nextern "C" __global__ void broken(int n) { n = m; }', (), "sm_90")
+    with pytest.raises(RuntimeError, match="gpu-architecture"):
+        nvrtc.compile_cubin("", (), "sm_1")

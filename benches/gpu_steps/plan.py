@@ -112,6 +112,6 @@ REHEARSAL = Plan(
     images=8,
     kernel=0.001,
     elements=1 << 12,
-    tests=("tests/test_cupy.py",),
+    tests=("tests/test_gpu.py",),
     backend="eager",  # the tracing without the compiler
 )
