@@ -56,10 +56,11 @@ def to_device(array: Array, device: str) -> Array:
             f"an array {array.shape} {array.dtype} cannot be copied to {device} within a captured step: "
             "whatever a step reads must be on the device before it begins, and stays there until it has ended"
         )
-    order = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])  # CuPy would copy into C order
+    # CuPy would copy into C order
+    order = tuple(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
     moved = array.transpose(order)
     moved = lib.asarray(moved) if device == "cuda" else moved.get()
-    return moved.transpose(sorted(range(array.ndim), key=order.__getitem__))
+    return moved.transpose(tuple(sorted(range(array.ndim), key=order.__getitem__)))
 
 
 def to_numpy(array: Array) -> np.ndarray:

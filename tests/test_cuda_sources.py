@@ -1,6 +1,7 @@
 """The CUDA sources as programs: their barriers are needed, they stay within their memory, every GPU can have them."""
 
 import fakecupy
+import numpy as np
 import nvrtc
 import pytest
 import shim
@@ -16,6 +17,20 @@ ARCHITECTURES = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"
 
 def test_every_source_has_examples():
     assert set(EXAMPLES) == set(launch.SOURCES)
+
+
+DIGITS = """
+extern "C" __global__ void digits(int64* index, int* digit, int n) { *digit = take(*index, n); }
+"""
+
+
+@needs_compiler
+@pytest.mark.parametrize("index", [0, 41, 2**31 + 5, 2**32 - 1, 2**32, 2**40 + 3])
+def test_digits_of_an_index(index):
+    taken = shim.Module((launch.FOLDER / "common.cuh").read_text() + DIGITS, ("-DREAL=float",)).get_function("digits")
+    rest, digit = np.array([index]), np.zeros(1, np.int32)
+    taken((1,), (1,), (rest, digit, np.int32(1000)))
+    assert (rest[0], digit[0]) == divmod(index, 1000)
 
 
 MUTANTS = [(name, k) for name in launch.SOURCES for k in range(shim.barriers(launch.source(name)))]

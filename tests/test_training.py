@@ -10,8 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+import fakecupy
 import numpy as np
 import pytest
+from fakecuda import counts
 from PIL import Image
 
 import minigan as mg
@@ -26,6 +28,8 @@ def build(settings):
     mg.random.seed(settings.seed)
     G = mg.nn.Sequential(mg.nn.Linear(4, 784), mg.nn.BatchNorm1d(784), mg.nn.Tanh(), mg.nn.Unflatten(1, (1, 28, 28)))
     D = mg.nn.Sequential(mg.nn.Flatten(), mg.nn.Linear(784, 8), mg.nn.Dropout(0.2), mg.nn.Linear(8, 1))
+    G.to(settings.device)
+    D.to(settings.device)
     return ScoreGame(
         G,
         D,
@@ -340,3 +344,38 @@ print(*peaks)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     first, second = map(int, result.stdout.split())
     assert second <= 1.02 * first
+
+
+def test_a_run_on_a_gpu_is_the_same_captured_played_and_resumed(tmp_path, few_digits, monkeypatch, capsys):
+    fakecupy.install(monkeypatch)
+
+    def outcome(name, **options):
+        folder = tmp_path / name
+        for step in options.pop("stops", ()):
+            assert training.run(build, settings(folder, device="cuda", steps=step, **options)) == 0
+            options["resume"] = True
+        assert training.run(build, settings(folder, device="cuda", **options)) == 0
+        log = [{k: v for k, v in row.items() if k != "images_per_s"} for row in rows(folder)]
+        return log, checkpoint.load(checkpoint.find(folder / "checkpoints")[-1])[0]
+
+    log, weights = outcome("captured")
+    assert counts.graphs > 20
+    for name, options in {"played": {"graph": False}, "resumed": {"stops": (5, 7)}}.items():
+        other_log, others = outcome(name, **options)
+        assert other_log == log
+        for key, value in weights.items():
+            assert np.array_equal(others[key], value), (name, key)
+
+
+def test_precision_is_a_setting_that_a_resumed_run_keeps(tmp_path, few_digits, monkeypatch, capsys):
+    fakecupy.install(monkeypatch)
+    run = settings(tmp_path, device="cuda", steps=2, precision="tf32", checkpoint_every=1)
+    try:
+        assert training.run(build, run) == 0
+        assert mg.get_precision() == "tf32"
+    finally:
+        mg.set_precision("fp32")
+    with pytest.raises(mg.errors.CheckpointError, match="precision was 'tf32', is 'fp32'"):
+        training.run(build, settings(tmp_path, device="cuda", steps=4, resume=True, checkpoint_every=1))
+    with pytest.raises(mg.errors.DeviceError, match="expected one of fp32, tf32, got 'bf16'"):
+        mg.set_precision("bf16")

@@ -179,7 +179,8 @@ class Game:
         """The k-th turn of a round, on these samples or, if there are none, on those that it draws itself."""
         if real is None and source is not None:
             real = Tensor(source.at(self._counter(self.batches_per_step, self._batch_of[k]).data))
-        noise, turn = (self._counter(len(self.schedule), j) for j in (self._noise_of[k], k))
+        turn = self._counter(len(self.schedule), k)
+        noise = turn if self.schedule[k].fresh_noise else self._counter(len(self.schedule), self._noise_of[k])
         losses = getattr(self, self.schedule[k].name)(state, Batch(real, noise, turn))
         if k == len(self.schedule) - 1:
             self.step.data += 1

@@ -95,7 +95,7 @@ extern "C" __global__ void inverse_root(real* var, real eps, int64 columns) {
 extern "C" __global__ void normalize(
     const real* x, const real* mean, const real* scale, real* y, int64 n, int64 columns) {
     EACH(i, n) {
-        int64 c = i % columns;
+        int c = last(i, columns);
         y[i] = (x[i] - mean[c]) * scale[c];
     }
 }
@@ -103,7 +103,7 @@ extern "C" __global__ void normalize(
 // z = y w + b for each column
 extern "C" __global__ void scale_shift(const real* y, const real* w, const real* b, real* z, int64 n, int64 columns) {
     EACH(i, n) {
-        int64 c = i % columns;
+        int c = last(i, columns);
         z[i] = y[i] * w[c] + b[c];
     }
 }
@@ -113,7 +113,7 @@ extern "C" __global__ void normalize_grad(
     const real* g, const real* y, const real* mean_g, const real* mean_gy, const real* scale, real* x, int64 n,
     int64 columns) {
     EACH(i, n) {
-        int64 c = i % columns;
+        int c = last(i, columns);
         x[i] = scale[c] * (g[i] - y[i] * mean_gy[c] - mean_g[c]);
     }
 }

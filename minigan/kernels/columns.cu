@@ -7,8 +7,8 @@ extern "C" __global__ void im2col(const real* x, real* col, Geometry s, int64 fi
     int width = s.kh * s.kw * (int)channels;
     int64 rows = (int64)s.n * s.oh * s.ow;
     for (int64 m = blockIdx.x * (int64)blockDim.y + threadIdx.y; m < rows; m += (int64)gridDim.x * blockDim.y) {
-        int ow = m % s.ow, oh = m / s.ow % s.oh;
-        int64 image = m / s.ow / s.oh;
+        int64 image = m;
+        int ow = take(image, s.ow), oh = take(image, s.oh);
         for (int q = threadIdx.x; q < width; q += blockDim.x) {
             int c = q % (int)channels, j = q / (int)channels % s.kw, i = q / (int)channels / s.kw;
             int h = oh * s.sh + i * s.dh - s.top, w = ow * s.sw + j * s.dw - s.left;
@@ -23,8 +23,8 @@ extern "C" __global__ void col2im(
     const real* col, const real* bias, real* x, Geometry s, int64 first, int64 channels) {
     int64 width = s.kh * s.kw * channels;
     EACH(e, (int64)s.n * s.h * s.w * channels) {
-        int c = e % channels, w = e / channels % s.w, h = e / channels / s.w % s.h;
-        int64 image = e / channels / s.w / s.h;
+        int64 image = e;
+        int c = take(image, channels), w = take(image, s.w), h = take(image, s.h);
         real sum = 0;
         for (int i = 0; i < s.kh; i++) {
             int oh = window_at(h, s.top, i, s.dh, s.sh, s.oh);

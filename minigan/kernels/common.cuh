@@ -8,6 +8,23 @@ typedef unsigned long long uint64;
 #define EACH(i, n) \
     for (int64 i = blockIdx.x * (int64)blockDim.x + threadIdx.x; i < (n); i += (int64)gridDim.x * blockDim.x)
 
+// i % n, and i becomes i / n: the last digit of an index is taken off. In 32 bits where they are enough, which is
+// several times faster.
+__device__ inline int take(int64& i, int n) {
+    int digit;
+    if (i >> 32) {
+        digit = i % n;
+        i /= n;
+    } else {
+        digit = (unsigned)i % (unsigned)n;
+        i = (unsigned)i / (unsigned)n;
+    }
+    return digit;
+}
+
+// i % n.
+__device__ inline int last(int64 i, int n) { return take(i, n); }
+
 // The three shapes of a convolution and how its windows step, as in geometry.py: x (n, c, h, w) is the larger image,
 // y (n, o, oh, ow) the smaller one. Both lie in memory with their channels last.
 struct Geometry {

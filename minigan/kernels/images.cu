@@ -7,7 +7,8 @@ extern "C" __global__ void gather_images(
     int64 size) {
     int64 position = *k % per_epoch * batch;
     EACH(e, batch * size) {
-        int64 image = order[position + e / size];
-        out[e] = images[image * size + e % size] * (real)(1 / 127.5) - 1;
+        int64 i = e;
+        int pixel = take(i, size);
+        out[e] = images[order[position + i] * size + pixel] * (real)(1 / 127.5) - 1;
     }
 }

@@ -12,7 +12,7 @@ extern "C" __global__ void leaky_relu_grad(const real* g, const real* y, real* o
 // leaky_relu(x + b) for rows of channels.
 extern "C" __global__ void bias_leaky_relu(const real* x, const real* b, real* y, real slope, int64 n, int64 channels) {
     EACH(i, n) {
-        real v = x[i] + b[i % channels];
+        real v = x[i] + b[last(i, channels)];
         y[i] = v > 0 ? v : slope * v;
     }
 }

@@ -9,12 +9,10 @@
 struct Place {
     int c, col, row, image;
     __device__ Place(int64 e, int channels, int h, int w) {
-        c = e % channels;
-        e /= channels;
-        col = e % w;
-        e /= w;
-        row = e % h;
-        image = e / h;
+        c = take(e, channels);
+        col = take(e, w);
+        row = take(e, h);
+        image = e;
     }
 };
 
