@@ -34,19 +34,38 @@ struct Windows {
     }
 };
 
-// The same with windows along the depth.
+// The same with windows along the depth, told apart by their image, row and column: to go on needs no division.
+struct Walk {
+    int image, oh, ow;
+};
+
 struct WindowsAcross {
     static const bool along_depth = false;
     typedef Tap Row;
-    typedef Window Depth;
+    typedef Walk Depth;
     Windows windows;
     __device__ Row row(int q) const {
         Tap tap = windows.depth(q);
         if (tap.row >= windows.s.kh * windows.s.dh) tap.row = 1 << 30;  // past the last element of a window
         return tap;
     }
-    __device__ Depth depth(int m) const { return windows.row(m); }
-    __device__ real at(const Row& tap, const Depth& window) const { return windows.at(window, tap); }
+    __device__ Depth depth(int m) const {
+        const Geometry& s = windows.s;
+        return {m / s.ow / s.oh, m / s.ow % s.oh, m % s.ow};
+    }
+    __device__ void advance(Depth& walk, int n) const {
+        const Geometry& s = windows.s;
+        for (walk.ow += n; walk.ow >= s.ow; walk.ow -= s.ow)
+            if (++walk.oh == s.oh) {
+                walk.oh = 0;
+                walk.image++;
+            }
+    }
+    __device__ real at(const Row& tap, const Depth& walk) const {
+        const Geometry& s = windows.s;
+        return windows.at(
+            {walk.image * (int64)(s.h * s.w), walk.oh * s.sh - s.top, walk.ow * s.sw - s.left}, tap);
+    }
 };
 
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) conv(

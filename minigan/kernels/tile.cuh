@@ -2,9 +2,10 @@
 //
 // The operands are objects that know where their elements are; a convolution's windows are such an operand, so that
 // no matrix of them is ever written. An operand says which way its memory runs (`along_depth`) and gives
-//     row(i)       what is needed to address its row i, computed once for each thread
-//     depth(k)     the same for position k of the sum
-//     at(row, k)   the element
+//     row(i)         what is needed to address its row i, computed once for each thread
+//     depth(k)       the same for position k of the sum
+//     at(row, k)     the element
+//     advance(k, n)  moves a position on by n; only where memory runs along the rows
 // A block moves DEPTH positions of TILE_M rows of one and TILE_N rows of the other into shared memory, while its
 // threads multiply those that were moved before. Each thread sums a square of elements in registers, or each warp
 // a few tiles of its tensor cores where TF32 is defined.
@@ -44,16 +45,17 @@ struct Share {
         for (int r = 0; r < COUNT; r++) row[r] = from.row(first + row_of(r));
     }
     __device__ void fetch(const Operand& from, int k, int end) {
-        if (Operand::along_depth) {  // THREADS is a multiple of DEPTH: one position for all of a thread's rows
+        if constexpr (Operand::along_depth) {  // THREADS is a multiple of DEPTH: one position for all of a thread's rows
             int mine = k + depth_of(0);
             typename Operand::Depth depth = from.depth(mine);
 #pragma unroll
             for (int r = 0; r < COUNT; r++) held[r] = mine < end ? from.at(row[r], depth) : 0;
-        } else {
+        } else {  // and here one row, at positions THREADS / ROWS apart
+            typename Operand::Depth depth = from.depth(k + depth_of(0));
 #pragma unroll
             for (int r = 0; r < COUNT; r++) {
-                int mine = k + depth_of(r);
-                held[r] = mine < end ? from.at(row[r], from.depth(mine)) : 0;
+                held[r] = k + depth_of(r) < end ? from.at(row[r], depth) : 0;
+                from.advance(depth, THREADS / ROWS);
             }
         }
     }
@@ -235,6 +237,7 @@ struct Matrix {
     int64 row_stride, depth_stride;
     __device__ Row row(int i) const { return i < rows ? start + i * row_stride : nullptr; }
     __device__ Depth depth(int k) const { return k * depth_stride; }
+    __device__ void advance(Depth& depth, int n) const { depth += n * depth_stride; }
     __device__ real at(Row row, Depth depth) const { return row ? row[depth] : 0; }
 };
 
