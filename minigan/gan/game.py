@@ -277,7 +277,12 @@ class ScoreGame(Game):
         """The generator moves, through the discriminator as it stands."""
         with random.using(self.stream("generator").at(batch.turn)):
             fake_scores = self.discriminator(self.generator(self._noise(batch)))
-            loss = self.loss.generator(fake_scores)
+            if self.loss.compares:
+                with no_grad():
+                    real_scores = self.discriminator(batch.real)
+                loss = self.loss.generator(fake_scores, real_scores)
+            else:
+                loss = self.loss.generator(fake_scores)
             optimizer = self.optimizers["generator"]
             optimizer.step(grad(loss, optimizer.params))
         if self.ema is not None:

@@ -3,10 +3,12 @@
 Scores are raw (logits): r for real samples, f for fakes, any shape. Every result is a 0-d tensor.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..ops import mean, relu, softplus, square
+from ..errors import ShapeError
+from ..ops import concatenate, exp, logsumexp, mean, relu, reshape, softplus, square, tanh
 from ..tensor import Tensor
 
 
@@ -17,7 +19,8 @@ class Loss:
     name: str
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[..., Tensor]
-    logistic: bool  # are scores logits of "this is real", so that sigmoid(score) is a probability?
+    logistic: bool = False  # are scores logits of "this is real", so that sigmoid(score) is a probability?
+    compares: bool = False  # does the generator's objective need the scores of real samples too?
 
 
 def _logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -44,7 +47,6 @@ lsgan = Loss(
     "lsgan",
     lambda real, fake: 0.5 * mean(square(real - 1)) + 0.5 * mean(square(fake)),
     lambda fake, real=None: 0.5 * mean(square(fake - 1)),
-    logistic=False,
 )
 """D: E (r - 1)^2 / 2 + E f^2 / 2; G: E (f - 1)^2 / 2 (Mao et al. 2017)."""
 
@@ -52,7 +54,6 @@ wasserstein = Loss(
     "wasserstein",
     lambda real, fake: mean(fake) - mean(real),
     lambda fake, real=None: -mean(fake),
-    logistic=False,
 )
 """D: E f - E r, with D held near 1-Lipschitz by a penalty or by clipping; G: -E f (Arjovsky et al. 2017)."""
 
@@ -60,9 +61,138 @@ hinge = Loss(
     "hinge",
     lambda real, fake: mean(relu(1 - real)) + mean(relu(1 + fake)),
     lambda fake, real=None: -mean(fake),
-    logistic=False,
 )
 """D: E max(0, 1 - r) + E max(0, 1 + f); G: -E f (Lim and Ye 2017, Miyato et al. 2018)."""
 
-LOSSES = {loss.name: loss for loss in (minimax, nonsaturating, lsgan, wasserstein, hinge)}
+lsgan_signed = Loss(
+    "lsgan_signed",
+    lambda real, fake: 0.5 * mean(square(real - 1)) + 0.5 * mean(square(fake + 1)),
+    lambda fake, real=None: 0.5 * mean(square(fake)),
+)
+"""lsgan with a = -1, b = 1, c = 0, which minimises the Pearson divergence (Mao et al. 2017, section 3.2)."""
+
+likelihood = Loss(
+    "likelihood",
+    _logistic_discriminator,
+    lambda fake, real=None: -mean(exp(fake)),
+    logistic=True,
+)
+"""D as in minimax; G: -E e^f, maximum likelihood while D is optimal (Goodfellow 2016, section 3.2.5)."""
+
+boundary = Loss(
+    "boundary",
+    _logistic_discriminator,
+    lambda fake, real=None: 0.5 * mean(square(fake)),
+    logistic=True,
+)
+"""D as in minimax; G: E (ln D(f) - ln(1 - D(f)))^2 / 2 = E f^2 / 2: fakes on the boundary (Hjelm et al. 2018)."""
+
+
+def _softmax_cross_entropy(target_mean: Tensor, real: Tensor, fake: Tensor) -> Tensor:
+    """ln Z - target_mean, Z the sum of e^score over both batches."""
+    return logsumexp(concatenate([reshape(real, (-1,)), reshape(fake, (-1,))])) - target_mean
+
+
+softmax = Loss(
+    "softmax",
+    lambda real, fake: _softmax_cross_entropy(mean(real), real, fake),
+    lambda fake, real: _softmax_cross_entropy(0.5 * (mean(real) + mean(fake)), real, fake),
+    compares=True,
+)
+"""Softmax over both batches; D: all mass on the real ones; G: spread evenly over both (Lin 2017)."""
+
+# --- relativistic: how much more real is the one than the other? -----------------------------------------------
+
+relativistic = Loss(
+    "relativistic",
+    lambda real, fake: mean(softplus(fake - real)),
+    lambda fake, real: mean(softplus(real - fake)),
+    compares=True,
+)
+"""D: E sp(-(r - f)); G: E sp(-(f - r)), sample by sample (Jolicoeur-Martineau 2019); R3GAN adds r1 and r2."""
+
+
+def _of_averages(name: str, above: Callable[[Tensor], Tensor], below: Callable[[Tensor], Tensor], by: float) -> Loss:
+    """Each score against the mean of the other side: one side is to lie above, the other below."""
+
+    def objective(upper: Tensor, lower: Tensor) -> Tensor:
+        return by * (mean(above(upper - mean(lower))) + mean(below(lower - mean(upper))))
+
+    return Loss(name, objective, objective, compares=True)
+
+
+relativistic_average = _of_averages("relativistic_average", lambda v: softplus(-v), softplus, 0.5)
+"""RaSGAN. D: (E sp(-(r - E f)) + E sp(f - E r)) / 2; G: the same with r and f exchanged."""
+
+relativistic_average_lsgan = _of_averages(
+    "relativistic_average_lsgan", lambda v: square(v - 1), lambda v: square(v + 1), 1.0
+)
+"""RaLSGAN. D: E (r - E f - 1)^2 + E (f - E r + 1)^2; G: the same with r and f exchanged."""
+
+relativistic_average_hinge = _of_averages(
+    "relativistic_average_hinge", lambda v: relu(1 - v), lambda v: relu(1 + v), 1.0
+)
+"""RaHinge. D: E max(0, 1 - (r - E f)) + E max(0, 1 + f - E r); G: the same with r and f exchanged."""
+
+# --- f-GAN: D: -E T(r) + E f*(T(f)), G: -E f*(T(f)) -------------------------------------------------------------
+#
+# For the divergence of f, T maps a score to the domain of its conjugate f* (Nowozin et al. 2016, tables 2 and 6).
+# What is written here is T and the composition f*(T(v)), which is simpler than either alone. At its best T(v) is
+# f'(p / q), and D's loss minus the divergence of p, the real samples, from q, the fakes.
+
+
+def f_divergence(name: str, output: Callable[[Tensor], Tensor], conjugate: Callable[[Tensor], Tensor]) -> Loss:
+    """The pair of objectives for T = `output` and f*(T) = `conjugate`, both functions of the score."""
+    return Loss(
+        name,
+        lambda real, fake: mean(conjugate(fake)) - mean(output(real)),
+        lambda fake, real=None: -mean(conjugate(fake)),
+    )
+
+
+def alpha_divergence(alpha: float) -> Loss:
+    """f(u) = (u^a - 1 - a (u - 1)) / (a (a - 1)), alpha not 0 or 1; T(v) = f'(e^v), so that v estimates ln p/q."""
+    if alpha in (0, 1):
+        raise ShapeError(f"alpha_divergence: alpha is neither 0 (reverse KL) nor 1 (KL), got {alpha}")
+    return f_divergence(
+        f"alpha_divergence({alpha})",
+        lambda v: (exp((alpha - 1) * v) - 1) * (1 / (alpha - 1)),
+        lambda v: (exp(alpha * v) - 1) * (1 / alpha),
+    )
+
+
+kl = f_divergence("kl", lambda v: v, lambda v: exp(v - 1))
+"""Kullback-Leibler, f(u) = u ln u."""
+
+reverse_kl = f_divergence("reverse_kl", lambda v: -exp(-v), lambda v: v - 1)
+"""Reverse Kullback-Leibler, f(u) = -ln u."""
+
+jensen_shannon = f_divergence(
+    "jensen_shannon", lambda v: math.log(2) - softplus(-v), lambda v: softplus(v) - math.log(2)
+)
+"""Jensen-Shannon, f(u) = -(u + 1) ln((1 + u) / 2) + u ln u: minimax less 2 ln 2."""
+
+pearson = f_divergence("pearson", lambda v: v, lambda v: 0.25 * square(v) + v)
+"""Pearson chi^2, f(u) = (u - 1)^2."""
+
+neyman = f_divergence("neyman", lambda v: 1 - exp(-v), lambda v: 2 - 2 * exp(-0.5 * v))
+"""Neyman chi^2, f(u) = (1 - u)^2 / u."""
+
+hellinger = f_divergence("hellinger", lambda v: 1 - exp(-v), lambda v: exp(v) - 1)
+"""Squared Hellinger, f(u) = (sqrt(u) - 1)^2."""
+
+jeffrey = f_divergence("jeffrey", lambda v: v + 1 - exp(-v), lambda v: v + exp(v) - 1)
+"""Jeffrey, f(u) = (u - 1) ln u; T(v) = f'(e^v) instead of the paper's v, whose f* needs Lambert's function."""
+
+total_variation = f_divergence("total_variation", lambda v: 0.5 * tanh(v), lambda v: 0.5 * tanh(v))
+"""Total variation, f(u) = |u - 1| / 2."""
+
+LOSSES = {
+    loss.name: loss
+    for loss in (
+        *(minimax, nonsaturating, lsgan, lsgan_signed, wasserstein, hinge, likelihood, boundary, softmax),
+        *(relativistic, relativistic_average, relativistic_average_lsgan, relativistic_average_hinge),
+        *(kl, reverse_kl, jensen_shannon, pearson, neyman, hellinger, jeffrey, total_variation),
+    )
+}
 """Every loss by name."""

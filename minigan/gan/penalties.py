@@ -12,7 +12,7 @@ from .. import random
 from ..backend import xp
 from ..errors import ShapeError
 from ..grad import grad
-from ..ops import mean, reshape, sqrt, square, sum, var
+from ..ops import mean, relu, reshape, sqrt, square, sum, var
 from ..random import Stream
 from ..tensor import Tensor
 
@@ -40,12 +40,31 @@ def gradient_penalty(
     The norm is sqrt(sum g^2 + eps): differentiable where the gradient is zero. Two-sided: a gradient that is
     too short is pulled up as one that is too long is pushed down.
     """
-    if real.shape != fake.shape:
-        raise ShapeError(f"gradient_penalty: real samples are {real.shape}, fakes {fake.shape}")
-    u = (rng or random.default()).uniform((len(real),) + (1,) * (real.ndim - 1), dtype=real.dtype, device=real.device)
-    between = real + Tensor(u) * (fake.detach() - real)
-    norm = sqrt(sum(square(input_gradient(critic, between)), 1) + eps)
+    norm = sqrt(_squared_slopes_between("gradient_penalty", critic, real, fake, rng) + eps)
     return mean(square(norm - target))
+
+
+def one_sided(
+    critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 1e-12, target: float = 1.0
+) -> Tensor:
+    """E max(0, |grad critic(x)| - target)^2 at the same x: only slopes that are too steep cost (Petzka et al. 2018)."""
+    norm = sqrt(_squared_slopes_between("one_sided", critic, real, fake, rng) + eps)
+    return mean(square(relu(norm - target)))
+
+
+def wgan_div(
+    critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 0.0, p: float = 6.0
+) -> Tensor:
+    """E (|grad critic(x)|^2 + eps)^(p/2) at the same x; the paper takes p = 6 with weight 2 (Wu et al. 2018)."""
+    return mean((_squared_slopes_between("wgan_div", critic, real, fake, rng) + eps) ** (p / 2))
+
+
+def _squared_slopes_between(name: str, critic: Critic, real: Tensor, fake: Tensor, rng: Stream | None) -> Tensor:
+    """|grad critic(x)|^2 of each sample at x = real + u (fake - real), u ~ U[0, 1): (N,)."""
+    if real.shape != fake.shape:
+        raise ShapeError(f"{name}: real samples are {real.shape}, fakes {fake.shape}")
+    u = (rng or random.default()).uniform((len(real),) + (1,) * (real.ndim - 1), dtype=real.dtype, device=real.device)
+    return sum(square(input_gradient(critic, real + Tensor(u) * (fake.detach() - real))), 1)
 
 
 def dragan(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 1e-12) -> Tensor:
@@ -66,7 +85,7 @@ def r2(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None,
     return eps + mean(sum(square(input_gradient(critic, fake)), 1))
 
 
-PENALTIES = {fn.__name__: fn for fn in (gradient_penalty, dragan, r1, r2)}
+PENALTIES = {fn.__name__: fn for fn in (gradient_penalty, one_sided, wgan_div, dragan, r1, r2)}
 """Every penalty by name."""
 
 

@@ -1,0 +1,133 @@
+"""The families of losses: f-divergences at their optimum, relativistic scores, and what every loss must satisfy."""
+
+import numpy as np
+import pytest
+
+import minigan as mg
+from minigan.gan import losses
+from minigan.tensor import Tensor
+
+# Two distributions on four points, as samples: each point as often as its probability says.
+P, Q = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.4, 0.3, 0.1, 0.2])
+FROM_P, FROM_Q = (np.repeat(np.arange(4), np.round(10 * d).astype(int)) for d in (P, Q))
+U = P / Q
+
+DIVERGENCES = {  # (f, the score at which T is f'(u))
+    "kl": (lambda u: u * np.log(u), lambda u: 1 + np.log(u)),
+    "reverse_kl": (lambda u: -np.log(u), np.log),
+    "jensen_shannon": (lambda u: u * np.log(u) - (u + 1) * np.log((1 + u) / 2), np.log),
+    "pearson": (lambda u: (u - 1) ** 2, lambda u: 2 * (u - 1)),
+    "neyman": (lambda u: (1 - u) ** 2 / u, lambda u: 2 * np.log(u)),
+    "hellinger": (lambda u: (np.sqrt(u) - 1) ** 2, lambda u: 0.5 * np.log(u)),
+    "jeffrey": (lambda u: (u - 1) * np.log(u), np.log),
+    "alpha_divergence(0.5)": (lambda u: (u**0.5 - 1 - 0.5 * (u - 1)) / (0.5 * -0.5), np.log),
+    "alpha_divergence(3)": (lambda u: (u**3 - 1 - 3 * (u - 1)) / (3 * 2), np.log),
+}
+
+
+def loss_named(name):
+    return losses.alpha_divergence(float(name[17:-1])) if name.startswith("alpha") else losses.LOSSES[name]
+
+
+@pytest.mark.parametrize("name", DIVERGENCES)
+def test_the_best_critic_of_an_f_gan_measures_the_divergence(name):
+    f, best = DIVERGENCES[name]
+    loss = loss_named(name)
+    v = Tensor(best(U))
+    value = loss.discriminator(v[FROM_P], v[FROM_Q])
+    assert value.item() == pytest.approx(-(Q * f(U)).sum(), rel=1e-12)
+    np.testing.assert_allclose(mg.grad(value, v).numpy(), 0, atol=1e-12)  # where no other critic does better
+    for other in (v + 0.1, v - 0.1, v * 1.1):
+        assert loss.discriminator(other[FROM_P], other[FROM_Q]).item() > value.item()
+
+
+def test_total_variation_is_reached_by_saturated_scores():
+    v = Tensor(50.0 * np.sign(U - 1))
+    value = losses.total_variation.discriminator(v[FROM_P], v[FROM_Q])
+    assert value.item() == pytest.approx(-np.abs(P - Q).sum() / 2, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", [*DIVERGENCES, "total_variation"])
+def test_the_generator_of_an_f_gan_minimises_what_its_critic_measures(name):
+    loss = loss_named(name)
+    r, f = Tensor(np.array([0.3, -0.2])), Tensor(np.array([0.1, 0.4]))
+    critic = mg.grad(loss.discriminator(r, f), f).numpy()
+    np.testing.assert_allclose(mg.grad(loss.generator(f), f).numpy(), -critic, rtol=1e-12)
+
+
+def sp(x):
+    return np.logaddexp(0, x)
+
+
+def softmax_terms(r, f):
+    return np.log(np.exp(np.concatenate([r, f])).sum())
+
+
+PAIRS = {  # (D, G) of scores r and f
+    "relativistic": (lambda r, f: sp(f - r).mean(), lambda r, f: sp(r - f).mean()),
+    "relativistic_average": (
+        lambda r, f: (sp(f.mean() - r).mean() + sp(f - r.mean()).mean()) / 2,
+        lambda r, f: (sp(r.mean() - f).mean() + sp(r - f.mean()).mean()) / 2,
+    ),
+    "relativistic_average_lsgan": (
+        lambda r, f: ((r - f.mean() - 1) ** 2).mean() + ((f - r.mean() + 1) ** 2).mean(),
+        lambda r, f: ((f - r.mean() - 1) ** 2).mean() + ((r - f.mean() + 1) ** 2).mean(),
+    ),
+    "relativistic_average_hinge": (
+        lambda r, f: np.maximum(0, 1 - (r - f.mean())).mean() + np.maximum(0, 1 + f - r.mean()).mean(),
+        lambda r, f: np.maximum(0, 1 - (f - r.mean())).mean() + np.maximum(0, 1 + r - f.mean()).mean(),
+    ),
+    "softmax": (
+        lambda r, f: softmax_terms(r, f) - r.mean(),
+        lambda r, f: softmax_terms(r, f) - (r.mean() + f.mean()) / 2,
+    ),
+    "lsgan_signed": (
+        lambda r, f: ((r - 1) ** 2).mean() / 2 + ((f + 1) ** 2).mean() / 2,
+        lambda r, f: (f**2).mean() / 2,
+    ),
+    "boundary": (lambda r, f: sp(-r).mean() + sp(f).mean(), lambda r, f: (f**2).mean() / 2),
+    "likelihood": (lambda r, f: sp(-r).mean() + sp(f).mean(), lambda r, f: -np.exp(f).mean()),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_losses_are_the_papers_formulas(name, rng):
+    r, f = rng.standard_normal(5), rng.standard_normal(5)
+    loss, (discriminator, generator) = losses.LOSSES[name], PAIRS[name]
+    column = [Tensor(a.reshape(-1, 1)) for a in (r, f)]
+    assert loss.discriminator(*column).item() == pytest.approx(discriminator(r, f), rel=1e-12)
+    assert loss.generator(column[1], column[0]).item() == pytest.approx(generator(r, f), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_every_loss_to_second_order(name, rng):
+    loss = losses.LOSSES[name]
+    r, f = (Tensor(rng.standard_normal((3, 1))) for _ in range(2))
+    mg.testing.gradcheck(loss.discriminator, [r, f])
+    generator = loss.generator if loss.compares else lambda f, r: loss.generator(f) + 0.0 * mg.sum(r)
+    mg.testing.gradcheck(generator, [f, r])
+    assert getattr(losses, name) is loss
+
+
+def test_alpha_divergence_refuses_its_limits():
+    for alpha in (0, 1):
+        with pytest.raises(mg.errors.ShapeError, match=f"got {alpha}"):
+            losses.alpha_divergence(alpha)
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_every_loss_moves_two_players(name):
+    mg.random.seed(0)
+    G, D = mg.nn.Sequential(mg.nn.Linear(2, 4), mg.nn.Tanh(), mg.nn.Linear(4, 2)), mg.nn.Linear(2, 1)
+    game = mg.gan.ScoreGame(
+        *(G, D),
+        loss=losses.LOSSES[name],
+        latent=mg.gan.normal_latent(2),
+        generator_optimizer=mg.optim.SGD(G.parameters(), 0.1),
+        discriminator_optimizer=mg.optim.SGD(D.parameters(), 0.1),
+    )
+    before = {key: t.numpy() for key, t in game.state.items()}
+    shown = game.play(lambda k: mg.ones((6, 2)))
+    assert all(np.isfinite(value.item()) for value in shown.values())
+    for player in ("generator.0.weight", "discriminator.weight"):
+        assert not np.array_equal(game.state[player].numpy(), before[player])
