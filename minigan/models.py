@@ -4,8 +4,10 @@ Networks follow their source to the letter: layers, their order, leak, initialis
 better samples is said in the preset (see examples/), not here.
 """
 
+import itertools
 from typing import Any, NamedTuple
 
+from .errors import ShapeError
 from .nn import (
     BatchNorm1d,
     BatchNorm2d,
@@ -18,6 +20,7 @@ from .nn import (
     Module,
     ReLU,
     Sequential,
+    Sigmoid,
     Tanh,
     Unflatten,
     init,
@@ -97,6 +100,119 @@ def wgan_gp28(z_dim: int = 96, *, rng: Stream | None = None) -> Players:
         Linear(1024, 1, rng=rng),
     )
     return _glorot(_infogan_generator(z_dim, rng), critic, rng)
+
+
+def lab28(z_dim: int = 128, *, output: type[Module] = Sigmoid, rng: Stream | None = None) -> Players:
+    """The WGAN-GP of a course's MNIST lab for 28x28 images: strides of 2 with TensorFlow's SAME padding.
+
+    G: z_dim, dense 896 as 2x2x224, then 5x5 transposed convolutions to 4x4x112, 7x7x56, 14x14x28 and 28x28x1, ReLU
+    between; weights N(0, 0.01^2). D: 5x5 convolutions to 14x14x28, 7x7x56 and 4x4x112, leaky ReLU 0.2, dense 1. Biases
+    begin at 0.01. D has 198 689 parameters, G 939 681 for z_dim = 128. Noise is N(0, 1). `output` is a sigmoid, images
+    in [0, 1], as the document has it; with Tanh they are in [-1, 1], as minigan's data are.
+    """
+    up: dict[str, Any] = {"stride": 2, "padding": "same", "rng": rng}
+    generator = Sequential(
+        Linear(z_dim, 2 * 2 * 224, rng=rng),
+        Unflatten(1, (224, 2, 2)),
+        ConvTranspose2d(224, 112, 5, **up),
+        ReLU(),
+        ConvTranspose2d(112, 56, 5, **up, output_size=7),
+        ReLU(),
+        ConvTranspose2d(56, 28, 5, **up),
+        ReLU(),
+        ConvTranspose2d(28, 1, 5, **up),
+        output(),
+    )
+    critic = Sequential(
+        Conv2d(1, 28, 5, 2, "same", rng=rng),
+        LeakyReLU(0.2),
+        Conv2d(28, 56, 5, 2, "same", rng=rng),
+        LeakyReLU(0.2),
+        Conv2d(56, 112, 5, 2, "same", rng=rng),
+        LeakyReLU(0.2),
+        Flatten(),
+        Linear(4 * 4 * 112, 1, rng=rng),
+    )
+    players = _glorot(generator, critic, rng)
+    for layer in [*generator.modules(), *critic.modules()]:
+        if isinstance(layer, ConvTranspose2d):
+            init.normal_(layer.weight, 0.0, 0.01, rng=rng)
+        if isinstance(layer, Conv2d | ConvTranspose2d) and layer.bias is not None:
+            init.constant_(layer.bias, 0.01)
+    return players
+
+
+def quadratic(*, rng: Stream | None = None) -> Players:
+    """The GAN in the plane of a tutorial on the curve y = 10 + x^2: noise U(-1, 1)^2, leaky ReLU 0.2.
+
+    G: 2-16-16-2 (354 parameters); D: 2-16-16-2-1 (357), whose third layer is linear and has two units, so that what it
+    makes of a point can be drawn: D[:5] is that map. Glorot-uniform weights, zero biases.
+    """
+    generator = Sequential(
+        Linear(2, 16, rng=rng), LeakyReLU(0.2), Linear(16, 16, rng=rng), LeakyReLU(0.2), Linear(16, 2, rng=rng)
+    )
+    discriminator = Sequential(
+        Linear(2, 16, rng=rng),
+        LeakyReLU(0.2),
+        Linear(16, 16, rng=rng),
+        LeakyReLU(0.2),
+        Linear(16, 2, rng=rng),
+        Linear(2, 1, rng=rng),
+    )
+    return _glorot(generator, discriminator, rng)
+
+
+def dcgan(
+    side: int = 64,
+    z_dim: int = 100,
+    *,
+    channels: int = 3,
+    width: int = 64,
+    norm: str | None = "batch",
+    rng: Stream | None = None,
+) -> Players:
+    """The DCGAN of Radford et al. 2016 for images of side x side pixels, a multiple of 16 (paper: 64, width 128).
+
+    G: z to (side/16)^2 x 8 width, then 4x4 transposed convolutions of stride 2 through 4, 2 and 1 width, batch norm and
+    ReLU between, tanh. D: 4x4 convolutions of stride 2 through width, 2, 4 and 8 width, leaky ReLU 0.2, then one
+    over what is left; `norm` is "batch", as in the paper (not after the first), or None, as a gradient penalty
+    wants it.
+    No biases; N(0, 0.02^2) weights, N(1, 0.02^2) scales. At the defaults G has 3 576 704 parameters, D 2 765 568. Noise
+    is U(-1, 1). ShapeError if the side or norm does not fit.
+    """
+    if side < 16 or side % 16 or norm not in ("batch", None):
+        raise ShapeError(f"dcgan: expected a side divisible by 16 and norm 'batch' or None, got {side} and {norm!r}")
+    maps, rest = [8 * width, 4 * width, 2 * width, width], side // 16
+    up: list[Module] = [Unflatten(1, (z_dim, 1, 1)), ConvTranspose2d(z_dim, maps[0], rest, bias=False, rng=rng)]
+    for i, o in zip(maps, [*maps[1:], channels], strict=True):
+        up += [BatchNorm2d(i), ReLU(), ConvTranspose2d(i, o, 4, 2, 1, bias=False, rng=rng)]
+    down: list[Module] = [Conv2d(channels, width, 4, 2, 1, bias=False, rng=rng), LeakyReLU(0.2)]
+    for i, o in itertools.pairwise(maps[::-1]):
+        down += [Conv2d(i, o, 4, 2, 1, bias=False, rng=rng), *([BatchNorm2d(o)] if norm else []), LeakyReLU(0.2)]
+    players = Players(
+        Sequential(*up, Tanh()), Sequential(*down, Conv2d(maps[0], 1, rest, bias=False, rng=rng), Flatten())
+    )
+    for layer in [module for player in players for module in player.modules()]:
+        if isinstance(layer, Conv2d | ConvTranspose2d):
+            init.normal_(layer.weight, 0.0, 0.02, rng=rng)
+        elif isinstance(layer, BatchNorm2d) and layer.weight is not None:
+            init.normal_(layer.weight, 1.0, 0.02, rng=rng)
+    return players
+
+
+def mlp512(side: int = 64, z_dim: int = 100, *, channels: int = 3, rng: Stream | None = None) -> Players:
+    """The generator without convolutions of WGAN's experiments, four layers of 512 ReLU units, and dcgan's critic.
+
+    Arjovsky et al. 2017, section 4.3: it needs no batch norm to be trained by a Wasserstein critic. Noise is N(0, 1).
+    """
+    hidden = [Linear(n, 512, rng=rng) for n in (z_dim, 512, 512, 512)]
+    generator = Sequential(
+        *(module for layer in hidden for module in (layer, ReLU())),
+        Linear(512, channels * side * side, rng=rng),
+        Tanh(),
+        Unflatten(1, (channels, side, side)),
+    )
+    return Players(generator, dcgan(side, z_dim, channels=channels, rng=rng).discriminator)
 
 
 _TENSORFLOW: dict[str, Any] = {
