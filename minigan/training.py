@@ -71,8 +71,8 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int) -> argp
     p.add_argument(
         "--data",
         default="auto",
-        metavar="auto|mnist|digits|PATH",
-        help="images to learn from: mnist; digits, drawn from fonts, no download; a folder of pictures; "
+        metavar="auto|mnist|digits|cifar10|PATH",
+        help="images to learn from: mnist; digits, drawn from fonts, no download; cifar10; a folder of pictures; "
         "auto (default) means mnist if it can be had, else digits",
     )
     p.add_argument("--epochs", type=_positive, default=epochs, help=f"passes over the data (default: {epochs})")
@@ -93,29 +93,39 @@ def _positive(text: str) -> int:
     return value
 
 
-def main(build: Callable[[Settings], ScoreGame], options: argparse.ArgumentParser) -> int:
-    """Parse the command line, train what `build(settings)` makes; the exit status of the program."""
+Shape = tuple[int, int, int]
+
+
+def main(
+    build: Callable[[Settings], ScoreGame],
+    options: argparse.ArgumentParser,
+    shape: Callable[[Settings], Shape] = lambda settings: (1, 28, 28),
+) -> int:
+    """Parse the command line, train what `build(settings)` makes; the exit status of the program.
+
+    `shape(settings)` is that of one image, (channels, height, width).
+    """
     parsed = vars(options.parse_args())
     known = {k: parsed.pop(k) for k in list(parsed) if k in Settings.__dataclass_fields__}
     settings = Settings(name=options.prog.removesuffix(".py"), extra=parsed, **known)
     try:
         if not settings.dry_run:
-            return run(build, settings)
+            return run(build, settings, shape(settings))
         with tempfile.TemporaryDirectory() as folder:
             settings.out, settings.steps, settings.batch_size = folder, 2, min(settings.batch_size, 16)
-            return run(build, settings)
+            return run(build, settings, shape(settings))
     except (MiniganError, OSError) as error:
         print(f"{options.prog}: {error}", file=sys.stderr)
         return 1
 
 
-def run(build: Callable[[Settings], ScoreGame], settings: Settings) -> int:
+def run(build: Callable[[Settings], ScoreGame], settings: Settings, shape: Shape = (1, 28, 28)) -> int:
     """Train the game that `build(settings)` makes, into the folder settings.out; the exit status, 0 when done."""
     backend.array_module(settings.device)  # fails before anything is written
     backend.keep_freed_memory()
     folder = RunFolder(Path(settings.out))
     resumed = folder.open(settings)
-    images, settings.data = load_images(settings.data, 256 if settings.dry_run else None)
+    images, settings.data = load_images(settings.data, 256 if settings.dry_run else None, shape)
     about_images = fingerprint(images)
     if resumed:
         folder.check_unchanged(settings, about_images)
@@ -132,23 +142,39 @@ def run(build: Callable[[Settings], ScoreGame], settings: Settings) -> int:
     return loop.run()
 
 
-def load_images(source: str, limit: int | None = None) -> tuple[np.ndarray, str]:
-    """(uint8 images (N, 1, 28, 28), what they really are) for --data; DataError if a named set cannot be had.
+def load_images(source: str, limit: int | None = None, shape: Shape = (1, 28, 28)) -> tuple[np.ndarray, str]:
+    """(uint8 images (N, *shape), what they really are) for --data; DataError if a named set cannot be had.
 
-    `limit` bounds how many digits are drawn.
+    Digits that are to be larger than 28x28 get a black border, and three equal channels if they are to be colour
+    images. `limit` bounds how many digits are drawn.
     """
+    channels, side, _ = shape
     if source == "auto" and limit is None:
         try:
-            return data.mnist("train")[0], "mnist"
+            return _bordered(data.mnist("train")[0], shape), "mnist"
         except (DataError, OSError) as error:
             reason = str(error).split(". ")[0]
             print(f"MNIST cannot be had ({reason}): training on digits drawn from fonts instead")
             source = "digits"
     if source in ("auto", "digits"):
-        return data.digits(limit or 60_000)[0], "digits"
+        return _bordered(data.digits(limit or 60_000)[0], shape), "digits"
     if source == "mnist":
-        return data.mnist("train")[0], "mnist"
-    return data.image_folder(source, size=28, channels=1)[0], str(Path(source).resolve())
+        return _bordered(data.mnist("train")[0], shape), "mnist"
+    if source == "cifar10":
+        if shape != (3, 32, 32):
+            raise DataError(f"cifar10 has images of shape (3, 32, 32), the networks are made for {shape}")
+        return data.cifar10("train")[0], "cifar10"
+    return data.image_folder(source, size=side, channels=channels)[0], str(Path(source).resolve())
+
+
+def _bordered(digits: np.ndarray, shape: Shape) -> np.ndarray:
+    """Digits (N, 1, 28, 28) in the middle of black images of this shape."""
+    channels, height, width = shape
+    if min(height, width) < 28:
+        raise DataError(f"digits are 28x28 pixels, the networks are made for images of shape {shape}")
+    top, left = (height - 28) // 2, (width - 28) // 2
+    border = ((0, 0), (0, 0), (top, height - 28 - top), (left, width - 28 - left))
+    return np.pad(digits, border).repeat(channels, axis=1)
 
 
 def fingerprint(images: np.ndarray) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minigan as mg
-from minigan.gan import losses
+from minigan.gan import losses, penalties
 from minigan.tensor import Tensor
 
 # Two distributions on four points, as samples: each point as often as its probability says.
@@ -131,3 +131,35 @@ def test_every_loss_moves_two_players(name):
     assert all(np.isfinite(value.item()) for value in shown.values())
     for player in ("generator.0.weight", "discriminator.weight"):
         assert not np.array_equal(game.state[player].numpy(), before[player])
+
+
+def score_game(network, loss, penalty):
+    mg.random.seed(0)
+    if network == "points":
+        z_dim, shape = 2, (2,)
+        G, D = mg.models.quadratic()
+    else:
+        z_dim, shape = 4, (1, 16, 16)
+        G, D = mg.models.dcgan(16, 4, channels=1, width=2, norm=None if network == "images" else "batch")
+    game = mg.gan.ScoreGame(
+        *(G, D),
+        loss=losses.LOSSES[loss],
+        penalty=penalties.PENALTIES.get(penalty),
+        penalty_weight=0.1,
+        latent=mg.gan.uniform_latent(z_dim),
+        generator_optimizer=mg.optim.Adam(G.parameters(), 1e-3),
+        discriminator_optimizer=mg.optim.Adam(D.parameters(), 1e-3),
+    )
+    return game, Tensor(mg.random.Stream(1).uniform((6, *shape), -1, 1))
+
+
+@pytest.mark.parametrize("network", ["points", "images", "images, batch norm"])
+@pytest.mark.parametrize("penalty", [None, *penalties.PENALTIES])
+@pytest.mark.parametrize("loss", losses.LOSSES)
+def test_every_loss_with_every_penalty_on_every_kind_of_network(loss, penalty, network):
+    game, real = score_game(network, loss, penalty)
+    for _ in range(2):
+        shown = game.play(lambda k: real)
+        assert all(np.isfinite(value.item()) for value in shown.values())
+    assert ("penalty" in shown) == (penalty is not None)
+    assert all(np.isfinite(t.numpy()).all() for t in game.state.values())

@@ -46,7 +46,7 @@ def build(settings):
 def few_digits(monkeypatch):
     """Data sets of 96 digits: six batches of 16."""
     pictures = data.digits(96)[0]
-    monkeypatch.setattr(training, "load_images", lambda source, limit=None: (pictures, "digits"))
+    monkeypatch.setattr(training, "load_images", lambda source, limit=None, shape=None: (pictures, "digits"))
 
 
 def settings(out, **options):
@@ -134,7 +134,7 @@ def test_resume_refuses_other_settings_and_names_them(tmp_path, few_digits):
 
 def test_resume_refuses_other_images(tmp_path, few_digits, monkeypatch):
     training.run(build, settings(tmp_path, steps=2))
-    monkeypatch.setattr(training, "load_images", lambda source, limit=None: (data.digits(97)[0], "digits"))
+    monkeypatch.setattr(training, "load_images", lambda source, limit=None, shape=None: (data.digits(97)[0], "digits"))
     with pytest.raises(mg.errors.CheckpointError, match="count was 96, is 97, sha256 was"):
         training.run(build, settings(tmp_path, steps=4, resume=True))
 
