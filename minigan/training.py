@@ -213,7 +213,8 @@ class RunFolder:
         path = self.path / "config.json"
         try:
             config = json.loads(path.read_text())
-            before = {**config["settings"], **config["images"]}
+            # a setting that came later had its default then
+            before = {**asdict(Settings(name="")), **config["settings"], **config["images"]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{path}: cannot be read ({error!r}), so the run cannot be resumed") from error
         now = json.loads(json.dumps({**asdict(settings), **images}))

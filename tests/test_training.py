@@ -379,3 +379,13 @@ def test_precision_is_a_setting_that_a_resumed_run_keeps(tmp_path, few_digits, m
         training.run(build, settings(tmp_path, device="cuda", steps=4, resume=True, checkpoint_every=1))
     with pytest.raises(mg.errors.DeviceError, match="expected one of fp32, tf32, got 'bf16'"):
         mg.set_precision("bf16")
+
+
+def test_a_run_from_before_a_setting_existed_resumes(tmp_path, few_digits, capsys):
+    assert training.run(build, settings(tmp_path, epochs=1)) == 0
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    del config["settings"]["precision"], config["settings"]["graph"]
+    path.write_text(json.dumps(config))
+    assert training.run(build, settings(tmp_path, epochs=2, resume=True)) == 0
+    assert len(rows(tmp_path)) == 12
