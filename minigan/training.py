@@ -6,7 +6,6 @@ checkpoint stands, and arrives at the same weights as a run that was never stopp
 
 import argparse
 import csv
-import hashlib
 import io
 import json
 import math
@@ -24,7 +23,8 @@ import numpy as np
 
 from . import atomic, backend, checkpoint, data, viz
 from .backend import versions
-from .errors import CheckpointError, DataError, MiniganError, NonFiniteLoss
+from .data.sources import Shape, fingerprint, load_images
+from .errors import CheckpointError, MiniganError, NonFiniteLoss
 from .gan import ScoreGame
 from .kernels import PRECISIONS, set_precision
 from .tensor import Tensor
@@ -93,9 +93,6 @@ def _positive(text: str) -> int:
     return value
 
 
-Shape = tuple[int, int, int]
-
-
 def main(
     build: Callable[[Settings], ScoreGame],
     options: argparse.ArgumentParser,
@@ -140,46 +137,6 @@ def run(build: Callable[[Settings], ScoreGame], settings: Settings, shape: Shape
     folder.write_config(settings, last, about_images)
     loop = Loop(game, batches, settings, folder, per_epoch, last)
     return loop.run()
-
-
-def load_images(source: str, limit: int | None = None, shape: Shape = (1, 28, 28)) -> tuple[np.ndarray, str]:
-    """(uint8 images (N, *shape), what they really are) for --data; DataError if a named set cannot be had.
-
-    Digits that are to be larger than 28x28 get a black border, and three equal channels if they are to be colour
-    images. `limit` bounds how many digits are drawn.
-    """
-    channels, side, _ = shape
-    if source == "auto" and limit is None:
-        try:
-            return _bordered(data.mnist("train")[0], shape), "mnist"
-        except (DataError, OSError) as error:
-            reason = str(error).split(". ")[0]
-            print(f"MNIST cannot be had ({reason}): training on digits drawn from fonts instead")
-            source = "digits"
-    if source in ("auto", "digits"):
-        return _bordered(data.digits(limit or 60_000)[0], shape), "digits"
-    if source == "mnist":
-        return _bordered(data.mnist("train")[0], shape), "mnist"
-    if source == "cifar10":
-        if shape != (3, 32, 32):
-            raise DataError(f"cifar10 has images of shape (3, 32, 32), the networks are made for {shape}")
-        return data.cifar10("train")[0], "cifar10"
-    return data.image_folder(source, size=side, channels=channels)[0], str(Path(source).resolve())
-
-
-def _bordered(digits: np.ndarray, shape: Shape) -> np.ndarray:
-    """Digits (N, 1, 28, 28) in the middle of black images of this shape."""
-    channels, height, width = shape
-    if min(height, width) < 28:
-        raise DataError(f"digits are 28x28 pixels, the networks are made for images of shape {shape}")
-    top, left = (height - 28) // 2, (width - 28) // 2
-    border = ((0, 0), (0, 0), (top, height - 28 - top), (left, width - 28 - left))
-    return np.pad(digits, border).repeat(channels, axis=1)
-
-
-def fingerprint(images: np.ndarray) -> dict[str, Any]:
-    """How many images there are, and the SHA-256 of their pixels: a run is resumed on the same ones only."""
-    return {"count": len(images), "sha256": hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()}
 
 
 class RunFolder:

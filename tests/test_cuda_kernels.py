@@ -117,49 +117,46 @@ def test_product(order, tf32, monkeypatch):
     run()
 
 
-@settings(max_examples=15)
-@given(
-    shape=st.tuples(st.integers(1, 9), st.integers(1, 70)),
-    seed=seeds,
-    dtype=dtypes,
-    slope=st.sampled_from([0.0, 0.2, 1.5]),
-)
-def _pointwise(order, **sizes):
-    kernel_checks.pointwise(order, **sizes)
-
-
 def test_pointwise(order):
-    _pointwise(order)
+    @settings(max_examples=15)
+    @given(
+        shape=st.tuples(st.integers(1, 9), st.integers(1, 70)),
+        seed=seeds,
+        dtype=dtypes,
+        slope=st.sampled_from([0.0, 0.2, 1.5]),
+    )
+    def run(**sizes):
+        kernel_checks.pointwise(order, **sizes)
 
-
-@settings(max_examples=12)
-@given(
-    shape=st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 9), st.integers(1, 50)),
-    seed=seeds,
-    dtype=dtypes,
-)
-def _channels(order, **sizes):
-    kernel_checks.channels(order, **sizes)
+    run()
 
 
 def test_channels(order):
-    _channels(order)
+    @settings(max_examples=12)
+    @given(
+        shape=st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 9), st.integers(1, 50)),
+        seed=seeds,
+        dtype=dtypes,
+    )
+    def run(**sizes):
+        kernel_checks.channels(order, **sizes)
 
-
-@settings(max_examples=12)
-@given(
-    shape=st.tuples(st.integers(1, 2), st.integers(1, 5), st.integers(4, 9), st.integers(4, 9)),
-    window=st.tuples(st.integers(1, 4), st.integers(1, 4)),
-    stride=st.tuples(st.integers(1, 5), st.integers(1, 5)),
-    seed=seeds,
-    dtype=dtypes,
-)
-def _pooling(order, **sizes):
-    kernel_checks.pool(order, **sizes)
+    run()
 
 
 def test_pooling(order):
-    _pooling(order)
+    @settings(max_examples=12)
+    @given(
+        shape=st.tuples(st.integers(1, 2), st.integers(1, 5), st.integers(4, 9), st.integers(4, 9)),
+        window=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+        stride=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+        seed=seeds,
+        dtype=dtypes,
+    )
+    def run(**sizes):
+        kernel_checks.pool(order, **sizes)
+
+    run()
 
 
 RULES = [

@@ -327,67 +327,7 @@ def test_wrong_games_are_refused():
         alternate(0, 1)
 
 
-# --- networks of the documents --------------------------------------------------------------------------------
-
-
-def test_parameter_counts_of_the_documents():
-    G, D = mg.models.mlp28(z_dim=4)
-    assert (D.num_parameters(), G.num_parameters()) == (267_009, 1_858_320)
-    G, D = mg.models.dcgan28(z_dim=4)
-    assert (D.num_parameters(), G.num_parameters(buffers=True)) == (1_102_721, 6_595_521)
-    assert mg.models.dcgan28(96)[0].num_parameters() == 6_675_009
-    assert mg.models.wgan_gp28()[1].num_parameters(buffers=True) == 3_411_649
-    assert [player.num_parameters() for player in mg.models.lab28()] == [939_681, 198_689]
-    assert [player.num_parameters() for player in mg.models.quadratic()] == [354, 357]
-    assert [player.num_parameters() for player in mg.models.dcgan()] == [3_576_704, 2_765_568]
-
-
-@pytest.mark.parametrize("make", [mg.models.mlp28, mg.models.dcgan28, mg.models.wgan_gp28])
-def test_networks_fit_together_and_start_as_documented(make):
-    G, D = make(96)
-    images = G(mg.zeros((4, 96)) + 0.5)
-    assert images.shape == (4, 1, 28, 28)
-    assert D(images).shape == (4, 1)
-    assert abs(images.numpy()).max() <= 1
-    first = G[0].weight.numpy()
-    assert np.abs(first).max() <= (6 / (96 + 1024)) ** 0.5
-    assert not G[0].bias.numpy().any()
-
-
-@pytest.mark.parametrize(
-    ("make", "z_dim", "shape"),
-    [
-        (mg.models.lab28, 128, (1, 28, 28)),
-        (lambda: mg.models.dcgan(32, 7, channels=1, width=4), 7, (1, 32, 32)),
-        (lambda: mg.models.dcgan(48, 5, width=2, norm=None), 5, (3, 48, 48)),
-        (lambda: mg.models.mlp512(16, 6), 6, (3, 16, 16)),
-        (mg.models.quadratic, 2, (2,)),
-    ],
-)
-def test_players_of_other_documents_fit_together(make, z_dim, shape):
-    G, D = make()
-    z = mg.random.Stream(0).normal((4, z_dim))
-    samples = G(mg.tensor(z))
-    assert samples.shape == (4, *shape)
-    assert D(samples).shape == (4, 1)
-    if len(shape) == 3:
-        assert abs(samples.numpy()).max() <= 1
-
-
-def test_starting_values_of_the_lab_and_the_dcgan():
-    G, D = mg.models.lab28()
-    assert {
-        float(layer.bias.numpy()[0]) for layer in [*G.modules(), *D.modules()] if isinstance(layer, mg.nn.Conv2d)
-    } == {float(np.float32(0.01))}
-    assert G[2].weight.numpy().std() == pytest.approx(0.01, rel=0.02)
-    assert (G(mg.zeros((1, 128))).numpy() >= 0).all()  # a sigmoid, as the document has it
-    G, D = mg.models.dcgan(32, width=16)
-    assert D[2].weight.numpy().std() == pytest.approx(0.02, rel=0.05)
-    assert G[2].weight.numpy().mean() == pytest.approx(1, abs=0.01)
-    assert not any(isinstance(m, mg.nn.BatchNorm2d) for m in mg.models.dcgan(32, norm=None).discriminator.modules())
-    for side, norm in ((40, "batch"), (64, "layer"), (0, None)):
-        with pytest.raises(mg.errors.ShapeError, match=f"got {side} and {norm!r}"):
-            mg.models.dcgan(side, norm=norm)
+# --- a whole step of the documents' networks -----------------------------------------------------------------------
 
 
 def test_a_step_is_float32_throughout():

@@ -247,8 +247,8 @@ def test_auto_falls_back_to_digits_and_says_so(tmp_path, monkeypatch, capsys):
     def unavailable(split):
         raise mg.errors.DataError("no network")
 
-    monkeypatch.setattr(data, "mnist", unavailable)
-    monkeypatch.setattr(data, "digits", lambda n: (np.zeros((n, 1, 28, 28), np.uint8), None))
+    monkeypatch.setattr(data.sources, "mnist", unavailable)
+    monkeypatch.setattr(data.sources, "digits", lambda n: (np.zeros((n, 1, 28, 28), np.uint8), None))
     assert training.load_images("auto")[1] == "digits"
     assert "MNIST cannot be had (no network): training on digits drawn from fonts" in capsys.readouterr().out
     with pytest.raises(mg.errors.DataError):

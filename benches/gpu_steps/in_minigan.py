@@ -8,6 +8,7 @@ from steps.workloads import Workload, inputs
 
 import minigan as mg
 from minigan import backend, gan, optim
+from minigan.kernels.portable import channels_last
 from minigan.tensor import Tensor
 
 from .driver import nodes_at
@@ -16,10 +17,7 @@ from .plan import NEEDS, workload
 
 def uploaded(array: np.ndarray) -> Tensor:
     """A Tensor on the GPU, a batch of images channels-last in memory there as `data.Batches` draws it."""
-    if array.ndim != 4:
-        return Tensor(backend.to_device(array, "cuda"))
-    rows = np.ascontiguousarray(array.transpose(0, 2, 3, 1))  # CuPy uploads in C order whatever the strides
-    return Tensor(backend.to_device(rows, "cuda").transpose(0, 3, 1, 2))
+    return Tensor(backend.to_device(channels_last(array) if array.ndim == 4 else array, "cuda"))
 
 
 class Bench(in_minigan.Bench):
