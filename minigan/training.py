@@ -5,54 +5,34 @@ checkpoint stands, and arrives at the same weights as a run that was never stopp
 """
 
 import argparse
-import csv
-import io
-import json
 import math
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from . import atomic, backend, checkpoint, data, viz
-from .backend import versions
-from .data.sources import Shape, fingerprint, load_images
-from .errors import CheckpointError, MiniganError, NonFiniteLoss
-from .gan import ScoreGame
+from .data.sources import Samples, Shape, fingerprint, load_images
+from .errors import DataError, MiniganError, NonFiniteLoss
+from .gan import Game
 from .kernels import PRECISIONS, set_precision
+from .runs import COLUMNS, RunFolder, Settings
 from .tensor import Tensor
 
-COLUMNS = ["step", "d_loss", "g_loss", "d_real", "d_fake", "images_per_s"]
 READ_BACK = 20  # steps between two looks at the losses: between them nothing waits for the device
-FREE_TO_CHANGE = {"graph", "epochs", "steps", "out", "resume", "checkpoint_every", "dry_run"}  # when a run is resumed
 INTERRUPTED = 130  # the exit status of a program stopped by Ctrl-C
 
-
-@dataclass
-class Settings:
-    """Everything that decides a run; a script's own options go into `extra`."""
-
-    name: str
-    device: str = "cpu"
-    precision: str = "fp32"
-    graph: bool = True
-    data: str = "auto"
-    epochs: int = 5
-    steps: int | None = None
-    batch_size: int = 128
-    seed: int = 0
-    out: str = ""
-    checkpoint_every: int | None = None
-    resume: bool = False
-    dry_run: bool = False
-    extra: dict[str, Any] = field(default_factory=dict)
+Build = Callable[[Settings], Game]
+Load = Callable[[Settings, int | None], Samples]
+Picture = Callable[[Game, Samples, Path], None]
+Measure = Callable[[Game, Samples, Settings], Mapping[str, float]]
+FEW = 256  # samples of a dry run
+PLAYERS = {"g_": " of the generator", "d_": " of the discriminator"}  # whose a column of the log is
 
 
 def parser(name: str, description: str, *, epochs: int, batch_size: int) -> argparse.ArgumentParser:
@@ -93,141 +73,85 @@ def _positive(text: str) -> int:
     return value
 
 
+def sample_grid(game: Game, samples: Samples, path: Path) -> None:
+    """Write 64 images of the game to `path`, for the same noise each time."""
+    viz.save_png(viz.grid(viz.to_uint8(game.sample(64).numpy()), 8), path)
+
+
 def main(
-    build: Callable[[Settings], ScoreGame],
+    build: Build,
     options: argparse.ArgumentParser,
     shape: Callable[[Settings], Shape] = lambda settings: (1, 28, 28),
+    *,
+    load: Load | None = None,
+    picture: Picture = sample_grid,
+    measure: Measure | None = None,
+    arguments: Sequence[str] | None = None,
 ) -> int:
     """Parse the command line, train what `build(settings)` makes; the exit status of the program.
 
-    `shape(settings)` is that of one image, (channels, height, width).
+    `shape(settings)` is that of one image, (channels, height, width). The rest is for systems that are not shown by a
+    grid of images: see `run`.
     """
-    parsed = vars(options.parse_args())
+    parsed = vars(options.parse_args(arguments))
     known = {k: parsed.pop(k) for k in list(parsed) if k in Settings.__dataclass_fields__}
     settings = Settings(name=options.prog.removesuffix(".py"), extra=parsed, **known)
     try:
+        parts: dict[str, Any] = {"load": load, "picture": picture, "measure": measure}
         if not settings.dry_run:
-            return run(build, settings, shape(settings))
+            return run(build, settings, shape(settings), **parts)
         with tempfile.TemporaryDirectory() as folder:
             settings.out, settings.steps, settings.batch_size = folder, 2, min(settings.batch_size, 16)
-            return run(build, settings, shape(settings))
+            return run(build, settings, shape(settings), **parts)
     except (MiniganError, OSError) as error:
         print(f"{options.prog}: {error}", file=sys.stderr)
         return 1
 
 
-def run(build: Callable[[Settings], ScoreGame], settings: Settings, shape: Shape = (1, 28, 28)) -> int:
-    """Train the game that `build(settings)` makes, into the folder settings.out; the exit status, 0 when done."""
+def run(
+    build: Build,
+    settings: Settings,
+    shape: Shape = (1, 28, 28),
+    *,
+    load: Load | None = None,
+    picture: Picture = sample_grid,
+    measure: Measure | None = None,
+) -> int:
+    """Train the game that `build(settings)` makes, into the folder settings.out; the exit status, 0 when done.
+
+    `load(settings, limit)` gives the samples, at least as few as `limit` if there is one: by default the images that
+    settings.data names. `picture(game, samples, path)` writes a PNG of what the generator makes. At the end
+    `measure(game, samples, settings)` gives numbers by name, which go to the terminal and into metrics.json.
+    """
     backend.array_module(settings.device)  # fails before anything is written
     backend.keep_freed_memory()
     folder = RunFolder(Path(settings.out))
     resumed = folder.open(settings)
-    images, settings.data = load_images(settings.data, 256 if settings.dry_run else None, shape)
-    about_images = fingerprint(images)
+    limit = FEW if settings.dry_run else None
+    samples = load_images(settings.data, limit, shape) if load is None else load(settings, limit)
+    settings.data = samples.name
+    about_samples = fingerprint(samples.values)
     if resumed:
-        folder.check_unchanged(settings, about_images)
-    batches = data.shuffled_batches(images, settings.batch_size, seed=settings.seed, device=settings.device)
+        folder.check_unchanged(settings, about_samples)
     set_precision(settings.precision)
     game = build(settings)
     game.graphs = settings.graph
+    if game.labelled and samples.labels is None:
+        raise DataError(f"{samples.name}: these samples have no labels, and {type(game).__name__} learns from labels")
+    labels = samples.labels if game.labelled else None
+    batches = data.shuffled_batches(
+        samples.values, settings.batch_size, labels=labels, seed=settings.seed, device=settings.device
+    )
     if resumed:
         game.load_state(folder.load_newest())
     per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
     last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
-    folder.write_config(settings, last, about_images)
-    loop = Loop(game, batches, settings, folder, per_epoch, last)
-    return loop.run()
-
-
-class RunFolder:
-    """The files of one run: config.json, log.csv, samples/, losses.png, samples.gif, checkpoints/."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.samples = path / "samples"
-        self.checkpoints = path / "checkpoints"
-        self.log = path / "log.csv"
-
-    def open(self, settings: Settings) -> bool:
-        """Make the folders; True if a run is to be continued. CheckpointError if --out and --resume do not fit."""
-        held = checkpoint.find(self.checkpoints)
-        if held and not settings.resume:
-            raise CheckpointError(
-                f"{self.path} holds a run (its last checkpoint is {held[-1].name}): "
-                "continue it with --resume, or give another folder with --out"
-            )
-        if settings.resume and not held:
-            raise CheckpointError(f"{self.path} holds no checkpoint to resume from")
-        try:
-            for folder in (self.samples, self.checkpoints):
-                folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CheckpointError(f"{self.path}: cannot write there ({error.strerror})") from error
-        return bool(held)
-
-    def check_unchanged(self, settings: Settings, images: dict[str, Any]) -> None:
-        """CheckpointError naming every setting of the saved run, and the data, that differ and may not."""
-        path = self.path / "config.json"
-        try:
-            config = json.loads(path.read_text())
-            # a setting that came later had its default then
-            before = {**asdict(Settings(name="")), **config["settings"], **config["images"]}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{path}: cannot be read ({error!r}), so the run cannot be resumed") from error
-        now = json.loads(json.dumps({**asdict(settings), **images}))
-        differing = [k for k in now if k not in FREE_TO_CHANGE and now[k] != before.get(k)]
-        if differing:
-            named = ", ".join(f"{k} was {before.get(k)!r}, is {now[k]!r}" for k in differing)
-            raise CheckpointError(f"{self.path}: cannot resume with other settings: {named}")
-
-    def write_config(self, settings: Settings, steps: int, images: dict[str, Any]) -> None:
-        """config.json: every setting, the data set that is really used, versions."""
-        about = {
-            "settings": asdict(settings),
-            "total_steps": steps,
-            "images": images,
-            "versions": versions(),
-            "blas": backend.blas_info(),
-        }
-        atomic.write(self.path / "config.json", json.dumps(about, indent=2).encode())
-
-    def load_newest(self) -> dict[str, np.ndarray]:
-        """The arrays of the newest checkpoint that is whole; those that are not are named on the terminal."""
-        problems = []
-        for path in reversed(checkpoint.find(self.checkpoints)):
-            try:
-                arrays, _ = checkpoint.load(path)
-            except CheckpointError as error:
-                problems.append(str(error))
-                print(f"{error}; trying the one before")
-            else:
-                return arrays
-        raise CheckpointError(f"{self.path}: no checkpoint can be read: {'; '.join(problems)}")
-
-    def read_log(self) -> dict[str, list[float]]:
-        """The columns of log.csv."""
-        with self.log.open(newline="") as lines:
-            rows = list(csv.DictReader(lines))
-        return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else COLUMNS)}
-
-    def cut_log(self, step: int) -> None:
-        """Drop the rows after `step`: a resumed run writes them again."""
-        if not self.log.exists():
-            return
-        header, *rows = self.log.read_text().splitlines() or [",".join(COLUMNS)]
-        kept = [row for row in rows if row.split(",", 1)[0].isdigit() and int(row.split(",", 1)[0]) <= step]
-        atomic.write(self.log, ("\n".join([header, *kept]) + "\n").encode())
-
-    def append_log(self, rows: list[dict[str, float]]) -> None:
-        """Write rows to log.csv, the header first."""
-        text = io.StringIO()
-        extra = [name for name in rows[0] if name not in COLUMNS]
-        writer = csv.DictWriter(text, COLUMNS + extra, lineterminator="\n")
-        if not self.log.exists():
-            writer.writeheader()
-        writer.writerows(rows)
-        with atomic.naming(self.log), self.log.open("a") as out:
-            out.write(text.getvalue())
+    folder.write_config(settings, last, about_samples)
+    loop = Loop(game, batches, settings, folder, per_epoch, last, lambda path: picture(game, samples, path))
+    status = loop.run()
+    if status == 0 and measure is not None:
+        folder.write_metrics(measure(game, samples, settings))
+    return status
 
 
 class Loop:
@@ -235,12 +159,13 @@ class Loop:
 
     def __init__(
         self,
-        game: ScoreGame,
+        game: Game,
         batches: data.Batches | data.StreamedBatches,
         settings: Settings,
         folder: RunFolder,
         per_epoch: int,
         last: int,
+        draw: Callable[[Path], None],
     ) -> None:
         self.game = game
         self.source = batches if isinstance(batches, data.Batches) else lambda k: Tensor(batches.at(k))
@@ -248,6 +173,7 @@ class Loop:
         self.folder = folder
         self.per_epoch = per_epoch
         self.last = last
+        self.draw = draw
         self.step = int(game.step.item())
         self.waiting: list[dict[str, Tensor]] = []  # losses not yet read back
         self.clock = time.perf_counter()
@@ -317,9 +243,9 @@ class Loop:
         for step, row in enumerate(rows, first):
             for name, value in row.items():
                 if not math.isfinite(value):
-                    player = "generator" if name.startswith("g_") else "discriminator"
+                    player = PLAYERS.get(name[:2], "")
                     raise NonFiniteLoss(
-                        f"step {step}: {name} of the {player} is {value}; training stopped, "
+                        f"step {step}: {name}{player} is {value}; training stopped, "
                         f"the last good checkpoint is kept in {self.folder.checkpoints}"
                     )
         numbered = [{"step": s, **row, "images_per_s": round(rate, 1)} for s, row in enumerate(rows, first)]
@@ -328,17 +254,16 @@ class Loop:
 
     def summary(self) -> str:
         """The newest losses and the speed, for the terminal."""
-        if not self.shown:
-            return ""
-        return "D {d_loss:.3f}  G {g_loss:.3f}  {images_per_s:.0f} images/s".format(**self.shown)
+        names = {"d_loss": "D", "g_loss": "G"}
+        losses = [f"{names.get(k, k)} {v:.3f}" for k, v in self.shown.items() if k in names or k not in COLUMNS]
+        return "  ".join([*losses, f"{self.shown['images_per_s']:.0f} images/s"]) if self.shown else ""
 
     def draw_samples(self) -> None:
-        """samples/step_NNNNNNNN.png: 64 images for the same noise each time."""
+        """samples/step_NNNNNNNN.png: what the generator makes of the same noise each time."""
         before = time.perf_counter()
-        images = viz.to_uint8(self.game.sample(64).numpy())
         path = self.folder.samples / f"step_{self.step:08d}.png"
         with atomic.naming(path):
-            viz.save_png(viz.grid(images, 8), path)
+            self.draw(path)
         self.clock += time.perf_counter() - before  # pictures are not counted as training
 
     def save(self) -> None:

@@ -50,32 +50,41 @@ def save_gif(frames: Sequence[Path], path: str | Path, milliseconds: int = 350) 
 LINES = {
     "d_loss": ("discriminator loss", "#1f77b4"),
     "g_loss": ("generator loss", "#d95f02"),
-    "d_real": ("score of real images", "#1b9e77"),
+    "d_real": ("score of real samples", "#1b9e77"),
     "d_fake": ("score of fakes", "#7570b3"),
 }
+OTHERS = ["#e7298a", "#66a61e", "#a6761d", "#666666"]  # colours of further columns
 
 
 def loss_curves(log: Mapping[str, Sequence[float]], path: str | Path, title: str = "") -> None:
-    """Plot the columns d_loss, g_loss, d_real, d_fake of `log` over its column step: raw faint, smoothed strong."""
+    """Plot the columns of `log` over its column step, raw faint, smoothed strong: losses, scores, and what else it has.
+
+    The first panel has d_loss, g_loss, the second d_real, d_fake; each further column has a panel of its own. Columns
+    that are absent, and images_per_s, are left out.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 6.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    losses, scores = figure.subplots(2, 1, sharex=True)
     steps = np.asarray(log["step"], float)
-    for axes, names in ((losses, ("d_loss", "g_loss")), (scores, ("d_real", "d_fake"))):
+    more = [name for name in log if name not in LINES and name not in ("step", "images_per_s")]
+    panels = [("loss", ["d_loss", "g_loss"]), ("mean score", ["d_real", "d_fake"]), *((name, [name]) for name in more)]
+    panels = [(label, names) for label, wanted in panels if (names := [name for name in wanted if name in log])]
+    figure = Figure(figsize=(9, 1 + 2.7 * max(len(panels), 1)), layout="constrained")
+    FigureCanvasAgg(figure)
+    for k, (label, names) in enumerate(panels):
+        axes = figure.add_subplot(len(panels), 1, k + 1)
         for name in names:
-            label, color = LINES[name]
+            legend, color = LINES.get(name, (name, OTHERS[k % len(OTHERS)]))
             values = np.asarray(log[name], float)
             axes.plot(steps, values, color=color, alpha=0.2, linewidth=0.8)
-            axes.plot(steps, smooth(values), color=color, linewidth=1.8, label=label)
+            axes.plot(steps, smooth(values), color=color, linewidth=1.8, label=legend)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="upper right", frameon=False, ncols=2)
-    losses.set_ylabel("loss")
-    scores.set_ylabel("mean score")
-    scores.set_xlabel("step")
+        axes.set_ylabel(label.replace("_", " "))
+        if name in LINES:
+            axes.legend(loc="upper right", frameon=False, ncols=2)
+        if k == len(panels) - 1:
+            axes.set_xlabel("step")
     if title:
         figure.suptitle(title)
     figure.savefig(path, dpi=110)

@@ -261,10 +261,25 @@ def test_batches_are_scaled_and_channels_last():
 def test_batches_refuse():
     pictures = np.zeros((4, 1, 2, 2), np.uint8)
     for size in (0, 5):
-        with pytest.raises(mg.errors.DataError, match=f"from 1 to the 4 images, got {size}"):
+        with pytest.raises(mg.errors.DataError, match=f"from 1 to the 4 samples, got {size}"):
             data.Batches(pictures, size)
     with pytest.raises(mg.errors.DataError, match="expected uint8 images"):
         data.Batches(pictures.astype("float32"), 2)
+    for labels in (np.zeros(3, "int64"), np.zeros(4, "int32")):
+        with pytest.raises(mg.errors.DataError, match=r"one int64 label for each of 4 samples"):
+            data.Batches(pictures, 2, labels=labels)
+
+
+def test_labels_go_with_their_samples():
+    values = np.arange(10, dtype=np.int64)
+    images = data.Batches(values.astype(np.uint8).reshape(10, 1, 1, 1), 3, labels=values, seed=1)
+    points = data.Batches(np.stack([values, -values], 1).astype(np.float32), 3, labels=values, seed=1)
+    for k in (0, 2, 5, 1):
+        labels = images.labels_at(k)
+        assert np.rint((images.at(k).ravel() + 1) * 127.5).astype(int).tolist() == labels.tolist()
+        np.testing.assert_array_equal(points.at(k), np.stack([labels, -labels], 1))
+        np.testing.assert_array_equal(points.labels_at(k), labels)
+    assert data.Batches(images.at(0).astype(np.uint8), 2).labels_at(0) is None
 
 
 def test_the_first_faces(tmp_path):

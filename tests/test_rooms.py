@@ -21,7 +21,7 @@ FLOORS = [
     ["nn", "optim"],
     ["gan", "models"],
     ["data", "metrics", "viz"],
-    ["checkpoint", "training"],
+    ["checkpoint", "runs", "training"],
     ["explain"],
     ["cli"],
 ]

@@ -46,7 +46,9 @@ def build(settings):
 def few_digits(monkeypatch):
     """Data sets of 96 digits: six batches of 16."""
     pictures = data.digits(96)[0]
-    monkeypatch.setattr(training, "load_images", lambda source, limit=None, shape=None: (pictures, "digits"))
+    monkeypatch.setattr(
+        training, "load_images", lambda source, limit=None, shape=None: data.Samples(pictures, None, "digits")
+    )
 
 
 def settings(out, **options):
@@ -134,7 +136,8 @@ def test_resume_refuses_other_settings_and_names_them(tmp_path, few_digits):
 
 def test_resume_refuses_other_images(tmp_path, few_digits, monkeypatch):
     training.run(build, settings(tmp_path, steps=2))
-    monkeypatch.setattr(training, "load_images", lambda source, limit=None, shape=None: (data.digits(97)[0], "digits"))
+    others = data.Samples(data.digits(97)[0], None, "digits")
+    monkeypatch.setattr(training, "load_images", lambda source, limit=None, shape=None: others)
     with pytest.raises(mg.errors.CheckpointError, match="count was 96, is 97, sha256 was"):
         training.run(build, settings(tmp_path, steps=4, resume=True))
 
@@ -249,12 +252,12 @@ def test_auto_falls_back_to_digits_and_says_so(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(data.sources, "mnist", unavailable)
     monkeypatch.setattr(data.sources, "digits", lambda n: (np.zeros((n, 1, 28, 28), np.uint8), None))
-    assert training.load_images("auto")[1] == "digits"
+    assert data.load_images("auto").name == "digits"
     assert "MNIST cannot be had (no network): training on digits drawn from fonts" in capsys.readouterr().out
     with pytest.raises(mg.errors.DataError):
-        training.load_images("mnist")
+        data.load_images("mnist")
     with pytest.raises(mg.errors.DataError, match="no such folder"):
-        training.load_images(str(tmp_path / "absent"))
+        data.load_images(str(tmp_path / "absent"))
 
 
 def example(*options, cwd=ROOT, **kwargs):

@@ -40,7 +40,11 @@ def test_files_open_again(tmp_path):
     log = {name: [0.1, 0.2, 0.3] for name in ("step", "d_loss", "g_loss", "d_real", "d_fake")}
     viz.loss_curves(log, tmp_path / "x.png", "a run")
     with Image.open(tmp_path / "x.png") as opened:
-        assert opened.size[0] > 500
+        two = opened.size
+    assert two[0] > 500
+    viz.loss_curves({"step": [1, 2], "elbo": [1.0, 2.0], "kl": [0.1, 0.2], "d_loss": [1.0, 1.0]}, tmp_path / "y.png")
+    with Image.open(tmp_path / "y.png") as opened:
+        assert opened.size[1] > two[1]  # a panel for each, where there were two
 
 
 def test_smooth_keeps_length_level_and_short_series():

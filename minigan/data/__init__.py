@@ -4,3 +4,4 @@ from .batches import Batches, StreamedBatches, shuffled_batches
 from .digits import digits
 from .images import cifar10, image_folder, mnist, read_idx
 from .points import gaussians_ring, quadratic
+from .sources import Samples, load_images

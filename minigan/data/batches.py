@@ -1,12 +1,12 @@
-"""Batches of images: which samples the k-th batch of a run holds is a function of the seed and k alone.
+"""Batches of samples: which samples the k-th batch of a run holds is a function of the seed and k alone.
 
-`Batches` keeps all images where they are used; `StreamedBatches` sends each batch to a GPU that cannot hold them.
+`Batches` keeps all samples where they are used; `StreamedBatches` sends each batch to a GPU that cannot hold them.
 """
 
 import numpy as np
 
 from .. import backend
-from ..backend import Array
+from ..backend import Array, xp
 from ..errors import DataError
 from ..kernels import kernels, uploads
 from ..random import Stream
@@ -17,14 +17,17 @@ RESIDENT = 2 << 30  # bytes of images up to which a GPU keeps them all
 class _Shuffled:
     """What both kinds share: each epoch is a new permutation; what does not fill a batch is left for the next."""
 
-    def __init__(self, images: np.ndarray, batch_size: int, seed: int) -> None:
-        if images.ndim != 4 or images.dtype != np.uint8:
-            raise DataError(f"Batches: expected uint8 images (N, C, H, W), got {images.dtype} {images.shape}")
-        if not 1 <= batch_size <= len(images):
-            raise DataError(f"Batches: expected a batch size from 1 to the {len(images)} images, got {batch_size}")
+    def __init__(self, samples: np.ndarray, batch_size: int, seed: int, labels: np.ndarray | None) -> None:
+        if not 1 <= batch_size <= len(samples):
+            raise DataError(f"Batches: expected a batch size from 1 to the {len(samples)} samples, got {batch_size}")
+        if labels is not None and (labels.shape != (len(samples),) or labels.dtype != np.int64):
+            raise DataError(
+                f"Batches: expected one int64 label for each of {len(samples)} samples, "
+                f"got {labels.dtype} {labels.shape}"
+            )
         self.batch_size = batch_size
-        self.per_epoch = len(images) // batch_size
-        self._count = len(images)
+        self.per_epoch = len(samples) // batch_size
+        self._count = len(samples)
         self._stream = Stream(seed, "batches")
 
     def _permutation(self, epoch: int) -> np.ndarray:
@@ -32,16 +35,34 @@ class _Shuffled:
 
 
 class Batches(_Shuffled):
-    """Shuffled batches of uint8 images (N, C, H, W), kept whole on `device`, scaled to [-1, 1] as they are drawn.
+    """Shuffled batches of samples that are kept whole on `device`, with their labels if there are some.
 
-    Each epoch is a new permutation of all images; what does not fill a batch is left for the next shuffle.
+    Samples are uint8 images (N, C, H, W), scaled to [-1, 1] as they are drawn, or float32 points (N, features), drawn
+    as they are; `labels` are int64 (N,). Each epoch is a new permutation of all of them; what does not fill a batch
+    is left for the next shuffle. Raises DataError naming shapes and types that do not fit.
     """
 
-    def __init__(self, images: np.ndarray, batch_size: int, *, seed: int = 0, device: str = "cpu") -> None:
-        super().__init__(images, batch_size, seed)
-        self._channels_last = backend.to_device(np.ascontiguousarray(images.transpose(0, 2, 3, 1)), device)
+    def __init__(
+        self,
+        samples: np.ndarray,
+        batch_size: int,
+        *,
+        labels: np.ndarray | None = None,
+        seed: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        if (samples.ndim, samples.dtype) not in ((4, np.uint8), (2, np.float32)):
+            raise DataError(
+                "Batches: expected uint8 images (N, C, H, W) or float32 points (N, features), "
+                f"got {samples.dtype} {samples.shape}"
+            )
+        super().__init__(samples, batch_size, seed, labels)
+        self._images = samples.ndim == 4
+        ordered = samples.transpose(0, 2, 3, 1) if self._images else samples
+        self._samples = backend.to_device(np.ascontiguousarray(ordered), device)
+        self._labels = None if labels is None else backend.to_device(labels, device)
         self._epoch = -1
-        self._order: Array = backend.array_module(device).zeros(len(images), dtype="int64")
+        self._order: Array = backend.array_module(device).zeros(len(samples), dtype="int64")
 
     def prepare(self, k: int) -> None:
         """Make the order of the k-th batch's epoch the one that `at` reads, where it lies on the device."""
@@ -51,24 +72,36 @@ class Batches(_Shuffled):
             self._epoch = epoch
 
     def at(self, k: int | Array) -> Array:
-        """The k-th batch of the run: float32 (batch_size, C, H, W) in [-1, 1], channels-last in memory.
+        """The k-th batch: float32 images (batch_size, C, H, W) in [-1, 1], channels-last in memory, or points.
 
         k may be a 0-d int64 array on the device, so that a captured step draws another batch at each replay; its
         epoch must have been prepared.
         """
+        if not self._images:
+            return self._samples[self._chosen(k)]
         if isinstance(k, int):
             self.prepare(k)
-        chosen = kernels(self._order).gather_images(
-            self._channels_last, self._order, k, self.per_epoch, self.batch_size
-        )
-        return chosen.transpose(0, 3, 1, 2)
+        drawn = kernels(self._order).gather_images(self._samples, self._order, k, self.per_epoch, self.batch_size)
+        return drawn.transpose(0, 3, 1, 2)
+
+    def labels_at(self, k: int | Array) -> Array | None:
+        """The labels of that batch: int64 (batch_size,), or None if there are none."""
+        return None if self._labels is None else self._labels[self._chosen(k)]
+
+    def _chosen(self, k: int | Array) -> Array:
+        """Which samples the k-th batch holds, where they lie."""
+        if isinstance(k, int):
+            self.prepare(k)
+        return self._order[k % self.per_epoch * self.batch_size + xp(self._order).arange(self.batch_size)]
 
 
 class StreamedBatches(_Shuffled):
     """The same batches for a GPU, from images that stay on the host: one is sent while the one before is used."""
 
     def __init__(self, images: np.ndarray, batch_size: int, *, seed: int = 0) -> None:
-        super().__init__(images, batch_size, seed)
+        if images.ndim != 4 or images.dtype != np.uint8:
+            raise DataError(f"StreamedBatches: expected uint8 images (N, C, H, W), got {images.dtype} {images.shape}")
+        super().__init__(images, batch_size, seed, None)
         _, c, h, w = images.shape
         self._images = images.transpose(0, 2, 3, 1)
         self._uploads = uploads.Uploads((batch_size, h, w, c))
@@ -93,9 +126,9 @@ class StreamedBatches(_Shuffled):
 
 
 def shuffled_batches(
-    images: np.ndarray, batch_size: int, *, seed: int = 0, device: str = "cpu"
+    samples: np.ndarray, batch_size: int, *, labels: np.ndarray | None = None, seed: int = 0, device: str = "cpu"
 ) -> Batches | StreamedBatches:
-    """Shuffled batches of `images` for `device`: sent one by one if they would take too much of a GPU's memory."""
-    if device == "cuda" and images.nbytes > RESIDENT:
-        return StreamedBatches(images, batch_size, seed=seed)
-    return Batches(images, batch_size, seed=seed, device=device)
+    """Shuffled batches for `device`: images without labels are sent one by one if they would fill a GPU's memory."""
+    if device == "cuda" and samples.nbytes > RESIDENT and labels is None and samples.dtype == np.uint8:
+        return StreamedBatches(samples, batch_size, seed=seed)
+    return Batches(samples, batch_size, labels=labels, seed=seed, device=device)

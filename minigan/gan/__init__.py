@@ -1,5 +1,6 @@
 """GANs: objectives, penalties, and the game that players play."""
 
 from . import losses, penalties
-from .game import Batch, Game, Latent, ScoreGame, Turn, alternate, normal_latent, uniform_latent
+from .game import Batch, Game, Losses, State, Turn
 from .penalties import clip_weights
+from .score import Latent, ScoreGame, alternate, normal_latent, uniform_latent

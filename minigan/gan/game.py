@@ -11,17 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from .. import ops, random
 from ..capture import Captured
 from ..errors import CheckpointError, ShapeError
-from ..grad import grad
-from ..nn import Module, functional_call
-from ..op import no_grad
+from ..nn import Module
 from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
 from ..tensor import Tensor, full, matched
-from .losses import Loss
-from .penalties import clip_weights
 
 State = dict[str, Tensor]
 Losses = dict[str, Tensor]
@@ -36,6 +31,10 @@ class Batch(NamedTuple):
     real: Tensor
     noise: Counter  # turns that reuse their predecessor's noise share this counter
     turn: Counter  # never shared
+    labels: Tensor | None = None  # int64 (N,), of real samples that have some
+
+
+Drawn = Tensor | tuple[Tensor, Tensor]  # real samples, or these and their labels
 
 
 @runtime_checkable
@@ -47,6 +46,9 @@ class Source(Protocol):
 
     def at(self, k: Any) -> Any:
         """The k-th batch as an array; k is a number or an array on the device."""
+
+    def labels_at(self, k: Any) -> Any:
+        """The labels of that batch, an int64 array, or None if the samples have none."""
 
 
 class Turn(NamedTuple):
@@ -64,6 +66,8 @@ class Game:
     `players` and `optimizers` are named; their names prefix the state's keys ("generator.0.weight",
     "generator_optimizer.exp_avg.0") and appear in error messages. `schedules` set learning rates before each round.
     """
+
+    labelled = False  # does the game need the labels of real samples?
 
     def __init__(
         self,
@@ -132,12 +136,17 @@ class Game:
         """How many fresh batches one round of the schedule takes."""
         return sum(turn.fresh_batch for turn in self.schedule)
 
-    def play(self, batches: Callable[[int], Tensor] | Source) -> Losses:
+    def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
+        """n generated samples, drawn from the named random stream at that step: the same ones for the same weights."""
+        raise NotImplementedError(f"{type(self).__name__} does not define sample")
+
+    def play(self, batches: Callable[[int], Drawn] | Source) -> Losses:
         """One round of the schedule: the losses and scores of its turns, as 0-d Tensors.
 
-        `batches` gives the k-th batch of the run, counted from 0: a function of k, or `data.Batches`. On a GPU each
-        turn is captured after its first rounds and replayed from then on (`mg.capture`); given `data.Batches` it
-        draws its batch itself. With `graphs` set to False, turns are always played as they are written.
+        `batches` gives the k-th batch of the run, counted from 0: a function of k that returns a Tensor, or a pair
+        (samples, labels); or `data.Batches`. On a GPU each turn is captured after its first rounds and replayed from
+        then on (`mg.capture`); given `data.Batches` it draws its batch itself. With `graphs` set to False, turns are
+        always played as they are written.
         """
         for schedule in self.schedules:
             schedule.set(self.rounds)
@@ -147,17 +156,18 @@ class Game:
             turns: Sequence[Callable[..., Losses]] = self._captured_turns(source)
         else:
             turns = self._plain_turns(source, self.state)
-        real: Tensor | None = None
+        drawn: Drawn | None = None
         results: Losses = {}
         for k, turn in enumerate(self.schedule):
-            drawn = self.rounds * self.batches_per_step + self._batch_of[k]
+            number = self.rounds * self.batches_per_step + self._batch_of[k]
             if source is not None and on_gpu:
-                source.prepare(drawn)  # and the turn draws it
+                source.prepare(number)  # and the turn draws it
             elif turn.fresh_batch:
-                real = batches(drawn) if callable(batches) else Tensor(batches.at(drawn))
+                drawn = _draw(batches, number) if isinstance(batches, Source) else batches(number)
+                real = drawn[0] if isinstance(drawn, tuple) else drawn
                 if len(real) == 0:
                     raise ShapeError(f"step {self.rounds}, {turn.name}: cannot train on an empty batch {real.shape}")
-            results |= turns[k](real)
+            results |= turns[k](drawn)
         self.rounds += 1
         return results
 
@@ -170,18 +180,19 @@ class Game:
         if self._turns is None or self._turns[0] is not source:
 
             def captured(k: int) -> Captured:
-                return Captured(lambda real: self._turn(k, source, self.state, real), name=self.schedule[k].name)
+                return Captured(lambda drawn: self._turn(k, source, self.state, drawn), name=self.schedule[k].name)
 
             self._turns = source, [captured(k) for k in range(len(self.schedule))]
         return self._turns[1]
 
-    def _turn(self, k: int, source: Source | None, state: State, real: Any) -> Losses:
+    def _turn(self, k: int, source: Source | None, state: State, drawn: Any) -> Losses:
         """The k-th turn of a round, on these samples or, if there are none, on those that it draws itself."""
-        if real is None and source is not None:
-            real = Tensor(source.at(self._counter(self.batches_per_step, self._batch_of[k]).data))
+        if drawn is None and source is not None:
+            drawn = _draw(source, self._counter(self.batches_per_step, self._batch_of[k]).data)
+        real, labels = drawn if isinstance(drawn, tuple) else (drawn, None)
         turn = self._counter(len(self.schedule), k)
         noise = turn if self.schedule[k].fresh_noise else self._counter(len(self.schedule), self._noise_of[k])
-        losses = getattr(self, self.schedule[k].name)(state, Batch(real, noise, turn))
+        losses = getattr(self, self.schedule[k].name)(state, Batch(real, noise, turn, labels))
         if k == len(self.schedule) - 1:
             self.step.data += 1
             self.step.written("Game.play")
@@ -194,119 +205,7 @@ class Game:
         return Tensor(self.step.data * per_round + k)
 
 
-Latent = Callable[[int, Stream], Tensor]
-
-
-def uniform_latent(dim: int, low: float = -1.0, high: float = 1.0, dtype: Any = "float32") -> Latent:
-    """A sampler: (n, rng) -> z (n, dim) ~ U[low, high)."""
-    return lambda n, rng: Tensor(rng.uniform((n, dim), low, high, dtype))
-
-
-def normal_latent(dim: int, dtype: Any = "float32") -> Latent:
-    """A sampler: (n, rng) -> z (n, dim) ~ N(0, 1)."""
-    return lambda n, rng: Tensor(rng.normal((n, dim), dtype=dtype))
-
-
-def alternate(d_steps: int = 1, g_steps: int = 1) -> list[Turn]:
-    """The usual schedule: d_steps discriminator turns on fresh batches, then g_steps generator turns, fresh noise."""
-    if d_steps < 1 or g_steps < 1:
-        raise ShapeError(f"alternate: expected at least one turn each, got {d_steps} and {g_steps}")
-    return [Turn("discriminator_turn")] * d_steps + [Turn("generator_turn", fresh_batch=False)] * g_steps
-
-
-class ScoreGame(Game):
-    """Two players and a score loss: the discriminator scores samples, the generator wants its own scored as real.
-
-    `penalty(critic, real, fake, rng=...)` is added to the discriminator's loss with weight `penalty_weight`;
-    with `clip` its parameters are limited to [-clip, clip] after each of its steps.
-    """
-
-    def __init__(
-        self,
-        generator: Module,
-        discriminator: Module,
-        *,
-        loss: Loss,
-        latent: Latent,
-        generator_optimizer: Optimizer,
-        discriminator_optimizer: Optimizer,
-        schedule: Sequence[Turn] | None = None,
-        penalty: Callable[..., Tensor] | None = None,
-        penalty_weight: float = 10.0,
-        clip: float | None = None,
-        seed: int = 0,
-        ema: EMA | None = None,
-        schedules: Sequence[Schedule] = (),
-    ) -> None:
-        self.generator = generator
-        self.discriminator = discriminator
-        self.loss = loss
-        self.latent = latent
-        self.penalty = penalty
-        self.penalty_weight = penalty_weight
-        self.clip = clip
-        super().__init__(
-            {"generator": generator, "discriminator": discriminator},
-            {"generator": generator_optimizer, "discriminator": discriminator_optimizer},
-            alternate() if schedule is None else schedule,
-            seed=seed,
-            ema=ema,
-            schedules=schedules,
-        )
-
-    def discriminator_turn(self, state: State, batch: Batch) -> Losses:
-        """The discriminator moves; the generator only samples, and leaves no graph."""
-        with random.using(self.stream("discriminator").at(batch.turn)) as rng:
-            z = self._noise(batch)
-            with no_grad():
-                fake = self.generator(z)
-            real_scores, fake_scores = self.discriminator(batch.real), self.discriminator(fake)
-            loss = self.loss.discriminator(real_scores, fake_scores)
-            results = {"d_real": self._shown(real_scores), "d_fake": self._shown(fake_scores)}
-            if self.penalty is not None:
-                penalty = self.penalty(self.discriminator, batch.real, fake, rng=rng)
-                loss = loss + self.penalty_weight * penalty
-                results["penalty"] = penalty.detach()
-            optimizer = self.optimizers["discriminator"]
-            optimizer.step(grad(loss, optimizer.params))
-            if self.clip is not None:
-                clip_weights(optimizer.params, self.clip)
-        return {"d_loss": loss.detach(), **results}
-
-    def generator_turn(self, state: State, batch: Batch) -> Losses:
-        """The generator moves, through the discriminator as it stands."""
-        with random.using(self.stream("generator").at(batch.turn)):
-            fake_scores = self.discriminator(self.generator(self._noise(batch)))
-            if self.loss.compares:
-                with no_grad():
-                    real_scores = self.discriminator(batch.real)
-                loss = self.loss.generator(fake_scores, real_scores)
-            else:
-                loss = self.loss.generator(fake_scores)
-            optimizer = self.optimizers["generator"]
-            optimizer.step(grad(loss, optimizer.params))
-        if self.ema is not None:
-            self.ema.update()
-        return {"g_loss": loss.detach()}
-
-    def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
-        """n samples of the generator (of its averaged weights, if it has them), for the same fixed noise each time.
-
-        Batch normalisation uses its running statistics, so that a sample does not depend on its neighbours.
-        """
-        z = self.latent(n, self.stream(stream).at(at)).to(self.step.device)
-        generator, was_training = self.generator, self.generator.training
-        averaged = {} if self.ema is None else self.ema.parameters()
-        try:
-            with no_grad():
-                return functional_call(generator.eval(), averaged, z)
-        finally:
-            generator.train(was_training)
-
-    def _noise(self, batch: Batch) -> Tensor:
-        return self.latent(len(batch.real), self.stream("noise").at(batch.noise)).to(batch.real.device)
-
-    def _shown(self, scores: Tensor) -> Tensor:
-        """The mean score, as a probability where scores are logits."""
-        with no_grad():
-            return ops.mean(ops.sigmoid(scores) if self.loss.logistic else scores)
+def _draw(source: Source, k: Any) -> Drawn:
+    """The k-th batch of a source as Tensors; k is a number or an array on the device."""
+    real, labels = Tensor(source.at(k)), source.labels_at(k)
+    return real if labels is None else (real, Tensor(labels))
