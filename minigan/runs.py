@@ -37,6 +37,11 @@ class Settings:
     dry_run: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def title(self) -> str:
+        """What the run is called where it is shown: its preset, or the script."""
+        return self.extra.get("preset") or self.name
+
 
 class RunFolder:
     """The files of one run: config.json, log.csv, samples/, losses.png, samples.gif, checkpoints/."""
