@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 
+import fakecupy
 import numpy as np
 import pytest
 
@@ -14,11 +15,12 @@ from minigan.models import energy as networks
 EXAMPLE = Path(__file__).parent.parent / "examples" / "energy.py"
 
 
-def small(game, **options):
+def small(game, device="cpu", **options):
     """A game of points (N, 3) with a linear generator and a small autoencoder."""
     mg.random.seed(1)
     G = nn.Linear(2, 3)
     D = networks.Autoencoder(nn.Linear(3, 2), nn.Sequential(nn.Tanh(), nn.Linear(2, 3)), networks.mean_absolute)
+    G.to(device), D.to(device)
     return game(
         G,
         D,
@@ -193,3 +195,16 @@ def test_the_script(model, capsys):
 def test_wrong_calls_are_named(call, message):
     with pytest.raises(mg.errors.ShapeError, match=message):
         call()
+
+
+@pytest.mark.parametrize("kind", [EBGAN, BEGAN])
+def test_captured_turns_on_the_stand_in_are_the_turns_on_the_cpu(kind, monkeypatch):
+    fakecupy.install(monkeypatch)
+    results = []
+    for device in ("cpu", "cuda"):
+        game = small(kind, device)
+        rounds = [game.play(lambda k, on=device: batch(k).to(on)) for _ in range(6)]
+        results.append([{k: v.item() for k, v in found.items()} for found in rounds])
+    for ours, theirs in zip(*results, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
+    assert game.state["step"].device == "cuda"
