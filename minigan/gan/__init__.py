@@ -2,6 +2,7 @@
 
 from . import losses, penalties
 from .dynamics import packed
+from .energy import BEGAN, EBGAN, margin_loss, pulling_away
 from .game import Batch, Game, Losses, State, Turn
 from .penalties import clip_weights
 from .score import Latent, ScoreGame, alternate, normal_latent, uniform_latent

@@ -6,5 +6,6 @@ better samples is said in the preset (see examples/), not here.
 
 from .dcgan import dcgan, mlp512
 from .digits import dcgan28, goodfellow28, lab28, mlp28, wgan_gp28
+from .energy import Autoencoder, began, ebgan28
 from .plane import quadratic
 from .players import Players
