@@ -21,7 +21,7 @@ FLOORS = [
     ["nn", "optim"],
     ["gan", "models"],
     ["data", "metrics", "viz"],
-    ["checkpoint", "runs", "training"],
+    ["checkpoint", "judge", "runs", "training"],
     ["explain"],
     ["cli"],
 ]
