@@ -26,14 +26,9 @@ def purity(clusters: np.ndarray, labels: np.ndarray) -> float:
 def _table(clusters: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """How often each label occurs in each cluster: (clusters, labels)."""
     clusters, labels = np.asarray(clusters), np.asarray(labels)
-    whole = clusters.dtype.kind in "iu" and labels.dtype.kind in "iu"
-    if (
-        not whole
-        or clusters.shape != labels.shape
-        or clusters.ndim != 1
-        or not len(labels)
-        or _lowest(clusters, labels)
-    ):
+    integers = clusters.dtype.kind in "iu" and labels.dtype.kind in "iu"
+    paired = clusters.ndim == 1 and clusters.shape == labels.shape and len(labels) > 0
+    if not (integers and paired and clusters.min() >= 0 and labels.min() >= 0):
         raise ShapeError(
             f"clusters and labels: expected two arrays of integers >= 0 of one shape (N,), at least one each, "
             f"got {clusters.dtype} {clusters.shape} and {labels.dtype} {labels.shape}"
@@ -41,8 +36,3 @@ def _table(clusters: np.ndarray, labels: np.ndarray) -> np.ndarray:
     table = np.zeros((int(clusters.max()) + 1, int(labels.max()) + 1), np.int64)
     np.add.at(table, (clusters, labels), 1)
     return table
-
-
-def _lowest(clusters: np.ndarray, labels: np.ndarray) -> bool:
-    """Is one of them negative?"""
-    return bool(min(clusters.min(), labels.min()) < 0)
