@@ -4,7 +4,7 @@
     python examples/conditional.py --model acgan       D has to tell the label too (Odena et al. 2017)
     python examples/conditional.py --model projection  conditional batch norm in G, <e_y, h(x)> in D (Miyato 2018)
 
-Five epochs take some four minutes on two cores. Each picture has one row for each digit, and the same noise along a
+Four epochs take some four minutes on two cores. Each picture has one row for each digit, and the same noise along a
 column. At the end a classifier that learnt the same data reads 2 000 samples: `accuracy` is the share in which it
 reads the digit that was asked for, `test_accuracy` its own share on held-out digits.
 
@@ -86,7 +86,7 @@ def measure(game: Game, samples: Samples, settings: Settings) -> dict[str, float
 
 
 def options() -> argparse.ArgumentParser:
-    p = training.parser("conditional", __doc__, epochs=5, batch_size=128)
+    p = training.parser("conditional", __doc__, epochs=4, batch_size=64)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--model", choices=SYSTEMS, default="cgan", help="how labels come in (default: cgan)")
     p.add_argument("--loss", choices=losses.LOSSES, metavar="NAME", help="another score loss than the model's own")

@@ -3,8 +3,10 @@
 import importlib.util
 from pathlib import Path
 
+import fakecupy
 import numpy as np
 import pytest
+from fakecuda import counts
 
 import minigan as mg
 from minigan.gan import AuxiliaryGame, Batch, ConditionalGame, losses, penalties
@@ -14,9 +16,9 @@ from minigan.tensor import Tensor
 MODELS = {"cgan28": ConditionalGame, "acgan28": AuxiliaryGame, "projection28": ConditionalGame}
 
 
-def game(model, classes=4, **options):
+def game(model, classes=4, device="cpu", **options):
     mg.random.seed(0)
-    G, D = getattr(mg.models, model)(6, classes, width=2)
+    G, D = (player.to(device) for player in getattr(mg.models, model)(6, classes, width=2))
     settings = {
         "loss": losses.nonsaturating,
         "latent": mg.gan.uniform_latent(6),
@@ -197,6 +199,25 @@ def test_what_does_not_go_with_labels_is_named():
             game("acgan28", **switch)
     with pytest.raises(mg.errors.ShapeError, match=r"ConditionalGame: a batch \(6, 1, 28, 28\) came without labels"):
         game("cgan28").play(lambda k: batches(k)[0])
+
+
+@pytest.mark.parametrize("model", ["acgan28", "projection28"])
+def test_captured_turns_are_the_turns(model, monkeypatch):
+    fakecupy.install(monkeypatch)
+    images, labels = mg.data.digits(40)
+
+    def losses_of(graphs):
+        g = game(model, classes=10, device="cuda")
+        g.graphs = graphs
+        source, losses = mg.data.Batches(images, 8, labels=labels, device="cuda"), []
+        for _ in range(7):
+            counts.clear()
+            losses.append(g.play(source))
+            assert counts.syncs == 0
+        assert counts.graphs == (2 if graphs else 0)
+        return [{name: value.item() for name, value in each.items()} for each in losses]
+
+    assert losses_of(True) == losses_of(False)
 
 
 # --- the example ------------------------------------------------------------------------------------------------

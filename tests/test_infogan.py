@@ -4,8 +4,10 @@ import importlib.util
 import math
 from pathlib import Path
 
+import fakecupy
 import numpy as np
 import pytest
+from fakecuda import counts
 
 import minigan as mg
 from minigan.gan import Batch, InfoGame, LatentCode, losses, penalties
@@ -14,9 +16,9 @@ from minigan.tensor import Tensor
 CODE = LatentCode(noise=3, categories=4, continuous=2)
 
 
-def game(**options):
+def game(device="cpu", **options):
     mg.random.seed(0)
-    G, D = mg.models.infogan28(CODE.dim, CODE.read, width=1)
+    G, D = (player.to(device) for player in mg.models.infogan28(CODE.dim, CODE.read, width=1))
     settings = {
         "code": CODE,
         "loss": losses.nonsaturating,
@@ -147,6 +149,24 @@ def test_reading_leaves_the_game_alone():
     np.testing.assert_allclose(reading.numpy(), g.read(batches(0)).numpy(), rtol=1e-4, atol=1e-6)
     assert all(np.array_equal(value, before[key]) for key, value in numbers(g).items())
     assert g.discriminator.training
+
+
+def test_captured_turns_are_the_turns(monkeypatch):
+    fakecupy.install(monkeypatch)
+    images = mg.data.digits(40)[0]
+
+    def losses_of(graphs):
+        g = game(device="cuda")
+        g.graphs = graphs
+        source, losses = mg.data.Batches(images, 8, device="cuda"), []
+        for _ in range(7):
+            counts.clear()
+            losses.append(g.play(source))
+            assert counts.syncs == 0
+        assert counts.graphs == (2 if graphs else 0)
+        return [{name: value.item() for name, value in each.items()} for each in losses]
+
+    assert losses_of(True) == losses_of(False)
 
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "infogan.py"
