@@ -21,7 +21,7 @@ FLOORS = [
     ["nn", "optim"],
     ["gan", "models"],
     ["data", "metrics", "viz"],
-    ["checkpoint", "presets", "runs", "training"],
+    ["checkpoint", "judge", "presets", "runs", "training"],
     ["explain"],
     ["cli"],
 ]

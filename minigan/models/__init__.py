@@ -4,8 +4,12 @@ Networks follow their source to the letter: layers, their order, leak, initialis
 better samples is said in the preset (see examples/), not here.
 """
 
+from .classifier import Classifier, classifier28
+from .conditional import acgan28, cgan28, projection28
 from .dcgan import dcgan, mlp512
 from .digits import dcgan28, goodfellow28, lab28, mlp28, wgan_gp28
 from .energy import Autoencoder, began, ebgan28
+from .infogan import infogan28
+from .labels import one_hot
 from .plane import quadratic
 from .players import Players

@@ -1,0 +1,3 @@
+"""Measures on arrays: how good, how varied and how new samples are."""
+
+from .clusters import majority, purity
