@@ -1,0 +1,3 @@
+"""Measures on arrays: how good, how varied and how new samples are."""
+
+from .neighbours import nearest, one_nn_accuracy
