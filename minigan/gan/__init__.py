@@ -1,6 +1,8 @@
 """GANs: objectives, penalties, and the game that players play."""
 
 from . import losses, penalties
+from .bigan import BiGAN
 from .game import Batch, Game, Losses, State, Turn
 from .penalties import clip_weights
 from .score import Latent, ScoreGame, alternate, normal_latent, uniform_latent
+from .vae import VAE

@@ -21,5 +21,5 @@ from .layers import (
     Unflatten,
     UpsampleNearest,
 )
-from .module import Buffer, Module, Parameter, Sequential, functional_call
+from .module import Buffer, Module, Parameter, Sequential, evaluating, functional_call
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
