@@ -2,6 +2,7 @@
 
 from . import losses, penalties
 from .bigan import BiGAN
+from .dynamics import packed
 from .game import Batch, Game, Losses, State, Turn
 from .penalties import clip_weights
 from .score import Latent, ScoreGame, alternate, normal_latent, uniform_latent
