@@ -6,4 +6,5 @@ from .dynamics import packed
 from .game import Batch, Game, Losses, State, Turn
 from .penalties import clip_weights
 from .score import Latent, ScoreGame, alternate, normal_latent, uniform_latent
+from .semi import SemiSupervised
 from .vae import VAE

@@ -10,4 +10,5 @@ from .dcgan import dcgan, mlp512
 from .digits import dcgan28, lab28, mlp28, wgan_gp28
 from .plane import quadratic
 from .players import Players
+from .semi import ReadingPlayers, scale_to_data, semi28
 from .vae import Autoencoder, vae28

@@ -25,5 +25,6 @@ from .layers import (
 )
 from .minibatch import MinibatchStdDev
 from .module import Buffer, Module, Parameter, Sequential, evaluating, functional_call
+from .noise import GaussianNoise
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
 from .reparametrize import spectral_norm, weight_norm
