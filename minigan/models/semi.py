@@ -46,7 +46,7 @@ def semi28(
     weight-normalised. Classifier: `units` of ReLU and a logit for each class, Gaussian noise of deviation 0.3 on the
     pixels in [0, 1] and 0.5 on each layer's input, all layers weight-normalised. Only the last one's lengths are
     parameters: the others are buffers, or the network would outgrow its noise. `scale_to_data` sets them.
-    At the defaults G has 696 068 parameters, the classifier 1 538 770 and 2 250 lengths.
+    At the defaults G has 696 568 parameters, the classifier 1 538 770 and 2 250 lengths.
     """
     generator = Sequential(
         Linear(z_dim, 500, rng=rng),
