@@ -206,7 +206,7 @@ def test_wrong_calls_are_named(call, message):
 
 def test_evaluating_is_for_a_while_and_keeps_what_was():
     trained, evaluated = mg.nn.BatchNorm1d(3), mg.nn.Sequential(mg.nn.Dropout(0.5)).eval()
-    x = mg.tensor(np.ones((2, 3)))
+    x = mg.ones((2, 3))
     with mg.nn.evaluating(trained, evaluated):
         assert trained(x).node is None
         assert not trained.running_mean.numpy().any()
