@@ -20,6 +20,7 @@ from . import atomic, backend, checkpoint, data, viz
 from .data.sources import Samples, Shape, fingerprint, load_images
 from .errors import DataError, MiniganError, NonFiniteLoss
 from .gan import Game
+from .judge import in_chunks
 from .kernels import PRECISIONS, set_precision
 from .runs import COLUMNS, RunFolder, Settings
 from .tensor import Tensor
@@ -76,6 +77,14 @@ def _positive(text: str) -> int:
 def sample_grid(game: Game, samples: Samples, path: Path) -> None:
     """Write 64 images of the game to `path`, for the same noise each time."""
     viz.save_png(viz.grid(viz.to_uint8(game.sample(64).numpy()), 8), path)
+
+
+def reconstruction_grid(game: Any, samples: Samples, path: Path) -> None:
+    """Write 64 images of the game beside 32 of the samples, each over what `game.reconstruct` makes of it."""
+    real = samples.values[:32]
+    again = in_chunks(game.reconstruct, real, game.step.device)
+    pairs = viz.grid(viz.in_pairs(real, viz.to_uint8(again)), 8)
+    viz.save_png(viz.beside(viz.grid(viz.to_uint8(game.sample(64).numpy()), 8), pairs), path)
 
 
 def main(
