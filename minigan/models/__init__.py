@@ -6,5 +6,5 @@ better samples is said in the preset (see examples/), not here.
 
 from .dcgan import dcgan, mlp512
 from .digits import dcgan28, lab28, mlp28, wgan_gp28
-from .plane import quadratic
+from .plane import mlp2d, quadratic
 from .players import Players
