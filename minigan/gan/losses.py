@@ -5,8 +5,9 @@ Scores are raw (logits): r for real samples, f for fakes, any shape. Every resul
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from .. import random
 from ..errors import ShapeError
 from ..ops import concatenate, exp, logsumexp, mean, relu, reshape, softplus, square, tanh
 from ..tensor import Tensor
@@ -186,6 +187,31 @@ jeffrey = f_divergence("jeffrey", lambda v: v + 1 - exp(-v), lambda v: v + exp(v
 
 total_variation = f_divergence("total_variation", lambda v: 0.5 * tanh(v), lambda v: 0.5 * tanh(v))
 """Total variation, f(u) = |u - 1| / 2."""
+
+
+def noisy_labels(loss: Loss, smooth: float = 1.0, flip: float = 0.0) -> Loss:
+    """`loss`, a logistic one, with its discriminator told less than the truth; the generator's objective is unchanged.
+
+    The target of a real sample is `smooth` instead of 1 (one-sided label smoothing, Salimans et al. 2016), and each
+    label is the wrong one with probability `flip`: drawn from `random.default()`, which a game sets for each turn.
+    ShapeError if the loss is not logistic or a number is not in [0, 1].
+    """
+    if not loss.logistic or not (0 <= smooth <= 1 and 0 <= flip <= 1):
+        raise ShapeError(
+            f"noisy_labels: expected a logistic loss and numbers in [0, 1], got {loss.name}, "
+            f"smooth {smooth}, flip {flip}"
+        )
+
+    def cross_entropy(scores: Tensor, target: float, wrong: float) -> Tensor:
+        uniform = random.default().uniform(scores.shape, dtype=scores.dtype, device=scores.device)
+        flipped = Tensor((uniform < flip).astype(scores.dtype))
+        return mean(softplus(scores) - (target + (wrong - target) * flipped) * scores)
+
+    def discriminator(real: Tensor, fake: Tensor) -> Tensor:
+        return cross_entropy(real, smooth, 0.0) + cross_entropy(fake, 0.0, smooth)
+
+    return replace(loss, discriminator=discriminator)
+
 
 LOSSES = {
     loss.name: loss

@@ -85,7 +85,21 @@ def r2(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None,
     return eps + mean(sum(square(input_gradient(critic, fake)), 1))
 
 
-PENALTIES = {fn.__name__: fn for fn in (gradient_penalty, one_sided, wgan_div, dragan, r1, r2)}
+def cs231n_printed(
+    critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 1e-12
+) -> Tensor:
+    """The penalty as a solution of CS231n's assignment prints it, to be compared with `gradient_penalty`.
+
+    (|g| - 1)^2 at x = real' + u (fake - real'), with three mistakes: one u for the whole batch, one norm |g| over the
+    gradients of all samples, and real' = (real + 1) / 2, images in [0, 1] mixed with fakes in [-1, 1].
+    """
+    u = Tensor((rng or random.default()).uniform((), dtype=real.dtype, device=real.device))
+    unscaled = (real + 1) * 0.5
+    slopes = input_gradient(critic, unscaled + u * (fake.detach() - unscaled))
+    return square(sqrt(sum(square(slopes)) + eps) - 1)
+
+
+PENALTIES = {fn.__name__: fn for fn in (gradient_penalty, one_sided, wgan_div, dragan, r1, r2, cs231n_printed)}
 """Every penalty by name."""
 
 

@@ -1,6 +1,7 @@
 """Networks: Module and the layers, with PyTorch's names and weight layouts."""
 
 from . import init
+from .conditional import ConditionalBatchNorm2d
 from .layers import (
     ELU,
     AvgPool2d,
@@ -13,6 +14,7 @@ from .layers import (
     Linear,
     MaxPool2d,
     PixelShuffle,
+    PReLU,
     ReLU,
     Sigmoid,
     Softmax,
@@ -21,5 +23,7 @@ from .layers import (
     Unflatten,
     UpsampleNearest,
 )
+from .minibatch import MinibatchStdDev
 from .module import Buffer, Module, Parameter, Sequential, functional_call
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
+from .reparametrize import spectral_norm, weight_norm

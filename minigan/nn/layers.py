@@ -9,7 +9,7 @@ from ..errors import ShapeError
 from ..kernels.geometry import Pads, Pair, pair
 from ..kernels.portable import channels_last
 from ..random import Stream
-from ..tensor import Tensor, ones, zeros
+from ..tensor import Tensor, full, ones, zeros
 from . import init
 from .module import Module, Parameter
 
@@ -199,6 +199,25 @@ class LeakyReLU(_Function):
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape."""
         return ops.leaky_relu(x, *self.options)
+
+
+class PReLU(Module):
+    """x where x > 0, weight * x elsewhere, the weight learnt: one, or one for each channel, axis 1 (He et al. 2015)."""
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
+        self.weight = Parameter(full(num_parameters, init))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x's shape; ShapeError if there is neither one weight nor as many as channels."""
+        count = self.weight.shape[0]
+        if count != 1 and (x.ndim < 2 or x.shape[1] != count):
+            raise ShapeError(f"PReLU: expected {count} channels on axis 1, got {x.shape}")
+        slope = self.weight if x.ndim < 2 else ops.reshape(self.weight, (count,) + (1,) * (x.ndim - 2))
+        return ops.where(x > 0, x, slope * x)
+
+    def extra_repr(self) -> str:
+        """How many weights."""
+        return f"{self.weight.shape[0]}"
 
 
 class ELU(_Function):

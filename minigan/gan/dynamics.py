@@ -1,0 +1,56 @@
+"""What changes how samples reach a discriminator: several at once, or earlier fakes among the new ones."""
+
+from typing import Any
+
+from ..backend import xp
+from ..errors import ShapeError
+from ..kernels.portable import channels_last
+from ..ops import reshape
+from ..random import Stream
+from ..tensor import Tensor, full
+
+
+def packed(samples: Tensor, m: int) -> Tensor:
+    """(N, C, ...) as (N / m, m C, ...): m neighbours as one sample, one behind the other in the channels.
+
+    A discriminator that sees m samples at once sees whether they are all alike (PacGAN, Lin et al. 2018).
+    ShapeError if m does not divide N.
+    """
+    n, c, *rest = samples.shape
+    if n % m:
+        raise ShapeError(f"packed: a batch of {n} samples does not split into packs of {m}")
+    return reshape(samples, (n // m, m * c, *rest))
+
+
+class Pool:
+    """The last `size` fakes, shown to the discriminator again so that it does not forget them.
+
+    Shrivastava et al. 2017, section 2.3. Its two tensors belong to the state of a game.
+    """
+
+    def __init__(self, size: int, like: Tensor) -> None:
+        empty = full((size, *like.shape[1:]), 0.0, like.dtype, like.device)
+        self.size = size
+        self.fakes = Tensor(channels_last(empty.data)) if like.ndim == 4 else empty
+        self.count = full((), 0, "int64", like.device)  # of all fakes so far
+
+    def mix(self, fake: Tensor, rng: Stream) -> Tensor:
+        """`fake` with each sample, by the toss of a coin, exchanged for an earlier one once there are `size` of them.
+
+        All of `fake` is remembered in place of the oldest. ShapeError if that is more than fits.
+        """
+        n, m = len(fake), xp(fake.data)
+        if n > self.size:
+            raise ShapeError(f"Pool: {n} fakes do not fit into a pool of {self.size}")
+        earlier = self.fakes.data[rng.integers(self.size, n, device=fake.device)]
+        exchanged = (rng.uniform(n, device=fake.device) < 0.5) & (self.count.data >= self.size)
+        mixed: Any = m.where(exchanged.reshape(n, *[1] * (fake.ndim - 1)), earlier, fake.data)
+        self.fakes.data[(self.count.data + m.arange(n)) % self.size] = fake.data
+        self.count.data += n
+        for t in (self.fakes, self.count):
+            t.written("Pool.mix")
+        return Tensor(channels_last(mixed) if fake.ndim == 4 else mixed)
+
+    def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
+        """The fakes and their count by name, sharing memory with the pool."""
+        return {f"{prefix}fakes": self.fakes, f"{prefix}count": self.count}

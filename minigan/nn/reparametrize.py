@@ -1,0 +1,173 @@
+"""A layer's weight computed from other tensors in each forward pass: spectral and weight normalisation.
+
+A layer reads `self.weight`. Here that is no parameter any more: the layer becomes one of a subclass that finds the
+parameters and buffers named after it, computes the weight once in each call, and forgets it afterwards.
+"""
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+from .. import ops, random
+from ..errors import ShapeError
+from ..op import no_grad
+from ..random import Stream
+from ..tensor import Tensor
+from .layers import ConvTranspose2d
+from .module import Buffer, Module, Parameter
+
+L = TypeVar("L", bound=Module)
+
+
+class _Reparametrized(Module):
+    """A layer whose `weight` is computed: once for each call, and anew whenever it is asked for in between."""
+
+    _calling = False
+
+    def _weight(self, calling: bool) -> Tensor:
+        """The weight; `calling` tells a forward pass from somebody who only looks."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _weight")
+
+    def __getattr__(self, name: str) -> Any:
+        """The weight, which is nowhere else to be found."""
+        if name != "weight":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        weight = self._weight(self._calling)
+        if self._calling:
+            vars(self)["weight"] = weight  # the layer may read it more than once
+        return weight
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        """Within the block, the weight is the same each time it is read."""
+        vars(self)["_calling"] = True
+        try:
+            yield
+        finally:
+            del vars(self)["_calling"]
+            vars(self).pop("weight", None)  # its graph lives as long as the result's, no longer
+
+    def forward(self, *args: Any) -> Any:
+        """What the layer computes with this weight."""
+        with self._call():
+            return super().forward(*args)
+
+    def forward_with(self, x: Tensor, following: Module) -> Tensor | None:
+        """What the layer offers, with this weight."""
+        with self._call():
+            return super().forward_with(x, following)
+
+    def extra_repr(self) -> str:
+        """The layer's own, and how its weight is normalised."""
+        return f"{super().extra_repr()}, {type(self).__mro__[1].__name__}"
+
+
+class SpectralNorm(_Reparametrized):
+    """weight = weight_orig / sigma, sigma = u^T W v the estimate of its largest singular value."""
+
+    _norm: tuple[int, int, float]  # axis, power iterations, eps
+
+    def _weight(self, calling: bool) -> Tensor:
+        axis, iterations, eps = self._norm
+        matrix = _rows(self.weight_orig, axis)
+        # The buffers are written by the next forward pass, maybe before this one's gradient is taken: the graph gets
+        # vectors of its own.
+        with no_grad():
+            u, v = self.weight_u + 0.0, self.weight_v + 0.0
+            for _ in range(iterations if calling and self.training else 0):
+                v = _unit(u @ matrix, eps)
+                u = _unit(matrix @ v, eps)
+        if calling and self.training:
+            self.weight_u.copy_(u, by="spectral_norm")
+            self.weight_v.copy_(v, by="spectral_norm")
+        return self.weight_orig / (u @ (matrix @ v))
+
+
+class WeightNorm(_Reparametrized):
+    """weight = weight_g weight_v / |weight_v|, a norm for each slice along one axis."""
+
+    _axis: int
+
+    def _weight(self, calling: bool) -> Tensor:
+        return self.weight_v * (self.weight_g / _norms(self.weight_v, self._axis))
+
+
+def spectral_norm(
+    layer: L, n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None, *, rng: Stream | None = None
+) -> L:
+    """`layer` itself, its weight divided by its largest singular value from now on (Miyato et al. 2018).
+
+    As torch.nn.utils.spectral_norm: the weight, a matrix of rows along axis `dim` (1 for ConvTranspose2d, else 0), is
+    the parameter `weight_orig`; the buffers `weight_u` and `weight_v` follow its first singular vectors by
+    `n_power_iterations` in each forward pass in training mode, and stay in evaluation mode. Gradients flow through
+    sigma = u^T W v with u and v held constant. `layer.weight` is the computed weight, to be read only: initialise
+    before. Returns the same object; optimizers that hold its weight still do. ShapeError if it has no weight of its own
+    with two axes or more.
+    """
+    weight = _taken("spectral_norm", layer, 2)
+    axis = (1 if isinstance(layer, ConvTranspose2d) else 0) if dim is None else dim
+    rows = weight.shape[axis]
+    drawn = rng or random.default()
+    vectors = [Tensor(drawn.normal(n, dtype=weight.dtype)).to(weight.device) for n in (rows, weight.size // rows)]
+    changed = _become(SpectralNorm, layer)
+    changed._norm = (axis, n_power_iterations, eps)
+    changed.weight_orig = weight
+    with no_grad():
+        changed.weight_u, changed.weight_v = (Buffer(_unit(vector, eps)) for vector in vectors)
+    return cast(L, changed)
+
+
+def weight_norm(layer: L, dim: int = 0) -> L:
+    """`layer` itself, its weight g v / |v| from now on: length and direction apart (Salimans and Kingma 2016).
+
+    As torch.nn.utils.weight_norm: the parameters `weight_g`, one number for each slice along axis `dim`, and `weight_v`
+    of the weight's shape replace the weight, whose value they have at first. `layer.weight` is the computed weight, to
+    be read only. Make optimizers afterwards: there are other parameters now. Returns the same object. ShapeError if it
+    has no weight of its own.
+    """
+    weight = _taken("weight_norm", layer, 1)
+    changed = _become(WeightNorm, layer)
+    changed._axis = dim
+    with no_grad():
+        changed.weight_g = Parameter(_norms(weight, dim))
+    changed.weight_v = weight
+    return cast(L, changed)
+
+
+def _taken(name: str, layer: Module, axes: int) -> Parameter:
+    """The layer's own weight, if it is one to normalise."""
+    weight = vars(layer).get("weight")
+    if not isinstance(weight, Parameter) or weight.ndim < axes:
+        found = f"{weight.shape}" if isinstance(weight, Parameter) else "none of its own"
+        raise ShapeError(f"{name}: expected a layer whose weight has at least {axes} axes, {layer!r} has {found}")
+    return weight
+
+
+def _become(kind: Any, layer: Any) -> Any:
+    """The same object, without its weight, now of a subclass of its class that computes it as `kind` does."""
+    del vars(layer)["weight"]
+    layer.__class__ = _combined(kind, layer.__class__)
+    return layer
+
+
+@functools.cache
+def _combined(kind: Any, layer: Any) -> Any:
+    return type(layer.__name__, (kind, layer), {"__doc__": layer.__doc__})
+
+
+def _rows(weight: Tensor, axis: int) -> Tensor:
+    """The weight as a matrix whose rows run along `axis`, columns in the order of the other axes."""
+    if axis:
+        weight = ops.transpose(weight, (axis, *(a for a in range(weight.ndim) if a != axis)))
+    return ops.reshape(weight, (weight.shape[0], weight.size // weight.shape[0]))
+
+
+def _unit(x: Tensor, eps: float) -> Tensor:
+    """x / max(|x|, eps)."""
+    return x / ops.maximum(ops.sqrt(ops.sum(ops.square(x))), eps)
+
+
+def _norms(x: Tensor, axis: int) -> Tensor:
+    """The Euclidean norm of each slice along `axis`, the other axes kept."""
+    return ops.sqrt(ops.sum(ops.square(x), [a for a in range(x.ndim) if a != axis], keepdims=True))
