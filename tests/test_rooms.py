@@ -19,9 +19,9 @@ FLOORS = [
     ["ops"],
     ["capture", "grad", "testing"],
     ["nn", "optim"],
-    ["gan", "models"],
+    ["gan", "latent", "models"],
     ["data", "metrics", "viz"],
-    ["checkpoint", "runs", "training"],
+    ["checkpoint", "runs", "studies", "training"],
     ["explain"],
     ["cli"],
 ]
