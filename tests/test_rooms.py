@@ -21,7 +21,8 @@ FLOORS = [
     ["nn", "optim"],
     ["gan", "latent", "models"],
     ["data", "metrics", "viz"],
-    ["checkpoint", "runs", "studies", "training"],
+    ["checkpoint", "judge", "runs", "training"],
+    ["studies"],
     ["explain"],
     ["cli"],
 ]
