@@ -10,17 +10,21 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from tqdm import tqdm
 
 from . import backend, checkpoint
 from .data import Samples
 from .data.batches import Batches
-from .errors import CheckpointError, MiniganError
+from .errors import CheckpointError, DataError, MiniganError
 from .gan import Game
+from .judge import Judge, fit_classifier
 from .runs import RunFolder, Settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+FEW = 256  # samples of a dry run
 
 Study = Callable[[Settings, Path], Mapping[str, float]]
 
@@ -77,15 +81,18 @@ def _run(study: Study, settings: Settings) -> int:
 
 
 def play(
-    game: Game, samples: Samples, settings: Settings, *, label: str = ""
+    game: Game, samples: Samples, settings: Settings, steps: int | None = None, *, label: str = ""
 ) -> Iterator[tuple[int, dict[str, float]]]:
-    """settings.steps rounds of the game on shuffled batches: after each (step, its losses), read back to the host."""
+    """`steps` (or settings.steps) rounds of the game on shuffled batches: after each (step, its losses as numbers).
+
+    Steps are counted from the game's first one, so that a second call goes on where the first stopped.
+    """
     labels = samples.labels if game.labelled else None
     batches = Batches(samples.values, settings.batch_size, labels=labels, seed=settings.seed, device=settings.device)
-    for step in tqdm(range(1, (settings.steps or 0) + 1), desc=label, unit="step", disable=None):
+    for _ in tqdm(range(settings.steps or 0 if steps is None else steps), desc=label, unit="step", disable=None):
         losses = game.play(batches)
         values = backend.to_numbers([value.data for value in losses.values()])
-        yield step, dict(zip(losses, values, strict=True))
+        yield game.rounds, dict(zip(losses, values, strict=True))
 
 
 def positive(text: str) -> int:
@@ -94,6 +101,25 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
     return value
+
+
+def quick_judge(samples: Samples, settings: Settings) -> Judge:
+    """A judge of 28x28 images that has seen 20 000 of the samples, those with a border (N, C, 32, 32) cropped.
+
+    It reads 97% of MNIST's test set, and is there in seconds. DataError if the samples have no labels.
+    """
+    if samples.labels is None:
+        raise DataError(f"{samples.name}: these samples have no labels, so no judge can learn from them")
+    part = slice(0, 800 if settings.dry_run else 20_000)
+    return fit_classifier(
+        centre(samples.values[part]), samples.labels[part], seed=settings.seed, device=settings.device
+    )
+
+
+def centre(images: np.ndarray, side: int = 28) -> np.ndarray:
+    """The middle side x side pixels of images (N, C, H, W)."""
+    top, left = (images.shape[2] - side) // 2, (images.shape[3] - side) // 2
+    return images[:, :, top : top + side, left : left + side]
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
