@@ -94,6 +94,7 @@ _ON_FIRST_USE = (
     "checkpoint",
     "data",
     "gan",
+    "judge",
     "metrics",
     "models",
     "nn",

@@ -169,16 +169,19 @@ class ScoreGame(Game):
         return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), **shown}
 
     def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
-        """n samples of the generator (of its averaged weights, if it has them), for the same fixed noise each time.
+        """What `generate` makes of n points of noise, the same ones each time."""
+        return self.generate(self.latent(n, self.stream(stream).at(at)))
+
+    def generate(self, z: Tensor) -> Tensor:
+        """The generator's samples (n, ...) for noise z (n, dim): of its averaged weights, if it has them.
 
         Batch normalisation uses its running statistics, so that a sample does not depend on its neighbours.
         """
-        z = self.latent(n, self.stream(stream).at(at)).to(self.step.device)
         generator, was_training = self.generator, self.generator.training
         averaged = {} if self.ema is None else self.ema.parameters()
         try:
             with no_grad():
-                return functional_call(generator.eval(), averaged, z)
+                return functional_call(generator.eval(), averaged, z.to(self.step.device))
         finally:
             generator.train(was_training)
 

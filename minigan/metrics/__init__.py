@@ -1,4 +1,7 @@
 """Measures on arrays: how good, how varied and how new samples are."""
 
+from .curves import median_filter, spearman
+from .frechet import frechet_distance
 from .modes import ModeCoverage, mode_coverage
-from .plane import OnCurve, on_curve
+from .plane import OnCurve, mean_nearest_distance, on_curve
+from .strokes import slant, thickness

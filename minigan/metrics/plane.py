@@ -29,3 +29,20 @@ def on_curve(
     spread = f(np.linspace(low, high, 10_001)).std()
     held, _ = np.histogram(x, pieces, (low, high))
     return OnCurve(float(np.abs(y - f(x)).mean() / spread), float((held >= 0.2 * len(points) / pieces).mean()))
+
+
+def mean_nearest_distance(points: np.ndarray, others: np.ndarray) -> float:
+    """Mean distance of each of `points` (N, D) to the nearest of `others` (M, D).
+
+    From samples to data it says how good the samples are, from data to samples how much of the data they reach.
+    ShapeError if shapes do not fit or one is empty.
+    """
+    if (
+        points.ndim != 2
+        or others.ndim != 2
+        or points.shape[1:] != others.shape[1:]
+        or not (len(points) and len(others))
+    ):
+        raise ShapeError(f"mean_nearest_distance: expected (N, D) and (M, D), got {points.shape} and {others.shape}")
+    squared = [((others - p) ** 2).sum(1).min() for p in points.astype(np.float64)]
+    return float(np.sqrt(squared).mean())

@@ -1,0 +1,140 @@
+"""A judge of generated images: a classifier that minigan trains itself on the samples that a generator learnt from."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from . import data, ops
+from .data import Samples
+from .errors import DataError
+from .gan import Batch, Game, Losses, State, Turn
+from .grad import grad
+from .models import Classifier, classifier28
+from .op import no_grad
+from .optim import Adam, Schedule, linear
+from .random import Stream
+from .tensor import Tensor
+
+CHUNK = 1000  # images looked at in one go
+FEW = 200  # held-out images of a dry run
+
+
+class Judge:
+    """Reads images (N, channels, 28, 28): uint8, or float in [-1, 1] as generators make them."""
+
+    def __init__(self, classifier: Classifier, *, test_accuracy: float | None = None) -> None:
+        self.classifier = classifier
+        self.test_accuracy = test_accuracy  # share of held-out images that it reads right, if that was measured
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """The class of each image: int64 (N,)."""
+        return self._logits(images).argmax(1)
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """How likely each class is: float32 (N, classes), rows that add up to 1."""
+        logits = self._logits(images)
+        weights = np.exp(logits - logits.max(1, keepdims=True))
+        return weights / weights.sum(1, keepdims=True)
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """What the classifier makes of each image before it decides: float32 (N, 128), at least 0."""
+        return self._in_chunks(images, self.classifier.body)
+
+    def accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
+        """The share of images whose class is their label."""
+        return float((self.predict(images) == labels).mean())
+
+    def _logits(self, images: np.ndarray) -> np.ndarray:
+        return self._in_chunks(images, lambda x: self.classifier.head(self.classifier.body(x)))
+
+    def _in_chunks(self, images: np.ndarray, network: Callable[[Tensor], Tensor]) -> np.ndarray:
+        if images.ndim != 4 or len(images) == 0:
+            raise DataError(f"Judge: expected images (N, channels, 28, 28), at least one, got {images.shape}")
+        device = self.classifier.head.parameters()[0].device
+        results = []
+        with no_grad():
+            for start in range(0, len(images), CHUNK):
+                chunk = np.asarray(images[start : start + CHUNK], np.float32)
+                if images.dtype == np.uint8:
+                    chunk = chunk / np.float32(127.5) - 1
+                results.append(network(Tensor(chunk).to(device)).numpy())
+        return np.concatenate(results)
+
+
+class _Lessons(Game):
+    """One player, who learns the labels."""
+
+    labelled = True
+
+    def __init__(self, classifier: Classifier, optimizer: Adam, *, seed: int, schedule: Schedule) -> None:
+        self.classifier = classifier
+        super().__init__(
+            {"body": classifier.body, "head": classifier.head},
+            {"classifier": optimizer},
+            [Turn("lesson")],
+            seed=seed,
+            schedules=[schedule],
+        )
+
+    def lesson(self, state: State, batch: Batch) -> Losses:
+        """A step down the cross entropy."""
+        assert batch.labels is not None
+        loss = ops.cross_entropy(self.classifier.head(self.classifier.body(batch.real)), batch.labels)
+        optimizer = self.optimizers["classifier"]
+        optimizer.step(grad(loss, optimizer.params))
+        return {"loss": loss.detach()}
+
+
+def fit_classifier(
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    seed: int = 0,
+    epochs: int = 1,
+    batch_size: int = 64,
+    lr: float = 2e-3,
+    device: str = "cpu",
+) -> Judge:
+    """A Judge that learnt uint8 images (N, channels, 28, 28) and their int64 labels (N,), 0 .. at least 9.
+
+    Adam, its rate falling from `lr` to 0 along a line. The same seed gives the same judge. One epoch of MNIST
+    takes 20 seconds on two cores and reads 98.8% of the test set right.
+    """
+    if images.ndim != 4 or images.shape[2:] != (28, 28) or len(images) == 0:
+        raise DataError(f"fit_classifier: expected images (N, channels, 28, 28), at least one, got {images.shape}")
+    rng = Stream(seed, "classifier")
+    classifier = classifier28(images.shape[1], max(10, int(labels.max()) + 1), rng=rng)
+    for part in classifier:
+        part.to(device)
+    batches = data.Batches(images, min(batch_size, len(images)), labels=labels, seed=seed, device=device)
+    steps = epochs * batches.per_epoch
+    optimizer = Adam([*classifier.body.parameters(), *classifier.head.parameters()], lr)
+    game = _Lessons(classifier, optimizer, seed=seed, schedule=Schedule(optimizer, linear(1.0, 0.0, steps)))
+    for _ in range(steps):
+        game.play(batches)
+    return Judge(classifier)
+
+
+def held_out(samples: Samples, *, few: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """(images, labels) that belong to the same set as `samples` and are not among them; a few hundred if `few`.
+
+    MNIST's test set, or new digits drawn from fonts. DataError for other samples.
+    """
+    if samples.name == "mnist":
+        images, labels = data.mnist("test")
+    elif samples.name == "digits":
+        images, labels = data.digits(FEW if few else 10_000, seed=1)
+    else:
+        raise DataError(f"held_out: no held-out images are known for {samples.name}")
+    assert labels is not None
+    return (images[:FEW], labels[:FEW]) if few else (images, labels)
+
+
+def judge_of(samples: Samples, *, seed: int = 0, epochs: int = 1, few: bool = False, device: str = "cpu") -> Judge:
+    """A Judge trained on `samples`, its `test_accuracy` measured on held-out ones; in a second on a few if `few`."""
+    if samples.labels is None:
+        raise DataError(f"{samples.name}: these samples have no labels, so no judge can learn from them")
+    part = slice(0, 4 * FEW if few else None)
+    judge = fit_classifier(samples.values[part], samples.labels[part], seed=seed, epochs=epochs, device=device)
+    judge.test_accuracy = judge.accuracy(*held_out(samples, few=few))
+    return judge
