@@ -6,7 +6,7 @@ A study writes one figure and its numbers, with the same options as a training r
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,14 +29,20 @@ FEW = 256  # samples of a dry run
 Study = Callable[[Settings, Path], Mapping[str, float]]
 
 
-def parser(name: str, description: str, *, steps: int, batch_size: int) -> argparse.ArgumentParser:
-    """The options that every study has; a script adds its own to it."""
+def parser(
+    name: str, description: str, *, steps: int, batch_size: int, data: Sequence[str] = ()
+) -> argparse.ArgumentParser:
+    """The options that every study has; a script adds its own to it. `data` as in training.parser."""
     p = argparse.ArgumentParser(prog=f"{name}.py", description=description)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where to compute (default: cpu)")
-    p.add_argument(
-        "--data", default="auto", metavar="auto|mnist|digits|...", help="images, as in train.py (default: auto)"
-    )
+    if data:
+        shown = f"what to learn from (default: {data[0]})"
+        p.add_argument("--data", choices=["auto", *data], default="auto", help=shown)
+    else:
+        p.add_argument(
+            "--data", default="auto", metavar="auto|mnist|digits|...", help="images, as in train.py (default: auto)"
+        )
     p.add_argument("--steps", type=positive, default=steps, help=f"rounds of each game (default: {steps})")
     p.add_argument("--batch-size", type=positive, default=batch_size, help=f"images a step (default: {batch_size})")
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same study (default: 0)")
