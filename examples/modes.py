@@ -3,10 +3,10 @@
     python examples/modes.py --unroll 5
     python examples/modes.py --data grid --penalty r1
 
-Metz et al. 2017 (unrolled GANs) have these networks (two hidden layers of 128 tanh units, 256 noise), rates (Adam, 1e-4
-for the discriminator, 1e-3 for the generator) and ring, on which the plain GAN jumps from mode to mode. Each of --unroll,
---pack, --consensus, --penalty and --instance-noise is a remedy. The measure is VEEGAN's and PacGAN's: 2 500 samples;
-those within three deviations of a mode are good; reverse KL compares the modes' shares with equal ones.
+Metz et al. 2017 (unrolled GANs) have these networks (two hidden layers of 128 tanh units, 256 noise), rates (Adam,
+1e-4 for the discriminator, 1e-3 for the generator) and ring, on which the plain GAN jumps from mode to mode. Each of
+--unroll, --pack, --consensus, --penalty and --instance-noise is a remedy. The measure is VEEGAN's and PacGAN's: 2 500
+samples; those within three deviations of a mode are good; reverse KL compares the modes' shares with equal ones.
 
 They take 25 000 steps of 512 points; the default is 10 000 of 256, which takes a minute.
 """
@@ -85,9 +85,9 @@ def panel(game: ScoreGame, samples: data.Samples, title: str, note: str = "") ->
 
 
 def value(game: ScoreGame, samples: data.Samples, at: np.ndarray) -> np.ndarray:
-    """What the discriminator says of points (N, 2); if it sees several at once, beside real ones, averaged over four."""
-    others = samples.values[: 4 * (game.pack - 1)].reshape(-1, 2 * (game.pack - 1))
-    packs = [np.concatenate([at, np.tile(row, (len(at), 1))], 1) for row in others] if game.pack > 1 else [at]
+    """What the discriminator says of points (N, 2): beside four choices of real ones, if it sees several at once."""
+    beside = samples.values[: 4 * (game.pack - 1)].reshape(4, -1)
+    packs = [np.concatenate([at, np.tile(row, (len(at), 1))], 1) for row in beside]
     with mg.no_grad():
         scores = sum(game.discriminator(mg.tensor(p).to(game.step.device)) for p in packs) * (1 / len(packs))
         return (mg.sigmoid(scores) if game.loss.logistic else scores).numpy()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minigan as mg
-from minigan.gan import ScoreGame, Turn, losses, penalties
+from minigan.gan import ScoreGame, losses, penalties
 from minigan.tensor import Tensor
 
 
