@@ -87,14 +87,17 @@ def generated(game: ScoreGame, n: int) -> np.ndarray:
     return game.sample(n).numpy() * unit + origin
 
 
-def picture(game: ScoreGame, samples: data.Samples, path: Path) -> None:
+def panel(game: ScoreGame, samples: data.Samples, title: str, note: str = "") -> viz.Panel:
     """256 real and 256 generated points."""
     real = samples.values[:256] * game.frame[1] + game.frame[0]
     low, high = real.min(0), real.max(0)
     (left, bottom), (right, top) = low - 0.15 * (high - low), high + 0.15 * (high - low)
     clouds = {"Real Data": real, "Generated Data": generated(game, 256)}
-    title = f"Samples at Iteration {game.rounds}"
-    viz.panels([viz.Panel(title, clouds, limits=(left, right, bottom, top))], path, size=4.6)
+    return viz.Panel(title, clouds, limits=(left, right, bottom, top), note=note)
+
+
+def picture(game: ScoreGame, samples: data.Samples, path: Path) -> None:
+    viz.panels([panel(game, samples, f"Samples at Iteration {game.rounds}")], path, size=4.6)
 
 
 def measure(game: ScoreGame, samples: data.Samples, settings: training.Settings) -> dict[str, float]:
@@ -102,8 +105,12 @@ def measure(game: ScoreGame, samples: data.Samples, settings: training.Settings)
     folder = RunFolder(Path(settings.out))
     write_loss_logs(folder)
     draw_features(game, settings, folder.path / "features.png")
-    found = on_curve(generated(game, 10_000), data.CURVES[name_of(settings)], -REACH, REACH)
-    return found._asdict()
+    return distance(game, settings)
+
+
+def distance(game: ScoreGame, settings: training.Settings) -> dict[str, float]:
+    """How 10 000 generated points lie on the curve, and how much of it they reach."""
+    return on_curve(generated(game, 10_000), data.CURVES[name_of(settings)], -REACH, REACH)._asdict()
 
 
 def write_loss_logs(folder: RunFolder) -> None:

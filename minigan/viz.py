@@ -120,9 +120,9 @@ CLOUDS = ["#1f77b4", "#d95f02", "#1b9e77", "#7570b3"]  # colours of point sets, 
 
 
 def panels(drawn: Sequence[Panel], path: str | Path, columns: int = 1, size: float = 3.2, title: str = "") -> None:
-    """Write a picture of point sets, `columns` squares of `size` inches in a row, each with its legend.
+    """Write a picture of point sets, `columns` panels of about `size` inches in a row, with a legend in the first.
 
-    Points outside a panel's limits are counted in its legend instead.
+    Points outside a panel's limits are counted below it instead.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -131,7 +131,10 @@ def panels(drawn: Sequence[Panel], path: str | Path, columns: int = 1, size: flo
     figure = Figure(figsize=(1.15 * size * columns, size * rows), layout="constrained")
     FigureCanvasAgg(figure)
     for k, panel in enumerate(drawn):
-        _draw_panel(figure.add_subplot(rows, columns, k + 1), panel)
+        axes = figure.add_subplot(rows, columns, k + 1)
+        _draw_panel(axes, panel)
+        if k == 0:
+            axes.legend(fontsize="small", framealpha=0.8)
     if title:
         figure.suptitle(title)
     figure.savefig(path, dpi=110)
@@ -144,17 +147,17 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
         grid_points = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
         heights = panel.height(grid_points).reshape(81, 81)
         if panel.levels is None:
-            axes.contourf(x, y, heights, 10, cmap="Greys", alpha=0.45)
+            axes.contourf(x, y, heights, 10, cmap="Greys", alpha=0.45, antialiased=True)
         else:
             axes.contour(x, y, heights, panel.levels, colors="#888888", linewidths=1)
+    notes = [panel.note] if panel.note else []
     for (name, points), color in zip(panel.clouds.items(), CLOUDS, strict=False):
         outside = int(((points < (left, bottom)) | (points > (right, top))).any(1).sum())
-        label = f"{name} ({outside} outside)" if outside else name
-        axes.scatter(*points.T, s=7, color=color, alpha=0.5, linewidths=0, label=label)
+        notes += [f"{outside} of {len(points)} {name} outside"] if outside else []
+        axes.scatter(*points.T, s=7, color=color, alpha=0.5, linewidths=0, label=name)
         if panel.centroids:
             axes.scatter(*points.mean(0), s=130, marker="X", color=color, edgecolors="black", label=f"{name}: centroid")
-    axes.set(xlim=(left, right), ylim=(bottom, top), title=panel.title, xlabel=panel.note)
-    axes.legend(fontsize="small", framealpha=0.8, markerscale=1.5 if not panel.centroids else 0.8)
+    axes.set(xlim=(left, right), ylim=(bottom, top), title=panel.title, xlabel="\n".join(notes))
     axes.grid(alpha=0.2)
     axes.spines[["top", "right"]].set_visible(False)
 
