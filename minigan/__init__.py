@@ -99,6 +99,7 @@ _ON_FIRST_USE = (
     "models",
     "nn",
     "optim",
+    "presets",
     "random",
     "testing",
     "training",

@@ -15,16 +15,8 @@ from .backend import versions
 from .errors import CheckpointError
 
 COLUMNS = ["step", "d_loss", "g_loss", "d_real", "d_fake", "images_per_s"]
-FREE_TO_CHANGE = {
-    "graph",
-    "epochs",
-    "steps",
-    "out",
-    "resume",
-    "checkpoint_every",
-    "sample_every",
-    "dry_run",
-}  # when a run is resumed
+# when a run is resumed
+FREE_TO_CHANGE = {"graph", "epochs", "steps", "out", "resume", "checkpoint_every", "sample_every", "dry_run"}
 
 
 @dataclass
@@ -46,6 +38,11 @@ class Settings:
     resume: bool = False
     dry_run: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What the run is called where it is shown: its preset, or the script."""
+        return self.extra.get("preset") or self.name
 
 
 class RunFolder:

@@ -291,7 +291,7 @@ class Loop:
     def finish(self) -> None:
         """losses.png and samples.gif, and a line that says where everything is."""
         with atomic.naming(self.folder.path):
-            viz.loss_curves(self.folder.read_log(), self.folder.path / "losses.png", self.settings.name)
+            viz.loss_curves(self.folder.read_log(), self.folder.path / "losses.png", self.settings.title)
             viz.save_gif(sorted(self.folder.samples.glob("step_*.png")), self.folder.path / "samples.gif")
         if not self.settings.dry_run:
             print(f"Done: {self.summary()}. Samples, curves and checkpoints are in {self.folder.path}")

@@ -206,7 +206,7 @@ def test_noisy_labels_are_cross_entropy_with_other_targets():
     some = losses.noisy_labels(losses.nonsaturating, flip=0.1).discriminator(many, many).item()
     expected = 0.9 * bce(3.0, 1.0) + 0.1 * bce(3.0, 0.0) + 0.9 * bce(3.0, 0.0) + 0.1 * bce(3.0, 1.0)
     assert some == pytest.approx(expected, rel=0.05)
-    with pytest.raises(mg.errors.ShapeError, match="got hinge, smooth 0.9, flip 0"):
+    with pytest.raises(mg.errors.ShapeError, match=r"got hinge, smooth 0\.9, flip 0"):
         losses.noisy_labels(losses.hinge, 0.9)
     with pytest.raises(mg.errors.ShapeError, match=r"got minimax, smooth 1.0, flip 2"):
         losses.noisy_labels(losses.minimax, flip=2)

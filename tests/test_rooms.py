@@ -21,7 +21,7 @@ FLOORS = [
     ["nn", "optim"],
     ["gan", "latent", "models"],
     ["data", "metrics", "viz"],
-    ["checkpoint", "judge", "runs", "training"],
+    ["checkpoint", "judge", "presets", "runs", "training"],
     ["studies"],
     ["explain"],
     ["cli"],
