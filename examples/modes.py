@@ -78,9 +78,9 @@ def load(settings: training.Settings, limit: int | None) -> data.Samples:
 
 
 def panel(game: ScoreGame, samples: data.Samples, title: str, note: str = "") -> viz.Panel:
-    """1 000 generated points on 1 000 real ones, the discriminator's value behind them: the darker, the more real."""
+    """500 generated points on 1 000 real ones, the discriminator's value behind them: the darker, the more real."""
     reach = MIXTURES[samples.name].reach
-    drawn = {"real": samples.values[:1000], "generated": game.sample(1000).numpy()}
+    drawn = {"real": samples.values[:1000], "generated": game.sample(500).numpy()}
     return viz.Panel(title, drawn, (-reach, reach, -reach, reach), lambda p: value(game, samples, p), note=note)
 
 

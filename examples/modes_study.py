@@ -30,7 +30,7 @@ def study(settings: training.Settings, folder: Path) -> dict[str, float]:
         game, samples, found = trained(settings, remedy, name)
         numbers |= {f"{name}: {k}": v for k, v in found.items()} | {f"{name}: minutes": minutes(began)}
         drawn.append(modes.panel(game, samples, name, caption(found)))
-    viz.panels(drawn, folder / "modes.png", columns=3, title=f"{samples.name}, {settings.steps} steps")
+    viz.panels(drawn, folder / "modes.png", columns=3, size=2.9, title=f"{samples.name}, {settings.steps} steps")
     return numbers
 
 

@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -20,9 +19,7 @@ from .errors import CheckpointError, DataError, MiniganError
 from .gan import Game
 from .judge import Judge, fit_classifier
 from .runs import RunFolder, Settings
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from .viz import save_figure as save_figure
 
 FEW = 256  # samples of a dry run
 
@@ -126,12 +123,3 @@ def centre(images: np.ndarray, side: int = 28) -> np.ndarray:
     """The middle side x side pixels of images (N, C, H, W)."""
     top, left = (images.shape[2] - side) // 2, (images.shape[3] - side) // 2
     return images[:, :, top : top + side, left : left + side]
-
-
-def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a matplotlib figure as a PNG of at most 256 colours: a third of the bytes, for the eye the same."""
-    from PIL import Image
-
-    figure.savefig(path, dpi=100)
-    with Image.open(path) as drawn:
-        drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)

@@ -137,7 +137,16 @@ def panels(drawn: Sequence[Panel], path: str | Path, columns: int = 1, size: flo
             axes.legend(fontsize="small", framealpha=0.8)
     if title:
         figure.suptitle(title)
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Any, path: str | Path, colours: int = 64) -> None:
+    """Write a matplotlib figure as a PNG of at most 256 colours: a third of the bytes, for the eye the same."""
+    from PIL import Image
+
+    figure.savefig(path, dpi=100)
+    with Image.open(path) as drawn:
+        drawn.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _draw_panel(axes: Any, panel: Panel) -> None:
