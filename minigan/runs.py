@@ -15,7 +15,8 @@ from .backend import versions
 from .errors import CheckpointError
 
 COLUMNS = ["step", "d_loss", "g_loss", "d_real", "d_fake", "images_per_s"]
-FREE_TO_CHANGE = {"graph", "epochs", "steps", "out", "resume", "checkpoint_every", "dry_run"}  # when a run is resumed
+# when a run is resumed
+FREE_TO_CHANGE = {"graph", "epochs", "steps", "out", "resume", "checkpoint_every", "sample_every", "dry_run"}
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Settings:
     seed: int = 0
     out: str = ""
     checkpoint_every: int | None = None
+    sample_every: int | None = None
     resume: bool = False
     dry_run: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
