@@ -95,6 +95,7 @@ _ON_FIRST_USE = (
     "data",
     "gan",
     "judge",
+    "metrics",
     "models",
     "nn",
     "optim",

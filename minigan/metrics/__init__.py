@@ -2,6 +2,6 @@
 
 from .curves import median_filter, spearman
 from .frechet import frechet_distance
-from .neighbours import nearest
+from .neighbours import nearest, one_nn_accuracy
 from .strokes import slant, thickness
 from .svm import fit_linear_svm, predict_linear_svm
