@@ -7,14 +7,14 @@ from ..random import Stream
 from .ranges import ToUnit
 
 
-class Autoencoder(NamedTuple):
+class CodingPlayers(NamedTuple):
     """An encoder of samples into what is known of their codes, and the decoder of codes."""
 
     encoder: Module
     decoder: Module
 
 
-def vae28(z_dim: int = 20, hidden: int = 500, *, rng: Stream | None = None) -> Autoencoder:
+def vae28(z_dim: int = 20, hidden: int = 500, *, rng: Stream | None = None) -> CodingPlayers:
     """The network of Kingma and Welling (2014) for MNIST: one hidden layer each, here of ReLU instead of tanh.
 
     Encoder: images in [-1, 1], 784-hidden-2 z_dim, the mean of z and the logarithm of its variance. Decoder:
@@ -25,4 +25,4 @@ def vae28(z_dim: int = 20, hidden: int = 500, *, rng: Stream | None = None) -> A
     decoder = Sequential(
         Linear(z_dim, hidden, rng=rng), ReLU(), Linear(hidden, 784, rng=rng), Unflatten(1, (1, 28, 28))
     )
-    return Autoencoder(encoder, decoder)
+    return CodingPlayers(encoder, decoder)
