@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import minigan as mg
-from minigan import training
+from minigan import judge, training
 from minigan.data import Samples
 from minigan.gan import BEGAN, EBGAN, Game, uniform_latent
 from minigan.training import Settings, Shape
@@ -53,16 +53,11 @@ def shape(settings: Settings) -> Shape:
 def measure(game: Any, samples: Samples, settings: Settings) -> dict[str, float]:
     """Mean energies of images that were not trained on and of samples; for BEGAN also M of them."""
     n = 64 if settings.dry_run else HELD_OUT
-    if samples.name == "mnist":
-        images, _ = mg.data.mnist("test")
-    elif samples.name == "digits":
-        images, _ = mg.data.digits(n, seed=settings.seed + 1)
-    else:
-        images = samples.values  # no others are known
-    images = (images[:n] / np.float32(127.5) - 1).astype("float32")
-    game.discriminator.eval()
-    with mg.no_grad():
-        real = game.discriminator(mg.tensor(images, device=settings.device))
+    held = samples.name in ("mnist", "digits")
+    images = judge.held_out(samples, few=settings.dry_run)[0] if held else samples.values  # no others are known
+    real_images = mg.tensor(images[:n] / np.float32(127.5) - 1, device=settings.device)
+    with mg.nn.evaluating(game.discriminator):
+        real = game.discriminator(real_images)
         fake = game.discriminator(game.sample(n, stream="measured"))
     found = {"energy_real": real.numpy().mean().item(), "energy_fake": fake.numpy().mean().item()}
     if isinstance(game, BEGAN):

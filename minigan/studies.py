@@ -21,7 +21,7 @@ from .data.batches import Batches
 from .errors import CheckpointError, DataError, MiniganError
 from .gan import Game, ScoreGame
 from .judge import Judge, fit_classifier
-from .runs import RunFolder, Settings
+from .runs import RunFolder, Settings, positive
 from .viz import save_figure as save_figure
 
 FEW = 256  # samples of a dry run
@@ -129,14 +129,6 @@ def script(scripts: Path, name: str) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def positive(text: str) -> int:
-    """A number from the command line that has to be at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
-    return value
 
 
 def quick_judge(samples: Samples, settings: Settings) -> Judge:
