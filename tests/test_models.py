@@ -64,3 +64,16 @@ def test_starting_values_of_the_lab_and_the_dcgan():
     for side, norm in ((40, "batch"), (64, "layer"), (0, None)):
         with pytest.raises(mg.errors.ShapeError, match=f"got {side} and {norm!r}"):
             mg.models.dcgan(side, norm=norm)
+
+
+def test_the_printed_critic_does_not_see_the_last_two_rows_and_the_padded_one_does():
+    def slopes(**options):
+        critic = mg.models.wgan_gp28(4, norm=None, **options).discriminator
+        x = mg.tensor(mg.random.Stream(0).normal((2, 1, 28, 28)))
+        return np.abs(mg.grad(mg.sum(critic(x)), x).numpy()).sum((0, 1))
+
+    printed, padded = slopes(), slopes(padding=1)
+    assert (printed[:26, :26] > 0).all()
+    assert not printed[26:].any()
+    assert not printed[:, 26:].any()
+    assert (padded > 0).all()
