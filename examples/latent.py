@@ -178,7 +178,7 @@ def show(axes: Any, images: np.ndarray | None, columns: int, title: str) -> None
 
 
 def options() -> argparse.ArgumentParser:
-    p = studies.parser("latent", __doc__, steps=900, batch_size=64)
+    p = studies.parser("latent", __doc__, steps=700, batch_size=64)
     p.add_argument("--run", metavar="DIR", help="the folder of a training run, instead of training a generator")
     p.add_argument("--lr", type=float, default=1e-3, help="Adam's learning rate, without --run (default: 0.001)")
     return p
