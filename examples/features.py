@@ -34,6 +34,7 @@ from minigan.nn import Conv2d, LeakyReLU, ReLU, Sequential
 from minigan.runs import Settings
 from minigan.tensor import Tensor
 
+EXAMPLES = Path(__file__).parent
 Z_DIM = 100
 GRID = 4
 CHUNK = 500
@@ -166,9 +167,9 @@ def images(settings: Settings, side: int) -> tuple[Samples, tuple[np.ndarray, np
 def study(settings: Settings, folder: Path) -> dict[str, float]:
     run = settings.extra["run"]
     if run is not None:
-        game, of_run = studies.rebuilt(Path(run), Path(__file__).parent, settings.device)
+        game, of_run = studies.rebuilt(Path(run), EXAMPLES, settings.device)
         settings.data = of_run.data if settings.data == "auto" else settings.data
-        untrained, _ = studies.rebuilt(Path(run), Path(__file__).parent, settings.device, trained=False)
+        untrained, _ = studies.rebuilt(Path(run), EXAMPLES, settings.device, trained=False)
         side = game.sample(1).shape[2]
         samples, test = images(settings, side)
     else:
