@@ -8,8 +8,9 @@ measured on the way, for both costs that a generator can have:
     minimax            E ln(1 - D(G(z)))    its gradient vanishes as D becomes sure
     non-saturating    -E ln D(G(z))         its gradient does not; but it grows, and its variance with it
 
-The norm is that of the mean gradient over 8 batches, the variance the mean squared distance of a batch's gradient from
-that mean. So a generator can learn neither from a perfect discriminator nor from a poor one: the case for WGAN.
+The norm is that of the mean gradient over 8 batches, the variance the mean squared distance of a batch's gradient
+from that mean; metrics.json has how many times its first value each becomes. So a generator learns neither from a
+perfect discriminator nor from a poor one: the case for WGAN.
 """
 
 import argparse
@@ -43,6 +44,13 @@ class Watched(NamedTuple):
     norms: dict[str, np.ndarray]
     variances: dict[str, np.ndarray]
     images: np.ndarray
+
+
+PANELS: dict[str, tuple[str, Callable[[Watched], np.ndarray]]] = {
+    "minimax_norm": ("norm, minimax cost", lambda seen: seen.norms["minimax"]),
+    "nonsaturating_norm": ("norm, non-saturating cost", lambda seen: seen.norms["nonsaturating"]),
+    "nonsaturating_variance": ("variance, non-saturating cost", lambda seen: seen.variances["nonsaturating"]),
+}
 
 
 def adam(player: mg.nn.Module) -> mg.optim.Adam:
@@ -109,15 +117,11 @@ def study(settings: Settings, folder: Path) -> dict[str, float]:
         found[f"{name} ({target} steps)"] = watched(trained.generator, samples, settings, f"new D after {target}")
     draw(found, folder)
     write(found, folder / "gradients.csv")
-    numbers = {}
-    for name, seen in zip(STAGES, found.values(), strict=True):
-        numbers[f"minimax_norm_{name}_falls_to"] = seen.norms["minimax"][-1] / seen.norms["minimax"][0]
-        numbers[f"nonsaturating_norm_{name}_grows_to"] = (
-            seen.norms["nonsaturating"][-1] / seen.norms["nonsaturating"][0]
-        )
-        variance = seen.variances["nonsaturating"]
-        numbers[f"nonsaturating_variance_{name}_grows_to"] = variance[-1] / variance[0]
-    return {name: float(value) for name, value in numbers.items()}
+    return {  # how many times what it was at first
+        f"{what}_{name}": float(curve(seen)[-1] / curve(seen)[0])
+        for name, seen in zip(STAGES, found.values(), strict=True)
+        for what, (_, curve) in PANELS.items()
+    }
 
 
 def write(found: dict[str, Watched], path: Path) -> None:
@@ -134,14 +138,9 @@ def draw(found: dict[str, Watched], folder: Path) -> None:
     """Three panels over the steps of the new discriminator, and what each generator draws."""
     figure = Figure(figsize=(13, 3.9), layout="constrained")
     curves, pictures = figure.subfigures(1, 2, width_ratios=[10, 3])
-    panels = {
-        "norm, minimax cost": lambda seen: seen.norms["minimax"],
-        "norm, non-saturating cost": lambda seen: seen.norms["nonsaturating"],
-        "variance, non-saturating cost": lambda seen: seen.variances["nonsaturating"],
-    }
-    for axes, (title, pick) in zip(curves.subplots(1, 3), panels.items(), strict=True):
+    for axes, (title, curve) in zip(curves.subplots(1, 3), PANELS.values(), strict=True):
         for (name, seen), color in zip(found.items(), COLORS, strict=True):
-            axes.loglog(np.maximum(seen.steps, 0.5), pick(seen), "o-", color=color, markersize=3, label=name)
+            axes.loglog(np.maximum(seen.steps, 0.5), curve(seen), "o-", color=color, markersize=3, label=name)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("steps of a new D, while G stands still")
         axes.grid(alpha=0.25)

@@ -112,6 +112,11 @@ def gan(G: mg.nn.Module, samples: Samples, settings: Settings) -> ScoreGame:
     )
 
 
+def js_estimate(d_loss: np.ndarray) -> np.ndarray:
+    """(value of the game + ln 4) / 2, the Jensen-Shannon divergence if D is at its optimum; the value is -d_loss."""
+    return math.log(2) - d_loss / 2
+
+
 RUNS = {
     "wgan_mlp": ("WGAN, MLP generator", mlp, wgan),
     "wgan_dcgan": ("WGAN, DCGAN generator", dcgan, wgan),
@@ -134,7 +139,7 @@ def play(name: str, samples: Samples, quality: Callable[[np.ndarray], float], se
             distance.append(quality(images))
             shown.append(viz.to_uint8(images[:STRIP]))
     d_loss, g_loss = np.array(log).T
-    estimate = -d_loss if make is wgan else math.log(2) - d_loss / 2
+    estimate = -d_loss if make is wgan else js_estimate(d_loss)
     return Run(estimate, g_loss, np.array(looks), np.array(distance), shown)
 
 

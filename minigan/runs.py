@@ -1,5 +1,6 @@
 """The folder of a run: what decided it, what is logged, what is saved, and when it may be continued."""
 
+import argparse
 import csv
 import io
 import json
@@ -43,6 +44,14 @@ class Settings:
     def title(self) -> str:
         """What the run is called where it is shown: its preset, or the script."""
         return self.extra.get("preset") or self.name
+
+
+def positive(text: str) -> int:
+    """A number from the command line that has to be at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return value
 
 
 class RunFolder:

@@ -4,10 +4,13 @@ A study writes one figure and its numbers, with the same options as a training r
 """
 
 import argparse
+import importlib.util
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -16,9 +19,9 @@ from . import backend, checkpoint
 from .data import Samples
 from .data.batches import Batches
 from .errors import CheckpointError, DataError, MiniganError
-from .gan import Game
+from .gan import Game, ScoreGame
 from .judge import Judge, fit_classifier
-from .runs import RunFolder, Settings
+from .runs import RunFolder, Settings, positive
 from .viz import save_figure as save_figure
 
 FEW = 256  # samples of a dry run
@@ -98,12 +101,34 @@ def play(
         yield game.rounds, dict(zip(losses, values, strict=True))
 
 
-def positive(text: str) -> int:
-    """A number from the command line that has to be at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
-    return value
+def rebuilt(run: Path, scripts: Path, device: str = "cpu", *, trained: bool = True) -> tuple[ScoreGame, Settings]:
+    """(the game of the training run in that folder at its newest checkpoint, its settings), rebuilt by its script.
+
+    Without `trained`, as it was before its first step.
+    CheckpointError if the folder holds no run, its script is not in `scripts`, or its game has no scores.
+    """
+    try:
+        settings = Settings(**json.loads((run / "config.json").read_text())["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{run}: holds no config.json of a training run ({error!r})") from error
+    settings.device = device
+    game = script(scripts, settings.name).build(settings)
+    if not isinstance(game, ScoreGame):
+        raise CheckpointError(f"{run}: {settings.name} has no generator that is fed with noise alone")
+    if trained:
+        game.load_state(RunFolder(run).load_newest())
+    return game, settings
+
+
+def script(scripts: Path, name: str) -> Any:
+    """The script of that name in a folder, as a module; CheckpointError if it is not there."""
+    path = scripts / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise CheckpointError(f"{path}: no such script, so what it built cannot be built again")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def quick_judge(samples: Samples, settings: Settings) -> Judge:

@@ -20,8 +20,9 @@ from . import atomic, backend, checkpoint, data, viz
 from .data.sources import Samples, Shape, fingerprint, load_images
 from .errors import DataError, MiniganError, NonFiniteLoss
 from .gan import Game
+from .judge import in_chunks
 from .kernels import PRECISIONS, set_precision
-from .runs import COLUMNS, RunFolder, Settings
+from .runs import COLUMNS, RunFolder, Settings, positive
 from .tensor import Tensor
 
 READ_BACK = 20  # steps between two looks at the losses: between them nothing waits for the device
@@ -64,30 +65,31 @@ def parser(
             help="images to learn from: mnist; digits, drawn from fonts, no download; cifar10; a folder of pictures; "
             "auto (default) means mnist if it can be had, else digits",
         )
-    p.add_argument("--epochs", type=_positive, default=epochs, help=f"passes over the data (default: {epochs})")
-    p.add_argument("--steps", type=_positive, help="rounds of the game, instead of --epochs")
-    p.add_argument("--batch-size", type=_positive, default=batch_size, help=f"images a step (default: {batch_size})")
+    p.add_argument("--epochs", type=positive, default=epochs, help=f"passes over the data (default: {epochs})")
+    p.add_argument("--steps", type=positive, help="rounds of the game, instead of --epochs")
+    p.add_argument("--batch-size", type=positive, default=batch_size, help=f"images a step (default: {batch_size})")
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same run (default: 0)")
     p.add_argument("--out", default=f"runs/{name}", metavar="DIR", help=f"where to write (default: runs/{name})")
-    p.add_argument("--checkpoint-every", type=_positive, metavar="STEPS", help="save also every so many steps")
+    p.add_argument("--checkpoint-every", type=positive, metavar="STEPS", help="save also every so many steps")
     p.add_argument(
-        "--sample-every", type=_positive, metavar="STEPS", help="draw samples so often (default: each epoch, and early)"
+        "--sample-every", type=positive, metavar="STEPS", help="draw samples so often (default: each epoch, and early)"
     )
     p.add_argument("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
     p.add_argument("--dry-run", action="store_true", help="two steps of everything, in a temporary folder")
     return p
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
-    return value
-
-
 def sample_grid(game: Game, samples: Samples, path: Path) -> None:
     """Write 64 images of the game to `path`, for the same noise each time."""
     viz.save_png(viz.grid(viz.to_uint8(game.sample(64).numpy()), 8), path)
+
+
+def reconstruction_grid(game: Any, samples: Samples, path: Path) -> None:
+    """Write 64 images of the game beside 32 of the samples, each over what `game.reconstruct` makes of it."""
+    real = samples.values[:32]
+    again = in_chunks(game.reconstruct, real, game.step.device)
+    pairs = viz.grid(viz.in_pairs(real, viz.to_uint8(again)), 8)
+    viz.save_png(viz.beside(viz.grid(viz.to_uint8(game.sample(64).numpy()), 8), pairs), path)
 
 
 def main(

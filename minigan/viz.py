@@ -29,6 +29,24 @@ def grid(images: np.ndarray, columns: int | None = None, gap: int = 2, backgroun
     return canvas[..., 0] if c == 1 else canvas
 
 
+def in_pairs(above: np.ndarray, below: np.ndarray, columns: int = 8) -> np.ndarray:
+    """Images in the order in which `grid(..., columns)` puts each of `above` (N, ...) over its fellow in `below`.
+
+    (2 N, ...): a row of `above`, a row of `below`, the next rows. ShapeError unless N is a multiple of `columns`.
+    """
+    if above.shape != below.shape or len(above) % columns:
+        raise ShapeError(f"in_pairs: expected two times a multiple of {columns}, got {above.shape}, {below.shape}")
+    rows = [images.reshape(-1, 1, columns, *images.shape[1:]) for images in (above, below)]
+    return np.concatenate(rows, axis=1).reshape(-1, *above.shape[1:])
+
+
+def beside(*pictures: np.ndarray, gap: int = 8, background: int = 40) -> np.ndarray:
+    """Pictures (H, W) or (H, W, 3) of one height in one, from left to right with a gap between."""
+    strip = np.full((pictures[0].shape[0], gap, *pictures[0].shape[2:]), background, np.uint8)
+    spaced = [part for picture in pictures for part in (picture, strip)]
+    return np.concatenate(spaced[:-1], axis=1)
+
+
 def save_png(picture: np.ndarray, path: str | Path, scale: int = 2) -> None:
     """Write a uint8 picture (H, W) or (H, W, 3) as PNG, each pixel `scale` pixels wide."""
     from PIL import Image

@@ -170,6 +170,7 @@ for _name, _ufunc in {
     "mul": np.multiply,
     "truediv": np.true_divide,
     "floordiv": np.floor_divide,
+    "mod": np.remainder,
     "pow": np.power,
     "matmul": np.matmul,
     "and": np.bitwise_and,

@@ -61,6 +61,12 @@ LAYERS = {
     "ConvTranspose2d": (lambda nn: nn.ConvTranspose2d(4, 6, (3, 2), 2, 1, 1), (2, 4, 5, 6)),
     "BatchNorm2d": (lambda nn: nn.BatchNorm2d(4), (3, 4, 5, 2)),
     "GroupNorm": (lambda nn: nn.GroupNorm(2, 4), (2, 4, 5, 6)),
+    "spectral norm": (
+        lambda nn: nn.Sequential(nn.spectral_norm(nn.Conv2d(4, 6, 3)), nn.LeakyReLU(0.2), nn.PReLU(6)),
+        (2, 4, 5, 6),
+    ),
+    "weight norm": (lambda nn: nn.Sequential(nn.weight_norm(nn.Linear(6, 4)), nn.ReLU()), (5, 6)),
+    "MinibatchStdDev": (lambda nn: nn.MinibatchStdDev(2), (4, 3, 5, 6)),
     "Dropout": (lambda nn: nn.Dropout(0.5, rng=mg.random.Stream(3)), (2, 4, 5, 6)),
     "pooling": (lambda nn: nn.Sequential(nn.MaxPool2d(2, 1), nn.AvgPool2d(2), nn.UpsampleNearest(2)), (2, 4, 7, 7)),
     "shapes": (lambda nn: nn.Sequential(nn.PixelShuffle(2), nn.Flatten(), nn.Unflatten(1, (4, 5, 6))), (2, 4, 5, 6)),

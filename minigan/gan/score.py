@@ -7,7 +7,7 @@ from typing import Any
 from .. import ops, random
 from ..errors import ShapeError
 from ..grad import grad
-from ..nn import Module, functional_call
+from ..nn import Module, evaluating, functional_call
 from ..op import no_grad
 from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
@@ -128,11 +128,12 @@ class ScoreGame(Game):
     def discriminator_turn(self, state: State, batch: Batch) -> Losses:
         """The discriminator moves; the generator only samples, and leaves no graph."""
         with random.using(self.stream("discriminator").at(batch.turn)) as rng:
+            generator, critic = self.informed(batch)
             with no_grad():
-                fake = self.generator(self._noise(batch))
+                fake = generator(self._noise(batch))
             if self.pool is not None:
                 fake = self.pool.mix(fake, rng)
-            loss, shown = self._criticise(self.discriminator, self._real(batch), fake, rng)
+            loss, shown = self._criticise(critic, self._real(batch), fake, rng)
             optimizer = self.optimizers["discriminator"]
             self._move_discriminator(grad(loss, optimizer.params))
         return {"d_loss": loss.detach(), **shown}
@@ -140,8 +141,10 @@ class ScoreGame(Game):
     def generator_turn(self, state: State, batch: Batch) -> Losses:
         """The generator moves, through the discriminator as it stands, or as it would be some steps later."""
         with random.using(self.stream("generator").at(batch.turn)) as rng:
-            real, fake = self._real(batch), self.generator(self._noise(batch))
-            critic = self._unrolled(real, fake, rng) if self.unroll else self.discriminator
+            generator, critic = self.informed(batch)
+            real, fake = self._real(batch), generator(self._noise(batch))
+            if self.unroll:
+                critic = self._unrolled(real, fake, rng)
             loss = self._generator_loss(critic, real, fake, rng, bool(self.unroll))
             optimizer = self.optimizers["generator"]
             self._move_generator(grad(loss, optimizer.params))
@@ -150,9 +153,10 @@ class ScoreGame(Game):
     def simultaneous_turn(self, state: State, batch: Batch) -> Losses:
         """Both players move at once, each down its own loss; with `consensus` also towards where neither would move."""
         with random.using(self.stream("simultaneous").at(batch.turn)) as rng:
-            real, fake = self._real(batch), self.generator(self._noise(batch))
-            d_loss, shown = self._criticise(self.discriminator, real, fake, rng)
-            g_loss = self._generator_loss(self.discriminator, real, fake, rng, True)
+            generator, critic = self.informed(batch)
+            real, fake = self._real(batch), generator(self._noise(batch))
+            d_loss, shown = self._criticise(critic, real, fake, rng)
+            g_loss = self._generator_loss(critic, real, fake, rng, True)
             d_params, g_params = (self.optimizers[name].params for name in ("discriminator", "generator"))
             moving = bool(self.consensus)
             field = [
@@ -172,18 +176,21 @@ class ScoreGame(Game):
         """What `generate` makes of n points of noise, the same ones each time."""
         return self.generate(self.latent(n, self.stream(stream).at(at)))
 
-    def generate(self, z: Tensor) -> Tensor:
-        """The generator's samples (n, ...) for noise z (n, dim): of its averaged weights, if it has them.
+    def generate(self, *inputs: Tensor) -> Tensor:
+        """The generator's samples (n, ...) for noise z (n, dim), and what else it takes: of averaged weights, if any.
 
         Batch normalisation uses its running statistics, so that a sample does not depend on its neighbours.
         """
-        generator, was_training = self.generator, self.generator.training
         averaged = {} if self.ema is None else self.ema.parameters()
-        try:
-            with no_grad():
-                return functional_call(generator.eval(), averaged, z.to(self.step.device))
-        finally:
-            generator.train(was_training)
+        with evaluating(self.generator):
+            return functional_call(self.generator, averaged, *(x.to(self.step.device) for x in inputs))
+
+    def informed(self, batch: Batch) -> tuple[Critic, Critic]:
+        """The generator as a function of noise, the discriminator as one of samples: what they know beside these.
+
+        Here nothing, so they are the players themselves; a game with labels tells them the batch's.
+        """
+        return self.generator, self.discriminator
 
     def _criticise(self, critic: Critic, real: Tensor, fake: Tensor, rng: Stream) -> tuple[Tensor, Losses]:
         """The discriminator's loss with its penalty, and what the log shows of it."""
