@@ -38,7 +38,7 @@ SIZES = ("channels", "width")
 NETWORKS = {
     "mlp28": Network(mg.models.mlp28, 96, "uniform", ("pack",)),
     "dcgan28": Network(mg.models.dcgan28, 96, "uniform", ("pack",)),
-    "wgan_gp28": Network(mg.models.wgan_gp28, 96, "uniform", ("norm",)),
+    "wgan_gp28": Network(mg.models.wgan_gp28, 96, "uniform", ("norm", "padding")),
     "lab28": Network(mg.models.lab28, 128, "normal", ("output",)),
     "goodfellow28": Network(mg.models.goodfellow28, 100, "uniform"),
     "dcgan": Network(
@@ -165,6 +165,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.ArgumentParser:
     parts.add_argument(
         "--activation", choices=["leaky_relu", "prelu", "relu"], default="leaky_relu", help="in dcgan's D"
     )
+    parts.add_argument("--padding", type=int, default=0, help="around the image in wgan_gp28's D (default: 0)")
     parts.add_argument("--output", choices=OUTPUTS, default="tanh", help="of lab28's G (default: tanh)")
     parts.add_argument("--unit-range", action="store_true", help="real images in [0, 1], which the pictures ignore")
     moves = p.add_argument_group("moves")

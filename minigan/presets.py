@@ -42,13 +42,15 @@ PRESETS = {
         {
             "model": "wgan_gp28",
             "norm": None,
+            "padding": 1,
             "loss": "wasserstein",
             "penalty": "gradient_penalty",
             **_cs231n,
             "epochs": 5,
         },
-        {"norm": "batch", "penalty": "cs231n_printed"},
-        "batch norm in the critic; one epsilon and one norm for the whole batch; real images left in [0, 1] there",
+        {"norm": "batch", "padding": 0, "penalty": "cs231n_printed"},
+        "batch norm in the critic, which does not see the last two rows and columns; one epsilon and one norm for the "
+        "whole batch; real images left in [0, 1] there",
     ),
     "softmax": Preset(
         "Softmax GAN", "Lin 2017; " + CS231N, {"model": "dcgan28", "loss": "softmax", "lr": 2e-4, "batch_size": 64}

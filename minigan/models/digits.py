@@ -74,22 +74,25 @@ def dcgan28(z_dim: int = 96, *, pack: int = 1, rng: Stream | None = None) -> Pla
     return glorot(_infogan_generator(z_dim, rng), discriminator, rng)
 
 
-def wgan_gp28(z_dim: int = 96, *, norm: str | None = "batch", rng: Stream | None = None) -> Players:
+def wgan_gp28(z_dim: int = 96, *, norm: str | None = "batch", padding: int = 0, rng: Stream | None = None) -> Players:
     """The WGAN-GP of CS231n (assignment 3, 2017) for 28x28 images: dcgan28's generator, InfoGAN's critic.
 
     The critic has 3 411 649 parameters, running statistics counted. It contains a batch norm, as the document has it,
-    although a gradient penalty is defined per sample; `norm=None` leaves it out, and so does the preset.
+    although a gradient penalty is defined per sample; `norm=None` leaves it out. Its two convolutions take 28 pixels
+    to 13 and 13 to 5, which leaves the last of 13, and so the last two rows and columns of an image, unseen: a
+    generator paints there what it likes. `padding=1` around the image takes 28 to 14 and 14 to 6. The preset does both.
     """
     if norm not in ("batch", None):
         raise ShapeError(f"wgan_gp28: expected norm 'batch' or None, got {norm!r}")
+    side = ((28 + 2 * padding - 4) // 2 + 1 - 4) // 2 + 1
     critic = Sequential(
-        Conv2d(1, 64, 4, 2, rng=rng),
+        Conv2d(1, 64, 4, 2, padding, rng=rng),
         LeakyReLU(0.01),
         Conv2d(64, 128, 4, 2, rng=rng),
         LeakyReLU(0.01),
         *([BatchNorm2d(128, **_TENSORFLOW)] if norm else []),
         Flatten(),
-        Linear(128 * 5 * 5, 1024, rng=rng),
+        Linear(128 * side * side, 1024, rng=rng),
         LeakyReLU(0.01),
         Linear(1024, 1, rng=rng),
     )
