@@ -164,8 +164,7 @@ def build(settings):
 """
 
 
-def test_features_of_a_run(tmp_path, capsys):
-    """A run is rebuilt from its folder by its script; without scikit-learn its SVM is an error that says what to do."""
+def test_a_run_is_rebuilt_from_its_folder_by_its_script(tmp_path, capsys):
     (tmp_path / "tiny.py").write_text(SCRIPT)
     run, build = tmp_path / "run", studies.script(tmp_path, "tiny").build
     settings = Settings("tiny", data="digits", steps=1, batch_size=4, out=str(run), dry_run=True, extra={"width": 2})
@@ -173,18 +172,24 @@ def test_features_of_a_run(tmp_path, capsys):
     game, again = studies.rebuilt(run, tmp_path)
     assert (int(game.step.item()), again.extra["width"]) == (1, 2)
     assert int(studies.rebuilt(run, tmp_path, trained=False)[0].step.item()) == 0
-    study = example("features")
-    study.EXAMPLES = tmp_path
-    numbers = small(study, tmp_path, run=str(run), labels=[2], draws=1)
-    assert set(numbers) == {f"{name}_{n}" for name in ("raw_pixels", "untrained_D", "trained_D") for n in (2, "all")}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "sklearn.svm", None)
-        with pytest.raises(mg.errors.MissingExtra, match=r"\[features\]"):
-            study.scikit_learn(np.zeros((2, 1)), np.arange(2), 1.0)
     assert (
         studies.main(lambda *_: {}, studies.parser("x", "", steps=1, batch_size=1), arguments=["--out", str(run)]) == 1
     )
     assert "holds a training run" in capsys.readouterr().err
+
+
+def test_what_features_are_worth(tmp_path):
+    pytest.importorskip("sklearn", reason="needs scikit-learn: pip install -e '.[features]'")
+    numbers = small(example("features"), tmp_path, labels=[2], draws=1)
+    assert set(numbers) == {f"{name}_{n}" for name in ("raw_pixels", "untrained_D", "trained_D") for n in (2, "all")}
+    assert all(0 <= value <= 1 for value in numbers.values())
+    assert numbers["raw_pixels_all"] > 0.3  # of ten classes
+
+
+def test_without_scikit_learn_features_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.svm", None)
+    with pytest.raises(mg.errors.MissingExtra, match=r"pip install -e '\.\[features\]'"):
+        example("features").fitted(np.zeros((2, 1)), np.arange(2), 1.0)
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
