@@ -83,7 +83,7 @@ def measure(game: Game, samples: Samples, settings: Settings) -> dict[str, float
 
 
 def options() -> argparse.ArgumentParser:
-    p = training.parser("infogan", __doc__, epochs=5, batch_size=128)
+    p = training.parser("infogan", __doc__, epochs=2, batch_size=128)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--loss", choices=losses.LOSSES, default="nonsaturating", metavar="NAME", help="the score loss")
     p.add_argument("--lr", type=float, default=1e-3, help="G's learning rate (default: 0.001)")
