@@ -1,66 +1,96 @@
-"""Train any score loss with any penalty on any network, from one command.
+"""Train any score loss with any penalty on any network, from one command, or a system of a document by its name.
 
+    python examples/train.py wgan_gp                    a preset; any option may be given after it
+    python examples/train.py wgan_gp --as-printed       with the mistakes of its document
+    python examples/train.py faces_wgan --data FOLDER --side 48 --width 32
     python examples/train.py --model dcgan28 --loss hinge --penalty r1 --data mnist
-    python examples/train.py --model dcgan --side 32 --loss relativistic --penalty r1 --data cifar10
-    python examples/train.py --model dcgan --side 96 --loss wasserstein --penalty gradient_penalty --data FOLDER
+    python examples/train.py --list                     all presets, and where they come from
 
-The defaults are a DCGAN's; a Wasserstein loss wants a penalty or --clip, Adam with --beta1 0, and several --d-steps.
+Without a preset the defaults are a DCGAN's; a Wasserstein loss wants a penalty or --clip, Adam with --beta1 0, and
+several --d-steps. Every trick is a switch and goes with every loss, penalty and network.
 """
 
 import argparse
 import sys
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import minigan as mg
 from minigan import training
-from minigan.gan import ScoreGame, alternate, losses, normal_latent, penalties, uniform_latent
+from minigan.gan import ScoreGame, Turn, alternate, losses, normal_latent, penalties, uniform_latent
 from minigan.models import Players
+from minigan.presets import PRESETS
 from minigan.training import Settings, Shape
+
+Extra = dict[str, Any]
 
 
 class Network(NamedTuple):
-    """Players by name: how they are made, the noise their document draws, the shape of an image."""
+    """Players by name: how they are made, the noise their document draws, the options that shape them."""
 
-    make: Callable[[Settings], Players]
+    make: Callable[..., Players]
     z_dim: int
     latent: str
-    shape: Callable[[Settings], Shape]
+    shaped_by: tuple[str, ...] = ()  # options that `make` takes
 
 
-def small(settings: Settings) -> Shape:
-    return 1, 28, 28
-
-
-def chosen(settings: Settings) -> Shape:
-    return settings.extra["channels"], settings.extra["side"], settings.extra["side"]
-
-
-def dcgan(settings: Settings) -> Players:
-    extra = settings.extra
-    norm = None if extra["penalty"] else "batch"  # a penalty is per sample, batch norm is not
-    return mg.models.dcgan(extra["side"], z_dim(settings), channels=extra["channels"], width=extra["width"], norm=norm)
-
-
+SIZES = ("channels", "width")
 NETWORKS = {
-    "mlp28": Network(lambda s: mg.models.mlp28(z_dim(s)), 96, "uniform", small),
-    "dcgan28": Network(lambda s: mg.models.dcgan28(z_dim(s)), 96, "uniform", small),
-    "wgan_gp28": Network(lambda s: mg.models.wgan_gp28(z_dim(s)), 96, "uniform", small),
-    "lab28": Network(lambda s: mg.models.lab28(z_dim(s), output=mg.nn.Tanh), 128, "normal", small),
-    "dcgan": Network(dcgan, 100, "uniform", chosen),
-    "mlp512": Network(
-        lambda s: mg.models.mlp512(s.extra["side"], z_dim(s), channels=s.extra["channels"]), 100, "normal", chosen
+    "mlp28": Network(mg.models.mlp28, 96, "uniform", ("pack",)),
+    "dcgan28": Network(mg.models.dcgan28, 96, "uniform", ("pack",)),
+    "wgan_gp28": Network(mg.models.wgan_gp28, 96, "uniform", ("norm", "padding")),
+    "lab28": Network(mg.models.lab28, 128, "normal", ("output",)),
+    "goodfellow28": Network(mg.models.goodfellow28, 100, "uniform"),
+    "dcgan": Network(
+        mg.models.dcgan, 100, "uniform", (*SIZES, "norm", "generator_norm", "activation", "pack", "stddev")
     ),
+    "mlp512": Network(mg.models.mlp512, 100, "normal", SIZES),
 }
+SHAPING = {"pack": 1, "stddev": False}  # these need a network that is made for them
 LATENTS = {"uniform": uniform_latent, "normal": normal_latent}
+OUTPUTS = {"tanh": mg.nn.Tanh, "sigmoid": mg.nn.Sigmoid}
 
 
-def z_dim(settings: Settings) -> int:
-    return settings.extra["z_dim"] or NETWORKS[settings.extra["model"]].z_dim
+def sized(extra: Extra) -> bool:
+    return extra["model"] in ("dcgan", "mlp512")
 
 
-def optimizer(settings: Settings, params: list, lr: float) -> mg.optim.Optimizer:
+def shape(settings: Settings) -> Shape:
     extra = settings.extra
+    return (extra["channels"], extra["side"], extra["side"]) if sized(extra) else (1, 28, 28)
+
+
+def players(extra: Extra) -> Players:
+    """The two networks, with what is changed in any network."""
+    network = NETWORKS[extra["model"]]
+    for name, default in SHAPING.items():
+        if extra[name] != default and name not in network.shaped_by:
+            able = ", ".join(other for other, n in NETWORKS.items() if name in n.shaped_by)
+            raise mg.errors.ShapeError(f"--{name} needs a network made for it ({able}), not {extra['model']}")
+    options = {name: extra[name] for name in network.shaped_by}
+    if "norm" in options and options["norm"] == "auto":  # a penalty is per sample, batch norm is not
+        options["norm"] = None if extra["penalty"] else "batch"
+    if "output" in options:
+        options["output"] = OUTPUTS[options["output"]]
+    sizes = (extra["side"], z_dim(extra)) if sized(extra) else (z_dim(extra),)
+    G, D = network.make(*sizes, **options)
+    if extra["dropout"]:
+        layers = [
+            (layer, mg.nn.Dropout(extra["dropout"])) if isinstance(layer, mg.nn.ReLU) else (layer,) for layer in G
+        ]
+        G = mg.nn.Sequential(*(layer for group in layers for layer in group))
+    if extra["spectral_norm"]:
+        for layer in list(D.modules()):
+            if isinstance(layer, mg.nn.Linear | mg.nn.Conv2d):
+                mg.nn.spectral_norm(layer)
+    return Players(G, D)
+
+
+def z_dim(extra: Extra) -> int:
+    return extra["z_dim"] or NETWORKS[extra["model"]].z_dim
+
+
+def optimizer(extra: Extra, params: list, lr: float) -> mg.optim.Optimizer:
     return {
         "adam": lambda: mg.optim.Adam(params, lr, (extra["beta1"], extra["beta2"])),
         "rmsprop": lambda: mg.optim.RMSProp(params, lr),
@@ -68,58 +98,128 @@ def optimizer(settings: Settings, params: list, lr: float) -> mg.optim.Optimizer
     }[extra["optimizer"]]()
 
 
+def schedule(extra: Extra) -> list[Turn] | None:
+    """Who moves: D --d-steps times and G once; with --repeat, so many times on the same real batch."""
+    if extra["consensus"]:
+        return None
+    turns = alternate(d_steps=extra["d_steps"])
+    again = [turn._replace(fresh_batch=False) for turn in turns]
+    return turns + again * (extra["repeat"] - 1)
+
+
 def build(settings: Settings) -> ScoreGame:
     extra = settings.extra
-    network = NETWORKS[extra["model"]]
     mg.random.seed(settings.seed)
-    G, D = network.make(settings)
+    G, D = players(extra)
     G.to(settings.device)
     D.to(settings.device)
+    loss = losses.LOSSES[extra["loss"]]
+    if extra["label_smoothing"] != 1 or extra["flip_labels"]:
+        loss = losses.noisy_labels(loss, extra["label_smoothing"], extra["flip_labels"])
     return ScoreGame(
         G,
         D,
-        loss=losses.LOSSES[extra["loss"]],
+        loss=loss,
         penalty=penalties.PENALTIES.get(extra["penalty"]),
         penalty_weight=extra["penalty_weight"],
         clip=extra["clip"],
-        latent=LATENTS[extra["latent"] or network.latent](z_dim(settings)),
-        generator_optimizer=optimizer(settings, G.parameters(), extra["lr"]),
-        discriminator_optimizer=optimizer(settings, D.parameters(), extra["d_lr"] or extra["lr"]),
-        schedule=alternate(d_steps=extra["d_steps"]),
+        latent=LATENTS[extra["latent"] or NETWORKS[extra["model"]].latent](z_dim(extra)),
+        generator_optimizer=optimizer(extra, G.parameters(), extra["lr"]),
+        discriminator_optimizer=optimizer(extra, D.parameters(), extra["d_lr"] or extra["lr"]),
+        schedule=schedule(extra),
+        pack=extra["pack"],
+        unroll=extra["unroll"],
+        consensus=extra["consensus"],
+        instance_noise=extra["instance_noise"],
+        noise_steps=extra["noise_steps"],
+        replay=extra["replay"],
+        joint_batches=extra["joint_batches"],
+        prepare=(lambda x: (x + 1) * 0.5) if extra["unit_range"] else None,
         ema=mg.optim.EMA(G, extra["ema"]) if extra["ema"] else None,
         seed=settings.seed,
     )
 
 
-def shape(settings: Settings) -> Shape:
-    return NETWORKS[settings.extra["model"]].shape(settings)
-
-
-def options() -> argparse.ArgumentParser:
+def options(arguments: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """The parser, with the defaults of the preset that `arguments` name."""
     p = training.parser("train", __doc__, epochs=5, batch_size=64)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.add_argument("--model", choices=NETWORKS, default="dcgan28", help="the two networks (default: dcgan28)")
-    p.add_argument(
-        "--loss", choices=losses.LOSSES, default="nonsaturating", metavar="NAME", help=", ".join(losses.LOSSES)
+    p.add_argument("preset", nargs="?", choices=PRESETS, metavar="PRESET", help="a system by its name, see --list")
+    p.add_argument("--list", action=Listing, nargs=0, help="name every preset and exit")
+    p.add_argument("--as-printed", action="store_true", help="with the mistakes that the preset's document prints")
+    parts = p.add_argument_group("parts")
+    names = {"metavar": "NAME"}
+    parts.add_argument("--model", choices=NETWORKS, default="dcgan28", help="the two networks (default: dcgan28)")
+    parts.add_argument("--loss", choices=losses.LOSSES, default="nonsaturating", help=", ".join(losses.LOSSES), **names)
+    parts.add_argument("--penalty", choices=penalties.PENALTIES, help=", ".join(penalties.PENALTIES), **names)
+    parts.add_argument("--penalty-weight", type=float, default=10.0, help="times the penalty (default: 10)")
+    parts.add_argument("--clip", type=float, help="limit D's weights to [-CLIP, CLIP]")
+    parts.add_argument("--latent", choices=LATENTS, help="noise (default: the model's)")
+    parts.add_argument("--z-dim", type=int, help="its dimensions (default: the model's)")
+    parts.add_argument("--side", type=int, default=32, help="of images, for dcgan and mlp512 (default: 32)")
+    parts.add_argument("--channels", type=int, choices=[1, 3], default=3, help="likewise (default: 3)")
+    parts.add_argument("--width", type=int, default=32, help="of dcgan's first layer of maps (default: 32)")
+    norms = {"type": lambda name: None if name == "none" else name, "metavar": "batch|layer|none"}
+    parts.add_argument("--norm", default="auto", help="in D (default: none with a penalty, else batch)", **norms)
+    parts.add_argument("--generator-norm", default="batch", help="in dcgan's G (default: batch)", **norms)
+    parts.add_argument(
+        "--activation", choices=["leaky_relu", "prelu", "relu"], default="leaky_relu", help="in dcgan's D"
     )
-    p.add_argument("--penalty", choices=penalties.PENALTIES, metavar="NAME", help=", ".join(penalties.PENALTIES))
-    p.add_argument("--penalty-weight", type=float, default=10.0, help="times the penalty (default: 10)")
-    p.add_argument("--clip", type=float, help="limit D's weights to [-CLIP, CLIP]")
-    p.add_argument("--d-steps", type=int, default=1, help="discriminator turns for each of the generator (default: 1)")
-    p.add_argument("--optimizer", choices=["adam", "rmsprop", "sgd"], default="adam", help="of both (default: adam)")
-    p.add_argument("--lr", type=float, default=2e-4, help="learning rate (default: 0.0002)")
-    p.add_argument("--d-lr", type=float, help="the discriminator's, if it is another")
-    p.add_argument("--beta1", type=float, default=0.5, help="Adam's (default: 0.5)")
-    p.add_argument("--beta2", type=float, default=0.999, help="Adam's (default: 0.999)")
-    p.add_argument("--momentum", type=float, default=0.0, help="SGD's (default: 0)")
-    p.add_argument("--ema", type=float, help="sample from averaged weights with this decay, 0.999 say")
-    p.add_argument("--latent", choices=LATENTS, help="noise (default: the model's)")
-    p.add_argument("--z-dim", type=int, help="its dimensions (default: the model's)")
-    p.add_argument("--side", type=int, default=32, help="of images, for dcgan and mlp512 (default: 32)")
-    p.add_argument("--channels", type=int, choices=[1, 3], default=3, help="likewise (default: 3)")
-    p.add_argument("--width", type=int, default=32, help="of dcgan's first layer of maps (default: 32)")
+    parts.add_argument("--padding", type=int, default=0, help="around the image in wgan_gp28's D (default: 0)")
+    parts.add_argument("--output", choices=OUTPUTS, default="tanh", help="of lab28's G (default: tanh)")
+    parts.add_argument("--unit-range", action="store_true", help="real images in [0, 1], which the pictures ignore")
+    moves = p.add_argument_group("moves")
+    moves.add_argument("--d-steps", type=int, default=1, help="turns of D for each of G (default: 1)")
+    moves.add_argument("--repeat", type=int, default=1, help="rounds on the same real images (default: 1)")
+    moves.add_argument(
+        "--optimizer", choices=["adam", "rmsprop", "sgd"], default="adam", help="of both (default: adam)"
+    )
+    moves.add_argument("--lr", type=float, default=2e-4, help="learning rate (default: 0.0002)")
+    moves.add_argument("--d-lr", type=float, help="the discriminator's, if it is another")
+    moves.add_argument("--beta1", type=float, default=0.5, help="Adam's (default: 0.5)")
+    moves.add_argument("--beta2", type=float, default=0.999, help="Adam's (default: 0.999)")
+    moves.add_argument("--momentum", type=float, default=0.0, help="SGD's (default: 0)")
+    moves.add_argument("--unroll", type=int, default=0, help="G's gradient runs through so many steps of D")
+    moves.add_argument("--consensus", type=float, default=0.0, help="weight of the joint gradient's length")
+    tricks = p.add_argument_group("tricks")
+    tricks.add_argument("--ema", type=float, help="sample from averaged weights with this decay, 0.999 say")
+    tricks.add_argument("--label-smoothing", type=float, default=1.0, help="D's target for real images, 0.9 say")
+    tricks.add_argument("--flip-labels", type=float, default=0.0, help="share of D's labels that are wrong")
+    tricks.add_argument("--instance-noise", type=float, default=0.0, help="deviation of noise on all that D sees")
+    tricks.add_argument("--noise-steps", type=int, help="steps over which that noise falls to 0")
+    tricks.add_argument("--replay", type=int, default=0, help="half of D's fakes come from so many earlier ones")
+    tricks.add_argument("--dropout", type=float, default=0.0, help="after each ReLU of G, in training")
+    tricks.add_argument("--joint-batches", action="store_true", help="real images and fakes in one batch for D")
+    tricks.add_argument("--pack", type=int, default=1, help="images that D sees at once")
+    tricks.add_argument("--stddev", action="store_true", help="dcgan's D sees how much a batch differs")
+    tricks.add_argument("--spectral-norm", action="store_true", help="in every layer of D")
+    chosen, _ = p.parse_known_args(arguments)
+    if chosen.preset:
+        preset = PRESETS[chosen.preset]
+        p.set_defaults(out=f"runs/{chosen.preset}", **preset.options)
+        if chosen.as_printed:
+            if not preset.as_printed:
+                p.error(f"--as-printed: {preset.source} prints nothing else for {chosen.preset}")
+            p.set_defaults(**preset.as_printed)
+        if preset.needs_folder and chosen.data == "auto" and not chosen.dry_run:
+            p.error(f"{chosen.preset} learns from pictures: give a folder of them with --data FOLDER")
     return p
 
 
+class Listing(argparse.Action):
+    """--list: every preset on the terminal."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> None:
+        for name, preset in PRESETS.items():
+            print(f"{name:14} {preset.about} ({preset.source})")
+            if preset.mistakes:
+                print(f"{'':14} --as-printed: {preset.mistakes}")
+        parser.exit()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    return training.main(build, options(arguments), shape, arguments=arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(training.main(build, options(), shape))
+    sys.exit(main())

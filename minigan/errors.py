@@ -39,3 +39,7 @@ class NonFiniteLoss(MiniganError, ArithmeticError):
 
 class CaptureError(MiniganError, RuntimeError):
     """A step that cannot be captured and replayed, because a replay would not do what the step does."""
+
+
+class MissingExtra(MiniganError, ImportError):
+    """A package that only one feature needs is not installed; the text says which extra brings it."""

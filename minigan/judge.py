@@ -50,15 +50,24 @@ class Judge:
     def _in_chunks(self, images: np.ndarray, network: Callable[[Tensor], Tensor]) -> np.ndarray:
         if images.ndim != 4 or len(images) == 0:
             raise DataError(f"Judge: expected images (N, channels, 28, 28), at least one, got {images.shape}")
-        device = self.classifier.head.parameters()[0].device
-        results = []
-        with no_grad():
-            for start in range(0, len(images), CHUNK):
-                chunk = np.asarray(images[start : start + CHUNK], np.float32)
-                if images.dtype == np.uint8:
-                    chunk = chunk / np.float32(127.5) - 1
-                results.append(network(Tensor(chunk).to(device)).numpy())
-        return np.concatenate(results)
+        return in_chunks(network, images, self.classifier.head.parameters()[0].device)
+
+
+def in_chunks(network: Callable[[Tensor], Tensor], images: np.ndarray, device: str = "cpu") -> np.ndarray:
+    """network(images), CHUNK at a time and without a graph: uint8 images, or float ones in [-1, 1], (N, ...).
+
+    DataError if there is none.
+    """
+    if len(images) == 0:
+        raise DataError(f"in_chunks: expected at least one image, got {images.shape}")
+    results = []
+    with no_grad():
+        for start in range(0, len(images), CHUNK):
+            chunk = np.asarray(images[start : start + CHUNK], np.float32)
+            if images.dtype == np.uint8:
+                chunk = chunk / np.float32(127.5) - 1
+            results.append(network(Tensor(chunk).to(device)).numpy())
+    return np.concatenate(results)
 
 
 class _Lessons(Game):

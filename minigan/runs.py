@@ -1,5 +1,6 @@
 """The folder of a run: what decided it, what is logged, what is saved, and when it may be continued."""
 
+import argparse
 import csv
 import io
 import json
@@ -15,7 +16,8 @@ from .backend import versions
 from .errors import CheckpointError
 
 COLUMNS = ["step", "d_loss", "g_loss", "d_real", "d_fake", "images_per_s"]
-FREE_TO_CHANGE = {"graph", "epochs", "steps", "out", "resume", "checkpoint_every", "dry_run"}  # when a run is resumed
+# when a run is resumed
+FREE_TO_CHANGE = {"graph", "epochs", "steps", "out", "resume", "checkpoint_every", "sample_every", "dry_run"}
 
 
 @dataclass
@@ -33,9 +35,23 @@ class Settings:
     seed: int = 0
     out: str = ""
     checkpoint_every: int | None = None
+    sample_every: int | None = None
     resume: bool = False
     dry_run: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What the run is called where it is shown: its preset, or the script."""
+        return self.extra.get("preset") or self.name
+
+
+def positive(text: str) -> int:
+    """A number from the command line that has to be at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return value
 
 
 class RunFolder:

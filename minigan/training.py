@@ -20,8 +20,9 @@ from . import atomic, backend, checkpoint, data, viz
 from .data.sources import Samples, Shape, fingerprint, load_images
 from .errors import DataError, MiniganError, NonFiniteLoss
 from .gan import Game
+from .judge import in_chunks
 from .kernels import PRECISIONS, set_precision
-from .runs import COLUMNS, RunFolder, Settings
+from .runs import COLUMNS, RunFolder, Settings, positive
 from .tensor import Tensor
 
 READ_BACK = 20  # steps between two looks at the losses: between them nothing waits for the device
@@ -35,8 +36,13 @@ FEW = 256  # samples of a dry run
 PLAYERS = {"g_": " of the generator", "d_": " of the discriminator"}  # whose a column of the log is
 
 
-def parser(name: str, description: str, *, epochs: int, batch_size: int) -> argparse.ArgumentParser:
-    """The options that every example has; a script adds its own to it."""
+def parser(
+    name: str, description: str, *, epochs: int, batch_size: int, data: Sequence[str] = ()
+) -> argparse.ArgumentParser:
+    """The options that every example has; a script adds its own to it.
+
+    `data` are the names that --data may give, if a script loads its samples itself; auto then means the first.
+    """
     p = argparse.ArgumentParser(prog=f"{name}.py", description=description)
     p.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where to compute (default: cpu)")
     p.add_argument(
@@ -48,34 +54,42 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int) -> argp
     p.add_argument(
         "--no-graph", dest="graph", action="store_false", help="on cuda, launch every kernel instead of a CUDA graph"
     )
-    p.add_argument(
-        "--data",
-        default="auto",
-        metavar="auto|mnist|digits|cifar10|PATH",
-        help="images to learn from: mnist; digits, drawn from fonts, no download; cifar10; a folder of pictures; "
-        "auto (default) means mnist if it can be had, else digits",
-    )
-    p.add_argument("--epochs", type=_positive, default=epochs, help=f"passes over the data (default: {epochs})")
-    p.add_argument("--steps", type=_positive, help="rounds of the game, instead of --epochs")
-    p.add_argument("--batch-size", type=_positive, default=batch_size, help=f"images a step (default: {batch_size})")
+    if data:
+        shown = f"what to learn from (default: {data[0]})"
+        p.add_argument("--data", choices=["auto", *data], default="auto", help=shown)
+    else:
+        p.add_argument(
+            "--data",
+            default="auto",
+            metavar="auto|mnist|digits|cifar10|PATH",
+            help="images to learn from: mnist; digits, drawn from fonts, no download; cifar10; a folder of pictures; "
+            "auto (default) means mnist if it can be had, else digits",
+        )
+    p.add_argument("--epochs", type=positive, default=epochs, help=f"passes over the data (default: {epochs})")
+    p.add_argument("--steps", type=positive, help="rounds of the game, instead of --epochs")
+    p.add_argument("--batch-size", type=positive, default=batch_size, help=f"images a step (default: {batch_size})")
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same run (default: 0)")
     p.add_argument("--out", default=f"runs/{name}", metavar="DIR", help=f"where to write (default: runs/{name})")
-    p.add_argument("--checkpoint-every", type=_positive, metavar="STEPS", help="save also every so many steps")
+    p.add_argument("--checkpoint-every", type=positive, metavar="STEPS", help="save also every so many steps")
+    p.add_argument(
+        "--sample-every", type=positive, metavar="STEPS", help="draw samples so often (default: each epoch, and early)"
+    )
     p.add_argument("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
     p.add_argument("--dry-run", action="store_true", help="two steps of everything, in a temporary folder")
     return p
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
-    return value
-
-
 def sample_grid(game: Game, samples: Samples, path: Path) -> None:
     """Write 64 images of the game to `path`, for the same noise each time."""
     viz.save_png(viz.grid(viz.to_uint8(game.sample(64).numpy()), 8), path)
+
+
+def reconstruction_grid(game: Any, samples: Samples, path: Path) -> None:
+    """Write 64 images of the game beside 32 of the samples, each over what `game.reconstruct` makes of it."""
+    real = samples.values[:32]
+    again = in_chunks(game.reconstruct, real, game.step.device)
+    pairs = viz.grid(viz.in_pairs(real, viz.to_uint8(again)), 8)
+    viz.save_png(viz.beside(viz.grid(viz.to_uint8(game.sample(64).numpy()), 8), pairs), path)
 
 
 def main(
@@ -121,7 +135,8 @@ def run(
 
     `load(settings, limit)` gives the samples, at least as few as `limit` if there is one: by default the images that
     settings.data names. `picture(game, samples, path)` writes a PNG of what the generator makes. At the end
-    `measure(game, samples, settings)` gives numbers by name, which go to the terminal and into metrics.json.
+    `measure(game, samples, settings)` gives numbers by name, which go to the terminal and into metrics.json; it may
+    write more into settings.out.
     """
     backend.array_module(settings.device)  # fails before anything is written
     backend.keep_freed_memory()
@@ -217,8 +232,9 @@ class Loop:
     def after_step(self, quiet: bool) -> None:
         """Samples and checkpoints where they are due."""
         end_of_epoch = self.step % self.per_epoch == 0
-        every = self.settings.checkpoint_every
-        if end_of_epoch or self.step == self.last or self.step in self.early_looks():
+        every, looks = self.settings.checkpoint_every, self.settings.sample_every
+        due = self.step % looks == 0 if looks is not None else end_of_epoch or self.step in self.early_looks()
+        if due or self.step == self.last:
             self.draw_samples()
         if end_of_epoch or self.step == self.last or (every is not None and self.step % every == 0):
             self.save()
@@ -277,7 +293,7 @@ class Loop:
     def finish(self) -> None:
         """losses.png and samples.gif, and a line that says where everything is."""
         with atomic.naming(self.folder.path):
-            viz.loss_curves(self.folder.read_log(), self.folder.path / "losses.png", self.settings.name)
+            viz.loss_curves(self.folder.read_log(), self.folder.path / "losses.png", self.settings.title)
             viz.save_gif(sorted(self.folder.samples.glob("step_*.png")), self.folder.path / "samples.gif")
         if not self.settings.dry_run:
             print(f"Done: {self.summary()}. Samples, curves and checkpoints are in {self.folder.path}")

@@ -1,7 +1,9 @@
 """What a run shows: grids of samples, loss curves, an animation. Arrays in, files out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +27,24 @@ def grid(images: np.ndarray, columns: int | None = None, gap: int = 2, backgroun
         top, left = gap + k // columns * (h + gap), gap + k % columns * (w + gap)
         canvas[top : top + h, left : left + w] = image.transpose(1, 2, 0)
     return canvas[..., 0] if c == 1 else canvas
+
+
+def in_pairs(above: np.ndarray, below: np.ndarray, columns: int = 8) -> np.ndarray:
+    """Images in the order in which `grid(..., columns)` puts each of `above` (N, ...) over its fellow in `below`.
+
+    (2 N, ...): a row of `above`, a row of `below`, the next rows. ShapeError unless N is a multiple of `columns`.
+    """
+    if above.shape != below.shape or len(above) % columns:
+        raise ShapeError(f"in_pairs: expected two times a multiple of {columns}, got {above.shape}, {below.shape}")
+    rows = [images.reshape(-1, 1, columns, *images.shape[1:]) for images in (above, below)]
+    return np.concatenate(rows, axis=1).reshape(-1, *above.shape[1:])
+
+
+def beside(*pictures: np.ndarray, gap: int = 8, background: int = 40) -> np.ndarray:
+    """Pictures (H, W) or (H, W, 3) of one height in one, from left to right with a gap between."""
+    strip = np.full((pictures[0].shape[0], gap, *pictures[0].shape[2:]), background, np.uint8)
+    spaced = [part for picture in pictures for part in (picture, strip)]
+    return np.concatenate(spaced[:-1], axis=1)
 
 
 def save_png(picture: np.ndarray, path: str | Path, scale: int = 2) -> None:
@@ -88,6 +108,85 @@ def loss_curves(log: Mapping[str, Sequence[float]], path: str | Path, title: str
     if title:
         figure.suptitle(title)
     figure.savefig(path, dpi=110)
+
+
+@dataclass
+class Panel:
+    """Point sets (N, 2) by name in one square of `panels`, and what lies behind and beside them."""
+
+    title: str
+    clouds: Mapping[str, np.ndarray]
+    limits: tuple[float, float, float, float] | None = None  # left, right, bottom, top; by default around all points
+    height: Callable[[np.ndarray], np.ndarray] | None = None  # (N, 2) to (N,), drawn as filled contours
+    levels: Sequence[float] | None = None  # its contours, as lines instead, if these are given
+    centroids: bool = False
+    note: str = ""  # below
+    extent: tuple[float, float, float, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.limits is not None:
+            self.extent = self.limits
+            return
+        everything = np.concatenate(list(self.clouds.values()))
+        low, high = everything.min(0), everything.max(0)
+        margin = 0.08 * np.maximum(high - low, 1e-6)
+        (left, bottom), (right, top) = low - margin, high + margin
+        self.extent = (left, right, bottom, top)
+
+
+CLOUDS = ["#1f77b4", "#d95f02", "#1b9e77", "#7570b3"]  # colours of point sets, in their order
+
+
+def panels(drawn: Sequence[Panel], path: str | Path, columns: int = 1, size: float = 3.2, title: str = "") -> None:
+    """Write a picture of point sets, `columns` panels of about `size` inches in a row, with a legend in the first.
+
+    Points outside a panel's limits are counted below it instead.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = -(-len(drawn) // columns)
+    figure = Figure(figsize=(1.15 * size * columns, size * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    for k, panel in enumerate(drawn):
+        axes = figure.add_subplot(rows, columns, k + 1)
+        _draw_panel(axes, panel)
+        if k == 0:
+            axes.legend(fontsize="small", framealpha=0.8)
+    if title:
+        figure.suptitle(title)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Any, path: str | Path, colours: int = 64) -> None:
+    """Write a matplotlib figure as a PNG of at most 256 colours: a third of the bytes, for the eye the same."""
+    from PIL import Image
+
+    figure.savefig(path, dpi=100)
+    with Image.open(path) as drawn:
+        drawn.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def _draw_panel(axes: Any, panel: Panel) -> None:
+    left, right, bottom, top = panel.extent
+    if panel.height is not None:
+        x, y = np.linspace(left, right, 81, dtype=np.float32), np.linspace(bottom, top, 81, dtype=np.float32)
+        grid_points = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+        heights = panel.height(grid_points).reshape(81, 81)
+        if panel.levels is None:
+            axes.contourf(x, y, heights, 10, cmap="Greys", alpha=0.45, antialiased=True)
+        else:
+            axes.contour(x, y, heights, panel.levels, colors="#888888", linewidths=1)
+    notes = [panel.note] if panel.note else []
+    for (name, points), color in zip(panel.clouds.items(), CLOUDS, strict=False):
+        outside = int(((points < (left, bottom)) | (points > (right, top))).any(1).sum())
+        notes += [f"{outside} of {len(points)} {name} outside"] if outside else []
+        axes.scatter(*points.T, s=7, color=color, alpha=0.5, linewidths=0, label=name)
+        if panel.centroids:
+            axes.scatter(*points.mean(0), s=130, marker="X", color=color, edgecolors="black", label=f"{name}: centroid")
+    axes.set(xlim=(left, right), ylim=(bottom, top), title=panel.title, xlabel="\n".join(notes))
+    axes.grid(alpha=0.2)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def smooth(values: np.ndarray) -> np.ndarray:

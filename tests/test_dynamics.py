@@ -1,5 +1,6 @@
 """The switches of ScoreGame: what each does to what is seen, who moves and where, alone and with each other."""
 
+import fakecupy
 import numpy as np
 import pytest
 
@@ -206,7 +207,7 @@ def test_noisy_labels_are_cross_entropy_with_other_targets():
     some = losses.noisy_labels(losses.nonsaturating, flip=0.1).discriminator(many, many).item()
     expected = 0.9 * bce(3.0, 1.0) + 0.1 * bce(3.0, 0.0) + 0.9 * bce(3.0, 0.0) + 0.1 * bce(3.0, 1.0)
     assert some == pytest.approx(expected, rel=0.05)
-    with pytest.raises(mg.errors.ShapeError, match="got hinge, smooth 0.9, flip 0"):
+    with pytest.raises(mg.errors.ShapeError, match=r"got hinge, smooth 0\.9, flip 0"):
         losses.noisy_labels(losses.hinge, 0.9)
     with pytest.raises(mg.errors.ShapeError, match=r"got minimax, smooth 1.0, flip 2"):
         losses.noisy_labels(losses.minimax, flip=2)
@@ -223,11 +224,11 @@ SWITCHES = {
 }
 
 
-def game_with(switch, loss, penalty):
+def game_with(switch, loss, penalty, device="cpu"):
     mg.random.seed(0)
     pack = SWITCHES[switch].get("pack", 1)
-    G = mg.models.dcgan(16, 4, channels=1, width=2).generator
-    D = mg.models.dcgan(16, 4, channels=pack, width=2, norm=None).discriminator
+    G = mg.models.dcgan(16, 4, channels=1, width=2).generator.to(device)
+    D = mg.models.dcgan(16, 4, channels=pack, width=2, norm=None).discriminator.to(device)
     return ScoreGame(
         *(G, D),
         loss=losses.LOSSES[loss],
@@ -263,6 +264,29 @@ def test_every_switch_with_a_loss_and_a_penalty_resumes_exactly(switch, loss, pe
     assert [k for k, t in second.state.items() if not np.array_equal(t.numpy(), after[k])] == []
     assert not np.array_equal(after["generator.1.weight"], before["generator.1.weight"])
     assert not np.array_equal(after["discriminator.0.weight"], before["discriminator.0.weight"])
+
+
+@pytest.mark.parametrize("switch", [name for name in SWITCHES if "unroll" not in SWITCHES[name]])
+def test_a_captured_game_with_a_switch_is_the_game_on_the_cpu(switch, monkeypatch):
+    fakecupy.install(monkeypatch)
+    results = []
+    for device in ("cpu", "cuda"):
+        game = game_with(switch, "nonsaturating", None, device)
+        rounds = [game.play(lambda k, on=device: batch_of(k).to(on)) for _ in range(6)]
+        results.append([{k: v.item() for k, v in shown.items()} for shown in rounds])
+    assert fakecupy.counts.graphs > 0
+    for ours, theirs in zip(*results, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
+
+
+def test_an_unrolled_game_counts_its_steps_on_the_host_and_says_that_it_cannot_be_captured(monkeypatch):
+    fakecupy.install(monkeypatch)
+    game = game_with("unrolled", "nonsaturating", None, "cuda")
+    for _ in range(3):
+        game.play(lambda k: batch_of(k).to("cuda"))
+    with pytest.warns(RuntimeWarning, match="generator_turn runs without a CUDA graph"):
+        shown = game.play(lambda k: batch_of(k).to("cuda"))
+    assert np.isfinite(shown["g_loss"].item())
 
 
 def test_switches_that_cannot_be_together_are_named():

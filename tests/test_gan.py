@@ -69,6 +69,7 @@ def test_penalty_of_a_linear_critic_in_closed_form(rng):
         (penalties.dragan, (norm - 1) ** 2, 2 * (norm - 1) / norm),
         (penalties.r1, norm**2, 2.0),
         (penalties.r2, norm**2, 2.0),
+        (penalties.r1_r2, 2 * norm**2, 4.0),
     ]:
         penalty = fn(linear_critic(w), real, fake)
         assert penalty.item() == pytest.approx(value, rel=1e-10)
@@ -107,7 +108,8 @@ def test_penalty_is_differentiable_where_the_gradient_is_zero():
     assert np.isfinite(mg.grad(value, w).numpy()).all()
 
 
-def test_penalty_to_second_order_through_a_convolutional_critic(rng):
+@pytest.mark.parametrize("name", penalties.PENALTIES)
+def test_every_penalty_to_second_order_through_a_convolutional_critic(name, rng):
     w1, w2 = Tensor(rng.standard_normal((3, 1, 3, 3))), Tensor(rng.standard_normal((3, 1)))
     real, fake = (Tensor(rng.standard_normal((2, 1, 5, 5))) for _ in range(2))
 
@@ -115,7 +117,7 @@ def test_penalty_to_second_order_through_a_convolutional_critic(rng):
         def critic(x):
             return mg.mean(mg.tanh(mg.conv2d(x, w1, stride=2, padding=1)), (2, 3)) @ w2
 
-        return penalties.gradient_penalty(critic, real, fake, rng=mg.random.Stream(0))
+        return penalties.PENALTIES[name](critic, real, fake, rng=mg.random.Stream(0))
 
     mg.testing.gradcheck(penalty, [w1, w2], rtol=1e-5)
 

@@ -81,3 +81,19 @@ def test_the_classifier_has_lenets_form():
 def test_one_epoch_reads_mnist(mnist_folder):
     samples = data.Samples(*data.mnist("train"), "mnist")
     assert judge.judge_of(samples).test_accuracy > 0.985
+
+
+def test_chunks_of_any_network_are_what_it_makes_of_all(monkeypatch):
+    images = data.digits(10, seed=1)[0]
+    monkeypatch.setattr(judge, "CHUNK", 3)
+    seen = []
+
+    def network(x):
+        seen.append(len(x))
+        return mg.sum(x, (1, 2, 3))
+
+    found = judge.in_chunks(network, images)
+    assert seen == [3, 3, 3, 1]
+    np.testing.assert_allclose(found, (images / 127.5 - 1).sum((1, 2, 3)), rtol=1e-4)
+    with pytest.raises(mg.errors.DataError, match=r"got \(0, 1, 28, 28\)"):
+        judge.in_chunks(network, images[:0])

@@ -16,6 +16,7 @@ def test_parameter_counts_of_the_documents():
     assert [player.num_parameters() for player in mg.models.lab28()] == [939_681, 198_689]
     assert [player.num_parameters() for player in mg.models.quadratic()] == [354, 357]
     assert [player.num_parameters() for player in mg.models.dcgan()] == [3_576_704, 2_765_568]
+    assert [player.num_parameters() for player in mg.models.goodfellow28()] == [2_503_984, 1_231_441]
 
 
 @pytest.mark.parametrize("make", [mg.models.mlp28, mg.models.dcgan28, mg.models.wgan_gp28])
@@ -61,6 +62,19 @@ def test_starting_values_of_the_lab_and_the_dcgan():
     assert D[2].weight.numpy().std() == pytest.approx(0.02, rel=0.05)
     assert G[2].weight.numpy().mean() == pytest.approx(1, abs=0.01)
     assert not any(isinstance(m, mg.nn.BatchNorm2d) for m in mg.models.dcgan(32, norm=None).discriminator.modules())
-    for side, norm in ((40, "batch"), (64, "layer"), (0, None)):
+    for side, norm in ((40, "batch"), (64, "instance"), (0, None)):
         with pytest.raises(mg.errors.ShapeError, match=f"got {side} and {norm!r}"):
             mg.models.dcgan(side, norm=norm)
+
+
+def test_the_printed_critic_does_not_see_the_last_two_rows_and_the_padded_one_does():
+    def slopes(**options):
+        critic = mg.models.wgan_gp28(4, norm=None, **options).discriminator
+        x = mg.tensor(mg.random.Stream(0).normal((2, 1, 28, 28)))
+        return np.abs(mg.grad(mg.sum(critic(x)), x).numpy()).sum((0, 1))
+
+    printed, padded = slopes(), slopes(padding=1)
+    assert (printed[:26, :26] > 0).all()
+    assert not printed[26:].any()
+    assert not printed[:, 26:].any()
+    assert (padded > 0).all()

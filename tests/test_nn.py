@@ -202,3 +202,18 @@ def test_a_network_prints_its_layers():
 def test_wrong_calls_are_named(call, message):
     with pytest.raises(mg.errors.ShapeError, match=message):
         call()
+
+
+def test_evaluating_is_for_a_while_and_keeps_what_was():
+    trained, evaluated = mg.nn.BatchNorm1d(3), mg.nn.Sequential(mg.nn.Dropout(0.5)).eval()
+    x = mg.ones((2, 3))
+    with mg.nn.evaluating(trained, evaluated):
+        assert trained(x).node is None
+        assert not trained.running_mean.numpy().any()
+        assert not trained.training
+    assert trained.training
+    assert not evaluated.training
+    assert not evaluated[0].training
+    with pytest.raises(ZeroDivisionError), mg.nn.evaluating(trained):
+        raise ZeroDivisionError
+    assert trained.training

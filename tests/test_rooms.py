@@ -19,9 +19,10 @@ FLOORS = [
     ["ops"],
     ["capture", "grad", "testing"],
     ["nn", "optim"],
-    ["gan", "models"],
+    ["gan", "latent", "models"],
     ["data", "metrics", "viz"],
-    ["checkpoint", "judge", "runs", "training"],
+    ["checkpoint", "judge", "presets", "runs", "training"],
+    ["studies"],
     ["explain"],
     ["cli"],
 ]

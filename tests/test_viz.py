@@ -54,3 +54,18 @@ def test_smooth_keeps_length_level_and_short_series():
     assert smoothed.mean() == pytest.approx(noise.mean() + 3, abs=0.02)
     assert smoothed.std() < 0.4
     assert viz.smooth(np.array([1.0, 2.0])).tolist() == [1, 2]
+
+
+def test_in_pairs_puts_each_image_over_its_fellow():
+    above = np.arange(8, dtype=np.uint8).reshape(8, 1, 1, 1)
+    picture = viz.grid(viz.in_pairs(above, above + 100, 4), 4, gap=0)
+    assert picture.tolist() == [[0, 1, 2, 3], [100, 101, 102, 103], [4, 5, 6, 7], [104, 105, 106, 107]]
+    with pytest.raises(mg.errors.ShapeError, match="multiple of 3"):
+        viz.in_pairs(above, above, 3)
+
+
+def test_beside_leaves_a_gap():
+    left, right = np.zeros((2, 3), np.uint8), np.full((2, 1), 9, np.uint8)
+    assert viz.beside(left, right, gap=2, background=5).tolist() == [[0, 0, 0, 5, 5, 9]] * 2
+    colour = viz.beside(np.zeros((2, 3, 3), np.uint8), np.zeros((2, 1, 3), np.uint8))
+    assert colour.shape == (2, 12, 3)

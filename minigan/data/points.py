@@ -4,21 +4,73 @@ import math
 
 import numpy as np
 
+from ..errors import DataError
 from ..random import Stream
+
+CURVES = {
+    "quadratic": lambda x: 10 + x * x,
+    "cubic": lambda x: 10 + x**3,
+    "quartic": lambda x: 10 + x**4,
+    "sine": lambda x: 10 + 50 * np.sin(x * (math.tau / 50)),
+}
+"""y as a function of x, by name; the quadratic's 10 stays, so that only the order differs."""
+
+REACH = 50  # the curves' x are uniform on [-REACH, REACH)
+
+
+def curve(name: str, n: int = 10_000, seed: int = 0) -> np.ndarray:
+    """Points (n, 2) float32 on y = CURVES[name](x), x uniform on [-50, 50); DataError for an unknown name."""
+    if name not in CURVES:
+        raise DataError(f"curve: expected one of {', '.join(CURVES)}, got {name!r}")
+    x = Stream(seed, name).uniform(n, -REACH, REACH)
+    return np.stack([x, CURVES[name](x)], 1)
 
 
 def quadratic(n: int = 10_000, seed: int = 0) -> np.ndarray:
     """Points (n, 2) float32 on y = 10 + x^2, x uniform on [-50, 50)."""
-    x = Stream(seed, "quadratic").uniform(n, -50, 50)
-    return np.stack([x, 10 + x * x], 1)
+    return curve("quadratic", n, seed)
+
+
+def ring_centres(modes: int = 8, radius: float = 2.0) -> np.ndarray:
+    """The modes of gaussians_ring: (modes, 2) float32, at equal angles on a circle."""
+    angle = (np.arange(modes) * (math.tau / modes)).astype(np.float32)
+    return radius * np.stack([np.cos(angle), np.sin(angle)], 1)
+
+
+def grid_centres(side: int = 5, spacing: float = 2.0) -> np.ndarray:
+    """The modes of gaussians_grid: (side^2, 2) float32, spaced evenly about the origin."""
+    line = spacing * (np.arange(side, dtype=np.float32) - (side - 1) / 2)
+    return np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(-1, 2).astype(np.float32)
 
 
 def gaussians_ring(
     n: int = 10_000, modes: int = 8, radius: float = 2.0, std: float = 0.02, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """(points (n, 2) float32, int64 mode of each): Gaussians of this deviation at equal angles on a circle."""
-    stream = Stream(seed, "gaussians_ring")
-    mode = stream.integers(modes, n)
-    angle = (mode * (math.tau / modes)).astype(np.float32)
-    centre = radius * np.stack([np.cos(angle), np.sin(angle)], 1)
-    return centre + stream.normal((n, 2), std=std), mode
+    return _gaussians(ring_centres(modes, radius), n, std, Stream(seed, "gaussians_ring"))
+
+
+def gaussians_grid(
+    n: int = 10_000, side: int = 5, spacing: float = 2.0, std: float = 0.05, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """(points (n, 2) float32, int64 mode of each): side^2 Gaussians on a square grid.
+
+    The defaults are the 25 modes at {-4, -2, 0, 2, 4}^2 of Lin et al. 2018 (PacGAN).
+    """
+    return _gaussians(grid_centres(side, spacing), n, std, Stream(seed, "gaussians_grid"))
+
+
+def swiss_roll(n: int = 10_000, noise: float = 0.25, scale: float = 7.5, seed: int = 0) -> np.ndarray:
+    """Points (n, 2) float32 on the spiral t (cos t, sin t), t uniform on [1.5 pi, 4.5 pi), plus noise, over scale.
+
+    scikit-learn's make_swiss_roll without its middle axis, as Gulrajani et al. 2017 use it.
+    """
+    stream = Stream(seed, "swiss_roll")
+    t = stream.uniform(n, 1.5 * math.pi, 4.5 * math.pi)
+    spiral = t[:, None] * np.stack([np.cos(t), np.sin(t)], 1)
+    return (spiral + stream.normal((n, 2), std=noise)) / np.float32(scale)
+
+
+def _gaussians(centres: np.ndarray, n: int, std: float, stream: Stream) -> tuple[np.ndarray, np.ndarray]:
+    mode = stream.integers(len(centres), n)
+    return centres[mode] + stream.normal((n, 2), std=std), mode

@@ -1,9 +1,13 @@
 """GANs: objectives, penalties, and the game that players play."""
 
 from . import losses, penalties
+from .bigan import BiGAN
 from .conditional import AuxiliaryGame, ConditionalGame
 from .dynamics import packed
+from .energy import BEGAN, EBGAN, margin_loss, pulling_away
 from .game import Batch, Game, Losses, State, Turn
 from .infogan import InfoGame, LatentCode
 from .penalties import clip_weights
 from .score import Latent, ScoreGame, alternate, normal_latent, uniform_latent
+from .semi import SemiSupervised
+from .vae import VAE

@@ -14,8 +14,7 @@ from .. import ops
 from ..backend import xp
 from ..errors import ShapeError
 from ..models.labels import one_hot
-from ..nn import Module
-from ..op import no_grad
+from ..nn import Module, evaluating
 from ..random import Stream
 from ..tensor import Tensor
 from .conditional import Reader, refuse_mixing
@@ -114,14 +113,9 @@ class InfoGame(ScoreGame):
 
     def read(self, samples: Tensor, chunk: int = 1000) -> Tensor:
         """What Q reads of samples (n, ...) in evaluation mode, without a graph: (n, code.read)."""
-        discriminator, was_training = self.discriminator, self.discriminator.training
-        discriminator.eval()
-        try:
-            with no_grad():
-                parts = [samples[k : k + chunk].to(self.step.device) for k in range(0, len(samples), chunk)]
-                return ops.concatenate([discriminator(part)[1] for part in parts])
-        finally:
-            discriminator.train(was_training)
+        with evaluating(self.discriminator):
+            parts = [samples[k : k + chunk].to(self.step.device) for k in range(0, len(samples), chunk)]
+            return ops.concatenate([self.discriminator(part)[1] for part in parts])
 
     def _criticise(self, critic: Critic, real: Tensor, fake: Tensor, rng: Stream) -> tuple[Tensor, Losses]:
         loss, shown = super()._criticise(critic, real, fake, rng)

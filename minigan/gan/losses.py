@@ -58,6 +58,18 @@ wasserstein = Loss(
 )
 """D: E f - E r, with D held near 1-Lipschitz by a penalty or by clipping; G: -E f (Arjovsky et al. 2017)."""
 
+lab_printed = Loss(
+    "lab_printed",
+    lambda real, fake: mean(real) - mean(fake),
+    lambda fake, real=None: mean(fake),
+    logistic=True,
+)
+"""wasserstein with every sign turned, as a course's lab prints it: the same game, since a critic may turn its sign too.
+
+The lab shows sigmoid(score) as an accuracy, and so does a log of this loss; but a critic's scores have no fixed zero,
+so that number says nothing by itself.
+"""
+
 hinge = Loss(
     "hinge",
     lambda real, fake: mean(relu(1 - real)) + mean(relu(1 + fake)),
@@ -216,7 +228,7 @@ def noisy_labels(loss: Loss, smooth: float = 1.0, flip: float = 0.0) -> Loss:
 LOSSES = {
     loss.name: loss
     for loss in (
-        *(minimax, nonsaturating, lsgan, lsgan_signed, wasserstein, hinge, likelihood, boundary, softmax),
+        *(minimax, nonsaturating, lsgan, lsgan_signed, wasserstein, lab_printed, hinge, likelihood, boundary, softmax),
         *(relativistic, relativistic_average, relativistic_average_lsgan, relativistic_average_hinge),
         *(kl, reverse_kl, jensen_shannon, pearson, neyman, hellinger, jeffrey, total_variation),
     )

@@ -85,6 +85,11 @@ def r2(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None,
     return eps + mean(sum(square(input_gradient(critic, fake)), 1))
 
 
+def r1_r2(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 0.0) -> Tensor:
+    """r1 + r2, which a relativistic loss needs both of (R3GAN: Huang et al. 2024)."""
+    return r1(critic, real, fake, eps=eps) + r2(critic, real, fake, eps=eps)
+
+
 def cs231n_printed(
     critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 1e-12
 ) -> Tensor:
@@ -99,7 +104,7 @@ def cs231n_printed(
     return square(sqrt(sum(square(slopes)) + eps) - 1)
 
 
-PENALTIES = {fn.__name__: fn for fn in (gradient_penalty, one_sided, wgan_div, dragan, r1, r2, cs231n_printed)}
+PENALTIES = {fn.__name__: fn for fn in (gradient_penalty, one_sided, wgan_div, dragan, r1, r2, r1_r2, cs231n_printed)}
 """Every penalty by name."""
 
 

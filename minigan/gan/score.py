@@ -7,7 +7,7 @@ from typing import Any
 from .. import ops, random
 from ..errors import ShapeError
 from ..grad import grad
-from ..nn import Module, functional_call
+from ..nn import Module, evaluating, functional_call
 from ..op import no_grad
 from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
@@ -181,13 +181,9 @@ class ScoreGame(Game):
 
         Batch normalisation uses its running statistics, so that a sample does not depend on its neighbours.
         """
-        generator, was_training = self.generator, self.generator.training
         averaged = {} if self.ema is None else self.ema.parameters()
-        try:
-            with no_grad():
-                return functional_call(generator.eval(), averaged, *(x.to(self.step.device) for x in inputs))
-        finally:
-            generator.train(was_training)
+        with evaluating(self.generator):
+            return functional_call(self.generator, averaged, *(x.to(self.step.device) for x in inputs))
 
     def informed(self, batch: Batch) -> tuple[Critic, Critic]:
         """The generator as a function of noise, the discriminator as one of samples: what they know beside these.

@@ -1,14 +1,18 @@
-"""The players of documents and papers, by name: each function returns a pair (generator, discriminator).
+"""The players of documents and papers, by name: each function returns its players as a named tuple.
 
 Networks follow their source to the letter: layers, their order, leak, initialiser. What a preset changes for
 better samples is said in the preset (see examples/), not here.
 """
 
+from .bigan import BidirectionalPlayers, bigan28
 from .classifier import Classifier, classifier28
 from .conditional import acgan28, cgan28, projection28
 from .dcgan import dcgan, mlp512
-from .digits import dcgan28, lab28, mlp28, wgan_gp28
+from .digits import dcgan28, goodfellow28, lab28, mlp28, wgan_gp28
+from .energy import Autoencoder, began, ebgan28
 from .infogan import infogan28
 from .labels import one_hot
-from .plane import quadratic
+from .plane import mlp2d, quadratic
 from .players import Players
+from .semi import ReadingPlayers, scale_to_data, semi28
+from .vae import CodingPlayers, vae28

@@ -1,6 +1,7 @@
 """The DCGAN of Radford et al. for images of any size, and the network without convolutions that WGAN trains."""
 
 import itertools
+from collections.abc import Callable
 
 from ..errors import ShapeError
 from ..nn import (
@@ -8,9 +9,12 @@ from ..nn import (
     Conv2d,
     ConvTranspose2d,
     Flatten,
+    GroupNorm,
     LeakyReLU,
     Linear,
+    MinibatchStdDev,
     Module,
+    PReLU,
     ReLU,
     Sequential,
     Tanh,
@@ -28,28 +32,40 @@ def dcgan(
     channels: int = 3,
     width: int = 64,
     norm: str | None = "batch",
+    generator_norm: str | None = "batch",
+    activation: str = "leaky_relu",
+    pack: int = 1,
+    stddev: bool = False,
     rng: Stream | None = None,
 ) -> Players:
     """The DCGAN of Radford et al. 2016 for images of side x side pixels, a multiple of 16 (paper: 64, width 128).
 
     G: z to (side/16)^2 x 8 width, then 4x4 transposed convolutions of stride 2 through 4, 2 and 1 width, batch norm and
     ReLU between, tanh. D: 4x4 convolutions of stride 2 through width, 2, 4 and 8 width, leaky ReLU 0.2, then one
-    over what is left; `norm` is "batch", as in the paper (not after the first), or None, as a gradient penalty
-    wants it.
-    No biases; N(0, 0.02^2) weights, N(1, 0.02^2) scales. At the defaults G has 3 576 704 parameters, D 2 765 568. Noise
-    is U(-1, 1). ShapeError if the side or norm does not fit.
+    over what is left; `norm` is "batch", as in the paper (not after the first), or None or "layer", as a gradient
+    penalty wants it. No biases; N(0, 0.02^2) weights, N(1, 0.02^2) scales. At the defaults G has 3 576 704 parameters,
+    D 2 765 568. Noise is U(-1, 1).
+
+    To see what the paper's tricks are worth: `generator_norm` is "batch", "layer" or None, D's `activation`
+    "leaky_relu", "prelu" or "relu". D sees `pack` images at once (Lin et al. 2018), and with `stddev` how much the
+    samples of its batch differ (Karras et al. 2018). ShapeError if a side or name does not fit.
     """
-    if side < 16 or side % 16 or norm not in ("batch", None):
-        raise ShapeError(f"dcgan: expected a side divisible by 16 and norm 'batch' or None, got {side} and {norm!r}")
+    names = (norm, generator_norm, activation)
+    if side < 16 or side % 16 or not {norm, generator_norm} <= set(_NORMS) or activation not in _ACTIVATIONS:
+        raise ShapeError(
+            f"dcgan: expected a side divisible by 16, norms among {', '.join(map(str, _NORMS))} "
+            f"and an activation among {', '.join(_ACTIVATIONS)}, got {side} and {', '.join(map(repr, names))}"
+        )
     maps, rest = [8 * width, 4 * width, 2 * width, width], side // 16
     up: list[Module] = [Unflatten(1, (z_dim, 1, 1)), ConvTranspose2d(z_dim, maps[0], rest, bias=False, rng=rng)]
     for i, o in zip(maps, [*maps[1:], channels], strict=True):
-        up += [BatchNorm2d(i), ReLU(), ConvTranspose2d(i, o, 4, 2, 1, bias=False, rng=rng)]
-    down: list[Module] = [Conv2d(channels, width, 4, 2, 1, bias=False, rng=rng), LeakyReLU(0.2)]
+        up += [*_NORMS[generator_norm](i), ReLU(), ConvTranspose2d(i, o, 4, 2, 1, bias=False, rng=rng)]
+    down: list[Module] = [Conv2d(pack * channels, width, 4, 2, 1, bias=False, rng=rng), _ACTIVATIONS[activation]()]
     for i, o in itertools.pairwise(maps[::-1]):
-        down += [Conv2d(i, o, 4, 2, 1, bias=False, rng=rng), *([BatchNorm2d(o)] if norm else []), LeakyReLU(0.2)]
+        down += [Conv2d(i, o, 4, 2, 1, bias=False, rng=rng), *_NORMS[norm](o), _ACTIVATIONS[activation]()]
+    down += [MinibatchStdDev()] if stddev else []
     players = Players(
-        Sequential(*up, Tanh()), Sequential(*down, Conv2d(maps[0], 1, rest, bias=False, rng=rng), Flatten())
+        Sequential(*up, Tanh()), Sequential(*down, Conv2d(maps[0] + stddev, 1, rest, bias=False, rng=rng), Flatten())
     )
     for layer in [module for player in players for module in player.modules()]:
         if isinstance(layer, Conv2d | ConvTranspose2d):
@@ -59,7 +75,21 @@ def dcgan(
     return players
 
 
-def mlp512(side: int = 64, z_dim: int = 100, *, channels: int = 3, rng: Stream | None = None) -> Players:
+_NORMS: dict[str | None, Callable[[int], list[Module]]] = {
+    "batch": lambda channels: [BatchNorm2d(channels)],
+    "layer": lambda channels: [GroupNorm(1, channels)],  # over all of a sample; the scale is per channel
+    None: lambda channels: [],
+}
+_ACTIVATIONS: dict[str, Callable[[], Module]] = {
+    "leaky_relu": lambda: LeakyReLU(0.2),
+    "prelu": PReLU,
+    "relu": ReLU,
+}
+
+
+def mlp512(
+    side: int = 64, z_dim: int = 100, *, channels: int = 3, width: int = 64, rng: Stream | None = None
+) -> Players:
     """The generator without convolutions of WGAN's experiments, four layers of 512 ReLU units, and dcgan's critic.
 
     Arjovsky et al. 2017, section 4.3: it needs no batch norm to be trained by a Wasserstein critic. Noise is N(0, 1).
@@ -71,4 +101,4 @@ def mlp512(side: int = 64, z_dim: int = 100, *, channels: int = 3, rng: Stream |
         Tanh(),
         Unflatten(1, (channels, side, side)),
     )
-    return Players(generator, dcgan(side, z_dim, channels=channels, rng=rng).discriminator)
+    return Players(generator, dcgan(side, z_dim, channels=channels, width=width, rng=rng).discriminator)

@@ -1,12 +1,15 @@
-"""Networks for images of 28x28 pixels: those of CS231n and of a course's lab."""
+"""Networks for images of 28x28 pixels: those of CS231n, of a course's lab, and the first GAN's."""
 
 from typing import Any
 
+from .. import ops
+from ..errors import ShapeError
 from ..nn import (
     BatchNorm1d,
     BatchNorm2d,
     Conv2d,
     ConvTranspose2d,
+    Dropout,
     Flatten,
     LeakyReLU,
     Linear,
@@ -20,14 +23,15 @@ from ..nn import (
     init,
 )
 from ..random import Stream
+from ..tensor import Tensor
 from .players import Players, glorot
 
 
-def mlp28(z_dim: int = 96, *, rng: Stream | None = None) -> Players:
+def mlp28(z_dim: int = 96, *, pack: int = 1, rng: Stream | None = None) -> Players:
     """The fully connected GAN of CS231n (assignment 3, 2017) for 28x28 images.
 
     G: z_dim-1024-1024-784, ReLU, tanh; D: 784-256-256-1, leaky ReLU 0.01. Glorot-uniform weights, zero biases.
-    D has 267 009 parameters; G has 1 858 320 for z_dim = 4. Noise is U(-1, 1).
+    D has 267 009 parameters; G has 1 858 320 for z_dim = 4. Noise is U(-1, 1). D sees `pack` images at once.
     """
     generator = Sequential(
         Linear(z_dim, 1024, rng=rng),
@@ -40,7 +44,7 @@ def mlp28(z_dim: int = 96, *, rng: Stream | None = None) -> Players:
     )
     discriminator = Sequential(
         Flatten(),
-        Linear(784, 256, rng=rng),
+        Linear(784 * pack, 256, rng=rng),
         LeakyReLU(0.01),
         Linear(256, 256, rng=rng),
         LeakyReLU(0.01),
@@ -49,14 +53,14 @@ def mlp28(z_dim: int = 96, *, rng: Stream | None = None) -> Players:
     return glorot(generator, discriminator, rng)
 
 
-def dcgan28(z_dim: int = 96, *, rng: Stream | None = None) -> Players:
+def dcgan28(z_dim: int = 96, *, pack: int = 1, rng: Stream | None = None) -> Players:
     """The convolutional GAN of CS231n (assignment 3, 2017) for 28x28 images; G is InfoGAN's (Chen et al. 2016).
 
     Mind the order in G: dense or transposed convolution, ReLU, then batch norm. D has 1 102 721 parameters; G has
-    6 595 521 for z_dim = 4, running statistics counted. Noise is U(-1, 1).
+    6 595 521 for z_dim = 4, running statistics counted. Noise is U(-1, 1). D sees `pack` images at once.
     """
     discriminator = Sequential(
-        Conv2d(1, 32, 5, rng=rng),
+        Conv2d(pack, 32, 5, rng=rng),
         LeakyReLU(0.01),
         MaxPool2d(2, 2),
         Conv2d(32, 64, 5, rng=rng),
@@ -70,20 +74,25 @@ def dcgan28(z_dim: int = 96, *, rng: Stream | None = None) -> Players:
     return glorot(_infogan_generator(z_dim, rng), discriminator, rng)
 
 
-def wgan_gp28(z_dim: int = 96, *, rng: Stream | None = None) -> Players:
+def wgan_gp28(z_dim: int = 96, *, norm: str | None = "batch", padding: int = 0, rng: Stream | None = None) -> Players:
     """The WGAN-GP of CS231n (assignment 3, 2017) for 28x28 images: dcgan28's generator, InfoGAN's critic.
 
-    The critic has 3 411 649 parameters, running statistics counted. It contains a batch norm, as the document
-    has it, although a gradient penalty is defined per sample.
+    The critic has 3 411 649 parameters, running statistics counted. It contains a batch norm, as the document has it,
+    although a gradient penalty is defined per sample; `norm=None` leaves it out. Its two convolutions take 28 pixels
+    to 13 and 13 to 5, which leaves the last of 13, and so the last two rows and columns of an image, unseen: a
+    generator paints there what it likes. `padding=1` around the image takes 28 to 14 and 14 to 6. The preset does both.
     """
+    if norm not in ("batch", None):
+        raise ShapeError(f"wgan_gp28: expected norm 'batch' or None, got {norm!r}")
+    side = ((28 + 2 * padding - 4) // 2 + 1 - 4) // 2 + 1
     critic = Sequential(
-        Conv2d(1, 64, 4, 2, rng=rng),
+        Conv2d(1, 64, 4, 2, padding, rng=rng),
         LeakyReLU(0.01),
         Conv2d(64, 128, 4, 2, rng=rng),
         LeakyReLU(0.01),
-        BatchNorm2d(128, **_TENSORFLOW),
+        *([BatchNorm2d(128, **_TENSORFLOW)] if norm else []),
         Flatten(),
-        Linear(128 * 5 * 5, 1024, rng=rng),
+        Linear(128 * side * side, 1024, rng=rng),
         LeakyReLU(0.01),
         Linear(1024, 1, rng=rng),
     )
@@ -128,6 +137,54 @@ def lab28(z_dim: int = 128, *, output: type[Module] = Sigmoid, rng: Stream | Non
         if isinstance(layer, Conv2d | ConvTranspose2d) and layer.bias is not None:
             init.constant_(layer.bias, 0.01)
     return players
+
+
+class Maxout(Module):
+    """max over `pieces` linear functions of x, for each of `out_features` units (Goodfellow et al. 2013)."""
+
+    def __init__(self, in_features: int, out_features: int, pieces: int, *, rng: Stream | None = None) -> None:
+        self.linear = Linear(in_features, out_features * pieces, rng=rng)
+        self.pieces = pieces
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, out_features)."""
+        y = self.linear(x)
+        return ops.max(ops.reshape(y, (len(x), y.shape[1] // self.pieces, self.pieces)), 2)
+
+
+def goodfellow28(z_dim: int = 100, *, rng: Stream | None = None) -> Players:
+    """The networks of Goodfellow et al. 2014 for MNIST, as in their code (github.com/goodfeli/adversarial).
+
+    G: z_dim-1200-1200-784, ReLU; its output is a tanh for images in [-1, 1], where theirs is a sigmoid for [0, 1]. D:
+    two layers of 240 maxout units of 5 pieces, dropout 0.2 before the first and 0.5 before each further layer. Weights
+    U(-0.05, 0.05) in G and U(-0.005, 0.005) in D, zero biases. G has 2 503 984 parameters, D 1 231 441 for
+    z_dim = 100. Noise is U(-1, 1).
+    """
+    generator = Sequential(
+        Linear(z_dim, 1200, rng=rng),
+        ReLU(),
+        Linear(1200, 1200, rng=rng),
+        ReLU(),
+        Linear(1200, 784, rng=rng),
+        Tanh(),
+        Unflatten(1, (1, 28, 28)),
+    )
+    discriminator = Sequential(
+        Flatten(),
+        Dropout(0.2),
+        Maxout(784, 240, 5, rng=rng),
+        Dropout(0.5),
+        Maxout(240, 240, 5, rng=rng),
+        Dropout(0.5),
+        Linear(240, 1, rng=rng),
+    )
+    for player, bound in ((generator, 0.05), (discriminator, 0.005)):
+        for layer in player.modules():
+            if isinstance(layer, Linear):
+                init.uniform_(layer.weight, -bound, bound, rng=rng)
+                if layer.bias is not None:
+                    init.zeros_(layer.bias)
+    return Players(generator, discriminator)
 
 
 _TENSORFLOW: dict[str, Any] = {

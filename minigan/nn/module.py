@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import backend
 from ..errors import CheckpointError, ShapeError
-from ..op import watch, within
+from ..op import no_grad, watch, within
 from ..tensor import Tensor, Version, matched
 
 
@@ -219,6 +219,20 @@ def functional_call(module: Module, params: Mapping[str, Tensor] | Sequence[Tens
             raise ShapeError(f"functional_call: {name} of shape {value.shape}; expected {expected}")
     with _replaced(module, {id(own[name]): value for name, value in params.items()}):
         return module(*args)
+
+
+@contextmanager
+def evaluating(*modules: Module) -> Iterator[None]:
+    """Within the block these modules are in evaluation mode and nothing is recorded; afterwards they are as before."""
+    before = [module.training for module in modules]
+    try:
+        for module in modules:
+            module.eval()
+        with no_grad():
+            yield
+    finally:
+        for module, training in zip(modules, before, strict=True):
+            module.train(training)
 
 
 @contextmanager

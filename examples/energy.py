@@ -1,0 +1,86 @@
+"""Train a GAN whose discriminator is an autoencoder: EBGAN (Zhao et al. 2017) or BEGAN (Berthelot et al. 2017).
+
+    python examples/energy.py --model ebgan
+    python examples/energy.py --model began
+    python examples/energy.py --model began --side 64 --channels 3 --width 64 --depth 2 --data FOLDER
+
+The energy of an image is how far its reconstruction is from it. EBGAN pulls images' energies down and pushes fakes' up
+to a margin, and keeps the codes of fakes apart. BEGAN balances the two by k, so that fakes' energy is gamma times the
+images', and M says how far both have come. At the end the energies of held-out images and of samples are printed.
+"""
+
+import argparse
+import sys
+from typing import Any
+
+import numpy as np
+
+import minigan as mg
+from minigan import judge, training
+from minigan.data import Samples
+from minigan.gan import BEGAN, EBGAN, Game, uniform_latent
+from minigan.training import Settings, Shape
+
+HELD_OUT = 1000  # images, and as many samples, that are measured
+
+
+def build(settings: Settings) -> Game:
+    mg.random.seed(settings.seed)
+    extra = settings.extra
+    if extra["model"] == "ebgan":
+        G, D = mg.models.ebgan28(extra["z_dim"])
+    else:
+        shape = {"channels": extra["channels"], "width": extra["width"], "depth": extra["depth"]}
+        G, D = mg.models.began(extra["side"], extra["z_dim"], **shape)
+    G.to(settings.device)
+    D.to(settings.device)
+    parts: dict[str, Any] = {
+        "latent": uniform_latent(extra["z_dim"]),
+        "generator_optimizer": mg.optim.Adam(G.parameters(), extra["lr"], (0.5, 0.999)),
+        "discriminator_optimizer": mg.optim.Adam(D.parameters(), extra["lr"], (0.5, 0.999)),
+        "seed": settings.seed,
+    }
+    if extra["model"] == "ebgan":
+        return EBGAN(G, D, margin=extra["margin"], pull_away=extra["pull_away"], **parts)
+    return BEGAN(G, D, gamma=extra["gamma"], proportion=extra["proportion"], **parts)
+
+
+def shape(settings: Settings) -> Shape:
+    extra = settings.extra
+    return (1, 28, 28) if extra["model"] == "ebgan" else (extra["channels"], extra["side"], extra["side"])
+
+
+def measure(game: Any, samples: Samples, settings: Settings) -> dict[str, float]:
+    """Mean energies of images that were not trained on and of samples; for BEGAN also M of them."""
+    n = 64 if settings.dry_run else HELD_OUT
+    held = samples.name in ("mnist", "digits")
+    images = judge.held_out(samples, few=settings.dry_run)[0] if held else samples.values  # no others are known
+    real_images = mg.tensor(images[:n] / np.float32(127.5) - 1, device=settings.device)
+    with mg.nn.evaluating(game.discriminator):
+        real = game.discriminator(real_images)
+        fake = game.discriminator(game.sample(n, stream="measured"))
+    found = {"energy_real": real.numpy().mean().item(), "energy_fake": fake.numpy().mean().item()}
+    if isinstance(game, BEGAN):
+        found["convergence"] = found["energy_real"] + abs(game.gamma * found["energy_real"] - found["energy_fake"])
+    return found
+
+
+def options() -> argparse.ArgumentParser:
+    p = training.parser("energy", __doc__, epochs=2, batch_size=64)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
+    p.add_argument("--model", choices=["ebgan", "began"], default="ebgan", help="the game (default: ebgan)")
+    p.add_argument("--lr", type=float, default=1e-3, help="Adam's learning rate for both (default: 0.001)")
+    p.add_argument("--z-dim", type=int, default=64, help="dimensions of the noise and of BEGAN's codes (default: 64)")
+    p.add_argument("--margin", type=float, default=10.0, help="EBGAN: fakes are pushed up to it (default: 10)")
+    p.add_argument("--pull-away", type=float, default=0.1, help="EBGAN: times the pulling-away term (default: 0.1)")
+    p.add_argument("--gamma", type=float, default=0.7, help="BEGAN: fakes' energy over images' (default: 0.7)")
+    p.add_argument("--proportion", type=float, default=0.01, help="BEGAN: how fast k moves (default: 0.01)")
+    p.add_argument("--side", type=int, default=28, help="BEGAN: of images, a multiple of 4 (default: 28)")
+    p.add_argument("--channels", type=int, choices=[1, 3], default=1, help="BEGAN: of images (default: 1)")
+    p.add_argument("--width", type=int, default=16, help="BEGAN: maps of its first layer (default: 16)")
+    p.add_argument("--depth", type=int, default=1, help="BEGAN: convolutions at each size (default: 1)")
+    return p
+
+
+if __name__ == "__main__":
+    sys.exit(training.main(build, options(), shape, measure=measure))

@@ -1,0 +1,159 @@
+"""Learning from a few labels and many images (Salimans et al. 2016): the discriminator is a classifier."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .. import ops, random
+from ..errors import DataError, ShapeError
+from ..grad import grad
+from ..nn import Module, Sequential, evaluating, functional_call
+from ..op import no_grad
+from ..optim import EMA, Optimizer
+from ..random import Stream
+from ..tensor import Tensor
+from .game import Batch, Game, Losses, State, Turn
+from .losses import nonsaturating
+from .score import Latent
+
+LABELS_ALONE = [Turn("labels_turn")]  # a schedule: the classifier learns from its labels and nothing else
+
+
+def realness(logits: Tensor) -> Tensor:
+    """ln sum e^logit of each row (N, K): (N,), the score of a discriminator whose (K+1)-th logit, "fake", is 0.
+
+    Its sigmoid is the probability that the row belongs to one of the K classes.
+    """
+    return ops.logsumexp(logits, axis=1)
+
+
+def unlabelled_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """-(E ln p(real | x) + E ln p(fake | G)) / 2 for logits (N, K) of images and of fakes: a 0-d tensor."""
+    return 0.5 * nonsaturating.discriminator(realness(real), realness(fake))
+
+
+def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
+    """The mean over features of (E real - E fake)^2, features (N, F) each: a 0-d tensor."""
+    if real.shape[1:] != fake.shape[1:]:
+        raise ShapeError(f"feature_matching: features of real samples are {real.shape}, of fakes {fake.shape}")
+    return ops.mean(ops.square(ops.mean(real, 0) - ops.mean(fake, 0)))
+
+
+def balanced(labels: np.ndarray, count: int, rng: Stream) -> np.ndarray:
+    """Positions of `count` samples drawn at random, as many of each class: int64, in order of class.
+
+    DataError if count is no multiple of the number of classes, or a class has too few samples.
+    """
+    classes, sizes = np.unique(labels, return_counts=True)
+    each = count // max(len(classes), 1)
+    if count < 1 or count % len(classes) or sizes.min() < each:
+        raise DataError(
+            f"balanced: expected a multiple of {len(classes)} labels, at most {sizes.min()} for each class, got {count}"
+        )
+    order = rng.permutation(len(labels))
+    return np.concatenate([order[labels[order] == c][:each] for c in classes])
+
+
+class SemiSupervised(Game):
+    """A classifier of K classes plays against a generator whose fakes would be class K + 1.
+
+    It minimises the cross entropy of a batch drawn, with repetition, from the few images whose label is known, and
+    `unlabelled_loss` of images and fakes. The generator makes the means of the classifier's features agree (feature
+    matching): its fakes are near the images, not on them, and that is what teaches the classifier where classes end.
+
+    `classifier[0]` makes features, `classifier[1]` logits; `images` (M, C, H, W) and `labels` int64 (M,) are what is
+    known. They are no part of the state: a seed and the data decide them. Predictions use the averaged weights, if
+    there are some.
+    """
+
+    def __init__(
+        self,
+        generator: Module,
+        classifier: Sequential,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        latent: Latent,
+        generator_optimizer: Optimizer,
+        classifier_optimizer: Optimizer,
+        schedule: Sequence[Turn] | None = None,
+        seed: int = 0,
+        ema: EMA | None = None,
+    ) -> None:
+        if len(images) == 0 or labels.shape != (len(images),):
+            raise ShapeError(
+                f"SemiSupervised: expected images and a label for each, got {images.shape}, {labels.shape}"
+            )
+        self.generator = generator
+        self.classifier = classifier
+        self.images = images
+        self.labels = labels
+        self.latent = latent
+        usual = [Turn("classifier_turn"), Turn("generator_turn", fresh_batch=False)]
+        super().__init__(
+            {"generator": generator, "classifier": classifier},
+            {"generator": generator_optimizer, "classifier": classifier_optimizer},
+            usual if schedule is None else schedule,
+            seed=seed,
+            ema=ema,
+        )
+
+    def classifier_turn(self, state: State, batch: Batch) -> Losses:
+        """The classifier learns classes from what is labelled, real from fake on everything."""
+        with random.using(self.stream("classifier").at(batch.turn)):
+            known, labels = self._known(batch)
+            with no_grad():
+                fake = self.generator(self._noise(batch))
+            together = self.classifier(ops.concatenate([known, batch.real, fake]))
+            known_logits, real_logits, fake_logits = ops.split(together, 3)
+            supervised = ops.cross_entropy(known_logits, labels)
+            loss = supervised + unlabelled_loss(real_logits, fake_logits)
+            self._move_classifier(loss)
+        with no_grad():
+            d_real, d_fake = (ops.mean(ops.sigmoid(realness(x))) for x in (real_logits, fake_logits))
+        return {"d_loss": loss.detach(), "d_real": d_real, "d_fake": d_fake, "labels_loss": supervised.detach()}
+
+    def generator_turn(self, state: State, batch: Batch) -> Losses:
+        """The generator matches the classifier's features of the same images."""
+        with random.using(self.stream("generator").at(batch.turn)):
+            features = self.classifier[0]
+            with no_grad():
+                real = features(batch.real)
+            loss = feature_matching(real, features(self.generator(self._noise(batch))))
+            optimizer = self.optimizers["generator"]
+            optimizer.step(grad(loss, optimizer.params))
+        return {"g_loss": loss.detach()}
+
+    def labels_turn(self, state: State, batch: Batch) -> Losses:
+        """The classifier learns from what is labelled alone."""
+        with random.using(self.stream("classifier").at(batch.turn)):
+            known, labels = self._known(batch)
+            loss = ops.cross_entropy(self.classifier(known), labels)
+            self._move_classifier(loss)
+        return {"labels_loss": loss.detach()}
+
+    def logits(self, images: Tensor) -> Tensor:
+        """(N, K) for images (N, C, H, W), without noise, by the averaged weights if there are some."""
+        averaged = {} if self.ema is None else self.ema.parameters()
+        with evaluating(self.classifier):
+            return functional_call(self.classifier, averaged, images)
+
+    def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
+        """n samples of the generator, for the same fixed noise each time; batch norm uses its running statistics."""
+        with evaluating(self.generator):
+            return self.generator(self.latent(n, self.stream(stream).at(at)).to(self.step.device))
+
+    def _known(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """As many labelled images as the batch has, and their labels."""
+        rng = self.stream("known").at(batch.turn)
+        chosen = Tensor(rng.integers(len(self.labels), len(batch.real), device=batch.real.device))
+        return self.images[chosen], self.labels[chosen]
+
+    def _noise(self, batch: Batch) -> Tensor:
+        return self.latent(len(batch.real), self.stream("noise").at(batch.noise)).to(batch.real.device)
+
+    def _move_classifier(self, loss: Tensor) -> None:
+        optimizer = self.optimizers["classifier"]
+        optimizer.step(grad(loss, optimizer.params))
+        if self.ema is not None:
+            self.ema.update()

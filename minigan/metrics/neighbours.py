@@ -1,0 +1,42 @@
+"""Nearest neighbours: which of many samples lies closest, and how well that tells a class."""
+
+import numpy as np
+
+from ..errors import ShapeError
+
+BLOCK = 1 << 24  # distances held at a time: 64 MiB
+
+
+def nearest(queries: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """The position in `pool` (M, ...) of the sample closest to each of `queries` (N, ...): int64 (N,).
+
+    Distances are Euclidean over all axes but the first; the first of several that are equally close is taken. They are
+    computed in float32, blockwise. ShapeError if the pool is empty or its samples have another shape.
+    """
+    if len(pool) == 0 or queries.shape[1:] != pool.shape[1:]:
+        raise ShapeError(
+            f"nearest: expected samples of one shape and some to find, got {queries.shape} in a pool {pool.shape}"
+        )
+    known = np.asarray(pool, np.float32).reshape(len(pool), -1)
+    centre = known.mean(0)
+    known = known - centre  # squares of small numbers: what is common to all would only cost digits
+    asked = np.asarray(queries, np.float32).reshape(len(queries), known.shape[1]) - centre
+    squares = np.einsum("nd,nd->n", known, known) * np.float32(0.5)
+    rows = max(1, BLOCK // len(known))
+    # |q - p|^2 / 2 without |q|^2, which is the same for every p
+    found = [(squares - asked[i : i + rows] @ known.T).argmin(1) for i in range(0, len(asked), rows)]
+    return np.concatenate([np.empty(0, np.int64), *found])
+
+
+def one_nn_accuracy(train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray) -> float:
+    """The share of `test` samples whose nearest neighbour in `train` has the same label: 0 to 1.
+
+    ShapeError if there is nothing to test, or not one label for each sample.
+    """
+    counts = len(train), len(train_labels), len(test), len(test_labels)
+    if counts[0] != counts[1] or counts[2] != counts[3] or counts[2] == 0:
+        raise ShapeError(
+            f"one_nn_accuracy: expected a label for each sample and a test sample at least, got {counts[0]} samples "
+            f"with {counts[1]} labels, and {counts[2]} with {counts[3]} to test"
+        )
+    return float((train_labels[nearest(test, train)] == test_labels).mean())

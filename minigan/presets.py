@@ -1,0 +1,175 @@
+"""The systems of documents and papers by name: what `examples/train.py NAME` trains, as values of its options.
+
+A preset holds its source's hyperparameters; what a source prints and should not be done is in `as_printed`, which
+`--as-printed` restores.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One system: where it comes from, and the options of examples/train.py that make it."""
+
+    about: str
+    source: str
+    options: dict[str, Any]
+    as_printed: dict[str, Any] = field(default_factory=dict)
+    mistakes: str = ""  # what as_printed restores
+    needs_folder: bool = False  # learns from a folder of pictures, so --data has to be given
+
+
+CS231N = "CS231n, assignment 3 (2017)"
+LAB = "a course's lab on WGAN-GP (2019)"
+FACES = "an article on WGAN for anime faces"
+SLIDES = "slides on GAN, DCGAN and WGAN (2017)"
+
+_cs231n = {"batch_size": 128, "lr": 1e-3, "beta1": 0.5, "epochs": 10}
+_faces = {"model": "dcgan", "side": 96, "width": 64, "batch_size": 128, "epochs": 50}
+_wgan = {"loss": "wasserstein", "clip": 0.01, "optimizer": "rmsprop", "lr": 5e-5, "d_steps": 5, "latent": "normal"}
+_adam_gp = {"loss": "wasserstein", "penalty": "gradient_penalty", "lr": 1e-4, "beta1": 0.0, "beta2": 0.9, "d_steps": 5}
+_paper32 = {"model": "dcgan", "side": 32, "channels": 1, "width": 32}
+
+PRESETS = {
+    # --- CS231n ---
+    "mlp": Preset("the fully connected GAN", CS231N, {"model": "mlp28", **_cs231n}),
+    "lsgan": Preset("least squares with the same networks", CS231N, {"model": "mlp28", "loss": "lsgan", **_cs231n}),
+    "dcgan": Preset("the convolutional GAN", CS231N, {"model": "dcgan28", **_cs231n, "epochs": 5}),
+    "wgan_gp": Preset(
+        "WGAN-GP: InfoGAN's critic without its batch norm",
+        CS231N,
+        {
+            "model": "wgan_gp28",
+            "norm": None,
+            "padding": 1,
+            "loss": "wasserstein",
+            "penalty": "gradient_penalty",
+            **_cs231n,
+            "epochs": 5,
+        },
+        {"norm": "batch", "padding": 0, "penalty": "cs231n_printed"},
+        "batch norm in the critic, which does not see the last two rows and columns; one epsilon and one norm for the "
+        "whole batch; real images left in [0, 1] there",
+    ),
+    "softmax": Preset(
+        "Softmax GAN", "Lin 2017; " + CS231N, {"model": "dcgan28", "loss": "softmax", "lr": 2e-4, "batch_size": 64}
+    ),
+    "cifar10": Preset(
+        "DCGAN on CIFAR-10",
+        "Radford et al. 2016; " + CS231N,
+        {"model": "dcgan", "side": 32, "width": 64, "data": "cifar10", "batch_size": 64, "epochs": 40},
+    ),
+    # --- the lab ---
+    "lab": Preset(
+        "WGAN-GP by plain SGD, five times on each batch",
+        LAB,
+        {
+            "model": "lab28",
+            "loss": "wasserstein",
+            "penalty": "gradient_penalty",
+            "optimizer": "sgd",
+            "lr": 0.01,
+            "repeat": 5,
+            "epochs": 40,
+        },
+        {"output": "sigmoid", "unit_range": True, "loss": "lab_printed"},
+        "images in [0, 1] saved as if they were in [-1, 1]; every sign turned; a sigmoid of scores shown as accuracy",
+    ),
+    "lab_adam": Preset(
+        "the lab's networks as the paper trains them",
+        LAB + "; Gulrajani et al. 2017",
+        {"model": "lab28", **_adam_gp, "epochs": 40},
+    ),
+    # --- faces ---
+    "faces_dcgan": Preset("DCGAN on faces", FACES, {**_faces}, needs_folder=True),
+    "faces_wgan": Preset(
+        "WGAN on faces: clipped weights, RMSProp (1, 2 or 4 --d-steps)",
+        FACES,
+        {**_faces, **_wgan, "lr": 1e-4, "d_steps": 1},
+        needs_folder=True,
+    ),
+    "faces_wgan_gp": Preset(
+        "WGAN-GP on faces", FACES, {**_faces, **_adam_gp, "norm": None, "batch_size": 64}, needs_folder=True
+    ),
+    # --- the slides ---
+    "goodfellow": Preset(
+        "algorithm 1: minimax, momentum SGD, k = 1 (--d-steps K, --loss nonsaturating)",
+        "Goodfellow et al. 2014; " + SLIDES,
+        {
+            "model": "goodfellow28",
+            "loss": "minimax",
+            "optimizer": "sgd",
+            "lr": 0.1,
+            "momentum": 0.5,
+            "batch_size": 100,
+            "epochs": 50,
+        },
+    ),
+    "dcgan64": Preset(
+        "the paper's DCGAN, 1024-512-256-128 maps for 64x64",
+        "Radford et al. 2016; " + SLIDES,
+        {"model": "dcgan", "side": 64, "width": 128, "batch_size": 128, "epochs": 5},
+        needs_folder=True,
+    ),
+    "wgan": Preset(
+        "WGAN, a DCGAN generator", "Arjovsky et al. 2017; " + SLIDES, {**_paper32, **_wgan, "norm": "batch"}
+    ),
+    "wgan_mlp": Preset(
+        "WGAN, a generator of four layers of 512",
+        "Arjovsky et al. 2017; " + SLIDES,
+        {**_paper32, **_wgan, "model": "mlp512"},
+    ),
+    # --- papers on the same parts ---
+    "wgan_lp": Preset(
+        "one-sided penalty", "Petzka et al. 2018", {**_paper32, **_adam_gp, "norm": None, "penalty": "one_sided"}
+    ),
+    "wgan_div": Preset(
+        "WGAN-div, k 2, p 6",
+        "Wu et al. 2018",
+        {**_paper32, **_adam_gp, "norm": None, "penalty": "wgan_div", "penalty_weight": 2.0, "lr": 2e-4},
+    ),
+    "dragan": Preset("DRAGAN", "Kodali et al. 2017", {**_paper32, "norm": None, "penalty": "dragan"}),
+    "r1": Preset(
+        "non-saturating with R1, gamma 10",
+        "Mescheder et al. 2018",
+        {**_paper32, "norm": None, "penalty": "r1", "penalty_weight": 5.0, "optimizer": "rmsprop", "lr": 1e-4},
+    ),
+    "r3gan": Preset(
+        "relativistic with R1 and R2, no normalisation, averaged weights; on DCGAN's layers",
+        "Huang et al. 2024",
+        {
+            **_paper32,
+            "norm": None,
+            "generator_norm": None,
+            "loss": "relativistic",
+            "penalty": "r1_r2",
+            "penalty_weight": 0.5,
+            "beta1": 0.0,
+            "beta2": 0.99,
+            "ema": 0.99,
+        },
+    ),
+    "hinge": Preset("hinge loss", "Lim and Ye 2017", {**_paper32, "loss": "hinge", "beta1": 0.0, "beta2": 0.9}),
+    "sngan": Preset(
+        "spectral norm, hinge",
+        "Miyato et al. 2018",
+        {**_paper32, "norm": None, "loss": "hinge", "spectral_norm": True, "beta1": 0.0, "beta2": 0.9},
+    ),
+    "rasgan": Preset("relativistic average", "Jolicoeur-Martineau 2019", {**_paper32, "loss": "relativistic_average"}),
+    "pacgan": Preset("packs of two", "Lin et al. 2018", {**_paper32, "pack": 2}),
+    "tricks": Preset(
+        "smoothed and flipped labels, instance noise, replay, dropout in G, averaged weights",
+        "github.com/soumith/ganhacks; Salimans et al. 2016",
+        {
+            **_paper32,
+            "label_smoothing": 0.9,
+            "flip_labels": 0.05,
+            "instance_noise": 0.1,
+            "replay": 512,
+            "dropout": 0.2,
+            "stddev": True,
+            "ema": 0.999,
+        },
+    ),
+}

@@ -1,0 +1,150 @@
+"""Studies: what a script does that trains not one run but several, or none, and measures something of them.
+
+A study writes one figure and its numbers, with the same options as a training run has where they mean something.
+"""
+
+import argparse
+import importlib.util
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from . import backend, checkpoint
+from .data import Samples
+from .data.batches import Batches
+from .errors import CheckpointError, DataError, MiniganError
+from .gan import Game, ScoreGame
+from .judge import Judge, fit_classifier
+from .runs import RunFolder, Settings, positive
+from .viz import save_figure as save_figure
+
+FEW = 256  # samples of a dry run
+
+Study = Callable[[Settings, Path], Mapping[str, float]]
+
+
+def parser(
+    name: str, description: str, *, steps: int, batch_size: int, data: Sequence[str] = ()
+) -> argparse.ArgumentParser:
+    """The options that every study has; a script adds its own to it. `data` as in training.parser."""
+    p = argparse.ArgumentParser(prog=f"{name}.py", description=description)
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
+    p.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where to compute (default: cpu)")
+    if data:
+        shown = f"what to learn from (default: {data[0]})"
+        p.add_argument("--data", choices=["auto", *data], default="auto", help=shown)
+    else:
+        p.add_argument(
+            "--data", default="auto", metavar="auto|mnist|digits|...", help="images, as in train.py (default: auto)"
+        )
+    p.add_argument("--steps", type=positive, default=steps, help=f"rounds of each game (default: {steps})")
+    p.add_argument("--batch-size", type=positive, default=batch_size, help=f"images a step (default: {batch_size})")
+    p.add_argument("--seed", type=int, default=0, help="the same seed gives the same study (default: 0)")
+    p.add_argument("--out", default=f"runs/{name}", metavar="DIR", help=f"where to write (default: runs/{name})")
+    p.add_argument("--dry-run", action="store_true", help="two steps of everything, in a temporary folder")
+    return p
+
+
+def main(study: Study, options: argparse.ArgumentParser, *, arguments: list[str] | None = None) -> int:
+    """Parse the command line, do `study(settings, folder)`; the exit status of the program.
+
+    The numbers it returns go to the terminal and into metrics.json, its settings into config.json. An --out that
+    holds a training run is refused; what an earlier study wrote there is replaced.
+    """
+    parsed = vars(options.parse_args(arguments))
+    known = {k: parsed.pop(k) for k in list(parsed) if k in Settings.__dataclass_fields__}
+    settings = Settings(name=options.prog.removesuffix(".py"), extra=parsed, **known)
+    try:
+        if not settings.dry_run:
+            return _run(study, settings)
+        with tempfile.TemporaryDirectory() as folder:
+            settings.out, settings.steps, settings.batch_size = folder, 2, min(settings.batch_size, 16)
+            return _run(study, settings)
+    except (MiniganError, OSError) as error:
+        print(f"{options.prog}: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(study: Study, settings: Settings) -> int:
+    backend.array_module(settings.device)  # fails before anything is written
+    backend.keep_freed_memory()
+    folder = RunFolder(Path(settings.out))
+    if checkpoint.find(folder.checkpoints):
+        raise CheckpointError(f"{folder.path} holds a training run: give another folder with --out")
+    folder.path.mkdir(parents=True, exist_ok=True)
+    metrics = study(settings, folder.path)
+    folder.write_config(settings, settings.steps or 0, {})
+    folder.write_metrics(metrics)
+    if not settings.dry_run:
+        print(f"Done. The figure and its numbers are in {folder.path}")
+    return 0
+
+
+def play(
+    game: Game, samples: Samples, settings: Settings, steps: int | None = None, *, label: str = ""
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """`steps` (or settings.steps) rounds of the game on shuffled batches: after each (step, its losses as numbers).
+
+    Steps are counted from the game's first one, so that a second call goes on where the first stopped.
+    """
+    labels = samples.labels if game.labelled else None
+    batches = Batches(samples.values, settings.batch_size, labels=labels, seed=settings.seed, device=settings.device)
+    for _ in tqdm(range(settings.steps or 0 if steps is None else steps), desc=label, unit="step", disable=None):
+        losses = game.play(batches)
+        values = backend.to_numbers([value.data for value in losses.values()])
+        yield game.rounds, dict(zip(losses, values, strict=True))
+
+
+def rebuilt(run: Path, scripts: Path, device: str = "cpu", *, trained: bool = True) -> tuple[ScoreGame, Settings]:
+    """(the game of the training run in that folder at its newest checkpoint, its settings), rebuilt by its script.
+
+    Without `trained`, as it was before its first step.
+    CheckpointError if the folder holds no run, its script is not in `scripts`, or its game has no scores.
+    """
+    try:
+        settings = Settings(**json.loads((run / "config.json").read_text())["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{run}: holds no config.json of a training run ({error!r})") from error
+    settings.device = device
+    game = script(scripts, settings.name).build(settings)
+    if not isinstance(game, ScoreGame):
+        raise CheckpointError(f"{run}: {settings.name} has no generator that is fed with noise alone")
+    if trained:
+        game.load_state(RunFolder(run).load_newest())
+    return game, settings
+
+
+def script(scripts: Path, name: str) -> Any:
+    """The script of that name in a folder, as a module; CheckpointError if it is not there."""
+    path = scripts / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise CheckpointError(f"{path}: no such script, so what it built cannot be built again")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def quick_judge(samples: Samples, settings: Settings) -> Judge:
+    """A judge of 28x28 images that has seen 20 000 of the samples, those with a border (N, C, 32, 32) cropped.
+
+    It reads 97% of MNIST's test set, and is there in seconds. DataError if the samples have no labels.
+    """
+    if samples.labels is None:
+        raise DataError(f"{samples.name}: these samples have no labels, so no judge can learn from them")
+    part = slice(0, 800 if settings.dry_run else 20_000)
+    return fit_classifier(
+        centre(samples.values[part]), samples.labels[part], seed=settings.seed, device=settings.device
+    )
+
+
+def centre(images: np.ndarray, side: int = 28) -> np.ndarray:
+    """The middle side x side pixels of images (N, C, H, W)."""
+    top, left = (images.shape[2] - side) // 2, (images.shape[3] - side) // 2
+    return images[:, :, top : top + side, left : left + side]

@@ -1,0 +1,56 @@
+"""Ways through a latent space: their ends, their lengths, and that a great circle is one."""
+
+import numpy as np
+import pytest
+
+from minigan.errors import ShapeError
+from minigan.latent import lerp, slerp
+
+T = np.linspace(0, 1, 9)
+
+
+def test_both_begin_and_end_where_they_should(rng):
+    a, b = rng.standard_normal((2, 3, 50))
+    for way in (lerp(a, b, T), slerp(a, b, T)):
+        assert way.shape == (9, 3, 50)
+        np.testing.assert_allclose(way[[0, -1]], [a, b], rtol=1e-12, atol=1e-14)
+
+
+def test_a_great_circle_keeps_the_length_and_turns_evenly(rng):
+    a, b = rng.standard_normal((2, 100))
+    b *= np.linalg.norm(a) / np.linalg.norm(b)
+    way = slerp(a, b, T)
+    np.testing.assert_allclose(np.linalg.norm(way, axis=1), np.linalg.norm(a), rtol=1e-12)
+    steps = (way[1:] * way[:-1]).sum(1) / (a @ a)
+    angle = np.arccos(a @ b / (a @ a))
+    np.testing.assert_allclose(np.arccos(steps), angle / 8, rtol=1e-9)
+    middle = np.linalg.norm(lerp(a, b, T)[4]) / np.linalg.norm(a)
+    assert middle == pytest.approx(np.cos(angle / 2), rel=1e-9)  # the straight line is shorter in the middle
+
+
+def test_lengths_change_evenly():
+    way = slerp(np.array([1.0, 0]), np.array([0, 3.0]), T)
+    np.testing.assert_allclose(np.linalg.norm(way, axis=1), 1 + 2 * T, rtol=1e-12)
+
+
+def test_nearly_parallel_vectors_take_the_straight_line():
+    a = np.array([1.0, 0, 0])
+    for apart in (0.0, 1e-9, 1e-7, 1e-4):
+        b = a + np.array([0, apart, 0])
+        np.testing.assert_allclose(slerp(a, b, T), lerp(a, b, T), atol=apart**2 + 1e-15)
+
+
+def test_float32_stays_float32():
+    a, b = np.eye(4, dtype="float32")[:2]
+    assert slerp(a, b, T.astype("float32")).dtype == np.float32
+
+
+def test_what_has_no_way_is_an_error():
+    a = np.array([1.0, 2.0])
+    with pytest.raises(ShapeError, match="opposite"):
+        slerp(a, -a, T)
+    with pytest.raises(ShapeError, match="length zero"):
+        slerp(a, 0 * a, T)
+    for way in (lerp, slerp):
+        with pytest.raises(ShapeError, match=r"\(2,\), \(3,\), \(9,\)"):
+            way(a, np.zeros(3), T)
