@@ -11,8 +11,8 @@ losses of critics with different c and architectures? Three answers to the first
 
 To the second: divide by K. Estimate / spectral is a true lower bound of W for these samples, and estimate / seen what
 the critic would say at slope 1; both can be compared across c, architectures and penalties, which the bare loss, that
-changes by orders of magnitude with c, cannot. A penalised critic has K near 1 and needs no division; its "bound" takes
-its own largest weight for c.
+changes by orders of magnitude with c, cannot. A penalty holds K only near 1, so that its loss may overstate W too; its
+"bound" takes each layer's largest weight for c.
 
 All critics are trained against the same generator, a DCGAN after a hundred steps that then stands still. For the two
 clouds of 500 samples W itself is known to lie between the distance of their means, which a linear critic finds,
@@ -200,7 +200,7 @@ def draw(rows: list[Row], least: float, most: float, folder: Path) -> None:
 
 
 def options() -> argparse.ArgumentParser:
-    p = studies.parser("lipschitz", __doc__, steps=100, batch_size=32)
+    p = studies.parser("lipschitz", __doc__, steps=30, batch_size=32)
     p.add_argument(
         "--c", type=float, nargs="+", default=[0.1, 0.01, 0.001], help="limits of the weights (default: 0.1 0.01 0.001)"
     )
