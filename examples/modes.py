@@ -9,8 +9,8 @@ discriminator, 1e-3 for the generator) and ring, on which the plain GAN jumps fr
 samples; those within three deviations of a mode are good; reverse KL compares the modes' shares with equal ones.
 
 They take 25 000 steps of 512 points and 256 numbers of noise; the default is 10 000 of 128 and 16. Wider modes and
-equal rates are learnt in 1 500 steps: with --std 0.1 --d-lr 1e-3 the plain GAN reaches all 8 modes, 85% of its samples good,
-and with --penalty r1 --penalty-weight 0.1 too, 81%.
+equal rates are learnt in 1 500 steps: with --std 0.1 --d-lr 1e-3 the plain GAN reaches all 8 modes, 85% of its samples
+good, and with --penalty r1 --penalty-weight 0.1 too, 81%.
 """
 
 import argparse
