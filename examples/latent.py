@@ -8,9 +8,10 @@ noise is drawn from. Measured: the Frechet distance of 1000 midpoints to real di
 
 Arithmetic, as with the DCGAN paper's faces (Radford et al. 2016, figure 7), on what a computer can measure. Of 4096
 samples, read by a classifier, the three thickest of a digit less its three thinnest, plus the three thinnest of
-another digit, should be that other digit, thick; each is the mean of three points of noise. Likewise with slant: what
-leans to the right, less what leans to the left. Measured over all 90 pairs of digits: how often the digit stays what it
-was, and how much of the difference arrives: 1 would be all of it, 0 none.
+another digit, should be that other digit, thick; each is the mean of three points of noise, as in the paper, or of
+thirty. Likewise with slant: what leans to the right, less what leans to the left. Measured over all 90 pairs of digits:
+how often the digit stays what it was, and how much of the difference arrives: 1 would be all of it, 0 none. The
+pictures are of three of these pairs, at the quartiles of what arrives.
 
 Neighbours: under each sample the training image nearest to it (Goodfellow et al. 2014, figure 2). A generator that
 copies would lie nearer to them than images it has never seen do: the two mean distances are in metrics.json.
@@ -38,7 +39,7 @@ from minigan.tensor import Tensor
 EXAMPLES = Path(__file__).parent
 Generate = Callable[[np.ndarray], np.ndarray]  # noise (n, z) to images (n, 1, 28, 28) in [-1, 1]
 ATTRIBUTES = {"thickness": thickness, "slant": slant}
-GROUP = 3  # samples whose mean stands for what they have in common
+GROUPS = (3, 30)  # of how many samples the mean stands for what they have in common
 
 
 def trained(settings: Settings, samples: Samples) -> ScoreGame:
@@ -62,14 +63,14 @@ def middles(generate: Generate, z: np.ndarray, judge: Judge, real: np.ndarray) -
 class Groups:
     """The mean noise of the few samples of each digit that have the most, or the least, of an attribute."""
 
-    def __init__(self, z: np.ndarray, digits: np.ndarray, values: np.ndarray) -> None:
+    def __init__(self, size: int, z: np.ndarray, digits: np.ndarray, values: np.ndarray) -> None:
         self.means: dict[tuple[int, str], np.ndarray] = {}
         for digit in range(10):
             own = np.flatnonzero(digits == digit)
-            if len(own) >= 2 * GROUP:
+            if len(own) >= 2 * size:
                 order = own[np.argsort(values[own], kind="stable")]
-                self.means[digit, "least"] = z[order[:GROUP]].mean(0)
-                self.means[digit, "most"] = z[order[-GROUP:]].mean(0)
+                self.means[digit, "least"] = z[order[:size]].mean(0)
+                self.means[digit, "most"] = z[order[-size:]].mean(0)
         held = sorted({digit for digit, _ in self.means})
         self.pairs = [(a, c) for a in held for c in held if a != c]
 
@@ -138,11 +139,12 @@ def study(settings: Settings, folder: Path) -> dict[str, float]:
 
     images = generate(z)
     numbers = middles(generate, z[:2000], judge, judge.features(unseen))
-    rows = {}
+    rows: dict[tuple[str, int], list[np.ndarray]] = {}
     for name, measure in ATTRIBUTES.items():
-        groups = Groups(z, judge.predict(images), measure(images))
-        found, rows[name] = arithmetic(generate, groups, judge, measure)
-        numbers |= {f"{name}_{key}": value for key, value in found.items()}
+        for size in GROUPS:
+            groups = Groups(size, z, judge.predict(images), measure(images))
+            found, rows[name, size] = arithmetic(generate, groups, judge, measure)
+            numbers |= {f"{name}_of_{size}_{key}": value for key, value in found.items()}
     shown = viz.to_uint8(images[:200])
     found, near = copies(shown, samples, unseen[:200])
     t = np.linspace(0, 1, 11, dtype=z.dtype)
@@ -151,32 +153,32 @@ def study(settings: Settings, folder: Path) -> dict[str, float]:
     return numbers | found
 
 
-def draw(ways: np.ndarray, rows: dict[str, list[np.ndarray]], copies: np.ndarray, folder: Path) -> None:
-    figure = Figure(figsize=(12.5, 4.6), layout="constrained")
-    left, middle, right = figure.subfigures(1, 3, width_ratios=[11, 7.5, 9])
-    axes = left.add_subplot()
-    show(axes, ways, 11)
-    left.suptitle("straight line (upper) and great circle (lower)", fontsize=10)
-    cells = middle.subfigures(2, 1)
-    for cell, (name, found) in zip(cells, rows.items(), strict=True):
+def draw(ways: np.ndarray, rows: dict[tuple[str, int], list[np.ndarray]], copies: np.ndarray, folder: Path) -> None:
+    """Interpolations, arithmetic and neighbours, side by side."""
+    figure = Figure(figsize=(13, 4.4), layout="constrained")
+    left, middle, right = figure.subfigures(1, 3, width_ratios=[11, 8.6, 7.4])
+    show(left.add_subplot(), ways, 11, "straight line (above) and great circle (below)")
+    places = middle.subplots(len(ATTRIBUTES), len(GROUPS))
+    for axes, ((name, size), found) in zip(places.flat, rows.items(), strict=True):
         most, least = {"thickness": ("thick", "thin"), "slant": ("right", "left")}[name]
-        cell.suptitle(f"{most} a - {least} a + {least} c = {most} c ?", fontsize=10)
-        if found:
-            show(cell.add_subplot(), np.concatenate(found), 4)
-    in_rows = copies[:, :40].reshape(2, 5, 8, *copies.shape[2:]).swapaxes(0, 1)  # a row of samples, a row of neighbours
-    show(right.add_subplot(), in_rows.reshape(80, *copies.shape[2:]), 8)
-    right.suptitle("samples, and the nearest training images", fontsize=10)
+        title = f"{most} a - {least} a + {least} c = ?\nmeans of {size}"
+        show(axes, np.concatenate(found) if found else None, 4, title)
+    in_rows = copies[:, :40].reshape(2, 5, 8, *copies.shape[2:]).swapaxes(0, 1)  # a row of samples, one of neighbours
+    show(right.add_subplot(), in_rows.reshape(80, *copies.shape[2:]), 8, "samples, and below nearest training images")
     studies.save_figure(figure, folder / "latent.png")
 
 
-def show(axes: Any, images: np.ndarray, columns: int) -> None:
-    pictures = images if images.dtype == np.uint8 else viz.to_uint8(images)
-    axes.imshow(viz.grid(pictures, columns, gap=1), cmap="gray", vmin=0, vmax=255)
+def show(axes: Any, images: np.ndarray | None, columns: int, title: str) -> None:
+    axes.set_title(title, fontsize=9)
     axes.set_axis_off()
+    axes.set_anchor("N")
+    if images is not None:
+        pictures = images if images.dtype == np.uint8 else viz.to_uint8(images)
+        axes.imshow(viz.grid(pictures, columns, gap=1), cmap="gray", vmin=0, vmax=255)
 
 
 def options() -> argparse.ArgumentParser:
-    p = studies.parser("latent", __doc__, steps=900, batch_size=64)
+    p = studies.parser("latent", __doc__, steps=700, batch_size=64)
     p.add_argument("--run", metavar="DIR", help="the folder of a training run, instead of training a generator")
     p.add_argument("--lr", type=float, default=1e-3, help="Adam's learning rate, without --run (default: 0.001)")
     return p

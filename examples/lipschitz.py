@@ -6,13 +6,13 @@ losses of critics with different c and architectures? Three answers to the first
 
     seen       the steepest slope among real samples, fakes and points between them: K is at least that
     spectral   the product of the layers' spectral norms, by power iteration: K is at most that
-    bound      the same from c and the shapes alone: c sqrt(in out) a dense layer, about c kernel-area channels / stride
-               a convolution (minigan/gan/lipschitz.py has the formulas): it grows as c to the number of layers
+    bound      the same from c and the shapes alone: c sqrt(in out) for a dense layer, about c sqrt(in out) times
+               kernel area / stride for a convolution (see minigan/gan/lipschitz.py): it grows as c^layers
 
 To the second: divide by K. Estimate / spectral is a true lower bound of W for these samples, and estimate / seen what
 the critic would say at slope 1; both can be compared across c, architectures and penalties, which the bare loss, that
-changes by orders of magnitude with c, cannot. A penalised critic has K near 1 and needs no division; its "bound" takes
-its own largest weight for c.
+changes by orders of magnitude with c, cannot. A penalty holds K only near 1, so that its loss may overstate W too; its
+"bound" takes each layer's largest weight for c.
 
 All critics are trained against the same generator, a DCGAN after a hundred steps that then stands still. For the two
 clouds of 500 samples W itself is known to lie between the distance of their means, which a linear critic finds,
@@ -171,32 +171,36 @@ def report(rows: list[Row], least: float, most: float, folder: Path) -> None:
 
 
 def draw(rows: list[Row], least: float, most: float, folder: Path) -> None:
-    """On the left K three ways, on the right the estimates, bare and divided."""
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
+    """K three ways; the bare estimates; the estimates divided by K, beside where W lies."""
+    figure = Figure(figsize=(12.5, 3.8), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, sharey=True)
     places = -np.arange(len(rows))
-    for what, color in COLORS.items():
-        left.plot([getattr(row, what) for row in rows], places, "o", color=color, label=what)
     for k, row in zip(places, rows, strict=True):
         left.plot([row.seen, row.bound], [k, k], color="#cccccc", zorder=0)
+    for what, color in COLORS.items():
+        left.plot([getattr(row, what) for row in rows], places, "o", color=color, label=what)
     left.set_title("K of the critic", fontsize=10)
     left.set_yticks(places, [f"{row.critic}, {row.held_by}" for row in rows])
-    right.axvspan(least, most, color="#ffe9c7", label="where W lies")
-    right.plot([row.estimate for row in rows], places, "x", color="#d95f02", label="estimate")
-    right.plot([row.estimate / row.seen for row in rows], places, "o", color=COLORS["seen"], label="estimate / seen")
-    certain = [row.estimate / row.spectral for row in rows]
-    right.plot(certain, places, "o", color=COLORS["spectral"], label="estimate / spectral")
-    right.set_title("estimate of the Wasserstein distance W", fontsize=10)
-    for axes in (left, right):
-        axes.set_xscale("log")
+    middle.plot([row.estimate for row in rows], places, "o", color="#d95f02")
+    middle.set_title("its estimate, E C(real) - E C(fake)", fontsize=10)
+    right.axvspan(least, most, color="#ffe9c7", label="W")
+    for what in ("seen", "spectral"):
+        divided = [row.estimate / getattr(row, what) for row in rows]
+        right.plot(divided, places, "o", color=COLORS[what], label=f"estimate / {what}")
+    right.set_xlim(left=0)
+    right.set_title("the estimate divided by K, and W", fontsize=10)
+    for axes in (left, middle, right):
+        if axes is not right:
+            axes.set_xscale("log")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(fontsize=8, loc="best")
+    for axes in (left, right):
+        axes.legend(fontsize=8, loc="lower left", ncols=3, bbox_to_anchor=(0, -0.27), frameon=False)
     studies.save_figure(figure, folder / "lipschitz.png")
 
 
 def options() -> argparse.ArgumentParser:
-    p = studies.parser("lipschitz", __doc__, steps=300, batch_size=32)
+    p = studies.parser("lipschitz", __doc__, steps=30, batch_size=32)
     p.add_argument(
         "--c", type=float, nargs="+", default=[0.1, 0.01, 0.001], help="limits of the weights (default: 0.1 0.01 0.001)"
     )

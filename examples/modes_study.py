@@ -56,7 +56,7 @@ def caption(found: dict[str, float]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = studies.parser("modes_study", __doc__, steps=3000, batch_size=256, data=list(modes.MIXTURES))
+    options = studies.parser("modes_study", __doc__, steps=3000, batch_size=128, data=list(modes.MIXTURES))
     return studies.main(study, options, arguments=arguments)
 
 

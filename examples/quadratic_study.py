@@ -45,7 +45,7 @@ def study(settings: training.Settings, folder: Path) -> dict[str, float]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = studies.parser("quadratic_study", __doc__, steps=1500, batch_size=256, data=["all"])
+    options = studies.parser("quadratic_study", __doc__, steps=1000, batch_size=256, data=["all"])
     options.add_argument("--as-printed", action="store_true", help="coordinates as they are, as the tutorial has them")
     return studies.main(study, options, arguments=arguments)
 

@@ -94,17 +94,18 @@ PRESETS = {
     ),
     # --- the slides ---
     "goodfellow": Preset(
-        "algorithm 1: minimax, momentum SGD, k = 1 (--d-steps K, --loss nonsaturating)",
+        "algorithm 1: momentum SGD, k = 1 (--d-steps K), G non-saturating",
         "Goodfellow et al. 2014; " + SLIDES,
         {
             "model": "goodfellow28",
-            "loss": "minimax",
             "optimizer": "sgd",
             "lr": 0.1,
             "momentum": 0.5,
             "batch_size": 100,
             "epochs": 50,
         },
+        {"loss": "minimax"},
+        "the minimax loss of algorithm 1 for G as well: its gradient vanishes once D wins, as the paper says",
     ),
     "dcgan64": Preset(
         "the paper's DCGAN, 1024-512-256-128 maps for 64x64",

@@ -21,7 +21,7 @@ def script(name):
     ("name", "options", "printed"),
     [
         ("vae", ["--z-dim", "3", "--hidden", "20"], ["test_elbo", "test_reconstruction", "test_kl"]),
-        ("bigan", ["--hidden", "20"], ["one_nn_codes", "one_nn_pixels", "reconstruction_rms"]),
+        ("bigan", ["--hidden", "20"], ["one_nn_codes", "one_nn_before_tanh", "one_nn_pixels", "reconstruction_rms"]),
         ("semi_supervised", ["--labels", "20"], ["labels: 20", "test_errors", "test_errors_labels_alone"]),
     ],
 )

@@ -52,7 +52,7 @@ def test_curves_of_three_games(tmp_path):
     assert all(-1 <= value <= 1 for name, value in numbers.items() if name.startswith("spearman"))
     rows = (tmp_path / "curves.csv").read_text().splitlines()
     assert rows[0] == "run,step,estimate,generator_cost,frechet_distance"
-    assert [row.split(",")[0] for row in rows[1:]] == ["wgan_mlp"] * 2 + ["wgan_dcgan"] * 2 + ["gan_dcgan"] * 2
+    assert [row.split(",")[0] for row in rows[1:]] == ["wgan_mlp"] * 2 + ["wgan_dcgan"] * 2 + ["gan_dcgan"] * 4
     assert (tmp_path / "wasserstein_curve.png").is_file()
 
 
@@ -120,7 +120,7 @@ def test_arithmetic_of_a_generator_that_draws_what_it_is_told():
     study = example("latent")
     rng = np.random.default_rng(0)
     z = np.c_[rng.integers(0, 3, 60), rng.uniform(1, 9, 60)]
-    groups = study.Groups(z, z[:, 0].astype(int), z[:, 1])
+    groups = study.Groups(3, z, z[:, 0].astype(int), z[:, 1])
 
     class Reader:
         def predict(self, images):
@@ -151,28 +151,45 @@ def test_features_are_the_largest_of_each_window():
         study.features(mg.models.mlp28().discriminator, np.zeros((1, 1, 28, 28), np.uint8))
 
 
-def test_features_of_a_run(tmp_path, capsys):
-    """A run of train.py is found again by its folder; without scikit-learn its SVM is an error that says what to do."""
-    train = example("train")
-    run = tmp_path / "run"
-    options = ["--model", "dcgan", "--channels", "1", "--width", "2", "--data", "digits", "--steps", "1"]
-    settings = Settings("train", data="digits", steps=1, batch_size=4, out=str(run), dry_run=True)
-    parsed = vars(train.options().parse_args(options))
-    settings.extra = {k: v for k, v in parsed.items() if k not in Settings.__dataclass_fields__}
-    assert mg.training.run(train.build, settings, (1, 32, 32)) == 0
-    game, again = studies.rebuilt(run, EXAMPLES)
+SCRIPT = """
+import minigan as mg
+
+def build(settings):
+    mg.random.seed(settings.seed)
+    G, D = mg.models.dcgan(32, 4, channels=1, width=settings.extra["width"])
+    return mg.gan.ScoreGame(
+        *(G, D), loss=mg.gan.losses.nonsaturating, latent=mg.gan.uniform_latent(4),
+        generator_optimizer=mg.optim.SGD(G.parameters()), discriminator_optimizer=mg.optim.SGD(D.parameters()),
+    )
+"""
+
+
+def test_a_run_is_rebuilt_from_its_folder_by_its_script(tmp_path, capsys):
+    (tmp_path / "tiny.py").write_text(SCRIPT)
+    run, build = tmp_path / "run", studies.script(tmp_path, "tiny").build
+    settings = Settings("tiny", data="digits", steps=1, batch_size=4, out=str(run), dry_run=True, extra={"width": 2})
+    assert mg.training.run(build, settings, (1, 32, 32)) == 0
+    game, again = studies.rebuilt(run, tmp_path)
     assert (int(game.step.item()), again.extra["width"]) == (1, 2)
-    assert int(studies.rebuilt(run, EXAMPLES, trained=False)[0].step.item()) == 0
-    numbers = small(example("features"), tmp_path, run=str(run), labels=[2], draws=1)
-    assert set(numbers) == {f"{name}_{n}" for name in ("raw_pixels", "untrained_D", "trained_D") for n in (2, "all")}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "sklearn.svm", None)
-        with pytest.raises(mg.errors.MissingExtra, match=r"\[features\]"):
-            example("features").scikit_learn(np.zeros((2, 1)), np.arange(2), 1.0)
+    assert int(studies.rebuilt(run, tmp_path, trained=False)[0].step.item()) == 0
     assert (
         studies.main(lambda *_: {}, studies.parser("x", "", steps=1, batch_size=1), arguments=["--out", str(run)]) == 1
     )
     assert "holds a training run" in capsys.readouterr().err
+
+
+def test_what_features_are_worth(tmp_path):
+    pytest.importorskip("sklearn", reason="needs scikit-learn: pip install -e '.[features]'")
+    numbers = small(example("features"), tmp_path, labels=[2], draws=1)
+    assert set(numbers) == {f"{name}_{n}" for name in ("raw_pixels", "untrained_D", "trained_D") for n in (2, "all")}
+    assert all(0 <= value <= 1 for value in numbers.values())
+    assert numbers["raw_pixels_all"] > 0.3  # of ten classes
+
+
+def test_without_scikit_learn_features_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.svm", None)
+    with pytest.raises(mg.errors.MissingExtra, match=r"pip install -e '\.\[features\]'"):
+        example("features").fitted(np.zeros((2, 1)), np.arange(2), 1.0)
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
