@@ -1,7 +1,7 @@
 """Train a GAN whose discriminator is an autoencoder: EBGAN (Zhao et al. 2017) or BEGAN (Berthelot et al. 2017).
 
-    python examples/energy.py --model ebgan
-    python examples/energy.py --model began
+    python examples/energy.py --model ebgan --steps 500
+    python examples/energy.py --model began --batch-size 16 --steps 2500
     python examples/energy.py --model began --side 64 --channels 3 --width 64 --depth 2 --data FOLDER
 
 The energy of an image is how far its reconstruction is from it. EBGAN pulls images' energies down and pushes fakes' up
@@ -21,7 +21,6 @@ from minigan.data import Samples
 from minigan.gan import BEGAN, EBGAN, Game, uniform_latent
 from minigan.training import Settings, Shape
 
-LR = {"ebgan": 1e-3, "began": 2e-3}  # EBGAN's is the paper's; BEGAN's is 1e-4, for a hundred times as many steps
 HELD_OUT = 1000  # images, and as many samples, that are measured
 
 
@@ -35,11 +34,10 @@ def build(settings: Settings) -> Game:
         G, D = mg.models.began(extra["side"], extra["z_dim"], **shape)
     G.to(settings.device)
     D.to(settings.device)
-    lr = extra["lr"] or LR[extra["model"]]
     parts: dict[str, Any] = {
         "latent": uniform_latent(extra["z_dim"]),
-        "generator_optimizer": mg.optim.Adam(G.parameters(), lr, (0.5, 0.999)),
-        "discriminator_optimizer": mg.optim.Adam(D.parameters(), lr, (0.5, 0.999)),
+        "generator_optimizer": mg.optim.Adam(G.parameters(), extra["lr"], (0.5, 0.999)),
+        "discriminator_optimizer": mg.optim.Adam(D.parameters(), extra["lr"], (0.5, 0.999)),
         "seed": settings.seed,
     }
     if extra["model"] == "ebgan":
@@ -71,7 +69,7 @@ def options() -> argparse.ArgumentParser:
     p = training.parser("energy", __doc__, epochs=2, batch_size=64)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--model", choices=["ebgan", "began"], default="ebgan", help="the game (default: ebgan)")
-    p.add_argument("--lr", type=float, help="Adam's learning rate for both (default: 0.001 for ebgan, 0.002 for began)")
+    p.add_argument("--lr", type=float, default=1e-3, help="Adam's learning rate for both (default: 0.001)")
     p.add_argument("--z-dim", type=int, default=64, help="dimensions of the noise and of BEGAN's codes (default: 64)")
     p.add_argument("--margin", type=float, default=10.0, help="EBGAN: fakes are pushed up to it (default: 10)")
     p.add_argument("--pull-away", type=float, default=0.1, help="EBGAN: times the pulling-away term (default: 0.1)")
