@@ -1,7 +1,7 @@
 """Train a BiGAN (Donahue et al. 2017; ALI, Dumoulin et al. 2017): a GAN that learns to invert itself.
 
 The paper's networks for MNIST without convolutions, half as wide, and its rates: z ~ U(-1, 1)^50, Adam(2e-4, 0.5),
-weight decay 2.5e-5; for 16 epochs instead of 400. At the end it prints how well the nearest neighbour tells a digit: in
+weight decay 2.5e-5; for 12 epochs instead of 400. At the end it prints how well the nearest neighbour tells a digit: in
 E's code (the paper has 0.974; its program compares codes before their tanh) and among raw pixels. In OUT/samples, left:
 what G draws; right: images of the training set over their reconstructions G(E(x)).
 """
@@ -55,7 +55,7 @@ def measure(game: BiGAN, samples: Samples, settings: training.Settings) -> dict[
 
 
 def options() -> argparse.ArgumentParser:
-    p = training.parser("bigan", __doc__, epochs=16, batch_size=128)
+    p = training.parser("bigan", __doc__, epochs=12, batch_size=128)
     p.add_argument("--lr", type=float, default=2e-4, help="Adam's learning rate for all (default: 0.0002)")
     p.add_argument("--weight-decay", type=float, default=2.5e-5, help="of all weights (default: 2.5e-5)")
     p.add_argument("--z-dim", type=int, default=50, help="latent dimensions (default: 50)")

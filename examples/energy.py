@@ -1,7 +1,7 @@
 """Train a GAN whose discriminator is an autoencoder: EBGAN (Zhao et al. 2017) or BEGAN (Berthelot et al. 2017).
 
-    python examples/energy.py --model ebgan
-    python examples/energy.py --model began
+    python examples/energy.py --model ebgan --steps 500
+    python examples/energy.py --model began --batch-size 16 --steps 2500
     python examples/energy.py --model began --side 64 --channels 3 --width 64 --depth 2 --data FOLDER
 
 The energy of an image is how far its reconstruction is from it. EBGAN pulls images' energies down and pushes fakes' up

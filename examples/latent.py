@@ -1,7 +1,7 @@
 """What the latent space of a generator holds: interpolation, arithmetic, and whether samples are copies.
 
     python examples/latent.py --run runs/dcgan_mnist        (any run of dcgan_mnist.py or train.py on digits)
-    python examples/latent.py                               (trains a DCGAN for two minutes first)
+    python examples/latent.py                               (trains a DCGAN for minutes first)
 
 Interpolation: the straight line between two points of noise, and the great circle (White 2016), which stays where
 noise is drawn from. Measured: the Frechet distance of 1000 midpoints to real digits, beside that of plain samples.
@@ -178,7 +178,7 @@ def show(axes: Any, images: np.ndarray | None, columns: int, title: str) -> None
 
 
 def options() -> argparse.ArgumentParser:
-    p = studies.parser("latent", __doc__, steps=700, batch_size=64)
+    p = studies.parser("latent", __doc__, steps=900, batch_size=64)
     p.add_argument("--run", metavar="DIR", help="the folder of a training run, instead of training a generator")
     p.add_argument("--lr", type=float, default=1e-3, help="Adam's learning rate, without --run (default: 0.001)")
     return p

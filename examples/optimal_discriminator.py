@@ -6,7 +6,7 @@ held still and a new discriminator is trained against it, and the gradient with 
 measured on the way, for both costs that a generator can have:
 
     minimax            E ln(1 - D(G(z)))    its gradient vanishes as D becomes sure
-    non-saturating    -E ln D(G(z))         its gradient does not; but it grows, and its variance with it
+    non-saturating    -E ln D(G(z))         its gradient does not; it grows, and its variance with it, until D saturates
 
 The norm is that of the mean gradient over 8 batches, the variance the mean squared distance of a batch's gradient
 from that mean; metrics.json has how many times its first value each becomes. So a generator learns neither from a

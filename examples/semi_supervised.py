@@ -93,7 +93,7 @@ def measure(game: SemiSupervised, samples: data.Samples, settings: training.Sett
 
 
 def options() -> argparse.ArgumentParser:
-    p = training.parser("semi_supervised", __doc__, epochs=8, batch_size=100)
+    p = training.parser("semi_supervised", __doc__, epochs=6, batch_size=100)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--labels", type=int, default=100, help="how many, the same for each class (default: 100)")
     p.add_argument("--lr", type=float, default=3e-3, help="Adam's learning rate for both (default: 0.003)")

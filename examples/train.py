@@ -123,6 +123,7 @@ def build(settings: Settings) -> ScoreGame:
         penalty=penalties.PENALTIES.get(extra["penalty"]),
         penalty_weight=extra["penalty_weight"],
         clip=extra["clip"],
+        max_norm=extra["max_norm"],
         latent=LATENTS[extra["latent"] or NETWORKS[extra["model"]].latent](z_dim(extra)),
         generator_optimizer=optimizer(extra, G.parameters(), extra["lr"]),
         discriminator_optimizer=optimizer(extra, D.parameters(), extra["d_lr"] or extra["lr"]),
@@ -154,6 +155,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.ArgumentParser:
     parts.add_argument("--penalty", choices=penalties.PENALTIES, help=", ".join(penalties.PENALTIES), **names)
     parts.add_argument("--penalty-weight", type=float, default=10.0, help="times the penalty (default: 10)")
     parts.add_argument("--clip", type=float, help="limit D's weights to [-CLIP, CLIP]")
+    parts.add_argument("--max-norm", type=float, help="limit the length of each of D's units' weights")
     parts.add_argument("--latent", choices=LATENTS, help="noise (default: the model's)")
     parts.add_argument("--z-dim", type=int, help="its dimensions (default: the model's)")
     parts.add_argument("--side", type=int, default=32, help="of images, for dcgan and mlp512 (default: 32)")

@@ -101,6 +101,7 @@ PRESETS = {
             "optimizer": "sgd",
             "lr": 0.1,
             "momentum": 0.5,
+            "max_norm": 1.9365,
             "batch_size": 100,
             "epochs": 50,
         },

@@ -35,6 +35,19 @@ def test_losses_are_the_papers_formulas(name, discriminator, generator):
     mg.testing.gradcheck(lambda f: loss.generator(f), Tensor(f))
 
 
+def test_lengths_are_limited_unit_by_unit(rng):
+    w, b = Tensor(rng.standard_normal((4, 3, 2))), Tensor(np.full(4, 9.0))
+    w.data[0] *= 0.01
+    before = w.numpy()
+    mg.gan.limit_lengths([w, b], 1.5)
+    lengths = np.linalg.norm(before.reshape(4, -1), axis=1)
+    assert (lengths > 1.5).any()
+    np.testing.assert_allclose(w.numpy(), before * np.minimum(1, 1.5 / lengths)[:, None, None], rtol=1e-12)
+    assert (b.numpy() == 9).all()
+    with pytest.raises(mg.errors.ShapeError, match="got 0"):
+        mg.gan.limit_lengths([w], 0)
+
+
 def test_value_at_the_optimum_is_minus_ln_4():
     zeros = mg.zeros((4, 1))  # D = 1/2 everywhere
     assert losses.minimax.discriminator(zeros, zeros).item() == pytest.approx(np.log(4))

@@ -116,3 +116,20 @@ def clip_weights(params: Sequence[Tensor], limit: float) -> None:
         p.check_writable("clip_weights")
         xp(p.data).clip(p.data, -limit, limit, out=p.data)
         p.written("clip_weights")
+
+
+def limit_lengths(params: Sequence[Tensor], limit: float) -> None:
+    """Shorten each unit's vector of incoming weights to `limit` where it is longer, in place; biases stay as they are.
+
+    A unit's weights are the slice along the first axis, as in Linear and Conv2d (max-norm, Srivastava et al. 2014).
+    """
+    if not limit > 0:
+        raise ShapeError(f"limit_lengths: expected a limit > 0, got {limit}")
+    for p in params:
+        if p.ndim < 2:
+            continue
+        p.check_writable("limit_lengths")
+        module = xp(p.data)
+        lengths = module.sqrt((p.data * p.data).sum(tuple(range(1, p.ndim)), keepdims=True))
+        p.data *= limit / module.maximum(lengths, limit)
+        p.written("limit_lengths")

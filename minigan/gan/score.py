@@ -15,7 +15,7 @@ from ..tensor import Tensor
 from .dynamics import Pool, packed
 from .game import Batch, Game, Losses, State, Turn
 from .losses import Loss
-from .penalties import Critic, clip_weights
+from .penalties import Critic, clip_weights, limit_lengths
 
 Latent = Callable[[int, Stream], Tensor]
 
@@ -41,7 +41,8 @@ class ScoreGame(Game):
     """Two players and a score loss: the discriminator scores samples, the generator wants its own scored as real.
 
     `penalty(critic, real, fake, rng=...)` is added to the discriminator's loss with weight `penalty_weight`;
-    with `clip` its parameters are limited to [-clip, clip] after each of its steps. Each of these is a switch, and
+    with `clip` its parameters are limited to [-clip, clip] after each of its steps, with `max_norm` the lengths of its
+    units' weights. Each of these is a switch, and
     goes with every loss and penalty:
 
     - `pack`: the discriminator sees so many samples at once, one behind the other in their channels (Lin et al. 2018);
@@ -70,6 +71,7 @@ class ScoreGame(Game):
         penalty: Callable[..., Tensor] | None = None,
         penalty_weight: float = 10.0,
         clip: float | None = None,
+        max_norm: float | None = None,
         pack: int = 1,
         unroll: int = 0,
         consensus: float = 0.0,
@@ -104,6 +106,7 @@ class ScoreGame(Game):
         self.penalty = penalty
         self.penalty_weight = penalty_weight
         self.clip = clip
+        self.max_norm = max_norm
         self.pack = pack
         self.unroll = unroll
         self.consensus = consensus
@@ -236,6 +239,8 @@ class ScoreGame(Game):
         optimizer.step(grads)
         if self.clip is not None:
             clip_weights(optimizer.params, self.clip)
+        if self.max_norm is not None:
+            limit_lengths(optimizer.params, self.max_norm)
 
     def _move_generator(self, grads: Sequence[Tensor]) -> None:
         self.optimizers["generator"].step(grads)

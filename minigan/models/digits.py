@@ -25,6 +25,7 @@ from ..nn import (
 from ..random import Stream
 from ..tensor import Tensor
 from .players import Players, glorot
+from .ranges import FromUnit, ToUnit
 
 
 def mlp28(z_dim: int = 96, *, pack: int = 1, rng: Stream | None = None) -> Players:
@@ -155,8 +156,8 @@ class Maxout(Module):
 def goodfellow28(z_dim: int = 100, *, rng: Stream | None = None) -> Players:
     """The networks of Goodfellow et al. 2014 for MNIST, as in their code (github.com/goodfeli/adversarial).
 
-    G: z_dim-1200-1200-784, ReLU; its output is a tanh for images in [-1, 1], where theirs is a sigmoid for [0, 1]. D:
-    two layers of 240 maxout units of 5 pieces, dropout 0.2 before the first and 0.5 before each further layer. Weights
+    G: z_dim-1200-1200-784, ReLU, a sigmoid brought to [-1, 1]. D: pixels in [0, 1], two layers of 240 maxout units of 5
+    pieces, dropout 0.2 before the first and 0.5 before each further layer. Weights
     U(-0.05, 0.05) in G and U(-0.005, 0.005) in D, zero biases. G has 2 503 984 parameters, D 1 231 441 for
     z_dim = 100. Noise is U(-1, 1).
     """
@@ -166,11 +167,13 @@ def goodfellow28(z_dim: int = 100, *, rng: Stream | None = None) -> Players:
         Linear(1200, 1200, rng=rng),
         ReLU(),
         Linear(1200, 784, rng=rng),
-        Tanh(),
+        Sigmoid(),
+        FromUnit(),
         Unflatten(1, (1, 28, 28)),
     )
     discriminator = Sequential(
         Flatten(),
+        ToUnit(),
         Dropout(0.2),
         Maxout(784, 240, 5, rng=rng),
         Dropout(0.5),
