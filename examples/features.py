@@ -24,13 +24,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import minigan as mg
-from minigan import data, studies
+from minigan import data, studies, viz
 from minigan.data.sources import Samples, load_images
 from minigan.errors import DataError, MissingExtra
 from minigan.gan import ScoreGame, losses, uniform_latent
 from minigan.judge import held_out
 from minigan.nn import Conv2d, LeakyReLU, ReLU, Sequential
-from minigan.runs import Settings
+from minigan.runs import Settings, positive
 from minigan.tensor import Tensor
 
 EXAMPLES = Path(__file__).parent
@@ -207,7 +207,7 @@ def draw(results: dict[str, Found], all_labels: int, name: str, folder: Path) ->
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    studies.save_figure(figure, folder / "features.png")
+    viz.save_figure(figure, folder / "features.png")
 
 
 def options() -> argparse.ArgumentParser:
@@ -215,18 +215,16 @@ def options() -> argparse.ArgumentParser:
     p.add_argument(
         "--run", "--checkpoint", metavar="DIR", help="the folder of a training run, instead of training a DCGAN"
     )
-    p.add_argument("--width", type=studies.positive, default=16, help="of D's first layer of maps (default: 16)")
+    p.add_argument("--width", type=positive, default=16, help="of D's first layer of maps (default: 16)")
     p.add_argument(
         "--train",
-        type=studies.positive,
+        type=positive,
         default=10_000,
         metavar="N",
         help="images the SVM learns from (default: 10000)",
     )
-    p.add_argument(
-        "--labels", type=studies.positive, nargs="+", default=[10, 100, 400], help="a class (default: 10 100 400)"
-    )
-    p.add_argument("--draws", type=studies.positive, default=3, help="of the few labels, averaged (default: 3)")
+    p.add_argument("--labels", type=positive, nargs="+", default=[10, 100, 400], help="a class (default: 10 100 400)")
+    p.add_argument("--draws", type=positive, default=3, help="of the few labels, averaged (default: 3)")
     return p
 
 

@@ -165,7 +165,7 @@ def draw(ways: np.ndarray, rows: dict[tuple[str, int], list[np.ndarray]], copies
         show(axes, np.concatenate(found) if found else None, 4, title)
     in_rows = copies[:, :40].reshape(2, 5, 8, *copies.shape[2:]).swapaxes(0, 1)  # a row of samples, one of neighbours
     show(right.add_subplot(), in_rows.reshape(80, *copies.shape[2:]), 8, "samples, and below nearest training images")
-    studies.save_figure(figure, folder / "latent.png")
+    viz.save_figure(figure, folder / "latent.png")
 
 
 def show(axes: Any, images: np.ndarray | None, columns: int, title: str) -> None:

@@ -29,7 +29,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import minigan as mg
-from minigan import studies
+from minigan import studies, viz
 from minigan.data.sources import Samples, load_images
 from minigan.gan import ScoreGame, Turn, losses, penalties, uniform_latent
 from minigan.gan.lipschitz import clipped_bound, spectral_bound, steepest_slope
@@ -196,7 +196,7 @@ def draw(rows: list[Row], least: float, most: float, folder: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     for axes in (left, right):
         axes.legend(fontsize=8, loc="lower left", ncols=3, bbox_to_anchor=(0, -0.27), frameon=False)
-    studies.save_figure(figure, folder / "lipschitz.png")
+    viz.save_figure(figure, folder / "lipschitz.png")
 
 
 def options() -> argparse.ArgumentParser:

@@ -27,7 +27,7 @@ import minigan as mg
 from minigan import studies, viz
 from minigan.data.sources import Samples, load_images
 from minigan.gan import ScoreGame, Turn, losses, uniform_latent
-from minigan.runs import Settings
+from minigan.runs import Settings, positive
 
 SHAPE = (1, 32, 32)
 WIDTH = 16
@@ -150,15 +150,13 @@ def draw(found: dict[str, Watched], folder: Path) -> None:
         axes.imshow(viz.grid(seen.images, 6, gap=1), cmap="gray", vmin=0, vmax=255)
         axes.set_axis_off()
         axes.set_title(name, fontsize=8, color=color, pad=2)
-    studies.save_figure(figure, folder / "optimal_discriminator.png")
+    viz.save_figure(figure, folder / "optimal_discriminator.png")
 
 
 def options() -> argparse.ArgumentParser:
     p = studies.parser("optimal_discriminator", __doc__, steps=1000, batch_size=32)
-    p.add_argument(
-        "--d-steps", type=studies.positive, default=400, help="steps of each new discriminator (default: 400)"
-    )
-    p.add_argument("--batches", type=studies.positive, default=8, help="of noise, for each gradient (default: 8)")
+    p.add_argument("--d-steps", type=positive, default=400, help="steps of each new discriminator (default: 400)")
+    p.add_argument("--batches", type=positive, default=8, help="of noise, for each gradient (default: 8)")
     return p
 
 

@@ -35,7 +35,7 @@ from minigan.data.sources import Samples, load_images
 from minigan.gan import ScoreGame, Turn, alternate, losses, normal_latent
 from minigan.judge import held_out
 from minigan.metrics import frechet_distance, median_filter, spearman
-from minigan.runs import Settings
+from minigan.runs import Settings, positive
 
 SHAPE = (1, 32, 32)
 WIDTH = 16
@@ -216,16 +216,16 @@ def draw(panels: list[Panel], titles: list[str], folder: Path) -> None:
             axes.imshow(viz.grid(shown, len(shown), gap=1), cmap="gray", vmin=0, vmax=255)
             axes.set_axis_off()
             axes.set_title(f"step {run.looks[look]}: distance {run.distance[look]:.0f}", fontsize=8, pad=2)
-    studies.save_figure(figure, folder / "wasserstein_curve.png")
+    viz.save_figure(figure, folder / "wasserstein_curve.png")
 
 
 def options() -> argparse.ArgumentParser:
     p = studies.parser("wasserstein_curve", __doc__, steps=400, batch_size=32)
     p.add_argument("--clip", type=float, default=0.01, help="limit of the critic's weights (default: 0.01)")
     p.add_argument("--lr", type=float, default=5e-4, help="RMSProp's learning rate in WGAN (default: 0.0005)")
-    p.add_argument("--d-steps", type=studies.positive, default=5, help="critic steps for each of G (default: 5)")
+    p.add_argument("--d-steps", type=positive, default=5, help="critic steps for each of G (default: 5)")
     p.add_argument(
-        "--warm-up", type=studies.positive, default=150, metavar="STEPS", help="critic alone at first (default: 150)"
+        "--warm-up", type=positive, default=150, metavar="STEPS", help="critic alone at first (default: 150)"
     )
     return p
 

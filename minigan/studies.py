@@ -22,7 +22,6 @@ from .errors import CheckpointError, DataError, MiniganError
 from .gan import Game, ScoreGame
 from .judge import Judge, fit_classifier
 from .runs import RunFolder, Settings, positive
-from .viz import save_figure as save_figure
 
 FEW = 256  # samples of a dry run
 

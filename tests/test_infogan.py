@@ -113,7 +113,7 @@ def test_the_reader_moves_with_the_discriminator_and_the_generator_alone():
         for name, player in g.players.items():
             parameters = {f"{name}.{key}" for key, _ in player.named_parameters()}
             assert parameters & changed == (parameters if name == mover else set())
-        assert (mover == "discriminator") == ("discriminator.reader.3.weight" in changed)
+        assert (mover == "discriminator") == ("discriminator.reading.3.weight" in changed)
 
 
 def test_resuming_is_exact():

@@ -26,7 +26,7 @@ from ..nn import (
 from ..ops import broadcast_to, concatenate, reshape, sum
 from ..random import Stream
 from ..tensor import Tensor
-from .labels import one_hot
+from .labels import TwoHeads, one_hot
 from .players import Players, glorot
 
 
@@ -54,20 +54,6 @@ class OneHotDiscriminator(Module):
         n, _, height, width = x.shape
         planes = reshape(one_hot(labels, self.classes, x.dtype.name), (n, self.classes, 1, 1))
         return self.network(concatenate([x, broadcast_to(planes, (n, self.classes, height, width))], 1))
-
-
-class AuxiliaryDiscriminator(Module):
-    """D(x): a body makes features, from which one head scores how real x is and another tells its class."""
-
-    def __init__(self, body: Module, score: Module, label: Module) -> None:
-        self.body = body
-        self.score = score
-        self.label = label
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (N, 1) and logits of the classes (N, classes)."""
-        features = self.body(x)
-        return self.score(features), self.label(features)
 
 
 class ConditionalNormGenerator(Module):
@@ -127,9 +113,7 @@ def acgan28(z_dim: int = 100, classes: int = 10, *, width: int = 32, rng: Stream
     G is cgan28's; D has 67 883 parameters at the defaults.
     """
     features = 7 * 7 * 2 * width
-    discriminator = AuxiliaryDiscriminator(
-        _down(1, width, rng), Linear(features, 1, rng=rng), Linear(features, classes, rng=rng)
-    )
+    discriminator = TwoHeads(_down(1, width, rng), Linear(features, 1, rng=rng), Linear(features, classes, rng=rng))
     return glorot(OneHotGenerator(_up(z_dim + classes, width, rng), classes), discriminator, rng)
 
 

@@ -8,7 +8,6 @@ from ..nn import (
     Flatten,
     LeakyReLU,
     Linear,
-    Module,
     ReLU,
     Sequential,
     Tanh,
@@ -16,22 +15,8 @@ from ..nn import (
     init,
 )
 from ..random import Stream
-from ..tensor import Tensor
+from .labels import TwoHeads
 from .players import Players
-
-
-class ReadingDiscriminator(Module):
-    """D(x): a trunk makes features, from which one head scores how real x is and another, Q, reads its code."""
-
-    def __init__(self, trunk: Module, score: Module, reader: Module) -> None:
-        self.trunk = trunk
-        self.score = score
-        self.reader = reader
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (N, 1) and what Q reads (N, read)."""
-        features = self.trunk(x)
-        return self.score(features), self.reader(features)
 
 
 def infogan28(z_dim: int = 74, read: int = 12, *, width: int = 64, rng: Stream | None = None) -> Players:
@@ -71,7 +56,7 @@ def infogan28(z_dim: int = 74, read: int = 12, *, width: int = 64, rng: Stream |
     reader = Sequential(
         Linear(wide, 2 * width, rng=rng), BatchNorm1d(2 * width), LeakyReLU(0.1), Linear(2 * width, read, rng=rng)
     )
-    players = Players(generator, ReadingDiscriminator(trunk, Linear(wide, 1, rng=rng), reader))
+    players = Players(generator, TwoHeads(trunk, Linear(wide, 1, rng=rng), reader))
     for layer in [module for player in players for module in player.modules()]:
         if isinstance(layer, Linear | Conv2d | ConvTranspose2d):
             init.normal_(layer.weight, 0.0, 0.02, rng=rng)

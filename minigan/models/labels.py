@@ -1,7 +1,8 @@
-"""Labels as networks take them."""
+"""Labels as networks take them, and as they tell them."""
 
 from ..backend import xp
 from ..errors import DTypeError
+from ..nn import Module
 from ..tensor import Tensor
 
 
@@ -10,3 +11,17 @@ def one_hot(labels: Tensor, classes: int, dtype: str = "float32") -> Tensor:
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise DTypeError(f"one_hot: expected integer labels (N,), got {labels.dtype} {labels.shape}")
     return Tensor((labels.data[:, None] == xp(labels.data).arange(classes)).astype(dtype))
+
+
+class TwoHeads(Module):
+    """D(x): a body makes features, of which one head says how real x is and another tells its class or code."""
+
+    def __init__(self, body: Module, score: Module, reading: Module) -> None:
+        self.body = body
+        self.score = score
+        self.reading = reading
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores (N, 1), and what the other head reads of x: (N, classes) or (N, code)."""
+        features = self.body(x)
+        return self.score(features), self.reading(features)
