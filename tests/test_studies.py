@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import minigan as mg
 from minigan import studies
@@ -238,16 +237,6 @@ def test_play_goes_on_where_it_stopped():
     settings = Settings("", steps=2, batch_size=4)
     steps = [step for n in (None, 0, 3) for step, losses in studies.play(game, samples, settings, n) if losses]
     assert steps == [1, 2, 3, 4, 5]
-
-
-def test_a_saved_figure_is_small_and_the_same(tmp_path):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3, 2))
-    figure.add_subplot().plot([0, 1])
-    studies.save_figure(figure, tmp_path / "figure.png")
-    with Image.open(tmp_path / "figure.png") as drawn:
-        assert (drawn.size, drawn.mode) == ((300, 200), "P")
 
 
 def test_centre():

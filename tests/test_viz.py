@@ -69,3 +69,13 @@ def test_beside_leaves_a_gap():
     assert viz.beside(left, right, gap=2, background=5).tolist() == [[0, 0, 0, 5, 5, 9]] * 2
     colour = viz.beside(np.zeros((2, 3, 3), np.uint8), np.zeros((2, 1, 3), np.uint8))
     assert colour.shape == (2, 12, 3)
+
+
+def test_a_saved_figure_is_small_and_the_same(tmp_path):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3, 2))
+    figure.add_subplot().plot([0, 1])
+    viz.save_figure(figure, tmp_path / "figure.png")
+    with Image.open(tmp_path / "figure.png") as drawn:
+        assert (drawn.size, drawn.mode) == ((300, 200), "P")
