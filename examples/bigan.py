@@ -1,9 +1,9 @@
 """Train a BiGAN (Donahue et al. 2017; ALI, Dumoulin et al. 2017): a GAN that learns to invert itself.
 
 The paper's networks for MNIST without convolutions, half as wide, and its rates: z ~ U(-1, 1)^50, Adam(2e-4, 0.5),
-weight decay 2.5e-5; for 12 epochs instead of 400. At the end it prints how well the nearest neighbour tells a digit: in
-E's code (the paper has 0.974; its program compares codes before their tanh) and among raw pixels. In OUT/samples, left:
-what G draws; right: images of the training set over their reconstructions G(E(x)).
+weight decay 2.5e-5; for 12 epochs instead of 400. At the end it prints how well the nearest neighbour tells a digit, as
+the paper does: in E's code, in the code before its tanh, which the paper's program compares, and among raw pixels. In
+OUT/samples, left: what G draws; right: images of the training set over their reconstructions G(E(x)).
 """
 
 import argparse
