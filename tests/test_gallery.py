@@ -64,6 +64,8 @@ def test_a_command_of_the_table_takes_its_first_steps(command, tmp_path):
         if word in words and folder is None:
             pytest.skip(f"needs {name}: set MINIGAN_DATA to the folder that holds it")
         words = [str(folder) if given == word == "FOLDER" else given for given in words]
+    if "features.py" in words[0]:
+        pytest.importorskip("sklearn", reason="needs scikit-learn: pip install -e '.[features]'")
     if "RUN" in words:
         options = "wgan_gp --data digits --steps 1 --batch-size 16 --out RUN"
         assert program(["examples/train.py", *options.split()], tmp_path).returncode == 0
