@@ -4,6 +4,7 @@ import argparse
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -107,10 +108,13 @@ class RunFolder:
         atomic.write(self.path / "config.json", json.dumps(about, indent=2).encode())
 
     def write_metrics(self, metrics: Mapping[str, float]) -> None:
-        """metrics.json, and a line for each number on the terminal."""
+        """metrics.json, and a line for each number on the terminal; one that is not finite is null in the file."""
         for name, value in metrics.items():
             print(f"{name}: {value:.6g}")
-        atomic.write(self.path / "metrics.json", json.dumps(dict(metrics), indent=2).encode())
+        held = {
+            name: value if math.isfinite(value) else None for name, value in metrics.items()
+        }  # JSON has no infinity
+        atomic.write(self.path / "metrics.json", json.dumps(held, indent=2).encode())
 
     def load_newest(self) -> dict[str, np.ndarray]:
         """The arrays of the newest checkpoint that is whole; those that are not are named on the terminal."""

@@ -384,6 +384,18 @@ def test_precision_is_a_setting_that_a_resumed_run_keeps(tmp_path, few_digits, m
         mg.set_precision("bf16")
 
 
+def test_numbers_at_the_end_go_to_the_terminal_and_into_a_file_that_any_program_reads(tmp_path, few_digits, capsys):
+    measure = lambda game, samples, settings: {"count": len(samples.values), "bound": float("inf")}
+    assert training.run(build, settings(tmp_path, steps=2), measure=measure) == 0
+    assert "count: 96\nbound: inf" in capsys.readouterr().out
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    text = (tmp_path / "metrics.json").read_text()
+    assert json.loads(text, parse_constant=refuse) == {"count": 96, "bound": None}
+
+
 def test_a_run_from_before_a_setting_existed_resumes(tmp_path, few_digits, capsys):
     assert training.run(build, settings(tmp_path, epochs=1)) == 0
     path = tmp_path / "config.json"
