@@ -156,7 +156,7 @@ PRESETS = {
     "sngan": Preset(
         "spectral norm, hinge",
         "Miyato et al. 2018",
-        {**_paper32, "norm": None, "loss": "hinge", "spectral_norm": True, "beta1": 0.0, "beta2": 0.9},
+        {**_paper32, "norm": None, "loss": "hinge", "spectral_norm": True, "beta1": 0.0, "beta2": 0.9, "d_steps": 5},
     ),
     "rasgan": Preset("relativistic average", "Jolicoeur-Martineau 2019", {**_paper32, "loss": "relativistic_average"}),
     "pacgan": Preset("packs of two", "Lin et al. 2018", {**_paper32, "pack": 2}),
