@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import minigan as mg
+from minigan import data, training
 
 settings.register_profile(
     "default", max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -35,3 +36,12 @@ def gpu():
     problem = mg.backend.cuda_problem()
     if problem:
         pytest.skip(problem)
+
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    """Data sets of 96 digits: six batches of 16."""
+    pictures = data.digits(96)[0]
+    monkeypatch.setattr(
+        training, "load_images", lambda source, limit=None, shape=None: data.Samples(pictures, None, "digits")
+    )

@@ -1,6 +1,7 @@
-"""Two small games that the CUDA tests play, on any device."""
+"""Two small games that the CUDA tests play, on any device, and how they play them."""
 
 import numpy as np
+from fakecuda import counts
 
 import minigan as mg
 
@@ -35,3 +36,25 @@ def wgan_gp(device, dtype):
 def batches(device, count=40, batch=8):
     images = np.random.default_rng(0).integers(0, 256, (count, 1, 28, 28)).astype("uint8")
     return mg.data.Batches(images, batch, device=device)
+
+
+def losses_without_waiting(game, source, *, graphs, rounds=7):
+    """The losses of some rounds on the stand-in for CuPy, of which none waits for the device."""
+    game.graphs = graphs
+    losses = []
+    for _ in range(rounds):
+        counts.clear()
+        losses.append(game.play(source))
+        assert counts.syncs == 0
+    assert counts.graphs == (2 if graphs else 0)
+    return [{name: value.item() for name, value in each.items()} for each in losses]
+
+
+def losses_on_both(make, batch, rounds=6):
+    """(losses on the CPU, losses on the stand-in for CuPy, the game there) of what make(device) plays with batch(k)."""
+    results = []
+    for device in ("cpu", "cuda"):
+        game = make(device)
+        found = [game.play(lambda k, on=device: batch(k).to(on)) for _ in range(rounds)]
+        results.append([{name: value.item() for name, value in each.items()} for each in found])
+    return *results, game

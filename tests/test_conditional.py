@@ -1,12 +1,10 @@
 """GANs with labels: what each player is told, what moves whom, and the example that draws the digit asked for."""
 
-import importlib.util
-from pathlib import Path
-
 import fakecupy
 import numpy as np
 import pytest
-from fakecuda import counts
+from games import losses_without_waiting
+from scripts import example
 
 import minigan as mg
 from minigan.gan import AuxiliaryGame, Batch, ConditionalGame, losses, penalties
@@ -207,55 +205,40 @@ def test_captured_turns_are_the_turns(model, monkeypatch):
     images, labels = mg.data.digits(40)
 
     def losses_of(graphs):
-        g = game(model, classes=10, device="cuda")
-        g.graphs = graphs
-        source, losses = mg.data.Batches(images, 8, labels=labels, device="cuda"), []
-        for _ in range(7):
-            counts.clear()
-            losses.append(g.play(source))
-            assert counts.syncs == 0
-        assert counts.graphs == (2 if graphs else 0)
-        return [{name: value.item() for name, value in each.items()} for each in losses]
+        source = mg.data.Batches(images, 8, labels=labels, device="cuda")
+        return losses_without_waiting(game(model, classes=10, device="cuda"), source, graphs=graphs)
 
     assert losses_of(True) == losses_of(False)
 
 
 # --- the example ------------------------------------------------------------------------------------------------
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "conditional.py"
-
-
-@pytest.fixture(scope="module")
-def example():
-    spec = importlib.util.spec_from_file_location("conditional_example", EXAMPLE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+conditional = example("conditional")
 
 
 @pytest.mark.parametrize(
     "options", ["--model cgan", "--model acgan", "--model projection --loss wasserstein --penalty r1"]
 )
-def test_a_dry_run_trains_and_measures(example, options, capsys):
-    assert example.main(arguments=["--dry-run", "--width", "2", *options.split()]) == 0
+def test_a_dry_run_trains_and_measures(options, capsys):
+    assert conditional.main(arguments=["--dry-run", "--width", "2", *options.split()]) == 0
     said = capsys.readouterr().out
     assert "2 steps" in said
     assert "\naccuracy: 0." in said
 
 
-def test_images_without_labels_are_refused(example, tmp_path, capsys):
+def test_images_without_labels_are_refused(tmp_path, capsys):
     from PIL import Image
 
     Image.new("L", (28, 28)).save(tmp_path / "a.png")
-    assert example.main(arguments=["--dry-run", "--data", str(tmp_path), "--batch-size", "1"]) == 1
+    assert conditional.main(arguments=["--dry-run", "--data", str(tmp_path), "--batch-size", "1"]) == 1
     assert "have no labels, and ConditionalGame learns from labels" in capsys.readouterr().err
 
 
-def test_the_picture_has_a_row_for_each_class(example, tmp_path):
+def test_the_picture_has_a_row_for_each_class(tmp_path):
     from PIL import Image
 
     g = game("cgan28", classes=10)
-    example.picture(g, None, tmp_path / "a.png")
+    conditional.picture(g, None, tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as opened:
         assert opened.size == (2 * 302, 2 * 302)
         tiles = np.asarray(opened)[::2, ::2]

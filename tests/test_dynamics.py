@@ -3,6 +3,7 @@
 import fakecupy
 import numpy as np
 import pytest
+from games import losses_on_both
 
 import minigan as mg
 from minigan.gan import ScoreGame, Turn, losses, packed, penalties
@@ -269,13 +270,9 @@ def test_every_switch_with_a_loss_and_a_penalty_resumes_exactly(switch, loss, pe
 @pytest.mark.parametrize("switch", [name for name in SWITCHES if "unroll" not in SWITCHES[name]])
 def test_a_captured_game_with_a_switch_is_the_game_on_the_cpu(switch, monkeypatch):
     fakecupy.install(monkeypatch)
-    results = []
-    for device in ("cpu", "cuda"):
-        game = game_with(switch, "nonsaturating", None, device)
-        rounds = [game.play(lambda k, on=device: batch_of(k).to(on)) for _ in range(6)]
-        results.append([{k: v.item() for k, v in shown.items()} for shown in rounds])
+    on_cpu, on_cuda, _ = losses_on_both(lambda device: game_with(switch, "nonsaturating", None, device), batch_of)
     assert fakecupy.counts.graphs > 0
-    for ours, theirs in zip(*results, strict=True):
+    for ours, theirs in zip(on_cuda, on_cpu, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
 
 

@@ -1,18 +1,15 @@
 """EBGAN and BEGAN: their losses against the papers' formulas, who moves, what is resumed, and the script."""
 
-import importlib.util
-from pathlib import Path
-
 import fakecupy
 import numpy as np
 import pytest
+from games import losses_on_both
+from scripts import example
 
 import minigan as mg
 from minigan import nn
 from minigan.gan import BEGAN, EBGAN, margin_loss, normal_latent
 from minigan.models import energy as networks
-
-EXAMPLE = Path(__file__).parent.parent / "examples" / "energy.py"
 
 
 def small(game, device="cpu", **options):
@@ -167,9 +164,7 @@ def test_networks_fit_together():
 
 @pytest.mark.parametrize("model", ["ebgan", "began"])
 def test_the_script(model, capsys):
-    spec = importlib.util.spec_from_file_location("energy_example", EXAMPLE)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = example("energy")
     status = mg.training.main(
         script.build,
         script.options(),
@@ -200,11 +195,7 @@ def test_wrong_calls_are_named(call, message):
 @pytest.mark.parametrize("kind", [EBGAN, BEGAN])
 def test_captured_turns_on_the_stand_in_are_the_turns_on_the_cpu(kind, monkeypatch):
     fakecupy.install(monkeypatch)
-    results = []
-    for device in ("cpu", "cuda"):
-        game = small(kind, device)
-        rounds = [game.play(lambda k, on=device: batch(k).to(on)) for _ in range(6)]
-        results.append([{k: v.item() for k, v in found.items()} for found in rounds])
-    for ours, theirs in zip(*results, strict=True):
+    on_cpu, on_cuda, game = losses_on_both(lambda device: small(kind, device), batch)
+    for ours, theirs in zip(on_cuda, on_cpu, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
     assert game.state["step"].device == "cuda"

@@ -1,26 +1,14 @@
 """The examples as programs: every preset and model of train.py, and what it says of settings that cannot be."""
 
-import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from scripts import EXAMPLES, example
 
 import minigan as mg
 from minigan.presets import PRESETS
-
-EXAMPLES = Path(__file__).parent.parent / "examples"
-
-
-def example(name):
-    """examples/NAME.py as a module."""
-    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 train = example("train")
 

@@ -1,20 +1,9 @@
 """The scripts with an encoder or a classifier, played in this process: their options, what they print at the end."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+from scripts import example
 
 from minigan import data
-
-EXAMPLES = Path(__file__).parent.parent / "examples"
-
-
-def script(name):
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(
@@ -26,14 +15,14 @@ def script(name):
     ],
 )
 def test_a_system_trains_from_one_command(name, options, printed, capsys):
-    assert script(name).main(["--dry-run", "--data", "digits", *options]) == 0
+    assert example(name).main(["--dry-run", "--data", "digits", *options]) == 0
     out = capsys.readouterr().out
     assert "2 steps" in out
     assert all(word in out for word in printed)
 
 
 def test_labels_that_cannot_be_are_named(capsys):
-    assert script("semi_supervised").main(["--dry-run", "--data", "digits", "--labels", "15"]) == 1
+    assert example("semi_supervised").main(["--dry-run", "--data", "digits", "--labels", "15"]) == 1
     assert "a multiple of 10 labels" in capsys.readouterr().err
 
 
@@ -45,7 +34,7 @@ def test_pictures_of_ones_own_are_not_measured_but_said_so(name, tmp_path, capsy
     folder.mkdir()
     for k, image in enumerate(data.digits(40)[0]):
         Image.fromarray(image[0]).save(folder / f"{k}.png")
-    status = script(name).main(
+    status = example(name).main(
         ["--data", str(folder), "--steps", "1", "--batch-size", "8", "--out", str(tmp_path / "o")]
     )
     said = capsys.readouterr()

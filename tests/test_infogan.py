@@ -1,13 +1,12 @@
 """InfoGAN: the code's bounds in closed form, who moves, and the example that sorts digits by itself."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import fakecupy
 import numpy as np
 import pytest
-from fakecuda import counts
+from games import losses_without_waiting
+from scripts import example
 
 import minigan as mg
 from minigan.gan import Batch, InfoGame, LatentCode, losses, penalties
@@ -156,41 +155,28 @@ def test_captured_turns_are_the_turns(monkeypatch):
     images = mg.data.digits(40)[0]
 
     def losses_of(graphs):
-        g = game(device="cuda")
-        g.graphs = graphs
-        source, losses = mg.data.Batches(images, 8, device="cuda"), []
-        for _ in range(7):
-            counts.clear()
-            losses.append(g.play(source))
-            assert counts.syncs == 0
-        assert counts.graphs == (2 if graphs else 0)
-        return [{name: value.item() for name, value in each.items()} for each in losses]
+        return losses_without_waiting(game(device="cuda"), mg.data.Batches(images, 8, device="cuda"), graphs=graphs)
 
     assert losses_of(True) == losses_of(False)
 
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "infogan.py"
-
-
 def test_a_dry_run_trains_and_measures(capsys, tmp_path):
-    spec = importlib.util.spec_from_file_location("infogan_example", EXAMPLE)
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
-    assert example.main(arguments=["--dry-run", "--width", "1"]) == 0
+    infogan = example("infogan")
+    assert infogan.main(arguments=["--dry-run", "--width", "1"]) == 0
     said = capsys.readouterr().out
     assert all(f"\n{name}: " in said for name in ("purity", "digits_found", "information", "test_purity"))
     mg.random.seed(0)
     G, D = mg.models.infogan28(74, 12, width=1)
     g = InfoGame(
         *(G, D),
-        code=example.CODE,
+        code=infogan.CODE,
         loss=losses.nonsaturating,
         generator_optimizer=mg.optim.Adam(G.parameters()),
         discriminator_optimizer=mg.optim.Adam(D.parameters()),
     )
-    example.picture(g, None, tmp_path / "step_1.png")
+    infogan.picture(g, None, tmp_path / "step_1.png")
     assert {p.name for p in tmp_path.iterdir()} == {"step_1.png", "c2_step_1.png"}
-    one, other = example.along(g, 0), example.along(g, 1)
+    one, other = infogan.along(g, 0), infogan.along(g, 1)
     assert one.shape == (100, 1, 28, 28)
     assert not np.allclose(one[0], one[9])  # the code changes along a row
     assert not np.allclose(one[0], one[10])  # the category from row to row

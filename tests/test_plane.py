@@ -3,18 +3,16 @@
 import csv
 import importlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from scripts import EXAMPLES
 
 import minigan as mg
 from minigan import data
 from minigan.errors import DataError, ShapeError
 from minigan.metrics import mean_nearest_distance, mode_coverage, on_curve
-
-EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 @pytest.fixture

@@ -2,22 +2,16 @@
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from scripts import EXAMPLES, example
 
 import minigan as mg
 from minigan import studies
 from minigan.errors import CheckpointError, DataError
 from minigan.runs import Settings
 from minigan.tensor import Tensor
-
-EXAMPLES = Path(__file__).parent.parent / "examples"
-
-
-def example(name):
-    return studies.script(EXAMPLES, name)
 
 
 @pytest.fixture(scope="module", autouse=True)

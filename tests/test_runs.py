@@ -1,0 +1,198 @@
+"""A run's folder: what it holds, that it resumes exactly, what it refuses, what is left when something fails."""
+
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_run import build, newest, rows, settings, without_clock
+
+import minigan as mg
+from minigan import atomic, checkpoint, data, training
+
+
+def test_a_run_writes_its_folder(tmp_path, few_digits, capsys):
+    assert training.run(build, settings(tmp_path / "run")) == 0
+    folder = tmp_path / "run"
+    assert {p.name for p in folder.iterdir()} == {
+        *["config.json", "log.csv", "losses.png", "samples.gif", "samples", "checkpoints"]
+    }
+    log = rows(folder)
+    assert list(log[0]) == ["step", "d_loss", "g_loss", "d_real", "d_fake", "images_per_s"]
+    assert [int(row["step"]) for row in log] == list(range(1, 19))
+    assert all(np.isfinite(float(v)) for row in log for v in row.values())
+    names = sorted(p.name for p in (folder / "samples").iterdir())
+    assert {"step_00000000.png", "step_00000006.png", "step_00000012.png", "step_00000018.png"} <= set(names)
+    with Image.open(folder / "samples" / names[-1]) as picture:
+        assert picture.size == (484, 484)
+    with Image.open(folder / "samples.gif") as animation:
+        assert animation.n_frames == len(names)
+    config = json.loads((folder / "config.json").read_text())
+    assert config["settings"]["data"] == "digits"
+    assert config["total_steps"] == 18
+    assert config["versions"]["numpy"] == np.__version__
+    assert [p.stem for p in checkpoint.find(folder / "checkpoints")] == [f"step_{n:08d}" for n in (6, 12, 18)]
+    assert "Done" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stop", [6, 10])
+def test_a_resumed_run_is_the_uninterrupted_run_bit_by_bit(tmp_path, few_digits, stop):
+    training.run(build, settings(tmp_path / "whole"))
+    training.run(build, settings(tmp_path / "parts", steps=stop))
+    training.run(build, settings(tmp_path / "parts", resume=True))
+    whole, parts = newest(tmp_path / "whole"), newest(tmp_path / "parts")
+    assert set(whole) == set(parts)
+    assert [k for k in whole if not np.array_equal(whole[k], parts[k])] == []
+    assert without_clock(tmp_path / "whole") == without_clock(tmp_path / "parts")
+    last = "samples/step_00000018.png"
+    assert (tmp_path / "whole" / last).read_bytes() == (tmp_path / "parts" / last).read_bytes()
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(tmp_path, few_digits):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        training.run(build, settings(tmp_path / name, steps=4, seed=seed))
+    assert without_clock(tmp_path / "a") == without_clock(tmp_path / "b")
+    assert without_clock(tmp_path / "a") != without_clock(tmp_path / "c")
+
+
+def test_a_folder_that_holds_a_run_is_refused_without_resume(tmp_path, few_digits):
+    training.run(build, settings(tmp_path, steps=2))
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    with pytest.raises(mg.errors.CheckpointError, match="continue it with --resume, or give another folder"):
+        training.run(build, settings(tmp_path, steps=2))
+    assert before == {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+
+
+def test_resuming_a_finished_run_does_nothing_and_is_no_error(tmp_path, few_digits, capsys):
+    training.run(build, settings(tmp_path, steps=2))
+    assert training.run(build, settings(tmp_path, steps=2, resume=True)) == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_resume_refuses_other_settings_and_names_them(tmp_path, few_digits):
+    training.run(build, settings(tmp_path, steps=2))
+    with pytest.raises(mg.errors.CheckpointError, match="batch_size was 16, is 8, seed was 0, is 5"):
+        training.run(build, settings(tmp_path, steps=4, resume=True, batch_size=8, seed=5))
+    with pytest.raises(mg.errors.CheckpointError, match="no checkpoint to resume from"):
+        training.run(build, settings(tmp_path / "elsewhere", resume=True))
+
+
+def test_resume_refuses_other_images(tmp_path, few_digits, monkeypatch):
+    training.run(build, settings(tmp_path, steps=2))
+    others = data.Samples(data.digits(97)[0], None, "digits")
+    monkeypatch.setattr(training, "load_images", lambda source, limit=None, shape=None: others)
+    with pytest.raises(mg.errors.CheckpointError, match="count was 96, is 97, sha256 was"):
+        training.run(build, settings(tmp_path, steps=4, resume=True))
+
+
+def test_a_broken_config_is_named(tmp_path, few_digits):
+    training.run(build, settings(tmp_path, steps=2))
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(
+        mg.errors.CheckpointError, match=r"config\.json: cannot be read .* so the run cannot be resumed"
+    ):
+        training.run(build, settings(tmp_path, steps=4, resume=True))
+
+
+def test_an_emptied_log_and_lost_pictures_are_made_again(tmp_path, few_digits):
+    training.run(build, settings(tmp_path, steps=2))
+    (tmp_path / "log.csv").write_text("")
+    (tmp_path / "losses.png").unlink()
+    training.run(build, settings(tmp_path, steps=4, resume=True))
+    assert [int(row["step"]) for row in rows(tmp_path)] == [3, 4]
+    (tmp_path / "losses.png").unlink()
+    assert training.run(build, settings(tmp_path, steps=4, resume=True)) == 0
+    assert (tmp_path / "losses.png").exists()
+
+
+def test_files_are_as_readable_as_any_other(tmp_path):
+    (tmp_path / "plain").write_bytes(b"")
+    atomic.write(tmp_path / "whole", b"x")
+    assert (tmp_path / "whole").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path, few_digits, capsys):
+    training.run(build, settings(tmp_path, checkpoint_every=2, steps=4))
+    paths = checkpoint.find(tmp_path / "checkpoints")
+    content = bytearray(paths[-1].read_bytes())
+    content[-1] ^= 255
+    paths[-1].write_bytes(content)
+    training.run(build, settings(tmp_path, steps=6, resume=True))
+    assert "checksum" in capsys.readouterr().out
+    assert [int(row["step"]) for row in rows(tmp_path)] == [1, 2, 3, 4, 5, 6]
+    for path in checkpoint.find(tmp_path / "checkpoints"):
+        path.write_bytes(b"")
+    with pytest.raises(mg.errors.CheckpointError, match="no checkpoint can be read"):
+        training.run(build, settings(tmp_path, steps=8, resume=True))
+
+
+def test_only_the_newest_checkpoints_are_kept(tmp_path, few_digits):
+    training.run(build, settings(tmp_path, steps=12, checkpoint_every=1))
+    assert [p.stem for p in checkpoint.find(tmp_path / "checkpoints")] == [f"step_{n:08d}" for n in (10, 11, 12)]
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 2 * checkpoint.KEEP
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path, few_digits):
+    def poisoned(settings):
+        game = build(settings)
+        turn = game.generator_turn
+
+        def spoiled(state, batch):
+            results = turn(state, batch)
+            return results if batch.turn < 2 * 8 else {"g_loss": mg.tensor(float("nan"))}
+
+        game.generator_turn = spoiled
+        return game
+
+    with pytest.raises(mg.errors.NonFiniteLoss, match=r"step 9: g_loss of the generator is nan.*last good checkpoint"):
+        training.run(poisoned, settings(tmp_path))
+    assert [p.stem for p in checkpoint.find(tmp_path / "checkpoints")] == ["step_00000006"]
+    assert all(np.isfinite(a).all() for a in newest(tmp_path).values())
+
+
+def test_a_run_from_before_a_setting_existed_resumes(tmp_path, few_digits, capsys):
+    assert training.run(build, settings(tmp_path, epochs=1)) == 0
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    del config["settings"]["precision"], config["settings"]["graph"]
+    path.write_text(json.dumps(config))
+    assert training.run(build, settings(tmp_path, epochs=2, resume=True)) == 0
+    assert len(rows(tmp_path)) == 12
+
+
+# --- folders that cannot take a run ---------------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, few_digits):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(mg.errors.CheckpointError, match=r"file/run: cannot write there"):
+        training.run(build, settings(tmp_path / "file" / "run"))
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_full_or_read_only_folder_is_named_and_nothing_is_lost(tmp_path, monkeypatch, few_digits, code):
+    training.run(build, settings(tmp_path, steps=2))
+    before = newest(tmp_path)
+
+    def refuse(descriptor):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(atomic.os, "fsync", refuse)
+    with pytest.raises(mg.errors.CheckpointError, match=rf"cannot be written \({os.strerror(code)}\)"):
+        training.run(build, settings(tmp_path, steps=4, resume=True))
+    after = newest(tmp_path)
+    assert all(np.array_equal(before[k], after[k]) for k in before)
+    assert not [p for p in tmp_path.rglob(".*")]
+
+
+def test_checkpoints_keep_the_values_of_strided_arrays(tmp_path):
+    t = mg.tensor(np.arange(24.0).reshape(2, 3, 4)).transpose((2, 0, 1))
+    path = checkpoint.save(tmp_path, {"t": t, "n": mg.tensor(7)}, {"note": "x"}, 3)
+    arrays, meta = checkpoint.load(path)
+    assert np.array_equal(arrays["t"], t.numpy())
+    assert arrays["n"] == 7
+    assert (meta["step"], meta["note"]) == (3, "x")
+    with pytest.raises(mg.errors.CheckpointError, match="cannot be read"):
+        checkpoint.load(tmp_path / "absent.safetensors")
