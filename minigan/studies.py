@@ -43,7 +43,7 @@ def parser(
             "--data", default="auto", metavar="auto|mnist|digits|...", help="images, as in train.py (default: auto)"
         )
     p.add_argument("--steps", type=positive, default=steps, help=f"rounds of each game (default: {steps})")
-    p.add_argument("--batch-size", type=positive, default=batch_size, help=f"images a step (default: {batch_size})")
+    p.add_argument("--batch-size", type=positive, default=batch_size, help=f"samples a step (default: {batch_size})")
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same study (default: 0)")
     p.add_argument("--out", default=f"runs/{name}", metavar="DIR", help=f"where to write (default: runs/{name})")
     p.add_argument("--dry-run", action="store_true", help="two steps of everything, in a temporary folder")

@@ -67,7 +67,7 @@ def parser(
         )
     p.add_argument("--epochs", type=positive, default=epochs, help=f"passes over the data (default: {epochs})")
     p.add_argument("--steps", type=positive, help="rounds of the game, instead of --epochs")
-    p.add_argument("--batch-size", type=positive, default=batch_size, help=f"images a step (default: {batch_size})")
+    p.add_argument("--batch-size", type=positive, default=batch_size, help=f"samples a step (default: {batch_size})")
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same run (default: 0)")
     p.add_argument("--out", default=f"runs/{name}", metavar="DIR", help=f"where to write (default: runs/{name})")
     p.add_argument("--checkpoint-every", type=positive, metavar="STEPS", help="save also every so many steps")
@@ -162,7 +162,9 @@ def run(
     per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
     last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
     folder.write_config(settings, last, about_samples)
-    loop = Loop(game, batches, settings, folder, per_epoch, last, lambda path: picture(game, samples, path))
+    loop = Loop(
+        game, batches, settings, folder, per_epoch, last, samples.noun, lambda path: picture(game, samples, path)
+    )
     status = loop.run()
     if status == 0 and measure is not None:
         folder.write_metrics(measure(game, samples, settings))
@@ -180,6 +182,7 @@ class Loop:
         folder: RunFolder,
         per_epoch: int,
         last: int,
+        noun: str,
         draw: Callable[[Path], None],
     ) -> None:
         self.game = game
@@ -188,6 +191,7 @@ class Loop:
         self.folder = folder
         self.per_epoch = per_epoch
         self.last = last
+        self.noun = noun
         self.draw = draw
         self.step = int(game.step.item())
         self.waiting: list[dict[str, Tensor]] = []  # losses not yet read back
@@ -207,9 +211,8 @@ class Loop:
             self.draw_samples()
             self.folder.log.unlink(missing_ok=True)
         self.folder.cut_log(self.step)
-        print(
-            f"{self.settings.data}: {self.last} steps of {self.settings.batch_size} images, {self.per_epoch} an epoch"
-        )
+        each = f"{self.settings.batch_size} {self.noun}"
+        print(f"{self.settings.data}: {self.last} steps of {each}, {self.per_epoch} an epoch")
         with stopped_by_signals() as stop, tqdm(total=self.last, initial=self.step, unit="step", disable=None) as bar:
             while self.step < self.last and not stop:
                 self.waiting.append(self.game.play(self.source))
@@ -272,7 +275,7 @@ class Loop:
         """The newest losses and the speed, for the terminal."""
         names = {"d_loss": "D", "g_loss": "G"}
         losses = [f"{names.get(k, k)} {v:.3f}" for k, v in self.shown.items() if k in names or k not in COLUMNS]
-        return "  ".join([*losses, f"{self.shown['images_per_s']:.0f} images/s"]) if self.shown else ""
+        return "  ".join([*losses, f"{self.shown['images_per_s']:.0f} {self.noun}/s"]) if self.shown else ""
 
     def draw_samples(self) -> None:
         """samples/step_NNNNNNNN.png: what the generator makes of the same noise each time."""

@@ -193,7 +193,9 @@ def test_the_quadratics_options(script, capsys):
 )
 def test_the_options_of_modes(script, options, measure, capsys):
     assert script("modes").main(["--dry-run", *options.split()]) == 0
-    assert measure in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert measure in said
+    assert "2 steps of 16 points" in said
 
 
 def test_data_that_a_script_does_not_have_is_refused(script, capsys):

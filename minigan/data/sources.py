@@ -20,6 +20,11 @@ class Samples(NamedTuple):
     labels: np.ndarray | None
     name: str
 
+    @property
+    def noun(self) -> str:
+        """What the terminal calls them: images or points."""
+        return "images" if self.values.ndim == 4 else "points"
+
 
 def load_images(source: str, limit: int | None = None, shape: Shape = (1, 28, 28)) -> Samples:
     """uint8 images (N, *shape) for --data, and what they really are; DataError if a named set cannot be had.
