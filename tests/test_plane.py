@@ -127,6 +127,8 @@ def test_players_in_the_plane():
         256 * 128 + 128 + 128 * 128 + 128 + 128 * 2 + 2,
         2 * 128 + 128 + 128 * 128 + 128 + 128 + 1,
     ]
+    point = mg.models.mlp2d(16, generator_std=0.02).generator(mg.random.Stream(1).normal((100, 16)))
+    assert np.abs(point.numpy()).max() < 0.1
     G, D = mg.models.mlp2d(3, width=5, depth=4, pack=3)
     assert G(mg.zeros((6, 3))).shape == (6, 2)
     assert D(mg.zeros((2, 6))).shape == (2, 1)
@@ -230,11 +232,31 @@ def test_the_quadratic_gan_lands_on_the_parabola(script):
 
 
 @pytest.mark.slow
-def test_a_gan_with_r1_reaches_the_whole_ring(script):
-    """Measured with this seed: 8 modes, 81% good, reverse KL 0.007 after 1 500 rounds."""
+def test_looking_ahead_keeps_a_generator_from_jumping_from_mode_to_mode(script):
+    """Measured with this seed: two opposite modes have 71% of the samples; unrolled, each mode has 12 to 13%."""
     modes = script("modes")
-    options = modes.options().parse_args(["--penalty", "r1", "--penalty-weight", "0.1", "--d-lr", "0.001"])
-    game = modes.build(mg.training.Settings("modes", extra=vars(options)))
+
+    def shares(*options):
+        """Of each mode in 2 500 samples, every sample counted at its nearest."""
+        settings = mg.training.Settings("modes", data="ring", extra=vars(modes.options().parse_args(options)))
+        game = modes.build(settings)
+        batches = data.shuffled_batches(modes.load(settings, 50_000).values, 128)
+        for _ in range(1600):
+            game.play(batches)
+        return mode_coverage(game.sample(2500).numpy(), data.ring_centres(), 1.0).histogram / 2500
+
+    plain, unrolled = shares(), shares("--unroll", "5")
+    assert np.sort(plain)[-2:].sum() > 0.55
+    assert unrolled.min() > 0.08
+    assert unrolled.max() < 0.2
+
+
+@pytest.mark.slow
+def test_a_gan_with_r1_reaches_the_whole_ring(script):
+    """Measured with this seed: 8 modes, 87% good, reverse KL 0.009 after 1 500 rounds."""
+    modes = script("modes")
+    options = "--penalty r1 --penalty-weight 0.1 --d-lr 1e-3 --std 0.1"
+    game = modes.build(mg.training.Settings("modes", extra=vars(modes.options().parse_args(options.split()))))
     batches = data.shuffled_batches(data.gaussians_ring(50_000, std=0.1)[0], 128)
     for _ in range(1500):
         game.play(batches)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ..errors import ShapeError
-from ..nn import LeakyReLU, Linear, Module, Sequential, Tanh
+from ..nn import LeakyReLU, Linear, Module, Sequential, Tanh, init
 from ..random import Stream
 from .players import Players, glorot
 
@@ -41,12 +41,15 @@ def mlp2d(
     depth: int = 2,
     activation: Activation = Tanh,
     pack: int = 1,
+    generator_std: float | None = None,
     rng: Stream | None = None,
 ) -> Players:
     """The players of mixtures in the plane: `depth` hidden layers of `width` units each, N(0, 1) noise.
 
     G: z_dim to 2; D: 2 pack to 1, for it sees `pack` points at once. Glorot-uniform weights, zero biases. The defaults
-    are those of Metz et al. 2017 (unrolled GANs) on a ring of Gaussians. ShapeError if a size is below 1.
+    are those of Metz et al. 2017 (unrolled GANs) on a ring of Gaussians. With `generator_std` G's weights are drawn
+    from N(0, generator_std): 0.02 (Lin et al. 2018) makes its samples one point, which has to spread to reach every
+    mode; Glorot's weights spread them from the start. ShapeError if a size is below 1.
     """
     if min(z_dim, width, depth, pack) < 1:
         raise ShapeError(f"mlp2d: expected sizes >= 1, got z_dim {z_dim}, width {width}, depth {depth}, pack {pack}")
@@ -56,4 +59,9 @@ def mlp2d(
         hidden = [m for i, o in itertools.pairwise(sizes) for m in (Linear(i, o, rng=rng), activation())]
         return Sequential(*hidden, Linear(width, outputs, rng=rng))
 
-    return glorot(network(z_dim, 2), network(2 * pack, 1), rng)
+    players = glorot(network(z_dim, 2), network(2 * pack, 1), rng)
+    if generator_std is not None:
+        for layer in players.generator:
+            if isinstance(layer, Linear):
+                init.normal_(layer.weight, 0.0, generator_std, rng=rng)
+    return players
