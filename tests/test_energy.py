@@ -162,15 +162,15 @@ def test_networks_fit_together():
         assert [p.shape for p in D.decoder.parameters()] == [p.shape for p in G.parameters()]
 
 
-@pytest.mark.parametrize("model", ["ebgan", "began"])
-def test_the_script(model, capsys):
+@pytest.mark.parametrize(("model", "networks"), [("ebgan", "ebgan"), ("began", "ebgan"), ("began", "began")])
+def test_the_script(model, networks, capsys):
     script = example("energy")
     status = mg.training.main(
         script.build,
         script.options(),
         script.shape,
         measure=script.measure,
-        arguments=["--model", model, "--data", "digits", "--dry-run"],
+        arguments=["--model", model, "--networks", networks, "--data", "digits", "--dry-run"],
     )
     assert status == 0
     printed = capsys.readouterr().out
