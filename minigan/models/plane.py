@@ -61,7 +61,7 @@ def mlp2d(
 
     players = glorot(network(z_dim, 2), network(2 * pack, 1), rng)
     if generator_std is not None:
-        for layer in players.generator:
+        for layer in players.generator.modules():
             if isinstance(layer, Linear):
                 init.normal_(layer.weight, 0.0, generator_std, rng=rng)
     return players
