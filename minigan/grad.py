@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import overload
 
 from .errors import GraphError, ShapeError
-from .op import call_rule, recording
+from .op import Cause, call_rule, mode, recording, watch
 from .ops import reshape, sum
 from .tensor import Node, Tensor, node_of, ones_like, zeros_like
 
@@ -55,6 +55,8 @@ def grad(
     with recording(create_graph, order):
         cotangents = _sweep(path, wanted, seed, create_graph)
     results = [cotangents[node_of(t)] if node_of(t) in cotangents else zeros_like(t) for t in targets]
+    if watch.gradients is not None:
+        watch.gradients(y, targets, seed, results, order)
     return results[0] if single else results
 
 
@@ -91,6 +93,7 @@ def _sweep(path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool
     on_path = set(path)
     cotangents = {path[0]: seed}
     owned: set[Node] = set()  # cotangents in a buffer made here, which may be added to in place
+    watched = watch.callback is not None
     for node in path:
         if node not in cotangents:
             continue
@@ -98,10 +101,14 @@ def _sweep(path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool
         for i, parent in enumerate(node.parents):
             if parent is None or parent not in on_path:
                 continue
+            if watched:
+                mode.cause = Cause("rule", node, i)
             contribution = call_rule(node, i, g)
             if contribution is None:
                 continue
             if contribution.data.shape != parent.shape:
+                if watched:
+                    mode.cause = Cause("unbroadcast", node, i)
                 contribution = _unbroadcast(contribution, parent.shape)
             held = cotangents.get(parent)
             if held is None:
@@ -109,8 +116,10 @@ def _sweep(path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool
             elif parent in owned:
                 held.data += contribution.data
             else:
+                if watched:
+                    mode.cause = Cause("add", node, i)
                 cotangents[parent] = held + contribution
-                if not create_graph:
+                if not (create_graph or watched):
                     owned.add(parent)
     return {node: g for node, g in cotangents.items() if node in wanted}
 

@@ -8,7 +8,7 @@ import inspect
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,40 +20,54 @@ from .tensor import FLOAT32, FLOAT64, Node, Tensor, Version, _tensor, node_of, t
 # --- modes ------------------------------------------------------------------------------------------------
 
 
+class Cause(NamedTuple):
+    """Why the engine runs an op while it takes a gradient."""
+
+    doing: str  # "rule": of the node's op for that argument; "unbroadcast", "add": what it makes of the rule's result
+    node: Node
+    argument: int
+
+
 class _Mode(threading.local):
     """What this thread is doing: are ops recorded, which order of derivative is being built, in which module."""
 
     recording = True
     order = 0
     module = ""
+    cause: Cause | None = None  # known only while somebody observes
 
 
 mode = _Mode()
 
 Callback = Callable[["Op", tuple, Tensor, int], None]
+GradCallback = Callable[[Tensor, Sequence[Tensor], Tensor, Sequence[Tensor], int], None]
 
 
 class _Watch:
-    """Who is told of every op, in any thread: nobody, or one callback."""
+    """Who is told of every op, and of every gradient, in any thread: nobody, or one callback each."""
 
     callback: Callback | None = None
+    gradients: GradCallback | None = None
 
 
 watch = _Watch()
 
 
 @contextmanager
-def observe(callback: Callback) -> Iterator[None]:
+def observe(callback: Callback, gradients: GradCallback | None = None) -> Iterator[None]:
     """Within the block, call `callback(op, args, result, order)` after every op, recorded or not, of every thread.
 
     `order` is 0 for a forward pass, 1 for the pass that `grad` adds, 2 for a gradient of that, and so on;
-    `mode.module` is the path of the module that is running.
+    `mode.module` is the path of the module that is running, `mode.cause` why `grad` runs the op, None outside of it.
+    `gradients(y, inputs, seed, results, order)` is called after each `grad`. While somebody observes, `grad` adds
+    contributions up by ops instead of in place, so that they are seen too.
     """
-    before, watch.callback = watch.callback, callback
+    before = watch.callback, watch.gradients
+    watch.callback, watch.gradients = callback, gradients
     try:
         yield
     finally:
-        watch.callback = before
+        watch.callback, watch.gradients = before
 
 
 @contextmanager
@@ -69,14 +83,14 @@ def within(module: str) -> Iterator[None]:
 @contextmanager
 def recording(on: bool, order: int | None = None) -> Iterator[None]:
     """Within the block, record ops or do not; `order` names the derivative that is being built."""
-    before = mode.recording, mode.order
+    before = mode.recording, mode.order, mode.cause
     mode.recording = on
     if order is not None:
         mode.order = order
     try:
         yield
     finally:
-        mode.recording, mode.order = before
+        mode.recording, mode.order, mode.cause = before
 
 
 def no_grad() -> Any:

@@ -1,0 +1,296 @@
+"""The tape: every op of a computation across orders, with the values that went in and came out as they were then."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..nn import Parameter
+from ..op import Cause, Op, mode, observe
+from ..tensor import Node, Tensor, Version
+from .sources import Rule, Source, caller, definition, rule_of
+
+PASSES = ("forward", "first backward", "second backward", "third backward")
+
+
+def pass_name(order: int) -> str:
+    """forward, first backward, second backward, ..."""
+    return PASSES[order] if order < len(PASSES) else f"{order}th backward"
+
+
+@dataclass(eq=False)
+class Value:
+    """An array as it was when the tape first saw it.
+
+    `array` is a copy on the host, or None if it has more than the tape's `keep` elements; mean and norm are always
+    there. `role` is "input", "parameter", "seed" or "result".
+    """
+
+    name: str
+    role: str
+    shape: tuple[int, ...]
+    dtype: str
+    array: np.ndarray | None
+    mean: float
+    norm: float
+    step: "Step | None" = None  # that made it
+    gradients: list["Value"] = field(default_factory=list)  # with respect to it, one for each grad() that asked
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape))
+
+
+@dataclass(eq=False)
+class Why:
+    """What made the engine run a step of a backward pass."""
+
+    doing: str  # "rule", "unbroadcast", "add"
+    step: "Step"  # whose gradient is taken
+    argument: str  # of its op
+    rule: Rule  # as it is written
+
+
+@dataclass(eq=False)
+class Step:
+    """One op that ran: on what, for what reason, from which lines.
+
+    `order` is 0 in a forward pass, 1 in a first backward pass, 2 in a second. `arguments` has a Value for each Tensor
+    and anything else as it was. `keeps` counts the bytes that its node keeps alive and no step before it kept.
+    """
+
+    index: int
+    op: Op
+    order: int
+    arguments: dict[str, Any]
+    output: Value
+    module: str
+    why: Why | None
+    flops: float
+    keeps: int
+    asked: Source  # the line of a program that led here
+    done: Source  # the line of minigan that did it
+
+    @property
+    def inputs(self) -> list[Value]:
+        """The Values among its arguments."""
+        return [a for a in self.arguments.values() if isinstance(a, Value)]
+
+
+@dataclass(eq=False)
+class Gradient:
+    """One call of grad(): of what, with respect to what, and what it returned."""
+
+    y: Value
+    inputs: list[Value]
+    seed: Value
+    results: list[Value]
+    order: int
+
+
+class Tape:
+    """What `record` fills: steps in order of evaluation, gradients in order of calls."""
+
+    def __init__(self, keep: int = 1024) -> None:
+        self.keep = keep
+        self.steps: list[Step] = []
+        self.gradients: list[Gradient] = []
+        self._recorder: _Recorder | None = None
+        self._held: list[Value] = []
+
+    @property
+    def values(self) -> list[Value]:
+        """Every value, in the order in which they were seen."""
+        return self._held
+
+    def name(self, tensor: Tensor, name: str) -> Tensor:
+        """`tensor`, called `name` from now on; only while recording, and for what this tape has seen or will see."""
+        if self._recorder is None:
+            raise RuntimeError(f"Tape.name: {name!r} comes too late, the recording has ended")
+        self._recorder.value(tensor).name = name
+        return tensor
+
+    def of(self, tensor: Tensor) -> Value:
+        """The value of a Tensor that was seen; KeyError if there is none. Only while recording."""
+        if self._recorder is None:
+            raise RuntimeError("Tape.of: the recording has ended")
+        found = self._recorder.find(tensor)
+        if found is None:
+            raise KeyError(f"no step of this tape has seen the tensor of shape {tensor.shape}")
+        return found
+
+    def pass_of(self, order: int) -> list[Step]:
+        """The steps of one pass."""
+        return [step for step in self.steps if step.order == order]
+
+    @property
+    def orders(self) -> list[int]:
+        """The orders that occur, from 0 on."""
+        return sorted({step.order for step in self.steps})
+
+
+class _Recorder:
+    """Turns what the engine tells an observer into steps and values."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+        self.by_node: dict[Node, Value] = {}
+        self.by_array: dict[int, tuple[Any, Value, Version | None, int]] = {}  # the array is held, so its id stays its own
+        self.steps: dict[Node, Step] = {}
+        self.kept: set[int] = set()
+        self.counts = {"x": 0}
+
+    # --- values ---
+
+    def find(self, t: Tensor) -> Value | None:
+        held = self.by_array.get(id(t.data))
+        if held is not None:
+            _, value, version, count = held
+            if t.version is None or version is not t.version or version.count == count:
+                return value
+            return None  # written since
+        return self.by_node.get(t.node) if t.node is not None else None
+
+    def value(self, t: Tensor) -> Value:
+        """The Value of a Tensor, made if this is the first that is seen of it."""
+        found = self.find(t)
+        if found is None:
+            found = self.add(t, *self.introduced(t))
+        return found
+
+    def introduced(self, t: Tensor) -> tuple[str, str]:
+        """(name, role) of what no step has made."""
+        name = t.version.name if t.version is not None else ""
+        before = self.by_array.get(id(t.data))
+        if before is not None:  # the same memory, written since: a parameter after its optimizer's step
+            return before[1].name + "'", before[1].role
+        if isinstance(t, Parameter) or name:
+            return name or self.numbered("w"), "parameter"
+        return self.numbered("x"), "input"
+
+    def numbered(self, letter: str) -> str:
+        self.counts[letter] = self.counts.get(letter, 0) + 1
+        return f"{letter}{self.counts[letter]}"
+
+    def add(self, t: Tensor, name: str, role: str) -> Value:
+        array = to_numpy(t.data)
+        numbers = array.astype(np.float64) if array.dtype.kind in "biuf" else np.zeros(0)
+        value = Value(
+            name,
+            role,
+            t.shape,
+            str(t.dtype),
+            np.array(array) if array.size <= self.tape.keep else None,
+            float(numbers.mean()) if numbers.size else 0.0,
+            float(np.sqrt(np.square(numbers).sum())),
+        )
+        self.tape._held.append(value)
+        version = t.version
+        self.by_array[id(t.data)] = (t.data, value, version, version.count if version is not None else 0)
+        if t.node is not None:
+            self.by_node[t.node] = value
+        return value
+
+    # --- what the engine tells ---
+
+    def op(self, op: Op, args: tuple, out: Tensor, order: int) -> None:
+        cause = mode.cause
+        arguments = dict(self.arguments(op, args))
+        order = max(order, self.order_of(cause)) if cause is not None else order
+        letter = ("h", "g", "s")[min(order, 2)]
+        output = self.add(out, self.numbered(letter), "result")
+        arrays = [a.data if isinstance(a, Tensor) else a for a in args]
+        why = self.why(cause)
+        step = Step(
+            index=len(self.tape.steps),
+            op=op,
+            order=order,
+            arguments=arguments,
+            output=output,
+            module=why.step.module if why is not None else mode.module,
+            why=why,
+            flops=float(op.flops(out.data, *arrays)),
+            keeps=self.keeps(out.node),
+            asked=caller(),
+            done=why.rule.source if why is not None and why.doing == "rule" else definition(op.forward),
+        )
+        output.step = step
+        self.tape.steps.append(step)
+        if out.node is not None:
+            self.steps[out.node] = step
+
+    def order_of(self, cause: Cause) -> int:
+        return cause.node.order + 1
+
+    def arguments(self, op: Op, args: tuple) -> Iterator[tuple[str, Any]]:
+        names = list(signature(op.forward).parameters)
+        for k, a in enumerate(args):
+            name = names[k] if k < len(names) - op.variadic else f"{names[-1]}{k - len(names) + 2}"
+            yield name, self.value(a) if isinstance(a, Tensor) else a
+
+    def why(self, cause: Cause | None) -> Why | None:
+        if cause is None or cause.node not in self.steps:
+            return None
+        step = self.steps[cause.node]
+        rule, _ = cause.node.op.rule(cause.argument)
+        if rule is None:
+            return None
+        return Why(cause.doing, step, list(step.arguments)[cause.argument], rule_of(rule))
+
+    def keeps(self, node: Node | None) -> int:
+        """Bytes of the arrays that a node holds for its rules, and no node before it held."""
+        if node is None:
+            return 0
+        bytes_ = 0
+        for array in (*node.args, node.output):
+            base = getattr(array, "base", None)
+            whole = array if base is None else base
+            if hasattr(whole, "nbytes") and id(whole) not in self.kept:
+                self.kept.add(id(whole))
+                bytes_ += int(array.nbytes)
+        return bytes_
+
+    def gradient(self, y: Tensor, inputs: Sequence[Tensor], seed: Tensor, results: Sequence[Tensor], order: int) -> None:
+        start = self.value(seed)
+        of = self.value(y)
+        if start.role == "input":
+            start.role, start.name = "seed", f"d{of.name}/d{of.name}"
+        found = Gradient(of, [self.value(t) for t in inputs], start, [self.value(t) for t in results], order)
+        for x, g in zip(found.inputs, found.results, strict=True):
+            x.gradients.append(g)
+            if g.role == "result":
+                g.name = f"d{of.name}/d{x.name}"
+        self.tape.gradients.append(found)
+
+
+@contextmanager
+def record(*, keep: int = 1024) -> Iterator[Tape]:
+    """Within the block, every op of this program goes to the tape it gives: forward passes and what grad() adds to them.
+
+    Values of at most `keep` elements are copied whole; of larger ones the mean and the norm are kept. While it records,
+    layers that are otherwise computed together are computed one by one, and sums of gradients are ops of their own. What
+    is recorded inside another `record` goes to the inner tape alone.
+    """
+    tape = Tape(keep)
+    recorder = tape._recorder = _Recorder(tape)
+    try:
+        with observe(recorder.op, recorder.gradient):
+            yield tape
+    finally:
+        tape._recorder = None
+
+
+def trace(fn: Callable[..., Any], *inputs: Tensor, keep: int = 1024, names: Mapping[str, Tensor] | None = None) -> Tape:
+    """The tape of fn(*inputs), whose inputs are called as fn calls them; `names` names further tensors."""
+    with record(keep=keep) as tape:
+        for name, tensor in zip(signature(fn).parameters, inputs, strict=False):
+            tape.name(tensor, name)
+        for name, tensor in (names or {}).items():
+            tape.name(tensor, name)
+        fn(*inputs)
+    return tape
