@@ -1,0 +1,109 @@
+"""A tape as text: the listing that a person follows, and what each pass costs."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from .tape import Step, Tape, Value, pass_name
+
+FEW = 6  # elements that are shown in full
+
+
+class Cost(NamedTuple):
+    """What a pass did: ops, floating-point operations, and the bytes that its nodes keep for a later pass."""
+
+    ops: int
+    flops: float
+    kept: int
+
+
+def number(x: float) -> str:
+    """Four significant digits, without noise."""
+    return f"{x:.4g}"
+
+
+def shown(value: Value) -> str:
+    """A value in a line: in full if it is small, else its shape, mean and norm."""
+    if value.array is not None and value.size <= FEW and value.array.dtype.kind in "biuf":
+        return np.array2string(
+            value.array, separator=" ", max_line_width=10_000, formatter={"float_kind": number}
+        ).replace("\n", "")
+    return f"{'x'.join(map(str, value.shape))}, mean {number(value.mean)}, norm {number(value.norm)}"
+
+
+def constant(a: object) -> str:
+    """An argument that is no Tensor: a number, a shape, a geometry."""
+    if isinstance(a, np.ndarray):
+        return "array" + str(a.shape).replace(" ", "")
+    text = str(a)
+    return text if len(text) <= 24 else type(a).__name__
+
+
+def expression(step: Step) -> str:
+    """The op and what it was applied to: matmul(g1, w)."""
+    inside = ", ".join(a.name if isinstance(a, Value) else constant(a) for a in step.arguments.values())
+    return f"{step.op.name}({inside})"
+
+
+def reason(step: Step) -> str:
+    """The formula of a forward step; of a backward one the rule that it is part of."""
+    if step.why is None:
+        return step.op.formula
+    of = f"{step.why.step.op.name} at {step.why.step.output.name}"
+    if step.why.doing == "add":
+        return "contributions are added up"
+    if step.why.doing == "unbroadcast":
+        return f"summed where {step.why.argument} of {of} was broadcast"
+    return f"d/d{step.why.argument} of {of}: {step.why.rule.formula}"
+
+
+def lines(tape: Tape) -> Iterator[str]:
+    """The listing: a heading where a pass begins, a line for each step, its columns aligned."""
+    rows = [(f"{s.index}", s.output.name, expression(s), shown(s.output), reason(s)) for s in tape.steps]
+    widths = [max((len(row[k]) for row in rows), default=0) for k in range(5)]
+    widths[3] = min(widths[3], 48)
+    order = None
+    for step, row in zip(tape.steps, rows, strict=True):
+        if step.order != order:
+            order = step.order
+            yield f"{'' if step.index == 0 else chr(10)}{pass_name(order)}"
+        columns = [row[0].rjust(widths[0]), *(text.ljust(w) for text, w in zip(row[1:4], widths[1:4], strict=True))]
+        yield f"  {columns[0]}  {columns[1]} = {columns[2]}  {columns[3]}  {row[4]}".rstrip()
+    for gradient in tape.gradients:
+        yield f"\ngradient of {gradient.y.name} ({pass_name(gradient.order)})"
+        width = max(len(x.name) for x in gradient.inputs)
+        for x, g in zip(gradient.inputs, gradient.results, strict=True):
+            none = g.role != "result"  # zeros that the engine made: y does not depend on x
+            yield f"  {x.name.ljust(width)}  {'0, it does not depend on it' if none else shown(g)}"
+
+
+def costs(tape: Tape) -> dict[int, Cost]:
+    """The cost of each pass, by order."""
+    found = {}
+    for order in tape.orders:
+        steps = tape.pass_of(order)
+        found[order] = Cost(len(steps), sum(s.flops for s in steps), sum(s.keeps for s in steps))
+    return found
+
+
+def summary(tape: Tape) -> str:
+    """A table of `costs`, and which first backward and forward values the second backward reads again."""
+    table = [("pass", "ops", "flops", "bytes kept")]
+    for order, cost in costs(tape).items():
+        table.append((pass_name(order), f"{cost.ops}", f"{cost.flops:,.0f}", f"{cost.kept:,}"))
+    widths = [max(len(row[k]) for row in table) for k in range(4)]
+    text = [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+        for row in table
+    ]
+    for order in tape.orders[1:]:
+        read = {v for s in tape.pass_of(order) for v in s.inputs if v.step is not None and v.step.order < order}
+        if read:
+            by = ", ".join(
+                f"{sum(v.step.order == o for v in read if v.step)} of the {pass_name(o)}"
+                for o in tape.orders
+                if any(v.step and v.step.order == o for v in read)
+            )
+            text.append(f"the {pass_name(order)} reads {len(read)} earlier results: {by}")
+    return "\n".join(text)
