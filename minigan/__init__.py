@@ -93,6 +93,7 @@ _ON_FIRST_USE = (
     "backend",
     "checkpoint",
     "data",
+    "explain",
     "gan",
     "judge",
     "latent",

@@ -102,13 +102,13 @@ def _sweep(path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool
             if parent is None or parent not in on_path:
                 continue
             if watched:
-                mode.cause = Cause("rule", node, i)
+                mode.cause = Cause("rule", node, i, g)
             contribution = call_rule(node, i, g)
             if contribution is None:
                 continue
             if contribution.data.shape != parent.shape:
                 if watched:
-                    mode.cause = Cause("unbroadcast", node, i)
+                    mode.cause = Cause("unbroadcast", node, i, g)
                 contribution = _unbroadcast(contribution, parent.shape)
             held = cotangents.get(parent)
             if held is None:
@@ -117,7 +117,7 @@ def _sweep(path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool
                 held.data += contribution.data
             else:
                 if watched:
-                    mode.cause = Cause("add", node, i)
+                    mode.cause = Cause("add", node, i, g)
                 cotangents[parent] = held + contribution
                 if not (create_graph or watched):
                     owned.add(parent)

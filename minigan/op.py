@@ -26,6 +26,7 @@ class Cause(NamedTuple):
     doing: str  # "rule": of the node's op for that argument; "unbroadcast", "add": what it makes of the rule's result
     node: Node
     argument: int
+    cotangent: Tensor  # of the node's result: what the rule calls g
 
 
 class _Mode(threading.local):

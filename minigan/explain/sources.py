@@ -17,11 +17,12 @@ ENGINE = {"op.py", "grad.py", "tensor.py", "ops", "nn", "explain"}  # between a 
 
 
 class Source(NamedTuple):
-    """A line of a program: its file (below the package: minigan/...), its number, its text."""
+    """A line of a program: its file (below the package: minigan/...), its number, its text, the function it is in."""
 
     file: str
     line: int
     text: str
+    function: str = ""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
@@ -50,7 +51,9 @@ def caller() -> Source:
         path = frame.f_code.co_filename
         inside = _inside(path)
         if not inside:
-            return Source(shown(path), frame.f_lineno, linecache.getline(path, frame.f_lineno).strip())
+            function = frame.f_code.co_name
+            text = linecache.getline(path, frame.f_lineno).strip()
+            return Source(shown(path), frame.f_lineno, text, "" if function == "<module>" else function)
         frame = frame.f_back
     return Source("", 0, "")
 
@@ -93,7 +96,9 @@ class _Plain(ast.NodeTransformer):
 
 @cache
 def _lambdas(path: str) -> list[ast.Lambda]:
-    return [node for node in ast.walk(ast.parse(Path(path).read_text(encoding="utf-8"))) if isinstance(node, ast.Lambda)]
+    return [
+        node for node in ast.walk(ast.parse(Path(path).read_text(encoding="utf-8"))) if isinstance(node, ast.Lambda)
+    ]
 
 
 def _lambda_body(code: CodeType) -> ast.expr | None:

@@ -1,13 +1,16 @@
 """The tape: every op of a computation across orders, with the values that went in and came out as they were then."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import signature
-from typing import Any
+from io import BytesIO
+from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 
+from ..atomic import write
 from ..backend import to_numpy
 from ..nn import Parameter
 from ..op import Cause, Op, mode, observe
@@ -54,6 +57,8 @@ class Why:
     step: "Step"  # whose gradient is taken
     argument: str  # of its op
     rule: Rule  # as it is written
+    cotangent: Value  # the gradient with respect to the step's result
+    given: dict[str, Any]  # what the rule was given, by the names of its parameters
 
 
 @dataclass(eq=False)
@@ -133,6 +138,45 @@ class Tape:
         """The orders that occur, from 0 on."""
         return sorted({step.order for step in self.steps})
 
+    def print(self, file: TextIO | None = None) -> None:
+        """Write the listing to `file` (the terminal): a line for each step, and the gradients that were asked for."""
+        from .text import lines
+
+        print("\n".join(lines(self)), file=file)
+
+    def summary(self) -> str:
+        """What each pass cost: ops, floating-point operations, bytes that its nodes keep alive for a later pass."""
+        from .text import summary
+
+        return summary(self)
+
+    def to_html(self, path: str | Path, title: str = "A tape", *, intro: str = "", outro: str = "") -> None:
+        """Write one self-contained page that goes through the tape step by step; `intro` and `outro` are HTML."""
+        from .page import page
+
+        write(Path(path), page(self, title, intro, outro).encode())
+
+    def to_dot(self) -> str:
+        """The graph in Graphviz's language."""
+        from .picture import dot
+
+        return dot(self)
+
+    def to_svg(self, path: str | Path) -> None:
+        """Write the graph as a still picture."""
+        self._picture(Path(path), "svg")
+
+    def to_png(self, path: str | Path) -> None:
+        """Write the graph as a still picture."""
+        self._picture(Path(path), "png")
+
+    def _picture(self, path: Path, kind: str) -> None:
+        from .picture import picture
+
+        buffer = BytesIO()
+        picture(self, buffer, kind)
+        write(path, buffer.getvalue())
+
 
 class _Recorder:
     """Turns what the engine tells an observer into steps and values."""
@@ -140,7 +184,9 @@ class _Recorder:
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
         self.by_node: dict[Node, Value] = {}
-        self.by_array: dict[int, tuple[Any, Value, Version | None, int]] = {}  # the array is held, so its id stays its own
+        self.by_array: dict[
+            int, tuple[Any, Value, Version | None, int]
+        ] = {}  # the array is held, so its id stays its own
         self.steps: dict[Node, Step] = {}
         self.kept: set[int] = set()
         self.counts = {"x": 0}
@@ -237,10 +283,17 @@ class _Recorder:
         if cause is None or cause.node not in self.steps:
             return None
         step = self.steps[cause.node]
-        rule, _ = cause.node.op.rule(cause.argument)
+        rule, reads = cause.node.op.rule(cause.argument)
         if rule is None:
             return None
-        return Why(cause.doing, step, list(step.arguments)[cause.argument], rule_of(rule))
+        written = rule_of(rule)
+        variadic = cause.node.op.variadic
+        values: list[Any] = [cause.argument] if variadic else []
+        cotangent = self.value(cause.cotangent)
+        values += [cotangent, step.output, *step.arguments.values()]
+        read = [True, *([True] if variadic else []), reads[-1], *reads[:-1]]
+        given = {name: v for name, v, used in zip(written.parameters, values, read, strict=False) if used}
+        return Why(cause.doing, step, list(step.arguments)[cause.argument], written, cotangent, given)
 
     def keeps(self, node: Node | None) -> int:
         """Bytes of the arrays that a node holds for its rules, and no node before it held."""
@@ -255,7 +308,9 @@ class _Recorder:
                 bytes_ += int(array.nbytes)
         return bytes_
 
-    def gradient(self, y: Tensor, inputs: Sequence[Tensor], seed: Tensor, results: Sequence[Tensor], order: int) -> None:
+    def gradient(
+        self, y: Tensor, inputs: Sequence[Tensor], seed: Tensor, results: Sequence[Tensor], order: int
+    ) -> None:
         start = self.value(seed)
         of = self.value(y)
         if start.role == "input":
@@ -270,11 +325,11 @@ class _Recorder:
 
 @contextmanager
 def record(*, keep: int = 1024) -> Iterator[Tape]:
-    """Within the block, every op of this program goes to the tape it gives: forward passes and what grad() adds to them.
+    """Within the block, every op goes to the tape that it gives: forward passes and what grad() adds to them.
 
-    Values of at most `keep` elements are copied whole; of larger ones the mean and the norm are kept. While it records,
-    layers that are otherwise computed together are computed one by one, and sums of gradients are ops of their own. What
-    is recorded inside another `record` goes to the inner tape alone.
+    Values of at most `keep` elements are copied whole; of larger ones the mean and the norm are kept. While it
+    records, layers that are otherwise computed together are computed one by one, and sums of gradients are ops of
+    their own. What is recorded inside another `record` goes to the inner tape alone.
     """
     tape = Tape(keep)
     recorder = tape._recorder = _Recorder(tape)
@@ -285,12 +340,10 @@ def record(*, keep: int = 1024) -> Iterator[Tape]:
         tape._recorder = None
 
 
-def trace(fn: Callable[..., Any], *inputs: Tensor, keep: int = 1024, names: Mapping[str, Tensor] | None = None) -> Tape:
-    """The tape of fn(*inputs), whose inputs are called as fn calls them; `names` names further tensors."""
+def trace(fn: Callable[..., Any], *inputs: Tensor, keep: int = 1024) -> Tape:
+    """The tape of fn(*inputs), whose inputs are called as fn calls its parameters."""
     with record(keep=keep) as tape:
         for name, tensor in zip(signature(fn).parameters, inputs, strict=False):
-            tape.name(tensor, name)
-        for name, tensor in (names or {}).items():
             tape.name(tensor, name)
         fn(*inputs)
     return tape

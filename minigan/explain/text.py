@@ -1,7 +1,7 @@
 """A tape as text: the listing that a person follows, and what each pass costs."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ class Cost(NamedTuple):
     kept: int
 
 
-def number(x: float) -> str:
+def number(x: Any) -> str:
     """Four significant digits, without noise."""
     return f"{x:.4g}"
 
@@ -87,8 +87,19 @@ def costs(tape: Tape) -> dict[int, Cost]:
     return found
 
 
+def entries(tape: Tape) -> list[str]:
+    """For each backward pass, how many earlier results it reads, and of which passes."""
+    found = []
+    for order in tape.orders[1:]:
+        read = {v.step for s in tape.pass_of(order) for v in s.inputs if v.step is not None and v.step.order < order}
+        counts = {o: sum(step.order == o for step in read) for o in tape.orders}
+        by = ", ".join(f"{n} of the {pass_name(o)} pass" for o, n in counts.items() if n)
+        found.append(f"The {pass_name(order)} pass reads {len(read)} earlier results: {by}.")
+    return found
+
+
 def summary(tape: Tape) -> str:
-    """A table of `costs`, and which first backward and forward values the second backward reads again."""
+    """`costs` as a table, and `entries`."""
     table = [("pass", "ops", "flops", "bytes kept")]
     for order, cost in costs(tape).items():
         table.append((pass_name(order), f"{cost.ops}", f"{cost.flops:,.0f}", f"{cost.kept:,}"))
@@ -97,13 +108,4 @@ def summary(tape: Tape) -> str:
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
         for row in table
     ]
-    for order in tape.orders[1:]:
-        read = {v for s in tape.pass_of(order) for v in s.inputs if v.step is not None and v.step.order < order}
-        if read:
-            by = ", ".join(
-                f"{sum(v.step.order == o for v in read if v.step)} of the {pass_name(o)}"
-                for o in tape.orders
-                if any(v.step and v.step.order == o for v in read)
-            )
-            text.append(f"the {pass_name(order)} reads {len(read)} earlier results: {by}")
-    return "\n".join(text)
+    return "\n".join([*text, *entries(tape)])

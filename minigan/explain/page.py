@@ -1,0 +1,112 @@
+"""A tape as one self-contained page: nothing is loaded, nothing is built, a browser shows it."""
+
+import json
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from .layout import Column, sections
+from .tape import Step, Tape, Value, Why, pass_name
+from .text import constant, costs, entries, expression
+
+Place = dict[Value, int]
+COLLAPSE = 80  # steps from which sections are closed at first
+
+
+def page(tape: Tape, title: str, intro: str = "", outro: str = "") -> str:
+    """The page as HTML; `intro` and `outro` are HTML that stands above and below the graph."""
+    template = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    data = json.dumps(content(tape), separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    for name, text in {"title": escape(title), "intro": intro, "outro": outro, "tape": data}.items():
+        template = template.replace("{{" + name + "}}", text)
+    return template
+
+
+def content(tape: Tape) -> dict[str, Any]:
+    """What the page's script reads: values by their number, steps by theirs."""
+    place = {value: k for k, value in enumerate(tape.values)}
+    readers: dict[Value, list[int]] = {value: [] for value in tape.values}
+    for step in tape.steps:
+        for value in dict.fromkeys(step.inputs):
+            readers[value].append(step.index)
+    asked = [(x, g) for gradient in tape.gradients for x, g in zip(gradient.inputs, gradient.results, strict=True)]
+    finals = {g for x, g in asked if x.role == "parameter"}
+    purpose = {gradient.order: f"the gradient of {gradient.y.name}" for gradient in tape.gradients}
+    return {
+        "passes": [pass_name(order) for order in range(max(tape.orders, default=0) + 1)],
+        "steps": [_step(s, place) | {"gradient": purpose.get(s.order, "") if s.order else ""} for s in tape.steps],
+        "values": [_value(v, place) | {"readers": readers[v], "final": v in finals} for v in tape.values],
+        "sections": [
+            {"title": part.title, "columns": [_column(column, place) for column in part.columns]}
+            for part in sections(tape)
+        ],
+        "costs": [{"order": order, "ops": c.ops, "flops": c.flops, "kept": c.kept} for order, c in costs(tape).items()],
+        "entries": entries(tape),
+        "collapsed": len(tape.steps) > COLLAPSE,
+    }
+
+
+def _column(column: Column, place: Place) -> dict[str, Any]:
+    return {
+        "lanes": {order: [step.index for step in lane] for order, lane in column.lanes.items()},
+        "leaves": [place[v] for v in column.leaves],
+    }
+
+
+def _argument(name: str, a: Any, place: Place) -> dict[str, Any]:
+    return {"name": name, "value": place[a]} if isinstance(a, Value) else {"name": name, "constant": constant(a)}
+
+
+def _value(v: Value, place: Place) -> dict[str, Any]:
+    return {
+        "name": v.name,
+        "role": v.role,
+        "shape": v.shape,
+        "data": plain(v.array),
+        "mean": finite(v.mean),
+        "norm": finite(v.norm),
+        "step": v.step.index if v.step is not None else None,
+        "gradients": [place[g] for g in v.gradients if g.role == "result"],
+    }
+
+
+def _step(s: Step, place: Place) -> dict[str, Any]:
+    return {
+        "order": s.order,
+        "op": s.op.name,
+        "formula": s.op.formula,
+        "expression": expression(s),
+        "args": [_argument(name, a, place) for name, a in s.arguments.items()],
+        "output": place[s.output],
+        "module": s.module,
+        "asked": s.asked._asdict(),
+        "done": s.done._asdict(),
+        "why": None if s.why is None else _why(s.why, place),
+    }
+
+
+def _why(why: Why, place: Place) -> dict[str, Any]:
+    return {
+        "doing": why.doing,
+        "step": why.step.index,
+        "argument": why.argument,
+        "rule": why.rule.formula,
+        "cotangent": place[why.cotangent],
+        "given": [_argument(name, a, place) for name, a in why.given.items()],
+    }
+
+
+def finite(x: float) -> float | None:
+    """JSON has no infinity."""
+    return x if np.isfinite(x) else None
+
+
+def plain(array: np.ndarray | None) -> Any:
+    """The elements as nested lists, those that are not finite as null."""
+    if array is None:
+        return None
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return np.where(np.isfinite(array), array.astype(object), None).tolist()
+    return array.tolist()
