@@ -65,8 +65,8 @@ def _value(v: Value, place: Place) -> dict[str, Any]:
         "role": v.role,
         "shape": v.shape,
         "data": plain(v.array),
-        "mean": finite(v.mean),
-        "norm": finite(v.norm),
+        "mean": plain(v.mean),
+        "norm": plain(v.norm),
         "step": v.step.index if v.step is not None else None,
         "gradients": [place[g] for g in v.gradients if g.role == "result"],
     }
@@ -98,15 +98,10 @@ def _why(why: Why, place: Place) -> dict[str, Any]:
     }
 
 
-def finite(x: float) -> float | None:
-    """JSON has no infinity."""
-    return x if np.isfinite(x) else None
-
-
-def plain(array: np.ndarray | None) -> Any:
-    """The elements as nested lists, those that are not finite as null."""
-    if array is None:
-        return None
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return np.where(np.isfinite(array), array.astype(object), None).tolist()
-    return array.tolist()
+def plain(x: Any) -> Any:
+    """What JSON can hold: nested lists for an array, the words nan and inf for what JSON has no number for."""
+    if isinstance(x, np.ndarray):
+        x = x.tolist()
+    if isinstance(x, list):
+        return [plain(y) for y in x]
+    return str(x) if isinstance(x, float) and not np.isfinite(x) else x
