@@ -33,10 +33,9 @@ def content(tape: Tape) -> dict[str, Any]:
             readers[value].append(step.index)
     asked = [(x, g) for gradient in tape.gradients for x, g in zip(gradient.inputs, gradient.results, strict=True)]
     finals = {g for x, g in asked if x.role == "parameter"}
-    purpose = {gradient.order: f"the gradient of {gradient.y.name}" for gradient in tape.gradients}
     return {
         "passes": [pass_name(order) for order in range(max(tape.orders, default=0) + 1)],
-        "steps": [_step(s, place) | {"gradient": purpose.get(s.order, "") if s.order else ""} for s in tape.steps],
+        "steps": [_step(s, place) | {"gradient": _purpose(tape, s)} for s in tape.steps],
         "values": [_value(v, place) | {"readers": readers[v], "final": v in finals} for v in tape.values],
         "sections": [
             {"title": part.title, "columns": [_column(column, place) for column in part.columns]}
@@ -46,6 +45,11 @@ def content(tape: Tape) -> dict[str, Any]:
         "entries": entries(tape),
         "collapsed": len(tape.steps) > COLLAPSE,
     }
+
+
+def _purpose(tape: Tape, step: Step) -> str:
+    found = tape.purpose(step)
+    return f"the gradient of {found.y.name}" if found is not None else ""
 
 
 def _column(column: Column, place: Place) -> dict[str, Any]:

@@ -96,6 +96,7 @@ class Gradient:
     seed: Value
     results: list[Value]
     order: int
+    end: int  # its steps come before the step of this index
 
 
 class Tape:
@@ -128,6 +129,12 @@ class Tape:
         if found is None:
             raise KeyError(f"no step of this tape has seen the tensor of shape {tensor.shape}")
         return found
+
+    def purpose(self, step: Step) -> Gradient | None:
+        """The gradient that a step of a backward pass was run for."""
+        if step.why is None:
+            return None
+        return next((g for g in self.gradients if g.order == step.order and step.index < g.end), None)
 
     def pass_of(self, order: int) -> list[Step]:
         """The steps of one pass."""
@@ -315,7 +322,8 @@ class _Recorder:
         of = self.value(y)
         if start.role == "input":
             start.role, start.name = "seed", f"d{of.name}/d{of.name}"
-        found = Gradient(of, [self.value(t) for t in inputs], start, [self.value(t) for t in results], order)
+        xs, gs = [self.value(t) for t in inputs], [self.value(t) for t in results]
+        found = Gradient(of, xs, start, gs, order, len(self.tape.steps))
         for x, g in zip(found.inputs, found.results, strict=True):
             x.gradients.append(g)
             if g.role == "result":
