@@ -227,8 +227,8 @@ def html_table(found: list[Check]) -> str:
     cells = lambda row, tag: "<tr>" + "".join(f"<{tag}>{escape(text)}</{tag}>" for text in row) + "</tr>"
     return (
         "<h2>Every derivative, checked</h2><p>Beside each the difference quotient of the whole computation, and where "
-        f"there is one the closed form.</p><table class='checks mono'>{cells(head, 'th')}"
-        f"{''.join(cells(row, 'td') for row in rows)}</table>"
+        f"there is one the closed form.</p><div class='wide'><table class='checks mono'>{cells(head, 'th')}"
+        f"{''.join(cells(row, 'td') for row in rows)}</table></div>"
     )
 
 
@@ -257,7 +257,7 @@ def main(arguments: list[str] | None = None) -> int:
             tape.to_html(path, f"Backprop through a critic: {name}", intro=intro, outro=html_table(found))
             pages.append(path)
     if pages:
-        print("To go through it step by step, open " + ", ".join(map(str, pages)))
+        print("To go through it step by step, open", *pages, sep="\n  ")
     if options.open and pages:
         webbrowser.open(pages[0].resolve().as_uri())
     return 0

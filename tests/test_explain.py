@@ -1,0 +1,376 @@
+"""The tape: what it records of a computation across orders, against definitions, differences and closed forms."""
+
+import json
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import fakecupy
+import numpy as np
+import pytest
+from games import batches, dcgan, wgan_gp
+from PIL import Image
+from scripts import example
+
+import minigan as mg
+from minigan import explain
+from minigan.explain.layout import columns, root, sections
+from minigan.explain.page import content
+from minigan.explain.sources import definition, rule_of
+from minigan.explain.text import costs, lines
+from minigan.op import OPS
+
+
+def penalised(device="cpu"):
+    """(tape, critic, real, fake) of a gradient penalty and its gradient, in float64."""
+    mg.random.seed(0)
+    critic = mg.nn.Sequential(mg.nn.Linear(2, 3), mg.nn.Tanh(), mg.nn.Linear(3, 1))
+    critic.rename("D")
+    critic.to(device, "float64")
+    real, fake = (mg.tensor(np.array([[a, b], [b, -a]])).to(device) for a, b in ((0.5, -1.0), (1.5, 0.3)))
+    with explain.record() as tape:
+        tape.name(real, "real"), tape.name(fake, "fake")
+        penalty = mg.gan.penalties.gradient_penalty(critic, real, fake, rng=mg.random.Stream(1))
+        mg.grad(tape.name(penalty, "penalty"), critic.parameters())
+    return tape, critic, real, fake
+
+
+def by_name(tape):
+    return {value.name: value for value in tape.values}
+
+
+# --- what is recorded ---------------------------------------------------------------------------------------------
+
+
+def test_a_small_computation_is_recorded_step_by_step():
+    x, w = mg.tensor(np.array([1.0, 2.0])), mg.tensor(np.array([3.0, 4.0]))
+    with explain.record() as tape:
+        tape.name(x, "x"), tape.name(w, "w")
+        y = tape.name(mg.sum(x * w), "y")
+        g = mg.grad(y, x, create_graph=True)
+        mg.grad(mg.sum(g * g), w)
+    assert list(lines(tape)) == [
+        "forward",
+        "   0  h1     = multiply(x, w)          [3 8]   a b",
+        "   1  y      = sum(h1, (0,), False)    11      sum of x over axes",
+        "\nfirst backward",
+        "   2  g1     = reshape(dy/dy, (1,))    [1]     d/dx of sum at y: spread(g, x, axes)",
+        "   3  g2     = broadcast_to(g1, (2,))  [1 1]   d/dx of sum at y: spread(g, x, axes)",
+        "   4  dy/dx  = multiply(g2, w)         [3 4]   d/da of multiply at h1: g * b",
+        "\nforward",
+        "   5  h3     = multiply(dy/dx, dy/dx)  [9 16]  a b",
+        "   6  h4     = sum(h3, (0,), False)    25      sum of x over axes",
+        "\nsecond backward",
+        "   7  s1     = reshape(dh4/dh4, (1,))  [1]     d/dx of sum at h4: spread(g, x, axes)",
+        "   8  s2     = broadcast_to(s1, (2,))  [1 1]   d/dx of sum at h4: spread(g, x, axes)",
+        "   9  s3     = multiply(s2, dy/dx)     [3 4]   d/da of multiply at h3: g * b",
+        "  10  s4     = multiply(s2, dy/dx)     [3 4]   d/db of multiply at h3: g * a",
+        "  11  s5     = add(s3, s4)             [6 8]   contributions are added up",
+        "  12  dh4/dw = multiply(s5, g2)        [6 8]   d/db of multiply at dy/dx: g * a",
+        "\ngradient of y (first backward)",
+        "  x  [3 4]",
+        "\ngradient of h4 (second backward)",
+        "  w  [6 8]",
+    ]
+
+
+def test_each_pass_has_its_order_and_each_step_its_reason():
+    tape, critic, *_ = penalised()
+    assert tape.orders == [0, 1, 2]
+    for step in tape.steps:
+        assert (step.why is None) == (step.order == 0)
+        if step.why is not None:
+            assert step.why.step.order < step.order
+            assert step.why.step.index < step.index
+            assert step.module == step.why.step.module
+    second = tape.pass_of(2)
+    assert {s.why.step.order for s in second} == {0, 1}  # it goes through the forward and the first backward pass
+    assert {s.module for s in second} >= {"D.0", "D.1", "D.2"}
+    found = by_name(tape)
+    for p in critic.parameters():
+        value = found[p.version.name]
+        assert value.role == "parameter"
+        assert value.gradients[-1].shape == p.shape
+
+
+def test_numbers_are_those_of_the_computation_and_of_difference_quotients():
+    tape, critic, real, fake = penalised()
+    penalty = lambda: mg.gan.penalties.gradient_penalty(critic, real, fake, rng=mg.random.Stream(1))
+    found, script = by_name(tape), example("backprop_through_a_critic")
+    assert found["penalty"].array == penalty().numpy()
+    for p, g in zip(critic.parameters(), mg.grad(penalty(), critic.parameters()), strict=True):
+        recorded = found[p.version.name].gradients[-1].array
+        assert np.array_equal(recorded, g.numpy())
+        np.testing.assert_allclose(recorded, script.differences(lambda: penalty().item(), p), rtol=1e-6, atol=1e-6)
+
+
+def test_sums_over_broadcast_axes_and_of_several_uses_are_steps():
+    x, b = mg.tensor(np.ones((3, 2))), mg.tensor(np.array([1.0, 2.0]))
+    with explain.record() as tape:
+        y = x * b + x
+        mg.grad(mg.sum(y * y), [x, b])
+    doing = [step.why.doing for step in tape.steps if step.why is not None]
+    assert doing.count("unbroadcast") == 1
+    assert doing.count("add") == 2  # y * y, and the two uses of x
+    stretched = next(s for s in tape.steps if s.why is not None and s.why.doing == "unbroadcast")
+    assert stretched.why.argument == "b"
+    assert "summed where b of multiply at h1 was broadcast" in "\n".join(lines(tape))
+
+
+def test_values_are_as_they_were_when_they_were_seen():
+    layer = mg.nn.Linear(2, 1, bias=False)
+    layer.rename("D")
+    before = layer.weight.numpy()
+    x = mg.tensor(np.ones((1, 2), np.float32))
+    with explain.record() as tape:
+        first = mg.sum(layer(x))
+        gradient = mg.grad(first, layer.parameters())
+        mg.optim.SGD(layer.parameters(), 1.0).step(gradient)
+        layer(x)
+    found = by_name(tape)
+    assert np.array_equal(found["D.weight"].array, before)
+    assert np.array_equal(found["D.weight'"].array, layer.weight.numpy())
+    assert not np.array_equal(before, layer.weight.numpy())
+    assert found["D.weight'"].role == "parameter"
+
+
+def test_large_values_are_kept_by_mean_and_norm():
+    x = mg.tensor(np.arange(12.0).reshape(3, 4))
+    with explain.record(keep=11) as tape:
+        mg.sum(x * 2)
+    large, total = tape.steps[0].output, tape.steps[1].output
+    assert large.array is None
+    assert (large.mean, large.norm) == (11.0, pytest.approx(2 * np.sqrt((np.arange(12.0) ** 2).sum())))
+    assert total.array == 132
+    assert "3x4, mean 11, norm 44.99" in "\n".join(lines(tape))
+
+
+def test_trace_calls_inputs_as_the_function_does():
+    tape = explain.trace(lambda height, width: mg.grad(mg.sum(height * width), width), *map(mg.ones, ((2,), (2,))))
+    assert [v.name for v in tape.values][:2] == ["height", "width"]
+    assert by_name(tape)["width"].gradients[0].array.tolist() == [1, 1]
+
+
+def test_an_input_that_has_no_part_is_said_to_have_none():
+    x, unused = mg.ones((2,)), mg.ones((3,))
+    with explain.record() as tape:
+        tape.name(unused, "unused")
+        mg.grad(mg.sum(x * x), [x, unused])
+    assert "  unused  0, it does not depend on it" in list(lines(tape))
+
+
+def test_names_and_questions_that_come_too_late_are_refused():
+    with explain.record() as tape:
+        y = mg.ones((2,)) * 2
+        assert tape.of(y) is tape.steps[0].output
+        with pytest.raises(KeyError, match="no step of this tape has seen"):
+            tape.of(mg.ones((7,)))
+    with pytest.raises(RuntimeError, match="'late' comes too late"):
+        tape.name(y, "late")
+    with pytest.raises(RuntimeError, match="the recording has ended"):
+        tape.of(y)
+
+
+@pytest.mark.parametrize("make", [dcgan, wgan_gp])
+def test_a_whole_turn_of_training_is_recorded_and_changes_nothing(make):
+    """Only roundings: what is computed in one when nobody looks is computed one by one."""
+
+    def play(recorded):
+        mg.random.seed(0)
+        game, source = make("cpu", "float32"), batches("cpu")
+        if not recorded:
+            return game.play(source), None
+        with explain.record(keep=16) as tape:
+            return game.play(source), tape
+
+    (alone, _), (looked, tape) = play(False), play(True)
+    for name, value in alone.items():
+        assert looked[name].item() == pytest.approx(value.item(), rel=1e-4, abs=1e-6)
+    assert tape.orders == ([0, 1, 2] if make is wgan_gp else [0, 1])
+    assert {g.y.shape for g in tape.gradients} == {()}
+    counted = costs(tape)
+    assert sum(c.ops for c in counted.values()) == len(tape.steps)
+    assert counted[0].kept > 1_000_000  # what the backward pass will read
+    assert len(sections(tape)) < len(columns(tape))
+
+
+def test_recording_on_the_stand_in_for_a_gpu_is_the_same(monkeypatch):
+    on_cpu = penalised()[0]
+    fakecupy.install(monkeypatch)
+    on_cuda = penalised("cuda")[0]
+    assert [s.op.name for s in on_cuda.steps] == [s.op.name for s in on_cpu.steps]
+    for ours, theirs in zip(on_cuda.steps, on_cpu.steps, strict=True):
+        np.testing.assert_allclose(ours.output.array, theirs.output.array, rtol=1e-12, atol=1e-12)
+
+
+def test_nobody_pays_who_does_not_look():
+    """The calls of a training round, counted, are the same with and without the module."""
+    code = """
+import sys
+sys.path.insert(0, {tests!r})
+import minigan as mg
+from games import batches, wgan_gp
+if {imported}:
+    import minigan.explain
+    with mg.explain.record():
+        mg.ones((2,)) * 2
+mg.random.seed(0)
+mg.set_num_threads(1)
+game, source = wgan_gp("cpu", "float32"), batches("cpu")
+game.play(source)
+count = 0
+def look(frame, event, argument):
+    global count
+    count += event == "call"
+sys.setprofile(look)
+game.play(source)
+sys.setprofile(None)
+print(count)
+"""
+    tests = str(__import__("pathlib").Path(__file__).parent)
+    counted = [
+        int(
+            subprocess.run(
+                [sys.executable, "-c", code.format(tests=tests, imported=imported)],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
+        for imported in (False, True)
+    ]
+    assert counted[0] == counted[1] > 500
+
+
+# --- rules and lines ----------------------------------------------------------------------------------------------
+
+
+def test_every_rule_of_every_op_is_found_in_the_source():
+    for op in OPS.values():
+        assert definition(op.forward).text.startswith("def ")
+        for rule in op.rules:
+            if rule is None:
+                continue
+            written = rule_of(rule)
+            assert written.source.file.startswith("minigan/ops/"), op
+            assert written.formula
+            if rule.__name__ == "<lambda>":
+                compile(written.formula, "formula", "eval")
+                assert written.parameters[0] in ("g", "h", "i")
+
+
+@pytest.mark.parametrize(
+    ("op", "formulas"),
+    [
+        ("multiply", ["g * b", "g * a"]),
+        ("subtract", ["g", "-g"]),
+        ("linear", ["g @ w", "linear_weight(x, g)", "sum(g, tuple(range(g.ndim - 1)))"]),
+        ("conv", ["conv_input(w, g, s)", "conv_weight(x, g, s)", None, "sum(g, (0, 2, 3))"]),
+        ("power", ["power_base(g, y, a, b)", "power_exponent(g, y, a, b)"]),
+    ],
+)
+def test_rules_read_as_they_are_written(op, formulas):
+    assert [None if rule is None else rule_of(rule).formula for rule in OPS[op].rules] == formulas
+
+
+def test_a_step_knows_the_line_that_asked_for_it():
+    x = mg.ones((2,))
+    with explain.record() as tape:
+        x * 3  # the line
+        mg.gan.penalties.r1(lambda x: mg.sum(x * x, 1), mg.ones((2, 2)), mg.ones((2, 2)))
+    first, last = tape.steps[0], tape.steps[-1]
+    assert (first.asked.file, first.asked.text) == ("test_explain.py", "x * 3  # the line")
+    assert first.asked.function == "test_a_step_knows_the_line_that_asked_for_it"
+    assert last.asked.file == "minigan/gan/penalties.py"
+    assert first.done.file == "minigan/ops/elementwise.py"
+
+
+# --- where it stands, and what is written -------------------------------------------------------------------------
+
+
+def test_a_step_stands_below_the_forward_step_it_came_from():
+    tape, *_ = penalised()
+    placed = columns(tape)
+    assert [s for c in placed for lane in c.lanes.values() for s in lane] != []
+    assert sorted(s.index for c in placed for lane in c.lanes.values() for s in lane) == list(range(len(tape.steps)))
+    for column in placed:
+        assert column.root.order == 0
+        assert all(root(s) is column.root for lane in column.lanes.values() for s in lane)
+    titles = [part.title for part in sections(tape)]
+    assert titles.index("D.0") < titles.index("D.1") < titles.index("D.2") < titles.index("gradient_penalty")
+
+
+def test_the_page_holds_every_number_of_the_tape(tmp_path):
+    tape, *_ = penalised()
+    tape.to_html(tmp_path / "page.html", "1 < 2", intro="<p>before</p>")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<title>1 &lt; 2</title>" in text
+    assert "<p>before</p>" in text
+    assert "{{" not in text
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")  # nothing is loaded
+    data = json.loads(text.split('id="tape">')[1].split("</script>")[0].replace("<\\/", "</"))
+    assert data == json.loads(json.dumps(content(tape)))
+    for step, shown in zip(tape.steps, data["steps"], strict=True):
+        assert np.array_equal(np.array(data["values"][shown["output"]]["data"]), step.output.array)
+
+
+def test_a_page_can_hold_what_json_has_no_number_for():
+    with np.errstate(all="ignore"):
+        tape = explain.trace(lambda x: mg.log(x), mg.tensor(np.array([-1.0, 0.0, 1.0])))
+    assert content(tape)["values"][1]["data"] == ["nan", "-inf", 0.0]
+
+
+def test_the_graph_for_graphviz_has_every_edge():
+    tape, *_ = penalised()
+    text = tape.to_dot()
+    assert text.startswith("digraph tape {")
+    edges = sum(len(set(step.inputs)) for step in tape.steps)
+    assert text.count(" -> ") == edges
+    assert '[label="D.0.weight", shape=ellipse' in text
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_still_picture(tmp_path, large, monkeypatch):
+    if large:
+        monkeypatch.setattr("minigan.explain.picture.LARGE", 5)
+    tape, *_ = penalised()
+    tape.to_svg(tmp_path / "a.svg")
+    texts = [e.text.strip() for e in ElementTree.parse(tmp_path / "a.svg").iter() if e.text and e.text.strip()]
+    assert texts or (tmp_path / "a.svg").stat().st_size > 10_000  # letters may be drawn as outlines
+    tape.to_png(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.width > picture.height
+    first = (tmp_path / "a.svg").read_bytes()
+    tape.to_svg(tmp_path / "a.svg")
+    assert len(first) == len((tmp_path / "a.svg").read_bytes())
+
+
+# --- the flagship -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("critic", ["dense", "conv", "linear"])
+def test_every_derivative_of_the_flagship_is_confirmed(critic):
+    script = example("backprop_through_a_critic")
+    task = script.lesson(critic)
+    tape, found = script.recorded(task), script.checks(task)
+    assert len(found) == task.real.size + sum(p.size for p in task.critic.parameters())
+    assert all(abs(c.value - c.difference) < 1e-6 for c in found)
+    closed = [c for c in found if c.closed is not None]
+    assert len(closed) == (2 if critic == "linear" else 0)
+    assert all(abs(c.value - c.closed) < 1e-12 for c in closed)
+    shown = by_name(tape)
+    on_page = [x for p in task.critic.parameters() for x in shown[p.version.name].gradients[-1].array.ravel()]
+    assert [c.value for c in found[task.real.size :]] == on_page
+
+
+def test_the_flagship_reads_as_a_page_and_writes_one(tmp_path, capsys):
+    script = example("backprop_through_a_critic")
+    assert script.main(["--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert max(len(line) for line in said.splitlines() if str(tmp_path) not in line) <= 100
+    assert "runs back through step 3, then through the backward pass of step 2" in " ".join(said.split())
+    assert "dpenalty/d0.weight[0,0]" in said
+    assert {p.name for p in tmp_path.iterdir()} == {"dense.html", "conv.html", "linear.html"}
+    assert "<table class='checks mono'>" in (tmp_path / "linear.html").read_text(encoding="utf-8")
+    assert script.main(["--dry-run", "--critic", "linear", "--out", str(tmp_path / "none")]) == 0
+    assert not (tmp_path / "none").exists()

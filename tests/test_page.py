@@ -1,0 +1,162 @@
+"""The page of a tape in a real browser: it is gone through by keys, by clicks and by slider, and says what happened."""
+
+import shutil
+
+import numpy as np
+import pytest
+from scripts import example
+
+import minigan as mg
+from minigan import explain
+
+pytestmark = pytest.mark.browser
+FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium 1 280 pixels wide; skips where there is none, or no Selenium to drive it."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs Selenium: pip install -e '.[browser]'")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("needs chromium and chromedriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS, "--window-size=1280,1000"):
+        options.add_argument(flag)
+    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield started
+    started.quit()
+
+
+@pytest.fixture(scope="module")
+def flagship(tmp_path_factory):
+    """(the tape of the dense critic, its page)."""
+    script = example("backprop_through_a_critic")
+    tape = script.recorded(script.lesson("dense"))
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    tape.to_html(path, "Critic", outro=script.html_table(script.checks(script.lesson("dense"))))
+    return tape, path
+
+
+def text(browser, selector):
+    return browser.find_element("css selector", selector).text
+
+
+def press(browser, *keys):
+    from selenium.webdriver.common.keys import Keys
+
+    for key in keys:
+        browser.find_element("css selector", "body").send_keys(getattr(Keys, key))
+
+
+def count(browser):
+    return tuple(int(n) for n in text(browser, "#count").split(" / "))
+
+
+def test_keys_go_through_every_step_and_each_shows_its_numbers(browser, flagship):
+    tape, path = flagship
+    browser.get(path.as_uri())
+    assert text(browser, "h1") == "Critic"
+    for step in tape.steps:
+        assert count(browser) == (step.index + 1, len(tape.steps))
+        title = text(browser, "#step h2")
+        assert title.startswith(f"{step.output.name} = {step.op.name}(")
+        assert f"· {explain.pass_name(step.order)}" in title
+        shown = [float(cell.get_attribute("title")) for cell in cells(browser, "what was computed")]
+        assert shown == step.output.array.ravel().tolist()
+        if step.why is not None:
+            assert step.why.rule.formula in text(browser, "#step") or step.why.doing != "rule"
+        assert f"{step.done.file}:{step.done.line}" in text(browser, "#step")
+        now = browser.find_elements("css selector", ".box.now")
+        assert [box.find_element("css selector", "b").text for box in now] == [step.output.name]
+        dashed = {b.find_element("css selector", "b").text for b in browser.find_elements("css selector", ".box.input")}
+        assert dashed == {v.name for v in step.inputs}
+        press(browser, "ARROW_RIGHT")
+    press(browser, "ARROW_RIGHT")
+    assert count(browser) == (len(tape.steps), len(tape.steps))
+    press(browser, "HOME")
+    assert count(browser)[0] == 1
+    press(browser, "END", "ARROW_LEFT")
+    assert count(browser)[0] == len(tape.steps) - 1
+    assert browser.get_log("browser") == []
+
+
+def cells(browser, title):
+    part = f"//section[@id='step']//h3[normalize-space()='{title}']/.."
+    return browser.find_elements("xpath", f"{part}//td")
+
+
+def test_clicks_the_slider_and_the_address_lead_to_a_step(browser, flagship):
+    tape, path = flagship
+    browser.get("about:blank")
+    browser.get(path.as_uri() + "#7")
+    assert count(browser)[0] == 7
+    last = tape.steps[-1]
+    box = next(b for b in browser.find_elements("css selector", ".box.p2") if last.output.name in b.text)
+    browser.execute_script("arguments[0].click()", box)
+    assert count(browser)[0] == last.index + 1
+    link = browser.find_element("css selector", "#step .value button")
+    name = link.text
+    link.click()
+    assert name in text(browser, "#step")
+    browser.execute_script(
+        "const s = document.getElementById('slider'); s.value = 2; s.dispatchEvent(new Event('input'))"
+    )
+    assert count(browser)[0] == 3
+    browser.find_element("id", "on").click()
+    assert count(browser)[0] == 4
+
+
+def test_where_the_second_backward_pass_enters_is_marked(browser, flagship):
+    tape, path = flagship
+    browser.get(path.as_uri())
+    read = {v.name for s in tape.pass_of(2) for v in s.inputs if v.step is not None and v.step.order < 2}
+    marked = {b.find_element("css selector", "b").text for b in browser.find_elements("css selector", ".box.again")}
+    assert marked == read
+    golden = [b.text.split("\n")[0] for b in browser.find_elements("css selector", ".box.parameter")]
+    assert golden == ["critic.0.weight", "critic.0.bias", "critic.2.weight", "critic.2.bias"]
+    finals = [b.text.split("\n")[0] for b in browser.find_elements("css selector", ".box.final")]
+    assert {f"dpenalty/d{name}" for name in golden[:3]} <= set(finals)
+
+
+def test_a_large_tape_is_closed_by_module_and_opens_on_a_click(browser, tmp_path):
+    mg.random.seed(0)
+    network = mg.nn.Sequential(*(mg.nn.Sequential(mg.nn.Linear(4, 4), mg.nn.Tanh()) for _ in range(12)))
+    network.rename("net")
+    with explain.record() as tape:
+        mg.grad(mg.sum(network(mg.ones((2, 4)))), network.parameters())
+    assert len(tape.steps) > 80
+    tape.to_html(tmp_path / "large.html")
+    browser.get((tmp_path / "large.html").as_uri())
+    closed = browser.find_elements("css selector", ".section.closed")
+    assert len(closed) == len(browser.find_elements("css selector", ".section"))
+    assert browser.find_element("css selector", ".box.now").text.startswith("1 op")
+    browser.find_element("css selector", ".box.now").click()
+    assert len(browser.find_elements("css selector", ".section.closed")) == len(closed) - 1
+    assert browser.find_element("css selector", ".box.now").text.startswith("h1")
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("dark", 390)])
+def test_it_fits_a_phone_and_follows_the_readers_colours(browser, flagship, scheme, width):
+    _, path = flagship
+    look = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", look)
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get(path.as_uri() + "#20")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    page, ink = (
+        np.array(
+            [int(n) for n in browser.execute_script(f"return getComputedStyle(document.body).{what}")[4:-1].split(",")]
+        )
+        for what in ("backgroundColor", "color")
+    )
+    assert (page.mean() > ink.mean()) == (scheme == "light")
+    assert abs(page.mean() - ink.mean()) > 150
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
