@@ -53,7 +53,7 @@ def lesson(name: str) -> Lesson:
         critic = layers.Sequential(
             layers.Conv2d(1, 2, 2, 2), layers.Tanh(), layers.Flatten(), layers.Linear(8, 1, bias=False)
         )
-        shape, title = (1, 1, 4, 4), "A critic of 4x4 images: a convolution, tanh, a weighted sum"
+        shape, title = (1, 1, 4, 4), "Backprop through a critic of 4x4 images: a convolution, tanh, a weighted sum"
         about = (
             "The convolution's gradient with respect to the image is a transposed convolution; the second backward "
             "pass goes through that in turn, and meets the two other faces of the same form: the convolution itself, "
@@ -61,14 +61,14 @@ def lesson(name: str) -> Lesson:
         )
     elif name == "linear":
         critic = layers.Sequential(layers.Linear(2, 1))
-        shape, title = (1, 2), "A linear critic of points in the plane"
+        shape, title = (1, 2), "Backprop through a linear critic of points in the plane"
         about = (
             "Its gradient is its weight vector w wherever it stands, so the penalty is (|w| - 1)^2, and its gradient "
             "is 2 (|w| - 1) w / |w|: all of it can be written down. The bias moves no gradient at all."
         )
     else:
         critic = layers.Sequential(layers.Linear(2, 3), layers.Tanh(), layers.Linear(3, 1))
-        shape, title = (1, 2), "A critic of points in the plane: 2 numbers, 3 units with tanh, 1 score"
+        shape, title = (1, 2), "Backprop through a critic of points in the plane: 3 units with tanh, 1 score"
         about = (
             "The tanh makes the gradient depend on where the point is, so that even the first layer's bias has a "
             "part in the penalty. The last bias has none: it lifts every score alike."
@@ -233,8 +233,8 @@ def html_table(found: list[Check]) -> str:
 
 
 INTRO = """<p>The score of x is computed (blue), then its gradient with respect to x (orange), then the penalty
-(norm - 1)² of that gradient (blue again), then the penalty's gradient with respect to every weight (purple).
-The purple pass runs back through the orange one: that is backprop through a critic.</p>"""
+(norm - 1)² of that gradient (blue again), then the penalty's gradient with respect to every weight (purple). The purple
+pass runs back through the orange one: that is backprop through a critic.</p>"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -254,7 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
             path = Path(options.out) / f"{name}.html"
             path.parent.mkdir(parents=True, exist_ok=True)
             intro = f"<p>{escape(task.about)}</p>{INTRO}"
-            tape.to_html(path, f"Backprop through a critic: {name}", intro=intro, outro=html_table(found))
+            tape.to_html(path, task.title, intro=intro, outro=html_table(found))
             pages.append(path)
     if pages:
         print("To go through it step by step, open", *pages, sep="\n  ")

@@ -16,7 +16,11 @@ COLLAPSE = 80  # steps from which sections are closed at first
 
 
 def page(tape: Tape, title: str, intro: str = "", outro: str = "") -> str:
-    """The page as HTML; `intro` and `outro` are HTML that stands above and below the graph; what is wide there goes into a <div class="wide">."""
+    """The page as HTML.
+
+    `intro` and `outro` are HTML above and below the graph; a table that may be wider than a phone goes into a
+    <div class="wide">.
+    """
     template = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     data = json.dumps(content(tape), separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
     for name, text in {"title": escape(title), "intro": intro, "outro": outro, "tape": data}.items():
