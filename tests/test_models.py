@@ -62,6 +62,10 @@ def test_starting_values_of_the_lab_and_the_dcgan():
     assert D[2].weight.numpy().std() == pytest.approx(0.02, rel=0.05)
     assert G[2].weight.numpy().mean() == pytest.approx(1, abs=0.01)
     assert not any(isinstance(m, mg.nn.BatchNorm2d) for m in mg.models.dcgan(32, norm=None).discriminator.modules())
+    G, D = mg.models.dcgan(32, width=4, norm=None, generator_norm=None)
+    biases = [p for player in (G, D) for p in player.parameters() if p.ndim == 1]
+    assert [b.shape for b in biases] == [(32,), (16,), (8,), (4,), (3,), (4,), (8,), (16,), (32,), (1,)]
+    assert all(not b.numpy().any() for b in biases)
     for side, norm in ((40, "batch"), (64, "instance"), (0, None)):
         with pytest.raises(mg.errors.ShapeError, match=f"got {side} and {norm!r}"):
             mg.models.dcgan(side, norm=norm)

@@ -43,8 +43,12 @@ def dcgan(
     G: z to (side/16)^2 x 8 width, then 4x4 transposed convolutions of stride 2 through 4, 2 and 1 width, batch norm and
     ReLU between, tanh. D: 4x4 convolutions of stride 2 through width, 2, 4 and 8 width, leaky ReLU 0.2, then one
     over what is left; `norm` is "batch", as in the paper (not after the first), or None or "layer", as a gradient
-    penalty wants it. No biases; N(0, 0.02^2) weights, N(1, 0.02^2) scales. At the defaults G has 3 576 704 parameters,
-    D 2 765 568. Noise is U(-1, 1).
+    penalty wants it. N(0, 0.02^2) weights, N(1, 0.02^2) scales. At the defaults G has 3 576 704 parameters, D
+    2 765 568. Noise is U(-1, 1).
+
+    A player with normalisation has no biases, as its norms have their own; one without has biases, zero at first.
+    Else D would score a grey image, all zeros, with 0 whatever its weights, and a generator that draws grey could not
+    be told so.
 
     To see what the paper's tricks are worth: `generator_norm` is "batch", "layer" or None, D's `activation`
     "leaky_relu", "prelu" or "relu". D sees `pack` images at once (Lin et al. 2018), and with `stddev` how much the
@@ -57,19 +61,22 @@ def dcgan(
             f"and an activation among {', '.join(_ACTIVATIONS)}, got {side} and {', '.join(map(repr, names))}"
         )
     maps, rest = [8 * width, 4 * width, 2 * width, width], side // 16
-    up: list[Module] = [Unflatten(1, (z_dim, 1, 1)), ConvTranspose2d(z_dim, maps[0], rest, bias=False, rng=rng)]
+    lift, shift = generator_norm is None, norm is None  # biases
+    up: list[Module] = [Unflatten(1, (z_dim, 1, 1)), ConvTranspose2d(z_dim, maps[0], rest, bias=lift, rng=rng)]
     for i, o in zip(maps, [*maps[1:], channels], strict=True):
-        up += [*_NORMS[generator_norm](i), ReLU(), ConvTranspose2d(i, o, 4, 2, 1, bias=False, rng=rng)]
-    down: list[Module] = [Conv2d(pack * channels, width, 4, 2, 1, bias=False, rng=rng), _ACTIVATIONS[activation]()]
+        up += [*_NORMS[generator_norm](i), ReLU(), ConvTranspose2d(i, o, 4, 2, 1, bias=lift, rng=rng)]
+    down: list[Module] = [Conv2d(pack * channels, width, 4, 2, 1, bias=shift, rng=rng), _ACTIVATIONS[activation]()]
     for i, o in itertools.pairwise(maps[::-1]):
-        down += [Conv2d(i, o, 4, 2, 1, bias=False, rng=rng), *_NORMS[norm](o), _ACTIVATIONS[activation]()]
+        down += [Conv2d(i, o, 4, 2, 1, bias=shift, rng=rng), *_NORMS[norm](o), _ACTIVATIONS[activation]()]
     down += [MinibatchStdDev()] if stddev else []
     players = Players(
-        Sequential(*up, Tanh()), Sequential(*down, Conv2d(maps[0] + stddev, 1, rest, bias=False, rng=rng), Flatten())
+        Sequential(*up, Tanh()), Sequential(*down, Conv2d(maps[0] + stddev, 1, rest, bias=shift, rng=rng), Flatten())
     )
     for layer in [module for player in players for module in player.modules()]:
         if isinstance(layer, Conv2d | ConvTranspose2d):
             init.normal_(layer.weight, 0.0, 0.02, rng=rng)
+            if layer.bias is not None:
+                init.zeros_(layer.bias)
         elif isinstance(layer, BatchNorm2d) and layer.weight is not None:
             init.normal_(layer.weight, 1.0, 0.02, rng=rng)
     return players
