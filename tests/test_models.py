@@ -66,6 +66,10 @@ def test_starting_values_of_the_lab_and_the_dcgan():
     biases = [p for player in (G, D) for p in player.parameters() if p.ndim == 1]
     assert [b.shape for b in biases] == [(32,), (16,), (8,), (4,), (3,), (4,), (8,), (16,), (32,), (1,)]
     assert all(not b.numpy().any() for b in biases)
+    samples = mg.models.dcgan(32, width=16, generator_norm=None).generator(
+        mg.random.Stream(1).uniform((64, 100), -1, 1)
+    )
+    assert samples.numpy().std(0).mean() > 0.2  # the noise arrives
     for side, norm in ((40, "batch"), (64, "instance"), (0, None)):
         with pytest.raises(mg.errors.ShapeError, match=f"got {side} and {norm!r}"):
             mg.models.dcgan(side, norm=norm)

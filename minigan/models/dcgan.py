@@ -48,7 +48,8 @@ def dcgan(
 
     A player with normalisation has no biases, as its norms have their own; one without has biases, zero at first.
     Else D would score a grey image, all zeros, with 0 whatever its weights, and a generator that draws grey could not
-    be told so.
+    be told so. A generator without normalisation starts with the larger weights of He et al. 2015, for nothing else
+    keeps the noise from fading on its way.
 
     To see what the paper's tricks are worth: `generator_norm` is "batch", "layer" or None, D's `activation`
     "leaky_relu", "prelu" or "relu". D sees `pack` images at once (Lin et al. 2018), and with `stddev` how much the
@@ -79,6 +80,10 @@ def dcgan(
                 init.zeros_(layer.bias)
         elif isinstance(layer, BatchNorm2d) and layer.weight is not None:
             init.normal_(layer.weight, 1.0, 0.02, rng=rng)
+    for layer in players.generator.modules() if lift else ():
+        if isinstance(layer, ConvTranspose2d):
+            meeting = len(layer.weight) * (4 if layer.options["stride"] == 2 else 1)  # weights, in each pixel
+            init.normal_(layer.weight, 0.0, (2 / meeting) ** 0.5, rng=rng)
     return players
 
 
