@@ -1,6 +1,6 @@
 """A tape as a still picture, SVG or PNG, and as a graph for Graphviz."""
 
-from typing import Any, BinaryIO
+from typing import Any
 
 from .layout import Section, sections
 from .tape import Step, Tape, Value, pass_name
@@ -12,8 +12,8 @@ ROW, GAP, LETTER = 0.42, 0.12, 0.075  # inches: a box with its gap, the room bet
 LARGE = 200  # steps from which a picture shows sections instead of steps
 
 
-def picture(tape: Tape, file: BinaryIO, kind: str) -> None:
-    """Write the graph as "svg" or "png": a column for each forward step, a lane for each pass.
+def figure(tape: Tape) -> Any:
+    """The graph as a matplotlib Figure: a column for each forward step, a lane for each pass.
 
     A tape of more than LARGE steps is drawn with one box for each section and pass.
     """
@@ -21,9 +21,9 @@ def picture(tape: Tape, file: BinaryIO, kind: str) -> None:
     from matplotlib.figure import Figure
 
     boxes, arrows, titles, width, height = _placed(tape)
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+    drawn = Figure(figsize=(width, height))
+    FigureCanvasAgg(drawn)
+    axes = drawn.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
     axes.axis("off")
     for (x1, y1), (x2, y2), order in arrows:
         style = {"arrowstyle": "-|>", "color": COLOURS[min(order, 3)], "alpha": 0.35, "linewidth": 0.8, "shrinkA": 0}
@@ -37,7 +37,7 @@ def picture(tape: Tape, file: BinaryIO, kind: str) -> None:
         axes.text(x + 0.06, y + 0.245, op, fontsize=6, color="#555555", va="center")
     for x, text in titles:
         axes.text(x, 0.16, text, fontsize=7, color="#555555", va="center")
-    figure.savefig(file, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
+    return drawn
 
 
 def _box(axes: Any, place: tuple[float, float, float, float], edge: str, tint: str, line: float) -> None:

@@ -177,11 +177,15 @@ class Tape:
         """Write the graph as a still picture."""
         self._picture(Path(path), "png")
 
-    def _picture(self, path: Path, kind: str) -> None:
-        from .picture import picture
+    def figure(self) -> Any:
+        """The graph as a matplotlib Figure."""
+        from .picture import figure
 
+        return figure(self)
+
+    def _picture(self, path: Path, kind: str) -> None:
         buffer = BytesIO()
-        picture(self, buffer, kind)
+        self.figure().savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
         write(path, buffer.getvalue())
 
 
