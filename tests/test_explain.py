@@ -161,6 +161,18 @@ def test_an_input_that_has_no_part_is_said_to_have_none():
     assert "  unused  0, it does not depend on it" in list(lines(tape))
 
 
+def test_a_gradient_of_what_was_computed_before_is_recorded_without_its_reasons(tmp_path):
+    x = mg.ones((2,))
+    y = mg.sum(x * x)
+    with explain.record() as tape:
+        mg.grad(y, x)
+    assert {step.order for step in tape.steps} == {1}
+    assert all(step.why is None for step in tape.steps)
+    assert len(columns(tape)) == len(tape.steps)
+    tape.to_html(tmp_path / "page.html")
+    tape.to_png(tmp_path / "picture.png")
+
+
 def test_names_and_questions_that_come_too_late_are_refused():
     with explain.record() as tape:
         y = mg.ones((2,)) * 2

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from inspect import signature
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
@@ -100,19 +100,14 @@ class Gradient:
 
 
 class Tape:
-    """What `record` fills: steps in order of evaluation, gradients in order of calls."""
+    """What `record` fills: steps as they were computed, gradients as they were asked for, values as they were seen."""
 
     def __init__(self, keep: int = 1024) -> None:
         self.keep = keep
         self.steps: list[Step] = []
         self.gradients: list[Gradient] = []
+        self.values: list[Value] = []
         self._recorder: _Recorder | None = None
-        self._held: list[Value] = []
-
-    @property
-    def values(self) -> list[Value]:
-        """Every value, in the order in which they were seen."""
-        return self._held
 
     def name(self, tensor: Tensor, name: str) -> Tensor:
         """`tensor`, called `name` from now on; only while recording, and for what this tape has seen or will see."""
@@ -189,29 +184,35 @@ class Tape:
         write(path, buffer.getvalue())
 
 
+class _Seen(NamedTuple):
+    """What is known of an array; it is held, so that its id stays its own."""
+
+    array: Any
+    value: Value
+    version: Version | None
+    count: int  # of the version, when the value was copied
+
+
 class _Recorder:
     """Turns what the engine tells an observer into steps and values."""
 
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
         self.by_node: dict[Node, Value] = {}
-        self.by_array: dict[
-            int, tuple[Any, Value, Version | None, int]
-        ] = {}  # the array is held, so its id stays its own
+        self.by_array: dict[int, _Seen] = {}
         self.steps: dict[Node, Step] = {}
         self.kept: set[int] = set()
-        self.counts = {"x": 0}
+        self.counts: dict[str, int] = {}
 
     # --- values ---
 
     def find(self, t: Tensor) -> Value | None:
-        held = self.by_array.get(id(t.data))
-        if held is not None:
-            _, value, version, count = held
-            if t.version is None or version is not t.version or version.count == count:
-                return value
-            return None  # written since
-        return self.by_node.get(t.node) if t.node is not None else None
+        """The Value of a Tensor that was seen, None if it was not, or was written since."""
+        seen = self.by_array.get(id(t.data))
+        if seen is None:
+            return self.by_node.get(t.node) if t.node is not None else None
+        written = t.version is not None and t.version is seen.version and t.version.count != seen.count
+        return None if written else seen.value
 
     def value(self, t: Tensor) -> Value:
         """The Value of a Tensor, made if this is the first that is seen of it."""
@@ -225,7 +226,7 @@ class _Recorder:
         name = t.version.name if t.version is not None else ""
         before = self.by_array.get(id(t.data))
         if before is not None:  # the same memory, written since: a parameter after its optimizer's step
-            return before[1].name + "'", before[1].role
+            return before.value.name + "'", before.value.role
         if isinstance(t, Parameter) or name:
             return name or self.numbered("w"), "parameter"
         return self.numbered("x"), "input"
@@ -246,9 +247,9 @@ class _Recorder:
             float(numbers.mean()) if numbers.size else 0.0,
             float(np.sqrt(np.square(numbers).sum())),
         )
-        self.tape._held.append(value)
+        self.tape.values.append(value)
         version = t.version
-        self.by_array[id(t.data)] = (t.data, value, version, version.count if version is not None else 0)
+        self.by_array[id(t.data)] = _Seen(t.data, value, version, version.count if version is not None else 0)
         if t.node is not None:
             self.by_node[t.node] = value
         return value
@@ -258,7 +259,6 @@ class _Recorder:
     def op(self, op: Op, args: tuple, out: Tensor, order: int) -> None:
         cause = mode.cause
         arguments = dict(self.arguments(op, args))
-        order = max(order, self.order_of(cause)) if cause is not None else order
         letter = ("h", "g", "s")[min(order, 2)]
         output = self.add(out, self.numbered(letter), "result")
         arrays = [a.data if isinstance(a, Tensor) else a for a in args]
@@ -280,9 +280,6 @@ class _Recorder:
         self.tape.steps.append(step)
         if out.node is not None:
             self.steps[out.node] = step
-
-    def order_of(self, cause: Cause) -> int:
-        return cause.node.order + 1
 
     def arguments(self, op: Op, args: tuple) -> Iterator[tuple[str, Any]]:
         names = list(signature(op.forward).parameters)
