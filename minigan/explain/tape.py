@@ -190,7 +190,7 @@ class _Seen(NamedTuple):
     array: Any
     value: Value
     version: Version | None
-    count: int  # of the version, when the value was copied
+    writes: int  # of the version, when the value was copied
 
 
 class _Recorder:
@@ -211,7 +211,7 @@ class _Recorder:
         seen = self.by_array.get(id(t.data))
         if seen is None:
             return self.by_node.get(t.node) if t.node is not None else None
-        written = t.version is not None and t.version is seen.version and t.version.count != seen.count
+        written = t.version is not None and t.version is seen.version and t.version.count != seen.writes
         return None if written else seen.value
 
     def value(self, t: Tensor) -> Value:
