@@ -46,10 +46,10 @@ def dcgan(
     penalty wants it. N(0, 0.02^2) weights, N(1, 0.02^2) scales. At the defaults G has 3 576 704 parameters, D
     2 765 568. Noise is U(-1, 1).
 
-    A player with normalisation has no biases, as its norms have their own; one without has biases, zero at first.
-    Else D would score a grey image, all zeros, with 0 whatever its weights, and a generator that draws grey could not
-    be told so. A generator without normalisation starts with the larger weights of He et al. 2015, for nothing else
-    keeps the noise from fading on its way.
+    A player with normalisation has no biases, as its norms have their own. One without has biases, zero at first, and
+    starts with the larger weights of He et al. 2015, for nothing else keeps what passes through it from fading: a D
+    with N(0, 0.02^2) weights is nearly linear, pushes all samples the same way, and its G draws one image for every
+    noise; without biases it would also score a grey image, all zeros, with 0 whatever its weights.
 
     To see what the paper's tricks are worth: `generator_norm` is "batch", "layer" or None, D's `activation`
     "leaky_relu", "prelu" or "relu". D sees `pack` images at once (Lin et al. 2018), and with `stddev` how much the
@@ -80,11 +80,19 @@ def dcgan(
                 init.zeros_(layer.bias)
         elif isinstance(layer, BatchNorm2d) and layer.weight is not None:
             init.normal_(layer.weight, 1.0, 0.02, rng=rng)
-    for layer in players.generator.modules() if lift else ():
-        if isinstance(layer, ConvTranspose2d):
-            meeting = len(layer.weight) * (4 if layer.options["stride"] == 2 else 1)  # weights, in each pixel
-            init.normal_(layer.weight, 0.0, (2 / meeting) ** 0.5, rng=rng)
+    for player in [player for player, bare in zip(players, (lift, shift), strict=True) if bare]:
+        for layer in player.modules():
+            if isinstance(layer, Conv2d | ConvTranspose2d):
+                init.normal_(layer.weight, 0.0, (2 / _meeting(layer)) ** 0.5, rng=rng)
     return players
+
+
+def _meeting(layer: Conv2d | ConvTranspose2d) -> int:
+    """How many weights meet in a pixel of what the layer makes: of a 4x4 kernel that moves by 2, a quarter do."""
+    weights = layer.weight.size // layer.weight.shape[isinstance(layer, ConvTranspose2d)]
+    return weights // (
+        1 if isinstance(layer, Conv2d) else 4 if layer.options["stride"] == 2 else layer.weight[0, 0].size
+    )
 
 
 _NORMS: dict[str | None, Callable[[int], list[Module]]] = {
