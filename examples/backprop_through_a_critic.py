@@ -144,7 +144,7 @@ def checks(task: Lesson) -> list[Check]:
     def add(of: str, name: str, values: np.ndarray, by_differences: np.ndarray, closed: np.ndarray | None) -> None:
         for at in np.ndindex(values.shape):
             exact = None if closed is None else float(closed[at])
-            place = ",".join(map(str, at))
+            place = ", ".join(map(str, at))
             found.append(Check(of, f"{name}[{place}]", float(values[at]), float(by_differences[at]), exact))
 
     score = lambda: mg.sum(task.critic(x)).item()
@@ -154,7 +154,7 @@ def checks(task: Lesson) -> list[Check]:
     gradients = mg.grad(penalty_of(slope_at(task.critic, x))[1], parameters)
     for k, (p, g) in enumerate(zip(parameters, gradients, strict=True)):
         closed = closed_form(task) if k == 0 else None
-        add("penalty", p.version.name.removeprefix("critic."), g.numpy(), differences(penalty, p), closed)
+        add("penalty", p.version.name, g.numpy(), differences(penalty, p), closed)
     return found
 
 
@@ -169,14 +169,16 @@ def told(task: Lesson, tape: mg.explain.Tape, found: list[Check]) -> str:
     parts = [
         task.title.upper(),
         task.about,
-        "\n".join(f"{name:>7} = {inline(value[name].array)}" for name in ("real", "fake", "x")),
-        f"1. Forward. The critic scores x, which lies between the two samples: {score:.6g}.",
+        "\n".join(f"{name:>7} = {inline(value[name].array)}" for name in ("real", "fake")),
+        "\n".join(f"{p.version.name:>18} = {inline(p.numpy(), 21)}" for p in task.critic.parameters()),
+        f"      x = real + 1/4 (fake - real)\n        = {inline(value['x'].array)}",
+        f"1. Forward. The critic scores x: {score:.6g}.",
         "2. First backward. How would the score change if x moved? grad(score, x, create_graph=True) answers, and "
         "because the graph is created, the answer is itself something that can be differentiated:",
         f"   dscore/dx = {inline(value['dscore/dx'].array, 15)}",
         f"3. Forward again, on that gradient. Its length is {norm:.6g}; the penalty, (length - 1)^2, is {penalty:.6g}.",
         "4. Second backward. How would the penalty change if a weight moved? This pass starts at the penalty, runs "
-        f"back through step 3, then through the backward pass of step 2: {reentry(tape)}",
+        f"back through step 3, then through the backward pass of step 2. {reentry(tape)}",
         "Every derivative, and what the difference quotient says of it:",
     ]
     text = "\n\n".join(p if p.startswith(" ") else textwrap.fill(p, 96) for p in parts)
@@ -186,17 +188,24 @@ def told(task: Lesson, tape: mg.explain.Tape, found: list[Check]) -> str:
 
 def reentry(tape: mg.explain.Tape) -> str:
     """In words, what the second backward pass reads of the two passes before it."""
-    read = {v for s in tape.pass_of(2) for v in s.inputs if v.step is not None and v.step.order < 2}
-    first = sorted((v for v in read if v.step.order == 1), key=lambda v: v.step.index)
-    forward = sorted((v for v in read if v.step.order == 0 and v.step.module), key=lambda v: v.step.index)
-    of_first = ", ".join(v.name for v in first) or "nothing"
-    of_critic = ", ".join(v.name for v in forward) or "nothing"
-    return f"of that it reads {of_first}, and of the critic's own forward pass {of_critic}."
+    read = {v.step for s in tape.pass_of(2) for v in s.inputs if v.step is not None and v.step.order < 2}
+    layers = lambda steps: ", ".join(dict.fromkeys(s.module for s in sorted(steps, key=lambda s: s.index)))
+    first = [step for step in read if step.order == 1 and step.module]
+    forward = [step for step in read if step.order == 0 and step.module]
+    again = (
+        f"and of the critic's forward pass what {layers(forward)} made"
+        if forward
+        else "and nothing of the forward pass"
+    )
+    return (
+        f"Of that pass it reads {len(first)} results, made on the way through {layers(first)}, {again}: they had to be "
+        "kept until now, which is what a penalty costs."
+    )
 
 
 def inline(a: np.ndarray, indent: int = 10) -> str:
-    """An image as its rows, anything else in one."""
-    rows = a.reshape(-1, a.shape[-1]) if a.ndim > 2 else a.reshape(1, -1)
+    """A matrix or an image as its rows, a vector in one."""
+    rows = a.reshape(-1, a.shape[-1])
     number = lambda x: f"{x:g}" if abs(round(x, 3) - x) < 1e-12 else f"{x:.6f}"
     width = max(len(number(x)) for x in rows.ravel())
     return ("\n" + " " * indent).join("  ".join(number(x).rjust(width) for x in row) for row in rows)
@@ -208,7 +217,7 @@ def columns(found: list[Check]) -> tuple[list[str], list[list[str]]]:
     head = ["derivative", "minigan", "finite difference", "apart"] + (["closed form", "apart"] if closed else [])
     rows = []
     for c in found:
-        row = [f"d{c.of}/d{c.by}", f"{c.value:+.9f}", f"{c.difference:+.9f}", f"{abs(c.value - c.difference):.0e}"]
+        row = [f"d{c.of}/d({c.by})", f"{c.value:+.9f}", f"{c.difference:+.9f}", f"{abs(c.value - c.difference):.0e}"]
         if closed:
             row += ["", ""] if c.closed is None else [f"{c.closed:+.9f}", f"{abs(c.value - c.closed):.0e}"]
         rows.append(row)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from . import backend
 from .backend import Array
 from .errors import CaptureError
+from .op import watch
 from .tensor import Tensor, writes
 
 WARM_UP = 3  # calls before the capture: kernels are compiled, libraries loaded, memory asked for
@@ -60,8 +61,8 @@ class Captured:
 
     def __call__(self, *args: Any) -> Any:
         """fn(*args)."""
-        # within another capture this is a part of that one
-        if not self.enabled or backend.is_capturing() or "cupy" not in sys.modules:
+        # within another capture this is a part of that one; an observer wants to see each op, which a replay hides
+        if not self.enabled or watch.callback is not None or backend.is_capturing() or "cupy" not in sys.modules:
             return self.fn(*args)
         tensors: list[Tensor] = []
         kind = _outline(args, tensors)

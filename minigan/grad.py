@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import overload
 
 from .errors import GraphError, ShapeError
-from .op import Cause, call_rule, mode, recording, watch
+from .op import Asked, Cause, call_rule, mode, recording, watch
 from .ops import reshape, sum
 from .tensor import Node, Tensor, node_of, ones_like, zeros_like
 
@@ -56,7 +56,8 @@ def grad(
         cotangents = _sweep(path, wanted, seed, create_graph)
     results = [cotangents[node_of(t)] if node_of(t) in cotangents else zeros_like(t) for t in targets]
     if watch.gradients is not None:
-        watch.gradients(y, targets, seed, results, order)
+        found = [cotangents.get(node_of(t)) for t in targets]
+        watch.gradients(Asked(y, targets, seed, grad_output is not None, found, order))
     return results[0] if single else results
 
 

@@ -40,8 +40,20 @@ class _Mode(threading.local):
 
 mode = _Mode()
 
+
+class Asked(NamedTuple):
+    """One call of `grad`: what was asked, and what it found."""
+
+    y: Tensor
+    inputs: list[Tensor]
+    seed: Tensor  # the cotangent of y that it began with
+    given: bool  # whether the caller gave it
+    results: list[Tensor | None]  # None where y does not depend on the input
+    order: int
+
+
 Callback = Callable[["Op", tuple, Tensor, int], None]
-GradCallback = Callable[[Tensor, Sequence[Tensor], Tensor, Sequence[Tensor], int], None]
+GradCallback = Callable[[Asked], None]
 
 
 class _Watch:
@@ -60,8 +72,8 @@ def observe(callback: Callback, gradients: GradCallback | None = None) -> Iterat
 
     `order` is 0 for a forward pass, 1 for the pass that `grad` adds, 2 for a gradient of that, and so on;
     `mode.module` is the path of the module that is running, `mode.cause` why `grad` runs the op, None outside of it.
-    `gradients(y, inputs, seed, results, order)` is called after each `grad`. While somebody observes, `grad` adds
-    contributions up by ops instead of in place, so that they are seen too.
+    `gradients(asked)` is called after each `grad`. While somebody observes, `grad` adds contributions up by ops instead
+    of in place, so that they are seen too, and captured functions are called instead of replayed.
     """
     before = watch.callback, watch.gradients
     watch.callback, watch.gradients = callback, gradients

@@ -138,7 +138,12 @@ CLOUDS = ["#1f77b4", "#d95f02", "#1b9e77", "#7570b3"]  # colours of point sets, 
 
 
 def panels(drawn: Sequence[Panel], path: str | Path, columns: int = 1, size: float = 3.2, title: str = "") -> None:
-    """Write a picture of point sets, `columns` panels of about `size` inches in a row, with a legend in the first.
+    """Write `panel_figure` of these panels."""
+    save_figure(panel_figure(drawn, columns, size, title), path)
+
+
+def panel_figure(drawn: Sequence[Panel], columns: int = 1, size: float = 3.2, title: str = "") -> Any:
+    """A matplotlib Figure of point sets, `columns` panels of about `size` inches in a row, a legend in the first.
 
     Points outside a panel's limits are counted below it instead.
     """
@@ -155,7 +160,7 @@ def panels(drawn: Sequence[Panel], path: str | Path, columns: int = 1, size: flo
             axes.legend(fontsize="small", framealpha=0.8)
     if title:
         figure.suptitle(title)
-    save_figure(figure, path)
+    return figure
 
 
 def save_figure(figure: Any, path: str | Path, colours: int = 64) -> None:

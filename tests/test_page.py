@@ -70,12 +70,14 @@ def test_keys_go_through_every_step_and_each_shows_its_numbers(browser, flagship
         shown = [float(cell.get_attribute("title")) for cell in cells(browser, "what was computed")]
         assert shown == step.output.array.ravel().tolist()
         if step.why is not None:
-            assert step.why.rule.formula in text(browser, "#step") or step.why.doing != "rule"
+            assert step.why.doing != "rule" or step.why.rule.formula in text(browser, "#step")
         assert f"{step.done.file}:{step.done.line}" in text(browser, "#step")
         now = browser.find_elements("css selector", ".box.now")
         assert [box.find_element("css selector", "b").text for box in now] == [step.output.name]
         dashed = {b.find_element("css selector", "b").text for b in browser.find_elements("css selector", ".box.input")}
         assert dashed == {v.name for v in step.inputs}
+        for argument in step.inputs:
+            assert all(f"{x:.6g}"[:5] in text(browser, "#step") for x in argument.array.ravel() if abs(x) > 1e-3)
         press(browser, "ARROW_RIGHT")
     press(browser, "ARROW_RIGHT")
     assert count(browser) == (len(tape.steps), len(tape.steps))
@@ -116,12 +118,14 @@ def test_where_the_second_backward_pass_enters_is_marked(browser, flagship):
     tape, path = flagship
     browser.get(path.as_uri())
     read = {v.name for s in tape.pass_of(2) for v in s.inputs if v.step is not None and v.step.order < 2}
-    marked = {b.find_element("css selector", "b").text for b in browser.find_elements("css selector", ".box.again")}
+    marked = {
+        b.find_element("css selector", "b").text for b in browser.find_elements("css selector", ".open .box.again")
+    }
     assert marked == read
     golden = [b.text.split("\n")[0] for b in browser.find_elements("css selector", ".box.parameter")]
     assert golden == ["critic.0.weight", "critic.0.bias", "critic.2.weight", "critic.2.bias"]
-    finals = [b.text.split("\n")[0] for b in browser.find_elements("css selector", ".box.final")]
-    assert {f"dpenalty/d{name}" for name in golden[:3]} <= set(finals)
+    finals = [b.text.split("\n")[0] for b in browser.find_elements("css selector", ".open .box.final")]
+    assert {f"dpenalty/d({name})" for name in golden[:3]} <= set(finals)
 
 
 def test_a_large_tape_is_closed_by_module_and_opens_on_a_click(browser, tmp_path):
@@ -135,10 +139,12 @@ def test_a_large_tape_is_closed_by_module_and_opens_on_a_click(browser, tmp_path
     browser.get((tmp_path / "large.html").as_uri())
     closed = browser.find_elements("css selector", ".section.closed")
     assert len(closed) == len(browser.find_elements("css selector", ".section"))
-    assert browser.find_element("css selector", ".box.now").text.startswith("1 op")
+    assert browser.find_element("css selector", ".box.now").text.startswith("24 ops")  # the network, whole
     browser.find_element("css selector", ".box.now").click()
     assert len(browser.find_elements("css selector", ".section.closed")) == len(closed) - 1
     assert browser.find_element("css selector", ".box.now").text.startswith("h1")
+    inner = [label.text for label in browser.find_elements("css selector", ".below")]
+    assert inner[:3] == ["net.0.0", "net.0.1", "net.1.0"]
     assert browser.get_log("browser") == []
 
 
@@ -160,3 +166,41 @@ def test_it_fits_a_phone_and_follows_the_readers_colours(browser, flagship, sche
     assert (page.mean() > ink.mean()) == (scheme == "light")
     assert abs(page.mean() - ink.mean()) > 150
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_page_of_nothing_and_an_address_of_nothing(browser, flagship, tmp_path):
+    with explain.record() as tape:
+        pass
+    tape.to_html(tmp_path / "empty.html")
+    browser.get((tmp_path / "empty.html").as_uri())
+    assert text(browser, "#step") == "Nothing was recorded."
+    browser.get(flagship[1].as_uri() + "#costs")
+    assert count(browser)[0] == 1
+    assert browser.get_log("browser") == []
+
+
+def test_an_image_and_weights_are_shown_number_by_number(browser, tmp_path):
+    script = example("backprop_through_a_critic")
+    tape = script.recorded(script.lesson("conv"))
+    tape.to_html(tmp_path / "conv.html")
+    step = next(s for s in tape.steps if s.op.name == "conv_weight")
+    browser.get((tmp_path / "conv.html").as_uri() + f"#{step.index + 1}")
+    shown = [float(cell.get_attribute("title")) for cell in cells(browser, "what was computed")]
+    assert shown == step.output.array.ravel().tolist()
+    assert "s = stride 2" in text(browser, "#step")
+
+
+def test_the_focus_stays_in_the_panel_and_the_box_in_sight(browser, flagship):
+    _, path = flagship
+    browser.get("about:blank")
+    browser.get(path.as_uri() + "#30")
+    browser.find_element("css selector", "#step .value button").click()
+    assert browser.execute_script("return document.activeElement.tagName") == "H2"
+    for step in (1, 30, 46):
+        browser.get("about:blank")
+        browser.get(path.as_uri() + f"#{step}")
+        assert browser.execute_script(
+            "const b = document.querySelector('.box.now').getBoundingClientRect();"
+            "const g = document.getElementById('graph').getBoundingClientRect();"
+            "return b.left >= g.left - 1 && b.right <= g.right + 1"
+        )

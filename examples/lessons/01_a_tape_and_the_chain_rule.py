@@ -7,10 +7,11 @@
 
 # %%
 import numpy as np
+from lesson import Lesson
 
 import minigan as mg
 
-lesson = mg.explain.Lesson("01_a_tape_and_the_chain_rule")
+lesson = Lesson("01_a_tape_and_the_chain_rule")
 
 # %% [markdown]
 # Take y = (w x + b)^2 - x, with x = 3, w = 0.5, b = 1. x is used twice.
@@ -64,7 +65,7 @@ with mg.explain.record() as tape:
 lesson.figure(tape.figure())
 
 # %% [markdown]
-# **Exercise.** z = x exp(w x) at x = 0.5, w = 2. Replace the zeros by the three factors and the sum of a walk back by
+# **Exercise.** z = x exp(w x) at x = 0.5, w = 2. Replace the zeros by the two factors and the sum of a walk back by
 # hand: d exp(u)/du at u = w x, du/dx, and then dz/dx, which has a contribution from each use of x.
 
 # %%

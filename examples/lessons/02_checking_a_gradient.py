@@ -8,11 +8,12 @@
 
 # %%
 import numpy as np
+from lesson import Lesson
 from matplotlib.figure import Figure
 
 import minigan as mg
 
-lesson = mg.explain.Lesson("02_checking_a_gradient")
+lesson = Lesson("02_checking_a_gradient")
 
 
 # %% [markdown]
@@ -72,7 +73,7 @@ lesson.figure(figure)
 
 # %% [markdown]
 # Order two is the same check of the gradient itself: `gradcheck(f, x, order=2)`. It is what a gradient penalty needs,
-# and it finds rules whose first derivative is right and whose second is not; lesson 8 shows three.
+# and it finds rules whose first derivative is right and whose second is not; lesson 8 shows one.
 #
 # **Exercise.** The rule below claims a slope for log(cosh(x)). Correct it.
 

@@ -7,11 +7,12 @@
 
 # %%
 import numpy as np
+from lesson import Lesson
 from matplotlib.figure import Figure
 
 import minigan as mg
 
-lesson = mg.explain.Lesson("03_convolution_as_a_matrix")
+lesson = Lesson("03_convolution_as_a_matrix")
 rng = np.random.default_rng(0)
 
 

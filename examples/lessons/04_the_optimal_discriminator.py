@@ -7,12 +7,13 @@
 
 # %%
 import numpy as np
+from lesson import Lesson
 from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan.gan import losses, penalties
 
-lesson = mg.explain.Lesson("04_the_optimal_discriminator")
+lesson = Lesson("04_the_optimal_discriminator")
 rng = np.random.default_rng(0)
 
 
@@ -41,10 +42,11 @@ print(f"for |x| < 3 the learned D is at most {abs(learned - p / (p + q))[abs(x) 
 print(f"its loss, over the last steps: {np.mean(history[-300:]):.3f}; 2 ln 2 - 2 JS = {2 * np.log(2) - 2 * js:.3f}")
 
 # %% [markdown]
-# Now two parallel lines in the plane: the data at x = 0, the samples at x = theta, both with y uniform on [0, 1].
-# Nothing overlaps unless theta = 0. Then KL(p, q), which asks how likely q finds p's points, is infinite; JS is ln 2;
-# and both are 0 at theta = 0: neither has a slope to descend. The Wasserstein distance, the mean way that p's points
-# have to go, is |theta|. A discriminator finds the one; a critic whose slope a penalty keeps at 1 the other.
+# Now two parallel lines in the plane: the data at x = 0, the samples at x = theta, both with y uniform on [0, 1]. At
+# theta = 0 they are the same and every distance is 0. At any other theta nothing overlaps: KL(p, q), which asks how
+# likely q finds p's points, is infinite, and JS is ln 2, near or far: neither has a slope to descend. The Wasserstein
+# distance, the mean way that p's points have to go, is |theta|. A discriminator finds the one; a critic whose slope a
+# penalty keeps at 1 the other.
 
 
 # %%

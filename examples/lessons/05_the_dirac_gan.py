@@ -8,12 +8,13 @@
 
 # %%
 import numpy as np
+from lesson import Lesson
 from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan.gan import losses, penalties
 
-lesson = mg.explain.Lesson("05_the_dirac_gan")
+lesson = Lesson("05_the_dirac_gan")
 
 
 # %%

@@ -3,11 +3,12 @@
 #
 # The Wasserstein distance is what the best critic of slope at most 1 says: E C(real) - E C(fake). WGAN holds the slope
 # down by clipping each weight; WGAN-GP asks for it with a penalty. Here both learn the same thing, the distance between
-# a mixture and the same points pushed about by noise; nothing else moves. And the distance itself is known: it is the
-# cheapest pairing of 400 points with 400 others, found exactly.
+# a mixture and points of it that were pushed about by noise; nothing else moves. And the distance itself is known: it
+# is the cheapest pairing of 400 points with 400 others, found exactly.
 
 # %%
 import numpy as np
+from lesson import Lesson
 from matplotlib.figure import Figure
 
 import minigan as mg
@@ -16,7 +17,7 @@ from minigan.gan import clip_weights, losses, penalties
 from minigan.gan.lipschitz import steepest_slope
 from minigan.metrics import wasserstein
 
-lesson = mg.explain.Lesson("06_clipping_and_penalty")
+lesson = Lesson("06_clipping_and_penalty")
 C = 0.1  # where weights are clipped
 
 
@@ -51,10 +52,10 @@ def critic(name, penalised):
 
 
 # %% [markdown]
-# Of each critic: what it says, the steepest slope that it has between the points, and what it says divided by that
-# slope, which is an honest lower bound. A clipped critic's number means nothing by itself: its slope is whatever the
-# clipping value and the number of layers make of it, here 5 to 13. A penalised one's is soft: with this small weight
-# its slope is 2 in places, and it may say more than the distance.
+# Of each critic: what it says, the steepest slope that was seen between the points, and what it says divided by that
+# slope: about what a critic of its shape would say at slope 1. A clipped critic's number means nothing by itself: its
+# slope is whatever the clipping value and the number of layers make of it, here 5 to 13. A penalised one's is soft:
+# with this small weight its slope is 2 in places, and it may say more than the distance.
 
 # %%
 figure = Figure(figsize=(10.5, 7), layout="constrained")

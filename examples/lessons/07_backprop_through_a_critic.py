@@ -8,10 +8,11 @@
 
 # %%
 import numpy as np
+from lesson import Lesson
 
 import minigan as mg
 
-lesson = mg.explain.Lesson("07_backprop_through_a_critic")
+lesson = Lesson("07_backprop_through_a_critic")
 rng = np.random.default_rng(3)
 W, b, v, x = rng.normal(0, 1, (3, 2)), rng.normal(0, 1, 3), rng.normal(0, 1, 3), rng.normal(0, 1, 2)
 

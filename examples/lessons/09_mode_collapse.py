@@ -8,13 +8,14 @@
 
 # %%
 import numpy as np
+from lesson import Lesson
 
 import minigan as mg
 from minigan import data, viz
 from minigan.gan import ScoreGame, losses, normal_latent, penalties
 from minigan.metrics import mode_coverage
 
-lesson = mg.explain.Lesson("09_mode_collapse")
+lesson = Lesson("09_mode_collapse")
 centres, STD = data.ring_centres(), 0.05
 
 # %% [markdown]
@@ -73,19 +74,16 @@ for name, played in remedies.items():
     print(f"{name:9} {note}; the two fullest modes have {shares[:2].sum():.0%} of the samples")
 
 # %% [markdown]
-# Look at the first row from left to right: the plain GAN's samples are at two opposite modes, and not at the same ones
-# each time. (Opposite, because a tanh network without biases is odd: G(-z) = -G(z).) Unrolled, they are everywhere.
+# Look at the first row from left to right: the plain GAN's samples gather at a few modes, in opposite pairs, and not
+# at the same ones each time. (Opposite, because a tanh network whose biases have hardly moved is nearly odd: G(-z) is
+# about -G(z).) Unrolled, they are everywhere. Packed, they are spread too, and less sharp.
 
 # %%
-if not lesson.dry_run:
-    path = lesson.folder / "09_mode_collapse.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    viz.panels(drawn, path, columns=3, size=2.2)
-    print(f"\nThe figure is in {path}")
+lesson.figure(viz.panel_figure(drawn, columns=3, size=2.2))
 
 # %% [markdown]
-# **Exercise.** A curve of the losses does not show it: D's loss is much the same in each row. Write `answer(samples)`,
-# which tells collapse from samples alone, without knowing the modes: a number that is larger for varied samples.
+# **Exercise.** Write `answer(samples)`, which tells collapse from samples alone, without knowing the modes: a number
+# that is larger for varied samples. (D's loss does not tell: it is how far D is ahead, not how much G has covered.)
 
 
 # %%

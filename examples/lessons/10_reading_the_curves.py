@@ -14,6 +14,7 @@
 
 # %%
 import numpy as np
+from lesson import Lesson
 from matplotlib.figure import Figure
 
 import minigan as mg
@@ -21,7 +22,7 @@ from minigan import data
 from minigan.gan import ScoreGame, alternate, losses, normal_latent, penalties
 from minigan.metrics import median_filter, spearman
 
-lesson = mg.explain.Lesson("10_reading_the_curves")
+lesson = Lesson("10_reading_the_curves")
 points = data.curve("quadratic", 20_000, seed=0)
 points = ((points - points.mean(0)) / points.std(0)).astype(np.float32)
 
@@ -39,28 +40,21 @@ def truth(samples):
     return float(abs(ours - theirs).mean())
 
 
-def game(loss, lr, d_steps=1, **bound):
+def game(loss, d_steps=1, **bound):
     mg.random.seed(0)
     G, D = mg.models.mlp2d(4, width=64, activation=lambda: mg.nn.LeakyReLU(0.2))
     betas = (0.0, 0.9) if bound else (0.5, 0.999)
-    return ScoreGame(
-        G,
-        D,
-        loss=loss,
-        latent=normal_latent(4),
-        schedule=alternate(d_steps=d_steps),
-        generator_optimizer=mg.optim.Adam(G.parameters(), lr, betas),
-        discriminator_optimizer=mg.optim.Adam(D.parameters(), lr, betas),
-        **bound,
-    )
+    g, d = (mg.optim.Adam(player.parameters(), 1e-3, betas) for player in (G, D))
+    parts = {"loss": loss, "latent": normal_latent(4), "schedule": alternate(d_steps=d_steps)}
+    return ScoreGame(G, D, generator_optimizer=g, discriminator_optimizer=d, **parts, **bound)
 
 
-wasserstein = {"penalty": penalties.gradient_penalty, "penalty_weight": 1.0, "d_steps": 5}
+bound = {"penalty": penalties.gradient_penalty, "penalty_weight": 1.0, "d_steps": 5}
 games = {
-    "non-saturating": (game(losses.nonsaturating, 1e-3), 2 * np.log(2)),
-    "least squares": (game(losses.lsgan, 1e-3), 0.25),
-    "hinge": (game(losses.hinge, 1e-3), 2.0),
-    "Wasserstein": (game(losses.wasserstein, 1e-3, **wasserstein), 0.0),
+    "non-saturating": (game(losses.nonsaturating), 2 * np.log(2)),
+    "least squares": (game(losses.lsgan), 0.25),
+    "hinge": (game(losses.hinge), 2.0),
+    "Wasserstein": (game(losses.wasserstein, **bound), 0.0),
 }
 
 # %%
@@ -81,7 +75,7 @@ for k, (name, (played, equilibrium)) in enumerate(games.items()):
     axes.plot(median_filter(np.array(g_loss), 51 if rounds > 51 else 1), color="tab:grey", label="G's loss")
     axes.axhline(equilibrium, color="tab:blue", linestyle=":", label=f"D's at equilibrium: {equilibrium:.3g}")
     other = axes.twinx()
-    other.plot(np.arange(0, rounds, every), quality, color="tab:orange", label="distance to the data")
+    other.plot(np.arange(0, rounds, every), quality, color="tab:orange")
     other.set(ylim=(0, None), ylabel="distance to the data" if k % 2 else "")
     if k == 0:
         axes.plot([], [], color="tab:orange", label="distance to the data (right)")

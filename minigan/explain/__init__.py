@@ -9,7 +9,6 @@ tape.print()
 tape.to_html("critic.html")
 """
 
-from .lesson import Lesson
 from .tape import Gradient, Step, Tape, Value, Why, pass_name, record, trace
 
-__all__ = ["Gradient", "Lesson", "Step", "Tape", "Value", "Why", "pass_name", "record", "trace"]
+__all__ = ["Gradient", "Step", "Tape", "Value", "Why", "pass_name", "record", "trace"]

@@ -15,6 +15,7 @@ class Column:
     """A forward step and, by order, every step that was derived from it; the leaves that it is the first to read."""
 
     root: Step
+    title: str  # the module it ran in, or the function of the program that asked for it
     lanes: dict[int, list[Step]] = field(default_factory=dict)
     leaves: list[Value] = field(default_factory=list)
 
@@ -39,7 +40,7 @@ def columns(tape: Tape) -> list[Column]:
     found: dict[Step, Column] = {}
     for step in tape.steps:
         owner = root(step)
-        column = found.setdefault(owner, Column(owner))
+        column = found.setdefault(owner, Column(owner, owner.module or _function(owner)))
         column.lanes.setdefault(step.order, []).append(step)
     seen: set[Value] = set()
     for step in tape.steps:
@@ -50,11 +51,16 @@ def columns(tape: Tape) -> list[Column]:
     return sorted(found.values(), key=lambda column: column.root.index)
 
 
-def sections(tape: Tape) -> list[Section]:
-    """The columns, grouped by the module they ran in, or by the function of the program that asked for them."""
+def _function(step: Step) -> str:
+    return f"{step.asked.function}()" if step.asked.function else step.asked.file
+
+
+def sections(tape: Tape, whole: bool = False) -> list[Section]:
+    """The columns, neighbours of one title together; with `whole`, all of a network that ran without a break."""
     found: list[Section] = []
     for column in columns(tape):
-        title = column.root.module or column.root.asked.function or column.root.asked.file
+        module = column.root.module
+        title = module.split(".")[0] if whole and module else column.title
         if not found or found[-1].title != title:
             found.append(Section(title))
         found[-1].columns.append(column)

@@ -1,6 +1,7 @@
 """A tape as one self-contained page: nothing is loaded, nothing is built, a browser shows it."""
 
 import json
+import re
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -22,10 +23,9 @@ def page(tape: Tape, title: str, intro: str = "", outro: str = "") -> str:
     <div class="wide">.
     """
     template = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-    data = json.dumps(content(tape), separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
-    for name, text in {"title": escape(title), "intro": intro, "outro": outro, "tape": data}.items():
-        template = template.replace("{{" + name + "}}", text)
-    return template
+    data = json.dumps(content(tape), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    parts = {"title": escape(title), "intro": intro, "outro": outro, "tape": data}
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
 
 
 def content(tape: Tape) -> dict[str, Any]:
@@ -37,18 +37,28 @@ def content(tape: Tape) -> dict[str, Any]:
             readers[value].append(step.index)
     asked = [(x, g) for gradient in tape.gradients for x, g in zip(gradient.inputs, gradient.results, strict=True)]
     finals = {g for x, g in asked if x.role == "parameter"}
+    parts = _parts(tape)
     return {
         "passes": [pass_name(order) for order in range(max(tape.orders, default=0) + 1)],
-        "steps": [_step(s, place) | {"gradient": _purpose(tape, s)} for s in tape.steps],
+        "steps": [_step(s, place) | {"gradient": _purpose(tape, s), "part": parts.get(s)} for s in tape.steps],
         "values": [_value(v, place) | {"readers": readers[v], "final": v in finals} for v in tape.values],
         "sections": [
             {"title": part.title, "columns": [_column(column, place) for column in part.columns]}
-            for part in sections(tape)
+            for part in sections(tape, whole=len(tape.steps) > COLLAPSE)
         ],
         "costs": [{"order": order, "ops": c.ops, "flops": c.flops, "kept": c.kept} for order, c in costs(tape).items()],
         "entries": entries(tape),
         "collapsed": len(tape.steps) > COLLAPSE,
     }
+
+
+def _parts(tape: Tape) -> dict[Step, tuple[int, int]]:
+    """(k, n) of each step of a rule that takes n > 1 ops: which of them it is."""
+    groups: dict[tuple, list[Step]] = {}
+    for step in tape.steps:
+        if step.why is not None and step.why.doing == "rule":
+            groups.setdefault((step.why.step, step.why.argument, step.why.cotangent), []).append(step)
+    return {s: (k, len(group)) for group in groups.values() if len(group) > 1 for k, s in enumerate(group, 1)}
 
 
 def _purpose(tape: Tape, step: Step) -> str:
@@ -60,6 +70,7 @@ def _column(column: Column, place: Place) -> dict[str, Any]:
     return {
         "lanes": {order: [step.index for step in lane] for order, lane in column.lanes.items()},
         "leaves": [place[v] for v in column.leaves],
+        "title": column.title,
     }
 
 
@@ -75,8 +86,11 @@ def _value(v: Value, place: Place) -> dict[str, Any]:
         "data": plain(v.array),
         "mean": plain(v.mean),
         "norm": plain(v.norm),
+        "size": v.size,
+        "dtype": v.dtype,
         "step": v.step.index if v.step is not None else None,
-        "gradients": [place[g] for g in v.gradients if g.role == "result"],
+        "of": place[v.of] if v.of is not None else None,
+        "gradients": [place[g] for g in v.gradients],
     }
 
 
@@ -101,6 +115,9 @@ def _why(why: Why, place: Place) -> dict[str, Any]:
         "step": why.step.index,
         "argument": why.argument,
         "rule": why.rule.formula,
+        "named": why.formula,
+        "text": why.rule.text,
+        "helpers": why.rule.helpers,
         "cotangent": place[why.cotangent],
         "given": [_argument(name, a, place) for name, a in why.given.items()],
     }

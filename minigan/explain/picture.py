@@ -8,6 +8,7 @@ from .tape import Step, Tape, Value, pass_name
 COLOURS = ("#1d5fc4", "#c2570c", "#7a3cc2", "#0f766e")
 TINTS = ("#e8f0fc", "#fdeee0", "#f2e9fc", "#e0f5f2")
 GOLD = "#a16207"
+CUT = -1  # the order of an arrow along which no gradient flows
 ROW, GAP, LETTER = 0.42, 0.12, 0.075  # inches: a box with its gap, the room between columns, a letter
 LARGE = 200  # steps from which a picture shows sections instead of steps
 
@@ -26,17 +27,18 @@ def figure(tape: Tape) -> Any:
     axes = drawn.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
     axes.axis("off")
     for (x1, y1), (x2, y2), order in arrows:
-        style = {"arrowstyle": "-|>", "color": COLOURS[min(order, 3)], "alpha": 0.35, "linewidth": 0.8, "shrinkA": 0}
+        colour, line = ("#777777", ":") if order == CUT else (COLOURS[min(order, 3)], "-")
+        style = {"arrowstyle": "-|>", "color": colour, "linestyle": line, "alpha": 0.35, "linewidth": 0.8, "shrinkA": 0}
         bend = 0.0 if abs(y1 - y2) < 0.01 else 0.12
         axes.annotate("", (x2, y2), (x1, y1), arrowprops={**style, "connectionstyle": f"arc3,rad={bend}"})
     for x, y, w, name, op, order, marked in boxes:
         edge = GOLD if marked else COLOURS[min(order, 3)] if order >= 0 else "#777777"
         tint = TINTS[min(order, 3)] if order >= 0 else ("#fbf3d9" if marked else "#ffffff")
         _box(axes, (x, y, w, ROW - 0.1), edge, tint, 1.8 if marked else 1.0)
-        axes.text(x + 0.06, y + 0.14, name, fontsize=7, weight="bold", color=edge, va="center")
+        axes.text(x + 0.06, y + 0.14, name, fontsize=7, weight="bold", color=edge, va="center", parse_math=False)
         axes.text(x + 0.06, y + 0.245, op, fontsize=6, color="#555555", va="center")
     for x, text in titles:
-        axes.text(x, 0.16, text, fontsize=7, color="#555555", va="center")
+        axes.text(x, 0.16, text, fontsize=7, color="#555555", va="center", parse_math=False)
     return drawn
 
 
@@ -69,7 +71,7 @@ def _placed(tape: Tape) -> tuple[list, list, list, float, float]:
         wide = 0.12 + LETTER * max(map(len, words))
         if title:
             titles.append((left, title))
-            wide = max(wide, LETTER * 0.9 * len(title) if len(column.lanes) else wide)
+            wide = max(wide, LETTER * 0.9 * len(title))
         for k, leaf in enumerate(column.leaves):
             y = starts[0] - 0.1 - ROW * (len(column.leaves) - k)
             boxes.append((left, y, wide, leaf.name, leaf.role, -1, leaf.role == "parameter"))
@@ -85,6 +87,7 @@ def _placed(tape: Tape) -> tuple[list, list, list, float, float]:
         for step in tape.steps
         for value in dict.fromkeys(step.inputs)
     ]
+    arrows += [(*_ends(place[leaf.of], place[leaf]), CUT) for leaf in place if leaf.of in place]
     return boxes, arrows, titles, left, starts[-1]
 
 
@@ -142,5 +145,6 @@ def dot(tape: Tape) -> str:
     for step in tape.steps:
         colour = COLOURS[min(step.order, 3)]
         text += [f'  {names[v]} -> {names[step.output]} [color="{colour}"];' for v in dict.fromkeys(step.inputs)]
+    text += [f"  {names[v.of]} -> {names[v]} [style=dotted];" for v in tape.values if v in read and v.of is not None]
     text += [f"  // {pass_name(order)}: {COLOURS[min(order, 3)]}" for order in tape.orders]
     return "\n".join([*text, "}"]) + "\n"

@@ -1,6 +1,9 @@
 """The tape: every op of a computation across orders, with the values that went in and came out as they were then."""
 
-from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+import re
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import signature
@@ -12,10 +15,10 @@ import numpy as np
 
 from ..atomic import write
 from ..backend import to_numpy
-from ..nn import Parameter
-from ..op import Cause, Op, mode, observe
+from ..nn import Buffer, Parameter
+from ..op import Asked, Cause, Op, mode, observe
 from ..tensor import Node, Tensor, Version
-from .sources import Rule, Source, caller, definition, rule_of
+from .sources import Rule, Source, caller, definition, engine, rule_of
 
 PASSES = ("forward", "first backward", "second backward", "third backward")
 
@@ -30,7 +33,8 @@ class Value:
     """An array as it was when the tape first saw it.
 
     `array` is a copy on the host, or None if it has more than the tape's `keep` elements; mean and norm are always
-    there. `role` is "input", "parameter", "seed" or "result".
+    there. `role` is "result" of a step; "parameter", "buffer" or "input" if no step made it; "cut" if detach() made it
+    of another value; "seed" if a gradient began with it; "zero" if it is the gradient of what has no part in y.
     """
 
     name: str
@@ -41,6 +45,8 @@ class Value:
     mean: float
     norm: float
     step: "Step | None" = None  # that made it
+    of: "Value | None" = None  # the same numbers, before a detach()
+    chosen: bool = False  # its name was given, not made up
     gradients: list["Value"] = field(default_factory=list)  # with respect to it, one for each grad() that asked
 
     @property
@@ -59,6 +65,12 @@ class Why:
     rule: Rule  # as it is written
     cotangent: Value  # the gradient with respect to the step's result
     given: dict[str, Any]  # what the rule was given, by the names of its parameters
+
+    @property
+    def formula(self) -> str:
+        """What the rule returns, with the names of what it was given."""
+        names = {k: v.name if isinstance(v, Value) else str(v) for k, v in self.given.items()}
+        return re.sub(r"[A-Za-z_]\w*(?![\w(])", lambda found: names.get(found[0], found[0]), self.rule.formula)
 
 
 @dataclass(eq=False)
@@ -94,7 +106,7 @@ class Gradient:
     y: Value
     inputs: list[Value]
     seed: Value
-    results: list[Value]
+    results: list[Value]  # of role "zero" where y does not depend on the input
     order: int
     end: int  # its steps come before the step of this index
 
@@ -113,7 +125,8 @@ class Tape:
         """`tensor`, called `name` from now on; only while recording, and for what this tape has seen or will see."""
         if self._recorder is None:
             raise RuntimeError(f"Tape.name: {name!r} comes too late, the recording has ended")
-        self._recorder.value(tensor).name = name
+        value = self._recorder.value(tensor)
+        value.name, value.chosen = name, True
         return tensor
 
     def of(self, tensor: Tensor) -> Value:
@@ -189,6 +202,7 @@ class _Seen(NamedTuple):
 
     array: Any
     value: Value
+    node: Node | None
     version: Version | None
     writes: int  # of the version, when the value was copied
 
@@ -200,8 +214,10 @@ class _Recorder:
         self.tape = tape
         self.by_node: dict[Node, Value] = {}
         self.by_array: dict[int, _Seen] = {}
+        self.cuts: dict[int, Value] = {}  # by the id of the array
         self.steps: dict[Node, Step] = {}
         self.kept: set[int] = set()
+        self.lock = threading.RLock()  # ops of every thread are told
         self.counts: dict[str, int] = {}
 
     # --- values ---
@@ -211,8 +227,21 @@ class _Recorder:
         seen = self.by_array.get(id(t.data))
         if seen is None:
             return self.by_node.get(t.node) if t.node is not None else None
-        written = t.version is not None and t.version is seen.version and t.version.count != seen.writes
-        return None if written else seen.value
+        if t.version is not None and t.version is seen.version and t.version.count != seen.writes:
+            return None
+        if seen.node is not None and seen.node.op is not None and t.node is not seen.node:
+            return self.cut(t, seen.value)
+        return seen.value
+
+    def cut(self, t: Tensor, of: Value) -> Value:
+        """The value of a result from which its history was taken: gradients stop here."""
+        if id(t.data) not in self.cuts:
+            made = dataclasses.replace(
+                of, name=f"{of.name} cut", role="cut", step=None, of=of, gradients=[], chosen=False
+            )
+            self.tape.values.append(made)
+            self.cuts[id(t.data)] = made
+        return self.cuts[id(t.data)]
 
     def value(self, t: Tensor) -> Value:
         """The Value of a Tensor, made if this is the first that is seen of it."""
@@ -227,29 +256,24 @@ class _Recorder:
         before = self.by_array.get(id(t.data))
         if before is not None:  # the same memory, written since: a parameter after its optimizer's step
             return before.value.name + "'", before.value.role
-        if isinstance(t, Parameter) or name:
+        if isinstance(t, Parameter):
             return name or self.numbered("w"), "parameter"
-        return self.numbered("x"), "input"
+        return name or self.numbered("x"), "buffer" if isinstance(t, Buffer) else "input"
 
     def numbered(self, letter: str) -> str:
         self.counts[letter] = self.counts.get(letter, 0) + 1
         return f"{letter}{self.counts[letter]}"
 
+    def zeros(self, x: Value) -> np.ndarray | None:
+        return None if x.size > self.tape.keep else np.zeros(x.shape)
+
     def add(self, t: Tensor, name: str, role: str) -> Value:
         array = to_numpy(t.data)
-        numbers = array.astype(np.float64) if array.dtype.kind in "biuf" else np.zeros(0)
-        value = Value(
-            name,
-            role,
-            t.shape,
-            str(t.dtype),
-            np.array(array) if array.size <= self.tape.keep else None,
-            float(numbers.mean()) if numbers.size else 0.0,
-            float(np.sqrt(np.square(numbers).sum())),
-        )
+        copied = np.array(array) if array.size <= self.tape.keep else None
+        value = Value(name, role, t.shape, str(t.dtype), copied, *_size(array))
         self.tape.values.append(value)
         version = t.version
-        self.by_array[id(t.data)] = _Seen(t.data, value, version, version.count if version is not None else 0)
+        self.by_array[id(t.data)] = _Seen(t.data, value, t.node, version, version.count if version is not None else 0)
         if t.node is not None:
             self.by_node[t.node] = value
         return value
@@ -257,12 +281,19 @@ class _Recorder:
     # --- what the engine tells ---
 
     def op(self, op: Op, args: tuple, out: Tensor, order: int) -> None:
-        cause = mode.cause
+        asked, cause = caller(), mode.cause
+        with self.lock:
+            self.step(op, args, out, order, asked, cause)
+
+    def step(self, op: Op, args: tuple, out: Tensor, order: int, asked: Source, cause: Cause | None) -> None:
         arguments = dict(self.arguments(op, args))
         letter = ("h", "g", "s")[min(order, 2)]
         output = self.add(out, self.numbered(letter), "result")
         arrays = [a.data if isinstance(a, Tensor) else a for a in args]
         why = self.why(cause)
+        done = definition(op.forward)
+        if why is not None:
+            done = why.rule.source if why.doing == "rule" else engine(why.doing)
         step = Step(
             index=len(self.tape.steps),
             op=op,
@@ -273,8 +304,8 @@ class _Recorder:
             why=why,
             flops=float(op.flops(out.data, *arrays)),
             keeps=self.keeps(out.node),
-            asked=caller(),
-            done=why.rule.source if why is not None and why.doing == "rule" else definition(op.forward),
+            asked=asked,
+            done=done,
         )
         output.step = step
         self.tape.steps.append(step)
@@ -295,41 +326,66 @@ class _Recorder:
         if rule is None:
             return None
         written = rule_of(rule)
-        variadic = cause.node.op.variadic
-        values: list[Any] = [cause.argument] if variadic else []
         cotangent = self.value(cause.cotangent)
-        values += [cotangent, step.output, *step.arguments.values()]
-        read = [True, *([True] if variadic else []), reads[-1], *reads[:-1]]
-        given = {name: v for name, v, used in zip(written.parameters, values, read, strict=False) if used}
+        values: list[Any] = [cotangent, step.output, *step.arguments.values()]
+        if cause.node.op.variadic:  # one rule for all: it is told which, and reads every Tensor or none
+            *constants, _ = written.parameters[3:]
+            given = {"i": cause.argument, "g": cotangent} | dict(zip(constants, values[2:], strict=False))
+            given |= {name: v for name, v in step.arguments.items() if isinstance(v, Value) and reads[0]}
+        else:
+            read = [True, reads[-1], *reads[:-1]]
+            given = {name: v for name, v, used in zip(written.parameters, values, read, strict=False) if used}
         return Why(cause.doing, step, list(step.arguments)[cause.argument], written, cotangent, given)
 
     def keeps(self, node: Node | None) -> int:
-        """Bytes of the arrays that a node holds for its rules, and no node before it held."""
-        if node is None:
-            return 0
-        bytes_ = 0
-        for array in (*node.args, node.output):
-            base = getattr(array, "base", None)
-            whole = array if base is None else base
-            if hasattr(whole, "nbytes") and id(whole) not in self.kept:
+        """Bytes that live on because a node holds them for its rules: results of steps, each counted once."""
+        held = 0
+        for array in () if node is None else (*node.args, node.output):
+            whole = array if getattr(array, "base", None) is None else array.base
+            leaf = any(id(a) in self.by_array and self.by_array[id(a)].value.step is None for a in (array, whole))
+            if hasattr(whole, "nbytes") and not leaf and id(whole) not in self.kept:
                 self.kept.add(id(whole))
-                bytes_ += int(array.nbytes)
-        return bytes_
+                held += int(whole.nbytes)
+        return held
 
-    def gradient(
-        self, y: Tensor, inputs: Sequence[Tensor], seed: Tensor, results: Sequence[Tensor], order: int
-    ) -> None:
-        start = self.value(seed)
-        of = self.value(y)
-        if start.role == "input":
-            start.role, start.name = "seed", f"d{of.name}/d{of.name}"
-        xs, gs = [self.value(t) for t in inputs], [self.value(t) for t in results]
-        found = Gradient(of, xs, start, gs, order, len(self.tape.steps))
-        for x, g in zip(found.inputs, found.results, strict=True):
-            x.gradients.append(g)
-            if g.role == "result":
-                g.name = f"d{of.name}/d{x.name}"
-        self.tape.gradients.append(found)
+    def gradient(self, asked: Asked) -> None:
+        with self.lock:
+            of, seed = self.value(asked.y), self.value(asked.seed)
+            if seed.role == "input":
+                seed.role = "seed"
+            if not asked.given and not seed.chosen:
+                seed.name, seed.chosen = derivative(of, of), True
+            begin = self.tape.gradients[-1].end if self.tape.gradients else 0
+            inputs = [self.value(t) for t in asked.inputs]
+            results = []
+            for x, t in zip(inputs, asked.results, strict=True):
+                if t is None:
+                    g = Value(derivative(of, x), "zero", x.shape, x.dtype, self.zeros(x), 0.0, 0.0)
+                    self.tape.values.append(g)
+                else:
+                    g = self.value(t)
+                    if not g.chosen and g.step is not None and g.step.why is not None and g.step.index >= begin:
+                        g.name = f"{g.name}, {derivative(of, x)}" if g in results else derivative(of, x)
+                x.gradients.append(g)
+                results.append(g)
+            for g in results:
+                g.chosen = True
+            self.tape.gradients.append(Gradient(of, inputs, seed, results, asked.order, len(self.tape.steps)))
+
+
+def derivative(y: Value, x: Value) -> str:
+    """dy/dx, with brackets around a name that would run into it."""
+    above, below = (v.name if re.fullmatch(r"\w+", v.name) else f"({v.name})" for v in (y, x))
+    return f"d{above}/d{below}"
+
+
+def _size(array: np.ndarray) -> tuple[float, float]:
+    """(mean, norm), 0 of what has no numbers."""
+    if array.dtype.kind not in "biuf" or not array.size:
+        return 0.0, 0.0
+    with np.errstate(all="ignore"):
+        numbers = array.astype(np.float64)
+        return float(numbers.mean()), float(np.sqrt(np.square(numbers).sum()))
 
 
 @contextmanager

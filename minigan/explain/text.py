@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..kernels.geometry import Geometry
 from .tape import Step, Tape, Value, pass_name
 
 FEW = 6  # elements that are shown in full
+WIDE = 48  # letters of a column of values
 
 
 class Cost(NamedTuple):
@@ -26,9 +28,9 @@ def number(x: Any) -> str:
 def shown(value: Value) -> str:
     """A value in a line: in full if it is small, else its shape, mean and norm."""
     if value.array is not None and value.size <= FEW and value.array.dtype.kind in "biuf":
-        return np.array2string(
-            value.array, separator=" ", max_line_width=10_000, formatter={"float_kind": number}
-        ).replace("\n", "")
+        text = np.array2string(value.array, separator=" ", max_line_width=10_000, formatter={"float_kind": number})
+        if len(text) <= WIDE:
+            return text.replace("\n", "")
     return f"{'x'.join(map(str, value.shape))}, mean {number(value.mean)}, norm {number(value.norm)}"
 
 
@@ -36,6 +38,11 @@ def constant(a: object) -> str:
     """An argument that is no Tensor: a number, a shape, a geometry."""
     if isinstance(a, np.ndarray):
         return "array" + str(a.shape).replace(" ", "")
+    if isinstance(a, np.dtype | type):
+        return np.dtype(a).name
+    if isinstance(a, Geometry):
+        padding = f", padding {a.pads[0][0]}" if len({*a.pads[0], *a.pads[1]}) == 1 else f", pads {a.pads}"
+        return f"stride {a.stride[0]}" + (padding if any(map(any, a.pads)) else "")
     text = str(a)
     return text if len(text) <= 24 else type(a).__name__
 
@@ -55,14 +62,13 @@ def reason(step: Step) -> str:
         return "contributions are added up"
     if step.why.doing == "unbroadcast":
         return f"summed where {step.why.argument} of {of} was broadcast"
-    return f"d/d{step.why.argument} of {of}: {step.why.rule.formula}"
+    return f"d/d{step.why.argument} of {of}: {step.why.formula}"
 
 
 def lines(tape: Tape) -> Iterator[str]:
     """The listing: a heading where a pass begins, a line for each step, its columns aligned."""
-    rows = [(f"{s.index}", s.output.name, expression(s), shown(s.output), reason(s)) for s in tape.steps]
+    rows = [(f"{s.index + 1}", s.output.name, expression(s), shown(s.output), reason(s)) for s in tape.steps]
     widths = [max((len(row[k]) for row in rows), default=0) for k in range(5)]
-    widths[3] = min(widths[3], 48)
     order = None
     for step, row in zip(tape.steps, rows, strict=True):
         if step.order != order:
@@ -74,8 +80,7 @@ def lines(tape: Tape) -> Iterator[str]:
         yield f"\ngradient of {gradient.y.name} ({pass_name(gradient.order)})"
         width = max(len(x.name) for x in gradient.inputs)
         for x, g in zip(gradient.inputs, gradient.results, strict=True):
-            none = g.role != "result"  # zeros that the engine made: y does not depend on x
-            yield f"  {x.name.ljust(width)}  {'0, it does not depend on it' if none else shown(g)}"
+            yield f"  {x.name.ljust(width)}  {shown(g) if g.role != 'zero' else '0, it has no part in it'}"
 
 
 def costs(tape: Tape) -> dict[int, Cost]:
@@ -94,7 +99,8 @@ def entries(tape: Tape) -> list[str]:
         read = {v.step for s in tape.pass_of(order) for v in s.inputs if v.step is not None and v.step.order < order}
         counts = {o: sum(step.order == o for step in read) for o in tape.orders}
         by = ", ".join(f"{n} of the {pass_name(o)} pass" for o, n in counts.items() if n)
-        found.append(f"The {pass_name(order)} pass reads {len(read)} earlier results: {by}.")
+        some = f"{len(read)} earlier result{'s' if len(read) > 1 else ''}: {by}" if read else "no earlier result"
+        found.append(f"The {pass_name(order)} pass reads {some}.")
     return found
 
 

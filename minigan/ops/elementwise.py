@@ -137,7 +137,7 @@ def where(mask: Tensor, a: Tensor | float, b: Tensor | float) -> Tensor:
 
 
 @op(
-    lambda g, _y, x, _dtype: astype(g, x.dtype),
+    lambda g, _y, _x, _dtype: astype(g, _x.dtype),
     name="astype",
     formula="x",
     flops=lambda y, *_: 0,

@@ -34,7 +34,7 @@ def _spread(g: Tensor, x: Any, axes: Axes) -> Tensor:
 
 
 @op(
-    lambda g, _y, x, axes, _keepdims: _spread(g, x, axes),
+    lambda g, _y, _x, axes, _keepdims: _spread(g, _x, axes),
     name="sum",
     formula="sum of x over axes",
     flops=lambda y, x, *_: x.size,

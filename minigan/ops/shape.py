@@ -24,7 +24,7 @@ def _free(y: Array, *_: Any) -> float:
     return 0.0
 
 
-@op(lambda g, _y, x, _shape: reshape(g, x.shape), name="reshape", formula="x", flops=_free)
+@op(lambda g, _y, _x, _shape: reshape(g, _x.shape), name="reshape", formula="x", flops=_free)
 def _reshape(x: Array, shape: Shape) -> Array:
     y = x.reshape(shape)
     return kernels(x).channels_last(y) if len(shape) == 4 else y
@@ -217,7 +217,7 @@ class Index:
         return f"Index{self.key}"
 
 
-@op(lambda g, _y, x, index: _put(g, index, x.shape), name="getitem", formula="x[index]", flops=_free)
+@op(lambda g, _y, _x, index: _put(g, index, _x.shape), name="getitem", formula="x[index]", flops=_free)
 def _getitem(x: Array, index: Index) -> Array:
     return x[index.key]
 

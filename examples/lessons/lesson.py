@@ -1,4 +1,4 @@
-"""What the lessons of examples/lessons share: their options, where their figure goes, how an exercise is checked."""
+"""What the lessons share: their options, where their figure goes, how an exercise is checked."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .. import atomic, viz
+from minigan import viz
 
 
 class Lesson:
@@ -37,9 +37,8 @@ class Lesson:
         """Write a matplotlib figure as NAME.png, and show it if this is a notebook."""
         if not self.dry_run:
             path = self.folder / f"{self.name}.png"
-            with atomic.naming(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                viz.save_figure(figure, path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            viz.save_figure(figure, path)
             print(f"\nThe figure is in {path}")
         if "ipykernel" in sys.modules:
             from IPython.display import display
