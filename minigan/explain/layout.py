@@ -52,7 +52,8 @@ def columns(tape: Tape) -> list[Column]:
 
 
 def _function(step: Step) -> str:
-    return f"{step.asked.function}()" if step.asked.function else step.asked.file
+    function = step.asked.function
+    return f"{function}()" if function and "<lambda>" not in function else step.asked.file
 
 
 def sections(tape: Tape, whole: bool = False) -> list[Section]:
