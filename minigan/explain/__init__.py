@@ -9,6 +9,7 @@ tape.print()
 tape.to_html("critic.html")
 """
 
-from .tape import Gradient, Step, Tape, Value, Why, pass_name, record, trace
+from .recorder import record, trace
+from .tape import Gradient, Step, Tape, Value, Why, pass_name
 
 __all__ = ["Gradient", "Step", "Tape", "Value", "Why", "pass_name", "record", "trace"]

@@ -37,18 +37,18 @@ def content(tape: Tape) -> dict[str, Any]:
             readers[value].append(step.index)
     asked = [(x, g) for gradient in tape.gradients for x, g in zip(gradient.inputs, gradient.results, strict=True)]
     finals = {g for x, g in asked if x.role == "parameter"}
-    parts = _parts(tape)
+    parts, collapsed = _parts(tape), len(tape.steps) > COLLAPSE
     return {
         "passes": [pass_name(order) for order in range(max(tape.orders, default=0) + 1)],
         "steps": [_step(s, place) | {"gradient": _purpose(tape, s), "part": parts.get(s)} for s in tape.steps],
         "values": [_value(v, place) | {"readers": readers[v], "final": v in finals} for v in tape.values],
         "sections": [
             {"title": part.title, "columns": [_column(column, place) for column in part.columns]}
-            for part in sections(tape, whole=len(tape.steps) > COLLAPSE)
+            for part in sections(tape, whole=collapsed)
         ],
         "costs": [{"order": order, "ops": c.ops, "flops": c.flops, "kept": c.kept} for order, c in costs(tape).items()],
         "entries": entries(tape),
-        "collapsed": len(tape.steps) > COLLAPSE,
+        "collapsed": collapsed,
     }
 
 

@@ -79,6 +79,7 @@ def definition(function: Callable[..., Any]) -> Source:
     return line_of(code.co_filename, code.co_firstlineno + offset)
 
 
+@cache
 def engine(doing: str) -> Source:
     """The line of the engine that adds contributions up ("add"), or sums over broadcast axes ("unbroadcast")."""
     path = str(PACKAGE / "grad.py")

@@ -88,11 +88,13 @@ def dcgan(
 
 
 def _meeting(layer: Conv2d | ConvTranspose2d) -> int:
-    """How many weights meet in a pixel of what the layer makes: of a 4x4 kernel that moves by 2, a quarter do."""
-    weights = layer.weight.size // layer.weight.shape[isinstance(layer, ConvTranspose2d)]
-    return weights // (
-        1 if isinstance(layer, Conv2d) else 4 if layer.options["stride"] == 2 else layer.weight[0, 0].size
-    )
+    """How many weights meet in a pixel of what the layer makes.
+
+    Of a transposed 4x4 kernel that moves by 2, four for each input; of the one that spreads the noise out, one.
+    """
+    if isinstance(layer, Conv2d):
+        return layer.weight.size // len(layer.weight)
+    return len(layer.weight) * (4 if layer.options["stride"] == 2 else 1)
 
 
 _NORMS: dict[str | None, Callable[[int], list[Module]]] = {
