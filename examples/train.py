@@ -45,6 +45,7 @@ NETWORKS = {
         mg.models.dcgan, 100, "uniform", (*SIZES, "norm", "generator_norm", "activation", "pack", "stddev")
     ),
     "mlp512": Network(mg.models.mlp512, 100, "normal", SIZES),
+    "sndcgan": Network(mg.models.sndcgan, 128, "normal", SIZES),
 }
 SHAPING = {"pack": 1, "stddev": False}  # these need a network that is made for them
 LATENTS = {"uniform": uniform_latent, "normal": normal_latent}
@@ -52,7 +53,7 @@ OUTPUTS = {"tanh": mg.nn.Tanh, "sigmoid": mg.nn.Sigmoid}
 
 
 def sized(extra: Extra) -> bool:
-    return extra["model"] in ("dcgan", "mlp512")
+    return "channels" in NETWORKS[extra["model"]].shaped_by
 
 
 def shape(settings: Settings) -> Shape:
@@ -158,9 +159,9 @@ def options(arguments: Sequence[str] | None = None) -> argparse.ArgumentParser:
     parts.add_argument("--max-norm", type=float, help="limit the length of each of D's units' weights")
     parts.add_argument("--latent", choices=LATENTS, help="noise (default: the model's)")
     parts.add_argument("--z-dim", type=int, help="its dimensions (default: the model's)")
-    parts.add_argument("--side", type=int, default=32, help="of images, for dcgan and mlp512 (default: 32)")
+    parts.add_argument("--side", type=int, default=32, help="of images, for dcgan, mlp512 and sndcgan (default: 32)")
     parts.add_argument("--channels", type=int, choices=[1, 3], default=3, help="likewise (default: 3)")
-    parts.add_argument("--width", type=int, default=32, help="of dcgan's first layer of maps (default: 32)")
+    parts.add_argument("--width", type=int, default=32, help="of the maps next to the image, likewise (default: 32)")
     norms = {"type": lambda name: None if name == "none" else name, "metavar": "batch|layer|none"}
     parts.add_argument("--norm", default="auto", help="in D (default: none with a penalty, else batch)", **norms)
     parts.add_argument("--generator-norm", default="batch", help="in dcgan's G (default: batch)", **norms)

@@ -154,9 +154,9 @@ PRESETS = {
     ),
     "hinge": Preset("hinge loss", "Lim and Ye 2017", {**_paper32, "loss": "hinge", "beta1": 0.0, "beta2": 0.9}),
     "sngan": Preset(
-        "spectral norm, hinge",
+        "spectral norm, hinge; the paper's networks at a quarter of their width",
         "Miyato et al. 2018",
-        {**_paper32, "norm": None, "loss": "hinge", "spectral_norm": True, "beta1": 0.0, "beta2": 0.9, "d_steps": 5},
+        {**_paper32, "model": "sndcgan", "width": 16, "loss": "hinge", "spectral_norm": True},
     ),
     "rasgan": Preset("relativistic average", "Jolicoeur-Martineau 2019", {**_paper32, "loss": "relativistic_average"}),
     "pacgan": Preset("packs of two", "Lin et al. 2018", {**_paper32, "pack": 2}),

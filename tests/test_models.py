@@ -17,6 +17,7 @@ def test_parameter_counts_of_the_documents():
     assert [player.num_parameters() for player in mg.models.quadratic()] == [354, 357]
     assert [player.num_parameters() for player in mg.models.dcgan()] == [3_576_704, 2_765_568]
     assert [player.num_parameters() for player in mg.models.goodfellow28()] == [2_503_984, 1_231_441]
+    assert [player.num_parameters() for player in mg.models.sndcgan()] == [3_812_355, 2_935_873]
 
 
 @pytest.mark.parametrize("make", [mg.models.mlp28, mg.models.dcgan28, mg.models.wgan_gp28])
@@ -38,6 +39,7 @@ def test_networks_fit_together_and_start_as_documented(make):
         (lambda: mg.models.dcgan(32, 7, channels=1, width=4), 7, (1, 32, 32)),
         (lambda: mg.models.dcgan(48, 5, width=2, norm=None), 5, (3, 48, 48)),
         (lambda: mg.models.mlp512(16, 6), 6, (3, 16, 16)),
+        (lambda: mg.models.sndcgan(24, 6, channels=1, width=2), 6, (1, 24, 24)),
         (mg.models.quadratic, 2, (2,)),
     ],
 )
@@ -75,6 +77,8 @@ def test_starting_values_of_the_lab_and_the_dcgan():
     for side, norm in ((40, "batch"), (64, "instance"), (0, None)):
         with pytest.raises(mg.errors.ShapeError, match=f"got {side} and {norm!r}"):
             mg.models.dcgan(side, norm=norm)
+    with pytest.raises(mg.errors.ShapeError, match="divisible by 8, got 28"):
+        mg.models.sndcgan(28)
 
 
 def test_the_printed_critic_does_not_see_the_last_two_rows_and_the_padded_one_does():

@@ -15,4 +15,5 @@ from .labels import one_hot
 from .plane import mlp2d, quadratic
 from .players import Players
 from .semi import ReadingPlayers, scale_to_data, semi28
+from .sndcgan import sndcgan
 from .vae import CodingPlayers, vae28

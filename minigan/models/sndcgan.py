@@ -1,0 +1,58 @@
+"""The networks of spectral normalisation's experiments: a discriminator of seven convolutions, and its generator."""
+
+from ..errors import ShapeError
+from ..nn import (
+    BatchNorm2d,
+    Conv2d,
+    ConvTranspose2d,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    Module,
+    ReLU,
+    Sequential,
+    Tanh,
+    Unflatten,
+    init,
+)
+from ..random import Stream
+from .players import Players
+
+
+def sndcgan(
+    side: int = 32, z_dim: int = 128, *, channels: int = 3, width: int = 64, rng: Stream | None = None
+) -> Players:
+    """The standard CNN of Miyato et al. 2018, table 3, for images of side x side pixels, a multiple of 8 (paper: 32).
+
+    G: z to (side/8)^2 x 8 width by a linear layer, then 4x4 transposed convolutions of stride 2 to 4, 2 and 1 width,
+    batch norm and ReLU after each, a 3x3 convolution and tanh. D: 3x3 convolutions of stride 1 and 4x4 of stride 2 in
+    turns through width, 2 width and 4 width, one more 3x3 to 8 width, leaky ReLU 0.1 after each, then a linear layer.
+    At the defaults G has 3 812 355 parameters, D 2 935 873. Noise is N(0, 1).
+
+    D's layers wait for `nn.spectral_norm`. Its bound is on a layer's weights as a matrix; the convolution itself may
+    stretch an image by more, up to 3 times for a 3x3 kernel, so that seven layers may bend what four of stride 2 leave
+    nearly straight. N(0, 0.02^2) weights, zero biases. ShapeError if the side does not fit.
+    """
+    if side < 8 or side % 8:
+        raise ShapeError(f"sndcgan: expected a side divisible by 8, got {side}")
+    rest = side // 8
+    up: list[Module] = [Linear(z_dim, 8 * width * rest * rest, rng=rng), Unflatten(1, (8 * width, rest, rest))]
+    for i, o in ((8, 4), (4, 2), (2, 1)):
+        up += [ConvTranspose2d(i * width, o * width, 4, 2, 1, rng=rng), BatchNorm2d(o * width), ReLU()]
+    down: list[Module] = []
+    before = channels
+    for maps in (width, 2 * width, 4 * width):
+        down += [Conv2d(before, maps, 3, 1, 1, rng=rng), LeakyReLU(0.1), Conv2d(maps, maps, 4, 2, 1, rng=rng)]
+        down += [LeakyReLU(0.1)]
+        before = maps
+    down += [Conv2d(before, 8 * width, 3, 1, 1, rng=rng), LeakyReLU(0.1), Flatten()]
+    players = Players(
+        Sequential(*up, Conv2d(width, channels, 3, 1, 1, rng=rng), Tanh()),
+        Sequential(*down, Linear(8 * width * rest * rest, 1, rng=rng)),
+    )
+    for player in players:
+        for layer in player.modules():
+            if isinstance(layer, Linear | Conv2d | ConvTranspose2d):
+                init.normal_(layer.weight, 0.0, 0.02, rng=rng)
+                init.zeros_(layer.bias)
+    return players
