@@ -77,7 +77,8 @@ def players(extra: Extra) -> Players:
     G, D = network.make(*sizes, **options)
     if extra["dropout"]:
         layers = [
-            (layer, mg.nn.Dropout(extra["dropout"])) if isinstance(layer, mg.nn.ReLU) else (layer,) for layer in G
+            (layer, mg.nn.Dropout(extra["dropout"], always=True)) if isinstance(layer, mg.nn.ReLU) else (layer,)
+            for layer in G
         ]
         G = mg.nn.Sequential(*(layer for group in layers for layer in group))
     if extra["spectral_norm"]:
@@ -191,7 +192,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.ArgumentParser:
     tricks.add_argument("--instance-noise", type=float, default=0.0, help="deviation of noise on all that D sees")
     tricks.add_argument("--noise-steps", type=int, help="steps over which that noise falls to 0")
     tricks.add_argument("--replay", type=int, default=0, help="half of D's fakes come from so many earlier ones")
-    tricks.add_argument("--dropout", type=float, default=0.0, help="after each ReLU of G, in training")
+    tricks.add_argument("--dropout", type=float, default=0.0, help="after each ReLU of G, in training and in samples")
     tricks.add_argument("--joint-batches", action="store_true", help="real images and fakes in one batch for D")
     tricks.add_argument("--pack", type=int, default=1, help="images that D sees at once")
     tricks.add_argument("--stddev", action="store_true", help="dcgan's D sees how much a batch differs")

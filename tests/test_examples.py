@@ -96,8 +96,12 @@ def test_presets_have_their_documents_settings():
 def test_switches_reach_the_players():
     D = game("sngan").discriminator
     assert all("weight_orig" in dict(m.named_tensors()) for m in D.modules() if isinstance(m, mg.nn.Conv2d))
-    G = game("tricks").generator
-    assert [isinstance(m, mg.nn.Dropout) for m in G.modules()].count(True) == 4
+    tricks = game("tricks")
+    assert [isinstance(m, mg.nn.Dropout) for m in tricks.generator.modules()].count(True) == 4
+    samples = tricks.sample(4).numpy()
+    assert np.array_equal(samples, tricks.sample(4).numpy())  # with dropout, and the same each time
+    z = tricks.latent(1, mg.random.Stream(0))
+    assert np.ptp(tricks.generate(mg.concatenate([z, z])).numpy(), 0).any()
     assert game("pacgan").discriminator[0].weight.shape[1] == 2
     prelu = game("--model", "dcgan", "--activation", "prelu", "--norm", "none", "--generator-norm", "layer")
     kinds = [type(m).__name__ for player in prelu.players.values() for m in player.modules()]

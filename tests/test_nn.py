@@ -121,6 +121,8 @@ def test_dropout():
     assert set(np.unique(y)) == {0, np.float32(1 / 0.75)}
     assert abs((y == 0).mean() - 0.25) < 0.01
     assert layer.eval()(x) is x
+    always = nn.Dropout(0.25, always=True, rng=mg.random.Stream(1)).eval()
+    assert np.array_equal(always(x).numpy(), y)
     z = mg.ones((3, 3))
     layer.train()
     dropped = layer(z)

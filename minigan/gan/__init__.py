@@ -7,7 +7,8 @@ from .dynamics import packed
 from .energy import BEGAN, EBGAN, margin_loss, pulling_away
 from .game import Batch, Game, Losses, State, Turn
 from .infogan import InfoGame, LatentCode
+from .latents import Latent, normal_latent, uniform_latent
 from .penalties import clip_weights, limit_lengths
-from .score import Latent, ScoreGame, alternate, normal_latent, uniform_latent
+from .score import ScoreGame, alternate
 from .semi import SemiSupervised
 from .vae import VAE

@@ -9,7 +9,7 @@ from ..optim import Optimizer
 from ..tensor import Tensor
 from .game import Batch, Game, Losses, State, Turn
 from .losses import Loss, nonsaturating
-from .score import Latent
+from .latents import Latent
 
 
 class BiGAN(Game):

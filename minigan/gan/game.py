@@ -140,6 +140,10 @@ class Game:
         """n generated samples, drawn from the named random stream at that step: the same ones for the same weights."""
         raise NotImplementedError(f"{type(self).__name__} does not define sample")
 
+    def sampling_network(self) -> Module:
+        """What makes samples of noise: the network that a generator file holds."""
+        return self.players["generator"]
+
     def play(self, batches: Callable[[int], Drawn] | Source) -> Losses:
         """One round of the schedule: the losses and scores of its turns, as 0-d Tensors.
 

@@ -14,20 +14,9 @@ from ..random import Stream
 from ..tensor import Tensor
 from .dynamics import Pool, packed
 from .game import Batch, Game, Losses, State, Turn
+from .latents import Latent
 from .losses import Loss
 from .penalties import Critic, clip_weights, limit_lengths
-
-Latent = Callable[[int, Stream], Tensor]
-
-
-def uniform_latent(dim: int, low: float = -1.0, high: float = 1.0, dtype: Any = "float32") -> Latent:
-    """A sampler: (n, rng) -> z (n, dim) ~ U[low, high)."""
-    return lambda n, rng: Tensor(rng.uniform((n, dim), low, high, dtype))
-
-
-def normal_latent(dim: int, dtype: Any = "float32") -> Latent:
-    """A sampler: (n, rng) -> z (n, dim) ~ N(0, 1)."""
-    return lambda n, rng: Tensor(rng.normal((n, dim), dtype=dtype))
 
 
 def alternate(d_steps: int = 1, g_steps: int = 1) -> list[Turn]:
@@ -185,7 +174,7 @@ class ScoreGame(Game):
         Batch normalisation uses its running statistics, so that a sample does not depend on its neighbours.
         """
         averaged = {} if self.ema is None else self.ema.parameters()
-        with evaluating(self.generator):
+        with evaluating(self.generator), random.using(self.stream("generated")):
             return functional_call(self.generator, averaged, *(x.to(self.step.device) for x in inputs))
 
     def informed(self, batch: Batch) -> tuple[Critic, Critic]:

@@ -14,7 +14,7 @@ from ..random import Stream
 from ..tensor import Tensor
 from .game import Batch, Game, Losses, State, Turn
 from .losses import nonsaturating
-from .score import Latent
+from .latents import Latent
 
 LABELS_ALONE = [Turn("labels_turn")]  # a schedule: the classifier learns from its labels and nothing else
 

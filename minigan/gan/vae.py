@@ -3,13 +3,14 @@
 from .. import ops
 from ..errors import ShapeError
 from ..grad import grad
-from ..nn import Module, evaluating
+from ..models.ranges import FromUnit
+from ..nn import Module, Sequential, Sigmoid, evaluating
 from ..op import no_grad
 from ..optim import Optimizer
 from ..random import Stream
 from ..tensor import Tensor
 from .game import Batch, Game, Losses, State, Turn
-from .score import normal_latent
+from .latents import normal_latent
 
 
 def reconstruction(logits: Tensor, pixels: Tensor) -> Tensor:
@@ -41,6 +42,8 @@ class VAE(Game):
         self.encoder = encoder
         self.decoder = decoder
         self.z_dim = z_dim
+        self.latent = normal_latent(z_dim)
+        self._from_codes = Sequential(decoder, Sigmoid(), FromUnit())  # to mean images in [-1, 1]
         super().__init__(
             {"encoder": encoder, "decoder": decoder}, {"autoencoder": optimizer}, [Turn("autoencoder_turn")], seed=seed
         )
@@ -63,7 +66,11 @@ class VAE(Game):
 
     def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
         """The mean image in [-1, 1] of each of n codes drawn from N(0, 1)."""
-        return self._decode(normal_latent(self.z_dim)(n, self.stream(stream).at(at)).to(self.step.device))
+        return self._decode(self.latent(n, self.stream(stream).at(at)).to(self.step.device))
+
+    def sampling_network(self) -> Module:
+        """The decoder, brought to mean images in [-1, 1]."""
+        return self._from_codes
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """The mean image, in [-1, 1], of each image's mean code."""
@@ -79,4 +86,4 @@ class VAE(Game):
 
     def _decode(self, z: Tensor) -> Tensor:
         with evaluating(self.decoder):
-            return 2 * ops.sigmoid(self.decoder(z)) - 1
+            return self._from_codes(z)

@@ -130,18 +130,20 @@ class Dropout(Module):
     """In training each element is zeroed with probability p and the rest scaled by 1 / (1 - p) (Srivastava 2014).
 
     With `rng=None` a game decides the mask from its seed and step, so that a resumed run is the same run; a stream
-    given here is its owner's to save.
+    given here is its owner's to save. With `always` evaluation changes nothing: in a generator dropout is a source of
+    noise (Isola et al. 2017), and the running statistics of a batch norm behind it are those of dropped elements.
     """
 
-    def __init__(self, p: float = 0.5, *, rng: Stream | None = None) -> None:
+    def __init__(self, p: float = 0.5, *, always: bool = False, rng: Stream | None = None) -> None:
         if not 0 <= p < 1:
             raise ShapeError(f"Dropout: expected a probability 0 <= p < 1, got {p}")
         self.p = p
+        self.always = always
         self.rng = rng
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with elements dropped; x itself in evaluation mode."""
-        if not self.training or self.p == 0:
+        """x with elements dropped; x itself in evaluation mode, unless `always`."""
+        if not (self.training or self.always) or self.p == 0:
             return x
         kept = (self.rng or random.default()).uniform(x.shape, dtype=x.dtype, device=x.device) >= self.p
         return x * Tensor(kept.astype(x.dtype) * (1 / (1 - self.p)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from .. import backend
 from ..errors import CheckpointError, ShapeError
@@ -40,6 +40,13 @@ class Module:
 
     training = True
     _path = ""
+    made_with: tuple[tuple[Any, ...], dict[str, Any]]  # the arguments, so that a file can say how to make it again
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """A module that knows what it was made with."""
+        module = super().__new__(cls)
+        vars(module)["made_with"] = args, kwargs
+        return module
 
     def forward(self, *args: Any) -> Any:
         """What the module computes."""
@@ -200,6 +207,7 @@ class Sequential(Module):
             return layers[i]
         part = Sequential()
         vars(part).update({str(k): layer for k, layer in enumerate(layers[i])})  # the layers keep their names
+        vars(part)["made_with"] = tuple(layers[i]), {}
         return part
 
 
