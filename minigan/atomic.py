@@ -41,3 +41,9 @@ def write(path: Path, content: bytes) -> None:
     """Write `content` to `path`; CheckpointError naming it if the folder cannot take it, nothing changed then."""
     with naming(path), replacing(path) as out:
         out.write(content)
+
+
+def clear(folder: Path) -> None:
+    """Delete what `replacing` left in `folder` if it was killed; nobody else may be writing there."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)

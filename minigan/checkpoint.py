@@ -19,10 +19,22 @@ from .errors import CheckpointError
 from .tensor import Tensor
 
 KEEP = 3  # how many of the newest checkpoints are kept
+BEST = "best.json"  # names the one that is kept for its samples
 
 
-def save(folder: str | Path, state: Mapping[str, Tensor], meta: Mapping[str, Any], step: int) -> Path:
-    """Write `state` and `meta` as the checkpoint of `step` in `folder`; keep the newest KEEP. The arrays' path."""
+def save(
+    folder: str | Path,
+    state: Mapping[str, Tensor],
+    meta: Mapping[str, Any],
+    step: int,
+    *,
+    keep: int = KEEP,
+    distance: float | None = None,
+) -> Path:
+    """Write `state` and `meta` as the checkpoint of `step` in `folder`; the path of its arrays.
+
+    The newest `keep` stay, and the one of the smallest `distance`, how far samples were from the data: BEST names it.
+    """
     from safetensors.numpy import save as to_bytes
 
     folder = Path(folder)
@@ -30,12 +42,28 @@ def save(folder: str | Path, state: Mapping[str, Tensor], meta: Mapping[str, Any
     # safetensors writes memory as it lies: anything but C order would come back as other values
     content = to_bytes({key: np.array(to_numpy(t.data), order="C") for key, t in state.items()})
     about = {"step": step, "sha256": hashlib.sha256(content).hexdigest(), "versions": versions(), **meta}
+    path.with_suffix(".json").unlink(missing_ok=True)  # of a damaged one: the arrays are about to be others
     atomic.write(path, content)
     atomic.write(path.with_suffix(".json"), json.dumps(about, indent=2).encode())
-    for old in find(folder)[:-KEEP]:
-        old.unlink(missing_ok=True)
-        old.with_suffix(".json").unlink(missing_ok=True)
+    best = find_best(folder)
+    if distance is not None and not (best and best[1] <= distance):
+        atomic.write(folder / BEST, json.dumps({"checkpoint": path.name, "distance": distance}).encode())
+        best = path, distance
+    for old in find(folder)[:-keep]:
+        if best is None or old != best[0]:
+            old.unlink(missing_ok=True)
+            old.with_suffix(".json").unlink(missing_ok=True)
     return path
+
+
+def find_best(folder: str | Path) -> tuple[Path, float] | None:
+    """(the checkpoint in `folder` whose samples were nearest to the data, their distance), if one is known."""
+    try:
+        named = json.loads((Path(folder) / BEST).read_text())
+        path, distance = Path(folder) / Path(named["checkpoint"]).name, float(named["distance"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (path, distance) if path in find(folder) else None
 
 
 def find(folder: str | Path) -> list[Path]:

@@ -1,24 +1,30 @@
 """The folder of a run: what decided it, what is logged, what is saved, and when it may be continued."""
 
 import argparse
+import contextlib
 import csv
 import io
 import json
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import atomic, backend, checkpoint
+from . import atomic, backend, checkpoint, lock
 from .backend import versions
 from .errors import CheckpointError
 
 COLUMNS = ["step", "d_loss", "g_loss", "d_real", "d_fake", "images_per_s"]
 # when a run is resumed
-FREE_TO_CHANGE = {"graph", "epochs", "steps", "out", "resume", "checkpoint_every", "sample_every", "dry_run"}
+FREE_TO_CHANGE = {
+    *("graph", "epochs", "steps", "out", "resume", "allow_change", "dry_run"),
+    *("checkpoint_every", "sample_every", "keep", "early_stop", "debug_nan"),
+}
 
 
 @dataclass
@@ -37,7 +43,11 @@ class Settings:
     out: str = ""
     checkpoint_every: int | None = None
     sample_every: int | None = None
+    keep: int = checkpoint.KEEP
+    early_stop: bool = False
+    debug_nan: bool = False
     resume: bool = False
+    allow_change: list[str] = field(default_factory=list)
     dry_run: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -56,13 +66,38 @@ def positive(text: str) -> int:
 
 
 class RunFolder:
-    """The files of one run: config.json, log.csv, samples/, losses.png, samples.gif, checkpoints/."""
+    """The files of one run.
+
+    config.json, log.csv, health.jsonl, samples/, losses.png, samples.gif, checkpoints/, generator.safetensors,
+    timings.json, report.html, and metrics.json if its system has a number.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.samples = path / "samples"
         self.checkpoints = path / "checkpoints"
         self.log = path / "log.csv"
+        self.health = path / "health.jsonl"
+        self.generator = path / "generator.safetensors"
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Within the block no other process may use the folder, which is made if it is not there.
+
+        CheckpointError if another process holds it, or it cannot be written to.
+        """
+        before = self.path.exists()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CheckpointError(f"{self.path}: cannot write there ({error.strerror})") from error
+        with lock.holding(self.path / ".lock"):
+            try:
+                yield
+            finally:
+                if not before and [p.name for p in self.path.iterdir()] == [".lock"]:  # nothing came of it
+                    (self.path / ".lock").unlink()
+                    self.path.rmdir()
 
     def open(self, settings: Settings) -> bool:
         """Make the folders; True if a run is to be continued. CheckpointError if --out and --resume do not fit."""
@@ -77,24 +112,43 @@ class RunFolder:
         try:
             for folder in (self.samples, self.checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.path, self.samples, self.checkpoints):
+                atomic.clear(folder)
         except OSError as error:
             raise CheckpointError(f"{self.path}: cannot write there ({error.strerror})") from error
         return bool(held)
 
-    def check_unchanged(self, settings: Settings, images: dict[str, Any]) -> None:
-        """CheckpointError naming every setting of the saved run, and the data, that differ and may not."""
+    def check_unchanged(self, settings: Settings, images: dict[str, Any]) -> list[str]:
+        """The settings that differ from the saved run's because settings.allow_change lets them.
+
+        CheckpointError naming every other one that differs, and the data if they do. Other versions or another BLAS are
+        said on the terminal: with them the run goes on, though not bit for bit.
+        """
         path = self.path / "config.json"
         try:
             config = json.loads(path.read_text())
             # a setting that came later had its default then
-            before = {**asdict(Settings(name="")), **config["settings"], **config["images"]}
+            before = _flat({**asdict(Settings(name="")), **config["settings"], **config["images"]})
+            made_by = {**config["versions"], "BLAS": config["blas"]}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{path}: cannot be read ({error!r}), so the run cannot be resumed") from error
-        now = json.loads(json.dumps({**asdict(settings), **images}))
+        now = _flat(json.loads(json.dumps({**asdict(settings), **images})))
+        allowed = [name.replace("-", "_").strip("_") for name in settings.allow_change]
+        unknown = sorted(set(allowed) - (set(now) - set(images)))
+        if unknown:
+            raise CheckpointError(f"--allow-change: there is no setting {', '.join(unknown)}; {', '.join(sorted(now))}")
         differing = [k for k in now if k not in FREE_TO_CHANGE and now[k] != before.get(k)]
-        if differing:
-            named = ", ".join(f"{k} was {before.get(k)!r}, is {now[k]!r}" for k in differing)
-            raise CheckpointError(f"{self.path}: cannot resume with other settings: {named}")
+        refused = [k for k in differing if k not in allowed]
+        if refused:
+            named = ", ".join(f"{k} was {before.get(k)!r}, is {now[k]!r}" for k in refused)
+            settable = ",".join(k for k in refused if k not in images)
+            hint = f"; to go on all the same: --allow-change {settable}" if settable else ""
+            raise CheckpointError(f"{self.path}: cannot resume with other settings: {named}{hint}")
+        runs_on = json.loads(json.dumps({**versions(), "BLAS": backend.blas_info()}))
+        others = [f"{k} was {made_by.get(k)}, is {v}" for k, v in runs_on.items() if v != made_by.get(k)]
+        if others:
+            print(f"the run goes on, though not bit for bit as it would have: {'; '.join(others)}")
+        return differing
 
     def write_config(self, settings: Settings, steps: int, images: dict[str, Any]) -> None:
         """config.json: every setting, the data set that is really used, versions."""
@@ -131,18 +185,30 @@ class RunFolder:
 
     def read_log(self) -> dict[str, list[float]]:
         """The columns of log.csv that hold a number in every row."""
+        rows = self.rows()
+        held = [name for name in rows[0] if all(name in row for row in rows)] if rows else COLUMNS
+        return {name: [row[name] for row in rows] for name in held}
+
+    def rows(self) -> list[dict[str, float]]:
+        """The rows of log.csv, without the cells that are empty; none if there is no file."""
+        if not self.log.exists():
+            return []
         with self.log.open(newline="") as lines:
-            rows = list(csv.DictReader(lines))
-        held = [name for name in rows[0] if all(row[name] for row in rows)] if rows else COLUMNS
-        return {name: [float(row[name]) for row in rows] for name in held}
+            return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(lines)]
 
     def cut_log(self, step: int) -> None:
-        """Drop the rows after `step`: a resumed run writes them again."""
+        """Drop the rows after `step`, which a resumed run writes again, and any that was being written at a crash."""
         if not self.log.exists():
             return
-        header, *rows = self.log.read_text().splitlines() or [",".join(COLUMNS)]
+        header, *rows = self.log.read_text().split("\n")[:-1] or [",".join(COLUMNS)]  # a whole row ends in a newline
         kept = [row for row in rows if row.split(",", 1)[0].isdigit() and int(row.split(",", 1)[0]) <= step]
         atomic.write(self.log, ("\n".join([header, *kept]) + "\n").encode())
+
+    def sync_log(self) -> None:
+        """Have the log on disk before a checkpoint that counts on it."""
+        if self.log.exists():
+            with atomic.naming(self.log), self.log.open("rb") as file:
+                os.fsync(file.fileno())
 
     def append_log(self, rows: list[dict[str, float]]) -> None:
         """Write rows to log.csv, the header first."""
@@ -154,3 +220,37 @@ class RunFolder:
         writer.writerows(rows)
         with atomic.naming(self.log), self.log.open("a") as out:
             out.write(text.getvalue())
+
+
+class Timings:
+    """timings.json: where a run's seconds went, and from when to when it ran, over all its parts."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        self.seconds = {"training": 0.0, "samples": 0.0, "health": 0.0, "checkpoints": 0.0}
+        self.sessions: list[dict[str, Any]] = []
+        if step:
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                held = json.loads(path.read_text())
+                self.sessions = [{**session} for session in held["sessions"]]
+                self.seconds = {name: float(held[name]) for name in self.seconds}
+        self.sessions.append({"started": _now(), "ended": _now(), "first": step, "last": step})
+
+    def add(self, what: str, seconds: float) -> None:
+        """Count these seconds as spent on that."""
+        self.seconds[what] += seconds
+
+    def write(self, step: int) -> None:
+        """Write the file, `step` being the last one done."""
+        self.sessions[-1] |= {"ended": _now(), "last": step}
+        rounded = {name: round(seconds, 3) for name, seconds in self.seconds.items()}
+        atomic.write(self.path, json.dumps({**rounded, "sessions": self.sessions}, indent=2).encode())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by name, a script's own options among them."""
+    return {k: v for k, v in settings.items() if k != "extra"} | dict(settings.get("extra", {}))

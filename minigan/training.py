@@ -1,39 +1,31 @@
-"""The training loop, once: batches in, a folder of logs, samples, curves and checkpoints out.
+"""A run of training, from its command line to its last file.
 
 A run is decided by its settings. Whatever stops it, the same command with --resume continues where the last
 checkpoint stands, and arrives at the same weights as a run that was never stopped.
 """
 
 import argparse
-import math
-import signal
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import atomic, backend, checkpoint, data, viz
+from . import backend, checkpoint, data, viz
 from .data.sources import Samples, Shape, fingerprint, load_images
-from .errors import DataError, MiniganError, NonFiniteLoss
+from .errors import DataError, MiniganError
 from .gan import Game
 from .judge import in_chunks
 from .kernels import PRECISIONS, set_precision
-from .runs import COLUMNS, RunFolder, Settings, positive
-from .tensor import Tensor
-
-READ_BACK = 20  # steps between two looks at the losses: between them nothing waits for the device
-INTERRUPTED = 130  # the exit status of a program stopped by Ctrl-C
+from .loop import Loop
+from .runs import RunFolder, Settings, positive
+from .yardstick import Yardstick
 
 Build = Callable[[Settings], Game]
 Load = Callable[[Settings, int | None], Samples]
 Picture = Callable[[Game, Samples, Path], None]
 Measure = Callable[[Game, Samples, Settings], Mapping[str, float]]
 FEW = 256  # samples of a dry run
-PLAYERS = {"g_": " of the generator", "d_": " of the discriminator"}  # whose a column of the log is
 
 
 def parser(
@@ -74,7 +66,25 @@ def parser(
     p.add_argument(
         "--sample-every", type=positive, metavar="STEPS", help="draw samples so often (default: each epoch, and early)"
     )
+    p.add_argument(
+        "--keep",
+        type=positive,
+        default=checkpoint.KEEP,
+        metavar="N",
+        help=f"how many of the newest checkpoints stay, beside the best (default: {checkpoint.KEEP})",
+    )
+    p.add_argument("--early-stop", action="store_true", help="stop a run whose verdict is failing three times in a row")
+    p.add_argument(
+        "--debug-nan", action="store_true", help="if a loss is NaN or infinite, play the step again and name the op"
+    )
     p.add_argument("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
+    p.add_argument(
+        "--allow-change",
+        type=lambda text: text.split(","),
+        default=[],
+        metavar="NAME,...",
+        help="settings that may differ from the saved run's when it is resumed, lr say",
+    )
     p.add_argument("--dry-run", action="store_true", help="two steps of everything, in a temporary folder")
     return p
 
@@ -141,13 +151,26 @@ def run(
     backend.array_module(settings.device)  # fails before anything is written
     backend.keep_freed_memory()
     folder = RunFolder(Path(settings.out))
+    with folder.held():
+        return _run(folder, build, settings, shape, load, picture, measure)
+
+
+def _run(
+    folder: RunFolder,
+    build: Build,
+    settings: Settings,
+    shape: Shape,
+    load: Load | None,
+    picture: Picture,
+    measure: Measure | None,
+) -> int:
+    """`run` in a folder that no other process uses."""
     resumed = folder.open(settings)
     limit = FEW if settings.dry_run else None
     samples = load_images(settings.data, limit, shape) if load is None else load(settings, limit)
     settings.data = samples.name
     about_samples = fingerprint(samples.values)
-    if resumed:
-        folder.check_unchanged(settings, about_samples)
+    changed = folder.check_unchanged(settings, about_samples) if resumed else []
     set_precision(settings.precision)
     game = build(settings)
     game.graphs = settings.graph
@@ -158,167 +181,26 @@ def run(
         samples.values, settings.batch_size, labels=labels, seed=settings.seed, device=settings.device
     )
     if resumed:
+        rates = {name: optimizer.lr for name, optimizer in game.optimizers.items()}
         game.load_state(folder.load_newest())
+        if changed:  # learning rates are part of the state; the new settings' are meant
+            for name, optimizer in game.optimizers.items():
+                optimizer.lr = rates[name]
     per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
     last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
     folder.write_config(settings, last, about_samples)
     loop = Loop(
-        game, batches, settings, folder, per_epoch, last, samples.noun, lambda path: picture(game, samples, path)
+        game,
+        batches,
+        settings,
+        folder,
+        per_epoch=per_epoch,
+        last=last,
+        noun=samples.noun,
+        draw=lambda path: picture(game, samples, path),
+        yardstick=Yardstick(samples.values),
     )
     status = loop.run()
     if status == 0 and measure is not None:
         folder.write_metrics(measure(game, samples, settings))
     return status
-
-
-class Loop:
-    """Rounds of the game until the last step, with what is written on the way."""
-
-    def __init__(
-        self,
-        game: Game,
-        batches: data.Batches | data.StreamedBatches,
-        settings: Settings,
-        folder: RunFolder,
-        per_epoch: int,
-        last: int,
-        noun: str,
-        draw: Callable[[Path], None],
-    ) -> None:
-        self.game = game
-        self.source = batches if isinstance(batches, data.Batches) else lambda k: Tensor(batches.at(k))
-        self.settings = settings
-        self.folder = folder
-        self.per_epoch = per_epoch
-        self.last = last
-        self.noun = noun
-        self.draw = draw
-        self.step = int(game.step.item())
-        self.waiting: list[dict[str, Tensor]] = []  # losses not yet read back
-        self.clock = time.perf_counter()
-        self.shown: dict[str, float] = {}
-
-    def run(self) -> int:
-        """0 when the last step is done, INTERRUPTED when a signal stopped it; what it did is saved either way."""
-        from tqdm import tqdm
-
-        if self.step >= self.last:
-            print(f"{self.folder.path}: finished, {self.step} steps; nothing to do (a larger --epochs continues it)")
-            if not all((self.folder.path / name).exists() for name in ("losses.png", "samples.gif")):
-                self.finish()
-            return 0
-        if self.step == 0:
-            self.draw_samples()
-            self.folder.log.unlink(missing_ok=True)
-        self.folder.cut_log(self.step)
-        each = f"{self.settings.batch_size} {self.noun}"
-        print(f"{self.settings.data}: {self.last} steps of {each}, {self.per_epoch} an epoch")
-        with stopped_by_signals() as stop, tqdm(total=self.last, initial=self.step, unit="step", disable=None) as bar:
-            while self.step < self.last and not stop:
-                self.waiting.append(self.game.play(self.source))
-                self.step += 1
-                bar.update()
-                if self.step % READ_BACK == 0:
-                    self.read_back()
-                    bar.set_postfix_str(self.summary())
-                self.after_step(quiet=not bar.disable)
-        if self.step < self.last:
-            self.save()
-            print(
-                f"\nStopped at step {self.step} of {self.last}; everything is saved. To continue: "
-                f"the same command with --resume"
-            )
-            return INTERRUPTED
-        self.finish()
-        return 0
-
-    def after_step(self, quiet: bool) -> None:
-        """Samples and checkpoints where they are due."""
-        end_of_epoch = self.step % self.per_epoch == 0
-        every, looks = self.settings.checkpoint_every, self.settings.sample_every
-        due = self.step % looks == 0 if looks is not None else end_of_epoch or self.step in self.early_looks()
-        if due or self.step == self.last:
-            self.draw_samples()
-        if end_of_epoch or self.step == self.last or (every is not None and self.step % every == 0):
-            self.save()
-        if end_of_epoch and not quiet:
-            print(f"epoch {self.step // self.per_epoch}, step {self.step}: {self.summary()}", flush=True)
-
-    def early_looks(self) -> set[int]:
-        """Steps of the first epoch at which samples are drawn too: most of what there is to see happens then."""
-        return {self.per_epoch // n for n in (16, 8, 4, 2)} - {0}
-
-    def read_back(self) -> None:
-        """Fetch the losses since last time, check them, log them."""
-        if not self.waiting:
-            return
-        values = iter(backend.to_numbers([value.data for losses in self.waiting for value in losses.values()]))
-        rows = [{name: next(values) for name in losses} for losses in self.waiting]
-        seconds = time.perf_counter() - self.clock
-        rate = len(rows) * self.game.batches_per_step * self.settings.batch_size / seconds
-        first = self.step - len(rows) + 1
-        self.waiting.clear()
-        self.clock = time.perf_counter()
-        for step, row in enumerate(rows, first):
-            for name, value in row.items():
-                if not math.isfinite(value):
-                    player = PLAYERS.get(name[:2], "")
-                    raise NonFiniteLoss(
-                        f"step {step}: {name}{player} is {value}; training stopped, "
-                        f"the last good checkpoint is kept in {self.folder.checkpoints}"
-                    )
-        numbered = [{"step": s, **row, "images_per_s": round(rate, 1)} for s, row in enumerate(rows, first)]
-        self.folder.append_log(numbered)
-        self.shown = numbered[-1]
-
-    def summary(self) -> str:
-        """The newest losses and the speed, for the terminal."""
-        names = {"d_loss": "D", "g_loss": "G"}
-        losses = [f"{names.get(k, k)} {v:.3f}" for k, v in self.shown.items() if k in names or k not in COLUMNS]
-        return "  ".join([*losses, f"{self.shown['images_per_s']:.0f} {self.noun}/s"]) if self.shown else ""
-
-    def draw_samples(self) -> None:
-        """samples/step_NNNNNNNN.png: what the generator makes of the same noise each time."""
-        before = time.perf_counter()
-        path = self.folder.samples / f"step_{self.step:08d}.png"
-        with atomic.naming(path):
-            self.draw(path)
-        self.clock += time.perf_counter() - before  # pictures are not counted as training
-
-    def save(self) -> None:
-        """A checkpoint, once every loss so far is known to be finite."""
-        self.read_back()
-        before = time.perf_counter()
-        meta = {"settings": asdict(self.settings)}
-        checkpoint.save(self.folder.checkpoints, self.game.state, meta, self.step)
-        self.clock += time.perf_counter() - before
-
-    def finish(self) -> None:
-        """losses.png and samples.gif, and a line that says where everything is."""
-        with atomic.naming(self.folder.path):
-            viz.loss_curves(self.folder.read_log(), self.folder.path / "losses.png", self.settings.title)
-            viz.save_gif(sorted(self.folder.samples.glob("step_*.png")), self.folder.path / "samples.gif")
-        if not self.settings.dry_run:
-            print(f"Done: {self.summary()}. Samples, curves and checkpoints are in {self.folder.path}")
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[list[int]]:
-    """A list that fills when Ctrl-C or SIGTERM arrives, so that a step is finished first; a second one kills."""
-    received: list[int] = []
-
-    def handler(number: int, frame: Any) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    try:
-        before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: signals are somebody else's business
-        yield received
-        return
-    try:
-        yield received
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)

@@ -10,14 +10,15 @@ from PIL import Image
 from tiny_run import build, newest, rows, settings, without_clock
 
 import minigan as mg
-from minigan import atomic, checkpoint, data, training
+from minigan import atomic, checkpoint, data, health, training
 
 
 def test_a_run_writes_its_folder(tmp_path, few_digits, capsys):
     assert training.run(build, settings(tmp_path / "run")) == 0
     folder = tmp_path / "run"
     assert {p.name for p in folder.iterdir()} == {
-        *["config.json", "log.csv", "losses.png", "samples.gif", "samples", "checkpoints"]
+        *["config.json", "log.csv", "health.jsonl", "timings.json", "losses.png", "samples.gif", "samples"],
+        *["checkpoints", "generator.safetensors", ".lock"],
     }
     log = rows(folder)
     assert list(log[0]) == ["step", "d_loss", "g_loss", "d_real", "d_fake", "images_per_s"]
@@ -129,9 +130,24 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path, few_
 
 
 def test_only_the_newest_checkpoints_are_kept(tmp_path, few_digits):
-    training.run(build, settings(tmp_path, steps=12, checkpoint_every=1))
-    assert [p.stem for p in checkpoint.find(tmp_path / "checkpoints")] == [f"step_{n:08d}" for n in (10, 11, 12)]
-    assert len(list((tmp_path / "checkpoints").iterdir())) == 2 * checkpoint.KEEP
+    training.run(build, settings(tmp_path, steps=12, checkpoint_every=1, sample_every=5, keep=2))
+    held = checkpoint.find(tmp_path / "checkpoints")
+    best, distance = checkpoint.find_best(tmp_path / "checkpoints")
+    looks = {look.step: look.numbers["distance"] for look in health.read(tmp_path / "health.jsonl")}
+    assert list(looks) == [0, 5, 10, 12]
+    assert distance == min(looks[step] for step in (5, 10, 12)) == looks[int(best.stem.removeprefix("step_"))]
+    assert {p.stem for p in held} == {"step_00000011", "step_00000012", best.stem}
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 2 * len(held) + 1
+
+
+def test_the_best_checkpoint_stays(tmp_path):
+    for step, distance in enumerate([3.0, 1.0, 2.0, 4.0, None, 0.5]):
+        checkpoint.save(tmp_path, {"t": mg.tensor(float(step))}, {}, step, keep=1, distance=distance)
+        best = 1 if 1 <= step < 5 else step
+        assert checkpoint.find_best(tmp_path)[0].stem == f"step_{best:08d}"
+        assert [p.stem for p in checkpoint.find(tmp_path)] == sorted({f"step_{n:08d}" for n in (best, step)})
+    (tmp_path / "best.json").write_text('{"checkpoint": "../../elsewhere", "distance": 0}')
+    assert checkpoint.find_best(tmp_path) is None
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path, few_digits):
@@ -184,7 +200,7 @@ def test_a_full_or_read_only_folder_is_named_and_nothing_is_lost(tmp_path, monke
         training.run(build, settings(tmp_path, steps=4, resume=True))
     after = newest(tmp_path)
     assert all(np.array_equal(before[k], after[k]) for k in before)
-    assert not [p for p in tmp_path.rglob(".*")]
+    assert [p.name for p in tmp_path.rglob(".*")] == [".lock"]
 
 
 def test_checkpoints_keep_the_values_of_strided_arrays(tmp_path):

@@ -16,7 +16,7 @@ from PIL import Image
 from tiny_run import build, newest, rows, settings
 
 import minigan as mg
-from minigan import checkpoint, data, training
+from minigan import checkpoint, data, loop, training
 
 ROOT = Path(__file__).parent.parent
 
@@ -85,7 +85,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
         time.sleep(0.05)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == training.INTERRUPTED, output
+    assert process.returncode == loop.INTERRUPTED, output
     assert "everything is saved" in output
     assert "--resume" in output
     step = int(newest(tmp_path / "run")["step"])

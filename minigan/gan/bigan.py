@@ -8,8 +8,8 @@ from ..op import no_grad
 from ..optim import Optimizer
 from ..tensor import Tensor
 from .game import Batch, Game, Losses, State, Turn
-from .losses import Loss, nonsaturating
 from .latents import Latent
+from .losses import Loss, nonsaturating
 
 
 class BiGAN(Game):

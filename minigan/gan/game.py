@@ -17,6 +17,7 @@ from ..nn import Module
 from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
 from ..tensor import Tensor, full, matched
+from .latents import Latent
 
 State = dict[str, Tensor]
 Losses = dict[str, Tensor]
@@ -68,6 +69,7 @@ class Game:
     """
 
     labelled = False  # does the game need the labels of real samples?
+    latent: Latent  # what samples are made of
 
     def __init__(
         self,

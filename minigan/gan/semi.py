@@ -13,8 +13,8 @@ from ..optim import EMA, Optimizer
 from ..random import Stream
 from ..tensor import Tensor
 from .game import Batch, Game, Losses, State, Turn
-from .losses import nonsaturating
 from .latents import Latent
+from .losses import nonsaturating
 
 LABELS_ALONE = [Turn("labels_turn")]  # a schedule: the classifier learns from its labels and nothing else
 

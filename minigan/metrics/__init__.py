@@ -7,4 +7,4 @@ from .modes import ModeCoverage, mode_coverage
 from .neighbours import nearest, one_nn_accuracy
 from .plane import OnCurve, mean_nearest_distance, on_curve
 from .strokes import slant, thickness
-from .transport import wasserstein
+from .transport import sliced_wasserstein, wasserstein

@@ -54,5 +54,6 @@ def sndcgan(
         for layer in player.modules():
             if isinstance(layer, Linear | Conv2d | ConvTranspose2d):
                 init.normal_(layer.weight, 0.0, 0.02, rng=rng)
-                init.zeros_(layer.bias)
+                if layer.bias is not None:
+                    init.zeros_(layer.bias)
     return players

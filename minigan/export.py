@@ -1,0 +1,229 @@
+"""A generator alone, in one small file: what draws samples, without what it takes to train.
+
+The file is safetensors: the weights under the names of a `state_dict`, which PyTorch reads too, and in its metadata the
+network as a tree of layers with their arguments, the noise it is fed with, and a checksum. Loading builds layers from
+a list of known ones and executes nothing.
+"""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import atomic, nn, random
+from .backend import to_numpy, versions
+from .errors import CheckpointError, ShapeError
+from .gan import ConditionalGame, Game, Latent, LatentCode
+from .gan.latents import NormalLatent, UniformLatent
+from .models.conditional import ConditionalNormGenerator, OneHotGenerator
+from .models.digits import Maxout
+from .models.ranges import FromUnit, ToUnit
+from .nn import Module, evaluating
+from .tensor import Tensor, tensor
+
+CHUNK = 256  # samples made at a time
+
+
+class NotDescribed(CheckpointError):
+    """A generator with a layer or noise that no file can describe."""
+
+
+FORMAT = 1
+LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "code": LatentCode}
+LAYERS: dict[str, type[Module]] = {
+    layer.__name__: layer
+    for layer in [
+        *(nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding, nn.Flatten, nn.Unflatten, nn.Dropout),
+        *(nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Softmax),
+        *(nn.MaxPool2d, nn.AvgPool2d, nn.UpsampleNearest, nn.PixelShuffle, nn.GaussianNoise, nn.MinibatchStdDev),
+        *(nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d, nn.ConditionalBatchNorm2d),
+        *(nn.Sequential, Maxout, ToUnit, FromUnit, OneHotGenerator, ConditionalNormGenerator),
+    ]
+}
+
+
+@dataclass
+class Generator:
+    """A network that makes samples of noise: G(z), or G(z, y) where `classes` is how many y there are.
+
+    `about` says where it comes from: the run's name, its step, versions.
+    """
+
+    network: Module
+    latent: Latent
+    classes: int | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def generate(self, z: Tensor, labels: np.ndarray | None = None) -> Tensor:
+        """Samples (n, ...) of noise z (n, dim), with running statistics, a few at a time.
+
+        `labels` are integers (n,) below `classes`, by default 0, 1, ... in turn. ShapeError if they do not fit.
+        """
+        n = len(z)
+        asked: list[Tensor] = []
+        if self.classes is not None:
+            labels = np.arange(n) % self.classes if labels is None else np.asarray(labels)
+            if labels.shape != (n,) or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
+                raise ShapeError(f"Generator: expected {n} labels, integers from 0, got {labels.dtype} {labels.shape}")
+            if labels.max(initial=0) >= self.classes:
+                raise ShapeError(f"Generator: labels go from 0 to {self.classes - 1}, got {labels.max()}")
+            asked = [tensor(labels.astype(np.int64))]
+        elif labels is not None:
+            raise ShapeError("Generator: this network takes no labels")
+        device = self.network.parameters()[0].device
+        with evaluating(self.network), random.using(random.Stream(0, "generated")):
+            parts = [
+                self.network(*(x[k : k + CHUNK].to(device) for x in (z, *asked))).numpy() for k in range(0, n, CHUNK)
+            ]
+        return tensor(np.concatenate(parts)) if parts else self.network(z, *asked)
+
+    def sample(self, n: int, *, seed: int = 0, labels: np.ndarray | None = None) -> Tensor:
+        """n samples, the same ones for the same seed; the first ones do not depend on n."""
+        stream = random.Stream(seed, "generator")
+        return self.generate(self.latent(n, stream), labels)
+
+
+def of_game(game: Game, **about: Any) -> Generator:
+    """The game's generator as it is being trained, whose memory it shares; `about` is kept with it."""
+    classes = game.classes if isinstance(game, ConditionalGame) else None
+    return Generator(game.sampling_network(), game.latent, classes, {"step": game.rounds, **about})
+
+
+def save_of_game(path: str | Path, game: Game, **about: Any) -> Path:
+    """`save_generator` of the game's generator as it stands, with averaged weights if the game averages them."""
+    generator = of_game(game, **about)
+    averaged = game.ema is not None and game.ema.module is generator.network
+    return save_generator(path, generator, game.ema.state_dict() if averaged and game.ema is not None else None)
+
+
+def description(generator: Generator) -> dict[str, Any]:
+    """The generator without its weights, as JSON can hold it; NotDescribed names a layer that no file describes."""
+    latent = next((name for name, kind in LATENTS.items() if type(generator.latent) is kind), None)
+    if latent is None:
+        raise NotDescribed(f"this generator's noise is drawn by {generator.latent!r}, which no file can describe")
+    return {
+        "format": FORMAT,
+        "network": _tree(generator.network),
+        "latent": {"kind": latent, **asdict(generator.latent)},  # type: ignore[call-overload]
+        "classes": generator.classes,
+        "about": generator.about,
+        "versions": versions(),
+    }
+
+
+def save_generator(path: str | Path, generator: Generator, weights: Mapping[str, Tensor] | None = None) -> Path:
+    """Write the generator to `path`, with its own weights or these; CheckpointError if it cannot be written."""
+    from safetensors.numpy import save as to_bytes
+
+    path = Path(path)
+    arrays = {
+        name: np.array(to_numpy(t.data), order="C") for name, t in (weights or generator.network.state_dict()).items()
+    }
+    about = {**description(generator), "sha256": checksum(arrays)}
+    atomic.write(path, to_bytes(arrays, {"minigan": json.dumps(about)}))
+    return path
+
+
+def load_generator(path: str | Path, device: str = "cpu") -> Generator:
+    """The generator in a file of `save_generator`; CheckpointError naming the file and what is wrong with it."""
+    arrays, metadata = read_weights(path)
+    if "minigan" not in metadata:
+        raise CheckpointError(
+            f"{path}: these are weights without a network; build the network and load them with `load_weights`"
+        )
+    try:
+        about = json.loads(metadata["minigan"])
+        if about["format"] != FORMAT:
+            raise CheckpointError(f"{path}: written in format {about['format']}, this minigan reads {FORMAT}")
+        if about["sha256"] != checksum(arrays):
+            raise CheckpointError(f"{path}: its checksum is not that of its weights")
+        generator = from_description(about, arrays)
+    except (ValueError, KeyError, TypeError, AttributeError, ShapeError, MemoryError, RecursionError) as error:
+        raise CheckpointError(f"{path}: describes no generator ({error!r})") from error
+    generator.network.to(device)
+    return generator
+
+
+def from_description(about: Mapping[str, Any], arrays: Mapping[str, Any]) -> Generator:
+    """The generator that `description` describes, with these weights. CheckpointError if they do not fit it."""
+    latent = dict(about["latent"])
+    sampler = LATENTS[latent.pop("kind")](**latent)
+    network = _build(about["network"], sum(np.size(a) for a in arrays.values()))
+    network.load_state_dict(arrays)
+    return Generator(network, sampler, about["classes"], dict(about["about"]))
+
+
+def load_weights(network: Module, path: str | Path) -> None:
+    """Copy the weights of a safetensors file into `network`: a generator's, or what PyTorch saved of the same one.
+
+    Write them there with `safetensors.torch.save_file(network.state_dict(), path)`. CheckpointError if the file is
+    none, or holds other names or shapes; nothing is copied then.
+    """
+    arrays, _ = read_weights(path)
+    try:
+        network.load_state_dict(arrays)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """(arrays, metadata) of a safetensors file; CheckpointError naming it, and what it is instead if that is known."""
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    try:
+        with path.open("rb") as start:
+            first = start.read(2)
+        if first in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+            raise CheckpointError(
+                f"{path}: a pickle, and loading one can run whatever its author put into it. Where it comes from, "
+                "write its state_dict with safetensors.torch.save_file, and give that file"
+            )
+        with safe_open(path, framework="numpy") as held:
+            return {name: held.get_tensor(name) for name in held.keys()}, held.metadata() or {}  # noqa: SIM118
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
+
+
+def checksum(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}\n".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()
+
+
+def _tree(value: Any) -> Any:
+    """A module as {"layer": name, argument: value ...}; what its arguments hold likewise."""
+    if not isinstance(value, Module):
+        return value
+    name = type(value).__name__
+    if LAYERS.get(name) is not type(value):
+        raise NotDescribed(f"a generator file holds {', '.join(LAYERS)}; this network has a {name}")
+    args, kwargs = value.made_with
+    given = inspect.signature(type(value)).bind(*args, **kwargs).arguments
+    held = {k: [_tree(v) for v in given[k]] if k == "layers" else _tree(given[k]) for k in given if k != "rng"}
+    return {"layer": name, **held}
+
+
+def _build(tree: Any, size: int) -> Any:
+    """What `_tree` described, for weights of `size` numbers in all.
+
+    A layer's two largest arguments multiply to about as many weights as it has: one that asks for far more than the
+    file holds is refused before it takes the memory.
+    """
+    if isinstance(tree, list):
+        return tuple(_build(value, size) for value in tree)
+    if not isinstance(tree, dict):
+        return tree
+    arguments = {k: _build(v, size) for k, v in tree.items() if k != "layer"}
+    numbers = sorted(int(v) for v in arguments.values() if isinstance(v, int | float))
+    if numbers and (numbers[-1] * max(numbers[-2:][0], 1) > 64 * max(size, 1 << 12) or numbers[0] < -1):
+        raise CheckpointError(f"{tree['layer']} of {arguments} is larger than the weights that came with it")
+    return LAYERS[tree["layer"]](*arguments.pop("layers", ()), **arguments)

@@ -1,0 +1,226 @@
+"""Is it training? A verdict from the numbers that matter, with what each finding means and what to do about it."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import atomic
+
+EARLY = 100  # steps before which nothing is said of the samples
+LEVELS = ("healthy", "watch", "failing")
+PATIENCE = 3  # looks in a row that fail before a run is stopped early
+
+
+class Finding(NamedTuple):
+    """One thing to say about a run: how bad, what, and what it means."""
+
+    level: str  # "info", "watch" or "failing"
+    title: str
+    explanation: str
+
+
+class Look(NamedTuple):
+    """What was seen of a run at a step: the numbers, the verdict, and why."""
+
+    step: int
+    numbers: dict[str, float]
+    verdict: str
+    findings: list[Finding]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict, and the worst of the findings in a few words, for the terminal."""
+        bad = [finding.title for finding in self.findings if finding.level == self.verdict]
+        named = " and ".join(bad[:2])
+        shown = ", ".join(
+            f"{name} {self.numbers[name]:.2f}" for name in ("distance", "diversity", "spacing") if name in self.numbers
+        )
+        return f"{self.verdict}{': ' + named if named else ''} ({shown})"
+
+
+def judge(step: int, numbers: Mapping[str, float], before: Sequence[Look], *, loss: str, logistic: bool) -> Look:
+    """The look at a run at this step, after the looks `before`.
+
+    `numbers` are `Yardstick.measure`'s and its `floor`; the means since the last look of the log's d_loss, d_real and
+    d_fake; and PLAYER_grad, the length of each player's gradient. What is missing is not judged. `loss` is the name of
+    the game's loss; with `logistic`, d_real and d_fake are probabilities.
+    """
+    findings = _of_samples(step, numbers, before)
+    if logistic:
+        findings += _of_probabilities(numbers)
+    if loss == "wasserstein":
+        findings += _of_critic(numbers, before)
+    findings += _of_gradients(numbers)
+    if step < EARLY:  # too early for more than a warning
+        findings = [f._replace(level="info") if f.level == "watch" else f for f in findings]
+    worst = max((LEVELS.index(f.level) for f in findings if f.level in LEVELS), default=0)
+    return Look(step, dict(numbers), LEVELS[worst], sorted(findings, key=_urgency))
+
+
+def _urgency(finding: Finding) -> int:
+    return ("failing", "watch", "info").index(finding.level)
+
+
+def _of_samples(step: int, numbers: Mapping[str, float], before: Sequence[Look]) -> list[Finding]:
+    if not {"distance", "diversity", "spacing"} <= set(numbers) or step < EARLY:
+        return []
+    found = []
+    distance, diversity, spacing = numbers["distance"], numbers["diversity"], numbers["spacing"]
+    if diversity < 0.1:
+        found.append(
+            Finding(
+                "failing",
+                "mode collapse",
+                f"Samples vary by {diversity:.0%} of what the data vary: nearly one sample for every noise. A "
+                "discriminator that is nearly linear, or far ahead, pushes all samples the same way: penalise it (R1, "
+                "gradient penalty), slow it down (--d-lr), or let it see several samples at once (--pack 2).",
+            )
+        )
+    elif min(diversity, 2 * spacing) < 0.4:
+        found.append(
+            Finding(
+                "watch",
+                "little variety",
+                f"Samples vary by {diversity:.0%} of what the data vary, and a sample's nearest other is at "
+                f"{spacing:.0%} of the data's: some kinds may be missing.",
+            )
+        )
+    seen = [look.numbers["distance"] for look in before if "distance" in look.numbers and look.step >= EARLY]
+    first = next((look.numbers["distance"] for look in before if "distance" in look.numbers), distance)
+    best = min([*seen, distance])
+    state = f"The samples' features are {distance:.2f} from the data's"
+    state += f" (other data are at {numbers['floor']:.2f})" if "floor" in numbers else ""
+    if len(seen) >= 3 and min(distance, *seen[-2:]) > 1.3 * best + numbers.get("floor", 0.0):
+        where = next(look.step for look in before if look.numbers.get("distance") == best)
+        found.append(
+            Finding(
+                "watch",
+                "samples get worse",
+                f"{state}; they were at {best:.2f} at step {where}, whose checkpoint is kept if it was the best.",
+            )
+        )
+    elif first > 0:
+        found.append(Finding("info", f"distance {distance:.2f}", f"{state}; at the first look it was {first:.2f}."))
+    return found
+
+
+def _of_probabilities(numbers: Mapping[str, float]) -> list[Finding]:
+    if not {"d_real", "d_fake"} <= set(numbers):
+        return []
+    real, fake = numbers["d_real"], numbers["d_fake"]
+    said = f"D takes real samples for real with {real:.1%}, fakes with {fake:.1%}"
+    if real > 0.97 and fake < 0.03:
+        return [
+            Finding(
+                "watch",
+                "D wins",
+                f"{said}: it hardly errs, its loss is near zero, and what it tells the generator says little of "
+                "where to go. Penalise it (--penalty r1), slow it down (--d-lr), or smooth its labels.",
+            )
+        ]
+    if real - fake < 0.02 and numbers.get("distance", 0.0) > 1.5:
+        return [
+            Finding(
+                "watch",
+                "D sees no difference",
+                f"{said}, though samples are far from the data: it has too little capacity, too strong a penalty, or "
+                "too low a learning rate.",
+            )
+        ]
+    return []
+
+
+def _of_critic(numbers: Mapping[str, float], before: Sequence[Look]) -> list[Finding]:
+    if not {"d_real", "d_fake"} <= set(numbers):
+        return []
+    estimate = numbers["d_real"] - numbers["d_fake"]
+    if estimate < 0:
+        return [
+            Finding(
+                "watch",
+                "critic behind",
+                f"The critic scores fakes higher than real samples, by {-estimate:.3g} on average. At its optimum "
+                "E critic(real) - E critic(fake) is the Wasserstein distance, which is positive: it lags behind the "
+                "generator. Give it more steps (--d-steps) or a higher rate (--d-lr).",
+            )
+        ]
+    seen = [
+        look.numbers["d_real"] - look.numbers["d_fake"] for look in before if {"d_real", "d_fake"} <= set(look.numbers)
+    ]
+    peak = max([*seen, estimate])
+    return [
+        Finding(
+            "info",
+            f"Wasserstein estimate {estimate:.3g}",
+            f"E critic(real) - E critic(fake) is {estimate:.3g}, at most {peak:.3g} so far: the distance of samples "
+            "and data, times the critic's Lipschitz constant. It is positive, and falls as samples come closer; d_loss "
+            "is its negative plus the penalty, so that d_loss rises towards zero.",
+        )
+    ]
+
+
+def _of_gradients(numbers: Mapping[str, float]) -> list[Finding]:
+    found = []
+    for name, length in numbers.items():
+        if not name.endswith("_grad"):
+            continue
+        player = name.removesuffix("_grad")
+        if not math.isfinite(length) or length > 1e4:
+            found.append(
+                Finding(
+                    "watch",
+                    f"{player}'s gradient is huge",
+                    f"The {player}'s gradient is {length:.3g} long. Clip it, lower the rate, or raise eps of Adam; "
+                    "--debug-nan finds the op if it turns into NaN.",
+                )
+            )
+        elif length < 1e-6:
+            found.append(
+                Finding(
+                    "failing" if player == "generator" else "watch",
+                    f"{player}'s gradient vanishes",
+                    f"The {player}'s gradient is {length:.3g} long: it does not move any more. With the minimax loss "
+                    "that is what happens once D wins; the non-saturating one keeps its slope.",
+                )
+            )
+    return found
+
+
+def write(path: Path, look: Look) -> None:
+    """Append the look to a file of JSON lines; CheckpointError if it cannot be written."""
+    line = {**look._asdict(), "findings": [finding._asdict() for finding in look.findings]}
+    line["numbers"] = {k: v if math.isfinite(v) else None for k, v in look.numbers.items()}  # JSON has no infinity
+    with atomic.naming(path), path.open("a") as out:
+        out.write(json.dumps(line) + "\n")
+
+
+def read(path: Path, step: int | None = None) -> list[Look]:
+    """The looks in the file, those after `step` and broken lines left out; none if there is no file."""
+    looks = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            held: dict[str, Any] = json.loads(line)
+            numbers = {k: math.nan if v is None else float(v) for k, v in held["numbers"].items()}
+            findings = [Finding(**finding) for finding in held["findings"]]
+            look = Look(int(held["step"]), numbers, held["verdict"], findings)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        if step is None or look.step <= step:
+            looks.append(look)
+    return looks
+
+
+def cut(path: Path, step: int) -> list[Look]:
+    """The looks up to `step`, and no other in the file any more: a resumed run takes them again."""
+    looks = read(path, step)
+    path.unlink(missing_ok=True)
+    for look in looks:
+        write(path, look)
+    return looks
+
+
+def has_failed(looks: Sequence[Look]) -> bool:
+    """Have the last PATIENCE looks all failed?"""
+    return len(looks) >= PATIENCE and all(look.verdict == "failing" for look in looks[-PATIENCE:])

@@ -1,0 +1,286 @@
+"""The training loop: rounds of a game, with what is logged, drawn, judged and saved on the way."""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import atomic, backend, checkpoint, data, export, health, viz
+from .backend import xp
+from .errors import CheckpointError, NonFiniteLoss
+from .gan import Game
+from .rehearsal import Kept, first_nonfinite, gradient_norms
+from .runs import COLUMNS, RunFolder, Settings, Timings
+from .tensor import Tensor
+from .yardstick import Yardstick
+
+READ_BACK = 20  # steps between two looks at the losses: between them nothing waits for the device
+CHUNK = 64  # samples drawn at a time to be judged
+INTERRUPTED = 130  # the exit status of a program stopped by Ctrl-C
+FAILED = 3  # the exit status of a run that was stopped because it does not train
+PLAYERS = {"g_": " of the generator", "d_": " of the discriminator"}  # whose a column of the log is
+
+
+class Loop:
+    """Rounds of the game until the last step, with what is written on the way."""
+
+    def __init__(
+        self,
+        game: Game,
+        batches: data.Batches | data.StreamedBatches,
+        settings: Settings,
+        folder: RunFolder,
+        *,
+        per_epoch: int,
+        last: int,
+        noun: str,
+        draw: Callable[[Path], None],
+        yardstick: Yardstick,
+    ) -> None:
+        self.game = game
+        self.source = batches if isinstance(batches, data.Batches) else lambda k: Tensor(batches.at(k))
+        self.settings = settings
+        self.folder = folder
+        self.per_epoch = per_epoch
+        self.last = last
+        self.noun = noun
+        self.draw = draw
+        self.yardstick = yardstick
+        self.step = int(game.step.item())
+        self.waiting: list[dict[str, Tensor]] = []  # losses not yet read back
+        self.clock = time.perf_counter()
+        self.shown: dict[str, float] = {}
+        self.recent: list[dict[str, float]] = []  # rows of the log since the last look
+        self.looks: list[health.Look] = []
+        self.kept: Kept | None = None  # the state at the last read-back, to find where a NaN arises
+        self.timings = Timings(folder.path / "timings.json", self.step)
+
+    def run(self) -> int:
+        """0 when the last step is done, INTERRUPTED when a signal stopped it, FAILED when its verdict did.
+
+        What it did is saved in each case.
+        """
+        from tqdm import tqdm
+
+        if self.step >= self.last:
+            print(f"{self.folder.path}: finished, {self.step} steps; nothing to do (a larger --epochs continues it)")
+            if not all((self.folder.path / name).exists() for name in ("losses.png", "samples.gif")):
+                self.finish()
+            return 0
+        self.begin()
+        each = f"{self.settings.batch_size} {self.noun}"
+        print(f"{self.settings.data}: {self.last} steps of {each}, {self.per_epoch} an epoch")
+        failed = False
+        with stopped_by_signals() as stop, tqdm(total=self.last, initial=self.step, unit="step", disable=None) as bar:
+            while self.step < self.last and not stop and not failed:
+                self.waiting.append(self.game.play(self.source))
+                self.step += 1
+                bar.update()
+                if self.step % READ_BACK == 0:
+                    self.read_back()
+                    bar.set_postfix_str(self.summary())
+                self.after_step(quiet=not bar.disable)
+                failed = self.settings.early_stop and health.has_failed(self.looks)
+        if self.step < self.last:
+            self.save()
+            if failed:
+                self.finish()
+                print(f"Stopped at step {self.step} of {self.last} by --early-stop. {self.explanation()}")
+                return FAILED
+            print(
+                f"\nStopped at step {self.step} of {self.last}; everything is saved. To continue: "
+                f"the same command with --resume"
+            )
+            return INTERRUPTED
+        self.finish()
+        return 0
+
+    def begin(self) -> None:
+        """Samples of the untrained generator; or what is left of an earlier part of the run, up to its checkpoint."""
+        try:
+            export.description(export.of_game(self.game))
+        except CheckpointError as error:
+            print(f"no generator file will be written: {error}")
+        if self.step == 0:
+            self.folder.log.unlink(missing_ok=True)
+            self.folder.health.unlink(missing_ok=True)
+            self.draw_samples()
+        self.folder.cut_log(self.step)
+        self.looks = health.cut(self.folder.health, self.step)
+        seen = self.looks[-1].step if self.looks else 0
+        self.recent = [row for row in self.folder.rows() if row["step"] > seen]
+        if self.step == 0:
+            self.look()
+        self.keep_state()
+
+    def after_step(self, quiet: bool) -> None:
+        """Samples, a look and checkpoints where they are due."""
+        end_of_epoch = self.step % self.per_epoch == 0
+        every, looks = self.settings.checkpoint_every, self.settings.sample_every
+        due = self.step % looks == 0 if looks is not None else end_of_epoch or self.step in self.early_looks()
+        if due or self.step == self.last:
+            self.draw_samples()
+            self.look()
+        if end_of_epoch or self.step == self.last or (every is not None and self.step % every == 0):
+            self.save()
+        if end_of_epoch and not quiet:
+            verdict = f"  {self.looks[-1].sentence}" if self.looks else ""
+            print(f"epoch {self.step // self.per_epoch}, step {self.step}: {self.summary()}{verdict}", flush=True)
+
+    def early_looks(self) -> set[int]:
+        """Steps of the first epoch at which samples are drawn too: most of what there is to see happens then."""
+        return {self.per_epoch // n for n in (16, 8, 4, 2)} - {0}
+
+    def read_back(self) -> None:
+        """Fetch the losses since last time, check them, log them."""
+        if not self.waiting:
+            return
+        values = iter(backend.to_numbers([value.data for losses in self.waiting for value in losses.values()]))
+        rows = [{name: next(values) for name in losses} for losses in self.waiting]
+        seconds = time.perf_counter() - self.clock
+        self.timings.add("training", seconds)
+        rate = len(rows) * self.game.batches_per_step * self.settings.batch_size / seconds
+        first = self.step - len(rows) + 1
+        self.waiting.clear()
+        for step, row in enumerate(rows, first):
+            for name, value in row.items():
+                if not math.isfinite(value):
+                    self.give_up(step, f"{name}{PLAYERS.get(name[:2], '')} is {value}")
+        numbered = [{"step": s, **row, "images_per_s": round(rate, 1)} for s, row in enumerate(rows, first)]
+        self.folder.append_log(numbered)
+        self.recent += numbered
+        self.shown = numbered[-1]
+        self.keep_state()
+        self.clock = time.perf_counter()
+
+    def keep_state(self) -> None:
+        """With --debug-nan, remember the state, so that the steps until the next read-back can be played again."""
+        if self.settings.debug_nan:
+            self.kept = Kept(self.game)
+
+    def give_up(self, step: int, what: str) -> None:
+        """Raise NonFiniteLoss that says what is not finite and, with --debug-nan, where that began."""
+        if self.kept is None:
+            where = "to find the op: the same command with --resume --debug-nan"
+        else:
+            self.kept.put_back()
+            where = first_nonfinite(self.game, self.source, step)
+        raise NonFiniteLoss(
+            f"step {step}: {what}; training stopped, the last good checkpoint is kept in {self.folder.checkpoints}; "
+            f"{where}"
+        )
+
+    def summary(self) -> str:
+        """The newest losses and the speed, for the terminal."""
+        names = {"d_loss": "D", "g_loss": "G"}
+        losses = [f"{names.get(k, k)} {v:.3f}" for k, v in self.shown.items() if k in names or k not in COLUMNS]
+        return "  ".join([*losses, f"{self.shown['images_per_s']:.0f} {self.noun}/s"]) if self.shown else ""
+
+    def explanation(self) -> str:
+        """The verdict of the last look, and what its findings mean."""
+        if not self.looks:
+            return ""
+        look = self.looks[-1]
+        return "\n".join(
+            [f"Verdict: {look.sentence}."] + [f"- {f.explanation}" for f in look.findings if f.level == look.verdict]
+        )
+
+    @contextmanager
+    def aside(self, what: str) -> Iterator[None]:
+        """Within the block, time is not counted as training."""
+        before = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - before
+        self.timings.add(what, seconds)
+        self.clock += seconds
+
+    def draw_samples(self) -> None:
+        """samples/step_NNNNNNNN.png: what the generator makes of the same noise each time."""
+        path = self.folder.samples / f"step_{self.step:08d}.png"
+        with self.aside("samples"), atomic.naming(path):
+            self.draw(path)
+
+    def look(self) -> None:
+        """Judge the run as it stands, from its losses since the last look, its samples and its gradients."""
+        self.read_back()
+        with self.aside("health"):
+            count = self.yardstick.count
+            parts = [
+                self.game.sample(min(CHUNK, count - k), stream="health", at=k // CHUNK).numpy()
+                for k in range(0, count, CHUNK)
+            ]
+            numbers = {"floor": self.yardstick.floor, **self.yardstick.measure(np.concatenate(parts))}
+            for name in ("d_loss", "g_loss", "d_real", "d_fake"):
+                values = [row[name] for row in self.recent if name in row]
+                numbers |= {name: math.fsum(values) / len(values)} if values else {}
+            norms = gradient_norms(self.game, self.source)
+            numbers |= {f"{name}_grad": length for name, length in norms.items()}
+            loss = getattr(self.game, "loss", None)
+            look = health.judge(
+                self.step,
+                numbers,
+                self.looks,
+                loss=getattr(loss, "name", ""),
+                logistic=bool(getattr(loss, "logistic", False)),
+            )
+            health.write(self.folder.health, look)
+            self.looks.append(look)
+            self.recent.clear()
+
+    def save(self) -> None:
+        """A checkpoint and the generator alone, once every number is known to be finite."""
+        self.read_back()
+        with self.aside("checkpoints"):
+            state = self.game.state
+            spoilt = [
+                name for name, t in state.items() if t.dtype.kind == "f" and not xp(t.data).isfinite(t.data).all()
+            ]
+            if spoilt:
+                self.give_up(self.step, f"{spoilt[0]} is not finite")
+            self.folder.sync_log()
+            meta = {"settings": asdict(self.settings)}
+            distance = self.looks[-1].numbers["distance"] if self.looks and self.looks[-1].step == self.step else None
+            checkpoint.save(self.folder.checkpoints, state, meta, self.step, keep=self.settings.keep, distance=distance)
+            try:
+                export.save_of_game(self.folder.generator, self.game, run=self.settings.title)
+            except export.NotDescribed:
+                self.folder.generator.unlink(missing_ok=True)
+        self.timings.write(self.step)
+
+    def finish(self) -> None:
+        """losses.png and samples.gif, and a line that says where everything is."""
+        with self.aside("samples"), atomic.naming(self.folder.path):
+            viz.loss_curves(self.folder.read_log(), self.folder.path / "losses.png", self.settings.title)
+            viz.save_gif(sorted(self.folder.samples.glob("step_*.png")), self.folder.path / "samples.gif")
+        self.timings.write(self.step)
+        if not self.settings.dry_run and self.step >= self.last:
+            print(f"Done: {self.summary()}. Samples, curves and checkpoints are in {self.folder.path}")
+            print(self.explanation())
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[list[int]]:
+    """A list that fills when Ctrl-C or SIGTERM arrives, so that a step is finished first; a second one kills."""
+    received: list[int] = []
+
+    def handler(number: int, frame: Any) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    try:
+        before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: signals are somebody else's business
+        yield received
+        return
+    try:
+        yield received
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

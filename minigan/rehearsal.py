@@ -1,0 +1,131 @@
+"""Rounds of a game that are played to be looked at and then taken back.
+
+All that a game is lies in its state, and what it draws depends on the seed and the step alone: so its state may be
+kept, a round played, and the state put back, and nothing tells afterwards.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from . import backend
+from .backend import Array, xp
+from .gan import Game
+from .op import Op, mode, observe
+from .tensor import Tensor
+
+
+class Kept:
+    """A copy of a game's state, to be put back."""
+
+    def __init__(self, game: Game) -> None:
+        self.game = game
+        self.rounds = game.rounds
+        self.arrays = {name: xp(t.data).array(t.data) for name, t in game.state.items()}
+
+    def put_back(self) -> None:
+        """Make the game's state what it was."""
+        for name, t in self.game.state.items():
+            t.data[...] = self.arrays[name]
+            t.written("rehearsal")
+        self.game.rounds = self.rounds
+
+
+@contextmanager
+def rehearsal(game: Game) -> Iterator[None]:
+    """Rounds played within the block are plain ones, and taken back at its end."""
+    kept, graphs = Kept(game), game.graphs
+    game.graphs = False
+    try:
+        yield
+    finally:
+        game.graphs = graphs
+        kept.put_back()
+
+
+def gradient_norms(game: Game, batches: Any) -> dict[str, float]:
+    """The length of the gradient that each optimizer will next be given, by the optimizer's name."""
+    squares: dict[str, Tensor] = {}
+
+    def step(name: str, original: Callable[..., None], grads: Sequence[Tensor]) -> None:
+        if name not in squares:  # of several steps in a round, the first
+            squares[name] = Tensor(sum(xp(g.data).vdot(g.data, g.data) for g in grads))
+        original(grads)
+
+    with rehearsal(game):
+        for name, optimizer in game.optimizers.items():
+            vars(optimizer)["step"] = partial(step, name, optimizer.step)
+        try:
+            game.play(batches)
+        finally:
+            for optimizer in game.optimizers.values():
+                vars(optimizer).pop("step", None)
+    numbers = backend.to_numbers([s.data for s in squares.values()])
+    return {name: float(np.sqrt(number)) for name, number in zip(squares, numbers, strict=True)}
+
+
+def first_nonfinite(game: Game, batches: Any, step: int) -> str:
+    """Where the first NaN or infinity arises when the game is played on until that step is done, in words.
+
+    An op is to blame whose result is not finite though all that it was given is; a weight, if it is its optimizer's
+    step that spoils it. The rounds are taken back.
+    """
+    with rehearsal(game):
+        while game.rounds < step:
+            spoilt = _spoilt(game)
+            if spoilt:
+                return f"before step {game.rounds + 1}, {spoilt} is not finite"
+            found = _watched(game, batches)
+            if found:
+                return f"step {game.rounds + 1}: {found}"
+            spoilt = _spoilt(game)
+            if spoilt:
+                return f"step {game.rounds}: {spoilt} is not finite after its step, while all ops gave finite numbers"
+    return f"up to step {step} every number is finite when it is played again"
+
+
+class _Found(Exception):
+    """Ends a round at its first op with a result that is not finite."""
+
+
+def _watched(game: Game, batches: Any) -> str:
+    """What is wrong with the first bad op of the next round, or "" if it is played without one."""
+
+    def look(op: Op, args: tuple, result: Tensor, order: int) -> None:
+        if _finite(result.data):
+            return
+        given = [a for a in args if isinstance(a, Tensor)]
+        bad = [a.label() for a in given if not _finite(a.data)]
+        passes = ("forward pass", "backward pass", "second backward pass")
+        when = passes[order] if order < len(passes) else f"backward pass of order {order}"
+        where = f" in {mode.module}" if mode.module else ""
+        of = ", ".join(f"{a.label()} {a.shape}{_range(a.data)}" for a in given)
+        blame = f", given what is not finite already: {', '.join(bad)}" if bad else ""
+        raise _Found(f"{op.name}{where}, {when}: the first result that is not finite, from {of}{blame}")
+
+    try:
+        with observe(look):
+            game.play(batches)
+    except _Found as found:
+        return str(found)
+    return ""
+
+
+def _spoilt(game: Game) -> str:
+    """The name of the first tensor of the state that is not finite, or ""."""
+    return next((name for name, t in game.state.items() if not _finite(t.data)), "")
+
+
+def _finite(array: Array) -> bool:
+    return array.dtype.kind != "f" or bool(xp(array).isfinite(array).all())
+
+
+def _range(array: Array) -> str:
+    """Between which numbers an array lies."""
+    if array.dtype.kind != "f" or array.size == 0:
+        return ""
+    low, high = backend.to_numbers([array.min(), array.max()])
+    return f" in [{low:.3g}, {high:.3g}]"

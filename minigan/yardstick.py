@@ -1,0 +1,86 @@
+"""How far samples are from the data, and how varied: three numbers that need no labels and no download."""
+
+import numpy as np
+
+from . import nn
+from .backend import to_numpy
+from .metrics import sliced_wasserstein
+from .nn import evaluating, init
+from .random import Stream
+from .tensor import tensor
+
+COUNT = 512  # samples compared
+CHUNK = 128
+CELLS = 4  # features are averaged over so many cells a side
+
+
+class Yardstick:
+    """Compares samples with COUNT of the data: uint8 images (N, C, H, W) or float32 points (N, features).
+
+    Images are compared by the features of two convolutions with random weights, always the same ones: random filters
+    tell edges from blur, and where they are, without having learnt anything (random features as a test of two samples:
+    Zhao and Meng 2015).
+    """
+
+    def __init__(self, data: np.ndarray, seed: int = 0) -> None:
+        order = Stream(seed, "yardstick").permutation(len(data))
+        self.count = min(COUNT, max(len(data) // 2, 1))
+        real, others = data[order[: self.count]], data[order[self.count : 2 * self.count]]
+        self._network = _features(data.shape[1:]) if data.ndim == 4 else None
+        self._real = self._described(_scaled(real))
+        self._spread = max(float(np.sqrt(self._real.var(0).mean())), 1e-12)
+        flat = _scaled(real).reshape(self.count, -1)
+        self._variance = max(float(flat.var(0).mean()), 1e-12)
+        self._gap = max(_gap(flat), 1e-12)
+        self.floor = self._distance(self._described(_scaled(others))) if len(others) == self.count else 0.0
+
+    def measure(self, samples: np.ndarray) -> dict[str, float]:
+        """Of `count` samples, float32 images in [-1, 1] or points:
+
+        - `distance`: the sliced Wasserstein distance of their features to the data's, in units of the spread of the
+          data's: `floor` for other data, about 1 for what is recognisable, above 2 for what is not;
+        - `diversity`: the deviation of a value between samples, in units of the data's: 0 if all are the same;
+        - `spacing`: the distance of a sample to the nearest other, in units of the data's: near 0 if there are only a
+          few different ones, or if all lie on a curve.
+        """
+        flat = samples.reshape(len(samples), -1)
+        return {
+            "distance": self._distance(self._described(samples)),
+            "diversity": float(np.sqrt(flat.var(0).mean() / self._variance)),
+            "spacing": _gap(flat) / self._gap,
+        }
+
+    def _distance(self, features: np.ndarray) -> float:
+        return sliced_wasserstein(features, self._real) / self._spread
+
+    def _described(self, samples: np.ndarray) -> np.ndarray:
+        if self._network is None:
+            return samples.reshape(len(samples), -1)
+        with evaluating(self._network):
+            parts = [self._network(tensor(samples[k : k + CHUNK])) for k in range(0, len(samples), CHUNK)]
+        return np.concatenate([to_numpy(part.data) for part in parts])
+
+
+def _features(shape: tuple[int, ...]) -> nn.Sequential:
+    """Images of this shape to features, by random weights."""
+    channels, height, width = shape
+    rng = Stream(0, "random features")
+    first, second = nn.Conv2d(channels, 32, 4, 2, 1, rng=rng), nn.Conv2d(32, 64, 4, 2, 1, rng=rng)
+    for layer in (first, second):
+        init.normal_(layer.weight, 0.0, (2 / (layer.weight.size // len(layer.weight))) ** 0.5, rng=rng)
+    pooled = nn.AvgPool2d((max(height // 4 // CELLS, 1), max(width // 4 // CELLS, 1)))
+    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), pooled, nn.Flatten())
+
+
+def _scaled(samples: np.ndarray) -> np.ndarray:
+    """uint8 images in [-1, 1], points as they are."""
+    return samples / np.float32(127.5) - np.float32(1) if samples.dtype == np.uint8 else samples
+
+
+def _gap(points: np.ndarray) -> float:
+    """The mean distance of a point to its nearest other."""
+    p = points.astype(np.float64)
+    squares = (p**2).sum(1)
+    apart = squares[:, None] + squares - 2 * p @ p.T
+    np.fill_diagonal(apart, np.inf)
+    return float(np.sqrt(np.maximum(apart.min(1), 0)).mean()) if len(p) > 1 else 0.0
