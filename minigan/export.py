@@ -8,6 +8,7 @@ a list of known ones and executes nothing.
 import hashlib
 import inspect
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ class NotDescribed(CheckpointError):
 
 FORMAT = 1
 LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "code": LatentCode}
+NORMALISED: dict[str, Any] = {"spectral_norm": nn.spectral_norm, "weight_norm": nn.weight_norm}
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
     for layer in [
@@ -78,9 +80,10 @@ class Generator:
         device = self.network.parameters()[0].device
         with evaluating(self.network), random.using(random.Stream(0, "generated")):
             parts = [
-                self.network(*(x[k : k + CHUNK].to(device) for x in (z, *asked))).numpy() for k in range(0, n, CHUNK)
+                self.network(*(x[k : k + CHUNK].to(device) for x in (z, *asked))).numpy()
+                for k in range(0, max(n, 1), CHUNK)
             ]
-        return tensor(np.concatenate(parts)) if parts else self.network(z, *asked)
+        return tensor(np.concatenate(parts))
 
     def sample(self, n: int, *, seed: int = 0, labels: np.ndarray | None = None) -> Tensor:
         """n samples, the same ones for the same seed; the first ones do not depend on n."""
@@ -203,13 +206,14 @@ def _tree(value: Any) -> Any:
     """A module as {"layer": name, argument: value ...}; what its arguments hold likewise."""
     if not isinstance(value, Module):
         return value
-    name = type(value).__name__
-    if LAYERS.get(name) is not type(value):
-        raise NotDescribed(f"a generator file holds {', '.join(LAYERS)}; this network has a {name}")
+    made_by = getattr(value, "made_by", None)  # by spectral_norm, say, of an ordinary layer
+    kind = type(value) if made_by is None else type(value).__bases__[1]
+    if LAYERS.get(kind.__name__) is not kind:
+        raise NotDescribed(f"a generator file holds {', '.join(LAYERS)}; this network has a {kind.__name__}")
     args, kwargs = value.made_with
-    given = inspect.signature(type(value)).bind(*args, **kwargs).arguments
+    given = inspect.signature(kind).bind(*args, **kwargs).arguments
     held = {k: [_tree(v) for v in given[k]] if k == "layers" else _tree(given[k]) for k in given if k != "rng"}
-    return {"layer": name, **held}
+    return {"layer": kind.__name__, **held, **({} if made_by is None else {"normalised": made_by})}
 
 
 def _build(tree: Any, size: int) -> Any:
@@ -222,8 +226,12 @@ def _build(tree: Any, size: int) -> Any:
         return tuple(_build(value, size) for value in tree)
     if not isinstance(tree, dict):
         return tree
-    arguments = {k: _build(v, size) for k, v in tree.items() if k != "layer"}
+    arguments = {k: _build(v, size) for k, v in tree.items() if k not in ("layer", "normalised")}
     numbers = sorted(int(v) for v in arguments.values() if isinstance(v, int | float))
-    if numbers and (numbers[-1] * max(numbers[-2:][0], 1) > 64 * max(size, 1 << 12) or numbers[0] < -1):
+    if math.prod(max(n, 1) for n in numbers[-2:]) > 64 * max(size, 1 << 12):
         raise CheckpointError(f"{tree['layer']} of {arguments} is larger than the weights that came with it")
-    return LAYERS[tree["layer"]](*arguments.pop("layers", ()), **arguments)
+    layer = LAYERS[tree["layer"]](*arguments.pop("layers", ()), **arguments)
+    if "normalised" in tree:
+        name, options = tree["normalised"]
+        NORMALISED[name](layer, **options)
+    return layer

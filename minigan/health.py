@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from . import atomic
 
 EARLY = 100  # steps before which nothing is said of the samples
-LEVELS = ("healthy", "watch", "failing")
+LEVELS = ("healthy", "watch", "failing")  # and "early", before anything can be said
 PATIENCE = 3  # looks in a row that fail before a run is stopped early
 
 
@@ -39,6 +39,12 @@ class Look(NamedTuple):
         )
         return f"{self.verdict}{': ' + named if named else ''} ({shown})"
 
+    @property
+    def explained(self) -> str:
+        """The verdict, and a line for each finding of its level that says what it means."""
+        reasons = [f"- {finding.explanation}" for finding in self.findings if finding.level == self.verdict]
+        return "\n".join([f"Verdict: {self.sentence}", *reasons])
+
 
 def judge(step: int, numbers: Mapping[str, float], before: Sequence[Look], *, loss: str, logistic: bool) -> Look:
     """The look at a run at this step, after the looks `before`.
@@ -56,7 +62,8 @@ def judge(step: int, numbers: Mapping[str, float], before: Sequence[Look], *, lo
     if step < EARLY:  # too early for more than a warning
         findings = [f._replace(level="info") if f.level == "watch" else f for f in findings]
     worst = max((LEVELS.index(f.level) for f in findings if f.level in LEVELS), default=0)
-    return Look(step, dict(numbers), LEVELS[worst], sorted(findings, key=_urgency))
+    verdict = "early" if worst == 0 and step < EARLY else LEVELS[worst]
+    return Look(step, dict(numbers), verdict, sorted(findings, key=_urgency))
 
 
 def _urgency(finding: Finding) -> int:

@@ -91,7 +91,7 @@ class Loop:
             self.save()
             if failed:
                 self.finish()
-                print(f"Stopped at step {self.step} of {self.last} by --early-stop. {self.explanation()}")
+                print(f"Stopped at step {self.step} of {self.last} by --early-stop. {self.looks[-1].explained}")
                 return FAILED
             print(
                 f"\nStopped at step {self.step} of {self.last}; everything is saved. To continue: "
@@ -182,15 +182,6 @@ class Loop:
         losses = [f"{names.get(k, k)} {v:.3f}" for k, v in self.shown.items() if k in names or k not in COLUMNS]
         return "  ".join([*losses, f"{self.shown['images_per_s']:.0f} {self.noun}/s"]) if self.shown else ""
 
-    def explanation(self) -> str:
-        """The verdict of the last look, and what its findings mean."""
-        if not self.looks:
-            return ""
-        look = self.looks[-1]
-        return "\n".join(
-            [f"Verdict: {look.sentence}."] + [f"- {f.explanation}" for f in look.findings if f.level == look.verdict]
-        )
-
     @contextmanager
     def aside(self, what: str) -> Iterator[None]:
         """Within the block, time is not counted as training."""
@@ -261,7 +252,7 @@ class Loop:
         self.timings.write(self.step)
         if not self.settings.dry_run and self.step >= self.last:
             print(f"Done: {self.summary()}. Samples, curves and checkpoints are in {self.folder.path}")
-            print(self.explanation())
+            print(self.looks[-1].explained)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The systems of documents and papers by name: what `examples/train.py NAME` trains, as values of its options.
+"""The systems of documents and papers by name: what `minigan train NAME` trains, as values of its options.
 
 A preset holds its source's hyperparameters; what a source prints and should not be done is in `as_printed`, which
 `--as-printed` restores.
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Preset:
-    """One system: where it comes from, and the options of examples/train.py that make it."""
+    """One system: where it comes from, and the options of `minigan train` that make it."""
 
     about: str
     source: str

@@ -119,7 +119,7 @@ def main(
     """
     parsed = vars(options.parse_args(arguments))
     known = {k: parsed.pop(k) for k in list(parsed) if k in Settings.__dataclass_fields__}
-    settings = Settings(name=options.prog.removesuffix(".py"), extra=parsed, **known)
+    settings = Settings(name=options.prog.removesuffix(".py").split()[-1], extra=parsed, **known)
     try:
         parts: dict[str, Any] = {"load": load, "picture": picture, "measure": measure}
         if not settings.dry_run:

@@ -67,6 +67,14 @@ def save_gif(frames: Sequence[Path], path: str | Path, milliseconds: int = 350) 
         pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=pauses, loop=0)
 
 
+def animate(pictures: Sequence[np.ndarray], path: str | Path, milliseconds: int = 120, scale: int = 2) -> None:
+    """Write uint8 pictures (H, W) or (H, W, 3) as an animation that repeats, each pixel `scale` pixels wide."""
+    from PIL import Image
+
+    first, *rest = (Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)) for picture in pictures)
+    first.save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0)
+
+
 LINES = {
     "d_loss": ("discriminator loss", "#1f77b4"),
     "g_loss": ("generator loss", "#d95f02"),

@@ -22,7 +22,7 @@ FLOORS = [
     ["gan", "latent", "models"],
     ["data", "metrics", "viz"],
     ["checkpoint", "export", "health", "judge", "lock", "presets", "rehearsal", "yardstick"],
-    ["loop", "runs", "training"],
+    ["loop", "recipe", "runs", "training"],
     ["studies"],
     ["explain"],
     ["cli"],

@@ -201,6 +201,9 @@ class Sequential(Module):
     def __len__(self) -> int:
         return sum(1 for _ in self._children())
 
+    def __iter__(self) -> Iterator[Module]:
+        return (layer for _, layer in self._children())
+
     def __getitem__(self, i: int | slice) -> "Module":
         layers = [layer for _, layer in self._children()]
         if not isinstance(i, slice):

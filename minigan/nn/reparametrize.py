@@ -24,6 +24,7 @@ class _Reparametrized(Module):
     """A layer whose `weight` is computed: once for each call, and anew whenever it is asked for in between."""
 
     _calling = False
+    made_by: tuple[str, dict[str, Any]]  # the function that made it so, and its options
 
     def _weight(self, calling: bool) -> Tensor:
         """The weight; `calling` tells a forward pass from somebody who only looks."""
@@ -112,6 +113,7 @@ def spectral_norm(
     vectors = [Tensor(drawn.normal(n, dtype=weight.dtype)).to(weight.device) for n in (rows, weight.size // rows)]
     changed = _become(SpectralNorm, layer)
     changed._norm = (axis, n_power_iterations, eps)
+    changed.made_by = "spectral_norm", {"n_power_iterations": n_power_iterations, "eps": eps, "dim": axis}
     changed.weight_orig = weight
     with no_grad():
         changed.weight_u, changed.weight_v = (Buffer(_unit(vector, eps)) for vector in vectors)
@@ -129,6 +131,7 @@ def weight_norm(layer: L, dim: int = 0) -> L:
     weight = _taken("weight_norm", layer, 1)
     changed = _become(WeightNorm, layer)
     changed._axis = dim
+    changed.made_by = "weight_norm", {"dim": dim}
     with no_grad():
         changed.weight_g = Parameter(_norms(weight, dim))
     changed.weight_v = weight

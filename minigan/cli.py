@@ -1,0 +1,258 @@
+"""The command line: `minigan COMMAND`, beside the examples and sharing their code.
+
+Exit statuses: 0 done, 1 an error that is named on stderr, 2 a wrong command line, 3 a run stopped by --early-stop, 130
+one stopped by Ctrl-C or SIGTERM, whose state is saved.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import __version__, backend, export, health, latent, random, recipe, report, training, viz
+from .errors import CheckpointError, MiniganError, ShapeError
+from .gan.latents import NormalLatent
+from .presets import PRESETS
+from .runs import RunFolder, Settings, positive
+from .tensor import tensor
+
+Arguments = Sequence[str]
+
+
+def main(arguments: Arguments | None = None) -> int:
+    """Run the command that the command line names; the exit status of the program."""
+    commands = "\n".join(f"  {name:12} {about}" for name, (_, about) in COMMANDS.items())
+    p = argparse.ArgumentParser(
+        prog="minigan",
+        description="GANs from scratch, on NumPy or CuPy.",
+        epilog=f"commands:\n{commands}\n\nminigan COMMAND --help says more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("--version", action="version", version=f"minigan {__version__}")
+    p.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    chosen = p.parse_args(given[:1])
+    try:
+        return COMMANDS[chosen.command][0](given[1:])
+    except BrokenPipeError:  # the reader of the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (MiniganError, OSError) as error:
+        print(f"minigan {chosen.command}: {error}", file=sys.stderr)
+        return 1
+
+
+# --- training ---------------------------------------------------------------------------------------------------
+
+
+def train(arguments: Arguments) -> int:
+    """A run of any loss, penalty and network."""
+    return recipe.main(arguments, prog="minigan train")
+
+
+def resume(arguments: Arguments) -> int:
+    """A run from its last checkpoint, with its own settings but for what the command line says."""
+    p = argparse.ArgumentParser(
+        prog="minigan resume",
+        description="Continue a run from its last checkpoint, with the settings it was started with.",
+        epilog="What does not decide the result may be given anew: --epochs, --steps, --checkpoint-every, "
+        "--sample-every, --keep, --early-stop, --debug-nan. So may any other option of `minigan train`, if "
+        "--allow-change names it.",
+    )
+    p.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    chosen, rest = p.parse_known_args(arguments)
+    before = _settings(chosen.run)
+    if before.name != "train":
+        raise CheckpointError(
+            f"{chosen.run}: made by {before.name}.py; continue it by the same command with --out {chosen.run} --resume"
+        )
+    options = recipe.options([], prog="minigan resume")
+    options.set_defaults(**{**asdict(before), **before.extra, "out": str(chosen.run), "resume": True})
+    return training.main(recipe.build, options, recipe.shape, arguments=rest)
+
+
+# --- what a generator makes -------------------------------------------------------------------------------------
+
+
+def sample(arguments: Arguments) -> int:
+    """Samples of a trained generator, as a picture, pictures, or an array."""
+    p = _of_generator("sample", "Draw samples of a trained generator.")
+    p.add_argument("--n", type=positive, default=64, help="how many (default: 64)")
+    p.add_argument("--labels", type=_numbers, metavar="N,...", help="classes to draw in turn, of a conditional one")
+    p.add_argument("--columns", type=positive, help="of a grid (default: near a square)")
+    p.add_argument(
+        "--out",
+        default="samples.png",
+        help="a grid (.png), an array (.npy, in [-1, 1]), or a folder with a PNG for each (default: samples.png)",
+    )
+    chosen = p.parse_args(arguments)
+    generator = _generator(chosen.source, chosen.device)
+    labels = None if chosen.labels is None else np.resize(np.array(chosen.labels), chosen.n)
+    samples = generator.sample(chosen.n, seed=chosen.seed, labels=labels).numpy()
+    out = Path(chosen.out)
+    if out.suffix == ".npy":
+        np.save(out, samples)
+    elif samples.ndim == 2:
+        viz.panels([viz.Panel(str(chosen.source), {"samples": samples[:, :2]})], _png(out))
+    elif out.suffix:
+        viz.save_png(viz.grid(viz.to_uint8(samples), chosen.columns), _png(out))
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        for k, picture in enumerate(viz.to_uint8(samples)):
+            viz.save_png(viz.grid(picture[None], 1, gap=0), out / f"{k:05d}.png", scale=1)
+    return _done(chosen, {"out": str(out), "n": chosen.n, "shape": list(samples.shape[1:]), **generator.about})
+
+
+def interpolate(arguments: Arguments) -> int:
+    """What lies between pairs of samples."""
+    p = _of_generator("interpolate", "Draw the ways between pairs of samples, a row or a film for each.")
+    p.add_argument("--pairs", type=positive, default=8, help="how many ways (default: 8)")
+    p.add_argument("--frames", type=positive, default=10, help="samples on each, its ends included (default: 10)")
+    p.add_argument(
+        "--path",
+        choices=["circle", "line"],
+        help="great circle or straight line between the noise (default: circle for normal noise, line for other)",
+    )
+    p.add_argument("--label", type=int, default=0, help="the class, of a conditional generator (default: 0)")
+    p.add_argument(
+        "--out", default="interpolation.png", help="a .png, a way a row, or a .gif (default: interpolation.png)"
+    )
+    chosen = p.parse_args(arguments)
+    generator = _generator(chosen.source, chosen.device)
+    ends = generator.latent(2 * chosen.pairs, random.Stream(chosen.seed, "interpolation")).numpy()
+    circle = isinstance(generator.latent, NormalLatent) if chosen.path is None else chosen.path == "circle"
+    between = latent.slerp if circle else latent.lerp
+    t = np.linspace(0, 1, chosen.frames, dtype=ends.dtype)
+    z = between(ends[::2], ends[1::2], t).astype(ends.dtype)  # (frames, pairs, dim)
+    labels = None if generator.classes is None else np.full(z.shape[0] * z.shape[1], chosen.label)
+    samples = generator.generate(tensor(z.reshape(-1, z.shape[-1])), labels).numpy()
+    if samples.ndim != 4:
+        raise ShapeError(f"interpolate draws images, this generator makes samples of shape {samples.shape[1:]}")
+    images = viz.to_uint8(samples).reshape(*z.shape[:2], *samples.shape[1:])
+    out = Path(chosen.out)
+    if out.suffix == ".gif":
+        columns = min(chosen.pairs, 8)
+        there_and_back = [*range(chosen.frames), *range(chosen.frames - 2, 0, -1)]
+        viz.animate([viz.grid(images[k], columns) for k in there_and_back], out, milliseconds=120)
+    else:
+        viz.save_png(viz.grid(images.swapaxes(0, 1).reshape(-1, *samples.shape[1:]), chosen.frames), _png(out))
+    return _done(chosen, {"out": str(out), "path": "circle" if circle else "line", **generator.about})
+
+
+# --- what is known of a run -------------------------------------------------------------------------------------
+
+
+def report_of(arguments: Arguments) -> int:
+    """The page of a run, and its verdict."""
+    p = _command("report", "Write a run's report, one HTML page, and say how the run stands.")
+    p.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    p.add_argument("--out", type=Path, help="the page (default: RUN/report.html)")
+    chosen = p.parse_args(arguments)
+    settings = _settings(chosen.run)
+    page = report.write(chosen.run, chosen.out)
+    folder = RunFolder(chosen.run)
+    rows = folder.rows()
+    looks = health.read(folder.health)
+    about: dict[str, Any] = {"out": str(page), "system": settings.title, "step": int(rows[-1]["step"]) if rows else 0}
+    if looks:
+        about |= {"verdict": looks[-1].verdict, "findings": [f._asdict() for f in looks[-1].findings]}
+        about |= {"numbers": looks[-1].numbers}
+    if chosen.json:
+        return _done(chosen, about)
+    print(f"{settings.title}, step {about['step']}: {page}")
+    if looks:
+        print(looks[-1].explained)
+    return 0
+
+
+def config(arguments: Arguments) -> int:
+    """Settings of a preset or a run, or of this installation."""
+    p = _command("config", "Show the settings of a preset or of a run; without either, what minigan runs on.")
+    p.add_argument("of", nargs="?", metavar="PRESET|RUN", help=f"a run's folder, or one of {', '.join(PRESETS)}")
+    chosen = p.parse_args(arguments)
+    if chosen.of is None:
+        if chosen.json:
+            return _done(chosen, {"versions": backend.versions(), "blas": backend.blas_info()})
+        backend.show_config()
+        return 0
+    if chosen.of in PRESETS:
+        settings: dict[str, Any] = vars(recipe.options([chosen.of]).parse_args([chosen.of]))
+        about = PRESETS[chosen.of]
+        heading = f"{about.about} ({about.source})"
+    else:
+        held = asdict(_settings(Path(chosen.of)))
+        settings = {k: v for k, v in held.items() if k != "extra"} | held["extra"]
+        heading = chosen.of
+    if chosen.json:
+        return _done(chosen, settings)
+    print(heading)
+    for name, value in settings.items():
+        print(f"  {name:20} {value}")
+    return 0
+
+
+# --- what they share --------------------------------------------------------------------------------------------
+
+
+def _command(name: str, about: str) -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog=f"minigan {name}", description=about)
+    p.add_argument("--json", action="store_true", help="say what was done as JSON, for a program to read")
+    return p
+
+
+def _of_generator(name: str, about: str) -> argparse.ArgumentParser:
+    p = _command(name, about)
+    p.add_argument("source", type=Path, metavar="RUN|FILE", help="a run's folder, or a generator.safetensors")
+    p.add_argument("--seed", type=int, default=0, help="the same seed draws the same samples (default: 0)")
+    p.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where to compute (default: cpu)")
+    return p
+
+
+def _generator(source: Path, device: str) -> export.Generator:
+    """The generator of a file, or of a run's folder."""
+    if source.is_dir():
+        _settings(source)  # says that it is no run, if it is none
+        source = RunFolder(source).generator
+        if not source.exists():
+            raise CheckpointError(f"{source}: the run has not written its generator yet, or has one no file describes")
+    return export.load_generator(source, device)
+
+
+def _settings(run: Path) -> Settings:
+    """The settings of the run in that folder; CheckpointError if there is none."""
+    try:
+        return Settings(**json.loads((run / "config.json").read_text())["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{run}: holds no config.json of a training run ({error!r})") from error
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
+
+
+def _png(path: Path) -> Path:
+    if path.suffix != ".png":
+        raise ShapeError(f"{path}: expected a name that ends in .png, or another of those that --help lists")
+    return path
+
+
+def _done(chosen: argparse.Namespace, about: dict[str, Any]) -> int:
+    """Say what was done."""
+    print(json.dumps(about, indent=2) if chosen.json else about["out"])
+    return 0
+
+
+COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
+    "train": (train, "train any loss with any penalty on any network, or a preset"),
+    "resume": (resume, "continue a run from its last checkpoint"),
+    "sample": (sample, "draw samples of a trained generator"),
+    "interpolate": (interpolate, "draw what lies between samples"),
+    "report": (report_of, "write a run's page, and say how it stands"),
+    "config": (config, "show settings, or what minigan runs on"),
+}

@@ -1,0 +1,234 @@
+"""Any score loss with any penalty on any network, or a system of a document by its name: what `minigan train` trains.
+
+Networks, losses, penalties, moves and tricks are parts; an option chooses each. A preset is a set of options.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from . import models, nn, optim, random, training
+from .errors import ShapeError
+from .gan import Latent, ScoreGame, Turn, alternate, losses, normal_latent, penalties, uniform_latent
+from .models import Players
+from .presets import PRESETS
+from .training import Settings, Shape
+
+Extra = dict[str, Any]
+DESCRIPTION = """Train any score loss with any penalty on any network, or a system of a document by its name.
+
+    {prog} wgan_gp                    a preset; any option may be given after it
+    {prog} wgan_gp --as-printed       with the mistakes of its document
+    {prog} faces_wgan --data FOLDER --side 48 --width 32
+    {prog} --model dcgan28 --loss hinge --penalty r1 --data mnist
+    {prog} --list                     all presets, and where they come from
+
+Without a preset the defaults are a DCGAN's; a Wasserstein loss wants a penalty or --clip, Adam with --beta1 0, and
+several --d-steps. Every trick is a switch and goes with every loss, penalty and network.
+"""
+
+
+class Network(NamedTuple):
+    """Players by name: how they are made, the noise their document draws, the options that shape them."""
+
+    make: Callable[..., Players]
+    z_dim: int
+    latent: str
+    shaped_by: tuple[str, ...] = ()  # options that `make` takes
+
+
+SIZES = ("channels", "width")
+NETWORKS = {
+    "mlp28": Network(models.mlp28, 96, "uniform", ("pack",)),
+    "dcgan28": Network(models.dcgan28, 96, "uniform", ("pack",)),
+    "wgan_gp28": Network(models.wgan_gp28, 96, "uniform", ("norm", "padding")),
+    "lab28": Network(models.lab28, 128, "normal", ("output",)),
+    "goodfellow28": Network(models.goodfellow28, 100, "uniform"),
+    "dcgan": Network(models.dcgan, 100, "uniform", (*SIZES, "norm", "generator_norm", "activation", "pack", "stddev")),
+    "mlp512": Network(models.mlp512, 100, "normal", SIZES),
+    "sndcgan": Network(models.sndcgan, 128, "normal", SIZES),
+}
+SHAPING = {"pack": 1, "stddev": False}  # these need a network that is made for them
+LATENTS: dict[str, Callable[..., Latent]] = {"uniform": uniform_latent, "normal": normal_latent}
+OUTPUTS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+
+
+def sized(extra: Extra) -> bool:
+    """Are the networks made for images of any size?"""
+    return "channels" in NETWORKS[extra["model"]].shaped_by
+
+
+def shape(settings: Settings) -> Shape:
+    """Of one image that the networks are made for: (channels, height, width)."""
+    extra = settings.extra
+    return (extra["channels"], extra["side"], extra["side"]) if sized(extra) else (1, 28, 28)
+
+
+def players(extra: Extra) -> Players:
+    """The two networks, with what is changed in any network."""
+    network = NETWORKS[extra["model"]]
+    for name, default in SHAPING.items():
+        if extra[name] != default and name not in network.shaped_by:
+            able = ", ".join(other for other, n in NETWORKS.items() if name in n.shaped_by)
+            raise ShapeError(f"--{name} needs a network made for it ({able}), not {extra['model']}")
+    options = {name: extra[name] for name in network.shaped_by}
+    if "norm" in options and options["norm"] == "auto":  # a penalty is per sample, batch norm is not
+        options["norm"] = None if extra["penalty"] else "batch"
+    if "output" in options:
+        options["output"] = OUTPUTS[options["output"]]
+    sizes = (extra["side"], z_dim(extra)) if sized(extra) else (z_dim(extra),)
+    G, D = network.make(*sizes, **options)
+    if extra["dropout"] and isinstance(G, nn.Sequential):
+        layers = [
+            (layer, nn.Dropout(extra["dropout"], always=True)) if isinstance(layer, nn.ReLU) else (layer,)
+            for layer in G
+        ]
+        G = nn.Sequential(*(layer for group in layers for layer in group))
+    if extra["spectral_norm"]:
+        for layer in list(D.modules()):
+            if isinstance(layer, nn.Linear | nn.Conv2d):
+                nn.spectral_norm(layer)
+    return Players(G, D)
+
+
+def z_dim(extra: Extra) -> int:
+    """How many numbers the noise has."""
+    return extra["z_dim"] or NETWORKS[extra["model"]].z_dim
+
+
+def optimizer(extra: Extra, params: list, lr: float) -> optim.Optimizer:
+    """The optimizer that --optimizer names."""
+    return {
+        "adam": lambda: optim.Adam(params, lr, (extra["beta1"], extra["beta2"])),
+        "rmsprop": lambda: optim.RMSProp(params, lr),
+        "sgd": lambda: optim.SGD(params, lr, extra["momentum"]),
+    }[extra["optimizer"]]()
+
+
+def schedule(extra: Extra) -> list[Turn] | None:
+    """Who moves: D --d-steps times and G once; with --repeat, so many times on the same real batch."""
+    if extra["consensus"]:
+        return None
+    turns = alternate(d_steps=extra["d_steps"])
+    again = [turn._replace(fresh_batch=False) for turn in turns]
+    return turns + again * (extra["repeat"] - 1)
+
+
+def build(settings: Settings) -> ScoreGame:
+    """The game of these settings."""
+    extra = settings.extra
+    random.seed(settings.seed)
+    G, D = players(extra)
+    G.to(settings.device)
+    D.to(settings.device)
+    loss = losses.LOSSES[extra["loss"]]
+    if extra["label_smoothing"] != 1 or extra["flip_labels"]:
+        loss = losses.noisy_labels(loss, extra["label_smoothing"], extra["flip_labels"])
+    return ScoreGame(
+        G,
+        D,
+        loss=loss,
+        penalty=penalties.PENALTIES.get(extra["penalty"]),
+        penalty_weight=extra["penalty_weight"],
+        clip=extra["clip"],
+        max_norm=extra["max_norm"],
+        latent=LATENTS[extra["latent"] or NETWORKS[extra["model"]].latent](z_dim(extra)),
+        generator_optimizer=optimizer(extra, G.parameters(), extra["lr"]),
+        discriminator_optimizer=optimizer(extra, D.parameters(), extra["d_lr"] or extra["lr"]),
+        schedule=schedule(extra),
+        pack=extra["pack"],
+        unroll=extra["unroll"],
+        consensus=extra["consensus"],
+        instance_noise=extra["instance_noise"],
+        noise_steps=extra["noise_steps"],
+        replay=extra["replay"],
+        joint_batches=extra["joint_batches"],
+        prepare=(lambda x: (x + 1) * 0.5) if extra["unit_range"] else None,
+        ema=optim.EMA(G, extra["ema"]) if extra["ema"] else None,
+        seed=settings.seed,
+    )
+
+
+def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> argparse.ArgumentParser:
+    """The parser, with the defaults of the preset that `arguments` name; `prog` is what the program is called."""
+    p = training.parser("train", DESCRIPTION.format(prog=prog), epochs=5, batch_size=64)
+    p.prog = prog
+    p.formatter_class = argparse.RawDescriptionHelpFormatter
+    p.add_argument("preset", nargs="?", choices=PRESETS, metavar="PRESET", help="a system by its name, see --list")
+    p.add_argument("--list", action=Listing, nargs=0, help="name every preset and exit")
+    p.add_argument("--as-printed", action="store_true", help="with the mistakes that the preset's document prints")
+    parts = p.add_argument_group("parts")
+    names: dict[str, Any] = {"metavar": "NAME"}
+    parts.add_argument("--model", choices=NETWORKS, default="dcgan28", help="the two networks (default: dcgan28)")
+    parts.add_argument("--loss", choices=losses.LOSSES, default="nonsaturating", help=", ".join(losses.LOSSES), **names)
+    parts.add_argument("--penalty", choices=penalties.PENALTIES, help=", ".join(penalties.PENALTIES), **names)
+    parts.add_argument("--penalty-weight", type=float, default=10.0, help="times the penalty (default: 10)")
+    parts.add_argument("--clip", type=float, help="limit D's weights to [-CLIP, CLIP]")
+    parts.add_argument("--max-norm", type=float, help="limit the length of each of D's units' weights")
+    parts.add_argument("--latent", choices=LATENTS, help="noise (default: the model's)")
+    parts.add_argument("--z-dim", type=int, help="its dimensions (default: the model's)")
+    parts.add_argument("--side", type=int, default=32, help="of images, for dcgan, mlp512 and sndcgan (default: 32)")
+    parts.add_argument("--channels", type=int, choices=[1, 3], default=3, help="likewise (default: 3)")
+    parts.add_argument("--width", type=int, default=32, help="of the maps next to the image, likewise (default: 32)")
+    norms: dict[str, Any] = {"type": lambda name: None if name == "none" else name, "metavar": "batch|layer|none"}
+    parts.add_argument("--norm", default="auto", help="in D (default: none with a penalty, else batch)", **norms)
+    parts.add_argument("--generator-norm", default="batch", help="in dcgan's G (default: batch)", **norms)
+    parts.add_argument(
+        "--activation", choices=["leaky_relu", "prelu", "relu"], default="leaky_relu", help="in dcgan's D"
+    )
+    parts.add_argument("--padding", type=int, default=0, help="around the image in wgan_gp28's D (default: 0)")
+    parts.add_argument("--output", choices=OUTPUTS, default="tanh", help="of lab28's G (default: tanh)")
+    parts.add_argument("--unit-range", action="store_true", help="real images in [0, 1], which the pictures ignore")
+    moves = p.add_argument_group("moves")
+    moves.add_argument("--d-steps", type=int, default=1, help="turns of D for each of G (default: 1)")
+    moves.add_argument("--repeat", type=int, default=1, help="rounds on the same real images (default: 1)")
+    moves.add_argument(
+        "--optimizer", choices=["adam", "rmsprop", "sgd"], default="adam", help="of both (default: adam)"
+    )
+    moves.add_argument("--lr", type=float, default=2e-4, help="learning rate (default: 0.0002)")
+    moves.add_argument("--d-lr", type=float, help="the discriminator's, if it is another")
+    moves.add_argument("--beta1", type=float, default=0.5, help="Adam's (default: 0.5)")
+    moves.add_argument("--beta2", type=float, default=0.999, help="Adam's (default: 0.999)")
+    moves.add_argument("--momentum", type=float, default=0.0, help="SGD's (default: 0)")
+    moves.add_argument("--unroll", type=int, default=0, help="G's gradient runs through so many steps of D")
+    moves.add_argument("--consensus", type=float, default=0.0, help="weight of the joint gradient's length")
+    tricks = p.add_argument_group("tricks")
+    tricks.add_argument("--ema", type=float, help="sample from averaged weights with this decay, 0.999 say")
+    tricks.add_argument("--label-smoothing", type=float, default=1.0, help="D's target for real images, 0.9 say")
+    tricks.add_argument("--flip-labels", type=float, default=0.0, help="share of D's labels that are wrong")
+    tricks.add_argument("--instance-noise", type=float, default=0.0, help="deviation of noise on all that D sees")
+    tricks.add_argument("--noise-steps", type=int, help="steps over which that noise falls to 0")
+    tricks.add_argument("--replay", type=int, default=0, help="half of D's fakes come from so many earlier ones")
+    tricks.add_argument("--dropout", type=float, default=0.0, help="after each ReLU of G, in training and in samples")
+    tricks.add_argument("--joint-batches", action="store_true", help="real images and fakes in one batch for D")
+    tricks.add_argument("--pack", type=int, default=1, help="images that D sees at once")
+    tricks.add_argument("--stddev", action="store_true", help="dcgan's D sees how much a batch differs")
+    tricks.add_argument("--spectral-norm", action="store_true", help="in every layer of D")
+    chosen, _ = p.parse_known_args(arguments)
+    if chosen.preset:
+        preset = PRESETS[chosen.preset]
+        p.set_defaults(out=f"runs/{chosen.preset}", **preset.options)
+        if chosen.as_printed:
+            if not preset.as_printed:
+                p.error(f"--as-printed: {preset.source} prints nothing else for {chosen.preset}")
+            p.set_defaults(**preset.as_printed)
+        if preset.needs_folder and chosen.data == "auto" and not chosen.dry_run:
+            p.error(f"{chosen.preset} learns from pictures: give a folder of them with --data FOLDER")
+    return p
+
+
+class Listing(argparse.Action):
+    """--list: every preset on the terminal."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> None:
+        """Print and exit."""
+        for name, preset in PRESETS.items():
+            print(f"{name:14} {preset.about} ({preset.source})")
+            if preset.mistakes:
+                print(f"{'':14} --as-printed: {preset.mistakes}")
+        parser.exit()
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
+    """Train what the command line says; the exit status of the program."""
+    return training.main(build, options(arguments, prog), shape, arguments=arguments)

@@ -1,0 +1,189 @@
+"""A generator in a file of its own: the same samples, whatever its layers, and nothing run or lost for a bad file."""
+
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from scripts import example
+from tiny_run import build, settings
+
+import minigan as mg
+from minigan import checkpoint, export, training
+from minigan.errors import CheckpointError, ShapeError
+from minigan.gan import LatentCode, normal_latent, uniform_latent
+
+PLAYERS = {
+    "mlp28": (lambda: mg.models.mlp28(5), uniform_latent(5)),
+    "dcgan28": (lambda: mg.models.dcgan28(5), uniform_latent(5)),
+    "lab28": (lambda: mg.models.lab28(5), normal_latent(5)),
+    "goodfellow28": (lambda: mg.models.goodfellow28(5), uniform_latent(5)),
+    "dcgan": (lambda: mg.models.dcgan(16, 5, width=2, generator_norm="layer"), uniform_latent(5)),
+    "dcgan, bare": (lambda: mg.models.dcgan(16, 5, width=2, generator_norm=None), uniform_latent(5)),
+    "sndcgan": (lambda: mg.models.sndcgan(16, 5, width=2), normal_latent(5)),
+    "mlp512": (lambda: mg.models.mlp512(16, 5), normal_latent(5)),
+    "infogan28": (lambda: mg.models.infogan28(13, 8, width=4), LatentCode(5, 6, 2)),
+    "ebgan28": (lambda: mg.models.ebgan28(5), uniform_latent(5)),
+    "points": (lambda: mg.models.mlp2d(5), normal_latent(5)),
+    "weight norm": (lambda: [mg.nn.Sequential(mg.nn.weight_norm(mg.nn.Linear(5, 3)))], normal_latent(5)),
+    "spectral norm": (lambda: [mg.nn.Sequential(mg.nn.spectral_norm(mg.nn.Linear(5, 3)))], normal_latent(5)),
+}
+CONDITIONAL = {"cgan28": mg.models.cgan28, "projection28": mg.models.projection28}
+
+
+def trained(network):
+    """The network with other weights and statistics than it starts with."""
+    stream = mg.random.Stream(3)
+    for name, t in network.named_tensors():
+        if t.dtype.kind == "f":
+            t.data[...] = stream.uniform(t.shape, 0.1, 0.9) if "running_var" in name else stream.normal(t.shape, 0, 0.1)
+    return network
+
+
+@pytest.mark.parametrize("name", PLAYERS)
+def test_a_file_gives_the_same_samples(tmp_path, name):
+    make, latent = PLAYERS[name]
+    generator = export.Generator(trained(make()[0]), latent, about={"run": name})
+    path = export.save_generator(tmp_path / "g.safetensors", generator)
+    again = export.load_generator(path)
+    assert np.array_equal(again.sample(7, seed=4).numpy(), generator.sample(7, seed=4).numpy())
+    assert not np.array_equal(again.sample(7, seed=5).numpy(), again.sample(7, seed=4).numpy())
+    assert (again.latent, again.about, again.classes) == (latent, {"run": name}, None)
+    assert set(load_file(path)) == set(generator.network.state_dict())
+    assert again.sample(300).shape[0] == 300  # more than a chunk
+    assert again.sample(0).shape == (0, *again.sample(1).shape[1:])
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_a_conditional_generator_takes_labels(tmp_path, name):
+    generator = export.Generator(trained(CONDITIONAL[name](5, width=4)[0]), uniform_latent(5), 10)
+    again = export.load_generator(export.save_generator(tmp_path / "g.safetensors", generator))
+    threes = again.sample(6, labels=np.full(6, 3)).numpy()
+    assert np.array_equal(threes, generator.sample(6, labels=np.full(6, 3)).numpy())
+    assert np.array_equal(again.sample(12).numpy(), again.sample(12, labels=np.arange(12) % 10).numpy())
+    assert not np.array_equal(threes, again.sample(6).numpy())
+    for labels, message in (([10] * 6, "from 0 to 9, got 10"), ([1], "expected 6 labels"), ([-1] * 6, "from 0")):
+        with pytest.raises(ShapeError, match=message):
+            again.sample(6, labels=np.array(labels))
+    with pytest.raises(ShapeError, match="takes no labels"):
+        export.Generator(mg.models.mlp28(5)[0], uniform_latent(5)).sample(2, labels=np.zeros(2, int))
+
+
+def test_a_run_leaves_the_generator_that_its_samples_are_of(tmp_path, few_digits):
+    training.run(build, settings(tmp_path))
+    game = build(settings(tmp_path))
+    game.load_state(checkpoint.load(checkpoint.find(tmp_path / "checkpoints")[-1])[0])
+    generator = export.load_generator(tmp_path / "generator.safetensors")
+    z = game.latent(5, mg.random.Stream(1))
+    assert np.array_equal(generator.generate(z).numpy(), game.generate(z).numpy())  # averaged weights, as it samples
+    assert generator.about == {"run": "tiny", "step": 18}
+
+
+@pytest.mark.parametrize(
+    ("script", "options"),
+    [("conditional", "--model acgan"), ("infogan", ""), ("bigan", ""), ("vae", ""), ("semi_supervised", "")]
+    + [("energy", "--model began"), ("quadratic", ""), ("modes", ""), ("train", "goodfellow"), ("train", "tricks")],
+)
+def test_the_generator_of_every_system_can_be_kept(tmp_path, monkeypatch, script, options):
+    module = example(script)
+    made = module.options(options.split()) if script == "train" else module.options()
+    parsed = vars(made.parse_args([*options.split(), "--data", "digits"] if "data" in options else options.split()))
+    known = {k: parsed.pop(k) for k in list(parsed) if k in training.Settings.__dataclass_fields__}
+    game = module.build(training.Settings(name=script, extra=parsed, **known))
+    path = export.save_of_game(tmp_path / "g.safetensors", game)
+    z = game.latent(3, mg.random.Stream(1))
+    again = export.load_generator(path).generate(z).numpy()
+    assert again.shape[1:] == game.sample(3).shape[1:]
+
+
+# --- what is refused --------------------------------------------------------------------------------------------
+
+
+def test_a_layer_or_noise_that_no_file_describes_is_named(tmp_path):
+    class Mine(mg.nn.Module):
+        pass
+
+    for network, latent, name in (
+        (mg.nn.Sequential(Mine()), uniform_latent(2), "Mine"),
+        (mg.nn.Linear(2, 2), lambda n, rng: None, "lambda"),
+    ):
+        with pytest.raises(export.NotDescribed, match=name):
+            export.save_generator(tmp_path / "g.safetensors", export.Generator(network, latent))
+    assert not list(tmp_path.iterdir())
+
+
+def test_pickles_are_refused_with_the_reason(tmp_path):
+    class Boom:
+        def __reduce__(self):
+            return (pytest.fail, ("it was run",))
+
+    (tmp_path / "g.pkl").write_bytes(pickle.dumps(Boom()))
+    with zipfile.ZipFile(tmp_path / "g.pth", "w") as archive:
+        archive.writestr("data.pkl", pickle.dumps(Boom()))
+    for name in ("g.pkl", "g.pth"):
+        with pytest.raises(CheckpointError, match=r"a pickle, and loading one can run .*safetensors\.torch\.save_file"):
+            export.load_generator(tmp_path / name)
+
+
+def altered(path, change):
+    """The file with its description changed, its checksum right."""
+    from safetensors import safe_open
+
+    arrays = load_file(path)
+    with safe_open(path, framework="numpy") as held:
+        about = json.loads(held.metadata()["minigan"])
+    change(about)
+    save_file(arrays, path, {"minigan": json.dumps(about)})
+
+
+def enlarge(about):
+    about["network"]["layers"][0]["in_features"] = 10**9
+
+
+def rename(about):
+    about["network"]["layers"][0]["layer"] = "__import__"
+
+
+def nest(about):
+    for _ in range(300):
+        about["network"] = {"layer": "Sequential", "layers": [about["network"]]}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (enlarge, "larger than the weights"),
+        (rename, "__import__"),
+        (nest, "recursion"),
+        (lambda about: about.update(format=9), "written in format 9, this minigan reads 1"),
+        (lambda about: about.update(latent={"kind": "x"}), "describes no generator"),
+        (lambda about: about.pop("network"), "describes no generator"),
+        (lambda about: about["network"]["layers"].pop(), None),
+        (lambda about: about["network"]["layers"].pop(0), "is missing|is unknown"),
+    ],
+)
+def test_a_crafted_description_is_an_error_and_takes_no_memory(tmp_path, change, message):
+    path = export.save_generator(tmp_path / "g.safetensors", export.Generator(mg.models.mlp28(5)[0], uniform_latent(5)))
+    altered(path, change)
+    if message is None:  # a tanh more or less fits the weights
+        export.load_generator(path)
+        return
+    with pytest.raises(CheckpointError, match=message):
+        export.load_generator(path)
+
+
+def test_weights_move_by_name_and_say_what_does_not_fit(tmp_path):
+    G = trained(mg.models.mlp28(5)[0])
+    path = export.save_generator(tmp_path / "g.safetensors", export.Generator(G, uniform_latent(5)))
+    other = mg.models.mlp28(5)[0]
+    export.load_weights(other, path)
+    assert all(np.array_equal(t.numpy(), G.state_dict()[k].numpy()) for k, t in other.state_dict().items())
+    with pytest.raises(CheckpointError, match=r"g\.safetensors: load_state_dict.*0\.weight has shape \(1024, 5\)"):
+        export.load_weights(mg.models.mlp28(6)[0], path)
+    save_file({"0.weight": np.zeros((2, 2), np.float32)}, tmp_path / "bare.safetensors")
+    with pytest.raises(CheckpointError, match="weights without a network"):
+        export.load_generator(tmp_path / "bare.safetensors")
+    with pytest.raises(CheckpointError, match="absent.safetensors: cannot be read"):
+        export.load_generator(tmp_path / "absent.safetensors")
