@@ -103,6 +103,7 @@ _ON_FIRST_USE = (
     "optim",
     "presets",
     "random",
+    "report",
     "runs",
     "studies",
     "testing",

@@ -23,7 +23,7 @@ FLOORS = [
     ["data", "metrics", "viz"],
     ["checkpoint", "judge", "presets", "runs", "training"],
     ["studies"],
-    ["explain"],
+    ["explain", "report"],
     ["cli"],
 ]
 FLOOR = {room: i for i, floor in enumerate(FLOORS) for room in floor}
