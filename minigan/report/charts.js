@@ -11,9 +11,13 @@ const draw = (tag, attributes, text = "") => {
   if (text) e.textContent = text;
   return e;
 };
-const number = (x) => x === null ? "not finite"
-  : Math.abs(x) >= 1e5 || (x !== 0 && Math.abs(x) < 1e-3) ? x.toExponential(2).replace("e+", "e") : String(Number(x.toPrecision(4)));
 const whole = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+const number = (x) => {
+  if (x === null) return "not finite";
+  const size = Math.abs(x);
+  if (size >= 1e6 || (size > 0 && size < 1e-3)) return x.toExponential(2).replace("e+", "e").replace(/\.?0+e/, "e");
+  return size >= 1e4 ? whole(Math.round(x)) : String(Number(x.toPrecision(4)));
+};
 
 function nearest(xs, x) {  // the index of the element of ascending xs that is closest to x
   let low = 0, high = xs.length - 1;
@@ -24,8 +28,8 @@ function nearest(xs, x) {  // the index of the element of ascending xs that is c
   return low > 0 && x - xs[low - 1] <= xs[low] - x ? low - 1 : low;
 }
 
-function smooth(curve, half) {  // the mean of what lies within `half` steps to either side; null where nothing is
-  const { x, y } = curve, smoothed = [];
+function average(x, y, half) {  // the mean of what lies within `half` steps to either side; null stays null
+  const smoothed = [];
   let from = 0, to = 0, sum = 0, count = 0;
   for (let k = 0; k < x.length; k++) {
     for (; to < x.length && x[to] <= x[k] + half; to++) if (y[to] !== null) { sum += y[to]; count++; }
@@ -34,6 +38,9 @@ function smooth(curve, half) {  // the mean of what lies within `half` steps to 
   }
   return smoothed;
 }
+
+// twice: a spike becomes a tent, not a plateau
+const smooth = ({ x, y }, half) => average(x, average(x, y, half / 2), half / 2);
 
 function ticks(low, high, most) {
   const rough = (high - low) / most, power = 10 ** Math.floor(Math.log10(rough));
@@ -49,7 +56,7 @@ function decades(low, high) {  // ticks of a logarithmic axis, of which low and 
   return found;
 }
 
-const LEFT = 46, RIGHT = 10, TOP = 8, BOTTOM = 20, HEIGHT = 170;
+const LEFT = 50, RIGHT = 10, TOP = 8, BOTTOM = 20, HEIGHT = 170;
 
 class Chart {
   constructor(spec, first, last, look) {
@@ -58,12 +65,14 @@ class Chart {
     const head = make("header");
     head.append(make("h2", "", spec.title));
     const [low, high] = this.extent(), [inner, outer] = this.extent(0.01);
-    if (low > 0 && high > 5 * low) head.append(this.toggle("log", "a logarithmic scale"));
-    if (outer - inner < 0.5 * (high - low)) head.append(this.toggle("trim", "without the outermost hundredths, so that a few spikes do not flatten the rest"));
+    if (low > 0 && high > 20 * low) head.append(this.toggle("log", "a logarithmic scale"));
+    const spiky = (outer - inner) / (high - low);
+    this.trim = spiky < 0.2;
+    if (spiky < 0.5) head.append(this.toggle("trim", "without the outermost hundredths, so that a few spikes do not flatten the rest"));
     this.legend = make("div", "legend");
     this.values = spec.curves.map((curve) => {
       const item = make("span"), value = make("b");
-      item.append(make("i", "p" + curve.tone), curve.name + " ", value);
+      item.append(make("i", "p" + curve.tone), spec.curves.length > 1 || curve.name !== spec.title ? curve.name + " " : "", value);
       this.legend.append(item);
       return value;
     });
@@ -77,7 +86,7 @@ class Chart {
   toggle(name, title) {
     const b = make("button", name, name);
     b.title = title;
-    b.setAttribute("aria-pressed", "false");
+    b.setAttribute("aria-pressed", String(this[name]));
     b.addEventListener("click", () => {
       this[name] = !this[name];
       b.setAttribute("aria-pressed", String(this[name]));
@@ -128,7 +137,7 @@ class Chart {
     this.smoothed = this.spec.curves.map((curve) => smooth(curve, this.half));
     const lines = this.spec.curves.map((curve, k) => this.line(curve.x, this.smoothed[k], `line p${curve.tone}`));
     inner.append(...this.spec.curves.map((curve) => this.raw(curve)), ...lines);
-    for (const curve of this.spec.curves) inner.append(this.marks(curve));
+    for (const curve of this.spec.curves) inner.append(this.points(curve), this.marks(curve));
     this.cross = draw("line", { class: "cross", y1: TOP, y2: HEIGHT - BOTTOM });
     this.dots = this.spec.curves.map((curve) => draw("circle", { class: "p" + curve.tone, r: 4 }));
     svg.append(inner, this.cross, ...this.dots);
@@ -148,6 +157,11 @@ class Chart {
   raw(curve) {
     if (curve.low) return this.line(curve.x.flatMap((x) => [x, x]), curve.low.flatMap((low, k) => [low, curve.high[k]]), `raw p${curve.tone}`);
     return this.line(curve.x, curve.y, `raw p${curve.tone}`);
+  }
+
+  points(curve) {  // where little was measured: each
+    const few = curve.x.length <= 40 ? curve.x : [];
+    return draw("path", { class: `points p${curve.tone}`, d: few.map((x, k) => curve.y[k] === null ? "" : `M${this.x(x).toFixed(1)} ${this.y(curve.y[k]).toFixed(1)}h.01`).join("") });
   }
 
   marks(curve) {  // a cross at the lower edge for each value that is not finite
@@ -176,6 +190,7 @@ class Chart {
 class Verdicts extends Chart {  // a band that is coloured from each look to the next
   constructor(looks, first, last, look) {
     super({ title: "verdict", curves: [] }, first, last, look);
+    this.root.classList.add("verdicts");
     this.looks = looks;
     this.told = make("span");
     this.legend.append(this.told);
@@ -183,8 +198,9 @@ class Verdicts extends Chart {  // a band that is coloured from each look to the
 
   render() {
     const svg = draw("svg", { viewBox: `0 0 ${this.width} 18`, role: "img", "aria-label": "verdict by step" });
-    this.looks.forEach((look, k) => {
-      const from = this.x(k ? look.step : this.first), to = this.x(k + 1 < this.looks.length ? this.looks[k + 1].step : this.last);
+    const turns = this.looks.filter((look, k) => !k || look.verdict !== this.looks[k - 1].verdict);
+    turns.forEach((look, k) => {
+      const from = this.x(look.step), to = this.x(k + 1 < turns.length ? turns[k + 1].step : this.last);
       svg.append(draw("rect", { class: look.verdict, x: from.toFixed(1), y: 4, width: Math.max(to - from, 2).toFixed(1), height: 10 }));
     });
     this.cross = draw("line", { class: "cross", y1: 0, y2: 18 });

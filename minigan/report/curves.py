@@ -8,8 +8,10 @@ from ..viz import LINES
 from .folder import Run, Series
 
 POINTS = 2000  # drawn of a curve at most
-TONES = {"d_loss": 0, "g_loss": 1, "d_real": 3, "d_fake": 2}  # colours of the page's style, as in losses.png
+PLAYERS = {"d_": ("discriminator", 0), "g_": ("generator", 1)}  # names and tones, the colours of the page's style
+TONES = {"d_real": 3, "d_fake": 2}
 SPEED = "images_per_s"
+SPEED_TITLE = "samples per second"
 
 
 def charts(run: Run) -> list[dict[str, Any]]:
@@ -20,9 +22,15 @@ def charts(run: Run) -> list[dict[str, Any]]:
             groups.setdefault((source, _group(name)), {})[name] = series
     speed = groups.pop(("log", SPEED), None)
     if speed is not None:
-        groups["log", "samples per second"] = speed
+        groups["log", SPEED_TITLE] = speed
+    order = {name: k for k, name in enumerate(LINES)}
     return [
-        {"title": title.replace("_", " "), "curves": [_curve(name, *series) for name, series in group.items()]}
+        {
+            "title": title.replace("_", " "),
+            "curves": [
+                _curve(name, *group[name]) for name in sorted(group, key=lambda n: (order.get(n, len(order)), n))
+            ],
+        }
         for (_, title), group in groups.items()
         if group
     ]
@@ -32,13 +40,13 @@ def _group(name: str) -> str:
     """What a column is compared with: the discriminator's d_x and the generator's g_x share a chart."""
     if name in ("d_real", "d_fake"):
         return "score"
-    return name[2:] if name[:2] in ("d_", "g_") and len(name) > 2 else name
+    return name[2:] if name[:2] in PLAYERS and len(name) > 2 else name
 
 
 def _curve(name: str, steps: np.ndarray, values: np.ndarray) -> dict[str, Any]:
-    tone = TONES.get(name, {"d_": 0, "g_": 1}.get(name[:2], 3))
-    label = LINES[name][0] if name in LINES else name.replace("_", " ")
-    return {"name": label, "tone": tone, **thin(steps, values)}
+    label, tone = PLAYERS.get(name[:2], (name.replace("_", " "), 3))
+    label = SPEED_TITLE if name == SPEED else LINES[name][0] if name in LINES else label
+    return {"name": label, "tone": TONES.get(name, tone), **thin(steps, values)}
 
 
 def thin(steps: np.ndarray, values: np.ndarray, most: int = POINTS) -> dict[str, Any]:

@@ -81,6 +81,7 @@ def read(path: Path) -> Run:
     for picture in sorted((path / "samples").glob("*.png")):
         if named := PICTURE.fullmatch(picture.name):
             run.pictures.setdefault(named[1] or "", {})[int(named[2])] = picture
+    run.pictures = dict(sorted(run.pictures.items()))  # those without a prefix first
     return run
 
 

@@ -37,9 +37,9 @@ function go(k) { look(frames[Math.max(0, Math.min(frames.length - 1, k))].step);
 
 function fit() {  // small images by whole multiples of their pixels, large ones as wide as there is room
   const picture = $("picture"), ratio = window.devicePixelRatio || 1, room = picture.parentElement.clientWidth;
-  const times = Math.floor(room * ratio / picture.naturalWidth);
-  picture.classList.toggle("crisp", times > 1);
-  picture.style.width = times > 1 ? `${times * picture.naturalWidth / ratio}px` : "";
+  const times = Math.floor(room * ratio / picture.naturalWidth), width = times * picture.naturalWidth / ratio;
+  picture.classList.toggle("crisp", times > 0);
+  picture.style.width = `${width > 0.7 * room ? width : room}px`;
 }
 
 function choose(name) {

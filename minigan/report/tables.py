@@ -44,26 +44,35 @@ def shown(value: Any) -> str:
     return escape(f"{value:.6g}" if isinstance(value, float) else str(value))
 
 
+def beside(text: str) -> str:
+    """A remark, escaped here, after what it is about."""
+    return f'<small class="soft">{escape(text)}</small>'
+
+
 def pairs(held: Iterable[tuple[str, str]], cls: str) -> str:
     """A list of names, escaped here, and values, HTML already."""
     rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in held)
     return f'<dl class="{cls}">{rows}</dl>' if rows else ""
 
 
-def card(title: str, content: str, cls: str = "", beside: str = "") -> str:
+def card(title: str, content: str, cls: str = "", tools: str = "") -> str:
     """A titled part of the page; nothing if it has no content."""
-    head = f"<header><h2>{escape(title)}</h2>{beside}</header>"
+    head = f"<header><h2>{escape(title)}</h2>{tools}</header>"
     return f'<section class="card {cls}">{head}{content}</section>' if content else ""
 
 
 def badge(run: Run) -> str:
-    """The newest verdict."""
+    """The newest verdict, and of which step it is."""
     look = next((look for look in reversed(run.looks) if look.verdict), None)
-    return "" if look is None else f'<span class="badge {look.verdict}" id="verdict">{look.verdict}</span>'
+    if look is None:
+        return ""
+    return (
+        f'<span class="badge {look.verdict}" id="verdict">{look.verdict}</span> {beside(f"step {number(look.step)}")}'
+    )
 
 
 def findings(run: Run) -> str:
-    """What was found at the newest look, the worst first; and when that became so."""
+    """What was found at the newest look, the worst first; and what was before."""
     if not run.looks:
         return ""
     newest = run.looks[-1]
@@ -75,8 +84,7 @@ def findings(run: Run) -> str:
         if found["level"] == level
     )
     found = f'<ul class="findings">{items}</ul>' if items else ""
-    earlier = history(run.looks)
-    return f'<p class="soft">Looked at in step {number(newest.step)}.</p>{found}{earlier}'
+    return found + history(run.looks)
 
 
 def history(looks: list[Look]) -> str:
@@ -93,7 +101,7 @@ def history(looks: list[Look]) -> str:
         return ""
     head = "<tr><th>from step</th><th>verdict</th><th>findings</th></tr>"
     table = f'<div class="wide"><table>{head}{"".join(rows)}</table></div>'
-    return f"<details><summary>How it came to this</summary>{table}</details>"
+    return f"<details><summary>Earlier verdicts</summary>{table}</details>"
 
 
 def facts(run: Run) -> str:
@@ -108,18 +116,20 @@ def facts(run: Run) -> str:
         held.append(("steps", number(done)))
     if settings.get("data"):
         count = (run.config.get("images") or {}).get("count")
-        held.append(("data", shown(settings["data"]) + (f", {number(count)} samples" if is_number(count) else "")))
+        held.append(
+            ("data", shown(settings["data"]) + (beside(f" {number(count)} samples") if is_number(count) else ""))
+        )
     if settings.get("device"):
         held.append(("device", shown(settings["device"])))
     if SPEED in run.log:
         speed = run.log[SPEED][1]
         speed = speed[np.isfinite(speed)]
         if speed.size:
-            held.append(("speed, median", f"{float(f'{np.median(speed):.3g}'):,.6g} samples/s".replace(",", "\u202f")))
+            held.append(("median speed", number(float(f"{np.median(speed):.3g}")) + beside(" samples/s")))
     spent = wall_clock(run)
     if spent:
         sessions = len(_sessions(run))
-        held.append(("time", duration(spent) + (f" in {sessions} sessions" if sessions > 1 else "")))
+        held.append(("time", duration(spent) + (beside(f" {sessions} sessions") if sessions > 1 else "")))
     return pairs(held, "facts")
 
 
@@ -176,7 +186,7 @@ def sessions(run: Run) -> str:
         spent = "did not end in order" if length is None else duration(length)
         rows.append(f"<tr><td>{escape(started)}</td><td>{' &ndash; '.join(steps)}</td><td>{spent}</td></tr>")
     head = "<tr><th>started</th><th>steps</th><th>took</th></tr>"
-    return f'<div class="wide"><table>{head}{"".join(rows)}</table></div>' if rows else ""
+    return f'<div class="wide sessions"><table>{head}{"".join(rows)}</table></div>' if rows else ""
 
 
 def metrics(run: Run) -> str:
