@@ -26,7 +26,7 @@ def is_number(x: Any) -> TypeGuard[float]:
 
 def duration(seconds: float) -> str:
     """The two largest units of a time."""
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
