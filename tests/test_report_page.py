@@ -236,6 +236,7 @@ def test_a_long_run_shows_ranges_and_its_series_of_pictures(browser, tmp_path):
     resize(browser)
     browser.get(report.write(run).as_uri())
     assert re.fullmatch(r"1\.\d+ \(1\.\d+ to [12][.\d]*\)", text(browser, ".chart .legend b"))
+    assert "about 10 rows of log.csv" in text(browser, "#charts > p")
     assert text(browser, "#taken") == "30 of 70 pictures, evenly spread."
     assert len(browser.find_elements("css selector", "#strip button")) == 6
     browser.find_element("css selector", "#series option[value=c2]").click()

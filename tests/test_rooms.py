@@ -21,9 +21,9 @@ FLOORS = [
     ["nn", "optim"],
     ["gan", "latent", "models"],
     ["data", "metrics", "viz"],
-    ["checkpoint", "judge", "presets", "runs", "training"],
+    ["checkpoint", "judge", "presets", "report", "runs", "training"],
     ["studies"],
-    ["explain", "report"],
+    ["explain"],
     ["cli"],
 ]
 FLOOR = {room: i for i, floor in enumerate(FLOORS) for room in floor}

@@ -29,14 +29,15 @@ function nearest(xs, x) {  // the index of the element of ascending xs that is c
 }
 
 function average(x, y, half) {  // the mean of what lies within `half` steps to either side; null stays null
-  const smoothed = [];
-  let from = 0, to = 0, sum = 0, count = 0;
-  for (let k = 0; k < x.length; k++) {
-    for (; to < x.length && x[to] <= x[k] + half; to++) if (y[to] !== null) { sum += y[to]; count++; }
-    for (; x[from] < x[k] - half; from++) if (y[from] !== null) { sum -= y[from]; count--; }
-    smoothed.push(y[k] === null || !count ? null : sum / count);
-  }
-  return smoothed;
+  let from = 0, to = 0;
+  return x.map((at, k) => {
+    while (to < x.length && x[to] <= at + half) to++;
+    while (x[from] < at - half) from++;
+    if (y[k] === null) return null;
+    let sum = 0, count = 0;  // afresh: a running sum would not recover from a huge spike
+    for (let i = from; i < to; i++) if (y[i] !== null) { sum += y[i]; count++; }
+    return sum / count;
+  });
 }
 
 // twice: a spike becomes a tent, not a plateau
@@ -64,7 +65,7 @@ class Chart {
     this.root = make("figure", "card chart");
     const head = make("header");
     head.append(make("h2", "", spec.title));
-    const [low, high] = this.extent(), [inner, outer] = this.extent(0.01);
+    const [low, high] = this.whole = this.extent(0), [inner, outer] = this.inner = this.extent(0.01);
     if (low > 0 && high > 20 * low) head.append(this.toggle("log", "a logarithmic scale"));
     const spiky = (outer - inner) / (high - low);
     this.trim = spiky < 0.2;
@@ -95,7 +96,7 @@ class Chart {
     return b;
   }
 
-  extent(cut = 0) {  // the smallest and the largest value, of all or without a share of them at either end
+  extent(cut) {  // the smallest and the largest value, of all or without a share of them at either end
     const all = this.spec.curves.flatMap((c) => [c.y, c.low || [], c.high || []]).flat().filter((v) => v !== null).sort((a, b) => a - b);
     return all.length ? [all[Math.floor(cut * (all.length - 1))], all[Math.ceil((1 - cut) * (all.length - 1))]] : [0, 1];
   }
@@ -119,7 +120,7 @@ class Chart {
 
   render() {
     const scale = this.log ? Math.log10 : (v) => v;
-    let [low, high] = this.extent(this.trim ? 0.01 : 0).map(scale);
+    let [low, high] = (this.trim ? this.inner : this.whole).map(scale);
     const margin = high > low ? 0.04 * (high - low) : Math.max(0.1 * Math.abs(high), this.log ? 0.1 : 1e-6);
     low -= margin;
     high += margin;

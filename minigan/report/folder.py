@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +86,26 @@ def read(path: Path) -> Run:
     return run
 
 
+class _Column:
+    """Numbers by step as they are read, eight bytes each: a log may have a million rows."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.steps = array("q")
+        self.values = array("d")
+
+    def add(self, step: int, value: float) -> None:
+        self.steps.append(step)
+        self.values.append(value)
+
+    def series(self) -> Series:
+        """By ascending step; of one that a resumed run wrote again, the later counts."""
+        steps, values = np.array(self.steps), np.array(self.values)
+        order = np.argsort(steps, kind="stable")
+        last = np.append(np.diff(steps[order]) > 0, True)
+        return steps[order][last], values[order][last]
+
+
 def _read_object(run: Run, name: str) -> dict[str, Any]:
     try:
         held = json.loads((run.path / name).read_text(encoding="utf-8", errors="replace"))
@@ -120,7 +141,7 @@ def _read_log(run: Run) -> None:
     if header and header[0] != "step":
         run.problems.append("log.csv does not begin with a column step and is left out")
         return
-    columns: dict[str, dict[int, float]] = {name: {} for name in header[1:]}
+    columns = [_Column(name) for name in header[1:]]
     damaged = 0
     for line in lines:
         cells = line.strip().split(",")  # only numbers: a stray quote must not swallow the rows after it
@@ -131,15 +152,15 @@ def _read_log(run: Run) -> None:
         except ValueError:
             damaged += 1
             continue
-        for column, number in zip(columns.values(), numbers, strict=True):
+        for column, number in zip(columns, numbers, strict=True):
             if number is not None:
-                column[step] = number
+                column.add(step, number)
     _count(run, "log.csv", damaged)
-    run.log = _series(columns)
+    run.log = {column.name: column.series() for column in columns if column.steps}
 
 
 def _read_health(run: Run) -> None:
-    columns: dict[str, dict[int, float]] = {}
+    columns: dict[str, _Column] = {}
     looks: dict[int, Look] = {}
     damaged = 0
     for line in _lines(run, "health.jsonl"):
@@ -155,24 +176,13 @@ def _read_health(run: Run) -> None:
             continue
         looks[step] = look  # of a step that was taken twice, the later counts
         for name, number in measured.items():
-            columns.setdefault(name, {})[step] = number
+            columns.setdefault(name, _Column(name)).add(step, number)
     _count(run, "health.jsonl", damaged)
     run.looks = [looks[step] for step in sorted(looks)]
-    run.health = _series(columns)
+    run.health = {name: column.series() for name, column in columns.items()}
 
 
 def _finding(held: dict[str, Any]) -> dict[str, str]:
     level = held.get("level")
     words = {key: str(held.get(key) or "") for key in ("title", "explanation")}
     return {"level": level if level in ("watch", "failing") else "info", **words}
-
-
-def _series(columns: dict[str, dict[int, float]]) -> dict[str, Series]:
-    """Each column that holds anything, by ascending step: a resumed run may have written some steps again."""
-    held = {}
-    for name, column in columns.items():
-        if column:
-            steps, values = np.array(list(column), np.int64), np.array(list(column.values()), float)
-            order = np.argsort(steps, kind="stable")
-            held[name] = (steps[order], values[order])
-    return held

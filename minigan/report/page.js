@@ -119,6 +119,8 @@ if ($("filter")) $("filter").addEventListener("input", (e) => {
 if (run.looks.some((l) => l.verdict)) charts.push(new Verdicts(run.looks, first, last, (step) => { pause(); look(step); }));
 for (const spec of run.charts) charts.push(new Chart(spec, first, last, (step) => { pause(); look(step); }));
 $("charts").append(...charts.map((chart) => chart.root));
+const per = Math.max(0, ...run.charts.flatMap((spec) => spec.curves.map((curve) => curve.per || 0)));
+if (per) $("charts").append(make("p", "soft", `Each point of a long curve stands for about ${whole(per)} rows of log.csv: their mean, and from the lowest to the highest.`));
 $("bar").hidden = !run.charts.length;
 $("charts").hidden = !charts.length;
 samples();
