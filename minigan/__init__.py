@@ -94,7 +94,9 @@ _ON_FIRST_USE = (
     "checkpoint",
     "data",
     "explain",
+    "export",
     "gan",
+    "health",
     "judge",
     "latent",
     "metrics",
@@ -103,11 +105,15 @@ _ON_FIRST_USE = (
     "optim",
     "presets",
     "random",
+    "recipe",
+    "rehearsal",
+    "report",
     "runs",
     "studies",
     "testing",
     "training",
     "viz",
+    "yardstick",
 )
 
 

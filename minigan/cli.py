@@ -73,8 +73,9 @@ def resume(arguments: Arguments) -> int:
             f"{chosen.run}: made by {before.name}.py; continue it by the same command with --out {chosen.run} --resume"
         )
     options = recipe.options([], prog="minigan resume")
-    options.set_defaults(**{**asdict(before), **before.extra, "out": str(chosen.run), "resume": True})
-    return training.main(recipe.build, options, recipe.shape, arguments=rest)
+    saved = {name: value for name, value in asdict(before).items() if name not in ("name", "extra")}
+    options.set_defaults(**{**saved, **before.extra, "out": str(chosen.run), "resume": True, "allow_change": []})
+    return training.main(recipe.build, options, recipe.shape, arguments=rest, name="train")
 
 
 # --- what a generator makes -------------------------------------------------------------------------------------
@@ -182,7 +183,8 @@ def config(arguments: Arguments) -> int:
         backend.show_config()
         return 0
     if chosen.of in PRESETS:
-        settings: dict[str, Any] = vars(recipe.options([chosen.of]).parse_args([chosen.of]))
+        options = recipe.options([chosen.of, "--data", "FOLDER"])  # some presets ask for one
+        settings: dict[str, Any] = vars(options.parse_args([chosen.of]))
         about = PRESETS[chosen.of]
         heading = f"{about.about} ({about.source})"
     else:

@@ -70,6 +70,7 @@ class Loop:
 
         if self.step >= self.last:
             print(f"{self.folder.path}: finished, {self.step} steps; nothing to do (a larger --epochs continues it)")
+            self.looks = health.read(self.folder.health)
             if not all((self.folder.path / name).exists() for name in ("losses.png", "samples.gif")):
                 self.finish()
             return 0
@@ -252,7 +253,8 @@ class Loop:
         self.timings.write(self.step)
         if not self.settings.dry_run and self.step >= self.last:
             print(f"Done: {self.summary()}. Samples, curves and checkpoints are in {self.folder.path}")
-            print(self.looks[-1].explained)
+            if self.looks:
+                print(self.looks[-1].explained)
 
 
 @contextmanager

@@ -231,4 +231,4 @@ class Listing(argparse.Action):
 
 def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
     """Train what the command line says; the exit status of the program."""
-    return training.main(build, options(arguments, prog), shape, arguments=arguments)
+    return training.main(build, options(arguments, prog), shape, arguments=arguments, name="train")

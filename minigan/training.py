@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import backend, checkpoint, data, viz
+from . import backend, checkpoint, data, report, viz
 from .data.sources import Samples, Shape, fingerprint, load_images
 from .errors import DataError, MiniganError
 from .gan import Game
@@ -111,15 +111,17 @@ def main(
     picture: Picture = sample_grid,
     measure: Measure | None = None,
     arguments: Sequence[str] | None = None,
+    name: str | None = None,
 ) -> int:
     """Parse the command line, train what `build(settings)` makes; the exit status of the program.
 
-    `shape(settings)` is that of one image, (channels, height, width). The rest is for systems that are not shown by a
+    `name` is what the run says it was made by, the program's name if it is not given. `shape(settings)` is that of one
+    image, (channels, height, width). The rest is for systems that are not shown by a
     grid of images: see `run`.
     """
     parsed = vars(options.parse_args(arguments))
     known = {k: parsed.pop(k) for k in list(parsed) if k in Settings.__dataclass_fields__}
-    settings = Settings(name=options.prog.removesuffix(".py").split()[-1], extra=parsed, **known)
+    settings = Settings(name=name or options.prog.removesuffix(".py"), extra=parsed, **known)
     try:
         parts: dict[str, Any] = {"load": load, "picture": picture, "measure": measure}
         if not settings.dry_run:
@@ -203,4 +205,5 @@ def _run(
     status = loop.run()
     if status == 0 and measure is not None:
         folder.write_metrics(measure(game, samples, settings))
+    report.write(folder.path)
     return status

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pages
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -45,3 +46,11 @@ def few_digits(monkeypatch):
     monkeypatch.setattr(
         training, "load_images", lambda source, limit=None, shape=None: data.Samples(pictures, None, "digits")
     )
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium, one for each file of tests."""
+    started = pages.start()
+    yield started
+    started.quit()

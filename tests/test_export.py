@@ -83,13 +83,16 @@ def test_a_run_leaves_the_generator_that_its_samples_are_of(tmp_path, few_digits
 
 @pytest.mark.parametrize(
     ("script", "options"),
-    [("conditional", "--model acgan"), ("infogan", ""), ("bigan", ""), ("vae", ""), ("semi_supervised", "")]
-    + [("energy", "--model began"), ("quadratic", ""), ("modes", ""), ("train", "goodfellow"), ("train", "tricks")],
+    [
+        *[("conditional", "--model acgan"), ("infogan", ""), ("bigan", ""), ("vae", ""), ("energy", "--model began")],
+        *[("quadratic", ""), ("modes", ""), ("train", "goodfellow"), ("train", "tricks")],
+        ("semi_supervised", "--dry-run --data digits"),
+    ],
 )
-def test_the_generator_of_every_system_can_be_kept(tmp_path, monkeypatch, script, options):
+def test_the_generator_of_every_system_can_be_kept(tmp_path, script, options):
     module = example(script)
     made = module.options(options.split()) if script == "train" else module.options()
-    parsed = vars(made.parse_args([*options.split(), "--data", "digits"] if "data" in options else options.split()))
+    parsed = vars(made.parse_args(options.split()))
     known = {k: parsed.pop(k) for k in list(parsed) if k in training.Settings.__dataclass_fields__}
     game = module.build(training.Settings(name=script, extra=parsed, **known))
     path = export.save_of_game(tmp_path / "g.safetensors", game)
@@ -185,5 +188,5 @@ def test_weights_move_by_name_and_say_what_does_not_fit(tmp_path):
     save_file({"0.weight": np.zeros((2, 2), np.float32)}, tmp_path / "bare.safetensors")
     with pytest.raises(CheckpointError, match="weights without a network"):
         export.load_generator(tmp_path / "bare.safetensors")
-    with pytest.raises(CheckpointError, match="absent.safetensors: cannot be read"):
+    with pytest.raises(CheckpointError, match=r"absent\.safetensors: cannot be read"):
         export.load_generator(tmp_path / "absent.safetensors")

@@ -1,4 +1,4 @@
-"""The verdict on a run: what each number has to be for which finding, the file it goes to, and when a run is stopped."""
+"""The verdict on a run: which number leads to which finding, the file it goes to, and when a run is stopped."""
 
 import json
 import math

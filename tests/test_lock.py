@@ -23,9 +23,9 @@ def test_a_second_process_is_refused_by_name_and_a_killed_one_leaves_no_lock(tmp
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(CheckpointError, match=rf"another process \(number {holder.pid}\) is writing there"):
-            with lock.holding(path):
-                pass
+        refused = pytest.raises(CheckpointError, match=rf"another process \(number {holder.pid}\) is writing there")
+        with refused, lock.holding(path):
+            pass
     finally:
         holder.send_signal(signal.SIGKILL)
         holder.communicate()

@@ -1,36 +1,13 @@
 """The page of a tape in a real browser: it is gone through by keys, by clicks and by slider, and says what happened."""
 
-import shutil
-
-import numpy as np
 import pytest
+from pages import brightness, press, resize, set_slider, text
 from scripts import example
 
 import minigan as mg
 from minigan import explain
 
 pytestmark = pytest.mark.browser
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium 1 280 pixels wide; skips where there is none, or no Selenium to drive it."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs Selenium: pip install -e '.[browser]'")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("needs chromium and chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, "--window-size=1280,1000"):
-        options.add_argument(flag)
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield started
-    started.quit()
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +18,6 @@ def flagship(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "page.html"
     tape.to_html(path, "Critic", outro=script.html_table(script.checks(script.lesson("dense"))))
     return tape, path
-
-
-def text(browser, selector):
-    return browser.find_element("css selector", selector).text
-
-
-def press(browser, *keys):
-    from selenium.webdriver.common.keys import Keys
-
-    for key in keys:
-        browser.find_element("css selector", "body").send_keys(getattr(Keys, key))
 
 
 def count(browser):
@@ -106,9 +72,7 @@ def test_clicks_the_slider_and_the_address_lead_to_a_step(browser, flagship):
     name = link.text
     link.click()
     assert name in text(browser, "#step")
-    browser.execute_script(
-        "const s = document.getElementById('slider'); s.value = 2; s.dispatchEvent(new Event('input'))"
-    )
+    set_slider(browser, "slider", 2)
     assert count(browser)[0] == 3
     browser.find_element("id", "on").click()
     assert count(browser)[0] == 4
@@ -151,20 +115,12 @@ def test_a_large_tape_is_closed_by_module_and_opens_on_a_click(browser, tmp_path
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("dark", 390)])
 def test_it_fits_a_phone_and_follows_the_readers_colours(browser, flagship, scheme, width):
     _, path = flagship
-    look = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", look)
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    resize(browser, scheme, width)
     browser.get(path.as_uri() + "#20")
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    page, ink = (
-        np.array(
-            [int(n) for n in browser.execute_script(f"return getComputedStyle(document.body).{what}")[4:-1].split(",")]
-        )
-        for what in ("backgroundColor", "color")
-    )
-    assert (page.mean() > ink.mean()) == (scheme == "light")
-    assert abs(page.mean() - ink.mean()) > 150
+    page, ink = brightness(browser, "backgroundColor"), brightness(browser, "color")
+    assert (page > ink) == (scheme == "light")
+    assert abs(page - ink) > 150
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 

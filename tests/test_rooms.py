@@ -21,11 +21,12 @@ FLOORS = [
     ["nn", "optim"],
     ["gan", "latent", "models"],
     ["data", "metrics", "viz"],
-    ["checkpoint", "export", "health", "judge", "lock", "presets", "rehearsal", "yardstick"],
+    ["checkpoint", "export", "health", "judge", "lock", "presets", "rehearsal", "report", "yardstick"],
     ["loop", "recipe", "runs", "training"],
     ["studies"],
     ["explain"],
     ["cli"],
+    ["__main__"],
 ]
 FLOOR = {room: i for i, floor in enumerate(FLOORS) for room in floor}
 ARRAYS_ONLY = {"data", "metrics", "viz"}  # they see arrays, never a Tensor

@@ -18,7 +18,7 @@ def test_a_run_writes_its_folder(tmp_path, few_digits, capsys):
     folder = tmp_path / "run"
     assert {p.name for p in folder.iterdir()} == {
         *["config.json", "log.csv", "health.jsonl", "timings.json", "losses.png", "samples.gif", "samples"],
-        *["checkpoints", "generator.safetensors", ".lock"],
+        *["checkpoints", "generator.safetensors", "report.html", ".lock"],
     }
     log = rows(folder)
     assert list(log[0]) == ["step", "d_loss", "g_loss", "d_real", "d_fake", "images_per_s"]

@@ -1,0 +1,81 @@
+"""What was logged as curves to draw: thinned so that no spike is lost, and put together where it is compared."""
+
+from typing import Any
+
+import numpy as np
+
+from ..viz import LINES
+from .folder import Run, Series
+
+POINTS = 2000  # drawn of a curve at most
+PLAYERS = {"d_": ("discriminator", 0), "g_": ("generator", 1)}  # names and tones, the colours of the page's style
+TONES = {"d_real": 3, "d_fake": 2}
+SPEED = "images_per_s"
+SPEED_TITLE = "samples per second"
+
+
+def charts(run: Run) -> list[dict[str, Any]]:
+    """The charts of a run, in the order in which they are read: losses and scores first, speed last."""
+    groups: dict[tuple[str, str], dict[str, Series]] = {("log", "loss"): {}, ("log", "score"): {}}
+    for source, columns in (("log", run.log), ("health", run.health)):
+        for name, series in columns.items():
+            groups.setdefault((source, _group(name)), {})[name] = series
+    speed = groups.pop(("log", SPEED), None)
+    if speed is not None:
+        groups["log", SPEED_TITLE] = speed
+    order = {name: k for k, name in enumerate(LINES)}
+    return [
+        {
+            "title": title.replace("_", " "),
+            "curves": [
+                _curve(name, *group[name]) for name in sorted(group, key=lambda n: (order.get(n, len(order)), n))
+            ],
+        }
+        for (_, title), group in groups.items()
+        if group
+    ]
+
+
+def _group(name: str) -> str:
+    """What a column is compared with: the discriminator's d_x and the generator's g_x share a chart."""
+    if name in ("d_real", "d_fake"):
+        return "score"
+    return name[2:] if name[:2] in PLAYERS and len(name) > 2 else name
+
+
+def _curve(name: str, steps: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+    label, tone = PLAYERS.get(name[:2], (name.replace("_", " "), 3))
+    label = SPEED_TITLE if name == SPEED else LINES[name][0] if name in LINES else label
+    return {"name": label, "tone": TONES.get(name, tone), **thin(steps, values)}
+
+
+def thin(steps: np.ndarray, values: np.ndarray, most: int = POINTS) -> dict[str, Any]:
+    """A curve of at most `most` points: x, y, and in `bad` the steps whose value is not finite, where y is None.
+
+    Of a longer one, y is the mean of each bucket of about `per` rows, x the step in its middle, and low and high are
+    its extremes: `most` / 2 buckets, each drawn from low to high.
+    """
+    finite = np.isfinite(values)
+    if len(values) <= most:
+        return {"x": steps.tolist(), "y": _plain(values), "bad": steps[~finite].tolist()}
+    edges = np.linspace(0, len(values), most // 2 + 1).astype(int)
+    first, last = edges[:-1], edges[1:] - 1
+    with np.errstate(all="ignore"):  # a bucket without a finite value has no mean
+        low = np.minimum.reduceat(np.where(finite, values, np.inf), first)
+        high = np.maximum.reduceat(np.where(finite, values, -np.inf), first)
+        mean = np.add.reduceat(np.where(finite, values, 0), first) / np.add.reduceat(finite.astype(int), first)
+    x = steps[(first + last) // 2]
+    whole = np.logical_and.reduceat(finite, first)
+    return {
+        "x": x.tolist(),
+        "y": _plain(mean),
+        "low": _plain(low),
+        "high": _plain(high),
+        "bad": x[~whole].tolist(),
+        "per": len(values) // len(x),
+    }
+
+
+def _plain(values: np.ndarray) -> list[float | None]:
+    """Five digits, more than a screen shows; None for what JSON has no number for."""
+    return [float(f"{value:.5g}") if np.isfinite(value) else None for value in values.tolist()]

@@ -1,0 +1,166 @@
+"""`minigan COMMAND`: what each does, what it says to a person and to a program, and how it ends."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minigan import cli, export, loop
+from minigan.presets import PRESETS
+
+OPTIONS = "--data digits --batch-size 8 --steps 4 --width 4 --model dcgan --channels 1"
+
+
+def minigan(*arguments, **options):
+    command = [sys.executable, "-m", "minigan", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a short run."""
+    import contextlib
+    import io
+
+    from minigan import data
+
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    held = data.sources.digits(96)
+    before, data.sources.digits = data.sources.digits, lambda n, seed=0: held
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert cli.main(["train", *OPTIONS.split(), "--out", str(folder)]) == 0
+    finally:
+        data.sources.digits = before
+    return folder
+
+
+def said(capsys):
+    return json.loads(capsys.readouterr().out)
+
+
+def test_every_command_has_help_and_a_wrong_line_is_status_2(capsys):
+    for arguments in (["--help"], *([name, "--help"] for name in cli.COMMANDS)):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(arguments)
+        assert ended.value.code == 0
+        text = capsys.readouterr().out
+        assert text.startswith(f"usage: minigan {arguments[0] if len(arguments) > 1 else '[-h]'}")
+    assert all(name in minigan("--help").stdout for name in cli.COMMANDS)
+    for arguments in ([], ["fly"], ["sample"], ["train", "--lr"], ["sample", "x", "--n", "0"], ["config", "--no"]):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(arguments)
+        assert ended.value.code == 2
+        assert "usage: minigan" in capsys.readouterr().err
+
+
+def test_an_error_is_one_line_and_status_1(tmp_path, capsys):
+    for command in ("resume", "sample", "interpolate", "report", "config"):
+        assert cli.main([command, str(tmp_path)]) == 1
+        problem = capsys.readouterr()
+        assert problem.out == ""
+        assert problem.err.startswith(f"minigan {command}: {tmp_path}: holds no config.json of a training run")
+        assert problem.err.count("\n") == 1
+
+
+def test_a_run_can_be_sampled(run, tmp_path, capsys):
+    assert cli.main(["sample", str(run), "--n", "6", "--out", str(tmp_path / "a.npy"), "--json"]) == 0
+    assert said(capsys) == {"out": str(tmp_path / "a.npy"), "n": 6, "shape": [1, 32, 32], "step": 4, "run": "train"}
+    array = np.load(tmp_path / "a.npy", allow_pickle=False)
+    assert array.dtype == np.float32
+    assert np.array_equal(array, export.load_generator(run / "generator.safetensors").sample(6).numpy())
+    file = str(run / "generator.safetensors")
+    assert cli.main(["sample", file, "--n", "6", "--columns", "3", "--out", str(tmp_path / "a.png")]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'a.png'}\n"
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (2 * (3 * 34 + 2), 2 * (2 * 34 + 2))
+    assert cli.main(["sample", file, "--n", "3", "--out", str(tmp_path / "each"), "--seed", "5"]) == 0
+    assert sorted(p.name for p in (tmp_path / "each").iterdir()) == ["00000.png", "00001.png", "00002.png"]
+    with Image.open(tmp_path / "each" / "00002.png") as picture:
+        assert picture.size == (32, 32)
+    assert cli.main(["sample", file, "--labels", "3", "--out", str(tmp_path / "b.png")]) == 1
+    assert "takes no labels" in capsys.readouterr().err
+    assert cli.main(["sample", file, "--out", str(tmp_path / "b.jpg")]) == 1
+    assert "expected a name that ends in .png" in capsys.readouterr().err
+    assert not (tmp_path / "b.jpg").exists()
+
+
+def test_what_lies_between_samples(run, tmp_path, capsys):
+    out = tmp_path / "i.png"
+    assert cli.main(["interpolate", str(run), "--pairs", "2", "--frames", "5", "--out", str(out), "--json"]) == 0
+    assert said(capsys)["path"] == "line"  # the noise is uniform
+    with Image.open(out) as picture:
+        assert picture.size == (2 * (5 * 34 + 2), 2 * (2 * 34 + 2))
+    film = tmp_path / "i.gif"
+    assert cli.main(["interpolate", str(run), "--frames", "4", "--path", "circle", "--out", str(film)]) == 0
+    with Image.open(film) as pictures:
+        assert 1 < pictures.n_frames <= 6  # there and back, the same ones once
+
+
+def test_the_report_says_how_the_run_stands(run, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    assert cli.main(["report", str(run), "--out", str(page), "--json"]) == 0
+    about = said(capsys)
+    assert (about["step"], about["verdict"], about["system"]) == (4, "early", "train")
+    assert about["numbers"]["distance"] > 0
+    assert "<html" in page.read_text()
+    assert cli.main(["report", str(run)]) == 0
+    assert "Verdict: early" in capsys.readouterr().out
+
+
+def test_settings_of_presets_runs_and_this_installation(run, capsys):
+    for name, preset in PRESETS.items():
+        assert cli.main(["config", name, "--json"]) == 0
+        shown = said(capsys)
+        assert {k: shown[k] for k in preset.options} == preset.options
+    assert cli.main(["config", str(run), "--json"]) == 0
+    assert said(capsys)["width"] == 4
+    assert cli.main(["config", "wgan_gp"]) == 0
+    assert "gradient_penalty" in capsys.readouterr().out
+    assert cli.main(["config", "--json"]) == 0
+    assert "numpy" in said(capsys)["versions"]
+    assert cli.main(["config"]) == 0
+    assert "kernel" in capsys.readouterr().out
+
+
+def test_a_run_is_resumed_with_its_own_settings(run, tmp_path, capsys, monkeypatch):
+    import shutil
+
+    from minigan import data
+
+    folder = tmp_path / "copy"
+    shutil.copytree(run, folder)
+    held = data.digits(96)
+    monkeypatch.setattr(data.sources, "digits", lambda n, seed=0: held)
+    assert cli.main(["resume", str(folder), "--steps", "6"]) == 0
+    assert "6 steps of 8 images" in capsys.readouterr().out
+    assert cli.main(["resume", str(folder), "--steps", "8", "--lr", "1e-3"]) == 1
+    assert "lr was 0.0002, is 0.001; to go on all the same: --allow-change lr" in capsys.readouterr().err
+    assert cli.main(["resume", str(folder), "--steps", "8", "--lr", "1e-3", "--allow-change", "lr"]) == 0
+    held_lr = json.loads((folder / "config.json").read_text())["settings"]["extra"]["lr"]
+    assert held_lr == 1e-3
+    assert cli.main(["resume", str(folder), "--steps", "9", "--allow-change", "learning-rate"]) == 1
+    assert "there is no setting learning_rate" in capsys.readouterr().err
+
+
+def test_a_run_of_another_script_says_how_it_goes_on(run, tmp_path, capsys):
+    config = json.loads((run / "config.json").read_text())
+    config["settings"]["name"] = "conditional"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert cli.main(["resume", str(tmp_path)]) == 1
+    assert f"made by conditional.py; continue it by the same command with --out {tmp_path} --resume" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_pipe_that_closes_early_is_no_error_and_a_bar_does_not_fill_it(tmp_path):
+    command = f"{sys.executable} -m minigan train --list | head -1"
+    ended = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr, ended.stdout.count("\n")) == (0, "", 1)
+    trained = minigan("train", "mlp", "--dry-run", cwd=tmp_path)
+    assert trained.returncode == 0
+    assert "\r" not in trained.stdout + trained.stderr
+    assert loop.FAILED != loop.INTERRUPTED != 0
