@@ -109,7 +109,7 @@ def _of_samples(step: int, numbers: Mapping[str, float], before: Sequence[Look])
             )
         )
     elif first > 0:
-        found.append(Finding("info", f"distance {distance:.2f}", f"{state}; at the first look it was {first:.2f}."))
+        found.append(Finding("info", "distance to the data", f"{state}; at the first look it was {first:.2f}."))
     return found
 
 
@@ -160,7 +160,7 @@ def _of_critic(numbers: Mapping[str, float], before: Sequence[Look]) -> list[Fin
     return [
         Finding(
             "info",
-            f"Wasserstein estimate {estimate:.3g}",
+            "Wasserstein estimate",
             f"E critic(real) - E critic(fake) is {estimate:.3g}, at most {peak:.3g} so far: the distance of samples "
             "and data, times the critic's Lipschitz constant. It is positive, and falls as samples come closer; d_loss "
             "is its negative plus the penalty, so that d_loss rises towards zero.",

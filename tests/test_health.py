@@ -22,12 +22,12 @@ def judged(step=1000, before=(), loss="nonsaturating", logistic=True, **numbers)
 @pytest.mark.parametrize(
     ("numbers", "verdict", "title"),
     [
-        ({}, "healthy", "distance 0.50"),
+        ({}, "healthy", "distance to the data"),
         ({"diversity": 0.01}, "failing", "mode collapse"),
         ({"diversity": 0.3}, "watch", "little variety"),
         ({"spacing": 0.1}, "watch", "little variety"),
         ({"d_real": 0.99, "d_fake": 0.01}, "watch", "D wins"),
-        ({"d_real": 0.5, "d_fake": 0.5}, "healthy", "distance 0.50"),
+        ({"d_real": 0.5, "d_fake": 0.5}, "healthy", "distance to the data"),
         ({"d_real": 0.5, "d_fake": 0.5, "distance": 2.0}, "watch", "D sees no difference"),
         ({"generator_grad": 1e-8}, "failing", "generator's gradient vanishes"),
         ({"discriminator_grad": 1e-8}, "watch", "discriminator's gradient vanishes"),

@@ -15,7 +15,7 @@ from ..errors import CheckpointError
 
 Series = tuple[np.ndarray, np.ndarray]  # steps, ascending; their values, which may be NaN or infinite
 LARGEST = 2**53  # of a step: as far as JavaScript counts
-VERDICTS = ("healthy", "watch", "failing")  # from good to bad
+VERDICTS = ("early", "healthy", "watch", "failing")
 PICTURE = re.compile(r"(?:(.+)_)?step_(\d{1,15})\.png")
 
 
