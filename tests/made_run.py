@@ -55,7 +55,12 @@ def add_health(path, steps=(50, 100, 150, 200)):
     lines = [
         {
             "step": step,
-            "numbers": {"diversity": 0.9 - 0.2 * k, "d_grad": None if k == 1 else 0.5, "g_grad": 3.0},
+            "numbers": {
+                "diversity": 0.9 - 0.2 * k,
+                "discriminator_grad": None if k == 1 else 0.5,
+                "generator_grad": 3.0,
+                "d_loss": 9.0,
+            },
             "verdict": VERDICTS[k],
             "findings": [{"level": LEVELS[k], "title": TITLES[k], "explanation": f"as seen in step {step}"}],
         }

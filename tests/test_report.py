@@ -82,10 +82,10 @@ def test_what_is_compared_shares_a_chart(tmp_path):
         "score": ["score of real samples", "score of fakes"],
         "penalty": ["penalty"],
         "diversity": ["diversity"],
-        "grad": ["discriminator", "generator"],
+        "length of the gradient": ["discriminator", "generator"],
         "samples per second": ["samples per second"],
     }
-    grad = found["grad"]["discriminator"]
+    grad = found["length of the gradient"]["discriminator"]
     assert (grad["y"], grad["bad"]) == ([0.5, None, 0.5, 0.5], [100])
 
 

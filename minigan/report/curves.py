@@ -10,6 +10,13 @@ from .folder import Run, Series
 POINTS = 2000  # drawn of a curve at most
 PLAYERS = {"d_": ("discriminator", 0), "g_": ("generator", 1)}  # names and tones, the colours of the page's style
 TONES = {"d_real": 3, "d_fake": 2}
+NAMED = {  # columns of health.jsonl: what a curve is called, and its tone
+    "distance": ("samples", 1),
+    "floor": ("other data", 3),
+    "generator_grad": PLAYERS["g_"],
+    "discriminator_grad": PLAYERS["d_"],
+}
+GRADIENT = "_grad"
 SPEED = "images_per_s"
 SPEED_TITLE = "samples per second"
 
@@ -17,7 +24,8 @@ SPEED_TITLE = "samples per second"
 def charts(run: Run) -> list[dict[str, Any]]:
     """The charts of a run, in the order in which they are read: losses and scores first, speed last."""
     groups: dict[tuple[str, str], dict[str, Series]] = {("log", "loss"): {}, ("log", "score"): {}}
-    for source, columns in (("log", run.log), ("health", run.health)):
+    measured = {name: series for name, series in run.health.items() if name not in run.log}  # the rest are its means
+    for source, columns in (("log", run.log), ("health", measured)):
         for name, series in columns.items():
             groups.setdefault((source, _group(name)), {})[name] = series
     speed = groups.pop(("log", SPEED), None)
@@ -40,12 +48,17 @@ def _group(name: str) -> str:
     """What a column is compared with: the discriminator's d_x and the generator's g_x share a chart."""
     if name in ("d_real", "d_fake"):
         return "score"
+    if name.endswith(GRADIENT):
+        return "length of the gradient"
+    if name == "floor":  # the distance of other data
+        return "distance"
     return name[2:] if name[:2] in PLAYERS and len(name) > 2 else name
 
 
 def _curve(name: str, steps: np.ndarray, values: np.ndarray) -> dict[str, Any]:
     label, tone = PLAYERS.get(name[:2], (name.replace("_", " "), 3))
-    label = SPEED_TITLE if name == SPEED else LINES[name][0] if name in LINES else label
+    label = SPEED_TITLE if name == SPEED else LINES[name][0] if name in LINES else label.removesuffix(" grad")
+    label, tone = NAMED.get(name, (label, tone))
     return {"name": label, "tone": TONES.get(name, tone), **thin(steps, values)}
 
 
