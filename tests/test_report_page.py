@@ -66,7 +66,15 @@ def test_it_opens_at_the_end(opened):
     assert text(opened, "#verdict") == "failing"
     assert steps(opened) == (200, 200)
     titles = [h2.text.lower() for h2 in opened.find_elements("css selector", ".charts h2")]
-    assert titles == ["verdict", "loss", "score", "penalty", "diversity", "grad", "samples per second"]
+    assert titles == [
+        "verdict",
+        "loss",
+        "score",
+        "penalty",
+        "diversity",
+        "length of the gradient",
+        "samples per second",
+    ]
     assert "failing: Samples look alike" in text(opened, ".verdicts")
 
 
@@ -94,7 +102,7 @@ def test_keys_go_through_the_samples_and_charts_follow(opened):
     assert chart(opened, "diversity").find_element("css selector", "b").text == "0.5"
     press(opened, "ARROW_LEFT")
     assert steps(opened) == (100, 100)
-    assert chart(opened, "grad").find_element("css selector", "b").text == "not finite"
+    assert chart(opened, "length of the gradient").find_element("css selector", "b").text == "not finite"
     press(opened, "HOME")
     assert steps(opened) == (0, 0)
     press(opened, "ARROW_LEFT")
@@ -128,8 +136,8 @@ def test_a_pointer_over_a_chart_shows_values_and_moves_the_samples(opened):
     assert abs(steps(opened)[0] - 20) <= 2
     assert [b.text for b in loss.find_elements("css selector", ".legend b")] != shown  # every chart follows
     assert "healthy: Samples vary" in text(opened, ".verdicts")
-    hover(opened, chart(opened, "grad"), 0.5)
-    assert chart(opened, "grad").find_element("css selector", "b").text == "not finite"
+    hover(opened, chart(opened, "length of the gradient"), 0.5)
+    assert chart(opened, "length of the gradient").find_element("css selector", "b").text == "not finite"
 
 
 def test_smoothing_changes_the_line_and_leaves_the_raw_curve(opened):
@@ -164,7 +172,7 @@ def test_a_logarithmic_scale_where_it_is_of_use(opened):
 
 
 def test_values_that_are_not_finite_are_gaps_with_a_mark(opened):
-    grad = chart(opened, "grad")
+    grad = chart(opened, "length of the gradient")
     assert path(grad, "bad").count("M") == 1
     assert path(grad, "raw").count("M") == 2  # the curve begins again
     assert path(chart(opened, "loss"), "raw").count("M") == 1
