@@ -106,7 +106,9 @@ class FolderBatches(Shuffled):
 
     def _picture(self, index: int) -> np.ndarray:
         """The picture of that number, or the next one that is whole."""
-        for name in self.pictures[index:] + self.pictures[:index]:
+        count = len(self.pictures)
+        for i in range(index, index + count):
+            name = self.pictures[i % count]
             if name in self._damaged:
                 continue
             try:
