@@ -1,7 +1,12 @@
 """Data sets that are drawn, and data sets by the name or path that a command line gives."""
 
-import numpy as np
+import struct
 
+import numpy as np
+import pytest
+from PIL import Image
+
+import minigan as mg
 from minigan import data
 
 
@@ -37,3 +42,44 @@ def test_point_sets():
         angle = 2 * np.pi * k / 8
         centre = points[mode == k].mean(0)
         np.testing.assert_allclose(centre, [2 * np.cos(angle), 2 * np.sin(angle)], atol=0.01)
+
+
+# --- by name or path --------------------------------------------------------------------------------------------
+
+
+def test_every_kind_of_path(tmp_path, rng):
+    grey = rng.integers(0, 256, (6, 1, 8, 8)).astype(np.uint8)
+    labels = np.arange(6)
+    np.save(tmp_path / "a.npy", grey[:, 0] / 255)
+    np.savez(tmp_path / "a.npz", images=grey, labels=labels)
+    for name, array in {"t-images-idx3-ubyte": grey[:, 0], "t-labels-idx1-ubyte": labels.astype(np.uint8)}.items():
+        header = b"\x00\x00\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+        (tmp_path / name).write_bytes(header + array.tobytes())
+    (tmp_path / "pictures").mkdir()
+    for k in range(6):
+        Image.fromarray(grey[k, 0]).save(tmp_path / f"pictures/{k}.png")
+    for name, labelled in (("a.npy", False), ("a.npz", True), ("t-images-idx3-ubyte", True), ("pictures", False)):
+        found = data.load_images(str(tmp_path / name), shape=(1, 8, 8))
+        assert np.array_equal(found.values, grey), name
+        assert (found.labels is not None) == labelled
+        assert found.name == str((tmp_path / name).resolve())
+    assert len(data.load_images(str(tmp_path / "pictures"), 3, (1, 8, 8)).values) == 3
+    bordered = data.load_images(str(tmp_path / "a.npz"), shape=(3, 12, 10)).values
+    assert np.array_equal(bordered[:, :, 2:-2, 1:-1], grey.repeat(3, 1))
+    assert bordered.sum(dtype=int) == 3 * grey.sum(dtype=int)
+    with pytest.raises(mg.errors.DataError, match=r"a\.npz has images of shape \(1, 8, 8\), .* made for \(1, 7, 9\)"):
+        data.load_images(str(tmp_path / "a.npz"), shape=(1, 7, 9))
+    with pytest.raises(mg.errors.DataError, match="no such folder or file"):
+        data.load_images(str(tmp_path / "absent"))
+
+
+def test_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGAN_DATA", str(tmp_path))
+    record = bytes([7]) + bytes(3072)
+    (tmp_path / "cifar10").mkdir()
+    (tmp_path / "cifar10" / "data_batch_1.bin").write_bytes(3 * record)
+    assert data.load_images("cifar10", shape=(3, 32, 32)).labels.tolist() == [7, 7, 7]
+    assert len(data.load_images(str(tmp_path / "cifar10"), shape=(3, 32, 32)).values) == 3
+    with pytest.raises(mg.errors.DataError, match=r"fashion_mnist has images of shape \(1, 28, 28\)"):
+        data.load_images("fashion_mnist", shape=(1, 16, 16))
+    assert data.load_images("digits", 50, (3, 32, 32)).values.shape == (50, 3, 32, 32)

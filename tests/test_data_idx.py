@@ -145,3 +145,58 @@ def test_no_network_says_what_each_mirror_answered(tmp_path, monkeypatch):
     monkeypatch.setattr(idx, "MNIST", idx.MNIST._replace(mirrors=mirrors))
     with pytest.raises(mg.errors.DataError, match=r"one/: .*; http://127\.0\.0\.1:9/two/: "):
         data.mnist("train")
+
+
+# --- Fashion-MNIST, and files under other names ---------------------------------------------------------------
+
+
+def test_fashion_mnist_is_not_taken_for_mnist(tiny_mnist, monkeypatch):
+    monkeypatch.setattr(idx, "FASHION_MNIST", idx.FASHION_MNIST._replace(mirrors=["http://127.0.0.1:9/"]))
+    with pytest.raises(mg.errors.DataError, match="could not be downloaded"):
+        data.fashion_mnist()  # MNIST's files have the same names
+    tiny_mnist.rename(tiny_mnist.with_name("fashion_mnist"))
+    assert data.fashion_mnist("train")[0].shape == (20, 1, 28, 28)
+    assert data.fashion_mnist("test")[1].shape == (5,)
+    with pytest.raises(mg.errors.DataError, match="fashion_mnist: expected one of train, test"):
+        data.fashion_mnist("valid")
+
+
+def test_files_may_be_unpacked_and_spelled_otherwise(tiny_mnist):
+    expected = data.mnist("train")
+    for path in list(tiny_mnist.glob("train*")):
+        path.with_name(path.name.removesuffix(".gz").replace("-idx", ".idx")).write_bytes(
+            gzip.decompress(path.read_bytes())
+        )
+        path.unlink()
+    found = data.mnist("train")
+    assert np.array_equal(found[0], expected[0])
+    assert np.array_equal(found[1], expected[1])
+
+
+def test_what_has_mnists_names_but_not_its_form(tiny_mnist):
+    images, labels = (tiny_mnist / f"train-{kind}-ubyte.gz" for kind in ("images-idx3", "labels-idx1"))
+    original = images.read_bytes()
+    images.write_bytes(gzip.compress(idx_bytes(np.zeros((20, 27, 28), np.uint8))))
+    with pytest.raises(mg.errors.DataError, match=r"images of \(27, 28\) pixels, mnist's have \(28, 28\)"):
+        data.mnist("train")
+    images.write_bytes(original)
+    labels.write_bytes(gzip.compress(idx_bytes(np.full(20, 11, np.uint8))))
+    with pytest.raises(mg.errors.DataError, match=r"label 11 is not one of mnist's 0\.\.9"):
+        data.mnist("train")
+
+
+def test_a_header_that_promises_more_than_the_file_can_hold(tmp_path):
+    path = tmp_path / "idx"
+    huge = b"\x00\x00\x08\x03" + b"\x7f\xff\xff\xff" * 3
+    for content in (huge, gzip.compress(huge)):
+        path.write_bytes(content)
+        with pytest.raises(mg.errors.DataError, match=rf"more than a file of {len(content)} bytes can hold"):
+            data.read_idx(path)
+    path.write_bytes(gzip.compress(idx_bytes(np.zeros((1, 2), np.uint8)) + bytes(50 << 20)))  # a bomb
+    with pytest.raises(mg.errors.DataError, match="2 bytes, but more follow"):
+        data.read_idx(path)
+    path.write_bytes(b"\x00\x00\x08\x02" + bytes(4) + b"\xff" * 4)
+    with pytest.raises(mg.errors.DataError, match="0 bytes"):
+        data.read_idx(path)
+    with pytest.raises(mg.errors.DataError, match="not a regular file"):
+        data.read_idx(tmp_path)

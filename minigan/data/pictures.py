@@ -75,11 +75,16 @@ def _upright_square(image: "Image.Image", size: int, channels: int) -> np.ndarra
     image.load()
     turned = _orientation(image)
     if image.mode.startswith("I"):  # 16 bits, which convert() would clip to 8
-        high = np.asarray(image) >> 8
-        image = Image.fromarray(high.clip(0, 255).astype(np.uint8))
-    transparent = image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info
+        made = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    else:
+        made = image
+    transparent = made.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in made.info
     mode = "L" if channels == 1 else "RGB"
-    square = ImageOps.fit(image.convert("RGBA" if transparent else mode), (size, size), Image.Resampling.LANCZOS)
+    if made.mode != (wide := "RGBA" if transparent else mode):
+        made = made.convert(wide)
+    if made is not image:
+        image.close()  # frees what a large one takes
+    square = ImageOps.fit(made, (size, size), Image.Resampling.LANCZOS)
     if transparent:
         square = Image.alpha_composite(Image.new("RGBA", square.size, "white"), square).convert(mode)
     pixels = np.asarray(square).reshape(size, size, channels)
