@@ -75,8 +75,8 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> np
 
 
 _HEADER = re.compile(
-    r"\{\s*'descr':\s*'([<>|=]?[a-zA-Z]\d{0,2})',\s*'fortran_order':\s*(True|False),"
-    r"\s*'shape':\s*\(((?:\d{1,18},\s?)*(?:\d{1,18})?)\),?\s*\}\s*"
+    r"\{ *'descr': *'([<>|=]?[a-zA-Z][0-9]{0,2})', *'fortran_order': *(True|False),"
+    r" *'shape': *\(((?:[0-9]{1,18}, ?)*(?:[0-9]{1,18})?)\),? *\} *\n?"
 )
 """What numpy.save writes. Read as a pattern: numpy.load evaluates it, and warns about what it makes of a broken one."""
 
