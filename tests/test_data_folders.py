@@ -90,6 +90,13 @@ def test_folders_that_cannot_be(tmp_path):
             data.image_folder(tmp_path, **{"size": 16, **wrong})
 
 
+def test_a_folder_that_does_not_fit_into_memory(tmp_path, monkeypatch):
+    save(tmp_path / "1.png", 10)
+    monkeypatch.setattr(folders, "_memory", lambda: 4 * 4 * 3 - 1)
+    with pytest.raises(mg.errors.DataError, match="1 pictures take 0 GB of memory; use FolderBatches"):
+        data.image_folder(tmp_path, 4)
+
+
 def test_links_are_followed_and_never_loop(tmp_path):
     save(tmp_path / "pictures/a/1.png", 10)
     save(tmp_path / "elsewhere/2.png", 20)

@@ -1,6 +1,7 @@
 """CIFAR-10 in its binary version: files of records, or the archive they come in, which is never unpacked to disk."""
 
 import io
+import os
 import tarfile
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -57,8 +58,9 @@ def cifar10(split: str = "train", path: str | Path | None = None) -> Images:
 
 def holds_cifar10(folder: Path) -> bool:
     """True if `folder` has files of CIFAR-10, be they of the version that is refused."""
-    names = (*SPLITS.values(), "cifar-10-batches-bin", ARCHIVE, *PICKLED)
-    return any(fnmatch(path.name, name) for path in folder.iterdir() for name in names)
+    patterns = (*SPLITS.values(), "cifar-10-batches-bin", ARCHIVE, *PICKLED)
+    names = [name for name in os.listdir(folder) if name.startswith(("data_batch", "test_batch", "cifar-10"))]
+    return any(fnmatch(name, pattern) for name in names for pattern in patterns)
 
 
 def _found(place: Path, pattern: str) -> list[tuple[str, bytes]]:

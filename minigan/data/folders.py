@@ -1,9 +1,11 @@
 """Folders of pictures: which files count, in which order, and all of them as one array."""
 
+import contextlib
+import math
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -60,7 +62,8 @@ def image_folder(
     `path` are the classes: int64 (N,), numbered in order of name. `limit` bounds how many files are looked at.
 
     Files that are no pictures and pictures that are damaged are skipped, counted, and reported on the terminal with
-    the first names and reasons. Raises DataError if no picture is left, or more are damaged than whole.
+    the first names and reasons. Raises DataError if no picture is left, more are damaged than whole, or all of them
+    would not fit into memory, which `FolderBatches` is for.
     """
     path = Path(path)
     if channels not in (1, 3):
@@ -72,6 +75,8 @@ def image_folder(
     listing = list_pictures(path)
     names = listing.pictures[:limit]
     classes = _classes(path, listing.pictures) if labels else None
+    if (needed := len(names) * size * size * channels) > _memory():
+        raise DataError(f"{path}: {len(names)} pictures take {needed / 1e9:.0f} GB of memory; use FolderBatches")
     images = np.empty((len(names), size, size, channels), np.uint8)
     kept: list[Path] = []
     damaged: dict[Path, str] = {}
@@ -82,12 +87,13 @@ def image_folder(
         except (DataError, OSError) as error:
             return str(error)
 
-    for name, made in zip(names, _with_bar(in_order(read, names), len(names), path.name), strict=True):
-        if isinstance(made, str):
-            damaged[name] = made
-        else:
-            images[len(kept)] = made
-            kept.append(name)
+    with contextlib.closing(in_order(read, names)) as squares:
+        for name, made in zip(names, _with_bar(squares, len(names), path.name), strict=True):
+            if isinstance(made, str):
+                damaged[name] = made
+            else:
+                images[len(kept)] = made
+                kept.append(name)
     refuse_if_most_are_damaged(path, len(names), damaged)
     report(path, len(kept), listing.skipped | damaged)
     found = None if classes is None else np.array([classes[_class_of(path, name)] for name in kept], np.int64)
@@ -165,12 +171,20 @@ def _classes(path: Path, names: list[Path]) -> dict[str, int]:
     return {each: i for i, each in enumerate(sorted({_class_of(path, name) for name in names}))}
 
 
+def _memory() -> float:
+    """Bytes of memory that this machine has, as far as it says."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return math.inf
+
+
 def threads() -> int:
     """How many decode at once: Pillow releases Python's lock while it works."""
     return min(os.cpu_count() or 1, 8)
 
 
-def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+def in_order(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, None]:
     """work(item) for each item, in their order, a few of them ahead in threads that end with the iteration."""
     pool = ThreadPoolExecutor(threads(), thread_name_prefix="minigan-pictures")
     waiting: deque[Future[R]] = deque()

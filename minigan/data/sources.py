@@ -48,22 +48,20 @@ def load_images(source: str, limit: int | None = None, shape: Shape = (1, 28, 28
             source = "digits"
     if source in ("auto", "digits"):
         return _fitting(digits(limit or 60_000), shape, "digits")
-    if source in _NAMED:
-        expected, load = _NAMED[source]
-        _check_fits(expected, shape, source)  # before anything is downloaded
+    named: dict[str, tuple[Shape, Callable[[str], Images]]] = {
+        "mnist": ((1, 28, 28), mnist),
+        "fashion_mnist": ((1, 28, 28), fashion_mnist),
+        "cifar10": ((3, 32, 32), cifar10),
+    }
+    if source in named:
+        held, load = named[source]
+        _check_fits(held, shape, source)  # before anything is downloaded
         return _fitting(load("train"), shape, source)
     path = Path(source)
     name = str(path.resolve())
     if path.is_dir() and not holds_cifar10(path):
         return Samples(*image_folder(path, size=shape[1], channels=shape[0], limit=limit), name)
     return _fitting(_from_path(path), shape, name)
-
-
-_NAMED: dict[str, tuple[Shape, Callable[[str], Images]]] = {
-    "mnist": ((1, 28, 28), mnist),
-    "fashion_mnist": ((1, 28, 28), fashion_mnist),
-    "cifar10": ((3, 32, 32), cifar10),
-}
 
 
 def _from_path(path: Path) -> Images:
