@@ -69,6 +69,13 @@ def test_every_kind_of_path(tmp_path, rng):
     assert bordered.sum(dtype=int) == 3 * grey.sum(dtype=int)
     with pytest.raises(mg.errors.DataError, match=r"a\.npz has images of shape \(1, 8, 8\), .* made for \(1, 7, 9\)"):
         data.load_images(str(tmp_path / "a.npz"), shape=(1, 7, 9))
+    with pytest.raises(mg.errors.DataError, match=r"labels 'folders' are for folders of pictures, .*a\.npz is none"):
+        data.load_images(str(tmp_path / "a.npz"), shape=(1, 8, 8), labels="folders")
+    (tmp_path / "pictures").rename(tmp_path / "one")
+    (tmp_path / "classes").mkdir()
+    (tmp_path / "one").rename(tmp_path / "classes/one")
+    found = data.load_images(str(tmp_path / "classes"), shape=(1, 8, 8), labels="folders")
+    assert found.labels.tolist() == [0] * 6
     with pytest.raises(mg.errors.DataError, match="no such folder or file"):
         data.load_images(str(tmp_path / "absent"))
 
@@ -80,6 +87,7 @@ def test_names(tmp_path, monkeypatch):
     (tmp_path / "cifar10" / "data_batch_1.bin").write_bytes(3 * record)
     assert data.load_images("cifar10", shape=(3, 32, 32)).labels.tolist() == [7, 7, 7]
     assert len(data.load_images(str(tmp_path / "cifar10"), shape=(3, 32, 32)).values) == 3
+    assert len(data.load_images(str(tmp_path / "cifar10/data_batch_1.bin"), shape=(3, 32, 32)).values) == 3
     with pytest.raises(mg.errors.DataError, match=r"fashion_mnist has images of shape \(1, 28, 28\)"):
         data.load_images("fashion_mnist", shape=(1, 16, 16))
     assert data.load_images("digits", 50, (3, 32, 32)).values.shape == (50, 3, 32, 32)

@@ -56,6 +56,9 @@ def test_records(tmp_path):
     (tmp_path / "data_batch_2.bin").write_bytes(b"short")
     with pytest.raises(mg.errors.DataError, match=r"data_batch_2\.bin: 5 bytes are not a whole number of records"):
         data.cifar10("train", tmp_path)
+    (tmp_path / "data_batch_2.bin").write_bytes(b"\x1f\x8b" + bytes(cifar.RECORD - 2))
+    with pytest.raises(mg.errors.DataError, match=r"data_batch_2\.bin: gzipped"):
+        data.cifar10("train", tmp_path)
     (tmp_path / "data_batch_2.bin").write_bytes(records(12))
     with pytest.raises(mg.errors.DataError, match=r"data_batch_2\.bin: label 11 is not one of"):
         data.cifar10("train", tmp_path)

@@ -2,14 +2,19 @@
 
 import io
 import struct
+import subprocess
+import sys
+import time
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import minigan as mg
+from minigan.data import pictures
 from minigan.data.pictures import MAX_PIXELS, decode
 
 
@@ -125,6 +130,45 @@ def test_a_bomb_is_refused_before_it_is_decoded():
         for width, height in ((side, side // 8), (side, side // 4 - 64), (side, side)):  # Pillow would warn or raise
             with pytest.raises(mg.errors.DataError, match="pixels"):
                 decode(png_of_size(width, height), 8, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("colour", "depth", "size"), [(6, 8, 4), (4, 8, 2), (0, 16, 2), (6, 16, 8)])
+def test_the_largest_picture_takes_less_than_a_gigabyte(colour, depth, size, tmp_path):
+    side = 1 << 13
+    assert side * side == MAX_PIXELS
+    packer = zlib.compressobj(1)
+    body = b"".join(packer.compress(bytes(1 + side * size)) for _ in range(side)) + packer.flush()
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, depth, colour, 0, 0, 0))
+    content = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    (tmp_path / "large.png").write_bytes(content)
+    script = (
+        "import resource, sys; from pathlib import Path; from minigan.data.pictures import read_picture; "
+        "read_picture(Path(sys.argv[1]), 64, 3); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "large.png")]
+    taken = int(subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout)
+    assert taken * (1 if sys.platform == "darwin" else 1024) < 1e9
+
+
+def test_large_pictures_are_decoded_one_at_a_time(monkeypatch):
+    inside, most = [], []
+
+    def slow(*args):
+        inside.append(args)
+        most.append(len(inside))
+        time.sleep(0.01)
+        inside.pop()
+
+    monkeypatch.setattr(pictures, "_upright_square", slow)
+    content = encoded(Image.new("L", (40, 40), 7))
+    for limit, together in ((0, 1), (1 << 22, 4)):
+        monkeypatch.setattr(pictures, "LARGE", limit)
+        most.clear()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: decode(content, 8, 3), range(8)))
+        assert max(most) <= together
+        assert (max(most) == 1) == (limit == 0)
 
 
 def test_what_is_damaged_is_named():

@@ -30,7 +30,7 @@ def cifar10(split: str = "train", path: str | Path | None = None) -> Images:
     """CIFAR-10: (uint8 images (N, 3, 32, 32), int64 labels (N,)); Krizhevsky 2009.
 
     `split` is "train" (data_batch_*.bin, 50 000) or "test" (test_batch*.bin, 10 000). `path` is a folder with such
-    files, with the folder cifar-10-batches-bin or with cifar-10-binary.tar.gz in it, or that archive; by default
+    files, with the folder cifar-10-batches-bin or with cifar-10-binary.tar.gz in it, or one such file; by default
     $MINIGAN_DATA/cifar10, $MINIGAN_DATA or the user's cache, to which the archive is downloaded (170 MB, compared
     with its SHA-256). Raises DataError if there is none, or one is broken; the Python version is refused, since
     reading a pickle can run any code.
@@ -65,6 +65,8 @@ def holds_cifar10(folder: Path) -> bool:
 
 def _found(place: Path, pattern: str) -> list[tuple[str, bytes]]:
     """The names and contents of the files at `place` that match."""
+    if place.suffix == ".bin":
+        return [(str(place), _records(place))]
     if place.is_file():
         return list(_members(place, pattern))
     for folder in (place, place / "cifar-10-batches-bin"):
@@ -87,6 +89,8 @@ def _pickled(name: str) -> DataError:
 
 def _records(path: Path) -> bytes:
     with files.reading(path) as content:
+        if files.is_gzipped(path):
+            raise DataError(f"{path}: gzipped, which only the archive of CIFAR-10 is")
         _check_size(str(path), path.stat().st_size)
         return content.read()
 

@@ -15,6 +15,7 @@ from .folders import image_folder
 from .idx import Images, fashion_mnist, mnist, read_idx
 
 Shape = tuple[int, int, int]  # of one image: channels, height, width
+NAMES = ("auto", "mnist", "fashion_mnist", "digits", "cifar10")
 
 
 class Samples(NamedTuple):
@@ -30,15 +31,24 @@ class Samples(NamedTuple):
         return "images" if self.values.ndim == 4 else "points"
 
 
-def load_images(source: str, limit: int | None = None, shape: Shape = (1, 28, 28)) -> Samples:
+def load_images(
+    source: str, limit: int | None = None, shape: Shape = (1, 28, 28), *, labels: str | None = None
+) -> Samples:
     """uint8 images (N, *shape) for --data, and what they really are; DataError if a named set cannot be had.
 
     `source` is auto, mnist, fashion_mnist, digits or cifar10, or a path: to a folder of pictures, which are fitted to
     the shape; a folder or archive of CIFAR-10; an .npy or .npz file as in `load_array`; an IDX file, with the labels
     that lie beside it under MNIST's name. Grey images that are smaller than the shape get a black border, and three
     equal channels if they are to be colour images; others must have that shape. `limit` bounds how many digits are
-    drawn and pictures read.
+    drawn and pictures read; labels="folders" makes the folders of pictures their labels.
     """
+    path = Path(source)
+    pictures = source not in NAMES and path.is_dir() and not holds_cifar10(path)
+    if labels is not None and not pictures:
+        raise DataError(f"labels {labels!r} are for folders of pictures, {source} is none")
+    if pictures:
+        read = image_folder(path, size=shape[1], channels=shape[0], labels=labels, limit=limit)
+        return Samples(*read, str(path.resolve()))
     if source == "auto" and limit is None:
         try:
             return _fitting(mnist("train"), shape, "mnist")
@@ -57,11 +67,7 @@ def load_images(source: str, limit: int | None = None, shape: Shape = (1, 28, 28
         held, load = named[source]
         _check_fits(held, shape, source)  # before anything is downloaded
         return _fitting(load("train"), shape, source)
-    path = Path(source)
-    name = str(path.resolve())
-    if path.is_dir() and not holds_cifar10(path):
-        return Samples(*image_folder(path, size=shape[1], channels=shape[0], limit=limit), name)
-    return _fitting(_from_path(path), shape, name)
+    return _fitting(_from_path(path), shape, str(path.resolve()))
 
 
 def _from_path(path: Path) -> Images:
