@@ -54,7 +54,7 @@ def _tar_gz(records):
 
 def _pictures():
     rng = np.random.default_rng(1)
-    smooth = Image.fromarray(rng.integers(0, 256, (5, 4, 4)).astype(np.uint8), "RGBA").resize((20, 26))
+    smooth = Image.fromarray(rng.integers(0, 256, (5, 4, 4)).astype(np.uint8)).resize((20, 26))
     rgb = smooth.convert("RGB")
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "a description"

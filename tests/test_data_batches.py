@@ -1,5 +1,9 @@
 """Batches: which samples, in which order, how they are scaled, mirrored and cropped."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import fakecupy
 import numpy as np
 import pytest
@@ -130,3 +134,12 @@ def test_a_gpu_draws_the_same_augmented_batches(monkeypatch, rng):
         step[...] = k
         for found in (there.at(k).get(), draw().numpy(), streamed.at(k).get()):
             np.testing.assert_allclose(found, here.at(k), rtol=1e-6)
+
+
+def test_the_benchmark_runs(tmp_path):
+    script = Path(__file__).parents[1] / "benches/data.py"
+    command = [sys.executable, script, "--count", "20", "--side", "16"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    assert [line.split(":")[0] for line in said.splitlines()] == [
+        *("image_folder", "FolderBatches", "Batches()", "Batches(flip=True)", "Batches(flip=True, crop=1)")
+    ]

@@ -92,7 +92,9 @@ def test_a_damaged_picture_is_replaced_by_the_next_that_is_whole(folder, capsys)
         named = {path.name: reason for path, reason in batches.skipped.items()}
     assert named.keys() == {"note.txt", "04.png", "05.png", "19.png"}
     assert "cut off" in named["04.png"]
-    assert "skipped 1 of 21 files: note.txt (not a picture)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "skipped 1 of 21 files: note.txt (not a picture)" in said
+    assert "skipped 3 of 20 files: 04.png (cut off after" in said
 
 
 def test_an_error_of_a_thread_reaches_the_trainer_and_ends_the_threads(folder):

@@ -66,7 +66,7 @@ def decode(content: bytes, size: int, channels: int) -> np.ndarray:
     except Image.UnidentifiedImageError as error:  # whose text names an object of ours
         raise DataError(f"not a picture in the form of {', '.join(FORMATS)}") from error
     except Exception as error:  # Pillow's decoders have a dozen ways to fail on damaged bytes, and document none
-        raise DataError(f"cannot be decoded ({error or type(error).__name__})") from error
+        raise DataError(f"cannot be decoded ({str(error) or type(error).__name__})") from error
 
 
 def _upright_square(image: "Image.Image", size: int, channels: int) -> np.ndarray:

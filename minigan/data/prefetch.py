@@ -22,8 +22,8 @@ class FolderBatches(Shuffled):
 
     What the k-th batch holds is a function of the files, the seed and k alone; `flip` and `crop` are those of
     `Batches`. Threads decode the next `ahead` batches, and no more than these are in memory. A picture that turns out
-    to be damaged is replaced by the next one that is whole, and is counted in `skipped`, which gives a reason for each
-    file. Raises DataError naming a file that can no longer be read, or if more pictures are damaged than whole.
+    to be damaged is replaced by the next one that is whole, and counted in `skipped`. Raises DataError naming a file
+    that can no longer be read, or if more pictures are damaged than whole.
 
     `close()`, the end of a `with` block and any error end the threads.
     """
@@ -48,9 +48,9 @@ class FolderBatches(Shuffled):
                 f"got {channels}, {size} and {ahead}"
             )
         self.path = Path(path)
-        self.pictures, self.skipped = list_pictures(path)
+        self.pictures, self._no_pictures = list_pictures(path)
         super().__init__(self.pictures, batch_size, seed, None)
-        report(self.path, len(self.pictures), self.skipped)
+        report(self.path, len(self.pictures), self._no_pictures)
         self._augment = Augment(flip, crop, seed, (size, size)) if flip or crop else None
         self._form = size, channels
         self._device = device
@@ -80,12 +80,22 @@ class FolderBatches(Shuffled):
         batch = kernels(sent).gather_images(sent, xp(sent).arange(self.batch_size), 0, 1, self.batch_size)
         return batch.transpose(0, 3, 1, 2)
 
+    @property
+    def skipped(self) -> dict[Path, str]:
+        """The reason for each file below the folder that is no picture, or was found to be damaged so far."""
+        with self._lock:
+            return self._no_pictures | self._damaged
+
     def close(self) -> None:
-        """End the threads: what has been begun is finished, the rest given up. Nothing can be drawn afterwards."""
+        """End the threads: what has been begun is finished, the rest given up. Nothing can be drawn afterwards.
+
+        What was found to be damaged is reported on the terminal.
+        """
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
             self._waiting.clear()
+            report(self.path, len(self.pictures) - len(self._damaged), self._damaged)
 
     def __enter__(self) -> "FolderBatches":
         return self
@@ -122,5 +132,4 @@ class FolderBatches(Shuffled):
     def _skip(self, name: Path, reason: str) -> None:
         with self._lock:
             self._damaged[name] = reason
-            self.skipped[name] = reason
             refuse_if_most_are_damaged(self.path, len(self.pictures), self._damaged)
