@@ -128,7 +128,7 @@ def test_a_model_trains_from_one_command(options, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--model dcgan --side 16 --data digits", "digits are 28x28 pixels"),
+        ("--model dcgan --side 16 --data digits", "digits has images of shape (1, 28, 28)"),
         ("--model dcgan --side 40", "divisible by 16"),
         ("--data cifar10", "cifar10 has images of shape (3, 32, 32)"),
         ("--model lab28 --pack 2", "--pack needs a network made for it (mlp28, dcgan28, dcgan), not lab28"),

@@ -88,6 +88,18 @@ def test_streamed_batches(monkeypatch):
         np.testing.assert_allclose(streamed.at(k).get(), resident.at(k).get(), rtol=1e-6)
 
 
+def test_augmented_batches_are_those_of_the_cpu():
+    images = np.random.default_rng(0).integers(0, 256, (50, 3, 20, 24)).astype("uint8")
+    here, there = (mg.data.Batches(images, 16, device=device, flip=True, crop=3) for device in ("cpu", "cuda"))
+    step = mg.tensor(0, device="cuda").data
+    draw = mg.capture(lambda: Tensor(there.at(step)))
+    for k in range(9):
+        there.prepare(k)
+        step[...] = k
+        for found in (there.at(k).get(), draw().numpy()):
+            np.testing.assert_allclose(found, here.at(k), rtol=1e-6)
+
+
 def test_random_draws_have_the_cpus_integers():
     step = mg.tensor(7, device="cuda")
     on_cpu, on_gpu = mg.random.Stream(1, "a").at(7), mg.random.Stream(1, "a").at(step)

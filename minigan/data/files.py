@@ -1,9 +1,14 @@
-"""Where data files are looked for, and how they are fetched: checked, with a progress bar, written atomically."""
+"""Where data files are looked for, how they are opened, and how they are fetched: checked and written atomically."""
 
+import contextlib
+import gzip
 import hashlib
 import http.client
+import io
 import os
 import urllib.request
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .. import atomic
@@ -17,15 +22,56 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minigan"
 
 
-def folders(dataset: str) -> list[Path]:
-    """Where the files of `dataset` are looked for: $MINIGAN_DATA/dataset, $MINIGAN_DATA, the cache."""
+def folders(dataset: str, shared: bool = True) -> list[Path]:
+    """Where the files of `dataset` are looked for: $MINIGAN_DATA/dataset, $MINIGAN_DATA if `shared`, the cache."""
     given = os.environ.get("MINIGAN_DATA")
-    return [*([Path(given) / dataset, Path(given)] if given else []), cache_folder() / dataset]
+    own = [Path(given) / dataset, *([Path(given)] if shared else [])] if given else []
+    return [*own, cache_folder() / dataset]
 
 
-def find(dataset: str, names: list[str]) -> Path | None:
-    """The first of those folders that holds all of `names`, or None."""
-    return next((f for f in folders(dataset) if all((f / name).is_file() for name in names)), None)
+def find(places: Sequence[Path], spellings: Sequence[Sequence[str]]) -> list[Path] | None:
+    """Files with one of the spellings of each name, from the first of `places` that has them all; else None."""
+    for place in places:
+        found = [next((place / n for n in names if (place / n).is_file()), None) for names in spellings]
+        if all(found):
+            return [path for path in found if path is not None]
+    return None
+
+
+DEFLATE = 1032  # bytes that one compressed byte can stand for at most
+_GZIP = b"\x1f\x8b"
+
+
+def is_gzipped(path: Path) -> bool:
+    """True if the file begins as a gzipped one does."""
+    with path.open("rb") as raw:
+        return raw.read(2) == _GZIP
+
+
+def most_content(path: Path) -> int:
+    """Bytes that a file of this size can hold, decompressed: whoever promises more is wrong."""
+    return path.stat().st_size * (DEFLATE if is_gzipped(path) else 1)
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[io.BufferedIOBase]:
+    """The content of a file, decompressed if it is gzipped; DataError naming it if that fails within the block."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: not a regular file")
+    try:
+        with gzip.open(path) if is_gzipped(path) else path.open("rb") as content:
+            yield content
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be decompressed ({error})") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def cached(name: str, mirrors: list[str], sha256: str, folder: Path) -> Path:
+    """The file `name` in `folder`, downloaded if it is not there; DataError as `download` raises it."""
+    return folder / name if (folder / name).is_file() else download(name, mirrors, sha256, folder)
 
 
 def download(name: str, mirrors: list[str], sha256: str, folder: Path) -> Path:

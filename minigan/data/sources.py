@@ -1,16 +1,21 @@
-"""Samples by the name that a command line gives them: a data set, digits drawn from fonts, a folder of pictures."""
+"""Samples by the name that a command line gives them: a data set, digits drawn from fonts, a folder or a file."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import DataError
+from .arrays import from_array, load_array
+from .cifar import cifar10, holds_cifar10
 from .digits import digits
-from .images import cifar10, image_folder, mnist
+from .folders import image_folder
+from .idx import Images, fashion_mnist, mnist, read_idx
 
 Shape = tuple[int, int, int]  # of one image: channels, height, width
+NAMES = ("auto", "mnist", "fashion_mnist", "digits", "cifar10")
 
 
 class Samples(NamedTuple):
@@ -26,43 +31,74 @@ class Samples(NamedTuple):
         return "images" if self.values.ndim == 4 else "points"
 
 
-def load_images(source: str, limit: int | None = None, shape: Shape = (1, 28, 28)) -> Samples:
+def load_images(
+    source: str, limit: int | None = None, shape: Shape = (1, 28, 28), *, labels: str | None = None
+) -> Samples:
     """uint8 images (N, *shape) for --data, and what they really are; DataError if a named set cannot be had.
 
-    Digits that are to be larger than 28x28 get a black border, and three equal channels if they are to be colour
-    images. `limit` bounds how many digits are drawn.
+    `source` is auto, mnist, fashion_mnist, digits or cifar10, or a path: to a folder of pictures, which are fitted to
+    the shape; a folder or archive of CIFAR-10; an .npy or .npz file as in `load_array`; an IDX file, with the labels
+    that lie beside it under MNIST's name. Grey images that are smaller than the shape get a black border, and three
+    equal channels if they are to be colour images; others must have that shape. `limit` bounds how many digits are
+    drawn and pictures read; labels="folders" makes the folders of pictures their labels.
     """
-    channels, side, _ = shape
+    path = Path(source)
+    pictures = source not in NAMES and path.is_dir() and not holds_cifar10(path)
+    if labels is not None and not pictures:
+        raise DataError(f"labels {labels!r} are for folders of pictures, {source} is none")
+    if pictures:
+        read = image_folder(path, size=shape[1], channels=shape[0], labels=labels, limit=limit)
+        return Samples(*read, str(path.resolve()))
     if source == "auto" and limit is None:
         try:
-            return _digits(*mnist("train"), shape, "mnist")
+            return _fitting(mnist("train"), shape, "mnist")
         except (DataError, OSError) as error:
             reason = str(error).split(". ")[0]
             print(f"MNIST cannot be had ({reason}): training on digits drawn from fonts instead")
             source = "digits"
     if source in ("auto", "digits"):
-        return _digits(*digits(limit or 60_000), shape, "digits")
-    if source == "mnist":
-        return _digits(*mnist("train"), shape, "mnist")
-    if source == "cifar10":
-        if shape != (3, 32, 32):
-            raise DataError(f"cifar10 has images of shape (3, 32, 32), the networks are made for {shape}")
-        return Samples(*cifar10("train"), "cifar10")
-    return Samples(*image_folder(source, size=side, channels=channels), str(Path(source).resolve()))
+        return _fitting(digits(limit or 60_000), shape, "digits")
+    named: dict[str, tuple[Shape, Callable[[str], Images]]] = {
+        "mnist": ((1, 28, 28), mnist),
+        "fashion_mnist": ((1, 28, 28), fashion_mnist),
+        "cifar10": ((3, 32, 32), cifar10),
+    }
+    if source in named:
+        held, load = named[source]
+        _check_fits(held, shape, source)  # before anything is downloaded
+        return _fitting(load("train"), shape, source)
+    return _fitting(_from_path(path), shape, str(path.resolve()))
 
 
-def _digits(small: np.ndarray, labels: np.ndarray | None, shape: Shape, name: str) -> Samples:
-    return Samples(_bordered(small, shape), labels, name)
+def _from_path(path: Path) -> Images:
+    """Images and labels from what is not a folder of pictures."""
+    if not path.exists():
+        raise DataError(f"{path}: no such folder or file")
+    if path.is_dir() or {".tar", ".tgz", ".bin"} & set(path.suffixes):
+        return cifar10("train", path)
+    if path.suffix in (".npy", ".npz"):
+        return load_array(path)
+    images = read_idx(path)
+    beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
+    return from_array(images, read_idx(beside) if beside != path and beside.is_file() else None)
 
 
-def _bordered(small: np.ndarray, shape: Shape) -> np.ndarray:
-    """Digits (N, 1, 28, 28) in the middle of black images of this shape."""
-    channels, height, width = shape
-    if min(height, width) < 28:
-        raise DataError(f"digits are 28x28 pixels, the networks are made for images of shape {shape}")
-    top, left = (height - 28) // 2, (width - 28) // 2
-    border = ((0, 0), (0, 0), (top, height - 28 - top), (left, width - 28 - left))
-    return np.pad(small, border).repeat(channels, axis=1)
+def _check_fits(held: Shape, shape: Shape, name: str) -> None:
+    grey = held[0] == 1 and held[1] <= shape[1] and held[2] <= shape[2]
+    if held != shape and not grey:
+        raise DataError(f"{name} has images of shape {held}, the networks are made for {shape}")
+
+
+def _fitting(loaded: Images, shape: Shape, name: str) -> Samples:
+    """Images that have this shape, or grey ones in the middle of black images that have."""
+    images, labels = loaded
+    _, height, width = held = images.shape[1:]
+    _check_fits(held, shape, name)
+    if held != shape:
+        top, left = (shape[1] - height) // 2, (shape[2] - width) // 2
+        border = ((0, 0), (0, 0), (top, shape[1] - height - top), (left, shape[2] - width - left))
+        images = np.pad(images, border).repeat(shape[0], axis=1)
+    return Samples(images, labels, name)
 
 
 def fingerprint(samples: np.ndarray) -> dict[str, Any]:

@@ -1,0 +1,205 @@
+"""Folders of pictures: which files count, in which order, and all of them as one array."""
+
+import contextlib
+import math
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from ..errors import DataError
+from .pictures import FORMATS, is_picture, read_picture
+
+Images = tuple[np.ndarray, np.ndarray | None]
+T = TypeVar("T")
+R = TypeVar("R")
+
+SHOWN = 3  # skipped files that are named
+
+
+class Listing(NamedTuple):
+    """The pictures below a folder, in order of their paths, and the reason for each file that is none."""
+
+    pictures: list[Path]
+    skipped: dict[Path, str]
+
+
+def list_pictures(path: str | Path) -> Listing:
+    """Every picture below `path`, told by its first bytes; none is decoded.
+
+    Links are followed, a folder that is reached twice is listed once, and names that begin with a dot are passed
+    over. Raises DataError if there is no such folder, or no picture in it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise DataError(f"{path}: no such folder")
+    pictures: list[Path] = []
+    skipped: dict[Path, str] = {}
+    for file, reason in _files(path):
+        reason = reason or _no_picture(file)
+        if reason:
+            skipped[file] = reason
+        else:
+            pictures.append(file)
+    if not pictures:
+        held = _named(path, skipped) or "nothing"
+        raise DataError(f"{path}: holds no picture ({', '.join(FORMATS)}), but {held}")
+    return Listing(sorted(pictures), skipped)
+
+
+def image_folder(
+    path: str | Path, size: int, channels: int = 3, *, labels: str | None = None, limit: int | None = None
+) -> Images:
+    """Every picture below `path`, in order of its path: (uint8 images (N, channels, size, size), labels or None).
+
+    Each is turned upright by its EXIF tag, laid over white where it is transparent, converted to grey (channels 1) or
+    RGB (3), scaled so that its shorter side is `size`, and cropped at the centre. With labels="folders" the folders in
+    `path` are the classes: int64 (N,), numbered in order of name. `limit` bounds how many files are looked at.
+
+    Files that are no pictures and pictures that are damaged are skipped, counted, and reported on the terminal with
+    the first names and reasons. Raises DataError if no picture is left, more are damaged than whole, or all of them
+    would not fit into memory, which `FolderBatches` is for.
+    """
+    path = Path(path)
+    if channels not in (1, 3):
+        raise DataError(f"image_folder: expected 1 or 3 channels, got {channels}")
+    if size < 1:
+        raise DataError(f"image_folder: expected a size of at least 1 pixel, got {size}")
+    if labels not in (None, "folders"):
+        raise DataError(f'image_folder: expected labels "folders" or None, got {labels!r}')
+    listing = list_pictures(path)
+    names = listing.pictures[:limit]
+    classes = _classes(path, listing.pictures) if labels else None
+    if (needed := len(names) * size * size * channels) > _memory():
+        raise DataError(f"{path}: {len(names)} pictures take {needed / 1e9:.0f} GB of memory; use FolderBatches")
+    images = np.empty((len(names), size, size, channels), np.uint8)
+    kept: list[Path] = []
+    damaged: dict[Path, str] = {}
+
+    def read(name: Path) -> np.ndarray | str:
+        try:
+            return read_picture(name, size, channels)
+        except (DataError, OSError) as error:
+            return str(error)
+
+    with contextlib.closing(in_order(read, names)) as squares:
+        for name, made in zip(names, _with_bar(squares, len(names), path.name), strict=True):
+            if isinstance(made, str):
+                damaged[name] = made
+            else:
+                images[len(kept)] = made
+                kept.append(name)
+    refuse_if_most_are_damaged(path, len(names), damaged)
+    report(path, len(kept), listing.skipped | damaged)
+    found = None if classes is None else np.array([classes[_class_of(path, name)] for name in kept], np.int64)
+    return images[: len(kept)].transpose(0, 3, 1, 2), found
+
+
+def refuse_if_most_are_damaged(path: Path, count: int, damaged: Mapping[Path, str]) -> None:
+    """DataError if more than half of the pictures of a folder are."""
+    if 2 * len(damaged) > count:
+        raise DataError(f"{path}: {len(damaged)} of {count} pictures are damaged: {_named(path, damaged)}")
+
+
+def report(path: Path, kept: int, skipped: Mapping[Path, str]) -> None:
+    """A line on the terminal about what was skipped, if anything was."""
+    if skipped:
+        print(f"{path}: skipped {len(skipped)} of {kept + len(skipped)} files: {_named(path, skipped)}")
+
+
+def _named(path: Path, skipped: Mapping[Path, str]) -> str:
+    """The first of them, each with its reason."""
+    first = [f"{name.relative_to(path)} ({skipped[name]})" for name in sorted(skipped)[:SHOWN]]
+    more = [f"{len(skipped) - SHOWN} more"] if len(skipped) > SHOWN else []
+    return ", ".join(first + more)
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Everything below `folder` that is no folder; with a reason if it cannot be a picture."""
+    waiting, seen = [folder], set()
+    while waiting:
+        place = waiting.pop()
+        try:
+            about = place.stat()
+            if (about.st_dev, about.st_ino) in seen:
+                continue
+            seen.add((about.st_dev, about.st_ino))
+            entries = sorted(place.iterdir())
+        except OSError as error:
+            yield place, f"a folder that cannot be listed: {error.strerror}"
+            continue
+        inner = []
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            try:
+                mode = entry.stat().st_mode
+            except OSError as error:
+                yield entry, f"cannot be opened: {error.strerror}"
+                continue
+            if stat.S_ISDIR(mode):
+                inner.append(entry)
+            else:
+                yield entry, "" if stat.S_ISREG(mode) else "not a regular file"
+        waiting += reversed(inner)
+
+
+def _no_picture(path: Path) -> str:
+    """Why this file is no picture, if it is none."""
+    try:
+        with path.open("rb") as content:
+            start = content.read(8)
+    except OSError as error:
+        return f"cannot be opened: {error.strerror}"
+    return "" if is_picture(start) else "not a picture" if start else "empty"
+
+
+def _class_of(path: Path, name: Path) -> str:
+    return name.relative_to(path).parts[0]
+
+
+def _classes(path: Path, names: list[Path]) -> dict[str, int]:
+    """The number of each class."""
+    for name in names:
+        if name.parent == path:
+            raise DataError(f"{name}: is in no folder that would be its class, as its neighbours are")
+    return {each: i for i, each in enumerate(sorted({_class_of(path, name) for name in names}))}
+
+
+def _memory() -> float:
+    """Bytes of memory that this machine has, as far as it says."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return math.inf
+
+
+def threads() -> int:
+    """How many decode at once: Pillow releases Python's lock while it works."""
+    return min(os.cpu_count() or 1, 8)
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, None]:
+    """work(item) for each item, in their order, a few of them ahead in threads that end with the iteration."""
+    pool = ThreadPoolExecutor(threads(), thread_name_prefix="minigan-pictures")
+    waiting: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > 4 * threads():
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _with_bar(items: Iterable[T], total: int, name: str) -> Iterable[T]:
+    from tqdm import tqdm
+
+    return tqdm(items, total=total, unit="picture", desc=name, disable=None)

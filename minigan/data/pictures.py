@@ -1,0 +1,144 @@
+"""One picture file: its bytes become an upright square of uint8, or an error that says what is wrong with them."""
+
+import contextlib
+import io
+import re
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import DataError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+MAX_BYTES = 1 << 28  # of a file
+MAX_PIXELS = 1 << 26  # of a picture: 8192 x 8192, which takes up to half a gigabyte to convert
+LARGE = 1 << 22  # pixels above which pictures are decoded one at a time, whatever the number of threads
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_STARTS = (_PNG, b"\xff\xd8\xff", b"RIFF", b"BM", b"GIF8")
+_ORIENTATION = 0x0112  # the EXIF tag
+_one_large = threading.Lock()
+
+
+def is_picture(start: bytes) -> bool:
+    """True if a file that starts so, with 8 bytes or more, claims to be a picture of one of FORMATS."""
+    return start.startswith(_STARTS)
+
+
+def read_picture(path: Path, size: int, channels: int) -> np.ndarray:
+    """The picture in a file as by `decode`; OSError if it cannot be read, DataError if what was read is damaged."""
+    if (held := path.stat().st_size) > MAX_BYTES:
+        raise DataError(f"{held} bytes, more than the {MAX_BYTES} of a picture")
+    return decode(path.read_bytes(), size, channels)
+
+
+def decode(content: bytes, size: int, channels: int) -> np.ndarray:
+    """uint8 (size, size, channels): the picture turned upright by its EXIF tag, fitted to a square, in grey or RGB.
+
+    It is scaled (Lanczos) so that its shorter side is `size`, and cropped at the centre. Of 16 bits the upper eight
+    are kept, what is transparent is laid over white, and of an animation the first frame is taken. A JPEG of more
+    than twice that size is decoded at 1/2, 1/4 or 1/8. Raises DataError, whose text is the defect alone: for what is
+    no picture, is cut off, fails a PNG's checksums, or has more than MAX_PIXELS, of which none is decoded then.
+    """
+    from PIL import Image
+
+    if content.startswith(_PNG):
+        _check_png(content)
+    try:
+        with _without_warnings(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise DataError(f"{width}x{height} pixels, more than the {MAX_PIXELS} that are decoded")
+            image.draft(None, (2 * size, 2 * size))
+            with _one_large if image.size[0] * image.size[1] > LARGE else contextlib.nullcontext():
+                return _upright_square(image, size, channels)
+    except DataError:
+        raise
+    except Image.UnidentifiedImageError as error:  # whose text names an object of ours
+        raise DataError(f"not a picture in the form of {', '.join(FORMATS)}") from error
+    except Exception as error:  # Pillow's decoders have a dozen ways to fail on damaged bytes, and document none
+        raise DataError(f"cannot be decoded ({str(error) or type(error).__name__})") from error
+
+
+def _upright_square(image: "Image.Image", size: int, channels: int) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    image.load()
+    turned = _orientation(image)
+    if image.mode.startswith("I"):  # 16 bits, which convert() would clip to 8
+        made = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    else:
+        made = image
+    transparent = made.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in made.info
+    mode = "L" if channels == 1 else "RGB"
+    if made.mode != (wide := "RGBA" if transparent else mode):
+        made = made.convert(wide)
+    if made is not image:
+        image.close()  # frees what a large one takes
+    square = ImageOps.fit(made, (size, size), Image.Resampling.LANCZOS)
+    if transparent:
+        square = Image.alpha_composite(Image.new("RGBA", square.size, "white"), square).convert(mode)
+    pixels = np.asarray(square).reshape(size, size, channels)
+    if turned >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if turned in (3, 4, 7, 8):  # EXIF's eight: the first row is at the bottom,
+        pixels = pixels[::-1]
+    if turned in (2, 3, 6, 7):  # the first column at the right
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def _orientation(image: "Image.Image") -> int:
+    """The EXIF tag, 1 (upright) to 8; 1 if there is none that makes sense."""
+    try:
+        tag = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # a picture whose EXIF is damaged is still whole
+        return 1
+    return tag if tag in range(1, 9) else 1
+
+
+def _check_png(content: bytes) -> None:
+    """DataError unless every chunk is whole and has its checksum, up to the last: Pillow compares only some."""
+    at = len(_PNG)
+    while at + 12 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, at)
+        end = at + 8 + length
+        if end + 4 > len(content):
+            break
+        if zlib.crc32(memoryview(content)[at + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
+            raise DataError(f"damaged: the checksum of its {kind.decode('latin-1')!r} chunk does not fit")
+        if kind == b"IEND":
+            return
+        at = end + 4
+    raise DataError(f"cut off after {len(content)} bytes")
+
+
+_lock = threading.Lock()
+_inside = 0
+_SILENCE = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Within the block Pillow does not warn of what is odd in a file; warnings.catch_warnings is not for threads."""
+    global _inside
+    with _lock:
+        _inside += 1
+        if _SILENCE not in warnings.filters:
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if not _inside and _SILENCE in warnings.filters:
+                warnings.filters.remove(_SILENCE)  # type: ignore[attr-defined]  # it is a list

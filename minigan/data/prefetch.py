@@ -1,0 +1,135 @@
+"""Batches from a folder that does not fit into memory: decoded by threads while the batch before is trained on."""
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from .. import backend
+from ..backend import Array, xp
+from ..errors import DataError
+from ..kernels import kernels
+from .augment import Augment
+from .batches import Shuffled
+from .folders import list_pictures, refuse_if_most_are_damaged, report, threads
+from .pictures import read_picture
+
+
+class FolderBatches(Shuffled):
+    """Shuffled batches of the pictures below `path`, each fitted to a square as by `image_folder`, read when needed.
+
+    What the k-th batch holds is a function of the files, the seed and k alone; `flip` and `crop` are those of
+    `Batches`. Threads decode the next `ahead` batches, and no more than these are in memory. A picture that turns out
+    to be damaged is replaced by the next one that is whole, and counted in `skipped`. Raises DataError naming a file
+    that can no longer be read, or if more pictures are damaged than whole.
+
+    `close()`, the end of a `with` block and any error end the threads.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        batch_size: int,
+        size: int,
+        channels: int = 3,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+        flip: bool = False,
+        crop: int = 0,
+        ahead: int = 2,
+    ) -> None:
+        backend.array_module(device)  # fails if there is none
+        if channels not in (1, 3) or size < 1 or ahead < 1:
+            raise DataError(
+                f"FolderBatches: expected 1 or 3 channels, a size and a number of batches ahead of at least 1, "
+                f"got {channels}, {size} and {ahead}"
+            )
+        self.path = Path(path)
+        self.pictures, self._no_pictures = list_pictures(path)
+        super().__init__(self.pictures, batch_size, seed, None)
+        report(self.path, len(self.pictures), self._no_pictures)
+        self._augment = Augment(flip, crop, seed, (size, size)) if flip or crop else None
+        self._form = size, channels
+        self._device = device
+        self._ahead = ahead
+        self._damaged: dict[Path, str] = {}
+        self._lock = threading.Lock()
+        self._orders: dict[int, np.ndarray] = {}  # of the epochs that are being read
+        self._waiting: dict[int, list[Future[np.ndarray]]] = {}  # by the number of the batch
+        self._pool: ThreadPoolExecutor | None = ThreadPoolExecutor(threads(), thread_name_prefix="minigan-pictures")
+
+    def at(self, k: int) -> Array:
+        """The k-th batch of the run: float32 (batch_size, C, H, W) in [-1, 1], channels-last, on the device."""
+        try:
+            for j in [j for j in self._waiting if not k <= j <= k + self._ahead]:
+                for future in self._waiting.pop(j):
+                    future.cancel()
+            for j in range(k, k + self._ahead + 1):
+                if j not in self._waiting:
+                    self._waiting[j] = self._begin(j)
+            images = np.stack([future.result() for future in self._waiting.pop(k)])
+        except BaseException:
+            self.close()
+            raise
+        if self._augment is not None:
+            images = self._augment(images, k)
+        sent = backend.to_device(images, self._device)
+        batch = kernels(sent).gather_images(sent, xp(sent).arange(self.batch_size), 0, 1, self.batch_size)
+        return batch.transpose(0, 3, 1, 2)
+
+    @property
+    def skipped(self) -> dict[Path, str]:
+        """The reason for each file below the folder that is no picture, or was found to be damaged so far."""
+        with self._lock:
+            return self._no_pictures | self._damaged
+
+    def close(self) -> None:
+        """End the threads: what has been begun is finished, the rest given up. Nothing can be drawn afterwards.
+
+        What was found to be damaged is reported on the terminal.
+        """
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+            self._waiting.clear()
+            report(self.path, len(self.pictures) - len(self._damaged), self._damaged)
+
+    def __enter__(self) -> "FolderBatches":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _begin(self, k: int) -> list["Future[np.ndarray]"]:
+        """Have the pictures of the k-th batch decoded."""
+        if self._pool is None:
+            raise DataError(f"{self.path}: these batches are closed")
+        epoch, i = divmod(k, self.per_epoch)
+        if epoch not in self._orders:
+            self._orders = {e: order for e, order in self._orders.items() if e == epoch - 1}
+            self._orders[epoch] = self._permutation(epoch)
+        chosen = self._orders[epoch][i * self.batch_size : (i + 1) * self.batch_size]
+        return [self._pool.submit(self._picture, int(index)) for index in chosen]
+
+    def _picture(self, index: int) -> np.ndarray:
+        """The picture of that number, or the next one that is whole."""
+        count = len(self.pictures)
+        for i in range(index, index + count):
+            name = self.pictures[i % count]
+            if name in self._damaged:
+                continue
+            try:
+                return read_picture(name, *self._form)
+            except DataError as error:
+                self._skip(name, str(error))
+            except OSError as error:
+                raise DataError(f"{name}: can no longer be read ({error.strerror or error})") from error
+        raise DataError(f"{self.path}: no picture is whole")
+
+    def _skip(self, name: Path, reason: str) -> None:
+        with self._lock:
+            self._damaged[name] = reason
+            refuse_if_most_are_damaged(self.path, len(self.pictures), self._damaged)
