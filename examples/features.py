@@ -135,7 +135,7 @@ def dcgan(samples: Samples, settings: Settings) -> ScoreGame:
 def images(settings: Settings, side: int) -> tuple[Samples, tuple[np.ndarray, np.ndarray]]:
     """Labelled samples of that side, and a test set of theirs."""
     few = settings.dry_run
-    if settings.data in ("auto", "cifar10"):
+    if settings.data == "cifar10" or (settings.data == "auto" and not few):
         try:
             samples, test = Samples(*data.cifar10("train"), "cifar10"), data.cifar10("test")
             assert test[1] is not None

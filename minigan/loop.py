@@ -33,7 +33,7 @@ class Loop:
     def __init__(
         self,
         game: Game,
-        batches: data.Batches | data.StreamedBatches,
+        batches: data.Batches | data.StreamedBatches | data.FolderBatches,
         settings: Settings,
         folder: RunFolder,
         *,

@@ -131,7 +131,7 @@ PRESETS = {
         "Wu et al. 2018",
         {**_paper32, **_adam_gp, "norm": None, "penalty": "wgan_div", "penalty_weight": 2.0, "lr": 2e-4},
     ),
-    "dragan": Preset("DRAGAN", "Kodali et al. 2017", {**_paper32, "norm": None, "penalty": "dragan"}),
+    "dragan": Preset("DRAGAN", "Kodali et al. 2017", {**_paper32, "norm": "batch", "penalty": "dragan"}),
     "r1": Preset(
         "non-saturating with R1, gamma 10",
         "Mescheder et al. 2018",

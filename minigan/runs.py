@@ -36,6 +36,10 @@ class Settings:
     precision: str = "fp32"
     graph: bool = True
     data: str = "auto"
+    labels_from: str | None = None
+    stream: bool = False
+    flip: bool = False
+    crop: int = 0
     epochs: int = 5
     steps: int | None = None
     batch_size: int = 128

@@ -5,6 +5,7 @@ checkpoint stands, and arrives at the same weights as a run that was never stopp
 """
 
 import argparse
+import contextlib
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import backend, checkpoint, data, report, viz
-from .data.sources import Samples, Shape, fingerprint, load_images
+from .data.sources import Samples, Shape, fingerprint, fingerprint_of_files, load_images
 from .errors import DataError, MiniganError
 from .gan import Game
 from .judge import in_chunks
@@ -26,6 +27,7 @@ Load = Callable[[Settings, int | None], Samples]
 Picture = Callable[[Game, Samples, Path], None]
 Measure = Callable[[Game, Samples, Settings], Mapping[str, float]]
 FEW = 256  # samples of a dry run
+SEEN = 4096  # samples of a streamed folder that pictures and verdicts are made with
 
 
 def parser(
@@ -53,9 +55,18 @@ def parser(
         p.add_argument(
             "--data",
             default="auto",
-            metavar="auto|mnist|digits|cifar10|PATH",
-            help="images to learn from: mnist; digits, drawn from fonts, no download; cifar10; a folder of pictures; "
-            "auto (default) means mnist if it can be had, else digits",
+            metavar="auto|mnist|fashion_mnist|digits|cifar10|PATH",
+            help="images to learn from: mnist; fashion_mnist; digits, drawn from fonts, no download; cifar10; a folder "
+            "of pictures, an .npy or .npz array, an IDX file, a CIFAR-10 archive; auto (default) means mnist if it can "
+            "be had, else digits",
+        )
+        p.add_argument("--labels-from", choices=["folders"], help="each folder of pictures is a class")
+        p.add_argument(
+            "--stream", action="store_true", help="read a folder of pictures while training, if memory cannot hold it"
+        )
+        p.add_argument("--flip", action="store_true", help="mirror half of the real images, chosen at random")
+        p.add_argument(
+            "--crop", type=int, default=0, metavar="PIXELS", help="shift real images at random, by up to so many pixels"
         )
     p.add_argument("--epochs", type=positive, default=epochs, help=f"passes over the data (default: {epochs})")
     p.add_argument("--steps", type=positive, help="rounds of the game, instead of --epochs")
@@ -168,42 +179,69 @@ def _run(
 ) -> int:
     """`run` in a folder that no other process uses."""
     resumed = folder.open(settings)
-    limit = FEW if settings.dry_run else None
-    samples = load_images(settings.data, limit, shape) if load is None else load(settings, limit)
+    samples = _samples(settings, shape) if load is None else load(settings, _limit(settings))
     settings.data = samples.name
-    about_samples = fingerprint(samples.values)
-    changed = folder.check_unchanged(settings, about_samples) if resumed else []
     set_precision(settings.precision)
     game = build(settings)
     game.graphs = settings.graph
-    if game.labelled and samples.labels is None:
-        raise DataError(f"{samples.name}: these samples have no labels, and {type(game).__name__} learns from labels")
-    labels = samples.labels if game.labelled else None
-    batches = data.shuffled_batches(
-        samples.values, settings.batch_size, labels=labels, seed=settings.seed, device=settings.device
-    )
-    if resumed:
-        rates = {name: optimizer.lr for name, optimizer in game.optimizers.items()}
-        game.load_state(folder.load_newest())
-        if changed:  # learning rates are part of the state; the new settings' are meant
-            for name, optimizer in game.optimizers.items():
-                optimizer.lr = rates[name]
-    per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
-    last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
-    folder.write_config(settings, last, about_samples)
-    loop = Loop(
-        game,
-        batches,
-        settings,
-        folder,
-        per_epoch=per_epoch,
-        last=last,
-        noun=samples.noun,
-        draw=lambda path: picture(game, samples, path),
-        yardstick=Yardstick(samples.values),
-    )
-    status = loop.run()
+    with contextlib.ExitStack() as open_files:
+        batches, about_samples = _batches(samples, game, settings, shape, open_files)
+        changed = folder.check_unchanged(settings, about_samples) if resumed else []
+        if resumed:
+            _continue(game, folder, keep_rates=bool(changed))
+        per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
+        last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
+        folder.write_config(settings, last, about_samples)
+        loop = Loop(
+            game,
+            batches,
+            settings,
+            folder,
+            per_epoch=per_epoch,
+            last=last,
+            noun=samples.noun,
+            draw=lambda path: picture(game, samples, path),
+            yardstick=Yardstick(samples.values),
+        )
+        status = loop.run()
     if status == 0 and measure is not None:
         folder.write_metrics(measure(game, samples, settings))
     report.write(folder.path)
     return status
+
+
+def _limit(settings: Settings) -> int | None:
+    """How many samples are read at most."""
+    return FEW if settings.dry_run else SEEN if settings.stream else None
+
+
+def _samples(settings: Settings, shape: Shape) -> Samples:
+    """What settings.data names; of a folder that is streamed, a part to compare samples with."""
+    return load_images(settings.data, _limit(settings), shape, labels=settings.labels_from)
+
+
+def _batches(
+    samples: Samples, game: Game, settings: Settings, shape: Shape, open_files: contextlib.ExitStack
+) -> tuple[data.Batches | data.StreamedBatches | data.FolderBatches, dict[str, Any]]:
+    """The batches of the run, and what tells its data from others."""
+    if game.labelled and samples.labels is None:
+        raise DataError(f"{samples.name}: these samples have no labels, and {type(game).__name__} learns from labels")
+    drawn: dict[str, Any] = {"seed": settings.seed, "device": settings.device}
+    drawn |= {"flip": settings.flip, "crop": settings.crop}
+    if not settings.stream:
+        labels = samples.labels if game.labelled else None
+        batches = data.shuffled_batches(samples.values, settings.batch_size, labels=labels, **drawn)
+        return batches, fingerprint(samples.values)
+    if game.labelled or not Path(settings.data).is_dir():
+        raise DataError(f"--stream reads a folder of pictures, without labels; {settings.data} cannot be read so")
+    streamed = data.FolderBatches(settings.data, settings.batch_size, shape[1], shape[0], **drawn)
+    return open_files.enter_context(streamed), fingerprint_of_files(streamed.pictures)
+
+
+def _continue(game: Game, folder: RunFolder, *, keep_rates: bool) -> None:
+    """Load the newest checkpoint; with `keep_rates` all but the learning rates, which its settings gave then."""
+    rates = {name: optimizer.lr for name, optimizer in game.optimizers.items()}
+    game.load_state(folder.load_newest())
+    if keep_rates:
+        for name, optimizer in game.optimizers.items():
+            optimizer.lr = rates[name]

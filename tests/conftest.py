@@ -43,9 +43,8 @@ def gpu():
 def few_digits(monkeypatch):
     """Data sets of 96 digits: six batches of 16."""
     pictures = data.digits(96)[0]
-    monkeypatch.setattr(
-        training, "load_images", lambda source, limit=None, shape=None: data.Samples(pictures, None, "digits")
-    )
+    samples = data.Samples(pictures, None, "digits")
+    monkeypatch.setattr(training, "load_images", lambda source, limit=None, shape=None, **options: samples)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -175,3 +176,43 @@ def test_numbers_at_the_end_go_to_the_terminal_and_into_a_file_that_any_program_
 
     text = (tmp_path / "metrics.json").read_text()
     assert json.loads(text, parse_constant=refuse) == {"count": 96, "bound": None}
+
+
+# --- data of a run --------------------------------------------------------------------------------------------
+
+
+def pictures_in(folder, n=40):
+    folder.mkdir()
+    for k, picture in enumerate(data.digits(n)[0]):
+        Image.fromarray(picture[0]).save(folder / f"{k:03d}.png")
+    return folder
+
+
+def test_a_streamed_folder_is_the_folder_in_memory(tmp_path):
+    pictures = pictures_in(tmp_path / "pictures")
+    options = {"data": str(pictures), "batch_size": 8, "epochs": 2, "flip": True, "crop": 2}
+    for name, more in (("memory", {}), ("stream", {"stream": True})):
+        assert training.run(build, settings(tmp_path / name, **options, **more)) == 0
+        assert not [t for t in threading.enumerate() if t.name.startswith("minigan-pictures")]
+    memory, stream = newest(tmp_path / "memory"), newest(tmp_path / "stream")
+    assert all(np.array_equal(memory[k], stream[k]) for k in memory)
+    training.run(build, settings(tmp_path / "stream", **{**options, "epochs": 3}, stream=True, resume=True))
+    training.run(build, settings(tmp_path / "memory", **{**options, "epochs": 3}, resume=True))
+    memory, stream = newest(tmp_path / "memory"), newest(tmp_path / "stream")
+    assert all(np.array_equal(memory[k], stream[k]) for k in memory)
+    (pictures / "000.png").unlink()
+    with pytest.raises(mg.errors.CheckpointError, match="count was 40, is 39"):
+        training.run(build, settings(tmp_path / "stream", **{**options, "epochs": 4}, stream=True, resume=True))
+
+
+def test_what_cannot_be_streamed_is_said(tmp_path):
+    with pytest.raises(mg.errors.DataError, match="--stream reads a folder of pictures, without labels; digits cannot"):
+        training.run(build, settings(tmp_path / "run", data="digits", stream=True))
+
+
+def test_flips_and_crops_change_a_run_and_are_refused_on_another_resume(tmp_path, few_digits):
+    training.run(build, settings(tmp_path / "plain", steps=3))
+    training.run(build, settings(tmp_path / "shifted", steps=3, crop=2))
+    assert rows(tmp_path / "plain") != rows(tmp_path / "shifted")
+    with pytest.raises(mg.errors.CheckpointError, match="crop was 2, is 0"):
+        training.run(build, settings(tmp_path / "shifted", steps=6, resume=True))

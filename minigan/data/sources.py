@@ -1,7 +1,7 @@
 """Samples by the name that a command line gives them: a data set, digits drawn from fonts, a folder or a file."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,3 +104,9 @@ def _fitting(loaded: Images, shape: Shape, name: str) -> Samples:
 def fingerprint(samples: np.ndarray) -> dict[str, Any]:
     """How many samples there are, and the SHA-256 of their values: a run is resumed on the same ones only."""
     return {"count": len(samples), "sha256": hashlib.sha256(np.ascontiguousarray(samples).data).hexdigest()}
+
+
+def fingerprint_of_files(files: Sequence[Path]) -> dict[str, Any]:
+    """How many files there are, and the SHA-256 of their names and sizes."""
+    listed = "\n".join(f"{file.name} {file.stat().st_size}" for file in files)
+    return {"count": len(files), "sha256": hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()}
