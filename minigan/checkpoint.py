@@ -5,7 +5,6 @@ checksum). Each is written under another name, flushed to disk and renamed: it i
 Loading executes nothing.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from . import atomic
 from .backend import to_numpy, versions
 from .errors import CheckpointError
+from .seal import BLANK, is_whole, sealed
 from .tensor import Tensor
 
 KEEP = 3  # how many of the newest checkpoints are kept
@@ -41,13 +41,13 @@ def save(
     path = folder / f"step_{step:08d}.safetensors"
     # safetensors writes memory as it lies: anything but C order would come back as other values
     content = to_bytes({key: np.array(to_numpy(t.data), order="C") for key, t in state.items()})
-    about = {"step": step, "sha256": hashlib.sha256(content).hexdigest(), "versions": versions(), **meta}
+    about = {"sha256": BLANK.decode(), "step": step, "distance": distance, "versions": versions(), **meta}
     path.with_suffix(".json").unlink(missing_ok=True)  # of a damaged one: the arrays are about to be others
     atomic.write(path, content)
-    atomic.write(path.with_suffix(".json"), json.dumps(about, indent=2).encode())
+    atomic.write(path.with_suffix(".json"), sealed(json.dumps(about, indent=2).encode(), content))
     best = find_best(folder)
     if distance is not None and not (best and best[1] <= distance):
-        atomic.write(folder / BEST, json.dumps({"checkpoint": path.name, "distance": distance}).encode())
+        atomic.write(folder / BEST, json.dumps({"checkpoint": path.name}).encode())
         best = path, distance
     for old in find(folder)[:-keep]:
         if best is None or old != best[0]:
@@ -59,8 +59,8 @@ def save(
 def find_best(folder: str | Path) -> tuple[Path, float] | None:
     """(the checkpoint in `folder` whose samples were nearest to the data, their distance), if one is known."""
     try:
-        named = json.loads((Path(folder) / BEST).read_text())
-        path, distance = Path(folder) / Path(named["checkpoint"]).name, float(named["distance"])
+        path = Path(folder) / Path(json.loads((Path(folder) / BEST).read_text())["checkpoint"]).name
+        distance = float(json.loads(path.with_suffix(".json").read_text())["distance"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return (path, distance) if path in find(folder) else None
@@ -79,8 +79,9 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     path = Path(path)
     try:
         content = path.read_bytes()
-        meta = json.loads(path.with_suffix(".json").read_text())
-        if hashlib.sha256(content).hexdigest() != meta["sha256"]:
+        text = path.with_suffix(".json").read_bytes()
+        meta = json.loads(text)
+        if not is_whole(text, meta["sha256"], content):
             raise CheckpointError(f"{path}: its checksum is not the one in {path.with_suffix('.json').name}")
         return from_bytes(content), meta
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:

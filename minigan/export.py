@@ -5,7 +5,6 @@ network as a tree of layers with their arguments, the noise it is fed with, and 
 a list of known ones and executes nothing.
 """
 
-import hashlib
 import inspect
 import json
 import math
@@ -25,6 +24,7 @@ from .models.conditional import ConditionalNormGenerator, OneHotGenerator
 from .models.digits import Maxout
 from .models.ranges import FromUnit, ToUnit
 from .nn import Module, evaluating
+from .seal import BLANK, is_whole, sealed
 from .tensor import Tensor, tensor
 
 CHUNK = 256  # samples made at a time
@@ -127,8 +127,8 @@ def save_generator(path: str | Path, generator: Generator, weights: Mapping[str,
     arrays = {
         name: np.array(to_numpy(t.data), order="C") for name, t in (weights or generator.network.state_dict()).items()
     }
-    about = {**description(generator), "sha256": checksum(arrays)}
-    atomic.write(path, to_bytes(arrays, {"minigan": json.dumps(about)}))
+    about = {"sha256": BLANK.decode(), **description(generator)}
+    atomic.write(path, sealed(to_bytes(arrays, {"minigan": json.dumps(about)})))
     return path
 
 
@@ -143,8 +143,8 @@ def load_generator(path: str | Path, device: str = "cpu") -> Generator:
         about = json.loads(metadata["minigan"])
         if about["format"] != FORMAT:
             raise CheckpointError(f"{path}: written in format {about['format']}, this minigan reads {FORMAT}")
-        if about["sha256"] != checksum(arrays):
-            raise CheckpointError(f"{path}: its checksum is not that of its weights")
+        if not is_whole(Path(path).read_bytes(), about["sha256"]):
+            raise CheckpointError(f"{path}: its checksum is not the one it was written with")
         generator = from_description(about, arrays)
     except (ValueError, KeyError, TypeError, AttributeError, ShapeError, MemoryError, RecursionError) as error:
         raise CheckpointError(f"{path}: describes no generator ({error!r})") from error
@@ -191,15 +191,6 @@ def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
             return {name: held.get_tensor(name) for name in held.keys()}, held.metadata() or {}  # noqa: SIM118
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
-
-
-def checksum(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of names, types, shapes and values."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}\n".encode())
-        digest.update(np.ascontiguousarray(arrays[name]).data)
-    return digest.hexdigest()
 
 
 def _tree(value: Any) -> Any:

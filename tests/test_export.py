@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save as to_bytes
 from scripts import example
 from tiny_run import build, settings
 
@@ -14,6 +15,7 @@ import minigan as mg
 from minigan import checkpoint, export, training
 from minigan.errors import CheckpointError, ShapeError
 from minigan.gan import LatentCode, normal_latent, uniform_latent
+from minigan.seal import BLANK, sealed
 
 PLAYERS = {
     "mlp28": (lambda: mg.models.mlp28(5), uniform_latent(5)),
@@ -138,7 +140,8 @@ def altered(path, change):
     with safe_open(path, framework="numpy") as held:
         about = json.loads(held.metadata()["minigan"])
     change(about)
-    save_file(arrays, path, {"minigan": json.dumps(about)})
+    about["sha256"] = BLANK.decode()
+    path.write_bytes(sealed(to_bytes(arrays, {"minigan": json.dumps(about)})))
 
 
 def enlarge(about):
