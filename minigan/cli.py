@@ -158,9 +158,9 @@ def report_of(arguments: Arguments) -> int:
     settings = _settings(chosen.run)
     page = report.write(chosen.run, chosen.out)
     folder = RunFolder(chosen.run)
-    rows = folder.rows()
+    step = max((int(row["step"]) for row in folder.rows()), default=0)
     looks = health.read(folder.health)
-    about: dict[str, Any] = {"out": str(page), "system": settings.title, "step": int(rows[-1]["step"]) if rows else 0}
+    about: dict[str, Any] = {"out": str(page), "system": settings.title, "step": step}
     if looks:
         about |= {"verdict": looks[-1].verdict, "findings": [f._asdict() for f in looks[-1].findings]}
         about |= {"numbers": looks[-1].numbers}

@@ -56,7 +56,7 @@ class Loop:
         self.waiting: list[dict[str, Tensor]] = []  # losses not yet read back
         self.clock = time.perf_counter()
         self.shown: dict[str, float] = {}
-        self.recent: list[dict[str, float]] = []  # rows of the log since the last look
+        self.recent = Means()  # of the log since the last look
         self.looks: list[health.Look] = []
         self.kept: Kept | None = None  # the state at the last read-back, to find where a NaN arises
         self.timings = Timings(folder.path / "timings.json", self.step)
@@ -115,7 +115,9 @@ class Loop:
         self.folder.cut_log(self.step)
         self.looks = health.cut(self.folder.health, self.step)
         seen = self.looks[-1].step if self.looks else 0
-        self.recent = [row for row in self.folder.rows() if row["step"] > seen]
+        for row in self.folder.rows():
+            if row["step"] > seen:
+                self.recent.add(row)
         if self.step == 0:
             self.look()
         self.keep_state()
@@ -155,7 +157,8 @@ class Loop:
                     self.give_up(step, f"{name}{PLAYERS.get(name[:2], '')} is {value}")
         numbered = [{"step": s, **row, "images_per_s": round(rate, 1)} for s, row in enumerate(rows, first)]
         self.folder.append_log(numbered)
-        self.recent += numbered
+        for row in numbered:
+            self.recent.add(row)
         self.shown = numbered[-1]
         self.keep_state()
         self.clock = time.perf_counter()
@@ -208,9 +211,7 @@ class Loop:
                 for k in range(0, count, CHUNK)
             ]
             numbers = {"floor": self.yardstick.floor, **self.yardstick.measure(np.concatenate(parts))}
-            for name in ("d_loss", "g_loss", "d_real", "d_fake"):
-                values = [row[name] for row in self.recent if name in row]
-                numbers |= {name: math.fsum(values) / len(values)} if values else {}
+            numbers |= self.recent.take()
             norms = gradient_norms(self.game, self.source)
             numbers |= {f"{name}_grad": length for name, length in norms.items()}
             loss = getattr(self.game, "loss", None)
@@ -223,7 +224,6 @@ class Loop:
             )
             health.write(self.folder.health, look)
             self.looks.append(look)
-            self.recent.clear()
 
     def save(self) -> None:
         """A checkpoint and the generator alone, once every number is known to be finite."""
@@ -255,6 +255,26 @@ class Loop:
             print(f"Done: {self.summary()}. Samples, curves and checkpoints are in {self.folder.path}")
             if self.looks:
                 print(self.looks[-1].explained)
+
+
+class Means:
+    """The means of the log's losses and scores."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, tuple[float, int]] = {}
+
+    def add(self, row: dict[str, float]) -> None:
+        """Count a row of the log."""
+        for name in ("d_loss", "g_loss", "d_real", "d_fake"):
+            if name in row:
+                total, count = self.sums.get(name, (0.0, 0))
+                self.sums[name] = total + row[name], count + 1
+
+    def take(self) -> dict[str, float]:
+        """The means by name, and begin anew."""
+        means = {name: total / count for name, (total, count) in self.sums.items()}
+        self.sums.clear()
+        return means
 
 
 @contextmanager

@@ -189,16 +189,22 @@ class RunFolder:
 
     def read_log(self) -> dict[str, list[float]]:
         """The columns of log.csv that hold a number in every row."""
-        rows = self.rows()
-        held = [name for name in rows[0] if all(name in row for row in rows)] if rows else COLUMNS
-        return {name: [row[name] for row in rows] for name in held}
+        columns: dict[str, list[float]] = {}
+        count = 0
+        for row in self.rows():
+            count += 1
+            for name, value in row.items():
+                columns.setdefault(name, []).append(value)
+        held = {name: values for name, values in columns.items() if len(values) == count}
+        return held or {name: [] for name in COLUMNS}
 
-    def rows(self) -> list[dict[str, float]]:
+    def rows(self) -> Iterator[dict[str, float]]:
         """The rows of log.csv, without the cells that are empty; none if there is no file."""
         if not self.log.exists():
-            return []
+            return
         with self.log.open(newline="") as lines:
-            return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(lines)]
+            for row in csv.DictReader(lines):
+                yield {name: float(value) for name, value in row.items() if value}
 
     def cut_log(self, step: int) -> None:
         """Drop the rows after `step`, which a resumed run writes again, and any that was being written at a crash."""
