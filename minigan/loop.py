@@ -71,6 +71,7 @@ class Loop:
         if self.step >= self.last:
             print(f"{self.folder.path}: finished, {self.step} steps; nothing to do (a larger --epochs continues it)")
             self.looks = health.read(self.folder.health)
+            self.save_generator()  # the run may have been killed before it was written
             if not all((self.folder.path / name).exists() for name in ("losses.png", "samples.gif")):
                 self.finish()
             return 0
@@ -239,11 +240,15 @@ class Loop:
             meta = {"settings": asdict(self.settings)}
             distance = self.looks[-1].numbers["distance"] if self.looks and self.looks[-1].step == self.step else None
             checkpoint.save(self.folder.checkpoints, state, meta, self.step, keep=self.settings.keep, distance=distance)
-            try:
-                export.save_of_game(self.folder.generator, self.game, run=self.settings.title)
-            except export.NotDescribed:
-                self.folder.generator.unlink(missing_ok=True)
+            self.save_generator()
         self.timings.write(self.step)
+
+    def save_generator(self) -> None:
+        """generator.safetensors, if a file can describe it."""
+        try:
+            export.save_of_game(self.folder.generator, self.game, run=self.settings.title)
+        except export.NotDescribed:
+            self.folder.generator.unlink(missing_ok=True)
 
     def finish(self) -> None:
         """losses.png and samples.gif, and a line that says where everything is."""
