@@ -45,25 +45,43 @@ def save(
     path.with_suffix(".json").unlink(missing_ok=True)  # of a damaged one: the arrays are about to be others
     atomic.write(path, content)
     atomic.write(path.with_suffix(".json"), sealed(json.dumps(about, indent=2).encode(), content))
-    best = find_best(folder)
-    if distance is not None and not (best and best[1] <= distance):
-        atomic.write(folder / BEST, json.dumps({"checkpoint": path.name}).encode())
-        best = path, distance
-    for old in find(folder)[:-keep]:
-        if best is None or old != best[0]:
-            old.unlink(missing_ok=True)
-            old.with_suffix(".json").unlink(missing_ok=True)
+    settle(folder, keep)
     return path
 
 
-def find_best(folder: str | Path) -> tuple[Path, float] | None:
-    """(the checkpoint in `folder` whose samples were nearest to the data, their distance), if one is known."""
+def settle(folder: str | Path, keep: int = KEEP) -> None:
+    """Let BEST name the checkpoint in `folder` of the smallest distance, and delete all but it and the newest `keep`.
+
+    What a killed program left of that is made up for.
+    """
+    held = find(folder)
+    distances = {path: distance for path in held if (distance := _distance(path)) is not None}
+    best = min(distances, key=lambda path: distances[path], default=None)  # the earliest, if several are
+    if best is not None and best != find_best(folder):
+        atomic.write(Path(folder) / BEST, json.dumps({"checkpoint": best.name}).encode())
+    for old in held[:-keep]:
+        if old != best:
+            old.unlink(missing_ok=True)
+    for about in Path(folder).glob("step_*.json"):
+        if not about.with_suffix(".safetensors").exists():
+            about.unlink(missing_ok=True)
+
+
+def find_best(folder: str | Path) -> Path | None:
+    """The checkpoint in `folder` whose samples were nearest to the data, if one is known."""
     try:
         path = Path(folder) / Path(json.loads((Path(folder) / BEST).read_text())["checkpoint"]).name
-        distance = float(json.loads(path.with_suffix(".json").read_text())["distance"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return (path, distance) if path in find(folder) else None
+    return path if path in find(folder) else None
+
+
+def _distance(path: Path) -> float | None:
+    """What the checkpoint says how far samples were from the data, if it says so."""
+    try:
+        return float(json.loads(path.with_suffix(".json").read_text())["distance"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def find(folder: str | Path) -> list[Path]:

@@ -118,6 +118,7 @@ class RunFolder:
                 folder.mkdir(parents=True, exist_ok=True)
             for folder in (self.path, self.samples, self.checkpoints):
                 atomic.clear(folder)
+            checkpoint.settle(self.checkpoints, settings.keep)
         except OSError as error:
             raise CheckpointError(f"{self.path}: cannot write there ({error.strerror})") from error
         return bool(held)

@@ -91,7 +91,7 @@ def left(out):
     held = {
         "log.csv": [[cell for k, cell in enumerate(row) if k != clock] for row in log],
         "health.jsonl": health.read(out / "health.jsonl"),
-        "best": checkpoint.find_best(out / "checkpoints")[1],
+        "best": checkpoint.find_best(out / "checkpoints").name,
         "generator": (out / "generator.safetensors").read_bytes(),
     }
     for path in [*checkpoint.find(out / "checkpoints"), *sorted((out / "samples").glob("*.png"))]:
