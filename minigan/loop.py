@@ -86,7 +86,7 @@ class Loop:
                 bar.update()
                 if self.step % READ_BACK == 0:
                     self.read_back()
-                    bar.set_postfix_str(self.summary())
+                    bar.set_postfix_str(self.summary() + (f"  {self.looks[-1].verdict}" if self.looks else ""))
                 self.after_step(quiet=not bar.disable)
                 failed = self.settings.early_stop and health.has_failed(self.looks)
         if self.step < self.last:

@@ -181,6 +181,47 @@ def test_a_run_from_before_a_setting_existed_resumes(tmp_path, few_digits, capsy
 # --- folders that cannot take a run ---------------------------------------------------------------------------
 
 
+def test_debug_nan_plays_the_step_again_and_names_the_op(tmp_path, few_digits):
+    def poisoned(settings):
+        game = build(settings)
+        forward = game.discriminator.forward
+        game.discriminator.forward = lambda x: forward(x) * (mg.log(mg.zeros(()) - 1) if game.rounds == 8 else 1)
+        return game
+
+    with (
+        np.errstate(invalid="ignore"),
+        pytest.raises(mg.errors.NonFiniteLoss, match=r"step 9: d_loss of .* is nan.*to find the op: the same command"),
+    ):
+        training.run(poisoned, settings(tmp_path))
+    with (
+        np.errstate(invalid="ignore"),
+        pytest.raises(
+            mg.errors.NonFiniteLoss, match=r"step 9: d_loss .* is nan.*; step 9: log in discriminator, forward pass"
+        ),
+    ):
+        training.run(poisoned, settings(tmp_path, resume=True, debug_nan=True))
+    assert [p.stem for p in checkpoint.find(tmp_path / "checkpoints")] == ["step_00000006"]
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path, few_digits):
+    def poisoned(settings):
+        game = build(settings)
+        turn = game.generator_turn
+
+        def spoiled(state, batch):
+            results = turn(state, batch)
+            if game.rounds == 5:
+                state["generator.0.weight"].data[0] = np.inf
+            return results
+
+        game.generator_turn = spoiled
+        return game
+
+    with pytest.raises(mg.errors.NonFiniteLoss, match=r"step 6: generator\.0\.weight is not finite"):
+        training.run(poisoned, settings(tmp_path, sample_every=100))
+    assert checkpoint.find(tmp_path / "checkpoints") == []
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, few_digits):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(mg.errors.CheckpointError, match=r"file/run: cannot write there"):
