@@ -37,6 +37,9 @@ def main(arguments: Arguments | None = None) -> int:
     p.add_argument("--version", action="version", version=f"minigan {__version__}")
     p.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given:
+        p.print_help(sys.stderr)
+        return 2
     chosen = p.parse_args(given[:1])
     try:
         return COMMANDS[chosen.command][0](given[1:])
@@ -218,6 +221,8 @@ def _of_generator(name: str, about: str) -> argparse.ArgumentParser:
 
 def _generator(source: Path, device: str) -> export.Generator:
     """The generator of a file, or of a run's folder."""
+    if not source.exists():
+        raise CheckpointError(f"{source}: no such run or generator file")
     if source.is_dir():
         _settings(source)  # says that it is no run, if it is none
         source = RunFolder(source).generator

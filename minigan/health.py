@@ -108,6 +108,15 @@ def _of_samples(step: int, numbers: Mapping[str, float], before: Sequence[Look])
                 f"{state}; they were at {best:.2f} at step {where}, whose checkpoint is kept if it was the best.",
             )
         )
+    elif len(seen) >= 5 and distance > 1 and distance > 0.95 * seen[-5]:
+        found.append(
+            Finding(
+                "watch",
+                "no progress",
+                f"{state}; five looks ago, at {seen[-5]:.2f}, they were as near. A lower rate, another balance of the "
+                "players (--d-steps, --d-lr) or another penalty may help.",
+            )
+        )
     elif first > 0:
         found.append(Finding("info", "distance to the data", f"{state}; at the first look it was {first:.2f}."))
     return found

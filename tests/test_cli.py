@@ -50,7 +50,9 @@ def test_every_command_has_help_and_a_wrong_line_is_status_2(capsys):
         text = capsys.readouterr().out
         assert text.startswith(f"usage: minigan {arguments[0] if len(arguments) > 1 else '[-h]'}")
     assert all(name in minigan("--help").stdout for name in cli.COMMANDS)
-    for arguments in ([], ["fly"], ["sample"], ["train", "--lr"], ["sample", "x", "--n", "0"], ["config", "--no"]):
+    assert cli.main([]) == 2
+    assert "commands:" in capsys.readouterr().err
+    for arguments in (["fly"], ["sample"], ["train", "--lr"], ["sample", "x", "--n", "0"], ["config", "--no"]):
         with pytest.raises(SystemExit) as ended:
             cli.main(arguments)
         assert ended.value.code == 2
@@ -64,6 +66,11 @@ def test_an_error_is_one_line_and_status_1(tmp_path, capsys):
         assert problem.out == ""
         assert problem.err.startswith(f"minigan {command}: {tmp_path}: holds no config.json of a training run")
         assert problem.err.count("\n") == 1
+
+
+def test_a_source_that_is_not_there_is_named(tmp_path, capsys):
+    assert cli.main(["sample", str(tmp_path / "absent")]) == 1
+    assert "absent: no such run or generator file" in capsys.readouterr().err
 
 
 def test_a_run_can_be_sampled(run, tmp_path, capsys):

@@ -65,6 +65,14 @@ def test_it_is_said_when_samples_get_worse_and_where_they_were_best():
     assert "they were at 0.40 at step 1001" in looks[-1].findings[0].explanation
 
 
+def test_a_run_that_does_not_get_on_is_told_so():
+    looks = []
+    for step in range(7):
+        looks.append(judged(1000 + step, looks, distance=1.5))
+    assert [look.verdict for look in looks] == ["healthy"] * 5 + ["watch"] * 2
+    assert looks[-1].findings[0].title == "no progress"
+
+
 def test_nothing_is_said_of_samples_before_there_was_time():
     assert judged(step=health.EARLY - 1, diversity=0.0).verdict == "early"
     assert judged(step=0, generator_grad=0.0).verdict == "failing"
