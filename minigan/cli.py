@@ -19,7 +19,7 @@ from . import __version__, backend, export, health, latent, random, recipe, repo
 from .errors import CheckpointError, MiniganError, ShapeError
 from .gan.latents import NormalLatent
 from .presets import PRESETS
-from .runs import RunFolder, Settings, positive
+from .runs import RunFolder, positive
 from .tensor import tensor
 
 Arguments = Sequence[str]
@@ -70,7 +70,7 @@ def resume(arguments: Arguments) -> int:
     )
     p.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     chosen, rest = p.parse_known_args(arguments)
-    before = _settings(chosen.run)
+    before = RunFolder(chosen.run).settings()
     if before.name != "train":
         raise CheckpointError(
             f"{chosen.run}: made by {before.name}.py; continue it by the same command with --out {chosen.run} --resume"
@@ -158,7 +158,7 @@ def report_of(arguments: Arguments) -> int:
     p.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     p.add_argument("--out", type=Path, help="the page (default: RUN/report.html)")
     chosen = p.parse_args(arguments)
-    settings = _settings(chosen.run)
+    settings = RunFolder(chosen.run).settings()
     page = report.write(chosen.run, chosen.out)
     folder = RunFolder(chosen.run)
     step = max((int(row["step"]) for row in folder.rows()), default=0)
@@ -191,7 +191,7 @@ def config(arguments: Arguments) -> int:
         about = PRESETS[chosen.of]
         heading = f"{about.about} ({about.source})"
     else:
-        held = asdict(_settings(Path(chosen.of)))
+        held = asdict(RunFolder(Path(chosen.of)).settings())
         settings = {k: v for k, v in held.items() if k != "extra"} | held["extra"]
         heading = chosen.of
     if chosen.json:
@@ -224,19 +224,12 @@ def _generator(source: Path, device: str) -> export.Generator:
     if not source.exists():
         raise CheckpointError(f"{source}: no such run or generator file")
     if source.is_dir():
-        _settings(source)  # says that it is no run, if it is none
-        source = RunFolder(source).generator
+        folder = RunFolder(source)
+        folder.settings()  # says that it is no run, if it is none
+        source = folder.generator
         if not source.exists():
             raise CheckpointError(f"{source}: the run has not written its generator yet, or has one no file describes")
     return export.load_generator(source, device)
-
-
-def _settings(run: Path) -> Settings:
-    """The settings of the run in that folder; CheckpointError if there is none."""
-    try:
-        return Settings(**json.loads((run / "config.json").read_text())["settings"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{run}: holds no config.json of a training run ({error!r})") from error
 
 
 def _numbers(text: str) -> list[int]:

@@ -123,6 +123,13 @@ class RunFolder:
             raise CheckpointError(f"{self.path}: cannot write there ({error.strerror})") from error
         return bool(held)
 
+    def settings(self) -> Settings:
+        """What the run was started with; CheckpointError if the folder holds none."""
+        try:
+            return Settings(**json.loads((self.path / "config.json").read_text())["settings"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{self.path}: holds no config.json of a training run ({error!r})") from error
+
     def check_unchanged(self, settings: Settings, images: dict[str, Any]) -> list[str]:
         """The settings that differ from the saved run's because settings.allow_change lets them.
 

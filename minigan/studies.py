@@ -5,7 +5,6 @@ A study writes one figure and its numbers, with the same options as a training r
 
 import argparse
 import importlib.util
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -106,10 +105,7 @@ def rebuilt(run: Path, scripts: Path, device: str = "cpu", *, trained: bool = Tr
     Without `trained`, as it was before its first step.
     CheckpointError if the folder holds no run, its script is not in `scripts`, or its game has no scores.
     """
-    try:
-        settings = Settings(**json.loads((run / "config.json").read_text())["settings"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{run}: holds no config.json of a training run ({error!r})") from error
+    settings = RunFolder(run).settings()
     settings.device = device
     game = script(scripts, settings.name).build(settings)
     if not isinstance(game, ScoreGame):

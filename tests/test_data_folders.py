@@ -93,7 +93,7 @@ def test_folders_that_cannot_be(tmp_path):
 def test_a_folder_that_does_not_fit_into_memory(tmp_path, monkeypatch):
     save(tmp_path / "1.png", 10)
     monkeypatch.setattr(folders, "_memory", lambda: 4 * 4 * 3 - 1)
-    with pytest.raises(mg.errors.DataError, match="1 pictures take 0 GB of memory; use FolderBatches"):
+    with pytest.raises(mg.errors.DataError, match="1 pictures take 0 GB of memory: use --stream"):
         data.image_folder(tmp_path, 4)
 
 

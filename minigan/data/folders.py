@@ -76,7 +76,9 @@ def image_folder(
     names = listing.pictures[:limit]
     classes = _classes(path, listing.pictures) if labels else None
     if (needed := len(names) * size * size * channels) > _memory():
-        raise DataError(f"{path}: {len(names)} pictures take {needed / 1e9:.0f} GB of memory; use FolderBatches")
+        raise DataError(
+            f"{path}: {len(names)} pictures take {needed / 1e9:.0f} GB of memory: use --stream, or FolderBatches"
+        )
     images = np.empty((len(names), size, size, channels), np.uint8)
     kept: list[Path] = []
     damaged: dict[Path, str] = {}
