@@ -8,7 +8,6 @@ import faulthandler
 import gzip
 import io
 import json
-import resource
 import struct
 import sys
 import tarfile
@@ -18,6 +17,7 @@ import zlib
 from collections import Counter
 from pathlib import Path
 
+import memory
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -264,7 +264,7 @@ def main(count, seed):
             faulthandler.dump_traceback_later(HANG, exit=True)
             outcomes.append(read(kind, content, Path(folder)))
     faulthandler.cancel_dump_traceback_later()
-    taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    taken = memory.peak()
     for k, (case, made) in enumerate(zip(damaged(count, seed), outcomes, strict=True)):
         try:
             seen[f"{case[0]}: {'accepted' if compare(*case, made) else 'refused'}"] += 1
