@@ -74,6 +74,8 @@ def test_starting_values_of_the_lab_and_the_dcgan():
     assert samples.numpy().std(0).mean() > 0.2  # the noise arrives
     scores = mg.models.dcgan(32, width=16, norm=None).discriminator(mg.random.Stream(1).uniform((64, 3, 32, 32), -1, 1))
     assert 0.05 < scores.numpy().std() < 5  # and a difference between images, D's score
+    samples = mg.models.mlp512(32).generator(mg.random.Stream(1).normal((64, 100)))
+    assert samples.numpy().std(0).mean() > 0.2
     for side, norm in ((40, "batch"), (64, "instance"), (0, None)):
         with pytest.raises(mg.errors.ShapeError, match=f"got {side} and {norm!r}"):
             mg.models.dcgan(side, norm=norm)
