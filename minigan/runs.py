@@ -112,7 +112,9 @@ class RunFolder:
                 "continue it with --resume, or give another folder with --out"
             )
         if settings.resume and not held:
-            raise CheckpointError(f"{self.path} holds no checkpoint to resume from")
+            if not (self.path / "config.json").exists():
+                raise CheckpointError(f"{self.path} holds no checkpoint to resume from")
+            print(f"{self.path}: the run was stopped before its first checkpoint; it begins anew")
         try:
             for folder in (self.samples, self.checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)

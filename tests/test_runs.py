@@ -10,7 +10,7 @@ from PIL import Image
 from tiny_run import build, newest, rows, settings, without_clock
 
 import minigan as mg
-from minigan import atomic, checkpoint, data, health, training
+from minigan import atomic, checkpoint, data, health, loop, training
 
 
 def test_a_run_writes_its_folder(tmp_path, few_digits, capsys):
@@ -179,6 +179,18 @@ def test_a_run_from_before_a_setting_existed_resumes(tmp_path, few_digits, capsy
 
 
 # --- folders that cannot take a run ---------------------------------------------------------------------------
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path, few_digits, monkeypatch, capsys):
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.Loop, "after_step", lambda self, quiet: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            training.run(build, settings(tmp_path / "a"))
+    assert checkpoint.find(tmp_path / "a" / "checkpoints") == []
+    assert training.run(build, settings(tmp_path / "a", resume=True)) == 0
+    assert "stopped before its first checkpoint; it begins anew" in capsys.readouterr().out
+    training.run(build, settings(tmp_path / "b"))
+    assert without_clock(tmp_path / "a") == without_clock(tmp_path / "b")
 
 
 def test_debug_nan_plays_the_step_again_and_names_the_op(tmp_path, few_digits):
