@@ -99,9 +99,17 @@ class RunFolder:
             try:
                 yield
             finally:
-                if not before and [p.name for p in self.path.iterdir()] == [".lock"]:  # nothing came of it
-                    (self.path / ".lock").unlink()
-                    self.path.rmdir()
+                if not before:
+                    self._remove_if_empty()
+
+    def _remove_if_empty(self) -> None:
+        """Leave no trace of a run that never began."""
+        with contextlib.suppress(OSError):  # what rmdir says of a folder that is not empty
+            for folder in (self.samples, self.checkpoints):
+                folder.rmdir()
+            if [p.name for p in self.path.iterdir()] == [".lock"]:
+                (self.path / ".lock").unlink()
+                self.path.rmdir()
 
     def open(self, settings: Settings) -> bool:
         """Make the folders; True if a run is to be continued. CheckpointError if --out and --resume do not fit."""

@@ -66,6 +66,7 @@ def test_the_example_from_any_folder(tmp_path):
 )
 def test_a_wrong_command_line_is_one_line_and_no_traceback(tmp_path, options, message):
     result = example("--out", str(tmp_path / "run"), *options)
+    assert not (tmp_path / "run").exists()
     assert result.returncode in (1, 2)
     assert message in result.stderr
     assert "Traceback" not in result.stderr
