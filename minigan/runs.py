@@ -104,12 +104,12 @@ class RunFolder:
 
     def _remove_if_empty(self) -> None:
         """Leave no trace of a run that never began."""
-        with contextlib.suppress(OSError):  # what rmdir says of a folder that is not empty
-            for folder in (self.samples, self.checkpoints):
+        for folder in (self.samples, self.checkpoints):
+            with contextlib.suppress(OSError):  # there is none, or it is not empty
                 folder.rmdir()
-            if [p.name for p in self.path.iterdir()] == [".lock"]:
-                (self.path / ".lock").unlink()
-                self.path.rmdir()
+        if [p.name for p in self.path.iterdir()] == [".lock"]:
+            (self.path / ".lock").unlink()
+            self.path.rmdir()
 
     def open(self, settings: Settings) -> bool:
         """Make the folders; True if a run is to be continued. CheckpointError if --out and --resume do not fit."""
