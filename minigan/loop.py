@@ -21,6 +21,7 @@ from .tensor import Tensor
 from .yardstick import Yardstick
 
 READ_BACK = 20  # steps between two looks at the losses: between them nothing waits for the device
+APART = 50  # steps between two verdicts, unless --sample-every asks for more
 CHUNK = 64  # samples drawn at a time to be judged
 INTERRUPTED = 130  # the exit status of a program stopped by Ctrl-C
 FAILED = 3  # the exit status of a run that was stopped because it does not train
@@ -86,7 +87,7 @@ class Loop:
                 bar.update()
                 if self.step % READ_BACK == 0:
                     self.read_back()
-                    bar.set_postfix_str(self.summary() + (f"  {self.looks[-1].verdict}" if self.looks else ""))
+                    bar.set_postfix_str(f"{self.summary()}  {self.looks[-1].verdict}")
                 self.after_step(quiet=not bar.disable)
                 failed = self.settings.early_stop and health.has_failed(self.looks)
         if self.step < self.last:
@@ -115,11 +116,10 @@ class Loop:
             self.draw_samples()
         self.folder.cut_log(self.step)
         self.looks = health.cut(self.folder.health, self.step)
-        seen = self.looks[-1].step if self.looks else 0
         for row in self.folder.rows():
-            if row["step"] > seen:
+            if not self.looks or row["step"] > self.looks[-1].step:
                 self.recent.add(row)
-        if self.step == 0:
+        if not self.looks:
             self.look()
         self.keep_state()
 
@@ -130,12 +130,13 @@ class Loop:
         due = self.step % looks == 0 if looks is not None else end_of_epoch or self.step in self.early_looks()
         if due or self.step == self.last:
             self.draw_samples()
-            self.look()
+            if looks is not None or self.step == self.last or self.step - self.looks[-1].step >= APART:
+                self.look()
         if end_of_epoch or self.step == self.last or (every is not None and self.step % every == 0):
             self.save()
         if end_of_epoch and not quiet:
-            verdict = f"  {self.looks[-1].sentence}" if self.looks else ""
-            print(f"epoch {self.step // self.per_epoch}, step {self.step}: {self.summary()}{verdict}", flush=True)
+            epoch = f"epoch {self.step // self.per_epoch}, step {self.step}"
+            print(f"{epoch}: {self.summary()}  {self.looks[-1].sentence}", flush=True)
 
     def early_looks(self) -> set[int]:
         """Steps of the first epoch at which samples are drawn too: most of what there is to see happens then."""

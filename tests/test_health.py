@@ -117,6 +117,11 @@ def test_a_run_stops_early_only_if_it_is_asked_to(tmp_path, few_digits, monkeypa
     assert training.run(collapsed, settings(tmp_path / "b", resume=True, **options)) == 0  # and goes on where it was
 
 
+def test_short_epochs_are_not_judged_each(tmp_path, few_digits):
+    training.run(build, settings(tmp_path, epochs=20))
+    assert [look.step for look in health.read(tmp_path / "health.jsonl")] == [0, 54, 108, 120]
+
+
 def test_health_is_the_same_for_a_resumed_run(tmp_path, few_digits):
     training.run(build, settings(tmp_path / "whole", sample_every=4))
     training.run(build, settings(tmp_path / "parts", sample_every=4, steps=12))
