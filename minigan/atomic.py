@@ -23,9 +23,20 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             os.fsync(out.fileno())
         os.chmod(partial, 0o666 & ~umask)  # what open() would have given it
         os.replace(partial, path)
+        _sync_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):
             os.unlink(partial)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk, where a system has that."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextlib.contextmanager

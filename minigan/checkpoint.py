@@ -6,6 +6,8 @@ Loading executes nothing.
 """
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from .tensor import Tensor
 
 KEEP = 3  # how many of the newest checkpoints are kept
 BEST = "best.json"  # names the one that is kept for its samples
+NAME = re.compile(r"step_(\d+)\.safetensors")
 
 
 def save(
@@ -42,7 +45,6 @@ def save(
     # safetensors writes memory as it lies: anything but C order would come back as other values
     content = to_bytes({key: np.array(to_numpy(t.data), order="C") for key, t in state.items()})
     about = {"sha256": BLANK.decode(), "step": step, "distance": distance, "versions": versions(), **meta}
-    path.with_suffix(".json").unlink(missing_ok=True)  # of a damaged one: the arrays are about to be others
     atomic.write(path, content)
     atomic.write(path.with_suffix(".json"), sealed(json.dumps(about, indent=2).encode(), content))
     settle(folder, keep)
@@ -79,14 +81,25 @@ def find_best(folder: str | Path) -> Path | None:
 def _distance(path: Path) -> float | None:
     """What the checkpoint says how far samples were from the data, if it says so."""
     try:
-        return float(json.loads(path.with_suffix(".json").read_text())["distance"])
+        distance = float(json.loads(path.with_suffix(".json").read_text())["distance"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return distance if math.isfinite(distance) else None
 
 
 def find(folder: str | Path) -> list[Path]:
     """The complete checkpoints in `folder`, oldest first."""
-    return sorted(p for p in Path(folder).glob("step_*.safetensors") if p.with_suffix(".json").is_file())
+    named = {path: match for path in Path(folder).glob("step_*.safetensors") if (match := NAME.fullmatch(path.name))}
+    return sorted((p for p in named if p.with_suffix(".json").is_file()), key=lambda p: int(named[p][1]))
+
+
+def continue_from(folder: str | Path, path: Path, keep: int = KEEP) -> None:
+    """Put aside the checkpoints in `folder` that are newer than the one at `path`, damaged ones as a rule; settle."""
+    held = find(folder)
+    for newer in held[held.index(path) + 1 :]:
+        newer.replace(newer.with_suffix(".damaged"))
+        newer.with_suffix(".json").unlink(missing_ok=True)
+    settle(folder, keep)
 
 
 def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -5,8 +5,8 @@ one stopped by Ctrl-C or SIGTERM, whose state is saved.
 """
 
 import argparse
+import io
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, backend, export, health, latent, random, recipe, report, training, viz
+from . import __version__, atomic, backend, export, latent, random, recipe, report, training, viz
 from .errors import CheckpointError, MiniganError, ShapeError
 from .gan.latents import NormalLatent
+from .loop import INTERRUPTED
 from .presets import PRESETS
 from .runs import RunFolder, positive
 from .tensor import tensor
+from .terminal import silence
 
 Arguments = Sequence[str]
 
@@ -42,13 +44,19 @@ def main(arguments: Arguments | None = None) -> int:
         return 2
     chosen = p.parse_args(given[:1])
     try:
-        return COMMANDS[chosen.command][0](given[1:])
+        try:
+            return COMMANDS[chosen.command][0](given[1:])
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader of the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence()
         return 0
     except (MiniganError, OSError) as error:
         print(f"minigan {chosen.command}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"minigan {chosen.command}: interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 # --- training ---------------------------------------------------------------------------------------------------
@@ -69,7 +77,7 @@ def resume(arguments: Arguments) -> int:
         "--allow-change names it.",
     )
     p.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
-    chosen, rest = p.parse_known_args(arguments)
+    chosen = p.parse_args(arguments[:1])  # whatever follows is for the parser of `minigan train`
     before = RunFolder(chosen.run).settings()
     if before.name != "train":
         raise CheckpointError(
@@ -78,7 +86,9 @@ def resume(arguments: Arguments) -> int:
     options = recipe.options([], prog="minigan resume")
     saved = {name: value for name, value in asdict(before).items() if name not in ("name", "extra")}
     options.set_defaults(**{**saved, **before.extra, "out": str(chosen.run), "resume": True, "allow_change": []})
-    return training.main(recipe.build, options, recipe.shape, arguments=rest, name="train")
+    if any(given.split("=")[0] == "--epochs" for given in arguments[1:]):
+        options.set_defaults(steps=None)  # which would count more
+    return training.main(recipe.build, options, recipe.shape, arguments=arguments[1:], name="train")
 
 
 # --- what a generator makes -------------------------------------------------------------------------------------
@@ -100,17 +110,11 @@ def sample(arguments: Arguments) -> int:
     labels = None if chosen.labels is None else np.resize(np.array(chosen.labels), chosen.n)
     samples = generator.sample(chosen.n, seed=chosen.seed, labels=labels).numpy()
     out = Path(chosen.out)
-    if out.suffix == ".npy":
-        np.save(out, samples)
-    elif samples.ndim == 2:
-        viz.panels([viz.Panel(str(chosen.source), {"samples": samples[:, :2]})], _png(out))
-    elif out.suffix:
-        viz.save_png(viz.grid(viz.to_uint8(samples), chosen.columns), _png(out))
-    else:
-        out.mkdir(parents=True, exist_ok=True)
-        for k, picture in enumerate(viz.to_uint8(samples)):
-            viz.save_png(viz.grid(picture[None], 1, gap=0), out / f"{k:05d}.png", scale=1)
-    return _done(chosen, {"out": str(out), "n": chosen.n, "shape": list(samples.shape[1:]), **generator.about})
+    with atomic.naming(out):
+        _write(out, samples, chosen.columns, str(chosen.source))
+    return _done(
+        chosen, {"out": str(out), "n": chosen.n, "shape": list(samples.shape[1:]), "generator": generator.about}
+    )
 
 
 def interpolate(arguments: Arguments) -> int:
@@ -123,7 +127,7 @@ def interpolate(arguments: Arguments) -> int:
         choices=["circle", "line"],
         help="great circle or straight line between the noise (default: circle for normal noise, line for other)",
     )
-    p.add_argument("--label", type=int, default=0, help="the class, of a conditional generator (default: 0)")
+    p.add_argument("--label", type=int, help="the class, of a conditional generator (default: 0)")
     p.add_argument(
         "--out", default="interpolation.png", help="a .png, a way a row, or a .gif (default: interpolation.png)"
     )
@@ -134,19 +138,23 @@ def interpolate(arguments: Arguments) -> int:
     between = latent.slerp if circle else latent.lerp
     t = np.linspace(0, 1, chosen.frames, dtype=ends.dtype)
     z = between(ends[::2], ends[1::2], t).astype(ends.dtype)  # (frames, pairs, dim)
-    labels = None if generator.classes is None else np.full(z.shape[0] * z.shape[1], chosen.label)
+    n = z.shape[0] * z.shape[1]
+    if chosen.label is None and generator.classes is not None:
+        chosen.label = 0
+    labels = None if chosen.label is None else np.full(n, chosen.label)
     samples = generator.generate(tensor(z.reshape(-1, z.shape[-1])), labels).numpy()
     if samples.ndim != 4:
         raise ShapeError(f"interpolate draws images, this generator makes samples of shape {samples.shape[1:]}")
     images = viz.to_uint8(samples).reshape(*z.shape[:2], *samples.shape[1:])
     out = Path(chosen.out)
-    if out.suffix == ".gif":
-        columns = min(chosen.pairs, 8)
-        there_and_back = [*range(chosen.frames), *range(chosen.frames - 2, 0, -1)]
-        viz.animate([viz.grid(images[k], columns) for k in there_and_back], out, milliseconds=120)
-    else:
-        viz.save_png(viz.grid(images.swapaxes(0, 1).reshape(-1, *samples.shape[1:]), chosen.frames), _png(out))
-    return _done(chosen, {"out": str(out), "path": "circle" if circle else "line", **generator.about})
+    with atomic.naming(out):
+        if out.suffix == ".gif":
+            columns = min(chosen.pairs, 8)
+            there_and_back = [*range(chosen.frames), *range(chosen.frames - 2, 0, -1)]
+            viz.animate([viz.grid(images[k], columns) for k in there_and_back], out, milliseconds=120)
+        else:
+            viz.save_png(viz.grid(images.swapaxes(0, 1).reshape(-1, *samples.shape[1:]), chosen.frames), _png(out))
+    return _done(chosen, {"out": str(out), "path": "circle" if circle else "line", "generator": generator.about})
 
 
 # --- what is known of a run -------------------------------------------------------------------------------------
@@ -158,20 +166,19 @@ def report_of(arguments: Arguments) -> int:
     p.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     p.add_argument("--out", type=Path, help="the page (default: RUN/report.html)")
     chosen = p.parse_args(arguments)
-    settings = RunFolder(chosen.run).settings()
     page = report.write(chosen.run, chosen.out)
-    folder = RunFolder(chosen.run)
-    step = max((int(row["step"]) for row in folder.rows()), default=0)
-    looks = health.read(folder.health)
-    about: dict[str, Any] = {"out": str(page), "system": settings.title, "step": step}
-    if looks:
-        about |= {"verdict": looks[-1].verdict, "findings": [f._asdict() for f in looks[-1].findings]}
-        about |= {"numbers": looks[-1].numbers}
+    held = report.read(chosen.run)
+    about: dict[str, Any] = {"out": str(page), "system": held.title, "step": int(held.steps[-1])}
+    about["numbers"] = {name: float(values[-1]) for name, (_, values) in held.health.items()}
+    if held.looks:
+        about |= {"verdict": held.looks[-1].verdict, "findings": held.looks[-1].findings}
     if chosen.json:
         return _done(chosen, about)
-    print(f"{settings.title}, step {about['step']}: {page}")
-    if looks:
-        print(looks[-1].explained)
+    print(f"{held.title}, step {about['step']}: {page}")
+    if held.looks:
+        print(f"Verdict: {about['verdict']}")
+        for finding in about["findings"]:
+            print(f"- {finding['title']}: {finding['explanation']}")
     return 0
 
 
@@ -185,6 +192,8 @@ def config(arguments: Arguments) -> int:
             return _done(chosen, {"versions": backend.versions(), "blas": backend.blas_info()})
         backend.show_config()
         return 0
+    if chosen.of not in PRESETS and not Path(chosen.of).exists():
+        raise CheckpointError(f"{chosen.of}: no such run, and none of the presets: {', '.join(PRESETS)}")
     if chosen.of in PRESETS:
         options = recipe.options([chosen.of, "--data", "FOLDER"])  # some presets ask for one
         settings: dict[str, Any] = vars(options.parse_args([chosen.of]))
@@ -233,11 +242,30 @@ def _generator(source: Path, device: str) -> export.Generator:
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected numbers with commas between, got {text!r}") from error
+
+
+def _write(out: Path, samples: np.ndarray, columns: int | None, title: str) -> None:
+    """The samples as an array, a picture or a folder of pictures, as the name says."""
+    if out.suffix == ".npy":
+        content = io.BytesIO()
+        np.save(content, samples)
+        atomic.write(out, content.getvalue())
+    elif samples.ndim == 2:
+        viz.panels([viz.Panel(title, {"samples": samples[:, :2]})], _png(out))
+    elif out.suffix:
+        viz.save_png(viz.grid(viz.to_uint8(samples), columns), _png(out))
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        for k, picture in enumerate(viz.to_uint8(samples)):
+            viz.save_png(viz.grid(picture[None], 1, gap=0), out / f"{k:05d}.png", scale=1)
 
 
 def _png(path: Path) -> Path:
-    if path.suffix != ".png":
+    if path.suffix.lower() != ".png":
         raise ShapeError(f"{path}: expected a name that ends in .png, or another of those that --help lists")
     return path
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -206,16 +207,22 @@ def _of_gradients(numbers: Mapping[str, float]) -> list[Finding]:
 
 def write(path: Path, look: Look) -> None:
     """Append the look to a file of JSON lines; CheckpointError if it cannot be written."""
-    line = {**look._asdict(), "findings": [finding._asdict() for finding in look.findings]}
-    line["numbers"] = {k: v if math.isfinite(v) else None for k, v in look.numbers.items()}  # JSON has no infinity
     with atomic.naming(path), path.open("a") as out:
-        out.write(json.dumps(line) + "\n")
+        out.write(_line(look))
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _line(look: Look) -> str:
+    held = {**look._asdict(), "findings": [finding._asdict() for finding in look.findings]}
+    held["numbers"] = {k: v if math.isfinite(v) else None for k, v in look.numbers.items()}  # JSON has no infinity
+    return json.dumps(held) + "\n"
 
 
 def read(path: Path, step: int | None = None) -> list[Look]:
     """The looks in the file, those after `step` and broken lines left out; none if there is no file."""
     looks = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
         try:
             held: dict[str, Any] = json.loads(line)
             numbers = {k: math.nan if v is None else float(v) for k, v in held["numbers"].items()}
@@ -231,9 +238,8 @@ def read(path: Path, step: int | None = None) -> list[Look]:
 def cut(path: Path, step: int) -> list[Look]:
     """The looks up to `step`, and no other in the file any more: a resumed run takes them again."""
     looks = read(path, step)
-    path.unlink(missing_ok=True)
-    for look in looks:
-        write(path, look)
+    if path.exists():
+        atomic.write(path, "".join(map(_line, looks)).encode())
     return looks
 
 

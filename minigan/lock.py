@@ -25,10 +25,20 @@ def holding(path: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read(64).strip() or "unknown"
             raise CheckpointError(f"{path.parent}: another process (number {holder}) is writing there")
+        if not _is(file, path):
+            raise CheckpointError(f"{path.parent}: another process has just removed it; start again")
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield  # closing the file drops the lock
+
+
+def _is(file: IO[str], path: Path) -> bool:
+    """Is the open file still the one that goes by that name?"""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 try:

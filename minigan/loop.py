@@ -1,6 +1,8 @@
 """The training loop: rounds of a game, with what is logged, drawn, judged and saved on the way."""
 
+import itertools
 import math
+import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -12,18 +14,18 @@ from typing import Any
 import numpy as np
 
 from . import atomic, backend, checkpoint, data, export, health, viz
-from .backend import xp
 from .errors import CheckpointError, NonFiniteLoss
 from .gan import Game
-from .rehearsal import Kept, first_nonfinite, gradient_norms
+from .rehearsal import Kept, first_nonfinite, first_spoilt, gradient_norms
 from .runs import COLUMNS, RunFolder, Settings, Timings
 from .tensor import Tensor
+from .terminal import say
 from .yardstick import Yardstick
 
 READ_BACK = 20  # steps between two looks at the losses: between them nothing waits for the device
 APART = 50  # steps between two verdicts, unless --sample-every asks for more
 CHUNK = 64  # samples drawn at a time to be judged
-INTERRUPTED = 130  # the exit status of a program stopped by Ctrl-C
+INTERRUPTED = 130  # the exit status of a program stopped by Ctrl-C or SIGTERM
 FAILED = 3  # the exit status of a run that was stopped because it does not train
 PLAYERS = {"g_": " of the generator", "d_": " of the discriminator"}  # whose a column of the log is
 
@@ -41,6 +43,7 @@ class Loop:
         per_epoch: int,
         last: int,
         noun: str,
+        images: dict[str, Any],
         draw: Callable[[Path], None],
         yardstick: Yardstick,
     ) -> None:
@@ -51,9 +54,11 @@ class Loop:
         self.per_epoch = per_epoch
         self.last = last
         self.noun = noun
+        self.images = images
         self.draw = draw
         self.yardstick = yardstick
         self.step = int(game.step.item())
+        self.saved = self.step  # the step of the newest checkpoint
         self.waiting: list[dict[str, Tensor]] = []  # losses not yet read back
         self.clock = time.perf_counter()
         self.shown: dict[str, float] = {}
@@ -70,7 +75,8 @@ class Loop:
         from tqdm import tqdm
 
         if self.step >= self.last:
-            print(f"{self.folder.path}: finished, {self.step} steps; nothing to do (a larger --epochs continues it)")
+            more = "--epochs" if self.settings.steps is None else "--steps"
+            say(f"{self.folder.path}: finished, {self.step} steps; nothing to do (a larger {more} continues it)")
             self.looks = health.read(self.folder.health)
             self.save_generator()  # the run may have been killed before it was written
             if not all((self.folder.path / name).exists() for name in ("losses.png", "samples.gif")):
@@ -78,8 +84,8 @@ class Loop:
             return 0
         self.begin()
         each = f"{self.settings.batch_size} {self.noun}"
-        print(f"{self.settings.data}: {self.last} steps of {each}, {self.per_epoch} an epoch")
-        failed = False
+        say(f"{self.settings.data}: {self.last} steps of {each}, {self.per_epoch} an epoch")
+        failed, before = False, len(self.looks)
         with stopped_by_signals() as stop, tqdm(total=self.last, initial=self.step, unit="step", disable=None) as bar:
             while self.step < self.last and not stop and not failed:
                 self.waiting.append(self.game.play(self.source))
@@ -89,17 +95,17 @@ class Loop:
                     self.read_back()
                     bar.set_postfix_str(f"{self.summary()}  {self.looks[-1].verdict}")
                 self.after_step(quiet=not bar.disable)
-                failed = self.settings.early_stop and health.has_failed(self.looks)
+                failed = self.settings.early_stop and len(self.looks) > before and health.has_failed(self.looks)
         if self.step < self.last:
             self.save()
             if failed:
                 self.finish()
-                print(f"Stopped at step {self.step} of {self.last} by --early-stop. {self.looks[-1].explained}")
+                say(f"Stopped at step {self.step} of {self.last} by --early-stop. {self.looks[-1].explained}")
                 return FAILED
-            print(
-                f"\nStopped at step {self.step} of {self.last}; everything is saved. To continue: "
-                f"the same command with --resume"
-            )
+            again = "the same command with --resume"
+            if self.settings.name == "train":
+                again += f", or minigan resume {shlex.quote(str(self.folder.path))}"
+            say(f"\nStopped at step {self.step} of {self.last}; everything is saved. To continue: {again}")
             return INTERRUPTED
         self.finish()
         return 0
@@ -109,12 +115,13 @@ class Loop:
         try:
             export.description(export.of_game(self.game))
         except CheckpointError as error:
-            print(f"no generator file will be written: {error}")
+            say(f"no generator file will be written: {error}")
         if self.step == 0:
             self.folder.log.unlink(missing_ok=True)
             self.folder.health.unlink(missing_ok=True)
+        self.folder.cut(self.step)
+        if self.step == 0:
             self.draw_samples()
-        self.folder.cut_log(self.step)
         self.looks = health.cut(self.folder.health, self.step)
         for row in self.folder.rows():
             if not self.looks or row["step"] > self.looks[-1].step:
@@ -136,7 +143,7 @@ class Loop:
             self.save()
         if end_of_epoch and not quiet:
             epoch = f"epoch {self.step // self.per_epoch}, step {self.step}"
-            print(f"{epoch}: {self.summary()}  {self.looks[-1].sentence}", flush=True)
+            say(f"{epoch}: {self.summary()}  {self.looks[-1].sentence}")
 
     def early_looks(self) -> set[int]:
         """Steps of the first epoch at which samples are drawn too: most of what there is to see happens then."""
@@ -153,21 +160,22 @@ class Loop:
         rate = len(rows) * self.game.batches_per_step * self.settings.batch_size / seconds
         first = self.step - len(rows) + 1
         self.waiting.clear()
-        for step, row in enumerate(rows, first):
-            for name, value in row.items():
-                if not math.isfinite(value):
-                    self.give_up(step, f"{name}{PLAYERS.get(name[:2], '')} is {value}")
-        numbered = [{"step": s, **row, "images_per_s": round(rate, 1)} for s, row in enumerate(rows, first)]
-        self.folder.append_log(numbered)
+        good = list(itertools.takewhile(lambda row: all(map(math.isfinite, row.values())), rows))
+        numbered = [{"step": s, **row, "images_per_s": round(rate, 1)} for s, row in enumerate(good, first)]
+        if numbered:
+            self.folder.append_log(numbered)
+            self.shown = numbered[-1]
         for row in numbered:
             self.recent.add(row)
-        self.shown = numbered[-1]
+        if len(good) < len(rows):
+            name, value = next((k, v) for k, v in rows[len(good)].items() if not math.isfinite(v))
+            self.give_up(first + len(good), f"{name}{PLAYERS.get(name[:2], '')} is {value}")
         self.keep_state()
         self.clock = time.perf_counter()
 
     def keep_state(self) -> None:
         """With --debug-nan, remember the state, so that the steps until the next read-back can be played again."""
-        if self.settings.debug_nan:
+        if self.settings.debug_nan and not first_spoilt(self.game):
             self.kept = Kept(self.game)
 
     def give_up(self, step: int, what: str) -> None:
@@ -230,17 +238,18 @@ class Loop:
     def save(self) -> None:
         """A checkpoint and the generator alone, once every number is known to be finite."""
         self.read_back()
+        if self.step == self.saved:
+            return
         with self.aside("checkpoints"):
-            state = self.game.state
-            spoilt = [
-                name for name, t in state.items() if t.dtype.kind == "f" and not xp(t.data).isfinite(t.data).all()
-            ]
-            if spoilt:
-                self.give_up(self.step, f"{spoilt[0]} is not finite")
+            if spoilt := first_spoilt(self.game):
+                self.give_up(self.step, f"{spoilt} is not finite")
             self.folder.sync_log()
-            meta = {"settings": asdict(self.settings)}
+            meta = {"settings": asdict(self.settings), "images": self.images, "blas": backend.blas_info()}
             distance = self.looks[-1].numbers["distance"] if self.looks and self.looks[-1].step == self.step else None
-            checkpoint.save(self.folder.checkpoints, state, meta, self.step, keep=self.settings.keep, distance=distance)
+            checkpoint.save(
+                self.folder.checkpoints, self.game.state, meta, self.step, keep=self.settings.keep, distance=distance
+            )
+            self.saved = self.step
             self.save_generator()
         self.timings.write(self.step)
 
@@ -252,15 +261,15 @@ class Loop:
             self.folder.generator.unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """losses.png and samples.gif, and a line that says where everything is."""
+        """losses.png and samples.gif, where the time went, and lines that say where everything is and how it stands."""
         with self.aside("samples"), atomic.naming(self.folder.path):
             viz.loss_curves(self.folder.read_log(), self.folder.path / "losses.png", self.settings.title)
             viz.save_gif(sorted(self.folder.samples.glob("step_*.png")), self.folder.path / "samples.gif")
         self.timings.write(self.step)
         if not self.settings.dry_run and self.step >= self.last:
-            print(f"Done: {self.summary()}. Samples, curves and checkpoints are in {self.folder.path}")
+            say(f"Done: {self.summary()}. Samples, curves and checkpoints are in {self.folder.path}")
             if self.looks:
-                print(self.looks[-1].explained)
+                say(self.looks[-1].explained)
 
 
 class Means:

@@ -75,13 +75,13 @@ def first_nonfinite(game: Game, batches: Any, step: int) -> str:
     """
     with rehearsal(game):
         while game.rounds < step:
-            spoilt = _spoilt(game)
+            spoilt = first_spoilt(game)
             if spoilt:
                 return f"before step {game.rounds + 1}, {spoilt} is not finite"
             found = _watched(game, batches)
             if found:
                 return f"step {game.rounds + 1}: {found}"
-            spoilt = _spoilt(game)
+            spoilt = first_spoilt(game)
             if spoilt:
                 return f"step {game.rounds}: {spoilt} is not finite after its step, while all ops gave finite numbers"
     return f"up to step {step} every number is finite when it is played again"
@@ -114,8 +114,8 @@ def _watched(game: Game, batches: Any) -> str:
     return ""
 
 
-def _spoilt(game: Game) -> str:
-    """The name of the first tensor of the state that is not finite, or ""."""
+def first_spoilt(game: Game) -> str:
+    """The name of the first tensor of the game's state that is not finite, or ""."""
     return next((name for name, t in game.state.items() if not _finite(t.data)), "")
 
 

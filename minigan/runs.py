@@ -18,10 +18,10 @@ import numpy as np
 from . import atomic, backend, checkpoint, lock
 from .backend import versions
 from .errors import CheckpointError
+from .terminal import say
 
 COLUMNS = ["step", "d_loss", "g_loss", "d_real", "d_fake", "images_per_s"]
-# when a run is resumed
-FREE_TO_CHANGE = {
+FREE_ON_RESUME = {
     *("graph", "epochs", "steps", "out", "resume", "allow_change", "dry_run"),
     *("checkpoint_every", "sample_every", "keep", "early_stop", "debug_nan"),
 }
@@ -122,13 +122,12 @@ class RunFolder:
         if settings.resume and not held:
             if not (self.path / "config.json").exists():
                 raise CheckpointError(f"{self.path} holds no checkpoint to resume from")
-            print(f"{self.path}: the run was stopped before its first checkpoint; it begins anew")
+            say(f"{self.path}: the run was stopped before its first checkpoint; it begins anew")
         try:
             for folder in (self.samples, self.checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
             for folder in (self.path, self.samples, self.checkpoints):
                 atomic.clear(folder)
-            checkpoint.settle(self.checkpoints, settings.keep)
         except OSError as error:
             raise CheckpointError(f"{self.path}: cannot write there ({error.strerror})") from error
         return bool(held)
@@ -136,40 +135,40 @@ class RunFolder:
     def settings(self) -> Settings:
         """What the run was started with; CheckpointError if the folder holds none."""
         try:
-            return Settings(**json.loads((self.path / "config.json").read_text())["settings"])
+            held = json.loads((self.path / "config.json").read_text())["settings"]
+            return Settings(**{**held, "extra": dict(held["extra"])})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{self.path}: holds no config.json of a training run ({error!r})") from error
 
-    def check_unchanged(self, settings: Settings, images: dict[str, Any]) -> list[str]:
-        """The settings that differ from the saved run's because settings.allow_change lets them.
+    def check_unchanged(self, settings: Settings, images: dict[str, Any], saved: Mapping[str, Any]) -> list[str]:
+        """The settings that differ from those of the checkpoint because settings.allow_change lets them.
 
-        CheckpointError naming every other one that differs, and the data if they do. Other versions or another BLAS are
-        said on the terminal: with them the run goes on, though not bit for bit.
+        `saved` is what the checkpoint says beside its arrays. CheckpointError naming every other setting that differs,
+        and the data if they do. Other versions or another BLAS are said on the terminal: with them the run goes on,
+        though not bit for bit.
         """
-        path = self.path / "config.json"
         try:
-            config = json.loads(path.read_text())
             # a setting that came later had its default then
-            before = _flat({**asdict(Settings(name="")), **config["settings"], **config["images"]})
-            made_by = {**config["versions"], "BLAS": config["blas"]}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{path}: cannot be read ({error!r}), so the run cannot be resumed") from error
+            before = _flat({**asdict(Settings(name="")), **saved["settings"], **saved["images"]})
+            made_by = {**saved["versions"], "BLAS": saved["blas"]}
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{self.path}: its checkpoint does not say how it was made ({error!r}), so it cannot be resumed"
+            ) from error
         now = _flat(json.loads(json.dumps({**asdict(settings), **images})))
-        allowed = [name.replace("-", "_").strip("_") for name in settings.allow_change]
-        unknown = sorted(set(allowed) - (set(now) - set(images)))
-        if unknown:
-            raise CheckpointError(f"--allow-change: there is no setting {', '.join(unknown)}; {', '.join(sorted(now))}")
-        differing = [k for k in now if k not in FREE_TO_CHANGE and now[k] != before.get(k)]
-        refused = [k for k in differing if k not in allowed]
-        if refused:
+        allowed = {name.strip().lstrip("-").replace("-", "_") for name in settings.allow_change}
+        may_be = sorted(set(now) - set(images) - FREE_ON_RESUME)
+        if unknown := sorted(allowed - set(now) | allowed & set(images)):
+            raise CheckpointError(f"--allow-change: no setting {', '.join(unknown)}; there are {', '.join(may_be)}")
+        differing = [k for k in now if k not in FREE_ON_RESUME and now[k] != before.get(k)]
+        if refused := [k for k in differing if k not in allowed]:
             named = ", ".join(f"{k} was {before.get(k)!r}, is {now[k]!r}" for k in refused)
             settable = ",".join(k for k in refused if k not in images)
             hint = f"; to go on all the same: --allow-change {settable}" if settable else ""
             raise CheckpointError(f"{self.path}: cannot resume with other settings: {named}{hint}")
         runs_on = json.loads(json.dumps({**versions(), "BLAS": backend.blas_info()}))
-        others = [f"{k} was {made_by.get(k)}, is {v}" for k, v in runs_on.items() if v != made_by.get(k)]
-        if others:
-            print(f"the run goes on, though not bit for bit as it would have: {'; '.join(others)}")
+        if others := [f"{k} was {made_by.get(k)}, is {v}" for k, v in runs_on.items() if v != made_by.get(k)]:
+            say(f"the run goes on, though not bit for bit as it would have: {'; '.join(others)}")
         return differing
 
     def write_config(self, settings: Settings, steps: int, images: dict[str, Any]) -> None:
@@ -192,18 +191,29 @@ class RunFolder:
         }  # JSON has no infinity
         atomic.write(self.path / "metrics.json", json.dumps(held, indent=2).encode())
 
-    def load_newest(self) -> dict[str, np.ndarray]:
-        """The arrays of the newest checkpoint that is whole; those that are not are named on the terminal."""
+    def load_newest(self) -> tuple[Path, dict[str, np.ndarray], dict[str, Any]]:
+        """(path, arrays, what it says beside them) of the newest whole checkpoint; CheckpointError if there is none.
+
+        Those that are damaged are named on the terminal.
+        """
         problems = []
         for path in reversed(checkpoint.find(self.checkpoints)):
             try:
-                arrays, _ = checkpoint.load(path)
+                return path, *checkpoint.load(path)
             except CheckpointError as error:
                 problems.append(str(error))
-                print(f"{error}; trying the one before")
-            else:
-                return arrays
+                say(f"{error}; trying the one before")
         raise CheckpointError(f"{self.path}: no checkpoint can be read: {'; '.join(problems)}")
+
+    def cut(self, step: int) -> None:
+        """Let the folder say nothing of what came after `step`: a resumed run says it again."""
+        self.cut_log(step)
+        for picture in self.samples.glob("*step_*.png"):
+            number = picture.stem.rpartition("_")[2]
+            if number.isdigit() and int(number) > step:
+                picture.unlink()
+        for made_at_the_end in ("losses.png", "samples.gif"):
+            (self.path / made_at_the_end).unlink(missing_ok=True)
 
     def read_log(self) -> dict[str, list[float]]:
         """The columns of log.csv that hold a number in every row."""
@@ -217,12 +227,13 @@ class RunFolder:
         return held or {name: [] for name in COLUMNS}
 
     def rows(self) -> Iterator[dict[str, float]]:
-        """The rows of log.csv, without the cells that are empty; none if there is no file."""
+        """The rows of log.csv that are whole, without the cells that are empty; none if there is no file."""
         if not self.log.exists():
             return
         with self.log.open(newline="") as lines:
             for row in csv.DictReader(lines):
-                yield {name: float(value) for name, value in row.items() if value}
+                with contextlib.suppress(ValueError, TypeError, AttributeError):  # a row that is damaged
+                    yield {"step": int(row["step"]), **{k: float(v) for k, v in row.items() if v and k != "step"}}
 
     def cut_log(self, step: int) -> None:
         """Drop the rows after `step`, which a resumed run writes again, and any that was being written at a crash."""

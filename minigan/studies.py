@@ -111,7 +111,7 @@ def rebuilt(run: Path, scripts: Path, device: str = "cpu", *, trained: bool = Tr
     if not isinstance(game, ScoreGame):
         raise CheckpointError(f"{run}: {settings.name} has no generator that is fed with noise alone")
     if trained:
-        game.load_state(RunFolder(run).load_newest())
+        game.load_state(RunFolder(run).load_newest()[1])
     return game, settings
 
 

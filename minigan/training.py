@@ -18,7 +18,7 @@ from .errors import DataError, MiniganError
 from .gan import Game
 from .judge import in_chunks
 from .kernels import PRECISIONS, set_precision
-from .loop import Loop
+from .loop import INTERRUPTED, Loop
 from .runs import RunFolder, Settings, positive
 from .yardstick import Yardstick
 
@@ -84,10 +84,9 @@ def parser(
         metavar="N",
         help=f"how many of the newest checkpoints stay, beside the best (default: {checkpoint.KEEP})",
     )
-    p.add_argument("--early-stop", action="store_true", help="stop a run whose verdict is failing three times in a row")
-    p.add_argument(
-        "--debug-nan", action="store_true", help="if a loss is NaN or infinite, play the step again and name the op"
-    )
+    switch: dict[str, Any] = {"action": argparse.BooleanOptionalAction, "default": False}
+    p.add_argument("--early-stop", help="stop a run whose verdict is failing three times in a row", **switch)
+    p.add_argument("--debug-nan", help="if a loss is NaN or infinite, play the step again and name the op", **switch)
     p.add_argument("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
     p.add_argument(
         "--allow-change",
@@ -138,11 +137,15 @@ def main(
         if not settings.dry_run:
             return run(build, settings, shape(settings), **parts)
         with tempfile.TemporaryDirectory() as folder:
-            settings.out, settings.steps, settings.batch_size = folder, 2, min(settings.batch_size, 16)
+            settings.out, settings.resume = folder, False
+            settings.steps, settings.batch_size = 2, min(settings.batch_size, 16)
             return run(build, settings, shape(settings), **parts)
     except (MiniganError, OSError) as error:
         print(f"{options.prog}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"{options.prog}: interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 def run(
@@ -179,6 +182,7 @@ def _run(
 ) -> int:
     """`run` in a folder that no other process uses."""
     resumed = folder.open(settings)
+    saved, arrays, about = folder.load_newest() if resumed else (None, {}, {})
     samples = _samples(settings, shape) if load is None else load(settings, _limit(settings))
     settings.data = samples.name
     set_precision(settings.precision)
@@ -186,12 +190,14 @@ def _run(
     game.graphs = settings.graph
     with contextlib.ExitStack() as open_files:
         batches, about_samples = _batches(samples, game, settings, shape, open_files)
-        changed = folder.check_unchanged(settings, about_samples) if resumed else []
-        if resumed:
-            _continue(game, folder, keep_rates=bool(changed))
+        if saved is not None:
+            changed = folder.check_unchanged(settings, about_samples, about)
+            _continue(game, arrays, keep_rates=bool(changed))
+            checkpoint.continue_from(folder.checkpoints, saved, settings.keep)
         per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
         last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
-        folder.write_config(settings, last, about_samples)
+        if game.rounds <= last:
+            folder.write_config(settings, last, about_samples)
         loop = Loop(
             game,
             batches,
@@ -200,10 +206,16 @@ def _run(
             per_epoch=per_epoch,
             last=last,
             noun=samples.noun,
+            images=about_samples,
             draw=lambda path: picture(game, samples, path),
             yardstick=Yardstick(samples.values),
         )
-        status = loop.run()
+        try:
+            status = loop.run()
+        except BaseException:
+            with contextlib.suppress(MiniganError, OSError):  # the page is wanted most now, the first error more
+                report.write(folder.path)
+            raise
     if status == 0 and measure is not None:
         folder.write_metrics(measure(game, samples, settings))
     report.write(folder.path)
@@ -238,10 +250,10 @@ def _batches(
     return open_files.enter_context(streamed), fingerprint_of_files(streamed.pictures)
 
 
-def _continue(game: Game, folder: RunFolder, *, keep_rates: bool) -> None:
-    """Load the newest checkpoint; with `keep_rates` all but the learning rates, which its settings gave then."""
+def _continue(game: Game, arrays: Mapping[str, Any], *, keep_rates: bool) -> None:
+    """Load a checkpoint's arrays; with `keep_rates` all but the learning rates, which the settings gave already."""
     rates = {name: optimizer.lr for name, optimizer in game.optimizers.items()}
-    game.load_state(folder.load_newest())
+    game.load_state(arrays)
     if keep_rates:
         for name, optimizer in game.optimizers.items():
             optimizer.lr = rates[name]

@@ -1,5 +1,6 @@
 """What a run shows: grids of samples, loss curves, an animation. Arrays in, files out."""
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from . import atomic
 from .errors import ShapeError
 
 
@@ -51,7 +53,8 @@ def save_png(picture: np.ndarray, path: str | Path, scale: int = 2) -> None:
     """Write a uint8 picture (H, W) or (H, W, 3) as PNG, each pixel `scale` pixels wide."""
     from PIL import Image
 
-    Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)).save(path, optimize=True)
+    with atomic.replacing(Path(path)) as out:
+        Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)).save(out, "PNG", optimize=True)
 
 
 def save_gif(frames: Sequence[Path], path: str | Path, milliseconds: int = 350) -> None:
@@ -64,7 +67,8 @@ def save_gif(frames: Sequence[Path], path: str | Path, milliseconds: int = 350) 
             pictures.append(opened.convert("P" if opened.mode == "L" else "RGB"))
     if pictures:
         pauses = [milliseconds] * (len(pictures) - 1) + [4 * milliseconds]
-        pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=pauses, loop=0)
+        with atomic.replacing(Path(path)) as out:
+            pictures[0].save(out, "GIF", save_all=True, append_images=pictures[1:], duration=pauses, loop=0)
 
 
 def animate(pictures: Sequence[np.ndarray], path: str | Path, milliseconds: int = 120, scale: int = 2) -> None:
@@ -72,7 +76,8 @@ def animate(pictures: Sequence[np.ndarray], path: str | Path, milliseconds: int 
     from PIL import Image
 
     first, *rest = (Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)) for picture in pictures)
-    first.save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0)
+    with atomic.replacing(Path(path)) as out:
+        first.save(out, "GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)
 
 
 LINES = {
@@ -115,7 +120,8 @@ def loss_curves(log: Mapping[str, Sequence[float]], path: str | Path, title: str
             axes.set_xlabel("step")
     if title:
         figure.suptitle(title)
-    figure.savefig(path, dpi=110)
+    with atomic.replacing(Path(path)) as out:
+        figure.savefig(out, format="png", dpi=110)
 
 
 @dataclass
@@ -175,9 +181,10 @@ def save_figure(figure: Any, path: str | Path, colours: int = 64) -> None:
     """Write a matplotlib figure as a PNG of at most 256 colours: a third of the bytes, for the eye the same."""
     from PIL import Image
 
-    figure.savefig(path, dpi=100)
-    with Image.open(path) as drawn:
-        drawn.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
+    full = io.BytesIO()
+    figure.savefig(full, format="png", dpi=100)
+    with Image.open(full) as drawn, atomic.replacing(Path(path)) as out:
+        drawn.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
 
 
 def _draw_panel(axes: Any, panel: Panel) -> None:

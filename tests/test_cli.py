@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minigan import cli, export, loop
+from minigan import cli, export
 from minigan.presets import PRESETS
 
 OPTIONS = "--data digits --batch-size 8 --steps 4 --width 4 --model dcgan --channels 1"
@@ -64,7 +64,7 @@ def test_an_error_is_one_line_and_status_1(tmp_path, capsys):
         assert cli.main([command, str(tmp_path)]) == 1
         problem = capsys.readouterr()
         assert problem.out == ""
-        assert problem.err.startswith(f"minigan {command}: {tmp_path}: holds no config.json of a training run")
+        assert problem.err.startswith(f"minigan {command}: {tmp_path}: ")
         assert problem.err.count("\n") == 1
 
 
@@ -75,7 +75,8 @@ def test_a_source_that_is_not_there_is_named(tmp_path, capsys):
 
 def test_a_run_can_be_sampled(run, tmp_path, capsys):
     assert cli.main(["sample", str(run), "--n", "6", "--out", str(tmp_path / "a.npy"), "--json"]) == 0
-    assert said(capsys) == {"out": str(tmp_path / "a.npy"), "n": 6, "shape": [1, 32, 32], "step": 4, "run": "train"}
+    about = {"step": 4, "run": "train"}
+    assert said(capsys) == {"out": str(tmp_path / "a.npy"), "n": 6, "shape": [1, 32, 32], "generator": about}
     array = np.load(tmp_path / "a.npy", allow_pickle=False)
     assert array.dtype == np.float32
     assert np.array_equal(array, export.load_generator(run / "generator.safetensors").sample(6).numpy())
@@ -93,6 +94,12 @@ def test_a_run_can_be_sampled(run, tmp_path, capsys):
     assert cli.main(["sample", file, "--out", str(tmp_path / "b.jpg")]) == 1
     assert "expected a name that ends in .png" in capsys.readouterr().err
     assert not (tmp_path / "b.jpg").exists()
+    assert cli.main(["sample", file, "--out", str(tmp_path / "absent" / "b.png")]) == 1
+    assert "b.png: cannot be written (No such file or directory)" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["sample", file, "--labels", "a"])
+    assert "expected numbers with commas between, got 'a'" in capsys.readouterr().err
+    assert cli.main(["interpolate", file, "--label", "3", "--out", str(tmp_path / "b.png")]) == 1
 
 
 def test_what_lies_between_samples(run, tmp_path, capsys):
@@ -105,6 +112,20 @@ def test_what_lies_between_samples(run, tmp_path, capsys):
     assert cli.main(["interpolate", str(run), "--frames", "4", "--path", "circle", "--out", str(film)]) == 0
     with Image.open(film) as pictures:
         assert 1 < pictures.n_frames <= 6  # there and back, the same ones once
+
+
+def test_a_damaged_run_has_a_report(run, tmp_path, capsys):
+    import shutil
+
+    folder = shutil.copytree(run, tmp_path / "copy")
+    (folder / "log.csv").write_text("step,d_loss\n1,0.5\n2,x\n")
+    (folder / "health.jsonl").write_bytes(b"\xff\n")
+    assert cli.main(["report", str(folder)]) == 0
+    config = json.loads((folder / "config.json").read_text())
+    config["settings"]["extra"] = None
+    (folder / "config.json").write_text(json.dumps(config))
+    assert cli.main(["config", str(folder)]) == 1
+    assert "holds no config.json of a training run" in capsys.readouterr().err
 
 
 def test_the_report_says_how_the_run_stands(run, tmp_path, capsys):
@@ -150,7 +171,14 @@ def test_a_run_is_resumed_with_its_own_settings(run, tmp_path, capsys, monkeypat
     held_lr = json.loads((folder / "config.json").read_text())["settings"]["extra"]["lr"]
     assert held_lr == 1e-3
     assert cli.main(["resume", str(folder), "--steps", "9", "--allow-change", "learning-rate"]) == 1
-    assert "there is no setting learning_rate" in capsys.readouterr().err
+    assert "no setting learning_rate; there are activation, as_printed" in capsys.readouterr().err
+    assert cli.main(["resume", str(folder), "--epochs", "1"]) == 0  # though it was started with --steps
+    assert "12 steps of 8 images" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main(["resume", "--epochs", "2", str(folder)])
+    config = json.loads((folder / "config.json").read_text())
+    assert cli.main(["resume", str(folder), "--steps", "2"]) == 0
+    assert json.loads((folder / "config.json").read_text()) == config
 
 
 def test_a_run_of_another_script_says_how_it_goes_on(run, tmp_path, capsys):
@@ -164,10 +192,12 @@ def test_a_run_of_another_script_says_how_it_goes_on(run, tmp_path, capsys):
 
 
 def test_a_pipe_that_closes_early_is_no_error_and_a_bar_does_not_fill_it(tmp_path):
-    command = f"{sys.executable} -m minigan train --list | head -1"
-    ended = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
-    assert (ended.returncode, ended.stderr, ended.stdout.count("\n")) == (0, "", 1)
+    run = f"train mlp --data digits --steps 3 --batch-size 8 --out {tmp_path / 'run'}"
+    for arguments in ("train --list", "config mlp --json", "config", run):
+        command = f"{sys.executable} -u -m minigan {arguments} | true"
+        ended = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+        assert (ended.returncode, ended.stderr) == (0, "")
+    assert (tmp_path / "run" / "report.html").exists()
     trained = minigan("train", "mlp", "--dry-run", cwd=tmp_path)
     assert trained.returncode == 0
     assert "\r" not in trained.stdout + trained.stderr
-    assert loop.FAILED != loop.INTERRUPTED != 0

@@ -76,7 +76,7 @@ def test_damaged_ones_leave_the_best_of_the_rest_and_the_one_before(tmp_path, ca
     folder = mg.runs.RunFolder(tmp_path)
     newest = checkpoint.find(folder.checkpoints)[-1]
     newest.write_bytes(newest.read_bytes()[:-1])
-    assert folder.load_newest()["x"] == 2.0
+    assert folder.load_newest()[1]["x"] == 2.0
     assert f"{newest}: its checksum is not the one in {newest.stem}.json; trying the one before" in (
         capsys.readouterr().out
     )

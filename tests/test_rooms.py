@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "minigan"
 # One row per floor, from the top: a module may import its own room and any floor above.
 FLOORS = [
     ["errors"],
-    ["atomic", "seal"],
+    ["atomic", "seal", "terminal"],
     ["backend"],
     ["kernels"],
     ["random"],

@@ -88,13 +88,69 @@ def test_resume_refuses_other_images(tmp_path, few_digits, monkeypatch):
         training.run(build, settings(tmp_path, steps=4, resume=True))
 
 
-def test_a_broken_config_is_named(tmp_path, few_digits):
+def test_a_checkpoint_knows_its_settings_without_config_json(tmp_path, few_digits):
     training.run(build, settings(tmp_path, steps=2))
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(
-        mg.errors.CheckpointError, match=r"config\.json: cannot be read .* so the run cannot be resumed"
-    ):
-        training.run(build, settings(tmp_path, steps=4, resume=True))
+    with pytest.raises(mg.errors.CheckpointError, match="seed was 0, is 5"):
+        training.run(build, settings(tmp_path, steps=4, resume=True, seed=5))
+    assert training.run(build, settings(tmp_path, steps=4, resume=True)) == 0
+    assert json.loads((tmp_path / "config.json").read_text())["total_steps"] == 4
+
+
+def test_a_refused_resume_changes_nothing(tmp_path, few_digits):
+    training.run(build, settings(tmp_path, steps=6, checkpoint_every=2))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
+    with pytest.raises(mg.errors.CheckpointError, match="seed was 0, is 5"):
+        training.run(build, settings(tmp_path, steps=8, keep=1, seed=5, resume=True))
+    assert training.run(build, settings(tmp_path, steps=4, keep=1, resume=True)) == 0  # finished long ago
+    unchanged = {path for path, content in before.items() if path.exists() and path.read_bytes() == content}
+    assert {path.name for path in before.keys() - unchanged} <= {"report.html"} | {
+        f"step_0000000{n}.{end}"
+        for n in (2, 4)
+        for end in ("json", "safetensors")  # keep=1
+    }
+
+
+def with_rate(settings):
+    game = build(settings)
+    game.optimizers["generator"].lr = settings.extra["lr"]
+    return game
+
+
+def test_a_rate_that_may_change_stays_changed_when_the_run_is_killed_before_it_is_saved(tmp_path, few_digits):
+    first = {"extra": {"lr": 1e-3}, "checkpoint_every": 2}
+    other = {"extra": {"lr": 1e-5}, "checkpoint_every": 2, "allow_change": ["lr"], "resume": True}
+    for folder in ("killed", "whole"):
+        training.run(with_rate, settings(tmp_path / folder, steps=4, **first))
+
+    def dies(settings):
+        game = with_rate(settings)
+        game.play = lambda source: (_ for _ in ()).throw(RuntimeError("killed"))
+        return game
+
+    with pytest.raises(RuntimeError, match="killed"):
+        training.run(dies, settings(tmp_path / "killed", steps=8, **other))
+    for folder in ("killed", "whole"):
+        training.run(with_rate, settings(tmp_path / folder, steps=8, **other))
+    killed, whole = newest(tmp_path / "killed"), newest(tmp_path / "whole")
+    assert killed["generator_optimizer.lr"] == 1e-5
+    assert all(np.array_equal(whole[k], killed[k]) for k in whole)
+
+
+def test_what_came_after_the_checkpoint_is_said_anew(tmp_path, few_digits, capsys):
+    training.run(build, settings(tmp_path, steps=8, checkpoint_every=2, sample_every=2))
+    newest_one = checkpoint.find(tmp_path / "checkpoints")[-1]
+    newest_one.write_bytes(b"damaged")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loop.Loop, "keep_state", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            training.run(build, settings(tmp_path, steps=8, keep=1, sample_every=2, resume=True))
+    assert "step_00000008.safetensors: its checksum is not" in capsys.readouterr().out
+    assert [p.name for p in checkpoint.find(tmp_path / "checkpoints")][-1] == "step_00000006.safetensors"
+    assert newest_one.with_suffix(".damaged").exists()
+    assert sorted(p.name for p in (tmp_path / "samples").iterdir())[-1] == "step_00000006.png"
+    assert [int(row["step"]) for row in rows(tmp_path)][-1] == 6
+    assert not (tmp_path / "samples.gif").exists()
 
 
 def test_an_emptied_log_and_lost_pictures_are_made_again(tmp_path, few_digits):
@@ -141,11 +197,13 @@ def test_only_the_newest_checkpoints_are_kept(tmp_path, few_digits):
 
 
 def test_the_best_checkpoint_stays(tmp_path):
-    for step, distance in enumerate([3.0, 1.0, 2.0, 4.0, None, 0.5]):
+    checkpoint.save(tmp_path, {"t": mg.tensor(0.0)}, {}, 0, keep=1, distance=float("nan"))
+    assert checkpoint.find_best(tmp_path) is None
+    for step, distance in enumerate([3.0, 1.0, 2.0, 4.0, None, 0.5], 100_000_000 - 3):
         checkpoint.save(tmp_path, {"t": mg.tensor(float(step))}, {}, step, keep=1, distance=distance)
-        best = 1 if 1 <= step < 5 else step
+        best = 100_000_000 - 2 if 100_000_000 - 2 <= step < 100_000_002 else step
         assert checkpoint.find_best(tmp_path).stem == f"step_{best:08d}"
-        assert [p.stem for p in checkpoint.find(tmp_path)] == sorted({f"step_{n:08d}" for n in (best, step)})
+        assert [p.stem for p in checkpoint.find(tmp_path)] == [f"step_{n:08d}" for n in sorted({best, step})]
     (tmp_path / "best.json").write_text('{"checkpoint": "../../elsewhere", "distance": 0}')
     assert checkpoint.find_best(tmp_path) is None
 
@@ -170,10 +228,10 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
 
 def test_a_run_from_before_a_setting_existed_resumes(tmp_path, few_digits, capsys):
     assert training.run(build, settings(tmp_path, epochs=1)) == 0
-    path = tmp_path / "config.json"
-    config = json.loads(path.read_text())
-    del config["settings"]["precision"], config["settings"]["graph"]
-    path.write_text(json.dumps(config))
+    arrays, meta = checkpoint.load(checkpoint.find(tmp_path / "checkpoints")[-1])
+    del meta["settings"]["precision"], meta["settings"]["graph"]
+    state = {name: mg.tensor(array) for name, array in arrays.items()}
+    checkpoint.save(tmp_path / "checkpoints", state, {k: meta[k] for k in ("settings", "images", "blas")}, meta["step"])
     assert training.run(build, settings(tmp_path, epochs=2, resume=True)) == 0
     assert len(rows(tmp_path)) == 12
 
@@ -229,9 +287,14 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path, few_digits):
         game.generator_turn = spoiled
         return game
 
-    with pytest.raises(mg.errors.NonFiniteLoss, match=r"step 6: generator\.0\.weight is not finite"):
-        training.run(poisoned, settings(tmp_path, sample_every=100))
-    assert checkpoint.find(tmp_path / "checkpoints") == []
+    cases = (False, "to find the op"), (True, r"step 6: generator\.0\.weight is not finite after its step")
+    for debug, words in cases:
+        folder = tmp_path / str(debug)
+        with pytest.raises(mg.errors.NonFiniteLoss, match=rf"step 6: generator\.0\.weight is not finite.*{words}"):
+            training.run(poisoned, settings(folder, sample_every=100, debug_nan=debug))
+        assert checkpoint.find(folder / "checkpoints") == []
+        assert [int(row["step"]) for row in rows(folder)] == [1, 2, 3, 4, 5, 6]
+        assert (folder / "report.html").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, few_digits):

@@ -96,7 +96,7 @@ def left(out):
     }
     for path in [*checkpoint.find(out / "checkpoints"), *sorted((out / "samples").glob("*.png"))]:
         held[path.name] = path.read_bytes()
-    held["losses.png"] = (out / "losses.png").read_bytes()
+    held |= {name: (out / name).read_bytes() for name in ("losses.png", "samples.gif")}
     held["config.json"] = {**json.loads((out / "config.json").read_text())["settings"], "out": "", "resume": False}
     return held
 

@@ -4,4 +4,5 @@
 of samples; `tables` puts the rest into words; `page` joins them.
 """
 
+from .folder import read
 from .page import write
