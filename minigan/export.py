@@ -28,6 +28,7 @@ from .seal import BLANK, is_whole, sealed
 from .tensor import Tensor, tensor
 
 CHUNK = 256  # samples made at a time
+MOST = 1 << 20  # of classes, and of numbers in the noise
 
 
 class NotDescribed(CheckpointError):
@@ -77,7 +78,7 @@ class Generator:
             asked = [tensor(labels.astype(np.int64))]
         elif labels is not None:
             raise ShapeError("Generator: this network takes no labels")
-        device = self.network.parameters()[0].device
+        device = next((p.device for p in self.network.parameters()), "cpu")
         with evaluating(self.network), random.using(random.Stream(0, "generated")):
             parts = [
                 self.network(*(x[k : k + CHUNK].to(device) for x in (z, *asked))).numpy()
@@ -142,11 +143,14 @@ def load_generator(path: str | Path, device: str = "cpu") -> Generator:
     try:
         about = json.loads(metadata["minigan"])
         if about["format"] != FORMAT:
-            raise CheckpointError(f"{path}: written in format {about['format']}, this minigan reads {FORMAT}")
+            raise CheckpointError(f"written in format {about['format']}, this minigan reads {FORMAT}")
         if not is_whole(Path(path).read_bytes(), about["sha256"]):
-            raise CheckpointError(f"{path}: its checksum is not the one it was written with")
+            raise CheckpointError("its checksum is not the one it was written with")
         generator = from_description(about, arrays)
-    except (ValueError, KeyError, TypeError, AttributeError, ShapeError, MemoryError, RecursionError) as error:
+        generator.sample(1)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    except Exception as error:  # whatever a description that somebody made up leads to
         raise CheckpointError(f"{path}: describes no generator ({error!r})") from error
     generator.network.to(device)
     return generator
@@ -154,11 +158,14 @@ def load_generator(path: str | Path, device: str = "cpu") -> Generator:
 
 def from_description(about: Mapping[str, Any], arrays: Mapping[str, Any]) -> Generator:
     """The generator that `description` describes, with these weights. CheckpointError if they do not fit it."""
-    latent = dict(about["latent"])
+    latent, classes = dict(about["latent"]), about["classes"]
     sampler = LATENTS[latent.pop("kind")](**latent)
+    counts = [v for v in (*latent.values(), classes) if isinstance(v, int)]
+    if not (classes is None or type(classes) is int) or not all(0 <= count < MOST for count in counts) or classes == 0:
+        raise CheckpointError(f"noise {latent} and {classes} classes make no sense")
     network = _build(about["network"], sum(np.size(a) for a in arrays.values()))
     network.load_state_dict(arrays)
-    return Generator(network, sampler, about["classes"], dict(about["about"]))
+    return Generator(network, sampler, classes, dict(about["about"]))
 
 
 def load_weights(network: Module, path: str | Path) -> None:
@@ -210,19 +217,26 @@ def _tree(value: Any) -> Any:
 def _build(tree: Any, size: int) -> Any:
     """What `_tree` described, for weights of `size` numbers in all.
 
-    A layer's two largest arguments multiply to about as many weights as it has: one that asks for far more than the
-    file holds is refused before it takes the memory.
+    A layer's numbers multiply to not much more than the weights it has, a kernel's side counted twice: one that asks
+    for far more than the file holds is refused before it takes the memory.
     """
     if isinstance(tree, list):
         return tuple(_build(value, size) for value in tree)
     if not isinstance(tree, dict):
         return tree
     arguments = {k: _build(v, size) for k, v in tree.items() if k not in ("layer", "normalised")}
-    numbers = sorted(int(v) for v in arguments.values() if isinstance(v, int | float))
-    if math.prod(max(n, 1) for n in numbers[-2:]) > 64 * max(size, 1 << 12):
+    numbers = [n for name, value in arguments.items() for n in _numbers(value) * (1 + (name == "kernel_size"))]
+    if math.prod(max(n, 1) for n in numbers) > 64 * max(size, 1 << 12):
         raise CheckpointError(f"{tree['layer']} of {arguments} is larger than the weights that came with it")
     layer = LAYERS[tree["layer"]](*arguments.pop("layers", ()), **arguments)
     if "normalised" in tree:
         name, options = tree["normalised"]
         NORMALISED[name](layer, **options)
     return layer
+
+
+def _numbers(value: Any) -> list[float]:
+    """The numbers in an argument."""
+    if isinstance(value, tuple):
+        return [number for part in value for number in _numbers(part)]
+    return [value] if isinstance(value, int | float) else []

@@ -12,6 +12,7 @@ from .errors import ShapeError
 from .gan import Latent, ScoreGame, Turn, alternate, losses, normal_latent, penalties, uniform_latent
 from .models import Players
 from .presets import PRESETS
+from .runs import positive
 from .training import Settings, Shape
 
 Extra = dict[str, Any]
@@ -48,7 +49,10 @@ NETWORKS = {
     "mlp512": Network(models.mlp512, 100, "normal", SIZES),
     "sndcgan": Network(models.sndcgan, 128, "normal", SIZES),
 }
-SHAPING = {"pack": 1, "stddev": False}  # these need a network that is made for them
+SHAPING = {  # options that need a network which is made for them, and their defaults
+    **{"pack": 1, "stddev": False, "generator_norm": "batch", "activation": "leaky_relu", "padding": 0},
+    "output": "tanh",
+}
 LATENTS: dict[str, Callable[..., Latent]] = {"uniform": uniform_latent, "normal": normal_latent}
 OUTPUTS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
@@ -70,7 +74,7 @@ def players(extra: Extra) -> Players:
     for name, default in SHAPING.items():
         if extra[name] != default and name not in network.shaped_by:
             able = ", ".join(other for other, n in NETWORKS.items() if name in n.shaped_by)
-            raise ShapeError(f"--{name} needs a network made for it ({able}), not {extra['model']}")
+            raise ShapeError(f"--{name.replace('_', '-')} needs a network made for it ({able}), not {extra['model']}")
     options = {name: extra[name] for name in network.shaped_by}
     if "norm" in options and options["norm"] == "auto":  # a penalty is per sample, batch norm is not
         options["norm"] = None if extra["penalty"] else "batch"
@@ -121,6 +125,7 @@ def build(settings: Settings) -> ScoreGame:
     G, D = players(extra)
     G.to(settings.device)
     D.to(settings.device)
+    d_lr = extra["lr"] if extra["d_lr"] is None else extra["d_lr"]
     loss = losses.LOSSES[extra["loss"]]
     if extra["label_smoothing"] != 1 or extra["flip_labels"]:
         loss = losses.noisy_labels(loss, extra["label_smoothing"], extra["flip_labels"])
@@ -134,7 +139,7 @@ def build(settings: Settings) -> ScoreGame:
         max_norm=extra["max_norm"],
         latent=LATENTS[extra["latent"] or NETWORKS[extra["model"]].latent](z_dim(extra)),
         generator_optimizer=optimizer(extra, G.parameters(), extra["lr"]),
-        discriminator_optimizer=optimizer(extra, D.parameters(), extra["d_lr"] or extra["lr"]),
+        discriminator_optimizer=optimizer(extra, D.parameters(), d_lr),
         schedule=schedule(extra),
         pack=extra["pack"],
         unroll=extra["unroll"],
@@ -166,11 +171,15 @@ def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> a
     parts.add_argument("--clip", type=float, help="limit D's weights to [-CLIP, CLIP]")
     parts.add_argument("--max-norm", type=float, help="limit the length of each of D's units' weights")
     parts.add_argument("--latent", choices=LATENTS, help="noise (default: the model's)")
-    parts.add_argument("--z-dim", type=int, help="its dimensions (default: the model's)")
-    parts.add_argument("--side", type=int, default=32, help="of images, for dcgan, mlp512 and sndcgan (default: 32)")
+    parts.add_argument("--z-dim", type=positive, help="its dimensions (default: the model's)")
+    parts.add_argument(
+        "--side", type=positive, default=32, help="of images, for dcgan, mlp512 and sndcgan (default: 32)"
+    )
     parts.add_argument("--channels", type=int, choices=[1, 3], default=3, help="likewise (default: 3)")
-    parts.add_argument("--width", type=int, default=32, help="of the maps next to the image, likewise (default: 32)")
-    norms: dict[str, Any] = {"type": lambda name: None if name == "none" else name, "metavar": "batch|layer|none"}
+    parts.add_argument(
+        "--width", type=positive, default=32, help="of the maps next to the image, likewise (default: 32)"
+    )
+    norms: dict[str, Any] = {"type": _norm, "metavar": "batch|layer|none"}
     parts.add_argument("--norm", default="auto", help="in D (default: none with a penalty, else batch)", **norms)
     parts.add_argument("--generator-norm", default="batch", help="in dcgan's G (default: batch)", **norms)
     parts.add_argument(
@@ -180,8 +189,8 @@ def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> a
     parts.add_argument("--output", choices=OUTPUTS, default="tanh", help="of lab28's G (default: tanh)")
     parts.add_argument("--unit-range", action="store_true", help="real images in [0, 1], which the pictures ignore")
     moves = p.add_argument_group("moves")
-    moves.add_argument("--d-steps", type=int, default=1, help="turns of D for each of G (default: 1)")
-    moves.add_argument("--repeat", type=int, default=1, help="rounds on the same real images (default: 1)")
+    moves.add_argument("--d-steps", type=positive, default=1, help="turns of D for each of G (default: 1)")
+    moves.add_argument("--repeat", type=positive, default=1, help="rounds on the same real images (default: 1)")
     moves.add_argument(
         "--optimizer", choices=["adam", "rmsprop", "sgd"], default="adam", help="of both (default: adam)"
     )
@@ -197,11 +206,11 @@ def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> a
     tricks.add_argument("--label-smoothing", type=float, default=1.0, help="D's target for real images, 0.9 say")
     tricks.add_argument("--flip-labels", type=float, default=0.0, help="share of D's labels that are wrong")
     tricks.add_argument("--instance-noise", type=float, default=0.0, help="deviation of noise on all that D sees")
-    tricks.add_argument("--noise-steps", type=int, help="steps over which that noise falls to 0")
+    tricks.add_argument("--noise-steps", type=positive, help="steps over which that noise falls to 0")
     tricks.add_argument("--replay", type=int, default=0, help="half of D's fakes come from so many earlier ones")
     tricks.add_argument("--dropout", type=float, default=0.0, help="after each ReLU of G, in training and in samples")
     tricks.add_argument("--joint-batches", action="store_true", help="real images and fakes in one batch for D")
-    tricks.add_argument("--pack", type=int, default=1, help="images that D sees at once")
+    tricks.add_argument("--pack", type=positive, default=1, help="images that D sees at once")
     tricks.add_argument("--stddev", action="store_true", help="dcgan's D sees how much a batch differs")
     tricks.add_argument("--spectral-norm", action="store_true", help="in every layer of D")
     chosen, _ = p.parse_known_args(arguments)
@@ -215,6 +224,13 @@ def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> a
         if preset.needs_folder and chosen.data == "auto" and not chosen.dry_run:
             p.error(f"{chosen.preset} learns from pictures: give a folder of them with --data FOLDER")
     return p
+
+
+def _norm(name: str) -> str | None:
+    """The name of a norm, None for "none"."""
+    if name not in ("auto", "batch", "layer", "none"):
+        raise argparse.ArgumentTypeError(f"expected batch, layer or none, got {name!r}")
+    return None if name == "none" else name
 
 
 class Listing(argparse.Action):

@@ -247,7 +247,7 @@ def _batches(
     if game.labelled or not Path(settings.data).is_dir():
         raise DataError(f"--stream reads a folder of pictures, without labels; {settings.data} cannot be read so")
     streamed = data.FolderBatches(settings.data, settings.batch_size, shape[1], shape[0], **drawn)
-    return open_files.enter_context(streamed), fingerprint_of_files(streamed.pictures)
+    return open_files.enter_context(streamed), fingerprint_of_files(streamed.path, streamed.pictures)
 
 
 def _continue(game: Game, arrays: Mapping[str, Any], *, keep_rates: bool) -> None:

@@ -148,6 +148,11 @@ def enlarge(about):
     about["network"]["layers"][0]["in_features"] = 10**9
 
 
+def first(**changes):
+    """The first layer with other arguments."""
+    return lambda about: about["network"]["layers"][0].update(changes)
+
+
 def rename(about):
     about["network"]["layers"][0]["layer"] = "__import__"
 
@@ -161,6 +166,21 @@ def nest(about):
     ("change", "message"),
     [
         (enlarge, "larger than the weights"),
+        (first(in_features=float("inf")), "larger than the weights"),
+        (first(layer="Conv2d", in_channels=512, out_channels=512, kernel_size=99), "larger than the weights"),
+        (first(layer="Conv2d", in_channels=1, out_channels=1, kernel_size=[3000, 3000]), "larger than the weights"),
+        (first(normalised=["spectral_norm", {"dim": 9}]), "describes no generator"),
+        (lambda about: about.update(classes="ten"), "make no sense"),
+        (lambda about: about.update(classes=0), "make no sense"),
+        (lambda about: about.update(classes=3), "describes no generator"),
+        (lambda about: about["latent"].update(dim=-1), "make no sense"),
+        (lambda about: about["latent"].update(dim=10**13), "make no sense"),
+        (lambda about: about["latent"].update(dim="x"), "describes no generator"),
+        (lambda about: about["latent"].update(dtype="object"), "describes no generator"),
+        (
+            lambda about: about["network"]["layers"].insert(0, {"layer": "LeakyReLU", "negative_slope": "x"}),
+            "is missing",
+        ),
         (rename, "__import__"),
         (nest, "recursion"),
         (lambda about: about.update(format=9), "written in format 9, this minigan reads 1"),

@@ -59,7 +59,8 @@ def image_folder(
 
     Each is turned upright by its EXIF tag, laid over white where it is transparent, converted to grey (channels 1) or
     RGB (3), scaled so that its shorter side is `size`, and cropped at the centre. With labels="folders" the folders in
-    `path` are the classes: int64 (N,), numbered in order of name. `limit` bounds how many files are looked at.
+    `path` are the classes: int64 (N,), numbered in order of name. `limit` bounds how many files are read, spread over
+    all of them.
 
     Files that are no pictures and pictures that are damaged are skipped, counted, and reported on the terminal with
     the first names and reasons. Raises DataError if no picture is left, more are damaged than whole, or all of them
@@ -73,7 +74,7 @@ def image_folder(
     if labels not in (None, "folders"):
         raise DataError(f'image_folder: expected labels "folders" or None, got {labels!r}')
     listing = list_pictures(path)
-    names = listing.pictures[:limit]
+    names = listing.pictures[:: max(len(listing.pictures) // limit, 1)][:limit] if limit else listing.pictures
     classes = _classes(path, listing.pictures) if labels else None
     if (needed := len(names) * size * size * channels) > _memory():
         raise DataError(

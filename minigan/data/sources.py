@@ -106,7 +106,7 @@ def fingerprint(samples: np.ndarray) -> dict[str, Any]:
     return {"count": len(samples), "sha256": hashlib.sha256(np.ascontiguousarray(samples).data).hexdigest()}
 
 
-def fingerprint_of_files(files: Sequence[Path]) -> dict[str, Any]:
-    """How many files there are, and the SHA-256 of their names and sizes."""
-    listed = "\n".join(f"{file.name} {file.stat().st_size}" for file in files)
+def fingerprint_of_files(folder: Path, files: Sequence[Path]) -> dict[str, Any]:
+    """How many files there are, and the SHA-256 of their paths below the folder and their sizes."""
+    listed = "\n".join(f"{file.relative_to(folder)} {file.stat().st_size}" for file in files)
     return {"count": len(files), "sha256": hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()}
