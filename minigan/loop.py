@@ -303,7 +303,8 @@ def stopped_by_signals() -> Iterator[list[int]]:
         received.append(number)
 
     try:
-        before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
+        heeded = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) is not signal.SIG_IGN]
+        before = {s: signal.signal(s, handler) for s in heeded}
     except ValueError:  # not the main thread: signals are somebody else's business
         yield received
         return
