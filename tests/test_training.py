@@ -179,6 +179,19 @@ def test_numbers_at_the_end_go_to_the_terminal_and_into_a_file_that_any_program_
     assert json.loads(text, parse_constant=refuse) == {"count": 96, "bound": None}
 
 
+def test_a_signal_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with loop.stopped_by_signals() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert not stop
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop == [signal.SIGTERM]
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 # --- data of a run --------------------------------------------------------------------------------------------
 
 
