@@ -136,7 +136,7 @@ class RunFolder:
         """What the run was started with; CheckpointError if the folder holds none."""
         try:
             held = json.loads((self.path / "config.json").read_text())["settings"]
-            return Settings(**{**held, "extra": dict(held["extra"])})
+            return Settings(**{**held, "extra": dict(held.get("extra", {}))})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{self.path}: holds no config.json of a training run ({error!r})") from error
 

@@ -81,7 +81,14 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
     command = [sys.executable, "-u", str(ROOT / "examples/dcgan_mnist.py"), "--batch-size", "8"]
     command += ["--data", str(folder), "--out", str(tmp_path / "run"), "--steps", "100000"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # ignored in the background
+    )
     deadline = time.monotonic() + 60
     while not (tmp_path / "run" / "log.csv").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
