@@ -139,9 +139,8 @@ def interpolate(arguments: Arguments) -> int:
     t = np.linspace(0, 1, chosen.frames, dtype=ends.dtype)
     z = between(ends[::2], ends[1::2], t).astype(ends.dtype)  # (frames, pairs, dim)
     n = z.shape[0] * z.shape[1]
-    if chosen.label is None and generator.classes is not None:
-        chosen.label = 0
-    labels = None if chosen.label is None else np.full(n, chosen.label)
+    unconditional = generator.classes is None
+    labels = None if unconditional and chosen.label is None else np.full(n, chosen.label or 0)
     samples = generator.generate(tensor(z.reshape(-1, z.shape[-1])), labels).numpy()
     if samples.ndim != 4:
         raise ShapeError(f"interpolate draws images, this generator makes samples of shape {samples.shape[1:]}")

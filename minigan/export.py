@@ -9,7 +9,7 @@ import inspect
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,7 @@ def description(generator: Generator) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "network": _tree(generator.network),
-        "latent": {"kind": latent, **asdict(generator.latent)},  # type: ignore[call-overload]
+        "latent": {"kind": latent, **vars(generator.latent)},
         "classes": generator.classes,
         "about": generator.about,
         "versions": versions(),
@@ -195,7 +195,7 @@ def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
                 "write its state_dict with safetensors.torch.save_file, and give that file"
             )
         with safe_open(path, framework="numpy") as held:
-            return {name: held.get_tensor(name) for name in held.keys()}, held.metadata() or {}  # noqa: SIM118
+            return {name: held.get_tensor(name) for name in held.keys()}, held.metadata() or {}  # noqa: SIM118  it is no dict
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
 

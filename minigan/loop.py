@@ -245,7 +245,8 @@ class Loop:
                 self.give_up(self.step, f"{spoilt} is not finite")
             self.folder.sync_log()
             meta = {"settings": asdict(self.settings), "images": self.images, "blas": backend.blas_info()}
-            distance = self.looks[-1].numbers["distance"] if self.looks and self.looks[-1].step == self.step else None
+            look = self.looks[-1]
+            distance = look.numbers["distance"] if look.step == self.step else None
             checkpoint.save(
                 self.folder.checkpoints, self.game.state, meta, self.step, keep=self.settings.keep, distance=distance
             )

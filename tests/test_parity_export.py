@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+from parity import torch
+from safetensors.torch import load_file, save_file
 
-torch = pytest.importorskip("torch")
-from safetensors.torch import load_file, save_file  # noqa: E402
-from torch import nn  # noqa: E402
+import minigan as mg
+from minigan import cli, export
+from minigan.gan import normal_latent, uniform_latent
 
-import minigan as mg  # noqa: E402
-from minigan import cli, export  # noqa: E402
-from minigan.gan import normal_latent, uniform_latent  # noqa: E402
+nn = torch.nn
 
 
 def dcgan28_in_torch(z_dim=96):
