@@ -4,6 +4,7 @@ import fakecupy
 import numpy as np
 import pytest
 from games import losses_without_waiting
+from movers import movable
 from scripts import example
 
 import minigan as mg
@@ -109,9 +110,9 @@ def test_each_turn_moves_its_own_player_and_all_of_it(model):
         before = numbers(g)
         getattr(g, turn)(g.state, Batch(real, 0, 0, labels))
         changed = {key for key, value in numbers(g).items() if not np.array_equal(value, before[key])}
-        movers = {f"{mover}.{name}" for name, _ in g.players[mover].named_parameters() if not name.endswith("bias")}
+        movers = {f"{mover}.{name}" for name in movable(g.players[mover])}
         others = {f"{n}.{name}" for n in g.players if n != mover for name, _ in g.players[n].named_parameters()}
-        assert movers <= changed  # biases before batch norm have no gradient but by rounding
+        assert movers <= changed
         assert not others & changed
 
 
