@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 
 from . import __version__, atomic, backend, export, latent, random, recipe, report, training, viz
-from .errors import CheckpointError, MiniganError, ShapeError
+from .errors import CheckpointError, ShapeError
 from .gan.latents import NormalLatent
-from .loop import INTERRUPTED
 from .presets import PRESETS
 from .runs import RunFolder, positive
 from .tensor import tensor
-from .terminal import silence
+from .terminal import ending
 
 Arguments = Sequence[str]
 
@@ -43,20 +42,8 @@ def main(arguments: Arguments | None = None) -> int:
         p.print_help(sys.stderr)
         return 2
     chosen = p.parse_args(given[:1])
-    try:
-        try:
-            return COMMANDS[chosen.command][0](given[1:])
-        finally:
-            sys.stdout.flush()
-    except BrokenPipeError:  # the reader of the output has seen enough
-        silence()
-        return 0
-    except (MiniganError, OSError) as error:
-        print(f"minigan {chosen.command}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"minigan {chosen.command}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    command = COMMANDS[chosen.command][0]
+    return ending(f"minigan {chosen.command}", lambda: command(given[1:]))
 
 
 # --- training ---------------------------------------------------------------------------------------------------
@@ -165,8 +152,8 @@ def report_of(arguments: Arguments) -> int:
     p.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     p.add_argument("--out", type=Path, help="the page (default: RUN/report.html)")
     chosen = p.parse_args(arguments)
-    page = report.write(chosen.run, chosen.out)
     held = report.read(chosen.run)
+    page = report.write(held, chosen.out)
     about: dict[str, Any] = {"out": str(page), "system": held.title, "step": int(held.steps[-1])}
     about["numbers"] = {name: float(values[-1]) for name, (_, values) in held.health.items()}
     if held.looks:

@@ -29,12 +29,6 @@ from .tensor import Tensor, tensor
 
 CHUNK = 256  # samples made at a time
 MOST = 1 << 20  # of classes, and of numbers in the noise
-
-
-class NotDescribed(CheckpointError):
-    """A generator with a layer or noise that no file can describe."""
-
-
 FORMAT = 1
 LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "code": LatentCode}
 NORMALISED: dict[str, Any] = {"spectral_norm": nn.spectral_norm, "weight_norm": nn.weight_norm}
@@ -48,6 +42,10 @@ LAYERS: dict[str, type[Module]] = {
         *(nn.Sequential, Maxout, ToUnit, FromUnit, OneHotGenerator, ConditionalNormGenerator),
     ]
 }
+
+
+class NotDescribed(CheckpointError):
+    """A generator with a layer or noise that no file can describe."""
 
 
 @dataclass
@@ -87,7 +85,7 @@ class Generator:
         return tensor(np.concatenate(parts))
 
     def sample(self, n: int, *, seed: int = 0, labels: np.ndarray | None = None) -> Tensor:
-        """n samples, the same ones for the same seed; the first ones do not depend on n."""
+        """n samples, the same ones for the same seed; the first ones are those of any n, up to rounding."""
         stream = random.Stream(seed, "generator")
         return self.generate(self.latent(n, stream), labels)
 

@@ -19,13 +19,12 @@ from .gan import Game
 from .rehearsal import Kept, first_nonfinite, first_spoilt, gradient_norms
 from .runs import COLUMNS, RunFolder, Settings, Timings
 from .tensor import Tensor
-from .terminal import say
+from .terminal import INTERRUPTED, say
 from .yardstick import Yardstick
 
 READ_BACK = 20  # steps between two looks at the losses: between them nothing waits for the device
 APART = 50  # steps between two verdicts, unless --sample-every asks for more
 CHUNK = 64  # samples drawn at a time to be judged
-INTERRUPTED = 130  # the exit status of a program stopped by Ctrl-C or SIGTERM
 FAILED = 3  # the exit status of a run that was stopped because it does not train
 PLAYERS = {"g_": " of the generator", "d_": " of the discriminator"}  # whose a column of the log is
 

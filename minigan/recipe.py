@@ -13,6 +13,7 @@ from .gan import Latent, ScoreGame, Turn, alternate, losses, normal_latent, pena
 from .models import Players
 from .presets import PRESETS
 from .runs import positive
+from .terminal import ending
 from .training import Settings, Shape
 
 Extra = dict[str, Any]
@@ -247,4 +248,6 @@ class Listing(argparse.Action):
 
 def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
     """Train what the command line says; the exit status of the program."""
-    return training.main(build, options(arguments, prog), shape, arguments=arguments, name="train")
+    return ending(
+        prog, lambda: training.main(build, options(arguments, prog), shape, arguments=arguments, name="train")
+    )

@@ -5,7 +5,6 @@ A study writes one figure and its numbers, with the same options as a training r
 
 import argparse
 import importlib.util
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,10 +16,11 @@ from tqdm import tqdm
 from . import backend, checkpoint
 from .data import Samples
 from .data.batches import Batches
-from .errors import CheckpointError, DataError, MiniganError
+from .errors import CheckpointError, DataError
 from .gan import Game, ScoreGame
 from .judge import Judge, fit_classifier
 from .runs import RunFolder, Settings, positive
+from .terminal import ending
 
 FEW = 256  # samples of a dry run
 
@@ -58,15 +58,11 @@ def main(study: Study, options: argparse.ArgumentParser, *, arguments: list[str]
     parsed = vars(options.parse_args(arguments))
     known = {k: parsed.pop(k) for k in list(parsed) if k in Settings.__dataclass_fields__}
     settings = Settings(name=options.prog.removesuffix(".py"), extra=parsed, **known)
-    try:
-        if not settings.dry_run:
-            return _run(study, settings)
-        with tempfile.TemporaryDirectory() as folder:
-            settings.out, settings.steps, settings.batch_size = folder, 2, min(settings.batch_size, 16)
-            return _run(study, settings)
-    except (MiniganError, OSError) as error:
-        print(f"{options.prog}: {error}", file=sys.stderr)
-        return 1
+    if not settings.dry_run:
+        return ending(options.prog, lambda: _run(study, settings))
+    with tempfile.TemporaryDirectory() as folder:
+        settings.out, settings.steps, settings.batch_size = folder, 2, min(settings.batch_size, 16)
+        return ending(options.prog, lambda: _run(study, settings))
 
 
 def _run(study: Study, settings: Settings) -> int:

@@ -6,7 +6,6 @@ checkpoint stands, and arrives at the same weights as a run that was never stopp
 
 import argparse
 import contextlib
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,8 +17,9 @@ from .errors import DataError, MiniganError
 from .gan import Game
 from .judge import in_chunks
 from .kernels import PRECISIONS, set_precision
-from .loop import INTERRUPTED, Loop
+from .loop import Loop
 from .runs import RunFolder, Settings, positive
+from .terminal import ending
 from .yardstick import Yardstick
 
 Build = Callable[[Settings], Game]
@@ -132,20 +132,13 @@ def main(
     parsed = vars(options.parse_args(arguments))
     known = {k: parsed.pop(k) for k in list(parsed) if k in Settings.__dataclass_fields__}
     settings = Settings(name=name or options.prog.removesuffix(".py"), extra=parsed, **known)
-    try:
-        parts: dict[str, Any] = {"load": load, "picture": picture, "measure": measure}
-        if not settings.dry_run:
-            return run(build, settings, shape(settings), **parts)
-        with tempfile.TemporaryDirectory() as folder:
-            settings.out, settings.resume = folder, False
-            settings.steps, settings.batch_size = 2, min(settings.batch_size, 16)
-            return run(build, settings, shape(settings), **parts)
-    except (MiniganError, OSError) as error:
-        print(f"{options.prog}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{options.prog}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    parts: dict[str, Any] = {"load": load, "picture": picture, "measure": measure}
+    if not settings.dry_run:
+        return ending(options.prog, lambda: run(build, settings, shape(settings), **parts))
+    with tempfile.TemporaryDirectory() as folder:
+        settings.out, settings.resume = folder, False
+        settings.steps, settings.batch_size = 2, min(settings.batch_size, 16)
+        return ending(options.prog, lambda: run(build, settings, shape(settings), **parts))
 
 
 def run(

@@ -3,14 +3,12 @@
 import numpy as np
 
 from . import nn
-from .backend import to_numpy
+from .judge import in_chunks
 from .metrics import sliced_wasserstein
-from .nn import evaluating, init
+from .nn import init
 from .random import Stream
-from .tensor import tensor
 
 COUNT = 512  # samples compared
-CHUNK = 128
 CELLS = 4  # features are averaged over so many cells a side
 
 
@@ -27,12 +25,12 @@ class Yardstick:
         self.count = min(COUNT, max(len(data) // 2, 1))
         real, others = data[order[: self.count]], data[order[self.count : 2 * self.count]]
         self._network = _features(data.shape[1:]) if data.ndim == 4 else None
-        self._real = self._described(_scaled(real))
+        self._real = self._described(real)
         self._spread = max(float(np.sqrt(self._real.var(0).mean())), 1e-12)
         flat = _scaled(real).reshape(self.count, -1)
         self._variance = max(float(flat.var(0).mean()), 1e-12)
         self._gap = max(_gap(flat), 1e-12)
-        self.floor = self._distance(self._described(_scaled(others))) if len(others) == self.count else 0.0
+        self.floor = self._distance(self._described(others)) if len(others) == self.count else 0.0
 
     def measure(self, samples: np.ndarray) -> dict[str, float]:
         """Of `count` samples, float32 images in [-1, 1] or points:
@@ -56,9 +54,7 @@ class Yardstick:
     def _described(self, samples: np.ndarray) -> np.ndarray:
         if self._network is None:
             return samples.reshape(len(samples), -1)
-        with evaluating(self._network):
-            parts = [self._network(tensor(samples[k : k + CHUNK])) for k in range(0, len(samples), CHUNK)]
-        return np.concatenate([to_numpy(part.data) for part in parts])
+        return in_chunks(self._network, samples)
 
 
 def _features(shape: tuple[int, ...]) -> nn.Sequential:

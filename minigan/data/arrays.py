@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from ..errors import DataError
 from . import files
 
-Images = tuple[np.ndarray, np.ndarray | None]
+Images = tuple[np.ndarray, np.ndarray | None]  # uint8 (N, C, H, W), int64 labels (N,)
 
 IMAGES = ("images", "x", "x_train", "arr_0")  # names in an .npz file, the first that is there
 LABELS = ("labels", "y", "y_train")

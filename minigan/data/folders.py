@@ -13,9 +13,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from ..errors import DataError
+from .arrays import Images
 from .pictures import FORMATS, is_picture, read_picture
 
-Images = tuple[np.ndarray, np.ndarray | None]
 T = TypeVar("T")
 R = TypeVar("R")
 

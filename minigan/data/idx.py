@@ -9,8 +9,7 @@ import numpy as np
 
 from ..errors import DataError
 from . import files
-
-Images = tuple[np.ndarray, np.ndarray | None]  # uint8 (N, C, H, W), int64 labels (N,)
+from .arrays import Images
 
 
 class _Archive(NamedTuple):

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import DataError
-from .arrays import from_array, load_array
+from .arrays import Images, from_array, load_array
 from .cifar import cifar10, holds_cifar10
 from .digits import digits
 from .folders import image_folder
-from .idx import Images, fashion_mnist, mnist, read_idx
+from .idx import fashion_mnist, mnist, read_idx
 
 Shape = tuple[int, int, int]  # of one image: channels, height, width
 NAMES = ("auto", "mnist", "fashion_mnist", "digits", "cifar10")

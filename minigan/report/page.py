@@ -15,14 +15,14 @@ SOURCES = {"style": "page.css", "charts": "charts.js", "script": "page.js"}
 FILTER = '<input type="search" id="filter" placeholder="filter" aria-label="filter the settings">'
 
 
-def write(run: str | Path, path: str | Path | None = None) -> Path:
-    """The path of the page written of the run in the folder `run`: `path`, or RUN/report.html.
+def write(run: str | Path | Run, path: str | Path | None = None) -> Path:
+    """The path of the page written of the run in the folder `run`, or as it was read: `path`, or RUN/report.html.
 
     What the run has not (yet) is left out, damaged rows and pictures are skipped and counted on the page. A folder
     without a run, or one that cannot be written to, is a CheckpointError that names it.
     """
-    held = read(Path(run))
-    path = Path(run) / "report.html" if path is None else Path(path)
+    held = run if isinstance(run, Run) else read(Path(run))
+    path = held.path / "report.html" if path is None else Path(path)
     # a lone surrogate, which JSON can hold, is not UTF-8
     atomic.write(path, page(held).encode("utf-8", "replace"))
     return path
