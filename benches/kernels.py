@@ -13,7 +13,6 @@ from unittest.mock import patch
 import numpy as np
 
 import minigan as mg
-from minigan import backend
 from minigan.kernels import cpu, cpu_winograd, geometry, portable, threads
 
 Shape = tuple[int, int, int, int]
@@ -188,7 +187,7 @@ def products() -> None:
 
 
 def main() -> None:
-    backend.show_config()
+    machine.show_config()
     print(f"threads    {mg.get_num_threads()}\n")
     print(f"{'':66} {'before':>8} {'after':>8} {'ratio':>6}   (ms)")
     for part in (convolutions, elementwise, normalisation, optimizer, products):

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 
 import minigan as mg
 from minigan import training
-from minigan.data import Samples
+from minigan.data import Samples, held_out
 from minigan.errors import DataError
 from minigan.gan import BiGAN, uniform_latent
-from minigan.judge import held_out, in_chunks
 from minigan.metrics import one_nn_accuracy
+from minigan.nn import in_chunks
 
 
 def build(settings: training.Settings) -> BiGAN:

@@ -23,9 +23,10 @@ import numpy as np
 
 import minigan as mg
 from minigan import judge, training, viz
+from minigan.data import Samples
 from minigan.gan import AuxiliaryGame, ConditionalGame, Game, alternate, losses, penalties, uniform_latent
 from minigan.models import Players
-from minigan.training import Samples, Settings
+from minigan.training.settings import Settings
 
 Z_DIM, CLASSES = 100, 10
 

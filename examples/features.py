@@ -24,14 +24,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import minigan as mg
-from minigan import data, studies, viz
+from minigan import data, viz
+from minigan.data import held_out
 from minigan.data.sources import Samples, load_images
 from minigan.errors import DataError, MissingExtra
 from minigan.gan import ScoreGame, losses, uniform_latent
-from minigan.judge import held_out
 from minigan.nn import Conv2d, LeakyReLU, ReLU, Sequential
-from minigan.runs import Settings, positive
 from minigan.tensor import Tensor
+from minigan.training import studies
+from minigan.training.settings import Settings, positive
 
 EXAMPLES = Path(__file__).parent
 Z_DIM = 100

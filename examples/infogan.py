@@ -20,9 +20,10 @@ import numpy as np
 
 import minigan as mg
 from minigan import judge, training, viz
+from minigan.data import Samples
 from minigan.gan import Game, InfoGame, LatentCode, losses
 from minigan.metrics import majority, purity
-from minigan.training import Samples, Settings
+from minigan.training.settings import Settings
 
 CODE = LatentCode(noise=62, categories=10, continuous=2)
 REACH = 1.0  # how far pictures go along a code: as far as training does

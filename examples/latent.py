@@ -27,14 +27,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import minigan as mg
-from minigan import studies, viz
+from minigan import viz
+from minigan.data import held_out
 from minigan.data.sources import Samples, load_images
-from minigan.gan import ScoreGame
-from minigan.judge import Judge, held_out
-from minigan.latent import lerp, slerp
+from minigan.gan import ScoreGame, lerp, slerp
+from minigan.judge import Judge
 from minigan.metrics import frechet_distance, nearest, slant, thickness
-from minigan.runs import Settings
 from minigan.tensor import Tensor
+from minigan.training import studies
+from minigan.training.settings import Settings
 
 EXAMPLES = Path(__file__).parent
 Generate = Callable[[np.ndarray], np.ndarray]  # noise (n, z) to images (n, 1, 28, 28) in [-1, 1]

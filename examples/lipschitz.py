@@ -29,14 +29,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import minigan as mg
-from minigan import studies, viz
+from minigan import viz
+from minigan.data import held_out
 from minigan.data.sources import Samples, load_images
 from minigan.gan import ScoreGame, Turn, losses, penalties, uniform_latent
 from minigan.gan.lipschitz import clipped_bound, spectral_bound, steepest_slope
-from minigan.judge import held_out
 from minigan.nn import Flatten, LeakyReLU, Linear, Sequential
-from minigan.runs import Settings
 from minigan.tensor import Tensor
+from minigan.training import studies
+from minigan.training.settings import Settings
 
 SHAPE = (1, 32, 32)
 WIDTH = 16

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import modes
 
-from minigan import studies, training, viz
+from minigan import training, viz
+from minigan.training import studies
 
 REMEDIES = {
     "nothing": [],

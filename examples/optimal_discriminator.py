@@ -24,10 +24,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import minigan as mg
-from minigan import studies, viz
+from minigan import viz
 from minigan.data.sources import Samples, load_images
 from minigan.gan import ScoreGame, Turn, losses, uniform_latent
-from minigan.runs import Settings, positive
+from minigan.training import studies
+from minigan.training.settings import Settings, positive
 
 SHAPE = (1, 32, 32)
 WIDTH = 16

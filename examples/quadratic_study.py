@@ -13,7 +13,8 @@ from pathlib import Path
 
 import quadratic
 
-from minigan import studies, training, viz
+from minigan import training, viz
+from minigan.training import studies
 
 SYSTEMS = {  # name: (curve, activation)
     "leaky ReLU": ("quadratic", "leaky_relu"),

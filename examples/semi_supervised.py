@@ -18,10 +18,11 @@ import numpy as np
 
 import minigan as mg
 from minigan import data, training
+from minigan.data import held_out
 from minigan.errors import DataError
 from minigan.gan import SemiSupervised, uniform_latent
 from minigan.gan.semi import LABELS_ALONE, balanced
-from minigan.judge import held_out, in_chunks
+from minigan.nn import in_chunks
 
 Z_DIM = 100
 SCALED_TO = 500  # images that the first lengths and biases are taken from

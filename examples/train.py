@@ -10,8 +10,8 @@ It is `minigan train`, to be read: minigan/recipe.py puts the parts together, mi
 
 import sys
 
-from minigan.recipe import NETWORKS, build, main, options, shape
-from minigan.training import Settings
+from minigan.command.recipe import NETWORKS, build, main, options, shape
+from minigan.training.settings import Settings
 
 __all__ = ["NETWORKS", "Settings", "build", "main", "options", "shape"]
 

@@ -13,10 +13,10 @@ import numpy as np
 
 import minigan as mg
 from minigan import training
-from minigan.data import Samples
+from minigan.data import Samples, held_out
 from minigan.errors import DataError
 from minigan.gan import VAE
-from minigan.judge import held_out, in_chunks
+from minigan.nn import in_chunks
 
 
 def build(settings: training.Settings) -> VAE:

@@ -30,12 +30,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import minigan as mg
-from minigan import studies, viz
+from minigan import viz
+from minigan.data import held_out
 from minigan.data.sources import Samples, load_images
 from minigan.gan import ScoreGame, Turn, alternate, losses, normal_latent
-from minigan.judge import held_out
 from minigan.metrics import frechet_distance, median_filter, spearman
-from minigan.runs import Settings, positive
+from minigan.training import studies
+from minigan.training.settings import Settings, positive
 
 SHAPE = (1, 32, 32)
 WIDTH = 16

@@ -4,14 +4,14 @@
 """
 
 import importlib
+import sys
 from types import ModuleType
+from typing import Any
 
 from . import errors
-from .backend import show_config
 from .capture import capture
 from .grad import grad, hvp, jvp, vjp
 from .kernels import get_num_threads, get_precision, set_num_threads, set_precision
-from .op import mode, no_grad, observe
 from .ops import (
     abs,
     absolute,
@@ -85,39 +85,40 @@ from .ops import (
     var,
     where,
 )
+from .recording import mode, no_grad, observe
+from .system.machine import __version__, show_config
 from .tensor import Tensor, full, ones, ones_like, tensor, zeros, zeros_like
 
-__version__ = "0.1.0"
-
 _ON_FIRST_USE = (
-    "backend",
-    "checkpoint",
-    "data",
-    "explain",
-    "export",
-    "gan",
-    "health",
-    "judge",
-    "latent",
-    "metrics",
-    "models",
-    "nn",
-    "optim",
-    "presets",
-    "random",
-    "recipe",
-    "rehearsal",
-    "report",
-    "runs",
-    "studies",
-    "testing",
-    "training",
-    "viz",
-    "yardstick",
+    *("backend", "command", "data", "explain", "export", "gan", "judge", "metrics", "models", "nn", "optim", "random"),
+    *("testing", "training", "viz"),
 )
+_MOVED = {  # names that programs of earlier versions use
+    "checkpoint": "training.checkpoint",
+    "cli": "command.cli",
+    "health": "judge.verdict",
+    "latent": "gan.latents",
+    "presets": "command.presets",
+    "recipe": "command.recipe",
+    "rehearsal": "gan.rehearsal",
+    "report": "training.report",
+    "runs": "training",
+    "studies": "training.studies",
+    "yardstick": "judge.yardstick",
+}
+
+
+class _Moved(ModuleType):
+    """A module by its old name, so that `from minigan.runs import Settings` still works."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(f"{__name__}.{_MOVED[self.__name__.split('.')[1]]}"), name)
+
+
+sys.modules.update({f"{__name__}.{old}": _Moved(f"{__name__}.{old}") for old in _MOVED})
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name in _ON_FIRST_USE:
-        return importlib.import_module(f".{name}", __name__)
+    if name in _ON_FIRST_USE or name in _MOVED:
+        return importlib.import_module(f".{_MOVED.get(name, name)}", __name__)
     raise AttributeError(f"module 'minigan' has no attribute {name!r}")

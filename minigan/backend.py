@@ -5,11 +5,8 @@ global and nothing imports CuPy until a CUDA device is asked for.
 """
 
 import contextlib
-import ctypes
 import importlib
 import importlib.util
-import os
-import platform
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -39,6 +36,11 @@ def is_cuda(array: Array) -> bool:
     """True if `array` is a CuPy array. Never imports CuPy: an array of its exists only once it is loaded."""
     cupy = sys.modules.get("cupy")
     return cupy is not None and isinstance(array, cupy.ndarray)
+
+
+def has_cuda() -> bool:
+    """True once CuPy is loaded: before, no array can live on a CUDA device."""
+    return "cupy" in sys.modules
 
 
 def device_of(array: Array) -> str:
@@ -149,68 +151,6 @@ def cuda_problem() -> str | None:
     return None
 
 
-def keep_freed_memory() -> None:
-    """Ask the C library to keep what is freed for the next step, instead of returning it and faulting it in again.
-
-    On glibc a training step spends a tenth of its time in such page faults; the peak stays what it was. A hint:
-    elsewhere nothing happens.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD: arrays of any size come from the heap
-        mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD: the heap is not shrunk
-
-
-def blas_info() -> list[dict[str, Any]]:
-    """One dict per BLAS library that NumPy has loaded: name, version, architecture (kernel), threads."""
-    from threadpoolctl import threadpool_info
-
-    keys = ("internal_api", "version", "architecture", "num_threads")
-    return [{k: pool.get(k) for k in keys} for pool in threadpool_info() if pool.get("user_api") == "blas"]
-
-
-_AVX512_KERNELS = ("skylakex", "cooperlake", "sapphirerapids")  # OpenBLAS's names
-
-
-def blas_pinned() -> str | None:
-    """What keeps OpenBLAS from the widest vectors of this processor and how to undo it; None if nothing does."""
-    name = os.environ.get("OPENBLAS_CORETYPE")
-    found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
-    wide = any(feature == "X86_V4" or feature.startswith("AVX512") for feature in found)
-    kernels = [blas["architecture"] or "" for blas in blas_info() if blas["internal_api"] == "openblas"]
-    slow = [kernel for kernel in kernels if wide and kernel.lower() not in _AVX512_KERNELS]
-    if not name or not slow:
-        return None
-    return (
-        f"OPENBLAS_CORETYPE={name} pins the BLAS to its {slow[0]} kernel, though this processor has AVX-512: "
-        "matrix products can take twice as long. `unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE` lets OpenBLAS choose."
-    )
-
-
-def versions() -> dict[str, str]:
-    """Versions that decide a run's numbers: minigan, Python, NumPy, CuPy if loaded, platform."""
-    from . import __version__
-
-    found = {
-        "minigan": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-    }
-    if "cupy" in sys.modules:
-        found["cupy"] = sys.modules["cupy"].__version__
-    return found
-
-
-def show_config() -> None:
-    """Print versions, devices, the BLAS kernel and its threads, and what is missing for CUDA."""
-    for name, value in versions().items():
-        print(f"{name:10} {value}")
-    for blas in blas_info():
-        print(
-            f"{'blas':10} {blas['internal_api']} {blas['version']}, "
-            f"kernel {blas['architecture']}, {blas['num_threads']} threads"
-        )
-    if pinned := blas_pinned():
-        print(f"{'':10} {pinned}")
-    print(f"{'cuda':10} {cuda_problem() or 'usable'}")
+def library_versions() -> dict[str, str]:
+    """The versions of NumPy and, once it is loaded, of CuPy."""
+    return {name: sys.modules[name].__version__ for name in ("numpy", "cupy") if name in sys.modules}

@@ -6,7 +6,6 @@ memory. So a captured function must take whatever changes from call to call from
 counter, a learning rate), and leave its results there.
 """
 
-import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from typing import Any, NamedTuple
 from . import backend
 from .backend import Array
 from .errors import CaptureError
-from .op import watch
-from .tensor import Tensor, writes
+from .kernels.cuda_graph import Graph
+from .recording import watch
+from .tensor import Tensor, mapped, writes
 
 WARM_UP = 3  # calls before the capture: kernels are compiled, libraries loaded, memory asked for
 
@@ -52,39 +52,39 @@ class Captured:
         self._kind: Any = None
         self._seen: list[Array] = []
         self._changing: set[int] = set()  # the arguments that were not the same array in every call
-        self._graph: _Graph | None = None
+        self._replay: _Replay | None = None
 
     @property
     def graph(self) -> Any:
-        """The cupy.cuda.Graph that calls replay, None as long as there is none."""
-        return None if self._graph is None else self._graph.graph
+        """The CUDA graph that calls replay, None as long as there is none."""
+        return None if self._replay is None else self._replay.graph.graph
 
     def __call__(self, *args: Any) -> Any:
         """fn(*args)."""
         # within another capture this is a part of that one; an observer wants to see each op, which a replay hides
-        if not self.enabled or watch.callback is not None or backend.is_capturing() or "cupy" not in sys.modules:
+        if not self.enabled or watch.callback is not None or backend.is_capturing() or not backend.has_cuda():
             return self.fn(*args)
         tensors: list[Tensor] = []
         kind = _outline(args, tensors)
         arrays = [t.data for t in tensors]
         if kind != self._kind:
-            if self._graph is not None:
+            if self._replay is not None:
                 self._warn_once(f"its arguments were {self._kind} when it was captured and are now {kind}")
                 return self.fn(*args)
             self._forget()
             self._kind, self._seen = kind, arrays
         self._changing |= {i for i, (a, b) in enumerate(zip(arrays, self._seen, strict=True)) if a is not b}
-        if self._graph is not None and not self._graph.fits(arrays):
-            self._graph, self._calls = None, 0
-        if self._graph is None and self._calls >= WARM_UP:
+        if self._replay is not None and not self._replay.fits(arrays):
+            self._replay, self._calls = None, 0
+        if self._replay is None and self._calls >= WARM_UP:
             try:
-                self._graph = _Graph(self.fn, args, tensors, self._changing)
+                self._replay = _Replay(self.fn, args, tensors, self._changing)
             except Exception as error:  # the plain call below meets it again, if it is not the capture's
                 self.enabled = False
                 self._warn_once(f"{type(error).__name__}: {error}")
                 return self.fn(*args)
-        if self._graph is not None:
-            return self._graph.replay(arrays)
+        if self._replay is not None:
+            return self._replay(arrays)
         results, packed = _pack(self.fn(*args))
         self._calls += bool(packed)  # what leaves nothing on a GPU is never captured
         return _unpacked(results, packed)
@@ -103,26 +103,18 @@ class _Write(NamedTuple):
     by: str
 
 
-class _Graph:
-    """A captured call: the graph, the memory that is its own, and what goes in and comes out."""
+class _Replay:
+    """A captured call: the graph, the arguments that are its own, and what comes out."""
 
     def __init__(self, fn: Callable[..., Any], args: tuple, tensors: list[Tensor], changing: set[int]) -> None:
         """Capture fn(*args), which is not executed; the arguments numbered in `changing` are copied into the graph."""
-        cupy = backend.array_module("cuda")
-        self._inputs = {i: cupy.array(tensors[i].data) for i in changing}
+        self._inputs = {i: backend.xp(tensors[i].data).array(tensors[i].data) for i in changing}
         self._bound = {i: t.data for i, t in enumerate(tensors) if i not in changing}
         own = iter([Tensor(self._inputs[i]) if i in changing else t for i, t in enumerate(tensors)])
-        self._pool = cupy.cuda.MemoryPool()  # what is freed in here must not be handed to anybody but this graph
-        stream = cupy.cuda.Stream(non_blocking=True)
+        given = mapped(args, lambda leaf: next(own) if isinstance(leaf, Tensor) else leaf)
         log: list[tuple[Tensor, str]] = []
-        with stream, cupy.cuda.using_allocator(self._pool.malloc), backend.capturing(), writes(log):
-            stream.begin_capture()
-            try:
-                self._results, self._packed = _pack(fn(*_mapped(args, Tensor, lambda _: next(own))))
-            except BaseException:
-                _abandon(stream)
-                raise
-            self.graph = stream.end_capture()
+        with writes(log):
+            self.graph = Graph(lambda: _pack(fn(*given)))
         self._written = [_Write(t, t.data, by) for t, by in log]
         for t, array, by in self._written:
             if any(array is copy for copy in self._inputs.values()):
@@ -133,25 +125,17 @@ class _Graph:
         bound = all(arrays[i] is array for i, array in self._bound.items())
         return bound and all(w.tensor.data is w.array for w in self._written)
 
-    def replay(self, arrays: list[Array]) -> Any:
+    def __call__(self, arrays: list[Array]) -> Any:
         """The results of one more execution, in memory of their own."""
         for i, copy in self._inputs.items():
             copy[...] = arrays[i]
         self.graph.launch()
         for write in self._written:
             write.tensor.written(write.by)
-        return _unpacked(self._results, self._packed)
+        return _unpacked(*self.graph.result)
 
 
-def _abandon(stream: Any) -> None:
-    """End a capture that has failed; that it has is known already."""
-    try:
-        stream.end_capture()
-    except Exception:  # CUDA says that the capture was invalidated
-        return
-
-
-# --- trees of Tensors: tuples, named tuples, lists and dicts ----------------------------------------------------
+# --- arguments and results: trees of Tensors --------------------------------------------------------------------
 
 
 def _outline(tree: Any, tensors: list[Tensor]) -> Any:
@@ -163,18 +147,6 @@ def _outline(tree: Any, tensors: list[Tensor]) -> Any:
         return {key: _outline(value, tensors) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
         return [_outline(value, tensors) for value in tree]
-    return tree
-
-
-def _mapped(tree: Any, kind: type, change: Callable[[Any], Any]) -> Any:
-    """`tree` with each leaf of this kind changed."""
-    if isinstance(tree, kind):
-        return change(tree)
-    if isinstance(tree, dict):
-        return {key: _mapped(value, kind, change) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        values = [_mapped(value, kind, change) for value in tree]
-        return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
     return tree
 
 
@@ -213,15 +185,17 @@ def _pack(results: Any) -> tuple[Any, list[Array]]:
         if t.shape:
             places[id(t)] = _Place(len(packed), None)
             packed.append(t.data)
-    return _mapped(results, Tensor, lambda t: places.get(id(t), t)), packed
+    return mapped(results, lambda leaf: places.get(id(leaf), leaf)), packed
 
 
 def _unpacked(results: Any, packed: list[Array]) -> Any:
     """`results` with each place as a Tensor of its own, in copies of the packed arrays."""
     copies = [array.copy() for array in packed]
 
-    def tensor(place: _Place) -> Tensor:
-        whole = copies[place.array]
-        return Tensor(whole if place.index is None else whole[place.index])
+    def placed(leaf: Any) -> Any:
+        if not isinstance(leaf, _Place):
+            return leaf
+        whole = copies[leaf.array]
+        return Tensor(whole if leaf.index is None else whole[leaf.index])
 
-    return _mapped(results, _Place, tensor)
+    return mapped(results, placed)

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from . import atomic, nn, random
-from .backend import to_numpy, versions
+from . import nn, random
+from .backend import to_numpy
 from .errors import CheckpointError, ShapeError
 from .gan import ConditionalGame, Game, Latent, LatentCode
 from .gan.latents import NormalLatent, UniformLatent
@@ -24,7 +24,9 @@ from .models.conditional import ConditionalNormGenerator, OneHotGenerator
 from .models.digits import Maxout
 from .models.ranges import FromUnit, ToUnit
 from .nn import Module, evaluating
-from .seal import BLANK, is_whole, sealed
+from .system import disk
+from .system.disk import BLANK, is_whole, sealed
+from .system.machine import versions
 from .tensor import Tensor, tensor
 
 CHUNK = 256  # samples made at a time
@@ -34,14 +36,10 @@ LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "co
 NORMALISED: dict[str, Any] = {"spectral_norm": nn.spectral_norm, "weight_norm": nn.weight_norm}
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
-    for layer in [
-        *(nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding, nn.Flatten, nn.Unflatten, nn.Dropout),
-        *(nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Softmax),
-        *(nn.MaxPool2d, nn.AvgPool2d, nn.UpsampleNearest, nn.PixelShuffle, nn.GaussianNoise, nn.MinibatchStdDev),
-        *(nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d, nn.ConditionalBatchNorm2d),
-        *(nn.Sequential, Maxout, ToUnit, FromUnit, OneHotGenerator, ConditionalNormGenerator),
-    ]
+    for layer in (*vars(nn).values(), Maxout, ToUnit, FromUnit, OneHotGenerator, ConditionalNormGenerator)
+    if isinstance(layer, type) and issubclass(layer, Module) and layer is not Module
 }
+"""Every layer that a file may hold: those of `nn`, and a few of models."""
 
 
 class NotDescribed(CheckpointError):
@@ -127,7 +125,7 @@ def save_generator(path: str | Path, generator: Generator, weights: Mapping[str,
         name: np.array(to_numpy(t.data), order="C") for name, t in (weights or generator.network.state_dict()).items()
     }
     about = {"sha256": BLANK.decode(), **description(generator)}
-    atomic.write(path, sealed(to_bytes(arrays, {"minigan": json.dumps(about)})))
+    disk.write(path, sealed(to_bytes(arrays, {"minigan": json.dumps(about)})))
     return path
 
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import overload
 
 from .errors import GraphError, ShapeError
-from .op import Asked, Cause, call_rule, mode, recording, watch
+from .op import call_rule
 from .ops import reshape, sum
+from .recording import Cause, GradCall, mode, recording, watch
 from .tensor import Node, Tensor, node_of, ones_like, zeros_like
 
 
@@ -57,7 +58,7 @@ def grad(
     results = [cotangents[node_of(t)] if node_of(t) in cotangents else zeros_like(t) for t in targets]
     if watch.gradients is not None:
         found = [cotangents.get(node_of(t)) for t in targets]
-        watch.gradients(Asked(y, targets, seed, grad_output is not None, found, order))
+        watch.gradients(GradCall(y, targets, seed, grad_output is not None, found, order))
     return results[0] if single else results
 
 

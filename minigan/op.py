@@ -5,113 +5,16 @@ the observer, if there is one.
 """
 
 import inspect
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from . import backend
 from .backend import Array
 from .errors import DeviceError, DTypeError, GraphError, ShapeError
+from .recording import mode, watch
 from .tensor import FLOAT32, FLOAT64, Node, Tensor, Version, _tensor, node_of, tensor
-
-# --- modes ------------------------------------------------------------------------------------------------
-
-
-class Cause(NamedTuple):
-    """Why the engine runs an op while it takes a gradient."""
-
-    doing: str  # "rule": of the node's op for that argument; "unbroadcast", "add": what it makes of the rule's result
-    node: Node
-    argument: int
-    cotangent: Tensor  # of the node's result: what the rule calls g
-
-
-class _Mode(threading.local):
-    """What this thread is doing: are ops recorded, which order of derivative is being built, in which module."""
-
-    recording = True
-    order = 0
-    module = ""
-    cause: Cause | None = None  # known only while somebody observes
-
-
-mode = _Mode()
-
-
-class Asked(NamedTuple):
-    """One call of `grad`: what was asked, and what it found."""
-
-    y: Tensor
-    inputs: list[Tensor]
-    seed: Tensor  # the cotangent of y that it began with
-    given: bool  # whether the caller gave it
-    results: list[Tensor | None]  # None where y does not depend on the input
-    order: int
-
-
-Callback = Callable[["Op", tuple, Tensor, int], None]
-GradCallback = Callable[[Asked], None]
-
-
-class _Watch:
-    """Who is told of every op, and of every gradient, in any thread: nobody, or one callback each."""
-
-    callback: Callback | None = None
-    gradients: GradCallback | None = None
-
-
-watch = _Watch()
-
-
-@contextmanager
-def observe(callback: Callback, gradients: GradCallback | None = None) -> Iterator[None]:
-    """Within the block, call `callback(op, args, result, order)` after every op, recorded or not, of every thread.
-
-    `order` is 0 for a forward pass, 1 for the pass that `grad` adds, 2 for a gradient of that, and so on;
-    `mode.module` is the path of the module that is running, `mode.cause` why `grad` runs the op, None outside of it.
-    `gradients(asked)` is called after each `grad`. While somebody observes, `grad` adds contributions up by ops instead
-    of in place, so that they are seen too, and captured functions are called instead of replayed.
-    """
-    before = watch.callback, watch.gradients
-    watch.callback, watch.gradients = callback, gradients
-    try:
-        yield
-    finally:
-        watch.callback, watch.gradients = before
-
-
-@contextmanager
-def within(module: str) -> Iterator[None]:
-    """Within the block, `mode.module` is this module's path, for an observer to read."""
-    before, mode.module = mode.module, module
-    try:
-        yield
-    finally:
-        mode.module = before
-
-
-@contextmanager
-def recording(on: bool, order: int | None = None) -> Iterator[None]:
-    """Within the block, record ops or do not; `order` names the derivative that is being built."""
-    before = mode.recording, mode.order, mode.cause
-    mode.recording = on
-    if order is not None:
-        mode.order = order
-    try:
-        yield
-    finally:
-        mode.recording, mode.order, mode.cause = before
-
-
-def no_grad() -> Any:
-    """A context manager, and a decorator, within which ops leave no graph."""
-    return recording(False)
-
-
-# --- ops --------------------------------------------------------------------------------------------------
 
 OPS: dict[str, "Op"] = {}
 """Every op by name: what the op table checks, the benches time and the documentation lists."""

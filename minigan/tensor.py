@@ -5,7 +5,7 @@ A Tensor points to its node and a node to its parents, never back, so a graph di
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -261,6 +261,16 @@ def node_of(t: Tensor) -> Node:
         if t.version is None:
             t.version = Version()
     return t.node
+
+
+def mapped(tree: Any, change: Callable[[Any], Any]) -> Any:
+    """A tree of tuples, named tuples, lists and dicts with each of its leaves changed."""
+    if isinstance(tree, dict):
+        return {key: mapped(value, change) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        values = [mapped(value, change) for value in tree]
+        return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
+    return change(tree)
 
 
 def matched(

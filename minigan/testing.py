@@ -7,8 +7,9 @@ import numpy as np
 from . import backend
 from .errors import DTypeError, GradcheckError
 from .grad import depends_on, grad
-from .op import Op, observe
+from .op import Op
 from .ops import sum
+from .recording import observe
 from .tensor import Tensor, zeros_like
 
 

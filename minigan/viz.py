@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from . import atomic
 from .errors import ShapeError
+from .system import disk
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -53,7 +53,7 @@ def save_png(picture: np.ndarray, path: str | Path, scale: int = 2) -> None:
     """Write a uint8 picture (H, W) or (H, W, 3) as PNG, each pixel `scale` pixels wide."""
     from PIL import Image
 
-    with atomic.replacing(Path(path)) as out:
+    with disk.replacing(Path(path)) as out:
         Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)).save(out, "PNG", optimize=True)
 
 
@@ -67,7 +67,7 @@ def save_gif(frames: Sequence[Path], path: str | Path, milliseconds: int = 350) 
             pictures.append(opened.convert("P" if opened.mode == "L" else "RGB"))
     if pictures:
         pauses = [milliseconds] * (len(pictures) - 1) + [4 * milliseconds]
-        with atomic.replacing(Path(path)) as out:
+        with disk.replacing(Path(path)) as out:
             pictures[0].save(out, "GIF", save_all=True, append_images=pictures[1:], duration=pauses, loop=0)
 
 
@@ -76,7 +76,7 @@ def animate(pictures: Sequence[np.ndarray], path: str | Path, milliseconds: int 
     from PIL import Image
 
     first, *rest = (Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)) for picture in pictures)
-    with atomic.replacing(Path(path)) as out:
+    with disk.replacing(Path(path)) as out:
         first.save(out, "GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)
 
 
@@ -120,7 +120,7 @@ def loss_curves(log: Mapping[str, Sequence[float]], path: str | Path, title: str
             axes.set_xlabel("step")
     if title:
         figure.suptitle(title)
-    with atomic.replacing(Path(path)) as out:
+    with disk.replacing(Path(path)) as out:
         figure.savefig(out, format="png", dpi=110)
 
 
@@ -183,7 +183,7 @@ def save_figure(figure: Any, path: str | Path, colours: int = 64) -> None:
 
     full = io.BytesIO()
     figure.savefig(full, format="png", dpi=100)
-    with Image.open(full) as drawn, atomic.replacing(Path(path)) as out:
+    with Image.open(full) as drawn, disk.replacing(Path(path)) as out:
         drawn.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
 
 

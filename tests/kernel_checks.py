@@ -208,6 +208,7 @@ def images_(order):
     rng = _rng()
     pictures = rng.integers(0, 256, (13, 3, 5, 2)).astype("uint8")
     check(order, lambda i, o, k: cuda.gather_images(i, o, k, 3, 4), pictures, rng.permutation(13), np.array(2))
+    check(order, cuda.scaled, pictures)
 
 
 EXAMPLES = {

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from minigan import studies
+from minigan.training import studies
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minigan import cli, export
-from minigan.presets import PRESETS
+from minigan import export
+from minigan.command import cli
+from minigan.command.presets import PRESETS
 
 OPTIONS = "--data digits --batch-size 8 --steps 4 --width 4 --model dcgan --channels 1"
 

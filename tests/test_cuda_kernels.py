@@ -233,6 +233,8 @@ def test_batches(order, rng):
     order_of = rng.permutation(13)
     for k in (0, 2, 7):
         check(order, lambda i, o, c: cuda.gather_images(i, o, c, 3, 4), images, order_of, np.array(k))
+    check(order, cuda.scaled, images)
+    check(order, cuda.scaled, images.transpose(0, 2, 3, 1))
 
 
 def test_a_geometry_that_cannot_be_is_refused_before_any_kernel():

@@ -8,7 +8,7 @@ import pytest
 from scripts import EXAMPLES, example
 
 import minigan as mg
-from minigan.presets import PRESETS
+from minigan.command.presets import PRESETS
 
 train = example("train")
 

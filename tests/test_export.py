@@ -12,10 +12,11 @@ from scripts import example
 from tiny_run import build, settings
 
 import minigan as mg
-from minigan import checkpoint, export, training
+from minigan import export, training
 from minigan.errors import CheckpointError, ShapeError
 from minigan.gan import LatentCode, normal_latent, uniform_latent
-from minigan.seal import BLANK, sealed
+from minigan.system.disk import BLANK, sealed
+from minigan.training import checkpoint
 
 PLAYERS = {
     "mlp28": (lambda: mg.models.mlp28(5), uniform_latent(5)),

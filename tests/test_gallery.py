@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from minigan.command.presets import PRESETS
 from minigan.data import files
 from minigan.gan import losses, penalties
-from minigan.presets import PRESETS
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")

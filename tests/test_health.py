@@ -8,8 +8,9 @@ import pytest
 from tiny_run import build, settings
 
 import minigan as mg
-from minigan import data, health, loop, training
-from minigan.yardstick import Yardstick
+from minigan import data, training
+from minigan.judge import Yardstick
+from minigan.training import loop
 
 FINE = {"distance": 0.5, "floor": 0.2, "diversity": 1.0, "spacing": 0.9, "d_real": 0.7, "d_fake": 0.3}
 FINE |= {"generator_grad": 1.0, "discriminator_grad": 1.0}

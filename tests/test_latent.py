@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minigan.errors import ShapeError
-from minigan.latent import lerp, slerp
+from minigan.gan import lerp, slerp
 
 T = np.linspace(0, 1, 9)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minigan as mg
-from minigan import studies
+from minigan.training import studies
 
 FOLDER = Path(__file__).parent.parent / "examples" / "lessons"
 LESSONS = sorted(path.stem for path in FOLDER.glob("[0-9]*.py"))

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from minigan import lock
 from minigan.errors import CheckpointError
+from minigan.system import disk
 
 HOLDER = """
 import sys, time, pathlib
 from minigan import lock
-with lock.holding(pathlib.Path(sys.argv[1])):
+with disk.holding(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -24,20 +24,20 @@ def test_a_second_process_is_refused_by_name_and_a_killed_one_leaves_no_lock(tmp
     try:
         assert holder.stdout.readline() == "held\n"
         refused = pytest.raises(CheckpointError, match=rf"another process \(number {holder.pid}\) is writing there")
-        with refused, lock.holding(path):
+        with refused, disk.holding(path):
             pass
     finally:
         holder.send_signal(signal.SIGKILL)
         holder.communicate()
-    with lock.holding(path), pytest.raises(CheckpointError, match="another process"), lock.holding(path):
+    with disk.holding(path), pytest.raises(CheckpointError, match="another process"), disk.holding(path):
         pass
-    with lock.holding(path):  # and it is free again after each
+    with disk.holding(path):  # and it is free again after each
         pass
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     with (
         pytest.raises(CheckpointError, match="absent: cannot write there"),
-        lock.holding(tmp_path / "absent" / ".lock"),
+        disk.holding(tmp_path / "absent" / ".lock"),
     ):
         pass

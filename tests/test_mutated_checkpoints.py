@@ -6,10 +6,11 @@ import re
 import pytest
 
 import minigan as mg
-from minigan import checkpoint, export
+from minigan import export
 from minigan.errors import CheckpointError
 from minigan.gan import uniform_latent
-from minigan.seal import BLANK, is_whole, sealed
+from minigan.system.disk import BLANK, is_whole, sealed
+from minigan.training import checkpoint
 
 
 def mutated(content, rng):

@@ -6,7 +6,8 @@ from parity import torch
 from safetensors.torch import load_file, save_file
 
 import minigan as mg
-from minigan import cli, export
+from minigan import export
+from minigan.command import cli
 from minigan.gan import normal_latent, uniform_latent
 
 nn = torch.nn

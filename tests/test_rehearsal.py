@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 import minigan as mg
-from minigan import rehearsal
-from minigan.gan import ScoreGame, losses, normal_latent, penalties
+from minigan.gan import ScoreGame, losses, normal_latent, penalties, rehearsal
 from minigan.tensor import Tensor
 
 REAL = Tensor(mg.random.Stream(5).normal((6, 2)))

@@ -10,9 +10,10 @@ from PIL import Image
 from tiny_run import build, settings
 
 import minigan as mg
-from minigan import report, training, viz
-from minigan.report import curves, frames, tables
-from minigan.report.folder import read
+from minigan import training, viz
+from minigan.training import report
+from minigan.training.record import read
+from minigan.training.report import curves, frames, tables
 
 EVIL = "</script><script>alert(1)</script><u>&\"'{{data}}"
 

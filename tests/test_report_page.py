@@ -8,7 +8,7 @@ import pytest
 from made_run import add_health, add_timings, folder
 from pages import brightness, press, resize, set_slider, text
 
-from minigan import report
+from minigan.training import report
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,9 @@ from PIL import Image
 from tiny_run import build, newest, rows, settings, without_clock
 
 import minigan as mg
-from minigan import atomic, checkpoint, data, health, loop, training
+from minigan import data, training
+from minigan.system import disk
+from minigan.training import checkpoint, loop
 
 
 def test_a_run_writes_its_folder(tmp_path, few_digits, capsys):
@@ -166,7 +168,7 @@ def test_an_emptied_log_and_lost_pictures_are_made_again(tmp_path, few_digits):
 
 def test_files_are_as_readable_as_any_other(tmp_path):
     (tmp_path / "plain").write_bytes(b"")
-    atomic.write(tmp_path / "whole", b"x")
+    disk.write(tmp_path / "whole", b"x")
     assert (tmp_path / "whole").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 

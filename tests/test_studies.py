@@ -8,10 +8,10 @@ import pytest
 from scripts import EXAMPLES, example
 
 import minigan as mg
-from minigan import studies
 from minigan.errors import CheckpointError, DataError
-from minigan.runs import Settings
 from minigan.tensor import Tensor
+from minigan.training import studies
+from minigan.training.settings import Settings
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -18,7 +18,7 @@ import pytest
 import survivor
 from survivor import SYSTEMS
 
-from minigan import checkpoint, health
+from minigan.training import checkpoint
 
 KILLED_WRITING = """
 import os, signal, sys

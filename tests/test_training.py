@@ -17,7 +17,8 @@ from PIL import Image
 from tiny_run import build, newest, rows, settings
 
 import minigan as mg
-from minigan import checkpoint, data, loop, training
+from minigan import data, training
+from minigan.training import checkpoint, loop
 
 ROOT = Path(__file__).parent.parent
 

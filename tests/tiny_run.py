@@ -3,8 +3,9 @@
 import csv
 
 import minigan as mg
-from minigan import checkpoint, training
+from minigan import training
 from minigan.gan import ScoreGame, losses, uniform_latent
+from minigan.training import checkpoint
 
 
 def build(settings):

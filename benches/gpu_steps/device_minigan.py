@@ -38,7 +38,7 @@ def identity(rehearse: bool) -> dict[str, Any]:
     """The GPU's name and properties, and versions of what runs on it."""
     cupy = backend.array_module("cuda")
     handle = attempt(lambda: cublas.find(cupy) is not None)
-    found: dict[str, Any] = {"versions": backend.versions(), "own_cublas_handle": handle}
+    found: dict[str, Any] = {"versions": machine.versions(), "own_cublas_handle": handle}
     if rehearse:
         return found | {"gpu": cupy.__version__}
     runtime = cupy.cuda.runtime

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from minigan import atomic
+from minigan.system import disk
 
 from .children import ROOT, Child, ChildError
 from .driver import nvidia_smi
@@ -66,7 +66,7 @@ def commit() -> str | None:
 def write(path: Path, record: dict[str, Any]) -> None:
     """Put the record where `path` says, in the place of what was there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write(path, (json.dumps(plain(record), indent=1) + "\n").encode())
+    disk.write(path, (json.dumps(plain(record), indent=1) + "\n").encode())
 
 
 def check(record: dict[str, Any]) -> list[str]:

@@ -46,7 +46,7 @@ class Bench:
     """One workload: `step(i)` runs it on the i-th batch and returns its losses, as Tensors."""
 
     def __init__(self, work: Workload, variant: str) -> None:
-        mg.backend.keep_freed_memory()
+        mg.machine.keep_freed_memory()
         self.work = work
         self.batches = [{name: image(a) for name, a in batch.items()} for batch in inputs(work)]
         self.d, self.g = initialised(work.discriminator), initialised(work.generator)

@@ -9,18 +9,21 @@ class Augment:
     """Images mirrored left to right with probability 1/2 (`flip`), and cropped at random out of a mirrored border.
 
     `crop` is the width of that border in pixels: the image is moved by -crop .. crop in each direction, and what comes
-    in beyond its edge is the image reflected, so that no frame of another colour is learnt. Raises DataError for a
-    border that is as wide as the image.
+    in beyond its edge is the image reflected, so that no frame of another colour is learnt. With neither, images are
+    left as they are (`idle`). Raises DataError for a border that is as wide as the image.
     """
 
     def __init__(self, flip: bool, crop: int, seed: int, side: tuple[int, int]) -> None:
-        if not 0 <= crop < min(side):
+        if crop and not 0 < crop < min(side):
             raise DataError(f"crop: expected 0 to {min(side) - 1} pixels for images of {side}, got {crop}")
         self._flip, self._crop = flip, crop
+        self.idle = not (flip or crop)
         self._stream = Stream(seed, "augment")
 
     def __call__(self, images: Array, k: int | Array) -> Array:
-        """A copy of the k-th batch, uint8 (n, H, W, C); k may be a 0-d int64 array on its device."""
+        """What becomes of the k-th batch, uint8 (n, H, W, C); k may be a 0-d int64 array on its device."""
+        if self.idle:
+            return images
         lib, device = xp(images), device_of(images)
         n, h, w, c = images.shape
         draw = self._stream.at(k)

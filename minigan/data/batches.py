@@ -1,9 +1,11 @@
 """Batches of samples: what the k-th batch of a run holds is a function of the seed and k alone.
 
-`Batches` keeps all samples where they are used; `StreamedBatches` sends each batch to a GPU that cannot hold them.
+`Batches` keeps all samples where they are used; `StreamedBatches` sends each batch to a GPU that cannot hold them;
+`Together` puts several sources side by side.
 """
 
 from collections.abc import Sized
+from typing import Any
 
 import numpy as np
 
@@ -15,23 +17,31 @@ from ..random import Stream
 from .augment import Augment
 
 RESIDENT = 2 << 30  # bytes of images up to which a GPU keeps them all
+PAIRED = "batches"  # the stream by which samples that belong together are shuffled
 
 
 class Shuffled:
-    """What every kind shares: each epoch is a new permutation; what does not fill a batch is left for the next."""
+    """What every kind shares: each epoch is a new permutation; what does not fill a batch is left for the next.
 
-    def __init__(self, samples: Sized, batch_size: int, seed: int, labels: np.ndarray | None) -> None:
+    Sources of the same seed, `stream` and number of samples are shuffled alike.
+    """
+
+    resident = False  # can a captured step draw its batch by itself, by a number that lives on the device?
+
+    def __init__(self, samples: Sized, batch_size: int, seed: int, stream: str = PAIRED) -> None:
         if not 1 <= batch_size <= len(samples):
             raise DataError(f"Batches: expected a batch size from 1 to the {len(samples)} samples, got {batch_size}")
-        if labels is not None and (labels.shape != (len(samples),) or labels.dtype != np.int64):
-            raise DataError(
-                f"Batches: expected one int64 label for each of {len(samples)} samples, "
-                f"got {labels.dtype} {labels.shape}"
-            )
         self.batch_size = batch_size
         self.per_epoch = len(samples) // batch_size
         self._count = len(samples)
-        self._stream = Stream(seed, "batches")
+        self._stream = Stream(seed, stream)
+
+    def prepare(self, k: int) -> None:
+        """Do what the host has to do before the k-th batch can be drawn."""
+
+    def at(self, k: int) -> Any:
+        """The k-th batch."""
+        raise NotImplementedError(f"{type(self).__name__} does not define at")
 
     def _permutation(self, epoch: int) -> np.ndarray:
         return self._stream.at(epoch).permutation(self._count)
@@ -40,12 +50,13 @@ class Shuffled:
 class Batches(Shuffled):
     """Shuffled batches of samples that are kept whole on `device`, with their labels if there are some.
 
-    Samples are uint8 images (N, C, H, W), scaled to [-1, 1] as they are drawn, or float32 points (N, features), drawn
-    as they are; `labels` are int64 (N,). Each epoch is a new permutation of all of them; what does not fill a batch
-    is left for the next shuffle. With `flip` each image is mirrored left to right with probability 1/2, with `crop` it
-    is moved by up to so many pixels in each direction, reflected at its edge; both anew in each batch. Raises
-    DataError naming shapes and types that do not fit.
+    Samples are uint8 images (N, C, H, W), scaled to [-1, 1] as they are drawn, or float32 points (N, features), float32
+    sequences (N, steps, features) or int64 numbers (N, ...), drawn as they are; `labels` are int64 (N,). With `flip`
+    each image is mirrored left to right with probability 1/2, with `crop` it is moved by up to so many pixels in each
+    direction, reflected at its edge; both anew in each batch. Raises DataError naming shapes and types that do not fit.
     """
+
+    resident = True
 
     def __init__(
         self,
@@ -57,17 +68,24 @@ class Batches(Shuffled):
         device: str = "cpu",
         flip: bool = False,
         crop: int = 0,
+        stream: str = PAIRED,
     ) -> None:
-        if (samples.ndim, samples.dtype) not in ((4, np.uint8), (2, np.float32)):
+        self._images = (samples.ndim, samples.dtype) == (4, np.uint8)
+        numbers = samples.dtype == np.int64 or (samples.dtype == np.float32 and samples.ndim in (2, 3))
+        if not self._images and not numbers:
             raise DataError(
                 "Batches: expected uint8 images (N, C, H, W) or float32 points (N, features), "
                 f"got {samples.dtype} {samples.shape}"
             )
-        super().__init__(samples, batch_size, seed, labels)
-        self._images = samples.ndim == 4
+        super().__init__(samples, batch_size, seed, stream)
+        if labels is not None and (labels.shape != (len(samples),) or labels.dtype != np.int64):
+            raise DataError(
+                f"Batches: expected one int64 label for each of {len(samples)} samples, "
+                f"got {labels.dtype} {labels.shape}"
+            )
         if not self._images and (flip or crop):
             raise DataError(f"Batches: points cannot be flipped or cropped, got {samples.dtype} {samples.shape}")
-        self._augment = Augment(flip, crop, seed, samples.shape[2:]) if flip or crop else None
+        self._augment = Augment(flip, crop, seed, samples.shape[2:])
         ordered = samples.transpose(0, 2, 3, 1) if self._images else samples
         self._samples = backend.to_device(np.ascontiguousarray(ordered), device)
         self._labels = None if labels is None else backend.to_device(labels, device)
@@ -81,32 +99,28 @@ class Batches(Shuffled):
             self._order[...] = backend.to_device(self._permutation(epoch), backend.device_of(self._order))
             self._epoch = epoch
 
-    def at(self, k: int | Array) -> Array:
-        """The k-th batch: float32 images (batch_size, C, H, W) in [-1, 1], channels-last in memory, or points.
+    def at(self, k: int | Array) -> Array | tuple[Array, Array]:
+        """The k-th batch, (samples, labels) if there are labels: labels are int64 (batch_size,).
 
-        k may be a 0-d int64 array on the device, so that a captured step draws another batch at each replay; its
-        epoch must have been prepared.
+        Samples are float32 images (batch_size, C, H, W) in [-1, 1], channels-last in memory, or what they are. k may be
+        a 0-d int64 array on the device, so that a captured step draws another batch at each replay; its epoch must have
+        been prepared.
         """
-        if not self._images:
-            return self._samples[self._chosen(k)]
         if isinstance(k, int):
             self.prepare(k)
-        gather = kernels(self._order).gather_images
-        if self._augment is None:
-            drawn = gather(self._samples, self._order, k, self.per_epoch, self.batch_size)
-        else:
-            made = self._augment(self._samples[self._chosen(k)], k)
-            drawn = gather(made, xp(made).arange(self.batch_size), 0, 1, self.batch_size)
-        return drawn.transpose(0, 3, 1, 2)
+        drawn = self._drawn_images(k) if self._images else self._samples[self._chosen(k)]
+        return drawn if self._labels is None else (drawn, self._labels[self._chosen(k)])
 
-    def labels_at(self, k: int | Array) -> Array | None:
-        """The labels of that batch: int64 (batch_size,), or None if there are none."""
-        return None if self._labels is None else self._labels[self._chosen(k)]
+    def _drawn_images(self, k: int | Array) -> Array:
+        fast = kernels(self._order)
+        if self._augment.idle:
+            drawn = fast.gather_images(self._samples, self._order, k, self.per_epoch, self.batch_size)
+        else:
+            drawn = fast.scaled(self._augment(self._samples[self._chosen(k)], k))
+        return drawn.transpose(0, 3, 1, 2)
 
     def _chosen(self, k: int | Array) -> Array:
         """Which samples the k-th batch holds, where they lie."""
-        if isinstance(k, int):
-            self.prepare(k)
         return self._order[k % self.per_epoch * self.batch_size + xp(self._order).arange(self.batch_size)]
 
 
@@ -114,13 +128,20 @@ class StreamedBatches(Shuffled):
     """The same batches for a GPU, from images that stay on the host: one is sent while the one before is used."""
 
     def __init__(
-        self, images: np.ndarray, batch_size: int, *, seed: int = 0, flip: bool = False, crop: int = 0
+        self,
+        images: np.ndarray,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        flip: bool = False,
+        crop: int = 0,
+        stream: str = PAIRED,
     ) -> None:
         if images.ndim != 4 or images.dtype != np.uint8:
             raise DataError(f"StreamedBatches: expected uint8 images (N, C, H, W), got {images.dtype} {images.shape}")
-        super().__init__(images, batch_size, seed, None)
+        super().__init__(images, batch_size, seed, stream)
         _, c, h, w = images.shape
-        self._augment = Augment(flip, crop, seed, (h, w)) if flip or crop else None
+        self._augment = Augment(flip, crop, seed, (h, w))
         self._images = images.transpose(0, 2, 3, 1)
         self._uploads = uploads.Uploads((batch_size, h, w, c))
         self._sent: dict[int, int] = {}  # which batch each of the two slots holds
@@ -144,12 +165,39 @@ class StreamedBatches(Shuffled):
 
     def _fill(self, buffer: np.ndarray, chosen: np.ndarray, k: int) -> None:
         np.take(self._images, chosen, axis=0, out=buffer)
-        if self._augment is not None:
+        if not self._augment.idle:
             buffer[...] = self._augment(buffer, k)
 
 
+class Together:
+    """Several sources side by side, given as a named tuple: the k-th batch is a named tuple of their k-th batches.
+
+    Sources that are shuffled alike give pairs, images and what belongs to each; those with streams of their own give
+    samples of two domains that have nothing to do with each other. An epoch is the longest source's. DataError if
+    their batches are of different sizes.
+    """
+
+    def __init__(self, sources: Any) -> None:
+        sizes = {source.batch_size for source in sources}
+        if len(sizes) != 1:
+            raise DataError(f"Together: expected sources of one batch size, got {[s.batch_size for s in sources]}")
+        self.sources = sources
+        (self.batch_size,) = sizes
+        self.per_epoch = max(source.per_epoch for source in sources)
+        self.resident = all(source.resident for source in sources)
+
+    def prepare(self, k: int) -> None:
+        """Do what the host has to do before the k-th batch can be drawn."""
+        for source in self.sources:
+            source.prepare(k)
+
+    def at(self, k: int | Array) -> Any:
+        """The k-th batch of each source, in a tuple of the sources' kind."""
+        return type(self.sources)(*(source.at(k) for source in self.sources))
+
+
 def shuffled_batches(
-    samples: np.ndarray,
+    samples: Any,
     batch_size: int,
     *,
     labels: np.ndarray | None = None,
@@ -157,8 +205,34 @@ def shuffled_batches(
     device: str = "cpu",
     flip: bool = False,
     crop: int = 0,
-) -> Batches | StreamedBatches:
-    """Shuffled batches for `device`: images without labels are sent one by one if they would fill a GPU's memory."""
+    paired: bool = True,
+    stream: str = PAIRED,
+) -> Batches | StreamedBatches | Together:
+    """Shuffled batches for `device`: images without labels are sent one by one if they would fill a GPU's memory.
+
+    Of a named tuple of arrays, batches are named tuples: of the same samples in each array, mirrored and moved alike,
+    if they are `paired`; else each array is shuffled for itself. DataError if paired arrays differ in length.
+    """
+    if isinstance(samples, tuple):
+        if paired and len({len(array) for array in samples}) > 1:
+            raise DataError(f"Batches: arrays of pairs are of one length, got {[len(array) for array in samples]}")
+        if labels is not None:
+            raise DataError("Batches: labels of a named tuple of arrays are one of its arrays")
+        names = getattr(samples, "_fields", range(len(samples)))
+        parts: list[Any] = [
+            shuffled_batches(
+                array,
+                batch_size,
+                seed=seed,
+                device=device,
+                flip=flip and array.ndim == 4,
+                crop=crop if array.ndim == 4 else 0,
+                stream=PAIRED if paired else f"{PAIRED} of {name}",
+            )
+            for name, array in zip(names, samples, strict=True)
+        ]
+        return Together(type(samples)(*parts) if hasattr(samples, "_fields") else tuple(parts))
     if device == "cuda" and samples.nbytes > RESIDENT and labels is None and samples.dtype == np.uint8:
-        return StreamedBatches(samples, batch_size, seed=seed, flip=flip, crop=crop)
-    return Batches(samples, batch_size, labels=labels, seed=seed, device=device, flip=flip, crop=crop)
+        return StreamedBatches(samples, batch_size, seed=seed, flip=flip, crop=crop, stream=stream)
+    options: dict[str, Any] = {"seed": seed, "device": device, "flip": flip, "crop": crop, "stream": stream}
+    return Batches(samples, batch_size, labels=labels, **options)

@@ -11,8 +11,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .. import atomic
 from ..errors import DataError
+from ..system import disk
 
 CONNECT_TIMEOUT = 5.0  # seconds
 
@@ -94,7 +94,7 @@ def _fetch(url: str, sha256: str, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with (
-        atomic.replacing(target) as out,
+        disk.replacing(target) as out,
         urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as response,
         tqdm(
             total=int(response.headers.get("Content-Length", 0)) or None,

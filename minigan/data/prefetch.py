@@ -8,11 +8,11 @@ from types import TracebackType
 import numpy as np
 
 from .. import backend
-from ..backend import Array, xp
+from ..backend import Array
 from ..errors import DataError
 from ..kernels import kernels
 from .augment import Augment
-from .batches import Shuffled
+from .batches import PAIRED, Shuffled
 from .folders import list_pictures, refuse_if_most_are_damaged, report, threads
 from .pictures import read_picture
 
@@ -40,6 +40,7 @@ class FolderBatches(Shuffled):
         flip: bool = False,
         crop: int = 0,
         ahead: int = 2,
+        stream: str = PAIRED,
     ) -> None:
         backend.array_module(device)  # fails if there is none
         if channels not in (1, 3) or size < 1 or ahead < 1:
@@ -49,9 +50,9 @@ class FolderBatches(Shuffled):
             )
         self.path = Path(path)
         self.pictures, self._no_pictures = list_pictures(path)
-        super().__init__(self.pictures, batch_size, seed, None)
+        super().__init__(self.pictures, batch_size, seed, stream)
         report(self.path, len(self.pictures), self._no_pictures)
-        self._augment = Augment(flip, crop, seed, (size, size)) if flip or crop else None
+        self._augment = Augment(flip, crop, seed, (size, size))
         self._form = size, channels
         self._device = device
         self._ahead = ahead
@@ -74,11 +75,8 @@ class FolderBatches(Shuffled):
         except BaseException:
             self.close()
             raise
-        if self._augment is not None:
-            images = self._augment(images, k)
-        sent = backend.to_device(images, self._device)
-        batch = kernels(sent).gather_images(sent, xp(sent).arange(self.batch_size), 0, 1, self.batch_size)
-        return batch.transpose(0, 3, 1, 2)
+        sent = backend.to_device(self._augment(images, k), self._device)
+        return kernels(sent).scaled(sent).transpose(0, 3, 1, 2)
 
     @property
     def skipped(self) -> dict[Path, str]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import DataError
+from ..kernels import kernels
 from .arrays import Images, from_array, load_array
 from .cifar import cifar10, holds_cifar10
 from .digits import digits
@@ -15,20 +16,50 @@ from .folders import image_folder
 from .idx import fashion_mnist, mnist, read_idx
 
 Shape = tuple[int, int, int]  # of one image: channels, height, width
-NAMES = ("auto", "mnist", "fashion_mnist", "digits", "cifar10")
+FEW = 200  # held-out images of a dry run
+
+
+class Dataset(NamedTuple):
+    """A data set with a name: its images' shape, and load("train" or "test", how many at most if it draws them)."""
+
+    shape: Shape
+    load: Callable[[str, int | None], Images]
+
+
+DATASETS = {
+    "mnist": Dataset((1, 28, 28), lambda split, most: mnist(split)),
+    "fashion_mnist": Dataset((1, 28, 28), lambda split, most: fashion_mnist(split)),
+    "digits": Dataset(
+        (1, 28, 28),
+        lambda split, most: digits(most or 60_000) if split == "train" else digits(most or 10_000, seed=1),
+    ),
+    "cifar10": Dataset((3, 32, 32), lambda split, most: cifar10(split)),
+}
+"""Every data set that a command line may name."""
 
 
 class Samples(NamedTuple):
-    """What a run learns from: uint8 images (N, C, H, W) or float32 points (N, features), their labels, their name."""
+    """What a run learns from: its samples, their labels, their name.
 
-    values: np.ndarray
+    `values` are uint8 images (N, C, H, W) or float32 points (N, features), or a named tuple of such arrays, of which
+    the first is what is learnt to be drawn. They belong together one by one if they are `paired`; else each is a domain
+    of its own.
+    """
+
+    values: Any
     labels: np.ndarray | None
     name: str
+    paired: bool = True
+
+    @property
+    def drawn(self) -> np.ndarray:
+        """What generated samples are compared with: the values, or the first array of several."""
+        return self.values[0] if isinstance(self.values, tuple) else self.values
 
     @property
     def noun(self) -> str:
         """What the terminal calls them: images or points."""
-        return "images" if self.values.ndim == 4 else "points"
+        return "images" if self.drawn.ndim == 4 else "points"
 
 
 def load_images(
@@ -36,14 +67,14 @@ def load_images(
 ) -> Samples:
     """uint8 images (N, *shape) for --data, and what they really are; DataError if a named set cannot be had.
 
-    `source` is auto, mnist, fashion_mnist, digits or cifar10, or a path: to a folder of pictures, which are fitted to
-    the shape; a folder or archive of CIFAR-10; an .npy or .npz file as in `load_array`; an IDX file, with the labels
-    that lie beside it under MNIST's name. Grey images that are smaller than the shape get a black border, and three
-    equal channels if they are to be colour images; others must have that shape. `limit` bounds how many digits are
-    drawn and pictures read; labels="folders" makes the folders of pictures their labels.
+    `source` is auto, one of DATASETS, or a path: to a folder of pictures, which are fitted to the shape; a folder or
+    archive of CIFAR-10; an .npy or .npz file as in `load_array`; an IDX file, with the labels that lie beside it under
+    MNIST's name. Grey images that are smaller than the shape get a black border, and three equal channels if they are
+    to be colour images; others must have that shape. `limit` bounds how many digits are drawn and pictures read;
+    labels="folders" makes the folders of pictures their labels.
     """
     path = Path(source)
-    pictures = source not in NAMES and path.is_dir() and not holds_cifar10(path)
+    pictures = source not in ("auto", *DATASETS) and path.is_dir() and not holds_cifar10(path)
     if labels is not None and not pictures:
         raise DataError(f"labels {labels!r} are for folders of pictures, {source} is none")
     if pictures:
@@ -51,23 +82,41 @@ def load_images(
         return Samples(*read, str(path.resolve()))
     if source == "auto" and limit is None:
         try:
-            return _fitting(mnist("train"), shape, "mnist")
+            return _named("mnist", "train", shape)
         except (DataError, OSError) as error:
             reason = str(error).split(". ")[0]
             print(f"MNIST cannot be had ({reason}): training on digits drawn from fonts instead")
-            source = "digits"
-    if source in ("auto", "digits"):
-        return _fitting(digits(limit or 60_000), shape, "digits")
-    named: dict[str, tuple[Shape, Callable[[str], Images]]] = {
-        "mnist": ((1, 28, 28), mnist),
-        "fashion_mnist": ((1, 28, 28), fashion_mnist),
-        "cifar10": ((3, 32, 32), cifar10),
-    }
-    if source in named:
-        held, load = named[source]
-        _check_fits(held, shape, source)  # before anything is downloaded
-        return _fitting(load("train"), shape, source)
+    if source == "auto":
+        source = "digits"
+    if source in DATASETS:
+        return _named(source, "train", shape, limit)
     return _fitting(_from_path(path), shape, str(path.resolve()))
+
+
+def held_out(samples: Samples, *, few: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """(images, labels) that belong to the same set as `samples` and are not among them; a few hundred if `few`.
+
+    The test set of a data set that has a name, fitted to the samples' shape; of digits, new ones. DataError for others.
+    """
+    if samples.name not in DATASETS:
+        raise DataError(f"held_out: no held-out images are known for {samples.name}")
+    images, labels, _, _ = _named(samples.name, "test", samples.drawn.shape[1:], FEW if few else None)
+    assert labels is not None
+    return (images[:FEW], labels[:FEW]) if few else (images, labels)
+
+
+def scaled(images: np.ndarray) -> np.ndarray:
+    """uint8 images of any shape as float32 in [-1, 1], as batches hold them; `viz.to_uint8` is the way back."""
+    if images.dtype != np.uint8:
+        raise DataError(f"scaled: expected uint8 images, got {images.dtype} {images.shape}")
+    return kernels(images).scaled(images)
+
+
+def _named(name: str, split: str, shape: Shape, limit: int | None = None) -> Samples:
+    """A split of a data set that has a name."""
+    held, load = DATASETS[name]
+    _check_fits(held, shape, name)  # before anything is downloaded
+    return _fitting(load(split, limit), shape, name)
 
 
 def _from_path(path: Path) -> Images:
@@ -101,9 +150,13 @@ def _fitting(loaded: Images, shape: Shape, name: str) -> Samples:
     return Samples(images, labels, name)
 
 
-def fingerprint(samples: np.ndarray) -> dict[str, Any]:
+def fingerprint(samples: Any) -> dict[str, Any]:
     """How many samples there are, and the SHA-256 of their values: a run is resumed on the same ones only."""
-    return {"count": len(samples), "sha256": hashlib.sha256(np.ascontiguousarray(samples).data).hexdigest()}
+    arrays = samples if isinstance(samples, tuple) else (samples,)
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return {"count": len(arrays[0]), "sha256": digest.hexdigest()}
 
 
 def fingerprint_of_files(folder: Path, files: Sequence[Path]) -> dict[str, Any]:

@@ -4,16 +4,24 @@ import json
 import re
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..recording import pass_name
+from ..system.disk import write
 from .layout import Column, sections
-from .tape import Step, Tape, Value, Why, pass_name
+from .tape import Step, Tape, Value, Why
 from .text import constant, costs, entries, expression
 
 Place = dict[Value, int]
 COLLAPSE = 80  # steps from which sections are closed at first
+
+
+def to_html(tape: Tape, path: str | Path, title: str = "A tape", *, intro: str = "", outro: str = "") -> None:
+    """Write one self-contained page that goes through the tape step by step; `intro` and `outro` are HTML."""
+    write(Path(path), page(tape, title, intro, outro).encode())
 
 
 def page(tape: Tape, title: str, intro: str = "", outro: str = "") -> str:

@@ -1,9 +1,13 @@
 """A tape as a still picture, SVG or PNG, and as a graph for Graphviz."""
 
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
+from ..recording import pass_name
+from ..system.disk import write
 from .layout import Section, sections
-from .tape import Step, Tape, Value, pass_name
+from .tape import Step, Tape, Value
 
 COLOURS = ("#1d5fc4", "#c2570c", "#7a3cc2", "#0f766e")
 TINTS = ("#e8f0fc", "#fdeee0", "#f2e9fc", "#e0f5f2")
@@ -40,6 +44,22 @@ def figure(tape: Tape) -> Any:
     for x, text in titles:
         axes.text(x, 0.16, text, fontsize=7, color="#555555", va="center", parse_math=False)
     return drawn
+
+
+def to_svg(tape: Tape, path: str | Path) -> None:
+    """Write the graph as a still picture."""
+    _save(tape, Path(path), "svg")
+
+
+def to_png(tape: Tape, path: str | Path) -> None:
+    """Write the graph as a still picture."""
+    _save(tape, Path(path), "png")
+
+
+def _save(tape: Tape, path: Path, kind: str) -> None:
+    buffer = BytesIO()
+    figure(tape).savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
+    write(path, buffer.getvalue())
 
 
 def _box(axes: Any, place: tuple[float, float, float, float], edge: str, tint: str, line: float) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..nn import Buffer, Parameter
-from ..op import Asked, Cause, Op, mode, observe
+from ..op import Op
+from ..recording import Cause, GradCall, mode, observe
 from ..tensor import Node, Tensor, Version
 from .sources import Source, caller, definition, engine, rule_of
 from .tape import Gradient, Step, Tape, Value, Why
@@ -176,18 +177,18 @@ class Recorder:
                 held += int(whole.nbytes)
         return held
 
-    def gradient(self, asked: Asked) -> None:
+    def gradient(self, call: GradCall) -> None:
         """What `observe` calls after each `grad`: it names what was found."""
         with self.lock:
-            of, seed = self.value(asked.y), self.value(asked.seed)
+            of, seed = self.value(call.y), self.value(call.seed)
             if seed.role == "input":
                 seed.role = "seed"
-            if not asked.given and not seed.chosen:
+            if not call.given and not seed.chosen:
                 seed.name, seed.chosen = derivative(of, of), True
             begin = self.tape.gradients[-1].end if self.tape.gradients else 0
-            inputs = [self.value(t) for t in asked.inputs]
+            inputs = [self.value(t) for t in call.inputs]
             results = []
-            for x, t in zip(inputs, asked.results, strict=True):
+            for x, t in zip(inputs, call.results, strict=True):
                 if t is None:
                     g = Value(derivative(of, x), "zero", x.shape, x.dtype, self.zeros(x), 0.0, 0.0)
                     self.tape.values.append(g)
@@ -199,7 +200,7 @@ class Recorder:
                 results.append(g)
             for g in results:
                 g.chosen = True
-            self.tape.gradients.append(Gradient(of, inputs, seed, results, asked.order, len(self.tape.steps)))
+            self.tape.gradients.append(Gradient(of, inputs, seed, results, call.order, len(self.tape.steps)))
 
 
 def derivative(y: Value, x: Value) -> str:

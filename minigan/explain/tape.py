@@ -2,26 +2,14 @@
 
 import re
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import numpy as np
 
-from ..atomic import write
 from ..op import Op
 from ..tensor import Tensor
 from .sources import Rule, Source
-
-if TYPE_CHECKING:
-    from .recorder import Recorder
-
-PASSES = ("forward", "first backward", "second backward", "third backward")
-
-
-def pass_name(order: int) -> str:
-    """forward, first backward, second backward, ..."""
-    return PASSES[order] if order < len(PASSES) else f"{order}th backward"
 
 
 @dataclass(eq=False)
@@ -107,6 +95,16 @@ class Gradient:
     end: int  # its steps come before the step of this index
 
 
+class Seen(Protocol):
+    """Whoever fills a tape knows which value a Tensor is."""
+
+    def find(self, t: Tensor) -> Value | None:
+        """The Value of a Tensor that was seen, None if it was not, or was written since."""
+
+    def value(self, t: Tensor) -> Value:
+        """The Value of a Tensor, made if this is the first that is seen of it."""
+
+
 class Tape:
     """What `record` fills: steps as they were computed, gradients as they were asked for, values as they were seen."""
 
@@ -115,7 +113,7 @@ class Tape:
         self.steps: list[Step] = []
         self.gradients: list[Gradient] = []
         self.values: list[Value] = []
-        self._recorder: Recorder | None = None
+        self._recorder: Seen | None = None  # None once the recording has ended
 
     def name(self, tensor: Tensor, name: str) -> Tensor:
         """`tensor`, called `name` from now on; only while recording, and for what this tape has seen or will see."""
@@ -149,45 +147,12 @@ class Tape:
         """The orders that occur, from 0 on."""
         return sorted({step.order for step in self.steps})
 
-    def print(self, file: TextIO | None = None) -> None:
-        """Write the listing to `file` (the terminal): a line for each step, and the gradients that were asked for."""
-        from .text import lines
+    if TYPE_CHECKING:  # bound in explain/__init__.py, declared here for editors and type checkers
 
-        print("\n".join(lines(self)), file=file)
-
-    def summary(self) -> str:
-        """What each pass cost: ops, floating-point operations, bytes that its nodes keep alive for a later pass."""
-        from .text import summary
-
-        return summary(self)
-
-    def to_html(self, path: str | Path, title: str = "A tape", *, intro: str = "", outro: str = "") -> None:
-        """Write one self-contained page that goes through the tape step by step; `intro` and `outro` are HTML."""
-        from .page import page
-
-        write(Path(path), page(self, title, intro, outro).encode())
-
-    def to_dot(self) -> str:
-        """The graph in Graphviz's language."""
-        from .picture import dot
-
-        return dot(self)
-
-    def to_svg(self, path: str | Path) -> None:
-        """Write the graph as a still picture."""
-        self._picture(Path(path), "svg")
-
-    def to_png(self, path: str | Path) -> None:
-        """Write the graph as a still picture."""
-        self._picture(Path(path), "png")
-
-    def figure(self) -> Any:
-        """The graph as a matplotlib Figure."""
-        from .picture import figure
-
-        return figure(self)
-
-    def _picture(self, path: Path, kind: str) -> None:
-        buffer = BytesIO()
-        self.figure().savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
-        write(path, buffer.getvalue())
+        def print(self, file: TextIO | None = None) -> None: ...
+        def summary(self) -> str: ...
+        def to_html(self, path: str | Path, title: str = "A tape", *, intro: str = "", outro: str = "") -> None: ...
+        def to_dot(self) -> str: ...
+        def to_svg(self, path: str | Path) -> None: ...
+        def to_png(self, path: str | Path) -> None: ...
+        def figure(self) -> Any: ...

@@ -1,12 +1,13 @@
 """A tape as text: the listing that a person follows, and what each pass costs."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
 from ..kernels.geometry import Geometry
-from .tape import Step, Tape, Value, pass_name
+from ..recording import pass_name
+from .tape import Step, Tape, Value
 
 FEW = 6  # elements that are shown in full
 WIDE = 48  # letters of a column of values
@@ -65,6 +66,11 @@ def reason(step: Step) -> str:
     return f"d/d{step.why.argument} of {of}: {step.why.formula}"
 
 
+def listing(tape: Tape, file: TextIO | None = None) -> None:
+    """Write the listing to `file` (the terminal): a line for each step, and the gradients that were asked for."""
+    print("\n".join(lines(tape)), file=file)
+
+
 def lines(tape: Tape) -> Iterator[str]:
     """The listing: a heading where a pass begins, a line for each step, its columns aligned."""
     rows = [(f"{s.index + 1}", s.output.name, expression(s), shown(s.output), reason(s)) for s in tape.steps]
@@ -105,7 +111,7 @@ def entries(tape: Tape) -> list[str]:
 
 
 def summary(tape: Tape) -> str:
-    """`costs` as a table, and `entries`."""
+    """What each pass cost: ops, floating-point operations, bytes that its nodes keep alive for a later pass."""
     table = [("pass", "ops", "flops", "bytes kept")]
     for order, cost in costs(tape).items():
         table.append((pass_name(order), f"{cost.ops}", f"{cost.flops:,.0f}", f"{cost.kept:,}"))

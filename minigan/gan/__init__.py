@@ -5,10 +5,10 @@ from .bigan import BiGAN
 from .conditional import AuxiliaryGame, ConditionalGame
 from .dynamics import packed
 from .energy import BEGAN, EBGAN, margin_loss, pulling_away
-from .game import Batch, Game, Losses, State, Turn
+from .game import Batch, Drawn, Game, Losses, Source, State, Turn
 from .infogan import InfoGame, LatentCode
-from .latents import Latent, normal_latent, uniform_latent
+from .latents import Latent, lerp, normal_latent, slerp, uniform_latent
 from .penalties import clip_weights, limit_lengths
-from .score import ScoreGame, alternate
+from .score import Moves, ScoreGame, Sight, alternate
 from .semi import SemiSupervised
 from .vae import VAE

@@ -1,13 +1,13 @@
 """The bidirectional GAN (Donahue et al. 2017; as ALI, Dumoulin et al. 2017): an encoder joins the game."""
 
-from .. import ops, random
+from .. import ops
 from ..errors import ShapeError
 from ..grad import grad
 from ..nn import Module, evaluating
-from ..op import no_grad
 from ..optim import Optimizer
+from ..recording import no_grad
 from ..tensor import Tensor
-from .game import Batch, Game, Losses, State, Turn
+from .game import Batch, Game, Losses, Turn
 from .latents import Latent
 from .losses import Loss, nonsaturating
 
@@ -44,31 +44,25 @@ class BiGAN(Game):
         super().__init__(
             {"generator": generator, "encoder": encoder, "discriminator": discriminator},
             {"inference": inference_optimizer, "discriminator": discriminator_optimizer},
-            [Turn("everybodys_turn")],
+            [Turn("players_turn")],
             seed=seed,
         )
 
-    def everybodys_turn(self, state: State, batch: Batch) -> Losses:
+    def players_turn(self, batch: Batch) -> Losses:
         """The discriminator moves down its loss, generator and encoder down the one with the pairs exchanged."""
         players, critic = self.optimizers["inference"], self.optimizers["discriminator"]
-        with random.using(self.stream("players").at(batch.turn)):
-            z = self.latent(len(batch.real), self.stream("noise").at(batch.noise)).to(batch.real.device)
-            real_scores = self.discriminator(batch.real, self.encoder(batch.real))
-            fake_scores = self.discriminator(self.generator(z), z)
-            d_loss = self.loss.discriminator(real_scores, fake_scores)
-            g_loss = self.loss.discriminator(fake_scores, real_scores)
-            d_grads, g_grads = grad(d_loss, critic.params), grad(g_loss, players.params)
-            critic.step(d_grads)
-            players.step(g_grads)
+        z = self.noise(batch)
+        real_scores = self.discriminator(batch.real, self.encoder(batch.real))
+        fake_scores = self.discriminator(self.generator(z), z)
+        d_loss = self.loss.discriminator(real_scores, fake_scores)
+        g_loss = self.loss.discriminator(fake_scores, real_scores)
+        d_grads, g_grads = grad(d_loss, critic.params), grad(g_loss, players.params)
+        critic.step(d_grads)
+        players.step(g_grads)
         with no_grad():
             shown = [ops.sigmoid(s) if self.loss.logistic else s for s in (real_scores, fake_scores)]
             d_real, d_fake = (ops.mean(s) for s in shown)
         return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), "d_real": d_real, "d_fake": d_fake}
-
-    def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
-        """n samples of the generator, for the same fixed noise each time; batch norm uses its running statistics."""
-        with evaluating(self.generator):
-            return self.generator(self.latent(n, self.stream(stream).at(at)).to(self.step.device))
 
     def encode(self, samples: Tensor) -> Tensor:
         """E(x): the codes of samples, (N, z_dim), with the running statistics."""
@@ -77,5 +71,4 @@ class BiGAN(Game):
 
     def reconstruct(self, samples: Tensor) -> Tensor:
         """G(E(x)): what the generator makes of the samples' codes."""
-        with evaluating(self.generator):
-            return self.generator(self.encode(samples))
+        return self.generate(self.encode(samples))

@@ -1,27 +1,26 @@
 """Games with labels: both players are told the class, or the discriminator has to tell it."""
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from .. import ops
 from ..backend import xp
 from ..errors import ShapeError
 from ..nn import Module
-from ..op import no_grad
-from ..random import Stream
+from ..recording import no_grad
 from ..tensor import Tensor
 from .game import Batch, Losses
-from .penalties import Critic
-from .score import ScoreGame
-
-ALONE = {"pack": 1, "unroll": 0, "replay": 0, "joint_batches": False}
-"""Switches of ScoreGame that a game with labels or codes leaves as they are: they mix samples that were made for
-different labels (packs, old fakes, real samples and fakes in one batch), or call the discriminator on samples alone."""
+from .score import Critic, Moves, ScoreGame, Sight
 
 
-def refuse_mixing(name: str, options: dict[str, Any]) -> None:
-    """ShapeError if one of the switches in ALONE is set."""
-    given = {switch: options[switch] for switch, off in ALONE.items() if options.get(switch, off) != off}
+def refuse_mixing(name: str, sight: Sight | None, moves: Moves | None) -> None:
+    """ShapeError if a game with labels or codes is given a switch that does not suit it.
+
+    Packs, old fakes and joint batches mix samples that were made for different labels; unrolling calls the
+    discriminator on samples alone.
+    """
+    sight, moves = sight or Sight(), moves or Moves()
+    switches = {"pack": sight.pack > 1, "replay": sight.replay, "joint_batches": sight.joint_batches}
+    given = {switch: value for switch, value in {**switches, "unroll": moves.unroll}.items() if value}
     if given:
         raise ShapeError(f"{name}: each sample has a label or code of its own, which does not go with {given}")
 
@@ -31,20 +30,29 @@ class ConditionalGame(ScoreGame):
 
     In each turn the generator is asked for the labels of the real batch, so that D compares samples of the same
     classes, and a penalty between a real one and a fake knows the label of both. Losses, penalties and schedules are
-    those of a ScoreGame, and so are its switches except those in ALONE (ShapeError). A projection discriminator
-    (Miyato and Koyama 2018) is a D of this game. `classes` is their number.
+    those of a ScoreGame, and so are `sight` and `moves` but for what `refuse_mixing` names (ShapeError). A projection
+    discriminator (Miyato and Koyama 2018) is a D of this game. `classes` is their number.
     """
 
     labelled = True
 
-    def __init__(self, generator: Module, discriminator: Module, *, classes: int, **options: Any) -> None:
-        refuse_mixing(type(self).__name__, options)
+    def __init__(
+        self,
+        generator: Module,
+        discriminator: Module,
+        *,
+        classes: int,
+        sight: Sight | None = None,
+        moves: Moves | None = None,
+        **parts: Any,
+    ) -> None:
+        refuse_mixing(type(self).__name__, sight, moves)
         self.classes = classes
-        super().__init__(generator, discriminator, **options)
+        super().__init__(generator, discriminator, sight=sight, moves=moves, **parts)
 
-    def informed(self, batch: Batch) -> tuple[Critic, Critic]:
+    def as_functions(self, batch: Batch) -> tuple[Critic, Critic]:
         """Both players, told the labels of the batch."""
-        labels = self._labels(batch)
+        labels = self.labels(batch)
         return lambda z: self.generator(z, labels), lambda x: self.discriminator(x, labels)
 
     def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
@@ -52,28 +60,11 @@ class ConditionalGame(ScoreGame):
         labels = Tensor(xp(self.step.data).arange(n) % self.classes)
         return self.generate(self.latent(n, self.stream(stream).at(at)), labels)
 
-    def _labels(self, batch: Batch) -> Tensor:
+    def labels(self, batch: Batch) -> Tensor:
+        """The labels of the batch; ShapeError if it came without."""
         if batch.labels is None:
             raise ShapeError(f"{type(self).__name__}: a batch {batch.real.shape} came without labels, and needs them")
         return batch.labels
-
-
-class Reader:
-    """A discriminator that gives (scores, reading), as a critic that gives scores; the readings are kept in order.
-
-    `asked` is what the fakes were made for: what it should read from them.
-    """
-
-    def __init__(self, discriminator: Callable[[Tensor], tuple[Tensor, Tensor]], asked: Tensor | None = None) -> None:
-        self.discriminator = discriminator
-        self.asked = asked
-        self.readings: list[Tensor] = []
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The scores of x."""
-        scores, reading = self.discriminator(x)
-        self.readings.append(reading)
-        return scores
 
 
 class AuxiliaryGame(ConditionalGame):
@@ -89,23 +80,22 @@ class AuxiliaryGame(ConditionalGame):
         self.class_weight = class_weight
         super().__init__(generator, discriminator, classes=classes, **options)
 
-    def informed(self, batch: Batch) -> tuple[Critic, Critic]:
-        """The generator, told the labels; the discriminator, who reads them."""
-        labels = self._labels(batch)
-        return lambda z: self.generator(z, labels), Reader(self.discriminator, labels)
+    def as_functions(self, batch: Batch) -> tuple[Critic, Critic]:
+        """The generator, told the labels; the discriminator, who is not."""
+        labels = self.labels(batch)
+        return lambda z: self.generator(z, labels), self.discriminator
 
-    def _criticise(self, critic: Critic, real: Tensor, fake: Tensor, rng: Stream) -> tuple[Tensor, Losses]:
-        loss, shown = super()._criticise(critic, real, fake, rng)
-        reader = cast(Reader, critic)
-        labels, of_real, of_fake = cast(Tensor, reader.asked), *reader.readings[:2]
-        loss = loss + self.class_weight * (ops.cross_entropy(of_real, labels) + ops.cross_entropy(of_fake, labels))
-        return loss, shown | {"right_real": share_right(of_real, labels), "right_fake": share_right(of_fake, labels)}
+    def asked(self, batch: Batch, z: Tensor) -> Tensor:
+        """The labels: real samples and fakes have the same."""
+        return self.labels(batch)
 
-    def _generator_loss(self, critic: Critic, real: Tensor, fake: Tensor, rng: Stream, critic_moves: bool) -> Tensor:
-        reader = cast(Reader, critic)
-        before = len(reader.readings)
-        loss = super()._generator_loss(critic, real, fake, rng, critic_moves)
-        return loss + self.class_weight * ops.cross_entropy(reader.readings[before], cast(Tensor, reader.asked))
+    def of_readings(self, asked: Tensor, fake: Tensor, real: Tensor | None = None) -> tuple[Tensor, Losses]:
+        """The cross entropies of logits with the labels."""
+        error, shown = ops.cross_entropy(fake, asked), {"right_fake": share_right(fake, asked)}
+        if real is not None:
+            error = ops.cross_entropy(real, asked) + error
+            shown = {"right_real": share_right(real, asked), **shown}
+        return self.class_weight * error, shown
 
 
 def share_right(logits: Tensor, labels: Tensor) -> Tensor:

@@ -6,12 +6,12 @@ from .. import ops
 from ..errors import ShapeError
 from ..models.energy import Autoencoder
 from ..nn import Module
-from ..op import no_grad
 from ..random import Stream
+from ..recording import no_grad
 from ..tensor import Tensor, full
 from .game import Batch, Losses, State, Turn
 from .losses import Loss
-from .score import Critic, ScoreGame
+from .score import Critic, ScoreGame, Sides
 
 
 def margin_loss(margin: float) -> Loss:
@@ -21,7 +21,7 @@ def margin_loss(margin: float) -> Loss:
     return Loss(
         "margin",
         lambda real, fake: ops.mean(real) + ops.mean(ops.relu(margin - fake)),
-        lambda fake, real=None: ops.mean(fake),
+        ops.mean,
     )
 
 
@@ -60,9 +60,9 @@ class EBGAN(ScoreGame):
         self.pull_away = pull_away
         super().__init__(generator, discriminator, loss=margin_loss(margin), **rest)
 
-    def _generator_loss(self, critic: Critic, real: Tensor, fake: Tensor, rng: Stream, critic_moves: bool) -> Tensor:
-        loss = super()._generator_loss(critic, real, fake, rng, critic_moves)
-        return loss + self.pull_away * pulling_away(self.discriminator.encoder(fake)) if self.pull_away else loss
+    def _generator_loss(self, critic: Critic, sides: Sides, rng: Stream, critic_moves: bool) -> Tensor:
+        loss = super()._generator_loss(critic, sides, rng, critic_moves)
+        return loss + self.pull_away * pulling_away(self.discriminator.encoder(sides.fake)) if self.pull_away else loss
 
 
 class BEGAN(ScoreGame):
@@ -86,7 +86,7 @@ class BEGAN(ScoreGame):
         loss = Loss(
             "began",
             lambda real, fake: ops.mean(real) - self.k.detach() * ops.mean(fake),
-            lambda fake, real=None: ops.mean(fake),
+            ops.mean,
         )
         super().__init__(generator, discriminator, loss=loss, schedule=[Turn("simultaneous_turn")], **rest)
 
@@ -95,9 +95,9 @@ class BEGAN(ScoreGame):
         """Every tensor of the game by name, k among them."""
         return super().state | {"k": self.k}
 
-    def simultaneous_turn(self, state: State, batch: Batch) -> Losses:
+    def simultaneous_turn(self, batch: Batch) -> Losses:
         """Both players move, then the balance between them."""
-        found = super().simultaneous_turn(state, batch)
+        found = super().simultaneous_turn(batch)
         with no_grad():
             imbalance = self.gamma * found["d_real"] - found["d_fake"]
             k = ops.clip(self.k + self.proportion * imbalance, 0.0, 1.0)

@@ -1,7 +1,7 @@
 """A game: players, their optimizers, and whose turn it is.
 
 All that a game is lies in one named dict of Tensors, `state`: weights, buffers, optimizer moments, learning
-rates, averages, the step. A turn is a function turn(state, batch) -> {name: 0-d Tensor} with static shapes that
+rates, averages, the step. A turn is a function turn(batch) -> {name: 0-d Tensor} with static shapes that
 reads nothing back to the host. The schedule, in plain Python, says whose turn it is. A checkpoint is that dict,
 and a run continues from it exactly: data, noise and every other draw depend only on the seed and the step.
 """
@@ -9,47 +9,55 @@ and a run continues from it exactly: data, noise and every other draw depend onl
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
+from .. import random
 from ..capture import Captured
 from ..errors import CheckpointError, ShapeError
-from ..nn import Module
+from ..nn import Module, evaluating, functional_call
 from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
-from ..tensor import Tensor, full, matched
+from ..tensor import Tensor, full, mapped, matched
 from .latents import Latent
 
 State = dict[str, Tensor]
 Losses = dict[str, Tensor]
 
-
+Drawn = Any  # a Tensor of samples; a pair, these and their labels; or a named tuple of Tensors, samples first
 Counter = int | Tensor  # a Tensor on a GPU, where a captured turn finds it moved on at each replay
 
 
 class Batch(NamedTuple):
-    """What a turn is given: real samples, and the counters of the random streams it draws from."""
+    """What a turn is given: what was drawn from the data, and where its random streams begin."""
 
-    real: Tensor
+    drawn: Drawn
     noise: Counter  # turns that reuse their predecessor's noise share this counter
     turn: Counter  # never shared
-    labels: Tensor | None = None  # int64 (N,), of real samples that have some
+    rng: Stream  # the turn's own, which `rng=None` draws from too
+
+    @property
+    def real(self) -> Tensor:
+        """The real samples: what was drawn, or the first of several."""
+        return self.drawn[0] if isinstance(self.drawn, tuple) else self.drawn
+
+    @property
+    def labels(self) -> Tensor | None:
+        """int64 (N,) of the real samples: the other half of a pair, or a named tuple's field of that name."""
+        if hasattr(self.drawn, "_fields"):
+            return getattr(self.drawn, "labels", None)
+        return self.drawn[1] if isinstance(self.drawn, tuple) else None
 
 
-Drawn = Tensor | tuple[Tensor, Tensor]  # real samples, or these and their labels
-
-
-@runtime_checkable
 class Source(Protocol):
-    """Batches that a captured turn can draw by itself: `data.Batches` is one."""
+    """Where batches come from: `data.Batches` is one."""
+
+    resident: bool  # can a captured turn draw its batch by itself, by a number that lives on the device?
 
     def prepare(self, k: int) -> None:
         """Do what the host has to do before the k-th batch can be drawn."""
 
     def at(self, k: Any) -> Any:
-        """The k-th batch as an array; k is a number or an array on the device."""
-
-    def labels_at(self, k: Any) -> Any:
-        """The labels of that batch, an int64 array, or None if the samples have none."""
+        """The k-th batch: an array, a pair or a named tuple of arrays; k is a number or an array on the device."""
 
 
 class Turn(NamedTuple):
@@ -61,11 +69,11 @@ class Turn(NamedTuple):
 
 
 class Game:
-    """Base of games: a subclass defines its turns, one method per entry of the schedule.
+    """Base of games of any number of players: a subclass defines its turns, one method per entry of the schedule.
 
-    A turn reaches the game's arrays through `state` or through the players, which hold the same ones.
     `players` and `optimizers` are named; their names prefix the state's keys ("generator.0.weight",
-    "generator_optimizer.exp_avg.0") and appear in error messages. `schedules` set learning rates before each round.
+    "generator_optimizer.exp_avg.0") and appear in error messages. A turn called "NAME_turn" draws from the random
+    stream NAME. `schedules` set learning rates before each round.
     """
 
     labelled = False  # does the game need the labels of real samples?
@@ -100,9 +108,12 @@ class Game:
         self.schedules = list(schedules)
         self.graphs = True  # on a GPU, replay turns instead of playing them
         self._turns: tuple[Source | None, list[Captured]] | None = None
+        self._streams = [self.stream(turn.name.removesuffix("_turn")) for turn in self.schedule]
         fresh = [k for k, turn in enumerate(self.schedule) if turn.fresh_noise]
         self._noise_of = [max(j for j in fresh if j <= k) for k in range(len(self.schedule))]
         self._batch_of = [b - 1 for b in itertools.accumulate(int(turn.fresh_batch) for turn in self.schedule)]
+
+    # --- what a game is ---
 
     @property
     def state(self) -> State:
@@ -133,43 +144,67 @@ class Game:
         """The random stream of this game with that name."""
         return Stream(self.seed, name)
 
-    @property
-    def batches_per_step(self) -> int:
-        """How many fresh batches one round of the schedule takes."""
-        return sum(turn.fresh_batch for turn in self.schedule)
-
-    def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
-        """n generated samples, drawn from the named random stream at that step: the same ones for the same weights."""
-        raise NotImplementedError(f"{type(self).__name__} does not define sample")
+    # --- what a generator makes ---
 
     def sampling_network(self) -> Module:
         """What makes samples of noise: the network that a generator file holds."""
+        if "generator" not in self.players:
+            raise NotImplementedError(f"{type(self).__name__} does not define sampling_network, and has no generator")
         return self.players["generator"]
+
+    def generate(self, *inputs: Tensor) -> Tensor:
+        """Samples (n, ...) for noise z (n, dim), and what else the network takes: by averaged weights, if it has some.
+
+        Batch normalisation uses its running statistics, so that a sample does not depend on its neighbours.
+        """
+        network = self.sampling_network()
+        averaged = self.ema.parameters() if self.ema is not None and self.ema.module is network else {}
+        with evaluating(network), random.using(self.stream("generated")):
+            return functional_call(network, averaged, *(x.to(self.step.device) for x in inputs))
+
+    def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
+        """n generated samples, drawn from the named random stream at that step: the same ones for the same weights."""
+        return self.generate(self.latent(n, self.stream(stream).at(at)))
+
+    # --- what a turn is made of ---
+
+    def noise(self, batch: Batch) -> Tensor:
+        """z (N, dim): a point of noise for each of the batch's real samples."""
+        return self.latent(len(batch.real), self.stream("noise").at(batch.noise)).to(batch.real.device)
+
+    def average(self) -> None:
+        """Move the averaged weights, if there are some, towards what they follow."""
+        if self.ema is not None:
+            self.ema.update()
+
+    # --- playing ---
 
     def play(self, batches: Callable[[int], Drawn] | Source) -> Losses:
         """One round of the schedule: the losses and scores of its turns, as 0-d Tensors.
 
-        `batches` gives the k-th batch of the run, counted from 0: a function of k that returns a Tensor, or a pair
-        (samples, labels); or `data.Batches`. On a GPU each turn is captured after its first rounds and replayed from
-        then on (`mg.capture`); given `data.Batches` it draws its batch itself. With `graphs` set to False, turns are
-        always played as they are written.
+        `batches` gives the k-th batch of the run, counted from 0: a source such as `data.Batches`, or a function of k.
+        A batch is an array or Tensor of samples, a pair (samples, labels), or a named tuple, samples first. On a GPU
+        each turn is captured after its first rounds and replayed from then on (`mg.capture`); from a source that is
+        resident there it draws its batch itself. With `graphs` set to False, turns are always played as they are
+        written.
         """
         for schedule in self.schedules:
             schedule.set(self.rounds)
-        source = batches if isinstance(batches, Source) else None
         on_gpu = self.step.device == "cuda"
+        draw = batches if callable(batches) else batches.at
+        own = batches if on_gpu and not callable(batches) and batches.resident else None  # for turns to draw from
         if on_gpu and self.graphs:
-            turns: Sequence[Callable[..., Losses]] = self._captured_turns(source)
+            turns: Sequence[Callable[..., Losses]] = self._captured_turns(own)
         else:
-            turns = self._plain_turns(source, self.state)
-        drawn: Drawn | None = None
+            turns = [partial(self._turn, k, own) for k in range(len(self.schedule))]
+        drawn: Drawn = None
         results: Losses = {}
         for k, turn in enumerate(self.schedule):
             number = self.rounds * self.batches_per_step + self._batch_of[k]
-            if source is not None and on_gpu:
-                source.prepare(number)  # and the turn draws it
+            if own is not None:
+                own.prepare(number)
             elif turn.fresh_batch:
-                drawn = _draw(batches, number) if isinstance(batches, Source) else batches(number)
+                drawn = _tensors(draw(number))
                 real = drawn[0] if isinstance(drawn, tuple) else drawn
                 if len(real) == 0:
                     raise ShapeError(f"step {self.rounds}, {turn.name}: cannot train on an empty batch {real.shape}")
@@ -177,28 +212,26 @@ class Game:
         self.rounds += 1
         return results
 
-    def _plain_turns(self, source: Source | None, state: State) -> list[Callable[..., Losses]]:
-        """The turns of this round, each a function of its samples."""
-        return [partial(self._turn, k, source, state) for k in range(len(self.schedule))]
+    @property
+    def batches_per_step(self) -> int:
+        """How many fresh batches one round of the schedule takes."""
+        return sum(turn.fresh_batch for turn in self.schedule)
 
-    def _captured_turns(self, source: Source | None) -> list[Captured]:
+    def _captured_turns(self, own: Source | None) -> list[Captured]:
         """The turns of every round, as they are replayed."""
-        if self._turns is None or self._turns[0] is not source:
-
-            def captured(k: int) -> Captured:
-                return Captured(lambda drawn: self._turn(k, source, self.state, drawn), name=self.schedule[k].name)
-
-            self._turns = source, [captured(k) for k in range(len(self.schedule))]
+        if self._turns is None or self._turns[0] is not own:
+            turns = [Captured(partial(self._turn, k, own), name=turn.name) for k, turn in enumerate(self.schedule)]
+            self._turns = own, turns
         return self._turns[1]
 
-    def _turn(self, k: int, source: Source | None, state: State, drawn: Any) -> Losses:
-        """The k-th turn of a round, on these samples or, if there are none, on those that it draws itself."""
-        if drawn is None and source is not None:
-            drawn = _draw(source, self._counter(self.batches_per_step, self._batch_of[k]).data)
-        real, labels = drawn if isinstance(drawn, tuple) else (drawn, None)
+    def _turn(self, k: int, own: Source | None, drawn: Drawn) -> Losses:
+        """The k-th turn of a round, on these samples or, if it has a source of its own, on those that it draws."""
+        if own is not None:
+            drawn = _tensors(own.at(self._counter(self.batches_per_step, self._batch_of[k]).data))
         turn = self._counter(len(self.schedule), k)
         noise = turn if self.schedule[k].fresh_noise else self._counter(len(self.schedule), self._noise_of[k])
-        losses = getattr(self, self.schedule[k].name)(state, Batch(real, noise, turn, labels))
+        with random.using(self._streams[k].at(turn)) as rng:
+            losses = getattr(self, self.schedule[k].name)(Batch(drawn, noise, turn, rng))
         if k == len(self.schedule) - 1:
             self.step.data += 1
             self.step.written("Game.play")
@@ -211,7 +244,6 @@ class Game:
         return Tensor(self.step.data * per_round + k)
 
 
-def _draw(source: Source, k: Any) -> Drawn:
-    """The k-th batch of a source as Tensors; k is a number or an array on the device."""
-    real, labels = Tensor(source.at(k)), source.labels_at(k)
-    return real if labels is None else (real, Tensor(labels))
+def _tensors(drawn: Any) -> Drawn:
+    """A batch with its arrays as Tensors."""
+    return mapped(drawn, lambda a: a if isinstance(a, Tensor) else Tensor(a))

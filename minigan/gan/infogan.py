@@ -6,7 +6,7 @@ it to succeed: E ln Q(c | G(z, c)) + H(c) is a lower bound of the mutual informa
 
 import math
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +17,9 @@ from ..models.labels import one_hot
 from ..nn import Module, evaluating
 from ..random import Stream
 from ..tensor import Tensor
-from .conditional import Reader, refuse_mixing
+from .conditional import refuse_mixing
 from .game import Batch, Losses
-from .penalties import Critic
-from .score import ScoreGame
+from .score import Moves, ScoreGame, Sight
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,8 @@ class InfoGame(ScoreGame):
     Both losses of a ScoreGame have -category_weight * I(category) - code_weight * I(codes) added, the bounds of
     `LatentCode.information` on fakes. As in the authors' code, Q's parameters move in D's turn: they are among those of
     D's optimizer. In the log, `information` is the bound of the category in nats, at most ln categories, and
-    `code_error` the mean squared error of a continuous code, 1/3 for one that says nothing. ALONE's switches are
-    refused (ShapeError).
+    `code_error` the mean squared error of a continuous code, 1/3 for one that says nothing. What `refuse_mixing` names
+    is refused (ShapeError).
     """
 
     def __init__(
@@ -94,48 +93,29 @@ class InfoGame(ScoreGame):
         code: LatentCode,
         category_weight: float = 1.0,
         code_weight: float = 1.0,
-        **options: Any,
+        sight: Sight | None = None,
+        moves: Moves | None = None,
+        **parts: Any,
     ) -> None:
-        refuse_mixing(type(self).__name__, options)
+        refuse_mixing(type(self).__name__, sight, moves)
         self.code = code
         self.category_weight, self.code_weight = category_weight, code_weight
-        super().__init__(generator, discriminator, latent=code, **options)
+        super().__init__(generator, discriminator, latent=code, sight=sight, moves=moves, **parts)
 
-    def informed(self, batch: Batch) -> tuple[Critic, Critic]:
-        """The players, the discriminator remembering which z the fakes were made of."""
-        reader = Reader(self.discriminator)
+    def asked(self, batch: Batch, z: Tensor) -> Tensor:
+        """The noise, with the code in it."""
+        return z
 
-        def generator(z: Tensor) -> Tensor:
-            reader.asked = z
-            return self.generator(z)
-
-        return generator, reader
+    def of_readings(self, asked: Tensor, fake: Tensor, real: Tensor | None = None) -> tuple[Tensor, Losses]:
+        """Minus the weighted bounds of what fakes tell of their code; what is read from real samples is not used."""
+        category, codes = self.code.information(asked, fake)
+        shown = {"information": category.detach()}
+        if k := self.code.continuous:
+            shown["code_error"] = (math.log(2 / math.pi) - 2 / k * codes).detach()
+        return -(self.category_weight * category + self.code_weight * codes), shown
 
     def read(self, samples: Tensor, chunk: int = 1000) -> Tensor:
         """What Q reads of samples (n, ...) in evaluation mode, without a graph: (n, code.read)."""
         with evaluating(self.discriminator):
             parts = [samples[k : k + chunk].to(self.step.device) for k in range(0, len(samples), chunk)]
             return ops.concatenate([self.discriminator(part)[1] for part in parts])
-
-    def _criticise(self, critic: Critic, real: Tensor, fake: Tensor, rng: Stream) -> tuple[Tensor, Losses]:
-        loss, shown = super()._criticise(critic, real, fake, rng)
-        reader = cast(Reader, critic)
-        bounds = self.code.information(cast(Tensor, reader.asked), reader.readings[1])
-        return loss - self._weighted(bounds), shown | self._of_code(bounds)
-
-    def _generator_loss(self, critic: Critic, real: Tensor, fake: Tensor, rng: Stream, critic_moves: bool) -> Tensor:
-        reader = cast(Reader, critic)
-        before = len(reader.readings)
-        loss = super()._generator_loss(critic, real, fake, rng, critic_moves)
-        return loss - self._weighted(self.code.information(cast(Tensor, reader.asked), reader.readings[before]))
-
-    def _weighted(self, bounds: tuple[Tensor, Tensor]) -> Tensor:
-        return self.category_weight * bounds[0] + self.code_weight * bounds[1]
-
-    def _of_code(self, bounds: tuple[Tensor, Tensor]) -> Losses:
-        """What the log shows."""
-        shown = {"information": bounds[0].detach()}
-        k = self.code.continuous
-        if k:
-            shown["code_error"] = (math.log(2 / math.pi) - 2 / k * bounds[1]).detach()
-        return shown

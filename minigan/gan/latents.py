@@ -1,9 +1,12 @@
-"""What a generator is fed with: samplers (n, rng) -> z, plain values that a file can keep."""
+"""What a generator is fed with: samplers (n, rng) -> z, plain values that a file can keep; ways between two z."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from ..errors import ShapeError
 from ..random import Stream
 from ..tensor import Tensor
 
@@ -44,3 +47,48 @@ def uniform_latent(dim: int, low: float = -1.0, high: float = 1.0, dtype: Any = 
 def normal_latent(dim: int, dtype: Any = "float32") -> Latent:
     """A sampler: (n, rng) -> z (n, dim) ~ N(0, 1)."""
     return NormalLatent(dim, dtype)
+
+
+# --- ways between two points ------------------------------------------------------------------------------------
+
+
+def lerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """(len(t), ..., d): the straight line (1 - t) a + t b from a to b (..., d), t = 0 to 1.
+
+    Between two normal vectors of many dimensions it leads through a region where almost no noise is ever drawn.
+    """
+    _check("lerp", a, b, t)
+    t = t.reshape(-1, *[1] * a.ndim)
+    return (1 - t) * a + t * b
+
+
+def slerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """(len(t), ..., d): the great circle from a to b (..., d), with lengths that change evenly from |a| to |b|.
+
+    (sin((1 - t) w) a / |a| + sin(t w) b / |b|) / sin w times (1 - t) |a| + t |b|, w the angle between them
+    (Shoemake 1985; White 2016 for latent spaces). For parallel vectors it is the straight line; for opposite ones
+    there are many great circles, and none is chosen: ShapeError.
+    """
+    _check("slerp", a, b, t)
+    length_a, length_b = (np.linalg.norm(v, axis=-1, keepdims=True) for v in (a, b))
+    if not (length_a > 0).all() or not (length_b > 0).all():
+        raise ShapeError("slerp: a vector of length zero has no direction")
+    unit_a, unit_b = a / length_a, b / length_b
+    # atan2 of the two diagonals of the rhombus: exact for small angles too, where arccos is not
+    apart, along = (np.linalg.norm(v, axis=-1, keepdims=True) for v in (unit_a - unit_b, unit_a + unit_b))
+    if (along < 1e-6).any():
+        raise ShapeError("slerp: between opposite vectors there is no one great circle")
+    angle = 2 * np.arctan2(apart, along)
+    t = t.reshape(-1, *[1] * a.ndim).astype(a.dtype)
+    near = angle < 1e-6
+    safe = np.where(near, 1, angle)
+    part_a = np.where(near, 1 - t, np.sin((1 - t) * safe) / np.sin(safe))
+    part_b = np.where(near, t, np.sin(t * safe) / np.sin(safe))
+    return (part_a * unit_a + part_b * unit_b) * ((1 - t) * length_a + t * length_b)
+
+
+def _check(name: str, a: np.ndarray, b: np.ndarray, t: np.ndarray) -> None:
+    if a.shape != b.shape or a.ndim < 1 or t.ndim != 1:
+        raise ShapeError(
+            f"{name}: expected two arrays of one shape (..., d) and t (n,), got {a.shape}, {b.shape}, {t.shape}"
+        )

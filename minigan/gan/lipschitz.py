@@ -26,8 +26,8 @@ from ..nn import (
     Tanh,
     Unflatten,
 )
-from ..op import no_grad
 from ..random import Stream
+from ..recording import no_grad
 from ..tensor import Tensor, zeros
 from .penalties import input_gradient
 

@@ -19,49 +19,67 @@ class Loss:
 
     name: str
     discriminator: Callable[[Tensor, Tensor], Tensor]
-    generator: Callable[..., Tensor]
+    of_fakes: Callable[..., Tensor]  # the generator's, of the scores it needs
     logistic: bool = False  # are scores logits of "this is real", so that sigmoid(score) is a probability?
     compares: bool = False  # does the generator's objective need the scores of real samples too?
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """What the generator minimises; ShapeError if it needs real scores too, and there are none."""
+        if not self.compares:
+            return self.of_fakes(fake)
+        if real is None:
+            raise ShapeError(f"{self.name}: the generator's loss compares with the scores of real samples, got none")
+        return self.of_fakes(fake, real)
+
+
+LOSSES: dict[str, Loss] = {}
+"""Every loss by name."""
+
+
+def listed(name: str, discriminator: Callable, of_fakes: Callable, **facts: bool) -> Loss:
+    """A loss that LOSSES has from now on."""
+    LOSSES[name] = loss = Loss(name, discriminator, of_fakes, **facts)
+    return loss
 
 
 def _logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return mean(softplus(-real)) + mean(softplus(fake))
 
 
-minimax = Loss(
+minimax = listed(
     "minimax",
     _logistic_discriminator,
-    lambda fake, real=None: -mean(softplus(fake)),
+    lambda fake: -mean(softplus(fake)),
     logistic=True,
 )
 """D: -E ln s(r) - E ln(1 - s(f)); G: E ln(1 - s(f)), s the logistic function (Goodfellow et al. 2014)."""
 
-nonsaturating = Loss(
+nonsaturating = listed(
     "nonsaturating",
     _logistic_discriminator,
-    lambda fake, real=None: mean(softplus(-fake)),
+    lambda fake: mean(softplus(-fake)),
     logistic=True,
 )
 """D as in minimax; G: -E ln s(f), whose gradient does not vanish when D wins (Goodfellow et al. 2014)."""
 
-lsgan = Loss(
+lsgan = listed(
     "lsgan",
     lambda real, fake: 0.5 * mean(square(real - 1)) + 0.5 * mean(square(fake)),
-    lambda fake, real=None: 0.5 * mean(square(fake - 1)),
+    lambda fake: 0.5 * mean(square(fake - 1)),
 )
 """D: E (r - 1)^2 / 2 + E f^2 / 2; G: E (f - 1)^2 / 2 (Mao et al. 2017)."""
 
-wasserstein = Loss(
+wasserstein = listed(
     "wasserstein",
     lambda real, fake: mean(fake) - mean(real),
-    lambda fake, real=None: -mean(fake),
+    lambda fake: -mean(fake),
 )
 """D: E f - E r, with D held near 1-Lipschitz by a penalty or by clipping; G: -E f (Arjovsky et al. 2017)."""
 
-lab_printed = Loss(
+lab_printed = listed(
     "lab_printed",
     lambda real, fake: mean(real) - mean(fake),
-    lambda fake, real=None: mean(fake),
+    lambda fake: mean(fake),
     logistic=True,
 )
 """wasserstein with every sign turned, as a course's lab prints it: the same game, since a critic may turn its sign too.
@@ -70,32 +88,32 @@ The lab shows sigmoid(score) as an accuracy, and so does a log of this loss; but
 so that number says nothing by itself.
 """
 
-hinge = Loss(
+hinge = listed(
     "hinge",
     lambda real, fake: mean(relu(1 - real)) + mean(relu(1 + fake)),
-    lambda fake, real=None: -mean(fake),
+    lambda fake: -mean(fake),
 )
 """D: E max(0, 1 - r) + E max(0, 1 + f); G: -E f (Lim and Ye 2017, Miyato et al. 2018)."""
 
-lsgan_signed = Loss(
+lsgan_signed = listed(
     "lsgan_signed",
     lambda real, fake: 0.5 * mean(square(real - 1)) + 0.5 * mean(square(fake + 1)),
-    lambda fake, real=None: 0.5 * mean(square(fake)),
+    lambda fake: 0.5 * mean(square(fake)),
 )
 """lsgan with a = -1, b = 1, c = 0, which minimises the Pearson divergence (Mao et al. 2017, section 3.2)."""
 
-likelihood = Loss(
+likelihood = listed(
     "likelihood",
     _logistic_discriminator,
-    lambda fake, real=None: -mean(exp(fake)),
+    lambda fake: -mean(exp(fake)),
     logistic=True,
 )
 """D as in minimax; G: -E e^f, maximum likelihood while D is optimal (Goodfellow 2016, section 3.2.5)."""
 
-boundary = Loss(
+boundary = listed(
     "boundary",
     _logistic_discriminator,
-    lambda fake, real=None: 0.5 * mean(square(fake)),
+    lambda fake: 0.5 * mean(square(fake)),
     logistic=True,
 )
 """D as in minimax; G: E (ln D(f) - ln(1 - D(f)))^2 / 2 = E f^2 / 2: fakes on the boundary (Hjelm et al. 2018)."""
@@ -106,7 +124,7 @@ def _softmax_cross_entropy(target_mean: Tensor, real: Tensor, fake: Tensor) -> T
     return logsumexp(concatenate([reshape(real, (-1,)), reshape(fake, (-1,))])) - target_mean
 
 
-softmax = Loss(
+softmax = listed(
     "softmax",
     lambda real, fake: _softmax_cross_entropy(mean(real), real, fake),
     lambda fake, real: _softmax_cross_entropy(0.5 * (mean(real) + mean(fake)), real, fake),
@@ -116,7 +134,7 @@ softmax = Loss(
 
 # --- relativistic: how much more real is the one than the other? -----------------------------------------------
 
-relativistic = Loss(
+relativistic = listed(
     "relativistic",
     lambda real, fake: mean(softplus(fake - real)),
     lambda fake, real: mean(softplus(real - fake)),
@@ -125,25 +143,27 @@ relativistic = Loss(
 """D: E sp(-(r - f)); G: E sp(-(f - r)), sample by sample (Jolicoeur-Martineau 2019); R3GAN adds r1 and r2."""
 
 
-def _of_averages(name: str, above: Callable[[Tensor], Tensor], below: Callable[[Tensor], Tensor], by: float) -> Loss:
+def _of_averages(above: Callable[[Tensor], Tensor], below: Callable[[Tensor], Tensor], by: float) -> list[Callable]:
     """Each score against the mean of the other side: one side is to lie above, the other below."""
 
     def objective(upper: Tensor, lower: Tensor) -> Tensor:
         return by * (mean(above(upper - mean(lower))) + mean(below(lower - mean(upper))))
 
-    return Loss(name, objective, objective, compares=True)
+    return [objective, objective]
 
 
-relativistic_average = _of_averages("relativistic_average", lambda v: softplus(-v), softplus, 0.5)
+relativistic_average = listed(
+    "relativistic_average", *_of_averages(lambda v: softplus(-v), softplus, 0.5), compares=True
+)
 """RaSGAN. D: (E sp(-(r - E f)) + E sp(f - E r)) / 2; G: the same with r and f exchanged."""
 
-relativistic_average_lsgan = _of_averages(
-    "relativistic_average_lsgan", lambda v: square(v - 1), lambda v: square(v + 1), 1.0
+relativistic_average_lsgan = listed(
+    "relativistic_average_lsgan", *_of_averages(lambda v: square(v - 1), lambda v: square(v + 1), 1.0), compares=True
 )
 """RaLSGAN. D: E (r - E f - 1)^2 + E (f - E r + 1)^2; G: the same with r and f exchanged."""
 
-relativistic_average_hinge = _of_averages(
-    "relativistic_average_hinge", lambda v: relu(1 - v), lambda v: relu(1 + v), 1.0
+relativistic_average_hinge = listed(
+    "relativistic_average_hinge", *_of_averages(lambda v: relu(1 - v), lambda v: relu(1 + v), 1.0), compares=True
 )
 """RaHinge. D: E max(0, 1 - (r - E f)) + E max(0, 1 + f - E r); G: the same with r and f exchanged."""
 
@@ -154,13 +174,15 @@ relativistic_average_hinge = _of_averages(
 # f'(p / q), and D's loss minus the divergence of p, the real samples, from q, the fakes.
 
 
+def _dual(output: Callable[[Tensor], Tensor], conjugate: Callable[[Tensor], Tensor]) -> list[Callable]:
+    """Both objectives for T = `output` and f*(T) = `conjugate`, both functions of the score."""
+    return [lambda real, fake: mean(conjugate(fake)) - mean(output(real)), lambda fake: -mean(conjugate(fake))]
+
+
 def f_divergence(name: str, output: Callable[[Tensor], Tensor], conjugate: Callable[[Tensor], Tensor]) -> Loss:
     """The pair of objectives for T = `output` and f*(T) = `conjugate`, both functions of the score."""
-    return Loss(
-        name,
-        lambda real, fake: mean(conjugate(fake)) - mean(output(real)),
-        lambda fake, real=None: -mean(conjugate(fake)),
-    )
+    discriminator, of_fakes = _dual(output, conjugate)
+    return Loss(name, discriminator, of_fakes)
 
 
 def alpha_divergence(alpha: float) -> Loss:
@@ -174,30 +196,30 @@ def alpha_divergence(alpha: float) -> Loss:
     )
 
 
-kl = f_divergence("kl", lambda v: v, lambda v: exp(v - 1))
+kl = listed("kl", *_dual(lambda v: v, lambda v: exp(v - 1)))
 """Kullback-Leibler, f(u) = u ln u."""
 
-reverse_kl = f_divergence("reverse_kl", lambda v: -exp(-v), lambda v: v - 1)
+reverse_kl = listed("reverse_kl", *_dual(lambda v: -exp(-v), lambda v: v - 1))
 """Reverse Kullback-Leibler, f(u) = -ln u."""
 
-jensen_shannon = f_divergence(
-    "jensen_shannon", lambda v: math.log(2) - softplus(-v), lambda v: softplus(v) - math.log(2)
+jensen_shannon = listed(
+    "jensen_shannon", *_dual(lambda v: math.log(2) - softplus(-v), lambda v: softplus(v) - math.log(2))
 )
 """Jensen-Shannon, f(u) = -(u + 1) ln((1 + u) / 2) + u ln u: minimax less 2 ln 2."""
 
-pearson = f_divergence("pearson", lambda v: v, lambda v: 0.25 * square(v) + v)
+pearson = listed("pearson", *_dual(lambda v: v, lambda v: 0.25 * square(v) + v))
 """Pearson chi^2, f(u) = (u - 1)^2."""
 
-neyman = f_divergence("neyman", lambda v: 1 - exp(-v), lambda v: 2 - 2 * exp(-0.5 * v))
+neyman = listed("neyman", *_dual(lambda v: 1 - exp(-v), lambda v: 2 - 2 * exp(-0.5 * v)))
 """Neyman chi^2, f(u) = (1 - u)^2 / u."""
 
-hellinger = f_divergence("hellinger", lambda v: 1 - exp(-v), lambda v: exp(v) - 1)
+hellinger = listed("hellinger", *_dual(lambda v: 1 - exp(-v), lambda v: exp(v) - 1))
 """Squared Hellinger, f(u) = (sqrt(u) - 1)^2."""
 
-jeffrey = f_divergence("jeffrey", lambda v: v + 1 - exp(-v), lambda v: v + exp(v) - 1)
+jeffrey = listed("jeffrey", *_dual(lambda v: v + 1 - exp(-v), lambda v: v + exp(v) - 1))
 """Jeffrey, f(u) = (u - 1) ln u; T(v) = f'(e^v) instead of the paper's v, whose f* needs Lambert's function."""
 
-total_variation = f_divergence("total_variation", lambda v: 0.5 * tanh(v), lambda v: 0.5 * tanh(v))
+total_variation = listed("total_variation", *_dual(lambda v: 0.5 * tanh(v), lambda v: 0.5 * tanh(v)))
 """Total variation, f(u) = |u - 1| / 2."""
 
 
@@ -223,14 +245,3 @@ def noisy_labels(loss: Loss, smooth: float = 1.0, flip: float = 0.0) -> Loss:
         return cross_entropy(real, smooth, 0.0) + cross_entropy(fake, 0.0, smooth)
 
     return replace(loss, discriminator=discriminator)
-
-
-LOSSES = {
-    loss.name: loss
-    for loss in (
-        *(minimax, nonsaturating, lsgan, lsgan_signed, wasserstein, lab_printed, hinge, likelihood, boundary, softmax),
-        *(relativistic, relativistic_average, relativistic_average_lsgan, relativistic_average_hinge),
-        *(kl, reverse_kl, jensen_shannon, pearson, neyman, hellinger, jeffrey, total_variation),
-    )
-}
-"""Every loss by name."""

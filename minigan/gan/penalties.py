@@ -7,6 +7,7 @@ sample, so its penalty means something else; LayerNorm has one (Gulrajani et al.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from .. import random
 from ..backend import xp
@@ -19,6 +20,18 @@ from ..tensor import Tensor
 Critic = Callable[[Tensor], Tensor]
 
 
+PENALTIES: dict[str, Callable[..., Tensor]] = {}
+"""Every penalty by name."""
+
+P = TypeVar("P", bound=Callable[..., Tensor])
+
+
+def listed(penalty: P) -> P:
+    """`penalty`, which PENALTIES has from now on."""
+    PENALTIES[penalty.__name__] = penalty
+    return penalty
+
+
 def input_gradient(critic: Critic, x: Tensor) -> Tensor:
     """d critic(x) / dx for each sample, (N, features): recorded, so that it can be differentiated again."""
     x = x.detach()
@@ -26,6 +39,7 @@ def input_gradient(critic: Critic, x: Tensor) -> Tensor:
     return reshape(slope, (x.shape[0], -1))
 
 
+@listed
 def gradient_penalty(
     critic: Critic,
     real: Tensor,
@@ -44,6 +58,7 @@ def gradient_penalty(
     return mean(square(norm - target))
 
 
+@listed
 def one_sided(
     critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 1e-12, target: float = 1.0
 ) -> Tensor:
@@ -52,6 +67,7 @@ def one_sided(
     return mean(square(relu(norm - target)))
 
 
+@listed
 def wgan_div(
     critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 0.0, p: float = 6.0
 ) -> Tensor:
@@ -67,6 +83,7 @@ def _squared_slopes_between(name: str, critic: Critic, real: Tensor, fake: Tenso
     return sum(square(input_gradient(critic, real + Tensor(u) * (fake.detach() - real))), 1)
 
 
+@listed
 def dragan(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 1e-12) -> Tensor:
     """E (|grad critic(x)| - 1)^2 at x = real + std(real) u / 2, u ~ U[0, 1) per element (Kodali et al. 2017)."""
     u = (rng or random.default()).uniform(real.shape, dtype=real.dtype, device=real.device)
@@ -75,21 +92,25 @@ def dragan(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = N
     return mean(square(norm - 1))
 
 
+@listed
 def r1(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 0.0) -> Tensor:
     """E |grad critic(real)|^2 (+ eps) (Mescheder et al. 2018): there is no root, so eps is not needed."""
     return eps + mean(sum(square(input_gradient(critic, real)), 1))
 
 
+@listed
 def r2(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 0.0) -> Tensor:
     """E |grad critic(fake)|^2 (+ eps) (Mescheder et al. 2018): there is no root, so eps is not needed."""
     return eps + mean(sum(square(input_gradient(critic, fake)), 1))
 
 
+@listed
 def r1_r2(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 0.0) -> Tensor:
     """r1 + r2, which a relativistic loss needs both of (R3GAN: Huang et al. 2024)."""
     return r1(critic, real, fake, eps=eps) + r2(critic, real, fake, eps=eps)
 
 
+@listed
 def cs231n_printed(
     critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 1e-12
 ) -> Tensor:
@@ -102,10 +123,6 @@ def cs231n_printed(
     unscaled = (real + 1) * 0.5
     slopes = input_gradient(critic, unscaled + u * (fake.detach() - unscaled))
     return square(sqrt(sum(square(slopes)) + eps) - 1)
-
-
-PENALTIES = {fn.__name__: fn for fn in (gradient_penalty, one_sided, wgan_div, dragan, r1, r2, r1_r2, cs231n_printed)}
-"""Every penalty by name."""
 
 
 def clip_weights(params: Sequence[Tensor], limit: float) -> None:

@@ -6,13 +6,12 @@ import numpy as np
 
 from .. import ops, random
 from ..errors import DataError, ShapeError
-from ..grad import grad
 from ..nn import Module, Sequential, evaluating, functional_call
-from ..op import no_grad
 from ..optim import EMA, Optimizer
 from ..random import Stream
+from ..recording import no_grad
 from ..tensor import Tensor
-from .game import Batch, Game, Losses, State, Turn
+from .game import Batch, Game, Losses, Turn
 from .latents import Latent
 from .losses import nonsaturating
 
@@ -98,38 +97,37 @@ class SemiSupervised(Game):
             ema=ema,
         )
 
-    def classifier_turn(self, state: State, batch: Batch) -> Losses:
+    def classifier_turn(self, batch: Batch) -> Losses:
         """The classifier learns classes from what is labelled, real from fake on everything."""
-        with random.using(self.stream("classifier").at(batch.turn)):
-            known, labels = self._known(batch)
-            with no_grad():
-                fake = self.generator(self._noise(batch))
-            together = self.classifier(ops.concatenate([known, batch.real, fake]))
-            known_logits, real_logits, fake_logits = ops.split(together, 3)
-            supervised = ops.cross_entropy(known_logits, labels)
-            loss = supervised + unlabelled_loss(real_logits, fake_logits)
-            self._move_classifier(loss)
+        known, labels = self._known(batch)
+        with no_grad():
+            fake = self.generator(self.noise(batch))
+        together = self.classifier(ops.concatenate([known, batch.real, fake]))
+        known_logits, real_logits, fake_logits = ops.split(together, 3)
+        supervised = ops.cross_entropy(known_logits, labels)
+        loss = supervised + unlabelled_loss(real_logits, fake_logits)
+        self.optimizers["classifier"].minimize(loss)
+        self.average()
         with no_grad():
             d_real, d_fake = (ops.mean(ops.sigmoid(realness(x))) for x in (real_logits, fake_logits))
         return {"d_loss": loss.detach(), "d_real": d_real, "d_fake": d_fake, "labels_loss": supervised.detach()}
 
-    def generator_turn(self, state: State, batch: Batch) -> Losses:
+    def generator_turn(self, batch: Batch) -> Losses:
         """The generator matches the classifier's features of the same images."""
-        with random.using(self.stream("generator").at(batch.turn)):
-            features = self.classifier[0]
-            with no_grad():
-                real = features(batch.real)
-            loss = feature_matching(real, features(self.generator(self._noise(batch))))
-            optimizer = self.optimizers["generator"]
-            optimizer.step(grad(loss, optimizer.params))
+        features = self.classifier[0]
+        with no_grad():
+            real = features(batch.real)
+        loss = feature_matching(real, features(self.generator(self.noise(batch))))
+        self.optimizers["generator"].minimize(loss)
         return {"g_loss": loss.detach()}
 
-    def labels_turn(self, state: State, batch: Batch) -> Losses:
-        """The classifier learns from what is labelled alone."""
+    def labels_turn(self, batch: Batch) -> Losses:
+        """The classifier learns from what is labelled alone, and draws as in its own turn."""
+        known, labels = self._known(batch)
         with random.using(self.stream("classifier").at(batch.turn)):
-            known, labels = self._known(batch)
             loss = ops.cross_entropy(self.classifier(known), labels)
-            self._move_classifier(loss)
+        self.optimizers["classifier"].minimize(loss)
+        self.average()
         return {"labels_loss": loss.detach()}
 
     def logits(self, images: Tensor) -> Tensor:
@@ -138,22 +136,8 @@ class SemiSupervised(Game):
         with evaluating(self.classifier):
             return functional_call(self.classifier, averaged, images)
 
-    def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
-        """n samples of the generator, for the same fixed noise each time; batch norm uses its running statistics."""
-        with evaluating(self.generator):
-            return self.generator(self.latent(n, self.stream(stream).at(at)).to(self.step.device))
-
     def _known(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """As many labelled images as the batch has, and their labels."""
         rng = self.stream("known").at(batch.turn)
         chosen = Tensor(rng.integers(len(self.labels), len(batch.real), device=batch.real.device))
         return self.images[chosen], self.labels[chosen]
-
-    def _noise(self, batch: Batch) -> Tensor:
-        return self.latent(len(batch.real), self.stream("noise").at(batch.noise)).to(batch.real.device)
-
-    def _move_classifier(self, loss: Tensor) -> None:
-        optimizer = self.optimizers["classifier"]
-        optimizer.step(grad(loss, optimizer.params))
-        if self.ema is not None:
-            self.ema.update()

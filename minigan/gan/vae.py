@@ -2,14 +2,13 @@
 
 from .. import ops
 from ..errors import ShapeError
-from ..grad import grad
 from ..models.ranges import FromUnit
 from ..nn import Module, Sequential, Sigmoid, evaluating
-from ..op import no_grad
 from ..optim import Optimizer
 from ..random import Stream
+from ..recording import no_grad
 from ..tensor import Tensor
-from .game import Batch, Game, Losses, State, Turn
+from .game import Batch, Game, Losses, Turn
 from .latents import normal_latent
 
 
@@ -48,12 +47,11 @@ class VAE(Game):
             {"encoder": encoder, "decoder": decoder}, {"autoencoder": optimizer}, [Turn("autoencoder_turn")], seed=seed
         )
 
-    def autoencoder_turn(self, state: State, batch: Batch) -> Losses:
+    def autoencoder_turn(self, batch: Batch) -> Losses:
         """Both move up the bound."""
         error, divergence = self.terms(batch.real, self.stream("noise").at(batch.noise))
         loss = ops.mean(error) + ops.mean(divergence)
-        optimizer = self.optimizers["autoencoder"]
-        optimizer.step(grad(loss, optimizer.params))
+        self.optimizers["autoencoder"].minimize(loss)
         with no_grad():
             return {"elbo": -loss, "reconstruction": ops.mean(error), "kl": ops.mean(divergence)}
 
@@ -64,10 +62,6 @@ class VAE(Game):
         logits = self.decoder(mean + ops.exp(0.5 * log_var) * n)
         return reconstruction(logits, 0.5 * images + 0.5), kl_divergence(mean, log_var)
 
-    def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
-        """The mean image in [-1, 1] of each of n codes drawn from N(0, 1)."""
-        return self._decode(self.latent(n, self.stream(stream).at(at)).to(self.step.device))
-
     def sampling_network(self) -> Module:
         """The decoder, brought to mean images in [-1, 1]."""
         return self._from_codes
@@ -75,7 +69,7 @@ class VAE(Game):
     def reconstruct(self, images: Tensor) -> Tensor:
         """The mean image, in [-1, 1], of each image's mean code."""
         with evaluating(self.encoder):
-            return self._decode(self._code(images)[0])
+            return self.generate(self._code(images)[0])
 
     def _code(self, images: Tensor) -> tuple[Tensor, Tensor]:
         code = self.encoder(images)
@@ -83,7 +77,3 @@ class VAE(Game):
             raise ShapeError(f"VAE: expected the encoder to make (N, 2 x {self.z_dim}), got {code.shape}")
         mean, log_var = ops.split(code, 2, axis=1)
         return mean, log_var
-
-    def _decode(self, z: Tensor) -> Tensor:
-        with evaluating(self.decoder):
-            return self._from_codes(z)

@@ -3,7 +3,6 @@
 `kernels(x)` is the module for the device of `x`; both modules offer the same functions.
 """
 
-import sys
 from types import ModuleType
 
 from .. import backend
@@ -15,6 +14,6 @@ from .threads import get_num_threads, set_num_threads
 
 def kernels(*arrays: Array) -> ModuleType:
     """The kernels for the device on which `arrays` live, some of which may be numbers."""
-    if "cupy" in sys.modules and any(backend.is_cuda(array) for array in arrays):
+    if backend.has_cuda() and any(backend.is_cuda(array) for array in arrays):
         return cuda
     return cpu

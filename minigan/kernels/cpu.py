@@ -26,6 +26,7 @@ from .portable import (  # noqa: F401  as they are on each device
     pool_sum,
     pool_take,
     pool_winner,
+    scaled,
     sigmoid,
     softplus,
     track,

@@ -271,6 +271,15 @@ def _pooled(name: str, s: Geometry, shape: tuple[int, ...], x: Array, *winner: A
 # --- batches -----------------------------------------------------------------------------------------------------
 
 
+def scaled(images: Array) -> Array:
+    """uint8 images as float32 in [-1, 1]: x / 127.5 - 1."""
+    if not images.flags.c_contiguous:
+        return portable.scaled(images)
+    out = xp(images).empty(images.shape, dtype="float32")
+    launch_each("images", "scaled", out.dtype, out.size, images, out, out.size)
+    return out
+
+
 def gather_images(images: Array, order: Array, k: int | Array, per_epoch: int, batch: int) -> Array:
     """The k-th batch, in this order, of uint8 images (N, ...) as float32 in [-1, 1]; k may lie on the device."""
     if isinstance(k, int):

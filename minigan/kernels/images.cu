@@ -1,5 +1,12 @@
-// A batch out of a data set that lives on the device.
+// Images as networks take them, and a batch of them out of a data set that lives on the device.
 #include "common.cuh"
+
+__device__ inline real in_range(unsigned char pixel) { return pixel * (real)(1 / 127.5) - 1; }
+
+// out = images / 127.5 - 1
+extern "C" __global__ void scaled(const unsigned char* images, real* out, int64 size) {
+    EACH(e, size) out[e] = in_range(images[e]);
+}
 
 // out[i] = images[order[position + i]] / 127.5 - 1; the position of the k-th batch is read from the device, where k is
 extern "C" __global__ void gather_images(
@@ -9,6 +16,6 @@ extern "C" __global__ void gather_images(
     EACH(e, batch * size) {
         int64 i = e;
         int pixel = take(i, size);
-        out[e] = images[order[position + i] * size + pixel] * (real)(1 / 127.5) - 1;
+        out[e] = in_range(images[order[position + i] * size + pixel]);
     }
 }

@@ -6,40 +6,6 @@ from typing import Any
 from ..backend import Array, xp
 from .geometry import Geometry
 
-__all__ = [
-    "adam",
-    "arithmetic",
-    "average",
-    "bias_leaky_relu",
-    "channel_dot",
-    "channels_last",
-    "empty_image",
-    "gather_images",
-    "inv_std",
-    "kernel_matrix",
-    "leaky_relu",
-    "leaky_relu_grad",
-    "leaky_relu_grad_sum",
-    "normalize",
-    "normalize_grad",
-    "pool_max",
-    "pool_put",
-    "pool_spread",
-    "pool_sum",
-    "pool_take",
-    "pool_winner",
-    "rmsprop",
-    "scale_shift",
-    "sgd",
-    "sigmoid",
-    "softplus",
-    "sum",
-    "track",
-    "update",
-    "winner_dtype",
-    "zero_image",
-]
-
 
 def channels_last(x: Array) -> Array:
     """`x` (N, C, H, W) with its memory in the order N, H, W, C; the same object if it is so already."""
@@ -174,11 +140,11 @@ def channel_dot(a: Array, b: Array) -> Array:
 # --- pooling: `s` is the geometry of windows over x; a winner is its row-major position in the window -------
 
 
-def pool_max(x: Array, s: Geometry, out: Array = None) -> Array:
-    """The largest element of each window; in `out` if given."""
+def pool_max(x: Array, s: Geometry) -> Array:
+    """The largest element of each window."""
     lib = xp(x)
     first, *rest = [x[:, :, rows, columns] for _, _, rows, columns in s.taps()]
-    y = empty_image(x, s.y) if out is None else out
+    y = empty_image(x, s.y)
     if not rest:
         y[...] = first
     for piece in rest:
@@ -187,10 +153,10 @@ def pool_max(x: Array, s: Geometry, out: Array = None) -> Array:
     return y
 
 
-def pool_winner(x: Array, y: Array, s: Geometry, out: Array = None) -> Array:
+def pool_winner(x: Array, y: Array, s: Geometry) -> Array:
     """Which element of each window is its largest, y: the number of elements before the first that equals it."""
     taps = s.taps()
-    winner = xp(x).empty_like(y, dtype=winner_dtype(s)) if out is None else out
+    winner = xp(x).empty_like(y, dtype=winner_dtype(s))
     winner[...] = 0
     unmatched: Array = True
     for _, _, rows, columns in taps[:-1]:
@@ -248,10 +214,15 @@ def pool_spread(g: Array, s: Geometry) -> Array:
 # --- batches ------------------------------------------------------------------------------------------------
 
 
+def scaled(images: Array) -> Array:
+    """uint8 images as float32 in [-1, 1]: x / 127.5 - 1."""
+    return images.astype("float32") * (1 / 127.5) - 1
+
+
 def gather_images(images: Array, order: Array, k: int, per_epoch: int, batch: int) -> Array:
     """The k-th batch, in this order, of uint8 images (N, ...) as float32 in [-1, 1]."""
     first = k % per_epoch * batch
-    return images[order[first : first + batch]].astype("float32") * (1 / 127.5) - 1
+    return scaled(images[order[first : first + batch]])
 
 
 # --- optimizer updates, in place; the same formulas as Tensors stand in minigan/optim.py --------------------

@@ -24,7 +24,7 @@ from .layers import (
     UpsampleNearest,
 )
 from .minibatch import MinibatchStdDev
-from .module import Buffer, Module, Parameter, Sequential, evaluating, functional_call
+from .module import Buffer, Module, Parameter, Sequential, evaluating, functional_call, in_chunks
 from .noise import GaussianNoise
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
 from .reparametrize import spectral_norm, weight_norm

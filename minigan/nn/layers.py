@@ -1,7 +1,7 @@
 """Layers with PyTorch's names, arguments and weight layouts."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .. import ops, random
@@ -27,10 +27,6 @@ class Linear(Module):
         if x.ndim < 1 or x.shape[-1] != self.weight.shape[1]:
             raise ShapeError(f"Linear: expected (..., {self.weight.shape[1]}), got {x.shape}")
         return ops.linear(x, self.weight) if self.bias is None else ops.linear(x, self.weight, self.bias)
-
-    def forward_with(self, x: Tensor, following: Module) -> Tensor | None:
-        """Bias and activation in one, on a GPU."""
-        return _with_activation(x, self.bias, following, lambda: ops.linear(x, self.weight)) if x.ndim == 2 else None
 
     def extra_repr(self) -> str:
         """in_features, out_features."""
@@ -61,10 +57,6 @@ class Conv2d(Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, out_channels, OH, OW)."""
         return ops.conv2d(x, self.weight, self.bias, **self.options)
-
-    def forward_with(self, x: Tensor, following: Module) -> Tensor | None:
-        """Bias and activation in one, on a GPU."""
-        return _with_activation(x, self.bias, following, lambda: ops.conv2d(x, self.weight, **self.options))
 
     def extra_repr(self) -> str:
         """Weight shape and options."""
@@ -104,10 +96,6 @@ class ConvTranspose2d(Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, out_channels, OH, OW)."""
         return ops.conv_transpose2d(x, self.weight, self.bias, **self.options)
-
-    def forward_with(self, x: Tensor, following: Module) -> Tensor | None:
-        """Bias and activation in one, on a GPU."""
-        return _with_activation(x, self.bias, following, lambda: ops.conv_transpose2d(x, self.weight, **self.options))
 
     def extra_repr(self) -> str:
         """Weight shape and options."""
@@ -310,19 +298,6 @@ class PixelShuffle(_Function):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H factor, W factor)."""
         return ops.pixel_shuffle(x, *self.options)
-
-
-def _with_activation(
-    x: Tensor, bias: Tensor | None, following: Module, without_bias: Callable[[], Tensor]
-) -> Tensor | None:
-    """What follows a layer without its bias, applied together with the bias; None if that is no pair for one kernel.
-
-    On a CPU there is none: a layer adds its bias while its result is still in the cache.
-    """
-    if bias is None or x.device == "cpu" or type(following) not in (ReLU, LeakyReLU):
-        return None
-    slope = following.options[0] if isinstance(following, LeakyReLU) else 0.0
-    return ops.bias_leaky_relu(without_bias(), bias, slope)
 
 
 def _kernel(name: str, outer: int, inner: int, kernel: Pair, groups: int, rng: Stream | None) -> Parameter:

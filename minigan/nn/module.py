@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
+import numpy as np
+
 from .. import backend
-from ..errors import CheckpointError, ShapeError
-from ..op import no_grad, watch, within
+from ..errors import CheckpointError, DataError, ShapeError
+from ..kernels import kernels
+from ..recording import no_grad, watch, within
 from ..tensor import Tensor, Version, matched
 
 
@@ -51,10 +54,6 @@ class Module:
     def forward(self, *args: Any) -> Any:
         """What the module computes."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
-
-    def forward_with(self, x: Tensor, following: "Module") -> Tensor | None:
-        """following(self(x)) if the two can be computed in one, else None: what a Sequential asks when nobody looks."""
-        return None
 
     def __call__(self, *args: Any) -> Any:
         """forward(*args)."""
@@ -187,15 +186,8 @@ class Sequential(Module):
 
     def forward(self, x: Any) -> Any:
         """The last layer's result."""
-        layers = iter(self._children())
-        following = next(layers, None)
-        while following is not None:
-            (_, layer), following = following, next(layers, None)
-            both = layer.forward_with(x, following[1]) if following and watch.callback is None else None
-            if both is None:
-                x = layer(x)
-            else:
-                x, following = both, next(layers, None)
+        for layer in self:
+            x = layer(x)
         return x
 
     def __len__(self) -> int:
@@ -244,6 +236,25 @@ def evaluating(*modules: Module) -> Iterator[None]:
     finally:
         for module, training in zip(modules, before, strict=True):
             module.train(training)
+
+
+CHUNK = 1000  # samples that a network is applied to in one go
+
+
+def in_chunks(network: Callable[[Tensor], Tensor], images: np.ndarray, device: str = "cpu") -> np.ndarray:
+    """network(images), CHUNK at a time and without a graph: uint8 images, or float ones in [-1, 1], (N, ...).
+
+    DataError if there is none.
+    """
+    if len(images) == 0:
+        raise DataError(f"in_chunks: expected at least one image, got {images.shape}")
+    results = []
+    with no_grad():
+        for start in range(0, len(images), CHUNK):
+            chunk = backend.to_device(images[start : start + CHUNK], device)
+            chunk = kernels(chunk).scaled(chunk) if chunk.dtype == np.uint8 else chunk.astype(np.float32, copy=False)
+            results.append(network(Tensor(chunk)).numpy())
+    return np.concatenate(results)
 
 
 @contextmanager

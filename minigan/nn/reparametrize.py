@@ -5,14 +5,12 @@ parameters and buffers named after it, computes the weight once in each call, an
 """
 
 import functools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from .. import ops, random
 from ..errors import ShapeError
-from ..op import no_grad
 from ..random import Stream
+from ..recording import no_grad
 from ..tensor import Tensor
 from .layers import ConvTranspose2d
 from .module import Buffer, Module, Parameter
@@ -39,25 +37,14 @@ class _Reparametrized(Module):
             vars(self)["weight"] = weight  # the layer may read it more than once
         return weight
 
-    @contextmanager
-    def _call(self) -> Iterator[None]:
-        """Within the block, the weight is the same each time it is read."""
+    def forward(self, *args: Any) -> Any:
+        """What the layer computes with this weight, which is the same each time it is read."""
         vars(self)["_calling"] = True
         try:
-            yield
+            return super().forward(*args)
         finally:
             del vars(self)["_calling"]
             vars(self).pop("weight", None)  # its graph lives as long as the result's, no longer
-
-    def forward(self, *args: Any) -> Any:
-        """What the layer computes with this weight."""
-        with self._call():
-            return super().forward(*args)
-
-    def forward_with(self, x: Tensor, following: Module) -> Tensor | None:
-        """What the layer offers, with this weight."""
-        with self._call():
-            return super().forward_with(x, following)
 
     def extra_repr(self) -> str:
         """The layer's own, and how its weight is normalised."""

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from .errors import MiniganError
+from ..errors import MiniganError
 
 INTERRUPTED = 130  # the exit status of a program stopped by Ctrl-C or SIGTERM
 

@@ -7,14 +7,14 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from . import models, nn, optim, random, training
-from .errors import ShapeError
-from .gan import Latent, ScoreGame, Turn, alternate, losses, normal_latent, penalties, uniform_latent
-from .models import Players
+from .. import models, nn, optim, random
+from ..data import Shape
+from ..errors import ShapeError
+from ..gan import Latent, Moves, ScoreGame, Sight, Turn, alternate, losses, normal_latent, penalties, uniform_latent
+from ..models import Players
+from ..system.terminal import ending
+from ..training import Settings, parser, positive, start
 from .presets import PRESETS
-from .runs import positive
-from .terminal import ending
-from .training import Settings, Shape
 
 Extra = dict[str, Any]
 DESCRIPTION = """Train any score loss with any penalty on any network, or a system of a document by its name.
@@ -136,20 +136,15 @@ def build(settings: Settings) -> ScoreGame:
         loss=loss,
         penalty=penalties.PENALTIES.get(extra["penalty"]),
         penalty_weight=extra["penalty_weight"],
-        clip=extra["clip"],
-        max_norm=extra["max_norm"],
         latent=LATENTS[extra["latent"] or NETWORKS[extra["model"]].latent](z_dim(extra)),
         generator_optimizer=optimizer(extra, G.parameters(), extra["lr"]),
         discriminator_optimizer=optimizer(extra, D.parameters(), d_lr),
         schedule=schedule(extra),
-        pack=extra["pack"],
-        unroll=extra["unroll"],
-        consensus=extra["consensus"],
-        instance_noise=extra["instance_noise"],
-        noise_steps=extra["noise_steps"],
-        replay=extra["replay"],
-        joint_batches=extra["joint_batches"],
-        prepare=(lambda x: (x + 1) * 0.5) if extra["unit_range"] else None,
+        sight=Sight(
+            **{name: extra[name] for name in ("pack", "instance_noise", "noise_steps", "replay", "joint_batches")},
+            prepare=(lambda x: (x + 1) * 0.5) if extra["unit_range"] else None,
+        ),
+        moves=Moves(**{name: extra[name] for name in ("unroll", "consensus", "clip", "max_norm")}),
         ema=optim.EMA(G, extra["ema"]) if extra["ema"] else None,
         seed=settings.seed,
     )
@@ -157,7 +152,7 @@ def build(settings: Settings) -> ScoreGame:
 
 def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> argparse.ArgumentParser:
     """The parser, with the defaults of the preset that `arguments` name; `prog` is what the program is called."""
-    p = training.parser("train", DESCRIPTION.format(prog=prog), epochs=5, batch_size=64)
+    p = parser("train", DESCRIPTION.format(prog=prog), epochs=5, batch_size=64)
     p.prog = prog
     p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("preset", nargs="?", choices=PRESETS, metavar="PRESET", help="a system by its name, see --list")
@@ -246,8 +241,11 @@ class Listing(argparse.Action):
         parser.exit()
 
 
+def train(arguments: Sequence[str] | None, prog: str) -> int:
+    """Train what the command line says; 0 when done, or why it was stopped."""
+    return start(build, Settings.parsed(options(arguments, prog), arguments, "train"), shape)
+
+
 def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
     """Train what the command line says; the exit status of the program."""
-    return ending(
-        prog, lambda: training.main(build, options(arguments, prog), shape, arguments=arguments, name="train")
-    )
+    return ending(prog, lambda: train(arguments, prog))

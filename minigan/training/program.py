@@ -6,27 +6,29 @@ checkpoint stands, and arrives at the same weights as a run that was never stopp
 
 import argparse
 import contextlib
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import backend, checkpoint, data, report, viz
-from .data.sources import Samples, Shape, fingerprint, fingerprint_of_files, load_images
-from .errors import DataError, MiniganError
-from .gan import Game
-from .judge import in_chunks
-from .kernels import PRECISIONS, set_precision
+from .. import data, viz
+from ..backend import array_module
+from ..data import DATASETS, Samples, Shape, fingerprint, fingerprint_of_files, load_images
+from ..errors import DataError, MiniganError
+from ..gan import Game
+from ..judge import Yardstick
+from ..kernels import PRECISIONS, set_precision
+from ..nn import in_chunks
+from ..system.machine import keep_freed_memory
+from ..system.terminal import ending
+from . import checkpoint, report
+from .folder import RunFolder
 from .loop import Loop
-from .runs import RunFolder, Settings, positive
-from .terminal import ending
-from .yardstick import Yardstick
+from .settings import FEW, Settings, common_options, positive
 
 Build = Callable[[Settings], Game]
 Load = Callable[[Settings, int | None], Samples]
 Picture = Callable[[Game, Samples, Path], None]
 Measure = Callable[[Game, Samples, Settings], Mapping[str, float]]
-FEW = 256  # samples of a dry run
 SEEN = 4096  # samples of a streamed folder that pictures and verdicts are made with
 
 
@@ -37,8 +39,11 @@ def parser(
 
     `data` are the names that --data may give, if a script loads its samples itself; auto then means the first.
     """
-    p = argparse.ArgumentParser(prog=f"{name}.py", description=description)
-    p.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where to compute (default: cpu)")
+    images = (
+        f"images to learn from: {', '.join(DATASETS)}; a folder of pictures, an .npy or .npz array, an IDX file, a "
+        "CIFAR-10 archive; auto (default) means mnist if it can be had, else digits, which are drawn from fonts"
+    )
+    p = common_options(name, description, batch_size=batch_size, data=data, images=images, noun="run")
     p.add_argument(
         "--precision",
         choices=PRECISIONS,
@@ -48,18 +53,7 @@ def parser(
     p.add_argument(
         "--no-graph", dest="graph", action="store_false", help="on cuda, launch every kernel instead of a CUDA graph"
     )
-    if data:
-        shown = f"what to learn from (default: {data[0]})"
-        p.add_argument("--data", choices=["auto", *data], default="auto", help=shown)
-    else:
-        p.add_argument(
-            "--data",
-            default="auto",
-            metavar="auto|mnist|fashion_mnist|digits|cifar10|PATH",
-            help="images to learn from: mnist; fashion_mnist; digits, drawn from fonts, no download; cifar10; a folder "
-            "of pictures, an .npy or .npz array, an IDX file, a CIFAR-10 archive; auto (default) means mnist if it can "
-            "be had, else digits",
-        )
+    if not data:
         p.add_argument("--labels-from", choices=["folders"], help="each folder of pictures is a class")
         p.add_argument(
             "--stream", action="store_true", help="read a folder of pictures while training, if memory cannot hold it"
@@ -70,9 +64,6 @@ def parser(
         )
     p.add_argument("--epochs", type=positive, default=epochs, help=f"passes over the data (default: {epochs})")
     p.add_argument("--steps", type=positive, help="rounds of the game, instead of --epochs")
-    p.add_argument("--batch-size", type=positive, default=batch_size, help=f"samples a step (default: {batch_size})")
-    p.add_argument("--seed", type=int, default=0, help="the same seed gives the same run (default: 0)")
-    p.add_argument("--out", default=f"runs/{name}", metavar="DIR", help=f"where to write (default: runs/{name})")
     p.add_argument("--checkpoint-every", type=positive, metavar="STEPS", help="save also every so many steps")
     p.add_argument(
         "--sample-every", type=positive, metavar="STEPS", help="draw samples so often (default: each epoch, and early)"
@@ -95,7 +86,6 @@ def parser(
         metavar="NAME,...",
         help="settings that may differ from the saved run's when it is resumed, lr say",
     )
-    p.add_argument("--dry-run", action="store_true", help="two steps of everything, in a temporary folder")
     return p
 
 
@@ -106,7 +96,7 @@ def sample_grid(game: Game, samples: Samples, path: Path) -> None:
 
 def reconstruction_grid(game: Any, samples: Samples, path: Path) -> None:
     """Write 64 images of the game beside 32 of the samples, each over what `game.reconstruct` makes of it."""
-    real = samples.values[:32]
+    real = samples.drawn[:32]
     again = in_chunks(game.reconstruct, real, game.step.device)
     pairs = viz.grid(viz.in_pairs(real, viz.to_uint8(again)), 8)
     viz.save_png(viz.beside(viz.grid(viz.to_uint8(game.sample(64).numpy()), 8), pairs), path)
@@ -126,19 +116,16 @@ def main(
     """Parse the command line, train what `build(settings)` makes; the exit status of the program.
 
     `name` is what the run says it was made by, the program's name if it is not given. `shape(settings)` is that of one
-    image, (channels, height, width). The rest is for systems that are not shown by a
-    grid of images: see `run`.
+    image, (channels, height, width). The rest is for systems that are not shown by a grid of images: see `run`.
     """
-    parsed = vars(options.parse_args(arguments))
-    known = {k: parsed.pop(k) for k in list(parsed) if k in Settings.__dataclass_fields__}
-    settings = Settings(name=name or options.prog.removesuffix(".py"), extra=parsed, **known)
     parts: dict[str, Any] = {"load": load, "picture": picture, "measure": measure}
-    if not settings.dry_run:
-        return ending(options.prog, lambda: run(build, settings, shape(settings), **parts))
-    with tempfile.TemporaryDirectory() as folder:
-        settings.out, settings.resume = folder, False
-        settings.steps, settings.batch_size = 2, min(settings.batch_size, 16)
-        return ending(options.prog, lambda: run(build, settings, shape(settings), **parts))
+    return ending(options.prog, lambda: start(build, Settings.parsed(options, arguments, name), shape, **parts))
+
+
+def start(build: Build, settings: Settings, shape: Callable[[Settings], Shape], **parts: Any) -> int:
+    """`run` of these settings, a dry one where nothing is left of it: what is behind `main`."""
+    with settings.rehearsed():
+        return run(build, settings, shape(settings), **parts)
 
 
 def run(
@@ -157,8 +144,8 @@ def run(
     `measure(game, samples, settings)` gives numbers by name, which go to the terminal and into metrics.json; it may
     write more into settings.out.
     """
-    backend.array_module(settings.device)  # fails before anything is written
-    backend.keep_freed_memory()
+    array_module(settings.device)  # fails before anything is written
+    keep_freed_memory()
     folder = RunFolder(Path(settings.out))
     with folder.held():
         return _run(folder, build, settings, shape, load, picture, measure)
@@ -201,7 +188,7 @@ def _run(
             noun=samples.noun,
             images=about_samples,
             draw=lambda path: picture(game, samples, path),
-            yardstick=Yardstick(samples.values),
+            yardstick=Yardstick(samples.drawn),
         )
         try:
             status = loop.run()
@@ -227,7 +214,7 @@ def _samples(settings: Settings, shape: Shape) -> Samples:
 
 def _batches(
     samples: Samples, game: Game, settings: Settings, shape: Shape, open_files: contextlib.ExitStack
-) -> tuple[data.Batches | data.StreamedBatches | data.FolderBatches, dict[str, Any]]:
+) -> tuple[Any, dict[str, Any]]:
     """The batches of the run, and what tells its data from others."""
     if game.labelled and samples.labels is None:
         raise DataError(f"{samples.name}: these samples have no labels, and {type(game).__name__} learns from labels")
@@ -235,8 +222,8 @@ def _batches(
     drawn |= {"flip": settings.flip, "crop": settings.crop}
     if not settings.stream:
         labels = samples.labels if game.labelled else None
-        batches = data.shuffled_batches(samples.values, settings.batch_size, labels=labels, **drawn)
-        return batches, fingerprint(samples.values)
+        drawn |= {"labels": labels, "paired": samples.paired}
+        return data.shuffled_batches(samples.values, settings.batch_size, **drawn), fingerprint(samples.values)
     if game.labelled or not Path(settings.data).is_dir():
         raise DataError(f"--stream reads a folder of pictures, without labels; {settings.data} cannot be read so")
     streamed = data.FolderBatches(settings.data, settings.batch_size, shape[1], shape[0], **drawn)

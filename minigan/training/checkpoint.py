@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from . import atomic
-from .backend import to_numpy, versions
-from .errors import CheckpointError
-from .seal import BLANK, is_whole, sealed
-from .tensor import Tensor
+from ..backend import to_numpy
+from ..errors import CheckpointError
+from ..system import disk
+from ..system.disk import BLANK, is_whole, sealed
+from ..system.machine import versions
+from ..tensor import Tensor
 
 KEEP = 3  # how many of the newest checkpoints are kept
 BEST = "best.json"  # names the one that is kept for its samples
@@ -45,8 +46,8 @@ def save(
     # safetensors writes memory as it lies: anything but C order would come back as other values
     content = to_bytes({key: np.array(to_numpy(t.data), order="C") for key, t in state.items()})
     about = {"sha256": BLANK.decode(), "step": step, "distance": distance, "versions": versions(), **meta}
-    atomic.write(path, content)
-    atomic.write(path.with_suffix(".json"), sealed(json.dumps(about, indent=2).encode(), content))
+    disk.write(path, content)
+    disk.write(path.with_suffix(".json"), sealed(json.dumps(about, indent=2).encode(), content))
     settle(folder, keep)
     return path
 
@@ -60,7 +61,7 @@ def settle(folder: str | Path, keep: int = KEEP) -> None:
     distances = {path: distance for path in held if (distance := _distance(path)) is not None}
     best = min(distances, key=lambda path: distances[path], default=None)  # the earliest, if several are
     if best is not None and best != find_best(folder):
-        atomic.write(Path(folder) / BEST, json.dumps({"checkpoint": best.name}).encode())
+        disk.write(Path(folder) / BEST, json.dumps({"checkpoint": best.name}).encode())
     for old in held[:-keep]:
         if old != best:
             old.unlink(missing_ok=True)

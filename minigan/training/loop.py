@@ -13,20 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from . import atomic, backend, checkpoint, data, export, health, viz
-from .errors import CheckpointError, NonFiniteLoss
-from .gan import Game
-from .rehearsal import Kept, first_nonfinite, first_spoilt, gradient_norms
-from .runs import COLUMNS, RunFolder, Settings, Timings
-from .tensor import Tensor
-from .terminal import INTERRUPTED, say
-from .yardstick import Yardstick
+from .. import export, viz
+from ..backend import to_numbers
+from ..errors import CheckpointError, NonFiniteLoss
+from ..gan import Game
+from ..gan.game import Source
+from ..gan.rehearsal import Kept, first_nonfinite, first_spoilt, gradient_norms
+from ..judge import Look, Yardstick, has_failed, verdict
+from ..system import disk
+from ..system.machine import blas_info
+from ..system.terminal import INTERRUPTED, say
+from ..tensor import Tensor
+from . import checkpoint, record
+from .folder import RunFolder, Timings
+from .record import COLUMNS, PLAYERS
+from .settings import Settings
 
 READ_BACK = 20  # steps between two looks at the losses: between them nothing waits for the device
 APART = 50  # steps between two verdicts, unless --sample-every asks for more
 CHUNK = 64  # samples drawn at a time to be judged
 FAILED = 3  # the exit status of a run that was stopped because it does not train
-PLAYERS = {"g_": " of the generator", "d_": " of the discriminator"}  # whose a column of the log is
 
 
 class Loop:
@@ -35,7 +41,7 @@ class Loop:
     def __init__(
         self,
         game: Game,
-        batches: data.Batches | data.StreamedBatches | data.FolderBatches,
+        batches: Source,
         settings: Settings,
         folder: RunFolder,
         *,
@@ -47,7 +53,7 @@ class Loop:
         yardstick: Yardstick,
     ) -> None:
         self.game = game
-        self.source = batches if isinstance(batches, data.Batches) else lambda k: Tensor(batches.at(k))
+        self.batches = batches
         self.settings = settings
         self.folder = folder
         self.per_epoch = per_epoch
@@ -62,7 +68,7 @@ class Loop:
         self.clock = time.perf_counter()
         self.shown: dict[str, float] = {}
         self.recent = Means()  # of the log since the last look
-        self.looks: list[health.Look] = []
+        self.looks: list[Look] = []
         self.kept: Kept | None = None  # the state at the last read-back, to find where a NaN arises
         self.timings = Timings(folder.path / "timings.json", self.step)
 
@@ -76,7 +82,7 @@ class Loop:
         if self.step >= self.last:
             more = "--epochs" if self.settings.steps is None else "--steps"
             say(f"{self.folder.path}: finished, {self.step} steps; nothing to do (a larger {more} continues it)")
-            self.looks = health.read(self.folder.health)
+            self.looks = self.folder.looks()
             self.save_generator()  # the run may have been killed before it was written
             if not all((self.folder.path / name).exists() for name in ("losses.png", "samples.gif")):
                 self.finish()
@@ -87,14 +93,14 @@ class Loop:
         failed, before = False, len(self.looks)
         with stopped_by_signals() as stop, tqdm(total=self.last, initial=self.step, unit="step", disable=None) as bar:
             while self.step < self.last and not stop and not failed:
-                self.waiting.append(self.game.play(self.source))
+                self.waiting.append(self.game.play(self.batches))
                 self.step += 1
                 bar.update()
                 if self.step % READ_BACK == 0:
                     self.read_back()
                     bar.set_postfix_str(f"{self.summary()}  {self.looks[-1].verdict}")
                 self.after_step(quiet=not bar.disable)
-                failed = self.settings.early_stop and len(self.looks) > before and health.has_failed(self.looks)
+                failed = self.settings.early_stop and len(self.looks) > before and has_failed(self.looks)
         if self.step < self.last:
             self.save()
             if failed:
@@ -121,8 +127,8 @@ class Loop:
         self.folder.cut(self.step)
         if self.step == 0:
             self.draw_samples()
-        self.looks = health.cut(self.folder.health, self.step)
-        for row in self.folder.rows():
+        self.looks = self.folder.cut_looks(self.step)
+        for row in record.read_log(self.folder.path, []):
             if not self.looks or row["step"] > self.looks[-1].step:
                 self.recent.add(row)
         if not self.looks:
@@ -152,7 +158,7 @@ class Loop:
         """Fetch the losses since last time, check them, log them."""
         if not self.waiting:
             return
-        values = iter(backend.to_numbers([value.data for losses in self.waiting for value in losses.values()]))
+        values = iter(to_numbers([value.data for losses in self.waiting for value in losses.values()]))
         rows = [{name: next(values) for name in losses} for losses in self.waiting]
         seconds = time.perf_counter() - self.clock
         self.timings.add("training", seconds)
@@ -168,7 +174,8 @@ class Loop:
             self.recent.add(row)
         if len(good) < len(rows):
             name, value = next((k, v) for k, v in rows[len(good)].items() if not math.isfinite(v))
-            self.give_up(first + len(good), f"{name}{PLAYERS.get(name[:2], '')} is {value}")
+            whose = f" of the {PLAYERS[name[:2]]}" if name[:2] in PLAYERS else ""
+            self.give_up(first + len(good), f"{name}{whose} is {value}")
         self.keep_state()
         self.clock = time.perf_counter()
 
@@ -183,7 +190,7 @@ class Loop:
             where = "to find the op: the same command with --resume --debug-nan"
         else:
             self.kept.put_back()
-            where = first_nonfinite(self.game, self.source, step)
+            where = first_nonfinite(self.game, self.batches, step)
         raise NonFiniteLoss(
             f"step {step}: {what}; training stopped, the last good checkpoint is kept in {self.folder.checkpoints}; "
             f"{where}"
@@ -207,7 +214,7 @@ class Loop:
     def draw_samples(self) -> None:
         """samples/step_NNNNNNNN.png: what the generator makes of the same noise each time."""
         path = self.folder.samples / f"step_{self.step:08d}.png"
-        with self.aside("samples"), atomic.naming(path):
+        with self.aside("samples"), disk.naming(path):
             self.draw(path)
 
     def look(self) -> None:
@@ -221,17 +228,17 @@ class Loop:
             ]
             numbers = {"floor": self.yardstick.floor, **self.yardstick.measure(np.concatenate(parts))}
             numbers |= self.recent.take()
-            norms = gradient_norms(self.game, self.source)
+            norms = gradient_norms(self.game, self.batches)
             numbers |= {f"{name}_grad": length for name, length in norms.items()}
             loss = getattr(self.game, "loss", None)
-            look = health.judge(
+            look = verdict(
                 self.step,
                 numbers,
                 self.looks,
                 loss=getattr(loss, "name", ""),
                 logistic=bool(getattr(loss, "logistic", False)),
             )
-            health.write(self.folder.health, look)
+            self.folder.append_look(look)
             self.looks.append(look)
 
     def save(self) -> None:
@@ -243,9 +250,9 @@ class Loop:
             if spoilt := first_spoilt(self.game):
                 self.give_up(self.step, f"{spoilt} is not finite")
             self.folder.sync_log()
-            meta = {"settings": asdict(self.settings), "images": self.images, "blas": backend.blas_info()}
+            meta = {"settings": asdict(self.settings), "images": self.images, "blas": blas_info()}
             look = self.looks[-1]
-            distance = look.numbers["distance"] if look.step == self.step else None
+            distance = look.numbers.get("distance") if look.step == self.step else None
             checkpoint.save(
                 self.folder.checkpoints, self.game.state, meta, self.step, keep=self.settings.keep, distance=distance
             )
@@ -262,7 +269,7 @@ class Loop:
 
     def finish(self) -> None:
         """losses.png and samples.gif, where the time went, and lines that say where everything is and how it stands."""
-        with self.aside("samples"), atomic.naming(self.folder.path):
+        with self.aside("samples"), disk.naming(self.folder.path):
             viz.loss_curves(self.folder.read_log(), self.folder.path / "losses.png", self.settings.title)
             viz.save_gif(sorted(self.folder.samples.glob("step_*.png")), self.folder.path / "samples.gif")
         self.timings.write(self.step)
@@ -280,7 +287,7 @@ class Means:
 
     def add(self, row: dict[str, float]) -> None:
         """Count a row of the log."""
-        for name in ("d_loss", "g_loss", "d_real", "d_fake"):
+        for name in viz.LINES:
             if name in row:
                 total, count = self.sums.get(name, (0.0, 0))
                 self.sums[name] = total + row[name], count + 1

@@ -7,9 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from .. import atomic
+from ...system import disk
+from ..record import Run, read
 from . import curves, frames, tables
-from .folder import Run, read
 
 SOURCES = {"style": "page.css", "charts": "charts.js", "script": "page.js"}
 FILTER = '<input type="search" id="filter" placeholder="filter" aria-label="filter the settings">'
@@ -24,7 +24,7 @@ def write(run: str | Path | Run, path: str | Path | None = None) -> Path:
     held = run if isinstance(run, Run) else read(Path(run))
     path = held.path / "report.html" if path is None else Path(path)
     # a lone surrogate, which JSON can hold, is not UTF-8
-    atomic.write(path, page(held).encode("utf-8", "replace"))
+    disk.write(path, page(held).encode("utf-8", "replace"))
     return path
 
 
@@ -38,7 +38,7 @@ def page(run: Run) -> str:
         "last": int(run.steps[-1]),
         "charts": curves.charts(run),
         "looks": [
-            {"step": look.step, "verdict": look.verdict, "titles": [found["title"] for found in look.findings]}
+            {"step": look.step, "verdict": look.verdict, "titles": [finding.title for finding in look.findings]}
             for look in run.looks
         ],
         "frames": packed,

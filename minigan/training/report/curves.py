@@ -4,11 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from ..viz import LINES
-from .folder import Run, Series
+from ...viz import LINES
+from .. import record
+from ..record import Run, Series
 
 POINTS = 2000  # drawn of a curve at most
-PLAYERS = {"d_": ("discriminator", 0), "g_": ("generator", 1)}  # names and tones, the colours of the page's style
+PLAYERS = {  # names and tones, the colours of the page's style
+    prefix: (name, tone) for tone, (prefix, name) in enumerate(record.PLAYERS.items())
+}
 TONES = {"d_real": 3, "d_fake": 2}
 NAMED = {  # columns of health.jsonl: what a curve is called, and its tone
     "distance": ("samples", 1),

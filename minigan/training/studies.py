@@ -5,7 +5,6 @@ A study writes one figure and its numbers, with the same options as a training r
 
 import argparse
 import importlib.util
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,16 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from . import backend, checkpoint
-from .data import Samples
-from .data.batches import Batches
-from .errors import CheckpointError, DataError
-from .gan import Game, ScoreGame
-from .judge import Judge, fit_classifier
-from .runs import RunFolder, Settings, positive
-from .terminal import ending
-
-FEW = 256  # samples of a dry run
+from ..backend import array_module, to_numbers
+from ..data import Samples, shuffled_batches
+from ..errors import CheckpointError, DataError
+from ..gan import Game, ScoreGame
+from ..judge import Judge, fit_classifier
+from ..system.machine import keep_freed_memory
+from ..system.terminal import ending
+from . import checkpoint
+from .folder import RunFolder
+from .settings import Settings, common_options, positive
 
 Study = Callable[[Settings, Path], Mapping[str, float]]
 
@@ -31,21 +30,10 @@ def parser(
     name: str, description: str, *, steps: int, batch_size: int, data: Sequence[str] = ()
 ) -> argparse.ArgumentParser:
     """The options that every study has; a script adds its own to it. `data` as in training.parser."""
-    p = argparse.ArgumentParser(prog=f"{name}.py", description=description)
+    images = "images, as in train.py (default: auto)"
+    p = common_options(name, description, batch_size=batch_size, data=data, images=images, noun="study")
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where to compute (default: cpu)")
-    if data:
-        shown = f"what to learn from (default: {data[0]})"
-        p.add_argument("--data", choices=["auto", *data], default="auto", help=shown)
-    else:
-        p.add_argument(
-            "--data", default="auto", metavar="auto|mnist|digits|...", help="images, as in train.py (default: auto)"
-        )
     p.add_argument("--steps", type=positive, default=steps, help=f"rounds of each game (default: {steps})")
-    p.add_argument("--batch-size", type=positive, default=batch_size, help=f"samples a step (default: {batch_size})")
-    p.add_argument("--seed", type=int, default=0, help="the same seed gives the same study (default: 0)")
-    p.add_argument("--out", default=f"runs/{name}", metavar="DIR", help=f"where to write (default: runs/{name})")
-    p.add_argument("--dry-run", action="store_true", help="two steps of everything, in a temporary folder")
     return p
 
 
@@ -55,19 +43,18 @@ def main(study: Study, options: argparse.ArgumentParser, *, arguments: list[str]
     The numbers it returns go to the terminal and into metrics.json, its settings into config.json. An --out that
     holds a training run is refused; what an earlier study wrote there is replaced.
     """
-    parsed = vars(options.parse_args(arguments))
-    known = {k: parsed.pop(k) for k in list(parsed) if k in Settings.__dataclass_fields__}
-    settings = Settings(name=options.prog.removesuffix(".py"), extra=parsed, **known)
-    if not settings.dry_run:
-        return ending(options.prog, lambda: _run(study, settings))
-    with tempfile.TemporaryDirectory() as folder:
-        settings.out, settings.steps, settings.batch_size = folder, 2, min(settings.batch_size, 16)
-        return ending(options.prog, lambda: _run(study, settings))
+
+    def program() -> int:
+        settings = Settings.parsed(options, arguments)
+        with settings.rehearsed():
+            return _run(study, settings)
+
+    return ending(options.prog, program)
 
 
 def _run(study: Study, settings: Settings) -> int:
-    backend.array_module(settings.device)  # fails before anything is written
-    backend.keep_freed_memory()
+    array_module(settings.device)  # fails before anything is written
+    keep_freed_memory()
     folder = RunFolder(Path(settings.out))
     if checkpoint.find(folder.checkpoints):
         raise CheckpointError(f"{folder.path} holds a training run: give another folder with --out")
@@ -88,10 +75,11 @@ def play(
     Steps are counted from the game's first one, so that a second call goes on where the first stopped.
     """
     labels = samples.labels if game.labelled else None
-    batches = Batches(samples.values, settings.batch_size, labels=labels, seed=settings.seed, device=settings.device)
+    drawn: dict[str, Any] = {"labels": labels, "seed": settings.seed, "device": settings.device}
+    batches = shuffled_batches(samples.values, settings.batch_size, paired=samples.paired, **drawn)
     for _ in tqdm(range(settings.steps or 0 if steps is None else steps), desc=label, unit="step", disable=None):
         losses = game.play(batches)
-        values = backend.to_numbers([value.data for value in losses.values()])
+        values = to_numbers([value.data for value in losses.values()])
         yield game.rounds, dict(zip(losses, values, strict=True))
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from . import backend
-from .backend import Array, xp
-from .gan import Game
-from .op import Op, mode, observe
-from .tensor import Tensor
+from .. import backend
+from ..backend import Array, xp
+from ..op import Op
+from ..recording import mode, observe, pass_name
+from ..tensor import Tensor
+from .game import Game
 
 
 class Kept:
@@ -99,12 +100,12 @@ def _watched(game: Game, batches: Any) -> str:
             return
         given = [a for a in args if isinstance(a, Tensor)]
         bad = [a.label() for a in given if not _finite(a.data)]
-        passes = ("forward pass", "backward pass", "second backward pass")
-        when = passes[order] if order < len(passes) else f"backward pass of order {order}"
         where = f" in {mode.module}" if mode.module else ""
         of = ", ".join(f"{a.label()} {a.shape}{_range(a.data)}" for a in given)
         blame = f", given what is not finite already: {', '.join(bad)}" if bad else ""
-        raise _Found(f"{op.name}{where}, {when}: the first result that is not finite, from {of}{blame}")
+        raise _Found(
+            f"{op.name}{where}, {pass_name(order)} pass: the first result that is not finite, from {of}{blame}"
+        )
 
     try:
         with observe(look):

@@ -15,13 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, atomic, backend, export, latent, random, recipe, report, training, viz
-from .errors import CheckpointError, ShapeError
-from .gan.latents import NormalLatent
+from .. import export, random, viz
+from ..backend import DEVICES
+from ..errors import CheckpointError, ShapeError
+from ..gan import lerp, slerp
+from ..gan.latents import NormalLatent
+from ..system import disk
+from ..system.machine import __version__, blas_info, show_config, versions
+from ..system.terminal import ending
+from ..tensor import tensor
+from ..training import RunFolder, Settings, positive, record, report, start
+from ..training.settings import flat
+from . import recipe
 from .presets import PRESETS
-from .runs import RunFolder, positive
-from .tensor import tensor
-from .terminal import ending
 
 Arguments = Sequence[str]
 
@@ -51,7 +57,7 @@ def main(arguments: Arguments | None = None) -> int:
 
 def train(arguments: Arguments) -> int:
     """A run of any loss, penalty and network."""
-    return recipe.main(arguments, prog="minigan train")
+    return recipe.train(arguments, prog="minigan train")
 
 
 def resume(arguments: Arguments) -> int:
@@ -75,7 +81,7 @@ def resume(arguments: Arguments) -> int:
     options.set_defaults(**{**saved, **before.extra, "out": str(chosen.run), "resume": True, "allow_change": []})
     if any(given.split("=")[0] == "--epochs" for given in arguments[1:]):
         options.set_defaults(steps=None)  # which would count more
-    return training.main(recipe.build, options, recipe.shape, arguments=arguments[1:], name="train")
+    return start(recipe.build, Settings.parsed(options, arguments[1:], "train"), recipe.shape)
 
 
 # --- what a generator makes -------------------------------------------------------------------------------------
@@ -97,7 +103,7 @@ def sample(arguments: Arguments) -> int:
     labels = None if chosen.labels is None else np.resize(np.array(chosen.labels), chosen.n)
     samples = generator.sample(chosen.n, seed=chosen.seed, labels=labels).numpy()
     out = Path(chosen.out)
-    with atomic.naming(out):
+    with disk.naming(out):
         _write(out, samples, chosen.columns, str(chosen.source))
     return _done(
         chosen, {"out": str(out), "n": chosen.n, "shape": list(samples.shape[1:]), "generator": generator.about}
@@ -122,7 +128,7 @@ def interpolate(arguments: Arguments) -> int:
     generator = _generator(chosen.source, chosen.device)
     ends = generator.latent(2 * chosen.pairs, random.Stream(chosen.seed, "interpolation")).numpy()
     circle = isinstance(generator.latent, NormalLatent) if chosen.path is None else chosen.path == "circle"
-    between = latent.slerp if circle else latent.lerp
+    between = slerp if circle else lerp
     t = np.linspace(0, 1, chosen.frames, dtype=ends.dtype)
     z = between(ends[::2], ends[1::2], t).astype(ends.dtype)  # (frames, pairs, dim)
     n = z.shape[0] * z.shape[1]
@@ -133,7 +139,7 @@ def interpolate(arguments: Arguments) -> int:
         raise ShapeError(f"interpolate draws images, this generator makes samples of shape {samples.shape[1:]}")
     images = viz.to_uint8(samples).reshape(*z.shape[:2], *samples.shape[1:])
     out = Path(chosen.out)
-    with atomic.naming(out):
+    with disk.naming(out):
         if out.suffix == ".gif":
             columns = min(chosen.pairs, 8)
             there_and_back = [*range(chosen.frames), *range(chosen.frames - 2, 0, -1)]
@@ -152,12 +158,13 @@ def report_of(arguments: Arguments) -> int:
     p.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     p.add_argument("--out", type=Path, help="the page (default: RUN/report.html)")
     chosen = p.parse_args(arguments)
-    held = report.read(chosen.run)
+    held = record.read(chosen.run)
     page = report.write(held, chosen.out)
     about: dict[str, Any] = {"out": str(page), "system": held.title, "step": int(held.steps[-1])}
     about["numbers"] = {name: float(values[-1]) for name, (_, values) in held.health.items()}
     if held.looks:
-        about |= {"verdict": held.looks[-1].verdict, "findings": held.looks[-1].findings}
+        about["verdict"] = held.looks[-1].verdict
+        about["findings"] = [finding._asdict() for finding in held.looks[-1].findings]
     if chosen.json:
         return _done(chosen, about)
     print(f"{held.title}, step {about['step']}: {page}")
@@ -175,8 +182,8 @@ def config(arguments: Arguments) -> int:
     chosen = p.parse_args(arguments)
     if chosen.of is None:
         if chosen.json:
-            return _done(chosen, {"versions": backend.versions(), "blas": backend.blas_info()})
-        backend.show_config()
+            return _done(chosen, {"versions": versions(), "blas": blas_info()})
+        show_config()
         return 0
     if chosen.of not in PRESETS and not Path(chosen.of).exists():
         raise CheckpointError(f"{chosen.of}: no such run, and none of the presets: {', '.join(PRESETS)}")
@@ -186,8 +193,7 @@ def config(arguments: Arguments) -> int:
         about = PRESETS[chosen.of]
         heading = f"{about.about} ({about.source})"
     else:
-        held = asdict(RunFolder(Path(chosen.of)).settings())
-        settings = {k: v for k, v in held.items() if k != "extra"} | held["extra"]
+        settings = flat(asdict(RunFolder(Path(chosen.of)).settings()))
         heading = chosen.of
     if chosen.json:
         return _done(chosen, settings)
@@ -210,7 +216,7 @@ def _of_generator(name: str, about: str) -> argparse.ArgumentParser:
     p = _command(name, about)
     p.add_argument("source", type=Path, metavar="RUN|FILE", help="a run's folder, or a generator.safetensors")
     p.add_argument("--seed", type=int, default=0, help="the same seed draws the same samples (default: 0)")
-    p.add_argument("--device", choices=backend.DEVICES, default="cpu", help="where to compute (default: cpu)")
+    p.add_argument("--device", choices=DEVICES, default="cpu", help="where to compute (default: cpu)")
     return p
 
 
@@ -239,7 +245,7 @@ def _write(out: Path, samples: np.ndarray, columns: int | None, title: str) -> N
     if out.suffix == ".npy":
         content = io.BytesIO()
         np.save(content, samples)
-        atomic.write(out, content.getvalue())
+        disk.write(out, content.getvalue())
     elif samples.ndim == 2:
         viz.panels([viz.Panel(title, {"samples": samples[:, :2]})], _png(out))
     elif out.suffix:

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from . import nn
-from .judge import in_chunks
-from .metrics import sliced_wasserstein
-from .nn import init
-from .random import Stream
+from .. import nn
+from ..data import scaled
+from ..metrics import sliced_wasserstein
+from ..nn import in_chunks, init
+from ..random import Stream
 
 COUNT = 512  # samples compared
 CELLS = 4  # features are averaged over so many cells a side
@@ -27,7 +27,7 @@ class Yardstick:
         self._network = _features(data.shape[1:]) if data.ndim == 4 else None
         self._real = self._described(real)
         self._spread = max(float(np.sqrt(self._real.var(0).mean())), 1e-12)
-        flat = _scaled(real).reshape(self.count, -1)
+        flat = (scaled(real) if data.ndim == 4 else real).reshape(self.count, -1)
         self._variance = max(float(flat.var(0).mean()), 1e-12)
         self._gap = max(_gap(flat), 1e-12)
         self.floor = self._distance(self._described(others)) if len(others) == self.count else 0.0
@@ -66,11 +66,6 @@ def _features(shape: tuple[int, ...]) -> nn.Sequential:
         init.normal_(layer.weight, 0.0, (2 / (layer.weight.size // len(layer.weight))) ** 0.5, rng=rng)
     pooled = nn.AvgPool2d((max(height // 4 // CELLS, 1), max(width // 4 // CELLS, 1)))
     return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), pooled, nn.Flatten())
-
-
-def _scaled(samples: np.ndarray) -> np.ndarray:
-    """uint8 images in [-1, 1], points as they are."""
-    return samples / np.float32(127.5) - np.float32(1) if samples.dtype == np.uint8 else samples
 
 
 def _gap(points: np.ndarray) -> float:

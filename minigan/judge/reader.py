@@ -4,19 +4,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from . import data, ops
-from .data import Samples
-from .errors import DataError
-from .gan import Batch, Game, Losses, State, Turn
-from .grad import grad
-from .models import Classifier, classifier28
-from .op import no_grad
-from .optim import Adam, Schedule, linear
-from .random import Stream
-from .tensor import Tensor
+from .. import data, ops
+from ..data import Samples, held_out
+from ..errors import DataError
+from ..gan import Batch, Game, Losses, Turn
+from ..models import Classifier, classifier28
+from ..nn import in_chunks
+from ..optim import Adam, Schedule, linear
+from ..random import Stream
+from ..tensor import Tensor
 
-CHUNK = 1000  # images looked at in one go
-FEW = 200  # held-out images of a dry run
+FEW = 800  # images that a judge in a hurry learns from
 
 
 class Judge:
@@ -53,23 +51,6 @@ class Judge:
         return in_chunks(network, images, self.classifier.head.parameters()[0].device)
 
 
-def in_chunks(network: Callable[[Tensor], Tensor], images: np.ndarray, device: str = "cpu") -> np.ndarray:
-    """network(images), CHUNK at a time and without a graph: uint8 images, or float ones in [-1, 1], (N, ...).
-
-    DataError if there is none.
-    """
-    if len(images) == 0:
-        raise DataError(f"in_chunks: expected at least one image, got {images.shape}")
-    results = []
-    with no_grad():
-        for start in range(0, len(images), CHUNK):
-            chunk = np.asarray(images[start : start + CHUNK], np.float32)
-            if images.dtype == np.uint8:
-                chunk = chunk / np.float32(127.5) - 1
-            results.append(network(Tensor(chunk).to(device)).numpy())
-    return np.concatenate(results)
-
-
 class _Lessons(Game):
     """One player, who learns the labels."""
 
@@ -85,12 +66,11 @@ class _Lessons(Game):
             schedules=[schedule],
         )
 
-    def lesson(self, state: State, batch: Batch) -> Losses:
+    def lesson(self, batch: Batch) -> Losses:
         """A step down the cross entropy."""
         assert batch.labels is not None
         loss = ops.cross_entropy(self.classifier.head(self.classifier.body(batch.real)), batch.labels)
-        optimizer = self.optimizers["classifier"]
-        optimizer.step(grad(loss, optimizer.params))
+        self.optimizers["classifier"].minimize(loss)
         return {"loss": loss.detach()}
 
 
@@ -124,26 +104,11 @@ def fit_classifier(
     return Judge(classifier)
 
 
-def held_out(samples: Samples, *, few: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """(images, labels) that belong to the same set as `samples` and are not among them; a few hundred if `few`.
-
-    MNIST's test set, or new digits drawn from fonts. DataError for other samples.
-    """
-    if samples.name == "mnist":
-        images, labels = data.mnist("test")
-    elif samples.name == "digits":
-        images, labels = data.digits(FEW if few else 10_000, seed=1)
-    else:
-        raise DataError(f"held_out: no held-out images are known for {samples.name}")
-    assert labels is not None
-    return (images[:FEW], labels[:FEW]) if few else (images, labels)
-
-
 def judge_of(samples: Samples, *, seed: int = 0, epochs: int = 1, few: bool = False, device: str = "cpu") -> Judge:
     """A Judge trained on `samples`, its `test_accuracy` measured on held-out ones; in a second on a few if `few`."""
     if samples.labels is None:
         raise DataError(f"{samples.name}: these samples have no labels, so no judge can learn from them")
-    part = slice(0, 4 * FEW if few else None)
-    judge = fit_classifier(samples.values[part], samples.labels[part], seed=seed, epochs=epochs, device=device)
+    part = slice(0, FEW if few else None)
+    judge = fit_classifier(samples.drawn[part], samples.labels[part], seed=seed, epochs=epochs, device=device)
     judge.test_accuracy = judge.accuracy(*held_out(samples, few=few))
     return judge

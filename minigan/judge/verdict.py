@@ -1,16 +1,12 @@
 """Is it training? A verdict from the numbers that matter, with what each finding means and what to do about it."""
 
-import json
 import math
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
-
-from . import atomic
+from typing import NamedTuple
 
 EARLY = 100  # steps before which nothing is said of the samples
-LEVELS = ("healthy", "watch", "failing")  # and "early", before anything can be said
+LEVELS = ("healthy", "watch", "failing")
+VERDICTS = ("early", *LEVELS)  # early: before anything can be said
 PATIENCE = 3  # looks in a row that fail before a run is stopped early
 
 
@@ -47,7 +43,7 @@ class Look(NamedTuple):
         return "\n".join([f"Verdict: {self.sentence}", *reasons])
 
 
-def judge(step: int, numbers: Mapping[str, float], before: Sequence[Look], *, loss: str, logistic: bool) -> Look:
+def verdict(step: int, numbers: Mapping[str, float], before: Sequence[Look], *, loss: str, logistic: bool) -> Look:
     """The look at a run at this step, after the looks `before`.
 
     `numbers` are `Yardstick.measure`'s and its `floor`; the means since the last look of the log's d_loss, d_real and
@@ -63,8 +59,8 @@ def judge(step: int, numbers: Mapping[str, float], before: Sequence[Look], *, lo
     if step < EARLY:  # too early for more than a warning
         findings = [f._replace(level="info") if f.level == "watch" else f for f in findings]
     worst = max((LEVELS.index(f.level) for f in findings if f.level in LEVELS), default=0)
-    verdict = "early" if worst == 0 and step < EARLY else LEVELS[worst]
-    return Look(step, dict(numbers), verdict, sorted(findings, key=_urgency))
+    said = "early" if worst == 0 and step < EARLY else LEVELS[worst]
+    return Look(step, dict(numbers), said, sorted(findings, key=_urgency))
 
 
 def _urgency(finding: Finding) -> int:
@@ -203,44 +199,6 @@ def _of_gradients(numbers: Mapping[str, float]) -> list[Finding]:
                 )
             )
     return found
-
-
-def write(path: Path, look: Look) -> None:
-    """Append the look to a file of JSON lines; CheckpointError if it cannot be written."""
-    with atomic.naming(path), path.open("a") as out:
-        out.write(_line(look))
-        out.flush()
-        os.fsync(out.fileno())
-
-
-def _line(look: Look) -> str:
-    held = {**look._asdict(), "findings": [finding._asdict() for finding in look.findings]}
-    held["numbers"] = {k: v if math.isfinite(v) else None for k, v in look.numbers.items()}  # JSON has no infinity
-    return json.dumps(held) + "\n"
-
-
-def read(path: Path, step: int | None = None) -> list[Look]:
-    """The looks in the file, those after `step` and broken lines left out; none if there is no file."""
-    looks = []
-    for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
-        try:
-            held: dict[str, Any] = json.loads(line)
-            numbers = {k: math.nan if v is None else float(v) for k, v in held["numbers"].items()}
-            findings = [Finding(**finding) for finding in held["findings"]]
-            look = Look(int(held["step"]), numbers, held["verdict"], findings)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue
-        if step is None or look.step <= step:
-            looks.append(look)
-    return looks
-
-
-def cut(path: Path, step: int) -> list[Look]:
-    """The looks up to `step`, and no other in the file any more: a resumed run takes them again."""
-    looks = read(path, step)
-    if path.exists():
-        atomic.write(path, "".join(map(_line, looks)).encode())
-    return looks
 
 
 def has_failed(looks: Sequence[Look]) -> bool:

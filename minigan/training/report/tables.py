@@ -8,8 +8,8 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from ..record import Look, Run
 from .curves import SPEED
-from .folder import Look, Run
 
 PARTS = {"training": 0, "samples": 3, "checkpoints": 2, "health": 1}  # of the time, and the tones they are drawn in
 
@@ -78,10 +78,10 @@ def findings(run: Run) -> str:
     newest = run.looks[-1]
     levels = ("failing", "watch", "info")
     items = "".join(
-        f'<li class="{level}"><b>{escape(found["title"])}</b> {escape(found["explanation"])}</li>'
+        f'<li class="{level}"><b>{escape(finding.title)}</b> {escape(finding.explanation)}</li>'
         for level in levels
-        for found in newest.findings
-        if found["level"] == level
+        for finding in newest.findings
+        if finding.level == level
     )
     found = f'<ul class="findings">{items}</ul>' if items else ""
     return found + history(run.looks)
@@ -91,7 +91,7 @@ def history(looks: list[Look]) -> str:
     """The looks at which the verdict or the findings changed; nothing if they never did."""
     rows, before = [], None
     for look in looks:
-        now = (look.verdict, [found["title"] for found in look.findings])
+        now = (look.verdict, [finding.title for finding in look.findings])
         if now != before:
             titles = "; ".join(now[1])
             rows.append(f'<tr><td>{number(look.step)}</td><td class="word {look.verdict}">{look.verdict}</td>')

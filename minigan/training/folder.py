@@ -1,6 +1,5 @@
-"""The folder of a run: what decided it, what is logged, what is saved, and when it may be continued."""
+"""The folder of a run: who may use it, how its files are written, and when it may be continued. `record` reads them."""
 
-import argparse
 import contextlib
 import csv
 import io
@@ -8,65 +7,21 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import atomic, backend, checkpoint, lock
-from .backend import versions
-from .errors import CheckpointError
-from .terminal import say
-
-COLUMNS = ["step", "d_loss", "g_loss", "d_real", "d_fake", "images_per_s"]
-FREE_ON_RESUME = {
-    *("graph", "epochs", "steps", "out", "resume", "allow_change", "dry_run"),
-    *("checkpoint_every", "sample_every", "keep", "early_stop", "debug_nan"),
-}
-
-
-@dataclass
-class Settings:
-    """Everything that decides a run; a script's own options go into `extra`."""
-
-    name: str
-    device: str = "cpu"
-    precision: str = "fp32"
-    graph: bool = True
-    data: str = "auto"
-    labels_from: str | None = None
-    stream: bool = False
-    flip: bool = False
-    crop: int = 0
-    epochs: int = 5
-    steps: int | None = None
-    batch_size: int = 128
-    seed: int = 0
-    out: str = ""
-    checkpoint_every: int | None = None
-    sample_every: int | None = None
-    keep: int = checkpoint.KEEP
-    early_stop: bool = False
-    debug_nan: bool = False
-    resume: bool = False
-    allow_change: list[str] = field(default_factory=list)
-    dry_run: bool = False
-    extra: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def title(self) -> str:
-        """What the run is called where it is shown: its preset, or the script."""
-        return self.extra.get("preset") or self.name
-
-
-def positive(text: str) -> int:
-    """A number from the command line that has to be at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
-    return value
+from ..errors import CheckpointError
+from ..judge.verdict import Look
+from ..system import disk
+from ..system.machine import blas_info, versions
+from ..system.terminal import say
+from . import checkpoint, record
+from .record import COLUMNS
+from .settings import FREE_ON_RESUME, Settings, flat
 
 
 class RunFolder:
@@ -95,7 +50,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CheckpointError(f"{self.path}: cannot write there ({error.strerror})") from error
-        with lock.holding(self.path / ".lock"):
+        with disk.holding(self.path / ".lock"):
             try:
                 yield
             finally:
@@ -127,7 +82,7 @@ class RunFolder:
             for folder in (self.samples, self.checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
             for folder in (self.path, self.samples, self.checkpoints):
-                atomic.clear(folder)
+                disk.clear(folder)
         except OSError as error:
             raise CheckpointError(f"{self.path}: cannot write there ({error.strerror})") from error
         return bool(held)
@@ -135,10 +90,11 @@ class RunFolder:
     def settings(self) -> Settings:
         """What the run was started with; CheckpointError if the folder holds none."""
         try:
-            held = json.loads((self.path / "config.json").read_text())["settings"]
-            return Settings(**{**held, "extra": dict(held.get("extra", {}))})
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{self.path}: holds no config.json of a training run ({error!r})") from error
+            settings = Settings(**record.read_config(self.path)["settings"])
+            settings.extra = dict(settings.extra)
+            return settings
+        except (CheckpointError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{self.path}: holds no config.json of a training run ({error})") from error
 
     def check_unchanged(self, settings: Settings, images: dict[str, Any], saved: Mapping[str, Any]) -> list[str]:
         """The settings that differ from those of the checkpoint because settings.allow_change lets them.
@@ -149,13 +105,13 @@ class RunFolder:
         """
         try:
             # a setting that came later had its default then
-            before = _flat({**asdict(Settings(name="")), **saved["settings"], **saved["images"]})
+            before = flat({**asdict(Settings(name="")), **saved["settings"], **saved["images"]})
             made_by = {**saved["versions"], "BLAS": saved["blas"]}
         except (KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{self.path}: its checkpoint does not say how it was made ({error!r}), so it cannot be resumed"
             ) from error
-        now = _flat(json.loads(json.dumps({**asdict(settings), **images})))
+        now = flat(json.loads(json.dumps({**asdict(settings), **images})))
         allowed = {name.strip().lstrip("-").replace("-", "_") for name in settings.allow_change}
         may_be = sorted(set(now) - set(images) - FREE_ON_RESUME)
         if unknown := sorted(allowed - set(now) | allowed & set(images)):
@@ -166,7 +122,7 @@ class RunFolder:
             settable = ",".join(k for k in refused if k not in images)
             hint = f"; to go on all the same: --allow-change {settable}" if settable else ""
             raise CheckpointError(f"{self.path}: cannot resume with other settings: {named}{hint}")
-        runs_on = json.loads(json.dumps({**versions(), "BLAS": backend.blas_info()}))
+        runs_on = json.loads(json.dumps({**versions(), "BLAS": blas_info()}))
         if others := [f"{k} was {made_by.get(k)}, is {v}" for k, v in runs_on.items() if v != made_by.get(k)]:
             say(f"the run goes on, though not bit for bit as it would have: {'; '.join(others)}")
         return differing
@@ -178,9 +134,9 @@ class RunFolder:
             "total_steps": steps,
             "images": images,
             "versions": versions(),
-            "blas": backend.blas_info(),
+            "blas": blas_info(),
         }
-        atomic.write(self.path / "config.json", json.dumps(about, indent=2).encode())
+        disk.write(self.path / "config.json", json.dumps(about, indent=2).encode())
 
     def write_metrics(self, metrics: Mapping[str, float]) -> None:
         """metrics.json, and a line for each number on the terminal; one that is not finite is null in the file."""
@@ -189,7 +145,7 @@ class RunFolder:
         held = {
             name: value if math.isfinite(value) else None for name, value in metrics.items()
         }  # JSON has no infinity
-        atomic.write(self.path / "metrics.json", json.dumps(held, indent=2).encode())
+        disk.write(self.path / "metrics.json", json.dumps(held, indent=2).encode())
 
     def load_newest(self) -> tuple[Path, dict[str, np.ndarray], dict[str, Any]]:
         """(path, arrays, what it says beside them) of the newest whole checkpoint; CheckpointError if there is none.
@@ -219,21 +175,12 @@ class RunFolder:
         """The columns of log.csv that hold a number in every row."""
         columns: dict[str, list[float]] = {}
         count = 0
-        for row in self.rows():
+        for row in record.read_log(self.path, []):
             count += 1
             for name, value in row.items():
                 columns.setdefault(name, []).append(value)
         held = {name: values for name, values in columns.items() if len(values) == count}
         return held or {name: [] for name in COLUMNS}
-
-    def rows(self) -> Iterator[dict[str, float]]:
-        """The rows of log.csv that are whole, without the cells that are empty; none if there is no file."""
-        if not self.log.exists():
-            return
-        with self.log.open(newline="") as lines:
-            for row in csv.DictReader(lines):
-                with contextlib.suppress(ValueError, TypeError, AttributeError):  # a row that is damaged
-                    yield {"step": int(row["step"]), **{k: float(v) for k, v in row.items() if v and k != "step"}}
 
     def cut_log(self, step: int) -> None:
         """Drop the rows after `step`, which a resumed run writes again, and any that was being written at a crash."""
@@ -241,12 +188,30 @@ class RunFolder:
             return
         header, *rows = self.log.read_text().split("\n")[:-1] or [",".join(COLUMNS)]  # a whole row ends in a newline
         kept = [row for row in rows if row.split(",", 1)[0].isdigit() and int(row.split(",", 1)[0]) <= step]
-        atomic.write(self.log, ("\n".join([header, *kept]) + "\n").encode())
+        disk.write(self.log, ("\n".join([header, *kept]) + "\n").encode())
+
+    def looks(self) -> list[Look]:
+        """What health.jsonl says of the run."""
+        return record.read_looks(self.path, [])
+
+    def cut_looks(self, step: int) -> list[Look]:
+        """The looks up to `step`, and no other in the file any more: a resumed run takes them again."""
+        looks = [look for look in self.looks() if look.step <= step]
+        if self.health.exists():
+            disk.write(self.health, "".join(map(record.look_line, looks)).encode())
+        return looks
+
+    def append_look(self, look: Look) -> None:
+        """Write the look to health.jsonl; CheckpointError if it cannot be written."""
+        with disk.naming(self.health), self.health.open("a") as out:
+            out.write(record.look_line(look))
+            out.flush()
+            os.fsync(out.fileno())
 
     def sync_log(self) -> None:
         """Have the log on disk before a checkpoint that counts on it."""
         if self.log.exists():
-            with atomic.naming(self.log), self.log.open("rb") as file:
+            with disk.naming(self.log), self.log.open("rb") as file:
                 os.fsync(file.fileno())
 
     def append_log(self, rows: list[dict[str, float]]) -> None:
@@ -257,7 +222,7 @@ class RunFolder:
         if not self.log.exists():
             writer.writeheader()
         writer.writerows(rows)
-        with atomic.naming(self.log), self.log.open("a") as out:
+        with disk.naming(self.log), self.log.open("a") as out:
             out.write(text.getvalue())
 
 
@@ -269,8 +234,8 @@ class Timings:
         self.seconds = {"training": 0.0, "samples": 0.0, "health": 0.0, "checkpoints": 0.0}
         self.sessions: list[dict[str, Any]] = []
         if step:
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                held = json.loads(path.read_text())
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                held = record.read_object(path, [])
                 self.sessions = [{**session} for session in held["sessions"]]
                 self.seconds = {name: float(held[name]) for name in self.seconds}
         self.sessions.append({"started": _now(), "ended": _now(), "first": step, "last": step})
@@ -283,13 +248,8 @@ class Timings:
         """Write the file, `step` being the last one done."""
         self.sessions[-1] |= {"ended": _now(), "last": step}
         rounded = {name: round(seconds, 3) for name, seconds in self.seconds.items()}
-        atomic.write(self.path, json.dumps({**rounded, "sessions": self.sessions}, indent=2).encode())
+        disk.write(self.path, json.dumps({**rounded, "sessions": self.sessions}, indent=2).encode())
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by name, a script's own options among them."""
-    return {k: v for k, v in settings.items() if k != "extra"} | dict(settings.get("extra", {}))

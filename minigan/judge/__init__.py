@@ -1,0 +1,7 @@
+"""How good are samples, and is it training? A judge that knows labels, a yardstick that needs none, a verdict."""
+
+from ..data import held_out
+from ..nn import in_chunks
+from .reader import Judge, fit_classifier, judge_of
+from .verdict import Finding, Look, has_failed, verdict
+from .yardstick import Yardstick

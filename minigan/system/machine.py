@@ -1,0 +1,75 @@
+"""What decides a run's numbers and its speed beside the program: versions, and the BLAS that NumPy has loaded."""
+
+import contextlib
+import ctypes
+import os
+import platform
+from typing import Any
+
+import numpy as np
+
+from ..backend import cuda_problem, library_versions
+
+__version__ = "0.1.0"
+
+
+def keep_freed_memory() -> None:
+    """Ask the C library to keep what is freed for the next step, instead of returning it and faulting it in again.
+
+    On glibc a training step spends a tenth of its time in such page faults; the peak stays what it was. A hint:
+    elsewhere nothing happens.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD: arrays of any size come from the heap
+        mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD: the heap is not shrunk
+
+
+def blas_info() -> list[dict[str, Any]]:
+    """One dict per BLAS library that NumPy has loaded: name, version, architecture (kernel), threads."""
+    from threadpoolctl import threadpool_info
+
+    keys = ("internal_api", "version", "architecture", "num_threads")
+    return [{k: pool.get(k) for k in keys} for pool in threadpool_info() if pool.get("user_api") == "blas"]
+
+
+_AVX512_KERNELS = ("skylakex", "cooperlake", "sapphirerapids")  # OpenBLAS's names
+
+
+def blas_pinned() -> str | None:
+    """What keeps OpenBLAS from the widest vectors of this processor and how to undo it; None if nothing does."""
+    name = os.environ.get("OPENBLAS_CORETYPE")
+    found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
+    wide = any(feature == "X86_V4" or feature.startswith("AVX512") for feature in found)
+    kernels = [blas["architecture"] or "" for blas in blas_info() if blas["internal_api"] == "openblas"]
+    slow = [kernel for kernel in kernels if wide and kernel.lower() not in _AVX512_KERNELS]
+    if not name or not slow:
+        return None
+    return (
+        f"OPENBLAS_CORETYPE={name} pins the BLAS to its {slow[0]} kernel, though this processor has AVX-512: "
+        "matrix products can take twice as long. `unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE` lets OpenBLAS choose."
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions that decide a run's numbers: minigan, Python, NumPy, CuPy if loaded, platform."""
+    return {
+        "minigan": __version__,
+        "python": platform.python_version(),
+        **library_versions(),
+        "platform": platform.platform(),
+    }
+
+
+def show_config() -> None:
+    """Print versions, devices, the BLAS kernel and its threads, and what is missing for CUDA."""
+    for name, value in versions().items():
+        print(f"{name:10} {value}")
+    for blas in blas_info():
+        print(
+            f"{'blas':10} {blas['internal_api']} {blas['version']}, "
+            f"kernel {blas['architecture']}, {blas['num_threads']} threads"
+        )
+    if pinned := blas_pinned():
+        print(f"{'':10} {pinned}")
+    print(f"{'cuda':10} {cuda_problem() or 'usable'}")

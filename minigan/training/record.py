@@ -1,0 +1,215 @@
+"""Every file that a run leaves, and the one place where each is read.
+
+    config.json             the settings, what the data were, versions
+    log.csv                 losses and scores of each step
+    health.jsonl            a verdict a line
+    timings.json            where the time went
+    metrics.json            numbers of its system, measured at the end
+    samples/step_N.png      what the generator drew, PREFIX_step_N.png if it draws several
+
+Readers forgive, since a report is wanted most of a run that went wrong: what is missing is empty, what is damaged is
+left out and named in `problems`. Checkpoints and generator files are another matter: they are whole or refused.
+"""
+
+import json
+import math
+import re
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import CheckpointError
+from ..judge.verdict import VERDICTS, Finding, Look
+from ..viz import LINES
+from .settings import flat, title
+
+Series = tuple[np.ndarray, np.ndarray]  # steps, ascending; their values, which may be NaN or infinite
+COLUMNS = ["step", *LINES, "images_per_s"]  # of log.csv, before what a game adds
+PLAYERS = {"d_": "discriminator", "g_": "generator"}  # whose a column is
+LARGEST = 2**53  # of a step: as far as JavaScript counts
+PICTURE = re.compile(r"(?:(.+)_)?step_(\d{1,15})\.png")
+
+
+@dataclass
+class Run:
+    """The folder of a run. What is missing is empty; what was damaged is left out and named in `problems`."""
+
+    path: Path
+    config: dict[str, Any]
+    log: dict[str, Series] = field(default_factory=dict)
+    health: dict[str, Series] = field(default_factory=dict)
+    looks: list[Look] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, Any] = field(default_factory=dict)
+    pictures: dict[str, dict[int, Path]] = field(default_factory=dict)  # by the file names' prefix, by step
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting; a script's own stand beside the rest."""
+        return flat(self.config["settings"])
+
+    @property
+    def title(self) -> str:
+        """What the run is called: `Settings.title`, or the folder's name."""
+        return title(self.config["settings"]) or self.path.resolve().name
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Every step of which something is known, ascending."""
+        logged = [steps for steps, _ in (*self.log.values(), *self.health.values())]
+        seen = [list(pictures) for pictures in self.pictures.values()]
+        return np.unique(np.concatenate([[0], *logged, *seen, [look.step for look in self.looks]]).astype(np.int64))
+
+
+def read(path: Path) -> Run:
+    """The run in the folder `path`; CheckpointError naming it if its config.json is missing or not a run's."""
+    run = Run(path, read_config(path))
+    run.log = _series(row for row in read_log(path, run.problems))
+    run.looks = read_looks(path, run.problems)
+    run.health = _series({"step": look.step, **look.numbers} for look in run.looks)
+    run.metrics = read_object(path / "metrics.json", run.problems)
+    run.timings = read_object(path / "timings.json", run.problems)
+    for picture in sorted((path / "samples").glob("*.png")):
+        if named := PICTURE.fullmatch(picture.name):
+            run.pictures.setdefault(named[1] or "", {})[int(named[2])] = picture
+    run.pictures = dict(sorted(run.pictures.items()))  # those without a prefix first
+    return run
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """config.json of the run in the folder `path`; CheckpointError naming it if it is missing or not a run's."""
+    file = path / "config.json"
+    try:
+        config = json.loads(file.read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no run is in this folder, it has no config.json") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file}: cannot be read ({error})") from error
+    if not isinstance(config, dict) or not isinstance(config.get("settings"), dict):
+        raise CheckpointError(f"{file}: expected the settings of a run")
+    return config
+
+
+def read_object(path: Path, problems: list[str]) -> dict[str, Any]:
+    """What a JSON file holds by name."""
+    try:
+        held = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError):
+        held = None
+    if not isinstance(held, dict):
+        problems.append(f"{path.name} is damaged and left out")
+        return {}
+    return held
+
+
+def read_log(path: Path, problems: list[str]) -> Iterator[dict[str, float]]:
+    """The rows of log.csv in the folder `path`, in its order, without the cells that are empty."""
+    lines = _lines(path / "log.csv", problems)
+    header = next(lines, "").strip().split(",")
+    if header != [""] and header[0] != "step":
+        problems.append("log.csv does not begin with a column step and is left out")
+        return
+    damaged = 0
+    for line in lines:
+        cells = line.strip().split(",")  # only numbers: a stray quote must not swallow the rows after it
+        try:
+            row: dict[str, float] = {"step": _step(int(cells[0]))}
+            row |= {name: float(cell) for name, cell in zip(header[1:], cells[1:], strict=True) if cell}
+        except ValueError:
+            damaged += 1
+            continue
+        yield row
+    _count("log.csv", damaged, problems)
+
+
+def read_looks(path: Path, problems: list[str]) -> list[Look]:
+    """The looks in health.jsonl in the folder `path`, by ascending step; of two at a step the later counts."""
+    looks: dict[int, Look] = {}
+    damaged = 0
+    for line in _lines(path / "health.jsonl", problems):
+        try:
+            look = _look(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+            damaged += 1
+            continue
+        looks[look.step] = look
+    _count("health.jsonl", damaged, problems)
+    return [looks[step] for step in sorted(looks)]
+
+
+def look_line(look: Look) -> str:
+    """A look as a line of health.jsonl."""
+    held = {**look._asdict(), "findings": [finding._asdict() for finding in look.findings]}
+    held["numbers"] = {k: v if math.isfinite(v) else None for k, v in look.numbers.items()}  # JSON has no infinity
+    return json.dumps(held) + "\n"
+
+
+def _look(held: dict[str, Any]) -> Look:
+    """What a line of health.jsonl says; ValueError, KeyError or TypeError if it makes no sense."""
+    if type(held["step"]) is not int or held.get("verdict", "") not in ("", *VERDICTS):
+        raise ValueError
+    numbers = {str(k): math.nan if v is None else float(v) for k, v in held.get("numbers", {}).items()}
+    findings = [_finding(finding) for finding in held.get("findings", [])]
+    return Look(_step(held["step"]), numbers, held.get("verdict", ""), findings)
+
+
+def _finding(held: dict[str, Any]) -> Finding:
+    level = held.get("level")
+    words = (str(held.get(key) or "") for key in ("title", "explanation"))
+    return Finding(level if level in ("watch", "failing") else "info", *words)
+
+
+def _step(step: int) -> int:
+    if not 0 <= step < LARGEST:
+        raise ValueError
+    return step
+
+
+def _lines(path: Path, problems: list[str]) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            yield from (line for line in lines if line.strip())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        problems.append(f"{path.name} cannot be read ({error.strerror})")
+
+
+def _count(name: str, damaged: int, problems: list[str]) -> None:
+    if damaged:
+        rows = "1 damaged row is" if damaged == 1 else f"{damaged} damaged rows are"
+        problems.append(f"{name}: {rows} left out")
+
+
+class _Column:
+    """Numbers by step as they are read, eight bytes each: a log may have a million rows."""
+
+    def __init__(self) -> None:
+        self.steps = array("q")
+        self.values = array("d")
+
+    def series(self) -> Series:
+        """By ascending step; of one that a resumed run wrote again, the later counts."""
+        steps, values = np.array(self.steps), np.array(self.values)
+        order = np.argsort(steps, kind="stable")
+        last = np.append(np.diff(steps[order]) > 0, True)
+        return steps[order][last], values[order][last]
+
+
+def _series(rows: Iterator[dict[str, float]]) -> dict[str, Series]:
+    """The columns of rows, each without the steps that have no number in it."""
+    columns: dict[str, _Column] = {}
+    for row in rows:
+        for name, value in row.items():
+            if name != "step":
+                column = columns.setdefault(name, _Column())
+                column.steps.append(int(row["step"]))
+                column.values.append(value)
+    return {name: column.series() for name, column in columns.items()}

@@ -1,0 +1,114 @@
+"""What decides a run or a study: its settings, and the options of a command line that give them."""
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from ..backend import DEVICES
+from .checkpoint import KEEP
+
+FEW = 256  # samples of a dry run
+FREE_ON_RESUME = {
+    *("graph", "epochs", "steps", "out", "resume", "allow_change", "dry_run"),
+    *("checkpoint_every", "sample_every", "keep", "early_stop", "debug_nan"),
+}
+
+
+@dataclass
+class Settings:
+    """Everything that decides a run; a script's own options go into `extra`."""
+
+    name: str
+    device: str = "cpu"
+    precision: str = "fp32"
+    graph: bool = True
+    data: str = "auto"
+    labels_from: str | None = None
+    stream: bool = False
+    flip: bool = False
+    crop: int = 0
+    epochs: int = 5
+    steps: int | None = None
+    batch_size: int = 128
+    seed: int = 0
+    out: str = ""
+    checkpoint_every: int | None = None
+    sample_every: int | None = None
+    keep: int = KEEP
+    early_stop: bool = False
+    debug_nan: bool = False
+    resume: bool = False
+    allow_change: list[str] = field(default_factory=list)
+    dry_run: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parsed(
+        cls, options: argparse.ArgumentParser, arguments: Sequence[str] | None = None, name: str | None = None
+    ) -> Self:
+        """What a command line says; `name` is what the run says it was made by, the program's if it is not given."""
+        parsed = vars(options.parse_args(arguments))
+        known = {k: parsed.pop(k) for k in list(parsed) if k in cls.__dataclass_fields__}
+        return cls(name=name or options.prog.removesuffix(".py"), extra=parsed, **known)
+
+    @property
+    def title(self) -> str:
+        """What the run is called where it is shown: its preset, or the script."""
+        return title(vars(self))
+
+    @contextmanager
+    def rehearsed(self) -> Iterator[None]:
+        """Within the block, a dry run has two steps of few samples, and a folder that goes away; another is itself."""
+        if not self.dry_run:
+            yield
+            return
+        with tempfile.TemporaryDirectory() as self.out:
+            self.resume = False
+            self.steps, self.batch_size = 2, min(self.batch_size, 16)
+            yield
+
+
+def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by name, a script's own options beside the rest."""
+    named = dict(settings)
+    extra = named.pop("extra", None)
+    return {**named, **extra} if isinstance(extra, dict) else named
+
+
+def title(settings: Mapping[str, Any]) -> str:
+    """What a run of these settings is called; "" if they do not say."""
+    named = flat(settings)
+    return str(named.get("preset") or named.get("name") or "")
+
+
+def positive(text: str) -> int:
+    """A number from the command line that has to be at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return value
+
+
+def common_options(
+    name: str, description: str, *, batch_size: int, data: Sequence[str], images: str, noun: str
+) -> argparse.ArgumentParser:
+    """The options that runs and studies share.
+
+    `data` are the names that --data may give, of which auto is the first; if there is none, it names images, and
+    `images` is its help. `noun` is what the program does: a run, a study.
+    """
+    p = argparse.ArgumentParser(prog=f"{name}.py", description=description)
+    p.add_argument("--device", choices=DEVICES, default="cpu", help="where to compute (default: cpu)")
+    if data:
+        shown = f"what to learn from (default: {data[0]})"
+        p.add_argument("--data", choices=["auto", *data], default="auto", help=shown)
+    else:
+        p.add_argument("--data", default="auto", metavar="NAME|PATH", help=images)
+    p.add_argument("--batch-size", type=positive, default=batch_size, help=f"samples a step (default: {batch_size})")
+    p.add_argument("--seed", type=int, default=0, help=f"the same seed gives the same {noun} (default: 0)")
+    p.add_argument("--out", default=f"runs/{name}", metavar="DIR", help=f"where to write (default: runs/{name})")
+    p.add_argument("--dry-run", action="store_true", help="two steps of everything, in a temporary folder")
+    return p
