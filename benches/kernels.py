@@ -187,7 +187,7 @@ def products() -> None:
 
 
 def main() -> None:
-    machine.show_config()
+    mg.show_config()
     print(f"threads    {mg.get_num_threads()}\n")
     print(f"{'':66} {'before':>8} {'after':>8} {'ratio':>6}   (ms)")
     for part in (convolutions, elementwise, normalisation, optimizer, products):

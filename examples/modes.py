@@ -24,7 +24,7 @@ import numpy as np
 
 import minigan as mg
 from minigan import data, training, viz
-from minigan.gan import ScoreGame, losses, normal_latent, penalties
+from minigan.gan import Moves, ScoreGame, Sight, losses, normal_latent, penalties
 from minigan.metrics import mean_nearest_distance, mode_coverage
 
 
@@ -55,10 +55,8 @@ def build(settings: training.Settings) -> ScoreGame:
         loss=losses.LOSSES[extra["loss"]],
         penalty=penalties.PENALTIES.get(extra["penalty"]),
         penalty_weight=extra["penalty_weight"],
-        unroll=extra["unroll"],
-        pack=extra["pack"],
-        consensus=extra["consensus"],
-        instance_noise=extra["instance_noise"],
+        sight=Sight(pack=extra["pack"], instance_noise=extra["instance_noise"]),
+        moves=Moves(unroll=extra["unroll"], consensus=extra["consensus"]),
         latent=normal_latent(extra["z_dim"]),
         generator_optimizer=mg.optim.Adam(G.parameters(), extra["lr"], (0.5, 0.999)),
         discriminator_optimizer=mg.optim.Adam(D.parameters(), extra["d_lr"], (0.5, 0.999)),
@@ -92,7 +90,7 @@ def panel(game: ScoreGame, samples: data.Samples, title: str, note: str = "") ->
 
 def value(game: ScoreGame, samples: data.Samples, at: np.ndarray) -> np.ndarray:
     """What the discriminator says of points (N, 2): beside four choices of real ones, if it sees several at once."""
-    beside = samples.values[: 4 * (game.pack - 1)].reshape(4, -1)
+    beside = samples.values[: 4 * (game.sight.pack - 1)].reshape(4, -1)
     packs = [np.concatenate([at, np.tile(row, (len(at), 1))], 1) for row in beside]
     with mg.no_grad():
         scores = sum(game.discriminator(mg.tensor(p).to(game.step.device)) for p in packs) * (1 / len(packs))

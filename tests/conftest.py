@@ -3,13 +3,13 @@
 import os
 from pathlib import Path
 
+import browser_pages
 import numpy as np
-import pages
 import pytest
 from hypothesis import HealthCheck, settings
 
 import minigan as mg
-from minigan import data, training
+from minigan import data
 
 settings.register_profile(
     "default", max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -44,12 +44,12 @@ def few_digits(monkeypatch):
     """Data sets of 96 digits: six batches of 16."""
     pictures = data.digits(96)[0]
     samples = data.Samples(pictures, None, "digits")
-    monkeypatch.setattr(training, "load_images", lambda source, limit=None, shape=None, **options: samples)
+    monkeypatch.setattr("minigan.training.program.load_images", lambda *args, **options: samples)
 
 
 @pytest.fixture(scope="module")
 def browser():
     """A headless Chromium, one for each file of tests."""
-    started = pages.start()
+    started = browser_pages.start()
     yield started
     started.quit()

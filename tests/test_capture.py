@@ -7,8 +7,8 @@ import fakecupy
 import numpy as np
 import pytest
 import shim
+from cuda_games import batches, dcgan, wgan_gp
 from fakecuda import counts, device
-from games import batches, dcgan, wgan_gp
 
 import minigan as mg
 from minigan.capture import WARM_UP, Captured

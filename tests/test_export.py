@@ -6,9 +6,9 @@ import zipfile
 
 import numpy as np
 import pytest
+from example_scripts import example
 from safetensors.numpy import load_file, save_file
 from safetensors.numpy import save as to_bytes
-from scripts import example
 from tiny_run import build, settings
 
 import minigan as mg

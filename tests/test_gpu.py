@@ -3,11 +3,10 @@
 import fakecupy
 import numpy as np
 import pytest
-from games import batches, dcgan, wgan_gp
+from cuda_games import batches, dcgan, wgan_gp
+from device_checks import check_op_to_second_order, check_training_step
 from kernel_checks import EXAMPLES
 from op_table import ROWS
-from test_cupy import test_a_training_step_is_the_same_on_both_devices as same_step
-from test_cupy import test_op_to_second_order_on_the_stand_in as same_op
 
 import minigan as mg
 from minigan.kernels import cublas, cuda_linear
@@ -18,7 +17,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("gpu")]
 
 @pytest.mark.parametrize(("name", "k"), ROWS)
 def test_op_to_second_order(name, k, rng):
-    same_op(name, k, rng, None)
+    check_op_to_second_order(name, k, rng)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -29,7 +28,7 @@ def test_kernels_against_their_references(name):
 
 @pytest.mark.parametrize("make", [dcgan, wgan_gp])
 def test_a_training_step(make):
-    same_step(make, None)
+    check_training_step(make)
 
 
 def rounds(make, n, graphs):

@@ -11,6 +11,7 @@ from minigan import backend
 from minigan.backend import Array
 from minigan.kernels import cublas, cuda, cuda_linear, portable
 from minigan.kernels.launch import launch_each
+from minigan.system.machine import versions
 from minigan.tensor import Tensor
 
 from . import clocks
@@ -38,7 +39,7 @@ def identity(rehearse: bool) -> dict[str, Any]:
     """The GPU's name and properties, and versions of what runs on it."""
     cupy = backend.array_module("cuda")
     handle = attempt(lambda: cublas.find(cupy) is not None)
-    found: dict[str, Any] = {"versions": machine.versions(), "own_cublas_handle": handle}
+    found: dict[str, Any] = {"versions": versions(), "own_cublas_handle": handle}
     if rehearse:
         return found | {"gpu": cupy.__version__}
     runtime = cupy.cuda.runtime

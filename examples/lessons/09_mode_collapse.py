@@ -12,7 +12,7 @@ from lesson import Lesson
 
 import minigan as mg
 from minigan import data, viz
-from minigan.gan import ScoreGame, losses, normal_latent, penalties
+from minigan.gan import Moves, ScoreGame, Sight, losses, normal_latent, penalties
 from minigan.metrics import mode_coverage
 
 lesson = Lesson("09_mode_collapse")
@@ -29,7 +29,7 @@ centres, STD = data.ring_centres(), 0.05
 
 
 # %%
-def game(pack=1, **remedy):
+def game(pack=1, unroll=0, **remedy):
     mg.random.seed(0)
     G, D = mg.models.mlp2d(16, pack=pack, generator_std=0.02)
     return ScoreGame(
@@ -39,7 +39,8 @@ def game(pack=1, **remedy):
         latent=normal_latent(16),
         generator_optimizer=mg.optim.Adam(G.parameters(), 1e-3, (0.5, 0.999)),
         discriminator_optimizer=mg.optim.Adam(D.parameters(), 5e-4, (0.5, 0.999)),
-        pack=pack,
+        sight=Sight(pack=pack),
+        moves=Moves(unroll=unroll),
         seed=0,
         **remedy,
     )

@@ -1,0 +1,60 @@
+"""The benchmarks run, and what they compare computes the same."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="needs PyTorch: pip install 'minigan[bench]'")
+
+BENCHES = Path(__file__).parents[2] / "benches"
+sys.path.insert(0, str(BENCHES))
+
+from steps.workloads import WORKLOADS, workload  # noqa: E402  found through the line above
+from train_steps import check_losses, rivals  # noqa: E402  found through the line above
+
+
+def test_two_libraries_are_timed_and_their_losses_agree(tmp_path):
+    command = [sys.executable, BENCHES / "train_steps.py", "toy2d", "--seconds", "0.3", "--rounds", "2"]
+    result = subprocess.run(
+        [*command, "--json", tmp_path / "figures.json"], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert "toy2d" in result.stdout
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    found = figures["workloads"]["toy2d"]
+    assert set(found["milliseconds"]) == set(found["peak_mib"]) == {"minigan", "torch nchw"}
+    ratio = found["ratio"]
+    assert 0 < ratio["min"] <= ratio["median"] <= ratio["max"]
+    assert 0 < found["fraction_of_floor"] < 1
+    assert figures["machine"]["kernel"]
+
+
+def test_libraries_that_disagree_are_not_timed():
+    check_losses({"minigan": [[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]], "torch": [[1.00001, 2.0], [1.01, 2.0], [1.0, 2.0]]})
+    with pytest.raises(SystemExit, match="step 0"):
+        check_losses({"minigan": [[1.0, 2.0]] * 3, "torch": [[1.01, 2.0]] * 3})
+    with pytest.raises(SystemExit, match="step 1"):
+        check_losses({"minigan": [[1.0, 2.0]] * 3, "torch": [[1.0, 2.0], [1.0, float("nan")], [1.0, 2.0]]})
+
+
+@pytest.mark.parametrize("name", ["wgan_gp", "dcgan:16:8:4"])
+def test_first_losses_agree(name):
+    from steps import in_minigan, in_torch
+    from steps.worker import losses
+
+    work = workload(name)
+    check_losses(
+        {
+            "minigan": losses(in_minigan.Bench(work, "default"), 3),
+            "torch": losses(in_torch.Bench(work, "channels_last"), 3),
+        }
+    )
+
+
+def test_every_workload_has_a_rival_and_a_wrong_name_is_refused():
+    assert all(rivals(work, full=False) for work in WORKLOADS.values())
+    result = subprocess.run([sys.executable, BENCHES / "train_steps.py", "nonsense"], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "nonsense" in result.stderr

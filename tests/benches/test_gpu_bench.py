@@ -1,0 +1,266 @@
+"""benches/gpu.py without a GPU: what it writes when, what it makes of failures and figures, and a rehearsal of all."""
+
+import copy
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import fakecupy
+import pytest
+
+import minigan as mg
+
+pytest.importorskip("torch", reason="needs PyTorch: pip install 'minigan[bench]'")
+
+BENCHES = Path(__file__).parents[2] / "benches"
+sys.path.insert(0, str(BENCHES))
+
+from gpu_steps import layers, plan, report, runner, stages, targets, timed_steps  # noqa: E402
+from gpu_steps.children import Child, ChildError  # noqa: E402
+
+COMMAND = [sys.executable, str(BENCHES / "gpu.py")]
+WITHOUT = pytest.mark.skipif(mg.backend.cuda_problem() is None, reason="this machine has a GPU")
+
+
+def record(*names):
+    return {"gpu": "a GPU", "driver": "1", "date": "today", "errors": [], "stages": {}, "targets": []} | {
+        "chosen_stages": list(names)
+    }
+
+
+@pytest.fixture
+def written():
+    """A session and every state of its record that was written."""
+    states = []
+    empty = record("first", "second", "third")
+    session = runner.Session(
+        plan.REHEARSAL, True, ["dcgan28"], empty, lambda found: states.append(copy.deepcopy(found))
+    )
+    yield session, states
+    session.close()
+
+
+# --- the command --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_rehearsal_runs_every_stage_and_keeps_nothing(tmp_path):
+    kept = BENCHES / "results" / "gpu.json"
+    before = kept.read_bytes() if kept.exists() else None
+    result = subprocess.run([*COMMAND, "--rehearse"], capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "nothing was measured" in result.stdout
+    for stage in ("machine", "tests", "gradcheck", "soak", "steps", "layers"):
+        assert f"\n{stage}" in result.stdout
+    assert (kept.read_bytes() if kept.exists() else None) == before
+    assert not list(tmp_path.iterdir())
+
+
+@WITHOUT
+def test_without_a_gpu_it_says_what_is_missing_and_writes_nothing(tmp_path):
+    result = subprocess.run([*COMMAND, "--json", tmp_path / "gpu.json"], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.strip() == mg.backend.cuda_problem()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["--stages", "--workloads"])
+def test_unknown_names_are_refused(option):
+    result = subprocess.run([*COMMAND, option, "nonsense"], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "nonsense" in result.stderr
+
+
+# --- stages -------------------------------------------------------------------------------------------------------
+
+
+def test_a_stage_that_fails_is_recorded_and_the_next_ones_run(written, capsys):
+    session, states = written
+
+    def first(job):
+        job.result["x"] = 1
+
+    def second(job):
+        job.result["half"] = True
+        raise ValueError("what went wrong")
+
+    def third(job):
+        job.attempt("a part", lambda: 1 / 0)
+        job.result["y"] = 2
+
+    table = {"first": (1.0, first), "second": (1.0, second), "third": (1.0, third)}
+    assert runner.run(table, session, 60) is False
+    assert [list(state["stages"]) for state in states] == [["first"], ["first", "second"], ["first", "second", "third"]]
+    stages = states[-1]["stages"]
+    assert [stages[name]["ok"] for name in table] == [True, False, False]
+    assert states[0]["stages"]["first"]["result"] == {"x": 1}
+    assert stages["second"]["result"] == {"half": True}
+    assert "ValueError: what went wrong" in stages["second"]["errors"][0]
+    assert "a part: ZeroDivisionError" in stages["third"]["errors"][0]
+    assert stages["third"]["result"] == {"y": 2}
+    assert "what went wrong" in capsys.readouterr().out
+    assert any("what went wrong" in line for line in report.table(states[-1]))
+
+
+def test_what_a_stage_leaves_of_its_time_the_next_ones_have(written):
+    session, states = written
+    given = []
+    table = {name: (share, lambda job: given.append(job.left())) for name, share in (("first", 1), ("second", 3))}
+    assert runner.run(table, session, 100) is True
+    assert given[0] == pytest.approx(25, abs=1)
+    assert given[1] == pytest.approx(100, abs=1)
+    assert states[-1]["stages"]["first"]["limit_s"] == pytest.approx(25, abs=1)
+
+
+def test_tests_that_fail_are_an_error_of_their_stage(written, tmp_path):
+    session, states = written
+    (tmp_path / "test_it.py").write_text("import pytest\n@pytest.mark.gpu\ndef test_it():\n    assert 1 == 2\n")
+    session.plan = plan.Plan(tests=(str(tmp_path), "--rootdir", str(tmp_path), "-o", "markers=gpu"))
+    assert runner.run({"first": (1.0, stages.tests)}, session, 60) is False
+    found = states[-1]["stages"]["first"]
+    assert found["result"]["failed"] == 1
+    assert "1 failed" in found["result"]["summary"]
+    assert "pytest exited with 1" in found["errors"][0]
+
+
+# --- children -----------------------------------------------------------------------------------------------------
+
+
+def test_a_child_answers_or_says_why_not():
+    child = Child("minigan", "the child", rehearse=True)
+    with pytest.raises(ChildError, match=r"the child: nonsense: AttributeError"):
+        child.ask("nonsense", 60)
+    assert child.ask("identity", 60)["gpu"].endswith("(stand-in)")
+    os.kill(child._process.pid, signal.SIGTERM)
+    with pytest.raises(ChildError, match=r"the child: identity: the process ended with exit code -15"):
+        child.ask("identity", 60)
+    assert child.closed
+
+
+def test_a_child_that_takes_too_long_is_ended():
+    child = Child("minigan", "the child", rehearse=True)
+    with pytest.raises(ChildError, match=r"the child: identity: no answer within 0 s"):
+        child.ask("identity", 0)
+    assert child.closed
+    assert child._process.returncode == -signal.SIGKILL
+
+
+# --- figures ------------------------------------------------------------------------------------------------------
+
+
+def timed(**variants):
+    """A workload whose variants, named with _ for a space, took so many milliseconds."""
+    entries = {name: {"milliseconds": v, "agrees": True} if isinstance(v, float) else v for name, v in variants.items()}
+    return {"variants": {name.replace("_", " ").replace("last", "channels_last"): v for name, v in entries.items()}}
+
+
+def test_targets_are_judged_by_the_fastest_rival_of_the_same_precision():
+    graphs = {
+        "torch_graph": 1.2,
+        "torch_graph_last": 0.9,
+        "torch_graph_last_tf32": 0.25,
+        "torch_graph_last_frozen": 0.1,
+    }
+    found = targets.evaluate(
+        {
+            "dcgan28": timed(minigan_captured=1.0, minigan_captured_tf32=0.5, torch_eager=2.1, **graphs),
+            "wgan_gp": timed(minigan_captured=1.0, torch_eager=1.9, torch_graph={"error": "it failed"}),
+            "dcgan64": timed(minigan_captured=1.3, torch_graph=1.0),
+        }
+    )
+    by = {(t["workload"], t["against"]): t for t in found}
+    assert len(by) == len(found) == 6
+    assert by["dcgan28", "torch eager"]["met"] is True
+    graph = by["dcgan28", "torch graph"]
+    assert (graph["met"], graph["fastest_of_them"]) == (False, "torch graph channels_last")
+    assert graph["ratio"] == pytest.approx(1 / 0.9)
+    assert graph["tf32_ratio"] == 2
+    assert by["wgan_gp", "torch eager"]["met"] is False
+    assert by["wgan_gp", "torch graph"]["met"] is None
+    assert by["dcgan64", "torch graph"]["met"] is True
+    assert by["dcgan128", "torch graph"]["ratio"] is None
+    assert len(list(report.targets(found))) == 6
+
+
+def test_figures_of_a_variant_that_computes_something_else_meet_no_target():
+    variants = timed(minigan_captured={"milliseconds": 0.1, "agrees": False}, torch_eager=2.0)
+    assert {t["met"] for t in targets.evaluate({"dcgan28": variants})} == {None}
+    assert {t["met"] for t in targets.evaluate({})} == {None}
+
+
+def test_losses_are_compared_step_by_step():
+    theirs = [[2.0, 1.0]] * 3
+    apart = timed_steps.deviations([[2.0, 1.001], [2.0, 1.0], [2.2, 1.0]], theirs)
+    assert apart == pytest.approx([0, 0.0005, 0, 0.1])
+    assert timed_steps.agrees(apart, "fp32")
+    assert not timed_steps.agrees([2e-4, 2e-4, 0, 0], "fp32")
+    assert timed_steps.agrees([2e-4, 2e-4, 0, 0], "tf32")
+    assert not timed_steps.agrees(timed_steps.deviations([[2.0, 1.0], [2.0, 1.0], ["nan", 1.0]], theirs), "fp32")
+
+
+def test_a_variant_without_blocks_gets_no_figure():
+    entry = {"losses": [[1.0]]}
+    timed_steps.summarise(entry, 128, 1.0)
+    assert entry == {"losses": [[1.0]]}
+    entry["blocks"] = [(2.0, 10), (1.0, 20), (4.0, 5)]
+    timed_steps.summarise(entry, 128, 10.0)
+    assert entry["milliseconds"] == 2.0
+    assert entry["images_per_s"] == 64_000
+    assert entry["tflop_per_s"] == 5.0
+    assert entry["steps_timed"] == 35
+
+
+def test_a_layer_is_judged_by_the_way_that_minigan_chooses():
+    def times(**ways):
+        return {precision: dict.fromkeys(layers.FACES, ways) for precision in ("fp32", "tf32")}
+
+    row = {"gflop": 10.0, "times": {"minigan": times(im2col=2.0, implicit=1.0) | {"chosen": "im2col"}}}
+    row["times"]["torch"] = times(nchw=4.0, channels_last=1.0)
+    stages.judge(row, {"fp32": 50.0})
+    face = row["fp32"]["forward"]
+    assert (face["ratio"], face["best_way"], face["tflop_per_s"], face["of_ceiling"]) == (2.0, "implicit", 5.0, 0.1)
+    assert row["tf32"]["forward"]["of_ceiling"] is None
+    row["times"]["torch"] = None
+    stages.judge(row, {})
+    assert row["fp32"]["forward"]["ratio"] is None
+
+
+def test_a_record_is_written_whole_and_what_is_not_finite_as_text(tmp_path):
+    path = tmp_path / "results" / "gpu.json"
+    report.write(path, {"a": [1.5, float("nan")], "b": (float("inf"), None)})
+    report.write(path, {"a": [2.5, float("nan")], "b": (float("inf"), None)})
+    assert json.loads(path.read_text()) == {"a": [2.5, "nan"], "b": ["inf", None]}
+    assert [p.name for p in path.parent.iterdir()] == ["gpu.json"]
+    assert report.check({"chosen_stages": ["soak"], "stages": {"soak": {"ok": True}}})
+
+
+# --- what is timed ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rehearse", [True, False])
+@pytest.mark.parametrize("name", plan.WORKLOADS)
+def test_the_layers_of_a_network_fit_together(name, rehearse):
+    work = plan.workload(name, rehearse)
+    assert list(layers.walk(work.discriminator, (work.batch, *work.sample)))[-1].y[:2] == (work.batch, 1)
+    if work.generator:
+        assert list(layers.walk(work.generator, (work.batch, work.z_dim)))[-1].y == (work.batch, *work.sample)
+    for layer, users in layers.distinct([work]).items():
+        assert users
+        assert layers.Layer.of(json.loads(json.dumps(layer.described()))) == layer
+
+
+@pytest.mark.parametrize("name", ["dcgan28", "wgan_gp"])
+def test_a_captured_bench_computes_what_the_plain_one_does(name, monkeypatch):
+    fakecupy.install(monkeypatch)
+    from gpu_steps.in_minigan import Bench
+
+    work = plan.workload(name, rehearse=True)
+    captured, plain = Bench(work, captured=True), Bench(work, captured=False)
+    assert captured.losses(6) == plain.losses(6)
+    assert captured.turn.graph is not None
+    assert plain.flops() > 0
+    with pytest.raises(RuntimeError, match="was not captured"):
+        Bench(work, captured=True).losses(3)

@@ -1,0 +1,145 @@
+"""Batches: which samples, in which order, how they are scaled, mirrored and cropped."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import fakecupy
+import numpy as np
+import pytest
+
+import minigan as mg
+from minigan import data
+
+
+def test_an_epoch_is_a_permutation_decided_by_seed_and_number():
+    pictures = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1)
+    batches = data.Batches(pictures, 3, seed=1)
+    assert batches.per_epoch == 3
+
+    def values(b, k):
+        return np.rint((b.at(k).ravel() + 1) * 127.5).astype(int).tolist()
+
+    epochs = [[v for i in range(3) for v in values(batches, 3 * e + i)] for e in range(3)]
+    assert all(len(set(epoch)) == 9 for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert values(data.Batches(pictures, 3, seed=1), 7) == values(batches, 7)
+    assert [values(data.Batches(pictures, 3, seed=2), k) for k in range(3)] != [values(batches, k) for k in range(3)]
+
+
+def test_batches_are_scaled_and_channels_last():
+    pictures = np.zeros((4, 3, 5, 5), np.uint8)
+    pictures[:, 0] = 255
+    batch = data.Batches(pictures, 4).at(0)
+    assert batch.dtype == np.float32
+    assert batch.shape == (4, 3, 5, 5)
+    assert batch[:, 0].min() == pytest.approx(1)
+    assert batch[:, 1].max() == pytest.approx(-1)
+    assert batch.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def test_batches_refuse():
+    pictures = np.zeros((4, 1, 2, 2), np.uint8)
+    for size in (0, 5):
+        with pytest.raises(mg.errors.DataError, match=f"from 1 to the 4 samples, got {size}"):
+            data.Batches(pictures, size)
+    with pytest.raises(mg.errors.DataError, match="expected uint8 images"):
+        data.Batches(pictures.astype("float32"), 2)
+    for labels in (np.zeros(3, "int64"), np.zeros(4, "int32")):
+        with pytest.raises(mg.errors.DataError, match=r"one int64 label for each of 4 samples"):
+            data.Batches(pictures, 2, labels=labels)
+
+
+def test_labels_go_with_their_samples():
+    values = np.arange(10, dtype=np.int64)
+    images = data.Batches(values.astype(np.uint8).reshape(10, 1, 1, 1), 3, labels=values, seed=1)
+    points = data.Batches(np.stack([values, -values], 1).astype(np.float32), 3, labels=values, seed=1)
+    for k in (0, 2, 5, 1):
+        pictures, labels = images.at(k)
+        assert np.rint((pictures.ravel() + 1) * 127.5).astype(int).tolist() == labels.tolist()
+        places, again = points.at(k)
+        np.testing.assert_array_equal(places, np.stack([labels, -labels], 1))
+        np.testing.assert_array_equal(again, labels)
+
+
+# --- mirrored and cropped ---------------------------------------------------------------------------------------
+
+
+def one_image(n=64, h=6, w=5):
+    """n copies of an image whose pixels all differ."""
+    return np.tile(np.arange(3 * h * w, dtype=np.uint8).reshape(1, 3, h, w), (n, 1, 1, 1))
+
+
+def pixels(batch):
+    return np.rint((batch + 1) * 127.5).astype(np.uint8)
+
+
+def test_flips_mirror_half_of_the_images():
+    images = one_image()
+    batch = pixels(data.Batches(images, 64, flip=True).at(0))
+    mirrored = (batch == images[..., ::-1]).all((1, 2, 3))
+    assert (mirrored | (batch == images).all((1, 2, 3))).all()
+    assert 16 < mirrored.sum() < 48
+
+
+def test_crops_are_taken_out_of_a_reflected_border():
+    images = one_image()
+    batch = pixels(data.Batches(images, 64, crop=2).at(0))
+    bordered = np.pad(images[0], ((0, 0), (2, 2), (2, 2)), mode="reflect")
+    crops = [bordered[:, down : down + 6, right : right + 5] for down in range(5) for right in range(5)]
+    taken = {next(i for i, crop in enumerate(crops) if np.array_equal(crop, image)) for image in batch}
+    assert len(taken) > 15
+
+
+def test_a_batch_is_augmented_by_its_number_and_the_seed_alone(rng):
+    images = rng.integers(0, 256, (20, 1, 8, 8)).astype(np.uint8)
+    labels = np.arange(20)
+
+    def make(seed=3, **options):
+        return data.Batches(images, 5, seed=seed, labels=labels, **{"flip": True, "crop": 3, **options})
+
+    first, again = make(), make()
+    batches = [first.at(k)[0] for k in range(9)]
+    plain = make(flip=False, crop=0)
+    for k in (7, 0, 8, 3):
+        assert np.array_equal(again.at(k)[0], batches[k])
+        assert np.array_equal(again.at(k)[1], plain.at(k)[1])
+        assert batches[k].transpose(0, 2, 3, 1).flags.c_contiguous
+    assert not np.array_equal(make(seed=4).at(0)[0], batches[0])
+    assert plain.at(0)[0].dtype == batches[0].dtype
+    assert not np.array_equal(plain.at(0)[0], batches[0])
+
+
+def test_what_cannot_be_augmented_is_refused():
+    with pytest.raises(mg.errors.DataError, match=r"0 to 4 pixels for images of \(6, 5\), got 5"):
+        data.Batches(one_image(), 4, crop=5)
+    with pytest.raises(mg.errors.DataError, match="got -1"):
+        data.Batches(one_image(), 4, crop=-1)
+    with pytest.raises(mg.errors.DataError, match=r"points cannot be flipped or cropped, got float32 \(9, 2\)"):
+        data.Batches(np.zeros((9, 2), np.float32), 4, flip=True)
+    assert data.Batches(one_image(), 4, crop=4).at(0).shape == (4, 3, 6, 5)
+
+
+def test_a_gpu_draws_the_same_augmented_batches(monkeypatch, rng):
+    fakecupy.install(monkeypatch)
+    images = rng.integers(0, 256, (11, 3, 7, 6)).astype(np.uint8)
+    options = {"seed": 1, "flip": True, "crop": 2}
+    here = data.Batches(images, 3, **options)
+    there = data.Batches(images, 3, device="cuda", **options)
+    streamed = data.StreamedBatches(images, 3, **options)
+    step = mg.tensor(0, device="cuda").data
+    draw = mg.capture(lambda: mg.Tensor(there.at(step)))
+    for k in range(6):
+        there.prepare(k)
+        step[...] = k
+        for found in (there.at(k).get(), draw().numpy(), streamed.at(k).get()):
+            np.testing.assert_allclose(found, here.at(k), rtol=1e-6)
+
+
+def test_the_benchmark_runs(tmp_path):
+    script = Path(__file__).parents[2] / "benches/data.py"
+    command = [sys.executable, script, "--count", "20", "--side", "16"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    assert [line.split(":")[0] for line in said.splitlines()] == [
+        *("image_folder", "FolderBatches", "Batches()", "Batches(flip=True)", "Batches(flip=True, crop=1)")
+    ]

@@ -1,0 +1,200 @@
+"""One picture: every size, mode and orientation becomes the right square; what is damaged or too large is named."""
+
+import io
+import os
+import struct
+import subprocess
+import sys
+import time
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import minigan as mg
+from minigan.data import pictures
+from minigan.data.pictures import MAX_PIXELS, decode
+
+ROOT = Path(__file__).parents[2]
+
+
+def encoded(image, form="PNG", **options):
+    content = io.BytesIO()
+    image.save(content, form, **options)
+    return content.getvalue()
+
+
+def chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_of_size(width, height, body=b""):
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b"")
+
+
+def test_the_shorter_side_is_fitted_and_the_middle_kept():
+    wide = np.zeros((20, 60), np.uint8)
+    wide[:, 20:40] = 200
+    for form in ("PNG", "BMP", "WEBP", "GIF", "JPEG"):
+        kept = decode(encoded(Image.fromarray(wide).convert("RGB"), form, quality=95), 10, 3)
+        assert kept.shape == (10, 10, 3)
+        assert np.abs(kept[:, 2:8].astype(int) - 200).max() < 12, form
+    ramp = np.tile(np.arange(60, dtype=np.uint8)[:, None] * 4, (1, 40))
+    column = decode(encoded(Image.fromarray(ramp)), 16, 1)[:, 8, 0].astype(int)
+    assert np.diff(column).min() > 0  # top to bottom
+    assert abs(column[0] - 4 * 10) < 8  # a sixth is cut off at either end
+    for size in ((1, 1), (1, 300), (300, 1), (7, 5)):
+        assert (decode(encoded(Image.new("RGB", size, (9, 99, 199))), 8, 3) == (9, 99, 199)).all()
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_orientation(tag, form):
+    """A picture stored in each of EXIF's eight ways is shown as the same one."""
+    upright = np.zeros((16, 16), np.uint8)
+    upright[:8, :8], upright[:8, 8:] = 250, 120
+    method = Image.Transpose
+    undo = {
+        **{1: None, 2: method.FLIP_LEFT_RIGHT, 3: method.ROTATE_180, 4: method.FLIP_TOP_BOTTOM},
+        **{5: method.TRANSPOSE, 6: method.ROTATE_90, 7: method.TRANSVERSE, 8: method.ROTATE_270},
+    }[tag]
+    stored = Image.fromarray(upright)
+    if undo is not None:
+        stored = stored.transpose(undo)
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    shown = decode(encoded(stored.convert("RGB"), form, exif=exif, quality=95), 16, 1)[:, :, 0]
+    assert np.abs(shown.astype(int) - upright).mean() < 10
+
+
+def test_damaged_exif_leaves_the_picture_upright():
+    picture = Image.new("RGB", (8, 4), (9, 9, 9))
+    for exif in (
+        b"Exif\x00\x00MM",
+        b"Exif\x00\x00II*\x00\xff\xff\xff\xff",
+        b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\xff\xff",
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert decode(encoded(picture, "JPEG", exif=exif), 4, 3).shape == (4, 4, 3)
+
+
+def test_16_bits_are_scaled_not_clipped():
+    deep = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    for channels in (1, 3):
+        kept = decode(encoded(Image.fromarray(deep)), 8, channels)
+        assert (kept == (deep >> 8).astype(np.uint8)[:, :, None]).all()
+
+
+def test_transparency_is_laid_over_white():
+    half = Image.new("RGBA", (8, 8), (255, 0, 0, 255))
+    half.paste((0, 0, 255, 0), (0, 0, 8, 4))
+    for image in (half, half.quantize(4)):  # the second has a palette with transparent entries
+        kept = decode(encoded(image), 8, 3)
+        assert (kept[:4] == 255).all()
+        assert (kept[4:] == (255, 0, 0)).all()
+    assert decode(encoded(Image.new("LA", (8, 8), (0, 128))), 8, 1)[0, 0, 0] == pytest.approx(127, abs=1)
+    keyed = encoded(Image.new("RGB", (4, 4), (1, 2, 3)), transparency=(1, 2, 3))
+    assert (decode(keyed, 4, 3) == 255).all()
+
+
+def test_other_modes():
+    red = Image.new("RGB", (8, 8), (255, 0, 0))
+    assert np.abs(decode(encoded(red.convert("CMYK"), "JPEG"), 8, 3).astype(int) - (255, 0, 0)).max() < 4
+    assert (decode(encoded(red.quantize(2)), 8, 3) == (255, 0, 0)).all()
+    assert (decode(encoded(Image.new("1", (8, 8), 1)), 4, 3) == 255).all()
+    assert decode(encoded(red), 8, 1).tolist() == [[[76]] * 8] * 8
+
+
+def test_of_an_animation_the_first_frame_is_taken():
+    frames = [Image.new("RGB", (8, 8), (value, value, value)) for value in (40, 200)]
+    for form, options in (("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True})):
+        content = encoded(frames[0], form, save_all=True, append_images=frames[1:], **options)
+        assert (decode(content, 8, 3) == 40).all(), form
+
+
+def test_a_large_jpeg_is_decoded_small(rng):
+    small = rng.integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    large = Image.fromarray(small).resize((512, 512), Image.Resampling.BICUBIC)
+    exact = np.asarray(large.resize((16, 16), Image.Resampling.LANCZOS))
+    kept = decode(encoded(large, "JPEG", quality=95), 16, 3)
+    assert np.abs(kept.astype(int) - exact).mean() < 3
+
+
+def test_a_bomb_is_refused_before_it_is_decoded():
+    side = 1 << 15
+    assert side * side > MAX_PIXELS
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for width, height in ((side, side // 8), (side, side // 4 - 64), (side, side)):  # Pillow would warn or raise
+            with pytest.raises(mg.errors.DataError, match="pixels"):
+                decode(png_of_size(width, height), 8, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("colour", "depth", "size"), [(6, 8, 4), (4, 8, 2), (0, 16, 2), (6, 16, 8)])
+def test_the_largest_picture_takes_less_than_a_gigabyte(colour, depth, size, tmp_path):
+    side = 1 << 13
+    assert side * side == MAX_PIXELS
+    packer = zlib.compressobj(1)
+    body = b"".join(packer.compress(bytes(1 + side * size)) for _ in range(side)) + packer.flush()
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, depth, colour, 0, 0, 0))
+    content = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    (tmp_path / "large.png").write_bytes(content)
+    script = (
+        "import peak_memory, sys; from pathlib import Path; from minigan.data.pictures import read_picture; "
+        "read_picture(Path(sys.argv[1]), 64, 3); print(peak_memory.peak())"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "large.png")]
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests/support"), str(ROOT)])}
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, env=path)
+    assert int(ended.stdout) < 1e9
+
+
+def test_large_pictures_are_decoded_one_at_a_time(monkeypatch):
+    inside, most = [], []
+
+    def slow(*args):
+        inside.append(args)
+        most.append(len(inside))
+        time.sleep(0.01)
+        inside.pop()
+
+    monkeypatch.setattr(pictures, "_upright_square", slow)
+    content = encoded(Image.new("L", (40, 40), 7))
+    for limit, together in ((0, 1), (1 << 22, 4)):
+        monkeypatch.setattr(pictures, "LARGE", limit)
+        most.clear()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: decode(content, 8, 3), range(8)))
+        assert max(most) <= together
+        assert (max(most) == 1) == (limit == 0)
+
+
+def test_what_is_damaged_is_named():
+    content = bytearray(encoded(Image.new("L", (40, 40), 7)))
+    jpeg = encoded(Image.effect_noise((64, 64), 50), "JPEG")
+    content[60] ^= 1
+    for broken, message in (
+        (b"", "not a picture"),
+        (b"<html>", "not a picture"),
+        (bytes(content), "checksum of its 'IDAT' chunk does not fit"),
+        (png_of_size(3, 3)[:-1], "cut off after"),
+        (png_of_size(3, 3, b"\x00"), "cannot be decoded"),
+        (jpeg[:400], "truncated"),
+        (jpeg[:3], "not a picture|cannot be decoded"),
+        (b"GIF89a" + bytes(20), "not a picture|cannot be decoded"),
+    ):
+        with pytest.raises(mg.errors.DataError, match=message):
+            decode(broken, 8, 3)
+
+
+def test_the_filters_of_warnings_are_as_before():
+    before = list(warnings.filters)
+    decode(encoded(Image.new("RGB", (4, 4))), 4, 3)
+    assert list(warnings.filters) == before

@@ -1,0 +1,198 @@
+"""The examples as programs: every preset and model of train.py, and what it says of settings that cannot be."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from example_scripts import EXAMPLES, example
+
+import minigan as mg
+from minigan.command.presets import PRESETS
+
+train = example("train")
+
+
+def dry(options, capsys):
+    status = train.main(["--dry-run", *options.split()])
+    return status, capsys.readouterr()
+
+
+def game(*arguments):
+    parsed = vars(train.options(arguments).parse_args(arguments))
+    known = {k: parsed.pop(k) for k in list(parsed) if k in train.Settings.__dataclass_fields__}
+    return train.build(train.Settings(name="train", extra=parsed, **known))
+
+
+QUICK = ["--side", "32", "--width", "4", "--dry-run"]  # of the networks that come in any size
+
+
+def plays_a_round(*arguments):
+    """A round of what these words ask for, on eight images of noise: everything stays finite, and both players move."""
+    played = game(*arguments, *QUICK)
+    image = played.sample(1).shape[1:]
+    before = {name: played.players[name].parameters()[0].numpy() for name in played.players}
+    shown = played.play(lambda k: mg.tensor(mg.random.Stream(k).uniform((8, *image), -1, 1)))
+    assert all(np.isfinite(value.item()) for value in shown.values())
+    moved = {name: not np.array_equal(played.players[name].parameters()[0].numpy(), w) for name, w in before.items()}
+    assert all(moved.values()), moved
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_plays(name):
+    plays_a_round(name)
+
+
+@pytest.mark.parametrize("name", ["lab_adam", "goodfellow", "r3gan", "tricks"])
+def test_a_preset_trains(name, capsys):
+    status, said = dry(" ".join([name, "--side", "32", "--width", "4"]), capsys)
+    assert status == 0, said.err
+    assert "2 steps" in said.out
+
+
+@pytest.mark.parametrize("name", [name for name, preset in PRESETS.items() if preset.as_printed])
+def test_as_printed_plays_too_and_is_another_game(name):
+    plays_a_round(name, "--as-printed")
+    corrected, printed = (
+        vars(train.options([name, *more]).parse_args([name, *more])) for more in ([], ["--as-printed"])
+    )
+    different = {k for k in printed if printed[k] != corrected[k]}
+    assert different == {"as_printed", *PRESETS[name].as_printed}
+
+
+def test_presets_have_their_documents_settings():
+    lab = game("lab")
+    assert [turn.name[0] + "*" * turn.fresh_batch for turn in lab.schedule] == ["d*", "g", *["d", "g"] * 4]
+    assert (lab.loss.name, lab.penalty.__name__, lab.penalty_weight) == ("wasserstein", "gradient_penalty", 10.0)
+    assert all(isinstance(o, mg.optim.SGD) and o.lr == 0.01 for o in lab.optimizers.values())
+    printed = game("lab", "--as-printed")
+    assert [type(g.generator[-1]) for g in (lab, printed)] == [mg.nn.Tanh, mg.nn.Sigmoid]
+    assert (printed.sight.prepare(mg.full((2, 1, 28, 28), -1.0)).numpy() == 0).all()
+    paper = game("lab_adam")
+    assert [turn.name[0] for turn in paper.schedule] == ["d"] * 5 + ["g"]
+    assert (paper.optimizers["discriminator"].betas, paper.batches_per_step) == ((0.0, 0.9), 5)
+    norms = [
+        [isinstance(m, mg.nn.BatchNorm2d) for m in game("wgan_gp", *more).discriminator.modules()].count(True)
+        for more in ([], ["--as-printed"])
+    ]
+    assert norms == [0, 1]
+    goodfellow = game("goodfellow", "--as-printed", "--d-steps", "3")
+    assert (goodfellow.loss.name, goodfellow.optimizers["generator"].momentum) == ("minimax", 0.5)
+    assert (game("goodfellow").loss.name, len(goodfellow.schedule)) == ("nonsaturating", 4)
+    wgan = game("faces_wgan", "--dry-run")
+    assert (wgan.moves.clip, wgan.optimizers["generator"].lr, len(wgan.schedule)) == (0.01, 1e-4, 2)
+    assert isinstance(wgan.optimizers["generator"], mg.optim.RMSProp)
+    full = game("dcgan64", "--dry-run").generator
+    assert [m.weight.shape[1] for m in full.modules() if isinstance(m, mg.nn.ConvTranspose2d)] == [
+        1024,
+        512,
+        256,
+        128,
+        3,
+    ]
+
+
+def test_switches_reach_the_players():
+    D = game("sngan").discriminator
+    assert all("weight_orig" in dict(m.named_tensors()) for m in D.modules() if isinstance(m, mg.nn.Conv2d))
+    tricks = game("tricks")
+    assert [isinstance(m, mg.nn.Dropout) for m in tricks.generator.modules()].count(True) == 4
+    samples = tricks.sample(4).numpy()
+    assert np.array_equal(samples, tricks.sample(4).numpy())  # with dropout, and the same each time
+    z = tricks.latent(1, mg.random.Stream(0))
+    assert np.ptp(tricks.generate(mg.concatenate([z, z])).numpy(), 0).any()
+    assert game("pacgan").discriminator[0].weight.shape[1] == 2
+    prelu = game("--model", "dcgan", "--activation", "prelu", "--norm", "none", "--generator-norm", "layer")
+    kinds = [type(m).__name__ for player in prelu.players.values() for m in player.modules()]
+    assert (kinds.count("PReLU"), kinds.count("GroupNorm"), kinds.count("BatchNorm2d")) == (4, 4, 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--model mlp28 --loss minimax --optimizer sgd --momentum 0.5 --pack 2",
+        "--model wgan_gp28 --loss wasserstein --penalty one_sided --norm none --joint-batches",
+        "--model dcgan --width 4 --loss relativistic --penalty r1_r2 --ema 0.9 --spectral-norm --stddev",
+        "--model mlp512 --side 32 --channels 1 --loss wasserstein --clip 0.01 --optimizer rmsprop --latent normal",
+        "--model dcgan --width 4 --channels 1 --unroll 2 --instance-noise 0.1 --noise-steps 10",
+        "--model lab28 --consensus 0.1",
+    ],
+)
+def test_a_model_trains_from_one_command(options, capsys):
+    status, said = dry(options, capsys)
+    assert status == 0, said.err
+    assert "2 steps" in said.out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--model dcgan --side 16 --data digits", "digits has images of shape (1, 28, 28)"),
+        ("--model dcgan --side 40", "divisible by 16"),
+        ("--data cifar10", "cifar10 has images of shape (3, 32, 32)"),
+        ("--model lab28 --pack 2", "--pack needs a network made for it (mlp28, dcgan28, dcgan), not lab28"),
+        ("--model mlp28 --stddev", "--stddev needs a network made for it (dcgan), not mlp28"),
+        ("--loss hinge --label-smoothing 0.9", "expected a logistic loss"),
+        ("--pack 3", "a batch of 16 samples does not split into packs of 3"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(options, message, capsys):
+    status, said = dry(options, capsys)
+    assert (status, message in said.err) == (1, True), said.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--loss nonesuch", "relativistic_average_hinge"),
+        ("nonesuch", "sngan"),
+        ("mlp --as-printed", "prints nothing else for mlp"),
+        ("faces_wgan", "give a folder of them with --data FOLDER"),
+    ],
+)
+def test_words_that_are_not_known_are_named(options, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        train.main(options.split())
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_list_of_presets(tmp_path):
+    result = subprocess.run(
+        [sys.executable, EXAMPLES / "train.py", "--list"], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert all(f"\n{name} " in f"\n{result.stdout}" for name in PRESETS)
+    assert "--as-printed: batch norm in the critic" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- what the documents print of their first iterations -----------------------------------------------------------
+
+
+def first_losses(name, *more):
+    """(d_loss, g_loss) of the first round, on real digits where they can be had."""
+    played = game(name, *more)
+    try:
+        images = mg.data.mnist("train")[0][:2000]
+    except (mg.errors.DataError, OSError):
+        images = mg.data.digits(2000)[0]
+    shown = played.play(mg.data.Batches(images, PRESETS[name].options["batch_size"]))
+    return shown["d_loss"].item(), shown["g_loss"].item()
+
+
+@pytest.mark.parametrize(
+    ("name", "d_loss", "g_loss", "spread"),
+    [("mlp", 1.907, 0.706, 0.25), ("lsgan", 2.134, 0.401, 0.25), ("dcgan", 1.417, 0.795, 0.45)],
+)
+def test_the_first_losses_are_those_that_cs231n_prints(name, d_loss, g_loss, spread):
+    """Up to the draw of the starting weights: over seeds, G's of the DCGAN begins between 0.48 and 0.96."""
+    d, g = first_losses(name)
+    assert d == pytest.approx(d_loss, rel=min(spread, 0.25))
+    assert g == pytest.approx(g_loss, rel=spread)
+
+
+def test_the_printed_penalty_begins_where_cs231n_prints_it_and_the_corrected_one_does_not():
+    printed, _ = first_losses("wgan_gp", "--as-printed")
+    assert printed == pytest.approx(6056, rel=0.35)  # one norm over 128 gradients
+    corrected, _ = first_losses("wgan_gp")
+    assert corrected < 20

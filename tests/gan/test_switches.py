@@ -1,0 +1,306 @@
+"""The switches of ScoreGame: what each does to what is seen, who moves and where, alone and with each other."""
+
+import fakecupy
+import numpy as np
+import pytest
+from cuda_games import losses_on_both
+from single_turn import take
+
+import minigan as mg
+from minigan.gan import Moves, ScoreGame, Sight, Turn, losses, packed, penalties
+from minigan.gan.dynamics import Pool
+from minigan.tensor import Tensor
+
+
+class Scale(mg.nn.Module):
+    """x w, w a vector of factors: the smallest player."""
+
+    def __init__(self, *w):
+        self.w = mg.nn.Parameter(mg.tensor(np.array(w)))
+
+    def forward(self, x):
+        return mg.sum(x * self.w, 1, keepdims=True)
+
+
+def latent(n, rng):
+    return mg.ones((n, 1), dtype="float64")
+
+
+def tiny(d_lr=0.1, g_lr=0.1, loss=losses.nonsaturating, **options):
+    """G makes theta, D scores psi x: the Dirac-GAN, real samples at `real`."""
+    G, D = Scale(0.7), Scale(0.4)
+    return ScoreGame(
+        *(G, D),
+        loss=loss,
+        latent=latent,
+        generator_optimizer=mg.optim.SGD(G.parameters(), g_lr),
+        discriminator_optimizer=mg.optim.SGD(D.parameters(), d_lr),
+        **options,
+    )
+
+
+REAL = Tensor(np.full((4, 1), 0.25))
+
+
+def weights(game):
+    return game.generator.w.numpy()[0], game.discriminator.w.numpy()[0]
+
+
+def s(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def slopes(theta, psi, x=0.25):
+    """(dL_G / dtheta, dL_D / dpsi) of the non-saturating loss."""
+    return -s(-psi * theta) * psi, -s(-psi * x) * x + s(psi * theta) * theta
+
+
+def test_players_that_move_at_once_both_move_from_where_they_are():
+    game = tiny(schedule=[Turn("simultaneous_turn")])
+    shown = game.play(lambda k: REAL)
+    g, d = slopes(0.7, 0.4)
+    np.testing.assert_allclose(weights(game), (0.7 - 0.1 * g, 0.4 - 0.1 * d), rtol=1e-12)
+    assert set(shown) == {"d_loss", "g_loss", "d_real", "d_fake"}
+
+
+def test_consensus_adds_the_slope_of_the_squared_length_of_the_joint_gradient():
+    game = tiny(moves=Moves(consensus=0.6))
+    shown = game.play(lambda k: REAL)
+    g, d = slopes(0.7, 0.4)
+    assert shown["joint_gradient"].item() == pytest.approx(np.hypot(g, d), rel=1e-12)
+
+    def length(theta, psi):
+        return sum(v**2 for v in slopes(theta, psi))
+
+    h = 1e-6
+    pull = [
+        (length(0.7 + h, 0.4) - length(0.7 - h, 0.4)) / (2 * h),
+        (length(0.7, 0.4 + h) - length(0.7, 0.4 - h)) / (2 * h),
+    ]
+    expected = (0.7 - 0.1 * (g + 0.3 * pull[0]), 0.4 - 0.1 * (d + 0.3 * pull[1]))
+    np.testing.assert_allclose(weights(game), expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("optimizer", [mg.optim.SGD, mg.optim.Adam])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_unrolled_gradient_is_that_of_the_loss_after_the_steps(steps, optimizer):
+    """Against finite differences of: let D take its steps, then ask for G's loss."""
+    game = tiny(moves=Moves(unroll=steps))
+    game.optimizers["discriminator"] = optimizer(game.discriminator.parameters(), 0.3)
+
+    def loss_after(theta):
+        D = Scale(0.4)
+        opt = optimizer(D.parameters(), 0.3)
+        fake = Tensor(np.full((4, 1), theta))
+        for _ in range(steps):
+            opt.minimize(losses.nonsaturating.discriminator(D(REAL), D(fake)))
+        return losses.nonsaturating.generator(D(fake)).item()
+
+    h = 1e-6
+    slope = (loss_after(0.7 + h) - loss_after(0.7 - h)) / (2 * h)
+    take(game, "generator_turn", REAL, number=1)
+    assert game.generator.w.numpy()[0] == pytest.approx(0.7 - 0.1 * slope, rel=1e-7)
+    assert game.discriminator.w.numpy()[0] == 0.4  # its steps were imagined
+    assert abs(slope - slopes(0.7, 0.4)[0]) > 1e-3  # and they matter
+
+
+def test_packs_hold_neighbours_in_their_channels():
+    x = mg.tensor(np.arange(24.0).reshape(4, 1, 2, 3))
+    two = packed(x, 2)
+    assert two.shape == (2, 2, 2, 3)
+    np.testing.assert_array_equal(two.numpy()[1, 1], x.numpy()[3, 0])
+    np.testing.assert_array_equal(packed(mg.tensor(np.eye(4)), 4).numpy(), np.eye(4).reshape(1, 16))
+    with pytest.raises(mg.errors.ShapeError, match="batch of 4 samples does not split into packs of 3"):
+        packed(x, 3)
+
+
+def test_the_discriminator_sees_packs_and_its_penalty_is_per_pack():
+    game = tiny(sight=Sight(pack=2), penalty=penalties.r1, penalty_weight=1.0)
+    game.discriminator = Scale(0.4, -0.3)
+    game.optimizers["discriminator"] = mg.optim.SGD(game.discriminator.parameters(), 0.1)
+    shown = game.play(lambda k: REAL)
+    assert shown["penalty"].item() == pytest.approx(0.25)  # 0.4^2 + 0.3^2 for each pack
+    assert shown["d_real"].item() == pytest.approx(s(0.25 * 0.1))
+
+
+def test_instance_noise_falls_to_nothing():
+    class Seen(mg.nn.Module):
+        def __init__(self):
+            self.w = mg.nn.Parameter(mg.zeros((1,), dtype="float64"))
+            self.values = []
+
+        def forward(self, x):
+            self.values.append(x.numpy())
+            return x * self.w
+
+    G, D = Scale(0.0), Seen()
+    game = ScoreGame(
+        *(G, D),
+        loss=losses.nonsaturating,
+        latent=latent,
+        generator_optimizer=mg.optim.SGD(G.parameters(), 0.0),
+        discriminator_optimizer=mg.optim.SGD(D.parameters(), 0.0),
+        sight=Sight(instance_noise=0.5, noise_steps=4),
+    )
+    stds = []
+    for _ in range(6):
+        D.values.clear()
+        game.play(lambda k: mg.zeros((2000, 1), dtype="float64"))
+        stds.append([v.std() for v in D.values])
+    np.testing.assert_allclose(np.mean(stds, 1), [0.5, 0.375, 0.25, 0.125, 0, 0], rtol=0.03)
+    D.values.clear()
+    game.sight = Sight(instance_noise=0.5)
+    game.play(lambda k: mg.zeros((2000, 1), dtype="float64"))
+    real, fake, again = D.values
+    assert real.std() == pytest.approx(0.5, rel=0.05)
+    assert abs(np.corrcoef(real[:, 0], fake[:, 0])[0, 1]) < 0.1  # each sample its own noise
+    assert abs(np.corrcoef(fake[:, 0], again[:, 0])[0, 1]) < 0.1
+
+
+def test_the_pool_gives_back_earlier_fakes_and_forgets_the_oldest():
+    pool = Pool(6, mg.zeros((1, 1)))
+    stream = mg.random.Stream(0)
+    for k in range(3):  # 0 0, 1 1, 2 2: nothing is exchanged before the pool is full
+        assert (pool.mix(mg.full((2, 1), float(k)), stream).numpy() == k).all()
+    seen = np.concatenate([pool.mix(mg.full((2, 1), float(k)), stream).numpy()[:, 0] for k in range(3, 300)])
+    k = np.repeat(np.arange(3, 300), 2)
+    assert 0.4 < (seen == k).mean() < 0.6
+    assert (k - seen).max() == 3  # the pool holds the last three batches
+    assert sorted(pool.fakes.numpy()[:, 0]) == [297, 297, 298, 298, 299, 299]
+    with pytest.raises(mg.errors.ShapeError, match="7 fakes do not fit into a pool of 6"):
+        pool.mix(mg.zeros((7, 1)), stream)
+
+
+def test_one_batch_of_both_shares_the_statistics_of_batch_norm():
+    def scores(joint):
+        mg.random.seed(0)
+        G, D = Scale(0.5), mg.nn.Sequential(mg.nn.BatchNorm1d(1, affine=False), mg.nn.Linear(1, 1)).to(dtype="float64")
+        game = ScoreGame(
+            *(G, D),
+            loss=losses.wasserstein,
+            latent=latent,
+            generator_optimizer=mg.optim.SGD(G.parameters(), 0.1),
+            discriminator_optimizer=mg.optim.SGD(D.parameters(), 0.1),
+            sight=Sight(joint_batches=joint),
+        )
+        shown = take(game, "discriminator_turn", REAL)
+        return shown["d_real"].item(), shown["d_fake"].item()
+
+    apart, joint = scores(False), scores(True)
+    assert apart[0] == pytest.approx(apart[1])  # normalised by themselves, constant samples are all zero
+    assert abs(joint[0] - joint[1]) > 0.1
+
+
+def test_noisy_labels_are_cross_entropy_with_other_targets():
+    r, f = Tensor(np.array([[0.3], [-1.0]])), Tensor(np.array([[2.0], [0.1]]))
+
+    def bce(score, target):
+        return (-target * np.log(s(score)) - (1 - target) * np.log(1 - s(score))).mean()
+
+    smooth = losses.noisy_labels(losses.nonsaturating, smooth=0.9)
+    assert smooth.discriminator(r, f).item() == pytest.approx(bce(r.numpy(), 0.9) + bce(f.numpy(), 0.0))
+    assert smooth.generator is losses.nonsaturating.generator
+    wrong = losses.noisy_labels(losses.minimax, smooth=0.8, flip=1.0)
+    assert wrong.discriminator(r, f).item() == pytest.approx(bce(r.numpy(), 0.0) + bce(f.numpy(), 0.8))
+    mg.testing.gradcheck(smooth.discriminator, [r, f])
+    many = mg.zeros((10_000, 1), dtype="float64") + 3.0
+    some = losses.noisy_labels(losses.nonsaturating, flip=0.1).discriminator(many, many).item()
+    expected = 0.9 * bce(3.0, 1.0) + 0.1 * bce(3.0, 0.0) + 0.9 * bce(3.0, 0.0) + 0.1 * bce(3.0, 1.0)
+    assert some == pytest.approx(expected, rel=0.05)
+    with pytest.raises(mg.errors.ShapeError, match=r"got hinge, smooth 0\.9, flip 0"):
+        losses.noisy_labels(losses.hinge, 0.9)
+    with pytest.raises(mg.errors.ShapeError, match=r"got minimax, smooth 1.0, flip 2"):
+        losses.noisy_labels(losses.minimax, flip=2)
+
+
+SWITCHES = {
+    "packs": {"pack": 2},
+    "unrolled": {"unroll": 2},
+    "consensus": {"consensus": 0.1},
+    "noise": {"instance_noise": 0.3, "noise_steps": 5},
+    "replay": {"replay": 8},
+    "joint": {"joint_batches": True},
+    "all": {"pack": 2, "unroll": 2, "instance_noise": 0.3, "replay": 8, "joint_batches": True, "clip": 0.1},
+}
+
+
+def game_with(switch, loss, penalty, device="cpu"):
+    mg.random.seed(0)
+    pack = SWITCHES[switch].get("pack", 1)
+    G = mg.models.dcgan(16, 4, channels=1, width=2).generator.to(device)
+    D = mg.models.dcgan(16, 4, channels=pack, width=2, norm=None).discriminator.to(device)
+    return ScoreGame(
+        *(G, D),
+        loss=losses.LOSSES[loss],
+        penalty=penalties.PENALTIES.get(penalty),
+        penalty_weight=0.1,
+        latent=mg.gan.uniform_latent(4),
+        generator_optimizer=mg.optim.Adam(G.parameters(), 1e-3),
+        discriminator_optimizer=mg.optim.RMSProp(D.parameters(), 1e-3),
+        ema=mg.optim.EMA(G, 0.9),
+        **SWITCHES[switch],
+    )
+
+
+def batch_of(k):
+    return Tensor(mg.random.Stream(k).uniform((4, 1, 16, 16), -1, 1))
+
+
+@pytest.mark.parametrize("penalty", [None, "gradient_penalty"])
+@pytest.mark.parametrize("loss", ["nonsaturating", "wasserstein", "relativistic_average"])
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_every_switch_with_a_loss_and_a_penalty_resumes_exactly(switch, loss, penalty):
+    whole, first, second = (game_with(switch, loss, penalty) for _ in range(3))
+    before = {k: t.numpy() for k, t in whole.state.items()}
+    for _ in range(4):
+        shown = whole.play(batch_of)
+        assert all(np.isfinite(value.item()) for value in shown.values())
+    for _ in range(2):
+        first.play(batch_of)
+    second.load_state({k: t.numpy() for k, t in first.state.items()})
+    for _ in range(2):
+        second.play(batch_of)
+    after = {k: t.numpy() for k, t in whole.state.items()}
+    assert [k for k, t in second.state.items() if not np.array_equal(t.numpy(), after[k])] == []
+    assert not np.array_equal(after["generator.1.weight"], before["generator.1.weight"])
+    assert not np.array_equal(after["discriminator.0.weight"], before["discriminator.0.weight"])
+
+
+@pytest.mark.parametrize("switch", [name for name in SWITCHES if "unroll" not in SWITCHES[name]])
+def test_a_captured_game_with_a_switch_is_the_game_on_the_cpu(switch, monkeypatch):
+    fakecupy.install(monkeypatch)
+    on_cpu, on_cuda, _ = losses_on_both(lambda device: game_with(switch, "nonsaturating", None, device), batch_of)
+    assert fakecupy.counts.graphs > 0
+    for ours, theirs in zip(on_cuda, on_cpu, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
+
+
+def test_an_unrolled_game_counts_its_steps_on_the_host_and_says_that_it_cannot_be_captured(monkeypatch):
+    fakecupy.install(monkeypatch)
+    game = game_with("unrolled", "nonsaturating", None, "cuda")
+    for _ in range(3):
+        game.play(lambda k: batch_of(k).to("cuda"))
+    with pytest.warns(RuntimeWarning, match="generator_turn runs without a CUDA graph"):
+        shown = game.play(lambda k: batch_of(k).to("cuda"))
+    assert np.isfinite(shown["g_loss"].item())
+
+
+def test_switches_that_cannot_be_together_are_named():
+    with pytest.raises(mg.errors.ShapeError, match="no unroll or replay, got 3 and 0"):
+        tiny(moves=Moves(unroll=3, consensus=1.0))
+    with pytest.raises(mg.errors.ShapeError, match=r"consensus 1.0 needs a simultaneous_turn"):
+        tiny(moves=Moves(consensus=1.0), schedule=mg.gan.alternate())
+    with pytest.raises(mg.errors.ShapeError, match=r"pack >= 1 and the others >= 0, got Sight\(pack=0"):
+        Sight(pack=0)
+    with pytest.raises(mg.errors.ShapeError, match=r"unroll and consensus >= 0, got Moves\(unroll=-1"):
+        Moves(unroll=-1)
+
+
+def test_printed_penalty_has_the_documents_three_mistakes(rng):
+    """For C(x) = |x|^2 / 2 the gradient is x: one norm of the whole batch, at one u, from images moved into [0, 1]."""
+    real, fake = (Tensor(rng.uniform(-1, 1, (3, 1, 2, 2))) for _ in range(2))
+    u = mg.random.Stream(5).uniform((), dtype="float64")
+    unscaled = (real.numpy() + 1) / 2
+    norm = np.linalg.norm(unscaled + u * (fake.numpy() - unscaled))
+    value = penalties.cs231n_printed(lambda x: mg.sum(x * x, (1, 2, 3)) * 0.5, real, fake, rng=mg.random.Stream(5))
+    assert value.item() == pytest.approx((norm - 1) ** 2, rel=1e-10)

@@ -1,0 +1,170 @@
+"""The verdict on a run: which number leads to which finding, the file it goes to, and when a run is stopped."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from tiny_run import build, settings
+
+import minigan as mg
+from minigan import data, training
+from minigan.judge import Yardstick, verdict
+from minigan.judge.verdict import EARLY
+from minigan.training import RunFolder, loop, record
+
+FINE = {"distance": 0.5, "floor": 0.2, "diversity": 1.0, "spacing": 0.9, "d_real": 0.7, "d_fake": 0.3}
+FINE |= {"generator_grad": 1.0, "discriminator_grad": 1.0}
+
+
+def judged(step=1000, before=(), loss="nonsaturating", logistic=True, **numbers):
+    return verdict(step, {**FINE, **numbers}, before, loss=loss, logistic=logistic)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "verdict", "title"),
+    [
+        ({}, "healthy", "distance to the data"),
+        ({"diversity": 0.01}, "failing", "mode collapse"),
+        ({"diversity": 0.3}, "watch", "little variety"),
+        ({"spacing": 0.1}, "watch", "little variety"),
+        ({"d_real": 0.99, "d_fake": 0.01}, "watch", "D wins"),
+        ({"d_real": 0.5, "d_fake": 0.5}, "healthy", "distance to the data"),
+        ({"d_real": 0.5, "d_fake": 0.5, "distance": 2.0}, "watch", "D sees no difference"),
+        ({"generator_grad": 1e-8}, "failing", "generator's gradient vanishes"),
+        ({"discriminator_grad": 1e-8}, "watch", "discriminator's gradient vanishes"),
+        ({"generator_grad": 1e6}, "watch", "generator's gradient is huge"),
+        ({"generator_grad": math.nan}, "watch", "generator's gradient is huge"),
+    ],
+)
+def test_a_number_that_matters_decides(numbers, verdict, title):
+    look = judged(**numbers)
+    assert look.verdict == verdict
+    assert look.findings[0].title == title
+    assert title in look.sentence or verdict == "healthy"
+    assert look.explained.startswith(f"Verdict: {verdict}")
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "verdict", "words"),
+    [
+        (3.0, 1.0, "healthy", "is 2, at most 5 so far"),
+        (1.0, 3.0, "watch", "scores fakes higher than real samples, by 2"),
+    ],
+)
+def test_a_critic_s_estimate_and_its_sign_are_explained(real, fake, verdict, words):
+    before = [judged(500, loss="wasserstein", logistic=False, d_real=5.0, d_fake=0.0)]
+    look = judged(before=before, loss="wasserstein", logistic=False, d_real=real, d_fake=fake)
+    assert look.verdict == verdict
+    assert any(words in finding.explanation for finding in look.findings)
+
+
+def test_it_is_said_when_samples_get_worse_and_where_they_were_best():
+    looks = []
+    for step, distance in enumerate([2.0, 0.4, 0.9, 0.9, 0.9]):
+        looks.append(judged(1000 + step, looks, distance=distance))
+    assert [look.verdict for look in looks] == ["healthy"] * 4 + ["watch"]
+    assert "they were at 0.40 at step 1001" in looks[-1].findings[0].explanation
+
+
+def test_a_run_that_does_not_get_on_is_told_so():
+    looks = []
+    for step in range(7):
+        looks.append(judged(1000 + step, looks, distance=1.5))
+    assert [look.verdict for look in looks] == ["healthy"] * 5 + ["watch"] * 2
+    assert looks[-1].findings[0].title == "no progress"
+
+
+def test_nothing_is_said_of_samples_before_there_was_time():
+    assert judged(step=EARLY - 1, diversity=0.0).verdict == "early"
+    assert judged(step=0, generator_grad=0.0).verdict == "failing"
+
+
+def test_the_file_keeps_every_look_and_is_cut_at_a_step(tmp_path):
+    folder, path = RunFolder(tmp_path), tmp_path / "health.jsonl"
+    looks = [judged(step, generator_grad=math.inf) for step in (100, 200, 300)]
+    for look in looks:
+        folder.append_look(look)
+    with path.open("a") as out:
+        out.write('{"step": 400, "numb')  # a crash
+    for line in path.read_text().splitlines()[:-1]:
+        json.loads(line, parse_constant=pytest.fail)  # JSON has no infinity
+    held = folder.looks()
+    assert [look.step for look in held] == [100, 200, 300]
+    assert math.isnan(held[0].numbers.pop("generator_grad"))
+    assert held[0].findings == looks[0].findings
+    assert [look.step for look in folder.cut_looks(200)] == [100, 200]
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [100, 200]
+    assert RunFolder(tmp_path / "absent").cut_looks(5) == []
+
+
+def test_a_run_stops_early_only_if_it_is_asked_to(tmp_path, few_digits, monkeypatch, capsys):
+    monkeypatch.setattr("minigan.judge.verdict.EARLY", 0)
+
+    def collapsed(settings):
+        game = build(settings)
+        for weight in (game.generator[0].weight, game.ema.shadow["0.weight"]):
+            weight.data[...] = 0
+        game.optimizers["generator"].lr = 0.0
+        return game
+
+    options = {"epochs": 2, "sample_every": 2}
+    assert training.run(collapsed, settings(tmp_path / "a", **options)) == 0
+    status = training.run(collapsed, settings(tmp_path / "b", early_stop=True, **options))
+    assert status == loop.FAILED
+    output = capsys.readouterr().out
+    assert "Stopped at step 4 of 12 by --early-stop. Verdict: failing: mode collapse" in output
+    assert "nearly one sample for every noise" in output
+    assert [look.step for look in record.read_looks(tmp_path / "b", [])] == [0, 2, 4]
+    assert training.run(collapsed, settings(tmp_path / "b", resume=True, **options)) == 0  # and goes on where it was
+
+
+def test_short_epochs_are_not_judged_each(tmp_path, few_digits):
+    training.run(build, settings(tmp_path, epochs=20))
+    assert [look.step for look in record.read_looks(tmp_path, [])] == [0, 54, 108, 120]
+
+
+def test_health_is_the_same_for_a_resumed_run(tmp_path, few_digits):
+    training.run(build, settings(tmp_path / "whole", sample_every=4))
+    training.run(build, settings(tmp_path / "parts", sample_every=4, steps=12))
+    training.run(build, settings(tmp_path / "parts", sample_every=4, resume=True))
+    whole, parts = (record.read_looks(tmp_path / name, []) for name in ("whole", "parts"))
+    assert parts == whole
+    assert set(whole[-1].numbers) == set(FINE) | {"d_loss", "g_loss"}
+
+
+# --- the numbers ------------------------------------------------------------------------------------------------
+
+
+def scaled(images):
+    return images / np.float32(127.5) - 1
+
+
+def test_the_yardstick_orders_samples_as_an_eye_would():
+    digits = data.digits(1600)[0]
+    yardstick = Yardstick(digits[:1100])
+    others = scaled(digits[-yardstick.count :])
+    blurred = (others + np.roll(others, 1, 2) + np.roll(others, 1, 3) + np.roll(others, (1, 1), (2, 3))) / 4
+    rng = np.random.default_rng(0)
+    cases = {
+        "others": others,
+        "blurred": blurred.astype(np.float32),
+        "one": np.repeat(others[:1], len(others), 0),
+        "noise": rng.uniform(-1, 1, others.shape).astype(np.float32),
+    }
+    found = {name: yardstick.measure(samples) for name, samples in cases.items()}
+    assert found["others"]["distance"] == pytest.approx(yardstick.floor, rel=0.6)
+    assert found["others"]["distance"] < found["blurred"]["distance"] / 1.5
+    assert min(found["one"]["distance"], found["noise"]["distance"]) > 1
+    assert found["blurred"]["distance"] < 1
+    assert 0.9 < found["others"]["diversity"] < 1.1
+    assert 0.9 < found["others"]["spacing"] < 1.1
+    assert max(found["one"]["diversity"], found["one"]["spacing"]) < 1e-4
+
+
+def test_points_are_measured_as_they_are():
+    points = mg.data.gaussians_ring(2000)[0]
+    yardstick = Yardstick(points[:1500])
+    assert yardstick.measure(points[-yardstick.count :])["distance"] < 0.3
+    assert yardstick.measure(points[-yardstick.count :] + np.float32(3))["distance"] > 1
+    assert yardstick.measure(np.zeros((yardstick.count, 2), np.float32))["spacing"] == 0
