@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import minigan as mg
 from minigan import training
-from minigan.data import Samples, held_out
+from minigan.data import Samples, held_out, scaled
 from minigan.errors import DataError
 from minigan.gan import BiGAN, uniform_latent
 from minigan.metrics import one_nn_accuracy
@@ -50,7 +50,7 @@ def measure(game: BiGAN, samples: Samples, settings: training.Settings) -> dict[
         "one_nn_codes": accuracy(game.encode),
         "one_nn_before_tanh": accuracy(game.encoder[:-1]),
         "one_nn_pixels": accuracy(lambda x: x),
-        "reconstruction_rms": float(((again - (images / 127.5 - 1)) ** 2).mean() ** 0.5),
+        "reconstruction_rms": float(((again - scaled(images)) ** 2).mean() ** 0.5),
     }
 
 

@@ -19,10 +19,8 @@ import argparse
 import sys
 from typing import Any
 
-import numpy as np
-
 import minigan as mg
-from minigan import judge, training
+from minigan import data, training
 from minigan.data import Samples
 from minigan.data.sources import Shape
 from minigan.gan import BEGAN, EBGAN, Game, uniform_latent
@@ -62,9 +60,9 @@ def shape(settings: Settings) -> Shape:
 def measure(game: Any, samples: Samples, settings: Settings) -> dict[str, float]:
     """Mean energies of images that were not trained on and of samples; for BEGAN also M of them."""
     n = 64 if settings.dry_run else HELD_OUT
-    held = samples.name in ("mnist", "digits")
-    images = judge.held_out(samples, few=settings.dry_run)[0] if held else samples.values  # no others are known
-    real_images = mg.tensor(images[:n] / np.float32(127.5) - 1, device=settings.device)
+    known = samples.name in data.DATASETS  # else there are no others
+    images = data.held_out(samples, few=settings.dry_run, shape=shape(settings))[0] if known else samples.values
+    real_images = mg.tensor(data.scaled(images[:n]), device=settings.device)
     with mg.nn.evaluating(game.discriminator):
         real = game.discriminator(real_images)
         fake = game.discriminator(game.sample(n, stream="measured"))

@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import data, viz
-from minigan.data import held_out
+from minigan.data import held_out, scaled
 from minigan.data.sources import Samples, load_images
 from minigan.errors import DataError, MissingExtra
 from minigan.gan import ScoreGame, losses, uniform_latent
@@ -71,10 +71,6 @@ def features(D: Sequential, images: np.ndarray) -> np.ndarray:
                 raise DataError("this discriminator has no convolution whose features could be classified")
             rows.append(mg.concatenate([pooled(x) for x in found], 1).numpy())
     return np.concatenate(rows)
-
-
-def scaled(images: np.ndarray) -> np.ndarray:
-    return images.astype(np.float32) / np.float32(127.5) - 1
 
 
 def fitted(rows: np.ndarray, labels: np.ndarray, C: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -147,9 +143,7 @@ def images(settings: Settings, side: int) -> tuple[Samples, tuple[np.ndarray, np
             print(f"CIFAR-10 cannot be had ({error}): digits instead")
     source = settings.data if settings.data != "auto" else "digits" if few else "auto"
     samples = load_images(source, studies.FEW if few else None, (1, side, side))
-    test_images, labels = held_out(samples, few=few)
-    gap = (side - test_images.shape[2]) // 2
-    return samples, (np.pad(test_images, ((0, 0), (0, 0), (gap, gap), (gap, gap)), constant_values=0), labels)
+    return samples, held_out(samples, few=few, shape=(1, side, side))
 
 
 def study(settings: Settings, folder: Path) -> dict[str, float]:

@@ -73,7 +73,7 @@ def measure(game: Game, samples: Samples, settings: Settings) -> dict[str, float
     digit = reader.predict(drawn.numpy())
     bounds = CODE.information(z, game.read(drawn))
     images, labels = judge.held_out(samples, few=settings.dry_run)
-    sorted_by_q = game.read(mg.tensor(images / np.float32(127.5) - 1)).numpy()[:, : CODE.categories].argmax(1)
+    sorted_by_q = game.read(mg.tensor(mg.data.scaled(images))).numpy()[:, : CODE.categories].argmax(1)
     return {
         "purity": purity(category, digit),
         "digits_found": len(set(majority(category, digit)) - {-1}),

@@ -30,9 +30,9 @@ from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import viz
-from minigan.data import held_out
+from minigan.data import held_out, scaled
 from minigan.data.sources import Samples, load_images
-from minigan.gan import ScoreGame, Turn, losses, penalties, uniform_latent
+from minigan.gan import Moves, ScoreGame, Turn, losses, penalties, uniform_latent
 from minigan.gan.lipschitz import clipped_bound, spectral_bound, steepest_slope
 from minigan.nn import Flatten, LeakyReLU, Linear, Sequential
 from minigan.tensor import Tensor
@@ -89,7 +89,7 @@ def generator(samples: Samples, settings: Settings) -> mg.nn.Module:
 def critic_game(G: mg.nn.Module, D: Sequential, c: float | None, settings: Settings) -> ScoreGame:
     """Only the critic plays: with clipped weights and RMSProp, or with a gradient penalty and Adam if c is None."""
     params, lr = D.to(settings.device).parameters(), settings.extra["lr"]
-    held: dict[str, Any] = {"penalty": penalties.gradient_penalty} if c is None else {"clip": c}
+    held: dict[str, Any] = {"penalty": penalties.gradient_penalty} if c is None else {"moves": Moves(clip=c)}
     return ScoreGame(
         G,
         D,
@@ -133,10 +133,8 @@ def study(settings: Settings, folder: Path) -> dict[str, float]:
     G = generator(samples, settings)
     rows = []
     n = 32 if settings.dry_run else 500
-    small = held_out(samples, few=settings.dry_run)[0][:n]
-    pad = (SHAPE[1] - small.shape[2]) // 2
-    scaled = np.pad(small, ((0, 0), (0, 0), (pad, pad), (pad, pad))).astype("float32") / 127.5 - 1
-    real, fake = Tensor(scaled).to(settings.device), None
+    images = held_out(samples, few=settings.dry_run, shape=SHAPE)[0][:n]
+    real, fake = Tensor(scaled(images)).to(settings.device), None
     for name, make in CRITICS.items():
         for c in [*settings.extra["c"], None]:
             D = make()

@@ -68,7 +68,7 @@ def make(settings: training.Settings, *, decay: float, schedule: list | None = N
 
 
 def scaled(images: np.ndarray, settings: training.Settings) -> mg.Tensor:
-    return mg.tensor(images.astype(np.float32) / 127.5 - 1, device=settings.device)
+    return mg.tensor(data.scaled(images), device=settings.device)
 
 
 def errors(game: SemiSupervised, images: np.ndarray, labels: np.ndarray) -> int:

@@ -33,7 +33,7 @@ import minigan as mg
 from minigan import viz
 from minigan.data import held_out
 from minigan.data.sources import Samples, load_images
-from minigan.gan import ScoreGame, Turn, alternate, losses, normal_latent
+from minigan.gan import Moves, ScoreGame, Turn, alternate, losses, normal_latent
 from minigan.metrics import frechet_distance, median_filter, spearman
 from minigan.training import studies
 from minigan.training.settings import Settings, positive
@@ -91,7 +91,7 @@ def wgan(G: mg.nn.Module, samples: Samples, settings: Settings) -> ScoreGame:
     parts: dict = {
         "loss": losses.wasserstein,
         "latent": normal_latent(Z_DIM),
-        "clip": extra["clip"],
+        "moves": Moves(clip=extra["clip"]),
         "generator_optimizer": mg.optim.RMSProp(G.to(settings.device).parameters(), extra["lr"]),
         "discriminator_optimizer": mg.optim.RMSProp(D.to(settings.device).parameters(), extra["lr"]),
         "seed": settings.seed,

@@ -93,14 +93,16 @@ def load_images(
     return _fitting(_from_path(path), shape, str(path.resolve()))
 
 
-def held_out(samples: Samples, *, few: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def held_out(samples: Samples, *, few: bool = False, shape: Shape | None = None) -> tuple[np.ndarray, np.ndarray]:
     """(images, labels) that belong to the same set as `samples` and are not among them; a few hundred if `few`.
 
-    The test set of a data set that has a name, fitted to the samples' shape; of digits, new ones. DataError for others.
+    The test set of a data set that has a name, of digits new ones; in their own shape, or fitted to this one as by
+    `load_images`. DataError for other samples.
     """
     if samples.name not in DATASETS:
         raise DataError(f"held_out: no held-out images are known for {samples.name}")
-    images, labels, _, _ = _named(samples.name, "test", samples.drawn.shape[1:], FEW if few else None)
+    own = DATASETS[samples.name].shape
+    images, labels, _, _ = _named(samples.name, "test", shape or own, FEW if few else None)
     assert labels is not None
     return (images[:FEW], labels[:FEW]) if few else (images, labels)
 

@@ -1,5 +1,6 @@
 """Games with labels: both players are told the class, or the discriminator has to tell it."""
 
+from dataclasses import fields
 from typing import Any
 
 from .. import ops
@@ -11,16 +12,19 @@ from ..tensor import Tensor
 from .game import Batch, Losses
 from .score import Critic, Moves, ScoreGame, Sight
 
+UNSUITED = {"pack", "replay", "joint_batches", "unroll"}
+"""Switches that a game with labels or codes leaves as they are: they mix samples that were made for different labels
+(packs, old fakes, real samples and fakes in one batch), or call the discriminator on samples alone."""
+
 
 def refuse_mixing(name: str, sight: Sight | None, moves: Moves | None) -> None:
-    """ShapeError if a game with labels or codes is given a switch that does not suit it.
-
-    Packs, old fakes and joint batches mix samples that were made for different labels; unrolling calls the
-    discriminator on samples alone.
-    """
-    sight, moves = sight or Sight(), moves or Moves()
-    switches = {"pack": sight.pack > 1, "replay": sight.replay, "joint_batches": sight.joint_batches}
-    given = {switch: value for switch, value in {**switches, "unroll": moves.unroll}.items() if value}
+    """ShapeError if one of the switches in UNSUITED is set."""
+    given = {
+        field.name: value
+        for switches in (sight or Sight(), moves or Moves())
+        for field in fields(switches)
+        if field.name in UNSUITED and (value := getattr(switches, field.name)) != field.default
+    }
     if given:
         raise ShapeError(f"{name}: each sample has a label or code of its own, which does not go with {given}")
 
@@ -30,7 +34,7 @@ class ConditionalGame(ScoreGame):
 
     In each turn the generator is asked for the labels of the real batch, so that D compares samples of the same
     classes, and a penalty between a real one and a fake knows the label of both. Losses, penalties and schedules are
-    those of a ScoreGame, and so are `sight` and `moves` but for what `refuse_mixing` names (ShapeError). A projection
+    those of a ScoreGame, and so are `sight` and `moves` but for what is UNSUITED (ShapeError). A projection
     discriminator (Miyato and Koyama 2018) is a D of this game. `classes` is their number.
     """
 

@@ -108,7 +108,6 @@ class Game:
         self.schedules = list(schedules)
         self.graphs = True  # on a GPU, replay turns instead of playing them
         self._turns: tuple[Source | None, list[Captured]] | None = None
-        self._streams = [self.stream(turn.name.removesuffix("_turn")) for turn in self.schedule]
         fresh = [k for k, turn in enumerate(self.schedule) if turn.fresh_noise]
         self._noise_of = [max(j for j in fresh if j <= k) for k in range(len(self.schedule))]
         self._batch_of = [b - 1 for b in itertools.accumulate(int(turn.fresh_batch) for turn in self.schedule)]
@@ -230,8 +229,9 @@ class Game:
             drawn = _tensors(own.at(self._counter(self.batches_per_step, self._batch_of[k]).data))
         turn = self._counter(len(self.schedule), k)
         noise = turn if self.schedule[k].fresh_noise else self._counter(len(self.schedule), self._noise_of[k])
-        with random.using(self._streams[k].at(turn)) as rng:
-            losses = getattr(self, self.schedule[k].name)(Batch(drawn, noise, turn, rng))
+        name = self.schedule[k].name
+        with random.using(self.stream(name.removesuffix("_turn")).at(turn)) as rng:
+            losses = getattr(self, name)(Batch(drawn, noise, turn, rng))
         if k == len(self.schedule) - 1:
             self.step.data += 1
             self.step.written("Game.play")

@@ -81,8 +81,8 @@ class InfoGame(ScoreGame):
     Both losses of a ScoreGame have -category_weight * I(category) - code_weight * I(codes) added, the bounds of
     `LatentCode.information` on fakes. As in the authors' code, Q's parameters move in D's turn: they are among those of
     D's optimizer. In the log, `information` is the bound of the category in nats, at most ln categories, and
-    `code_error` the mean squared error of a continuous code, 1/3 for one that says nothing. What `refuse_mixing` names
-    is refused (ShapeError).
+    `code_error` the mean squared error of a continuous code, 1/3 for one that says nothing. UNSUITED switches are
+    refused (ShapeError).
     """
 
     def __init__(

@@ -3,5 +3,5 @@
 from ..data import held_out
 from ..nn import in_chunks
 from .reader import Judge, fit_classifier, judge_of
-from .verdict import Finding, Look, has_failed, verdict
+from .verdict import Finding, Look
 from .yardstick import Yardstick

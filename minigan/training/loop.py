@@ -19,7 +19,8 @@ from ..errors import CheckpointError, NonFiniteLoss
 from ..gan import Game
 from ..gan.game import Source
 from ..gan.rehearsal import Kept, first_nonfinite, first_spoilt, gradient_norms
-from ..judge import Look, Yardstick, has_failed, verdict
+from ..judge import Look, Yardstick
+from ..judge.verdict import has_failed, verdict
 from ..system import disk
 from ..system.machine import blas_info
 from ..system.terminal import INTERRUPTED, say

@@ -21,7 +21,7 @@ from ..system.machine import keep_freed_memory
 from ..system.terminal import ending
 from . import checkpoint
 from .folder import RunFolder
-from .settings import Settings, common_options, positive
+from .settings import FEW, Settings, common_options, positive  # noqa: F401  FEW is for scripts
 
 Study = Callable[[Settings, Path], Mapping[str, float]]
 

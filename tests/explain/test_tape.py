@@ -379,7 +379,7 @@ def test_a_step_knows_the_line_that_asked_for_it():
         x * 3  # the line
         mg.gan.penalties.r1(lambda x: mg.sum(x * x, 1), mg.ones((2, 2)), mg.ones((2, 2)))
     first, last = tape.steps[0], tape.steps[-1]
-    assert (first.asked.file, first.asked.text) == ("test_explain.py", "x * 3  # the line")
+    assert (first.asked.file, first.asked.text) == ("test_tape.py", "x * 3  # the line")
     assert first.asked.function == "test_a_step_knows_the_line_that_asked_for_it"
     assert last.asked.file == "minigan/gan/penalties.py"
     assert first.done.file == "minigan/ops/elementwise.py"

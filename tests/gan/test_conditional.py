@@ -9,7 +9,7 @@ from moved_parameters import movable
 from single_turn import take
 
 import minigan as mg
-from minigan.gan import AuxiliaryGame, ConditionalGame, Sight, losses, penalties
+from minigan.gan import AuxiliaryGame, ConditionalGame, Moves, Sight, losses, penalties
 from minigan.gan.conditional import share_right
 from minigan.tensor import Tensor
 
@@ -194,9 +194,11 @@ def test_samples_take_the_classes_in_turn():
 
 
 def test_what_does_not_go_with_labels_is_named():
-    for switch in ({"pack": 2}, {"unroll": 1}, {"replay": 8}, {"joint_batches": True}):
+    for switch in ({"pack": 2}, {"replay": 8}, {"joint_batches": True}):
         with pytest.raises(mg.errors.ShapeError, match=f"{next(iter(switch))}.: {next(iter(switch.values()))}"):
-            game("acgan28", **switch)
+            game("acgan28", sight=Sight(**switch))
+    with pytest.raises(mg.errors.ShapeError, match=r"'unroll': 1\}"):
+        game("acgan28", moves=Moves(unroll=1))
     with pytest.raises(mg.errors.ShapeError, match=r"ConditionalGame: a batch \(6, 1, 28, 28\) came without labels"):
         game("cgan28").play(lambda k: batches(k)[0])
 

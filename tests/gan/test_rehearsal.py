@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minigan as mg
-from minigan.gan import ScoreGame, losses, normal_latent, penalties, rehearsal
+from minigan.gan import ScoreGame, Sight, losses, normal_latent, penalties, rehearsal
 from minigan.tensor import Tensor
 
 REAL = Tensor(mg.random.Stream(5).normal((6, 2)))
@@ -35,7 +35,7 @@ def arrays(game):
     return {name: t.numpy() for name, t in game.state.items()}
 
 
-@pytest.mark.parametrize("options", [{}, {"replay": 12}, {"penalty": penalties.gradient_penalty}])
+@pytest.mark.parametrize("options", [{}, {"sight": Sight(replay=12)}, {"penalty": penalties.gradient_penalty}])
 def test_the_state_afterwards_is_the_one_before(options):
     game = tiny(**options)
     twin = tiny(**options)

@@ -199,7 +199,7 @@ def test_noisy_labels_are_cross_entropy_with_other_targets():
 
     smooth = losses.noisy_labels(losses.nonsaturating, smooth=0.9)
     assert smooth.discriminator(r, f).item() == pytest.approx(bce(r.numpy(), 0.9) + bce(f.numpy(), 0.0))
-    assert smooth.generator is losses.nonsaturating.generator
+    assert smooth.generator(f).item() == losses.nonsaturating.generator(f).item()
     wrong = losses.noisy_labels(losses.minimax, smooth=0.8, flip=1.0)
     assert wrong.discriminator(r, f).item() == pytest.approx(bce(r.numpy(), 0.0) + bce(f.numpy(), 0.8))
     mg.testing.gradcheck(smooth.discriminator, [r, f])
@@ -214,21 +214,21 @@ def test_noisy_labels_are_cross_entropy_with_other_targets():
 
 
 SWITCHES = {
-    "packs": {"pack": 2},
-    "unrolled": {"unroll": 2},
-    "consensus": {"consensus": 0.1},
-    "noise": {"instance_noise": 0.3, "noise_steps": 5},
-    "replay": {"replay": 8},
-    "joint": {"joint_batches": True},
-    "all": {"pack": 2, "unroll": 2, "instance_noise": 0.3, "replay": 8, "joint_batches": True, "clip": 0.1},
+    "packs": (Sight(pack=2), Moves()),
+    "unrolled": (Sight(), Moves(unroll=2)),
+    "consensus": (Sight(), Moves(consensus=0.1)),
+    "noise": (Sight(instance_noise=0.3, noise_steps=5), Moves()),
+    "replay": (Sight(replay=8), Moves()),
+    "joint": (Sight(joint_batches=True), Moves()),
+    "all": (Sight(pack=2, instance_noise=0.3, replay=8, joint_batches=True), Moves(unroll=2, clip=0.1)),
 }
 
 
 def game_with(switch, loss, penalty, device="cpu"):
     mg.random.seed(0)
-    pack = SWITCHES[switch].get("pack", 1)
+    sight, moves = SWITCHES[switch]
     G = mg.models.dcgan(16, 4, channels=1, width=2).generator.to(device)
-    D = mg.models.dcgan(16, 4, channels=pack, width=2, norm=None).discriminator.to(device)
+    D = mg.models.dcgan(16, 4, channels=sight.pack, width=2, norm=None).discriminator.to(device)
     return ScoreGame(
         *(G, D),
         loss=losses.LOSSES[loss],
@@ -238,7 +238,8 @@ def game_with(switch, loss, penalty, device="cpu"):
         generator_optimizer=mg.optim.Adam(G.parameters(), 1e-3),
         discriminator_optimizer=mg.optim.RMSProp(D.parameters(), 1e-3),
         ema=mg.optim.EMA(G, 0.9),
-        **SWITCHES[switch],
+        sight=sight,
+        moves=moves,
     )
 
 
@@ -266,7 +267,7 @@ def test_every_switch_with_a_loss_and_a_penalty_resumes_exactly(switch, loss, pe
     assert not np.array_equal(after["discriminator.0.weight"], before["discriminator.0.weight"])
 
 
-@pytest.mark.parametrize("switch", [name for name in SWITCHES if "unroll" not in SWITCHES[name]])
+@pytest.mark.parametrize("switch", [name for name, (_, moves) in SWITCHES.items() if not moves.unroll])
 def test_a_captured_game_with_a_switch_is_the_game_on_the_cpu(switch, monkeypatch):
     fakecupy.install(monkeypatch)
     on_cpu, on_cuda, _ = losses_on_both(lambda device: game_with(switch, "nonsaturating", None, device), batch_of)

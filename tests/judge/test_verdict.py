@@ -9,8 +9,8 @@ from tiny_run import build, settings
 
 import minigan as mg
 from minigan import data, training
-from minigan.judge import Yardstick, verdict
-from minigan.judge.verdict import EARLY
+from minigan.judge import Yardstick
+from minigan.judge.verdict import EARLY, verdict
 from minigan.training import RunFolder, loop, record
 
 FINE = {"distance": 0.5, "floor": 0.2, "diversity": 1.0, "spacing": 0.9, "d_real": 0.7, "d_fake": 0.3}

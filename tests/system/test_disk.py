@@ -11,7 +11,7 @@ from minigan.system import disk
 
 HOLDER = """
 import sys, time, pathlib
-from minigan import lock
+from minigan.system import disk
 with disk.holding(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

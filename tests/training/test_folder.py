@@ -85,7 +85,7 @@ def test_resume_refuses_other_settings_and_names_them(tmp_path, few_digits):
 def test_resume_refuses_other_images(tmp_path, few_digits, monkeypatch):
     training.run(build, settings(tmp_path, steps=2))
     others = data.Samples(data.digits(97)[0], None, "digits")
-    monkeypatch.setattr(training, "load_images", lambda source, limit=None, shape=None, **options: others)
+    monkeypatch.setattr("minigan.training.program.load_images", lambda *args, **options: others)
     with pytest.raises(mg.errors.CheckpointError, match="count was 96, is 97, sha256 was"):
         training.run(build, settings(tmp_path, steps=4, resume=True))
 
