@@ -73,13 +73,36 @@ def test_a_rule_right_only_to_first_order_is_noticed(rng):
 
 def test_every_record_has_a_formula_and_counts_operations(rng):
     assert [name for name, record in OPS.items() if not record.formula] == []
-    seen = {}
-    with mg.observe(lambda op, args, out, order: seen.setdefault(op.name, (op, args, out))):
+    counted = {}
+
+    def count(op, args, out, order):
+        counted[op.name] = op.flops(out.data, *(a.data if isinstance(a, Tensor) else a for a in args))
+
+    with mg.observe(count):
         for rows in TABLE.values():
             rows[0].fn(*(Tensor(a) for a in rows[0].make(rng)))
-    for record, args, out in seen.values():
-        assert record.flops(out.data, *(a.data if isinstance(a, Tensor) else a for a in args)) >= 0, record.name
-    assert seen["matmul"][0].flops(np.zeros((3, 2)), np.zeros((3, 4)), np.zeros((4, 2))) == 2 * 3 * 4 * 2
+        x, image = mg.ones((3, 4)), mg.ones((2, 4, 9, 7))
+        mg.add(x, mg.ones((5, 3, 4)))
+        mg.sum(x, 0)
+        mg.matmul(x, mg.ones((4, 2)))
+        mg.linear(x, mg.ones((6, 4)))
+        mg.einsum("ij,jk,k->i", x, mg.ones((4, 5)), mg.ones(5))
+        mg.conv2d(image, mg.ones((6, 2, 3, 2)), stride=(2, 1), groups=2)
+        mg.max_pool2d(image, 3, 2)
+    assert {op.name for op in OPS.values() if op.rules} <= set(counted)
+    by_hand = {
+        "reshape": 0,
+        "add": 5 * 3 * 4,
+        "sum": 3 * 4,
+        "matmul": 2 * 3 * 4 * 2,
+        "linear": 2 * 3 * 4 * 6,
+        "einsum": 2 * 3 * 4 * 5,
+        "conv": 2 * (2 * 6 * 4 * 6) * (2 * 3 * 2),  # each of y's pixels, each of its kernel's taps
+        "max_pool": (2 * 4 * 4 * 3) * 9,
+    }
+    assert {name: counted[name] for name in by_hand} == by_hand
+    moving = {"reshape", "transpose", "broadcast_to", "to", "concatenate", "pad", "flip", "getitem", "sign", "astype"}
+    assert {name for name, flops in counted.items() if not flops > 0} - moving == set()
 
 
 # --- shapes drawn by hypothesis -----------------------------------------------------------------------------
