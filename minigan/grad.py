@@ -7,7 +7,7 @@ A gradient penalty is the second form inside the first: the norm of grad(score, 
 number like any other, and grad of it with respect to the critic's weights runs back through the backward pass.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import overload
 
 from .errors import GraphError, ShapeError
@@ -140,7 +140,7 @@ Function = Callable[..., Tensor]
 
 def vjp(fn: Function, inputs: Tensor | Sequence[Tensor]) -> "tuple[Tensor, Callable[..., Tensor | list[Tensor]]]":
     """(y, pullback) for y = fn(*inputs): pullback(cotangent, create_graph=False) is cotangent^T J, shaped as inputs."""
-    y = fn(*_as_list(inputs))
+    y = fn(*as_list(inputs))
 
     def pullback(cotangent: Tensor, *, create_graph: bool = False) -> "Tensor | list[Tensor]":
         return grad(y, inputs, cotangent, create_graph=create_graph)
@@ -153,11 +153,11 @@ def jvp(fn: Function, inputs: Tensor | Sequence[Tensor], tangents: Tensor | Sequ
 
     The vjp u^T J is linear in u, and its derivative along t with respect to u is J t; both remain differentiable.
     """
-    points = list(_as_list(inputs))
+    points = list(as_list(inputs))
     y = fn(*points)
     u = zeros_like(y)
     pulled = grad(y, points, u, create_graph=True)
-    slope = _total([sum(g * t) for g, t in _pairs("jvp", pulled, tangents)])
+    slope = inner(pulled, _fitting("jvp", pulled, tangents))
     if not depends_on(slope, [u]):
         return y, zeros_like(y)  # J itself is zero
     return y, grad(slope, u, create_graph=True)
@@ -167,10 +167,10 @@ def hvp(
     fn: Function, inputs: Tensor | Sequence[Tensor], vectors: Tensor | Sequence[Tensor]
 ) -> "tuple[Tensor, Tensor | list[Tensor]]":
     """(y, H v) for a one-element y = fn(*inputs): the Hessian times `vectors`, shaped as inputs (Pearlmutter 1994)."""
-    points = list(_as_list(inputs))
+    points = list(as_list(inputs))
     y = fn(*points)
     first = grad(y, points, create_graph=True)
-    slope = _total([sum(g * v) for g, v in _pairs("hvp", first, vectors)])
+    slope = inner(first, _fitting("hvp", first, vectors))
     if depends_on(slope, points):
         second = grad(slope, points, create_graph=True)
     else:
@@ -183,19 +183,21 @@ def depends_on(y: Tensor, inputs: Sequence[Tensor]) -> bool:
     return y.node is not None and bool(_path(y.node, {t.node for t in inputs if t.node is not None}))
 
 
-def _as_list(inputs: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
-    return [inputs] if isinstance(inputs, Tensor) else inputs
+def as_list(tensors: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    """One Tensor as a list of one."""
+    return [tensors] if isinstance(tensors, Tensor) else tensors
 
 
-def _pairs(name: str, gs: Sequence[Tensor], vs: Tensor | Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-    vectors = _as_list(vs)
+def inner(xs: Sequence[Tensor], ys: Sequence[Tensor]) -> Tensor:
+    """The sum over i of <xs[i], ys[i]>: a 0-d tensor."""
+    first, *rest = (sum(x * y) for x, y in zip(xs, ys, strict=True))
+    for term in rest:
+        first = first + term
+    return first
+
+
+def _fitting(name: str, gs: Sequence[Tensor], vs: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    vectors = as_list(vs)
     if [v.shape for v in vectors] != [g.shape for g in gs]:
         raise ShapeError(f"{name}: inputs have shapes {[g.shape for g in gs]}, vectors {[v.shape for v in vectors]}")
-    return zip(gs, vectors, strict=True)
-
-
-def _total(terms: Sequence[Tensor]) -> Tensor:
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
+    return vectors

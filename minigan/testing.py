@@ -6,7 +6,7 @@ import numpy as np
 
 from . import backend
 from .errors import DTypeError, GradcheckError
-from .grad import depends_on, grad
+from .grad import as_list, depends_on, grad, inner
 from .op import Op
 from .ops import sum
 from .recording import observe
@@ -50,7 +50,7 @@ def _check(
 ) -> None:
     ops: list[Op] = []
     with observe(lambda op, args, out, order: ops.append(op)):
-        outputs = _as_list(fn(*points))
+        outputs = as_list(fn(*points))
     where = f"{_name(fn)} ({', '.join(dict.fromkeys(op.name for op in ops if op.rules))})"
     cotangents = [_random(rng, y.shape, y) for y in outputs]
     checked = [k for k, p in enumerate(points) if p.dtype.kind == "f"]
@@ -58,7 +58,7 @@ def _check(
     relative, absolute = (1e-6 if rtol is None else rtol) * scale, (1e-8 if atol is None else atol) * scale
 
     def projected(*args: Tensor) -> Tensor:
-        return _inner(_as_list(fn(*args)), cotangents)
+        return inner(as_list(fn(*args)), cotangents)
 
     value, wanted = projected(*points), [points[k] for k in checked]
     # The gradient of a step function is a constant that no op connects to anything: its derivative is zero.
@@ -77,18 +77,10 @@ def _check(
 
         def first_gradient(*args: Tensor) -> Sequence[Tensor]:
             xs, cs = args[: len(points)], args[len(points) :]
-            return grad(_inner(_as_list(fn(*xs)), cs), [xs[k] for k in checked], create_graph=True)
+            return grad(inner(as_list(fn(*xs)), cs), [xs[k] for k in checked], create_graph=True)
 
         first_gradient.__name__ = f"gradient of {_name(fn)}"
         _check(first_gradient, [*points, *cotangents], level + 1, order, eps, rtol, atol, rng)
-
-
-def _inner(ys: Sequence[Tensor], cs: Sequence[Tensor]) -> Tensor:
-    """The sum over i of <ys[i], cs[i]>."""
-    first, *rest = [sum(y * c) for y, c in zip(ys, cs, strict=True)]
-    for term in rest:
-        first = first + term
-    return first
 
 
 def _central_difference(
@@ -109,10 +101,6 @@ def check_adjoint(
     left, right = sum(forward(x) * y).item(), sum(x * adjoint(y)).item()
     if not abs(left - right) <= 1e-12 * max(abs(left), abs(right), 1e-3):
         raise GradcheckError(f"{name}: <A x, y> = {left:.15g} but <x, A* y> = {right:.15g}")
-
-
-def _as_list(outputs: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
-    return [outputs] if isinstance(outputs, Tensor) else outputs
 
 
 def _random(rng: np.random.Generator, shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -3,10 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import fakecupy
 import numpy as np
 import pytest
+from PIL import Image
 
 import minigan as mg
 from minigan import data
@@ -60,6 +62,87 @@ def test_labels_go_with_their_samples():
         places, again = points.at(k)
         np.testing.assert_array_equal(places, np.stack([labels, -labels], 1))
         np.testing.assert_array_equal(again, labels)
+
+
+# --- several arrays ---------------------------------------------------------------------------------------------
+
+
+class Pair(NamedTuple):
+    """An image and what belongs to it."""
+
+    image: Any
+    other: Any
+
+
+def numbered(n, h=6, w=5):
+    """n images, each of one grey that is its number."""
+    return np.arange(n, dtype=np.uint8)[:, None, None, None].repeat(h, 2).repeat(w, 3)
+
+
+def numbers(batch):
+    return pixels(batch)[:, 0, 0, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        numbered(20, 3, 4),
+        np.arange(40, dtype=np.float32).reshape(20, 2) / 2,
+        np.arange(120, dtype=np.float32).reshape(20, 3, 2) / 6,  # sequences
+        np.arange(20),
+    ],
+)
+def test_paired_arrays_are_drawn_together(other):
+    batches = data.shuffled_batches(Pair(numbered(20), other), 6, seed=3)
+    assert (batches.per_epoch, batches.batch_size, batches.resident) == (3, 6, True)
+    alone = data.shuffled_batches(numbered(20), 6, seed=3)
+    for k in (0, 2, 5, 1):
+        drawn = batches.at(k)
+        assert type(drawn) is Pair
+        assert numbers(drawn.image) == numbers(alone.at(k))  # in the order of one array by itself
+        found = numbers(drawn.other) if drawn.other.ndim == 4 else np.floor(drawn.other.reshape(6, -1)[:, 0]).tolist()
+        assert found == numbers(drawn.image)
+
+
+def test_pairs_are_mirrored_and_moved_alike(rng):
+    images = rng.integers(0, 256, (20, 3, 8, 7)).astype(np.uint8)
+    drawn = data.shuffled_batches(Pair(images, 255 - images), 20, flip=True, crop=2).at(0)
+    np.testing.assert_allclose(drawn.image, -drawn.other, atol=1e-6)
+    alone = data.Batches(images, 20, flip=True, crop=2).at(0)
+    assert np.array_equal(drawn.image, alone)
+
+
+def test_two_domains_are_shuffled_each_for_itself():
+    batches = data.shuffled_batches(Pair(numbered(20), numbered(45)), 6, paired=False)
+    assert batches.per_epoch == 7  # of the larger one
+    drawn = [batches.at(k) for k in range(7)]
+    assert len({number for batch in drawn for number in numbers(batch.other)}) == 42
+    assert all(numbers(batch.image) != numbers(batch.other) for batch in drawn)
+    again = data.shuffled_batches(Pair(numbered(20), numbered(45)), 6, paired=False)
+    assert numbers(again.at(5).other) == numbers(drawn[5].other)
+
+
+def test_sources_of_any_kind_go_together(tmp_path):
+    for k in range(9):
+        Image.fromarray(np.full((4, 4, 3), k, np.uint8)).save(tmp_path / f"{k}.png")
+    with data.FolderBatches(tmp_path, 4, 4) as folder:
+        both = data.Together(Pair(folder, data.Batches(np.arange(9), 4)))
+        assert not both.resident
+        both.prepare(0)
+        for k in range(4):
+            drawn = both.at(k)
+            assert numbers(drawn.image) == drawn.other.tolist()
+
+
+def test_arrays_that_do_not_go_together_are_refused():
+    with pytest.raises(mg.errors.DataError, match=r"arrays of pairs are of one length, got \[5, 6\]"):
+        data.shuffled_batches(Pair(numbered(5), numbered(6)), 2)
+    with pytest.raises(mg.errors.DataError, match="labels of a named tuple of arrays are one of its arrays"):
+        data.shuffled_batches(Pair(numbered(5), numbered(5)), 2, labels=np.arange(5))
+    with pytest.raises(mg.errors.DataError, match=r"sources of one batch size, got \[2, 3\]"):
+        data.Together(Pair(data.Batches(numbered(5), 2), data.Batches(numbered(5), 3)))
+    with pytest.raises(mg.errors.DataError, match=r"expected uint8 images .* got float64"):
+        data.shuffled_batches(Pair(numbered(5), np.zeros((5, 2))), 2)
 
 
 # --- mirrored and cropped ---------------------------------------------------------------------------------------

@@ -91,3 +91,42 @@ def test_names(tmp_path, monkeypatch):
     with pytest.raises(mg.errors.DataError, match=r"fashion_mnist has images of shape \(1, 28, 28\)"):
         data.load_images("fashion_mnist", shape=(1, 16, 16))
     assert data.load_images("digits", 50, (3, 32, 32)).values.shape == (50, 3, 32, 32)
+
+
+@pytest.mark.parametrize("name", sorted(data.DATASETS))
+def test_every_data_set_with_a_name_has_images_that_are_held_out(name, monkeypatch):
+    """Fashion-MNIST and CIFAR-10 as well as MNIST: what is asked for is the test set."""
+    shape = data.DATASETS[name].shape
+    asked = []
+
+    def load(split, most):
+        asked.append((split, most))
+        return np.full((300, *shape), 7, np.uint8), np.arange(300) % 10
+
+    monkeypatch.setitem(data.DATASETS, name, data.DATASETS[name]._replace(load=load))
+    samples = data.Samples(np.zeros((3, *shape), np.uint8), None, name)
+    images, labels = data.held_out(samples)
+    assert (images.shape, labels.shape, asked) == ((300, *shape), (300,), [("test", None)])
+    assert len(data.held_out(samples, few=True)[0]) == 200
+    larger = (3, 40, 40)
+    if shape[0] == 1:
+        bordered = data.held_out(samples, shape=larger)[0]
+        assert bordered.shape == (300, *larger)
+        assert bordered[:, :, 20, 20].all()
+        assert not bordered[:, :, 0].any()
+    else:
+        with pytest.raises(mg.errors.DataError, match="the networks are made for"):
+            data.held_out(samples, shape=larger)
+    with pytest.raises(mg.errors.DataError, match="no held-out images are known for my own"):
+        data.held_out(samples._replace(name="my own"))
+
+
+def test_scaled_images_are_those_of_batches_and_come_back(rng):
+    images = rng.integers(0, 256, (6, 3, 4, 5)).astype(np.uint8)
+    found = data.scaled(images)
+    assert found.dtype == np.float32
+    assert np.array_equal(mg.viz.to_uint8(found), images)
+    assert np.array_equal(np.sort(found.ravel()), np.sort(data.Batches(images, 6).at(0).ravel()))
+    np.testing.assert_allclose(data.scaled(np.array([0, 255], np.uint8)), [-1, 1], atol=1e-6)
+    with pytest.raises(mg.errors.DataError, match=r"scaled: expected uint8 images, got float32 \(6, 3"):
+        data.scaled(found)
