@@ -26,7 +26,7 @@ from minigan import judge, training, viz
 from minigan.data import Samples
 from minigan.gan import AuxiliaryGame, ConditionalGame, Game, alternate, losses, penalties, uniform_latent
 from minigan.models import Players
-from minigan.training.settings import Settings
+from minigan.training import Settings
 
 Z_DIM, CLASSES = 100, 10
 

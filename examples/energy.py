@@ -21,10 +21,9 @@ from typing import Any
 
 import minigan as mg
 from minigan import data, training
-from minigan.data import Samples
-from minigan.data.sources import Shape
+from minigan.data import Samples, Shape
 from minigan.gan import BEGAN, EBGAN, Game, uniform_latent
-from minigan.training.settings import Settings
+from minigan.training import Settings
 
 HELD_OUT = 1000  # images, and as many samples, that are measured
 RATES = {"ebgan": 1e-3, "began": 5e-4}  # Adam's, for both players

@@ -25,14 +25,12 @@ from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import data, viz
-from minigan.data import held_out, scaled
-from minigan.data.sources import Samples, load_images
+from minigan.data import Samples, held_out, load_images, scaled
 from minigan.errors import DataError, MissingExtra
 from minigan.gan import ScoreGame, losses, uniform_latent
 from minigan.nn import Conv2d, LeakyReLU, ReLU, Sequential
 from minigan.tensor import Tensor
-from minigan.training import studies
-from minigan.training.settings import Settings, positive
+from minigan.training import Settings, positive, studies
 
 EXAMPLES = Path(__file__).parent
 Z_DIM = 100

@@ -23,7 +23,7 @@ from minigan import judge, training, viz
 from minigan.data import Samples
 from minigan.gan import Game, InfoGame, LatentCode, losses
 from minigan.metrics import majority, purity
-from minigan.training.settings import Settings
+from minigan.training import Settings
 
 CODE = LatentCode(noise=62, categories=10, continuous=2)
 REACH = 1.0  # how far pictures go along a code: as far as training does

@@ -28,14 +28,12 @@ from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import viz
-from minigan.data import held_out
-from minigan.data.sources import Samples, load_images
+from minigan.data import Samples, held_out, load_images
 from minigan.gan import ScoreGame, lerp, slerp
 from minigan.judge import Judge
 from minigan.metrics import frechet_distance, nearest, slant, thickness
 from minigan.tensor import Tensor
-from minigan.training import studies
-from minigan.training.settings import Settings
+from minigan.training import Settings, studies
 
 EXAMPLES = Path(__file__).parent
 Generate = Callable[[np.ndarray], np.ndarray]  # noise (n, z) to images (n, 1, 28, 28) in [-1, 1]

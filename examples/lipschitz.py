@@ -30,14 +30,12 @@ from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import viz
-from minigan.data import held_out, scaled
-from minigan.data.sources import Samples, load_images
+from minigan.data import Samples, held_out, load_images, scaled
 from minigan.gan import Moves, ScoreGame, Turn, losses, penalties, uniform_latent
 from minigan.gan.lipschitz import clipped_bound, spectral_bound, steepest_slope
 from minigan.nn import Flatten, LeakyReLU, Linear, Sequential
 from minigan.tensor import Tensor
-from minigan.training import studies
-from minigan.training.settings import Settings
+from minigan.training import Settings, studies
 
 SHAPE = (1, 32, 32)
 WIDTH = 16

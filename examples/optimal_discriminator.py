@@ -25,10 +25,9 @@ from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import viz
-from minigan.data.sources import Samples, load_images
+from minigan.data import Samples, load_images
 from minigan.gan import ScoreGame, Turn, losses, uniform_latent
-from minigan.training import studies
-from minigan.training.settings import Settings, positive
+from minigan.training import Settings, positive, studies
 
 SHAPE = (1, 32, 32)
 WIDTH = 16

@@ -21,7 +21,7 @@ from minigan import data, training, viz
 from minigan.data.points import REACH
 from minigan.gan import ScoreGame, Turn, losses, uniform_latent
 from minigan.metrics import on_curve
-from minigan.training.folder import RunFolder
+from minigan.training import RunFolder
 
 ITERATIONS = 10_001
 SCHEDULE = [

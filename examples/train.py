@@ -5,13 +5,13 @@
     python examples/train.py --model dcgan28 --loss hinge --penalty r1 --data mnist
     python examples/train.py --list                     all presets, and where they come from
 
-It is `minigan train`, to be read: minigan/recipe.py puts the parts together, minigan/presets.py has the presets.
+It is `minigan train`, to be read: minigan/command/recipe.py puts the parts together, presets.py beside it has the presets.
 """
 
 import sys
 
 from minigan.command.recipe import NETWORKS, build, main, options, shape
-from minigan.training.settings import Settings
+from minigan.training import Settings
 
 __all__ = ["NETWORKS", "Settings", "build", "main", "options", "shape"]
 

@@ -31,12 +31,10 @@ from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import viz
-from minigan.data import held_out
-from minigan.data.sources import Samples, load_images
+from minigan.data import Samples, held_out, load_images
 from minigan.gan import Moves, ScoreGame, Turn, alternate, losses, normal_latent
 from minigan.metrics import frechet_distance, median_filter, spearman
-from minigan.training import studies
-from minigan.training.settings import Settings, positive
+from minigan.training import Settings, positive, studies
 
 SHAPE = (1, 32, 32)
 WIDTH = 16

@@ -95,9 +95,7 @@ def test_a_run_leaves_the_generator_that_its_samples_are_of(tmp_path, few_digits
 def test_the_generator_of_every_system_can_be_kept(tmp_path, script, options):
     module = example(script)
     made = module.options(options.split()) if script == "train" else module.options()
-    parsed = vars(made.parse_args(options.split()))
-    known = {k: parsed.pop(k) for k in list(parsed) if k in training.Settings.__dataclass_fields__}
-    game = module.build(training.Settings(name=script, extra=parsed, **known))
+    game = module.build(training.Settings.parsed(made, options.split(), script))
     path = export.save_of_game(tmp_path / "g.safetensors", game)
     z = game.latent(3, mg.random.Stream(1))
     again = export.load_generator(path).generate(z).numpy()

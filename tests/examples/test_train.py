@@ -19,9 +19,7 @@ def dry(options, capsys):
 
 
 def game(*arguments):
-    parsed = vars(train.options(arguments).parse_args(arguments))
-    known = {k: parsed.pop(k) for k in list(parsed) if k in train.Settings.__dataclass_fields__}
-    return train.build(train.Settings(name="train", extra=parsed, **known))
+    return train.build(train.Settings.parsed(train.options(arguments), arguments))
 
 
 QUICK = ["--side", "32", "--width", "4", "--dry-run"]  # of the networks that come in any size

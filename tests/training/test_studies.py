@@ -33,9 +33,9 @@ def one_judge():
 def small(study, tmp_path, **extra):
     """Two steps of a study with narrow networks, into a folder that stays."""
     study.WIDTH = 2
-    settings = Settings(study.__name__, data="digits", steps=2, batch_size=8, out=str(tmp_path), dry_run=True)
-    defaults = vars(study.options().parse_args([]))
-    settings.extra = {k: v for k, v in defaults.items() if k not in Settings.__dataclass_fields__} | extra
+    quick = ["--data", "digits", "--steps", "2", "--batch-size", "8", "--out", str(tmp_path), "--dry-run"]
+    settings = Settings.parsed(study.options(), quick)
+    settings.extra |= extra
     return study.study(settings, tmp_path)
 
 
