@@ -9,23 +9,10 @@ theirs. Batch normalisation has no K per sample, and is refused.
 import math
 from collections.abc import Callable, Iterator
 
-from .. import ops, random
+from .. import nn, ops, random
 from ..backend import to_numpy
 from ..errors import ShapeError
 from ..grad import grad
-from ..nn import (
-    Conv2d,
-    Dropout,
-    Flatten,
-    LeakyReLU,
-    Linear,
-    Module,
-    ReLU,
-    Sequential,
-    Sigmoid,
-    Tanh,
-    Unflatten,
-)
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor, zeros
@@ -34,7 +21,7 @@ from .penalties import input_gradient
 Shape = tuple[int, ...]
 
 
-def clipped_bound(critic: Sequential, shape: Shape, c: float | None = None) -> float:
+def clipped_bound(critic: nn.Sequential, shape: Shape, c: float | None = None) -> float:
     """What K cannot exceed while every weight lies in [-c, c]; samples have `shape`, without the batch axis.
 
     The product of the layers' bounds: c sqrt(in out) for a dense layer, which weights that are all c reach, and
@@ -45,18 +32,18 @@ def clipped_bound(critic: Sequential, shape: Shape, c: float | None = None) -> f
     return math.prod(_clipped(layer, entering, c) for layer, entering in _layers(critic, shape))
 
 
-def spectral_bound(critic: Sequential, shape: Shape, *, iterations: int = 50, rng: Stream | None = None) -> float:
+def spectral_bound(critic: nn.Sequential, shape: Shape, *, iterations: int = 50, rng: Stream | None = None) -> float:
     """What K cannot exceed with the weights as they are: the product of the layers' spectral norms."""
     return math.prod(_spectral(layer, entering, iterations, rng) for layer, entering in _layers(critic, shape))
 
 
-def spectral_norm(layer: Module, shape: Shape, *, iterations: int = 50, rng: Stream | None = None) -> float:
+def spectral_norm(layer: nn.Module, shape: Shape, *, iterations: int = 50, rng: Stream | None = None) -> float:
     """The largest |A x| / |x| of a dense or convolutional layer's linear part A, for x of `shape`; from below.
 
     Power iteration on A^T A. The transpose is what `grad` takes A for: of a convolution, the transposed convolution.
     So it is the norm of the convolution itself, not of its kernel as a matrix.
     """
-    if not isinstance(layer, Linear | Conv2d):
+    if not isinstance(layer, nn.Linear | nn.Conv2d):
         raise ShapeError(f"spectral_norm: expected Linear or Conv2d, got {type(layer).__name__}")
     stream = rng or random.default()
     x = Tensor(stream.normal((1, *shape), dtype=layer.weight.dtype, device=layer.weight.device))
@@ -76,10 +63,10 @@ def steepest_slope(critic: Callable[[Tensor], Tensor], x: Tensor) -> float:
         return math.sqrt(ops.max(ops.sum(ops.square(slopes), 1)).item())
 
 
-def _clipped(layer: Module, shape: Shape, c: float | None) -> float:
-    if isinstance(layer, Linear):
+def _clipped(layer: nn.Module, shape: Shape, c: float | None) -> float:
+    if isinstance(layer, nn.Linear):
         return _largest(layer, c) * math.sqrt(math.prod(layer.weight.shape))
-    if isinstance(layer, Conv2d):
+    if isinstance(layer, nn.Conv2d):
         outer, inner, kh, kw = layer.weight.shape
         windows = _windows(layer, shape)
         row = inner * min(kh, shape[1]) * min(kw, shape[2])
@@ -88,26 +75,26 @@ def _clipped(layer: Module, shape: Shape, c: float | None) -> float:
     return _gain(layer)
 
 
-def _spectral(layer: Module, shape: Shape, iterations: int, rng: Stream | None) -> float:
-    if isinstance(layer, Linear | Conv2d):
+def _spectral(layer: nn.Module, shape: Shape, iterations: int, rng: Stream | None) -> float:
+    if isinstance(layer, nn.Linear | nn.Conv2d):
         return spectral_norm(layer, shape, iterations=iterations, rng=rng)
     return _gain(layer)
 
 
-def _gain(layer: Module) -> float:
+def _gain(layer: nn.Module) -> float:
     """K of a layer without weights."""
-    if isinstance(layer, LeakyReLU):
+    if isinstance(layer, nn.LeakyReLU):
         return max(1.0, abs(layer.options[0]))
-    if isinstance(layer, Sigmoid):
+    if isinstance(layer, nn.Sigmoid):
         return 0.25
-    if isinstance(layer, ReLU | Tanh | Flatten | Unflatten):
+    if isinstance(layer, nn.ReLU | nn.Tanh | nn.Flatten | nn.Unflatten):
         return 1.0
-    if isinstance(layer, Dropout):
+    if isinstance(layer, nn.Dropout):
         return 1.0 if not layer.training else 1 / (1 - layer.p)
     raise ShapeError(f"no Lipschitz bound is known for {type(layer).__name__}")
 
 
-def _windows(layer: Conv2d, shape: Shape) -> int:
+def _windows(layer: nn.Conv2d, shape: Shape) -> int:
     """How many windows of the convolution a pixel can be part of."""
     with no_grad():
         out = layer(zeros((1, *shape), layer.weight.dtype, layer.weight.device)).shape[2:]
@@ -122,12 +109,12 @@ def _both(option: int | tuple[int, int]) -> tuple[int, int]:
     return (option, option) if isinstance(option, int) else option
 
 
-def _largest(layer: Linear | Conv2d, c: float | None) -> float:
+def _largest(layer: nn.Linear | nn.Conv2d, c: float | None) -> float:
     return float(abs(to_numpy(layer.weight.data)).max()) if c is None else c
 
 
-def _linear_part(layer: Linear | Conv2d, x: Tensor) -> Tensor:
-    if isinstance(layer, Linear):
+def _linear_part(layer: nn.Linear | nn.Conv2d, x: Tensor) -> Tensor:
+    if isinstance(layer, nn.Linear):
         return ops.linear(x, layer.weight)
     return ops.conv2d(x, layer.weight, **layer.options)
 
@@ -137,7 +124,7 @@ def _length(x: Tensor) -> float:
         return math.sqrt(ops.sum(ops.square(x)).item())
 
 
-def _layers(critic: Sequential, shape: Shape) -> Iterator[tuple[Module, Shape]]:
+def _layers(critic: nn.Sequential, shape: Shape) -> Iterator[tuple[nn.Module, Shape]]:
     """Each layer of the critic and the shape of what enters it."""
     first = critic.parameters()[0]
     x = zeros((1, *shape), first.dtype, first.device)

@@ -1,32 +1,36 @@
 """The players of a bidirectional GAN on images of 28x28 pixels."""
 
+from functools import partial
 from typing import NamedTuple
 
-from ..nn import BatchNorm1d, Flatten, LeakyReLU, Linear, Module, ReLU, Sequential, Sigmoid, Tanh, Unflatten, init
+from .. import nn
 from ..ops import concatenate
 from ..random import Stream
 from ..tensor import Tensor
+from .players import initialise
 from .ranges import FromUnit, ToUnit
 
 
 class BidirectionalPlayers(NamedTuple):
     """A generator of samples from codes, an encoder of samples into codes, a discriminator of such pairs."""
 
-    generator: Module
-    encoder: Module
-    discriminator: Module
+    generator: nn.Module
+    encoder: nn.Module
+    discriminator: nn.Module
 
 
-class PairDiscriminator(Module):
+class PairDiscriminator(nn.Module):
     """A score for each pair of an image and a code: the code joins the image's features after their first layer."""
 
     def __init__(self, z_dim: int, hidden: int, *, rng: Stream | None = None) -> None:
-        self.image = Sequential(Flatten(), ToUnit(), Linear(784, hidden, bias=False, rng=rng), LeakyReLU(0.2))
-        self.pair = Sequential(
-            Linear(hidden + z_dim, hidden, bias=False, rng=rng),
-            BatchNorm1d(hidden, affine=False),
-            LeakyReLU(0.2),
-            Linear(hidden, 1, bias=False, rng=rng),
+        self.image = nn.Sequential(
+            nn.Flatten(), ToUnit(), nn.Linear(784, hidden, bias=False, rng=rng), nn.LeakyReLU(0.2)
+        )
+        self.pair = nn.Sequential(
+            nn.Linear(hidden + z_dim, hidden, bias=False, rng=rng),
+            nn.BatchNorm1d(hidden, affine=False),
+            nn.LeakyReLU(0.2),
+            nn.Linear(hidden, 1, bias=False, rng=rng),
         )
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
@@ -42,32 +46,31 @@ def bigan28(z_dim: int = 50, hidden: int = 1024, *, rng: Stream | None = None) -
     no scales; N(0, 0.02^2) weights, but zeros in D's last layer, so that it begins undecided. At the defaults G and E
     have 1 902 592 parameters each, D 1 903 616.
     """
-    generator = Sequential(
-        Linear(z_dim, hidden, bias=False, rng=rng),
-        BatchNorm1d(hidden, affine=False),
-        ReLU(),
-        Linear(hidden, hidden, bias=False, rng=rng),
-        BatchNorm1d(hidden, affine=False),
-        ReLU(),
-        Linear(hidden, 784, bias=False, rng=rng),
-        Sigmoid(),
+    generator = nn.Sequential(
+        nn.Linear(z_dim, hidden, bias=False, rng=rng),
+        nn.BatchNorm1d(hidden, affine=False),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden, bias=False, rng=rng),
+        nn.BatchNorm1d(hidden, affine=False),
+        nn.ReLU(),
+        nn.Linear(hidden, 784, bias=False, rng=rng),
+        nn.Sigmoid(),
         FromUnit(),
-        Unflatten(1, (1, 28, 28)),
+        nn.Unflatten(1, (1, 28, 28)),
     )
-    encoder = Sequential(
-        Flatten(),
+    encoder = nn.Sequential(
+        nn.Flatten(),
         ToUnit(),
-        Linear(784, hidden, bias=False, rng=rng),
-        LeakyReLU(0.2),
-        Linear(hidden, hidden, bias=False, rng=rng),
-        BatchNorm1d(hidden, affine=False),
-        LeakyReLU(0.2),
-        Linear(hidden, z_dim, bias=False, rng=rng),
-        Tanh(),
+        nn.Linear(784, hidden, bias=False, rng=rng),
+        nn.LeakyReLU(0.2),
+        nn.Linear(hidden, hidden, bias=False, rng=rng),
+        nn.BatchNorm1d(hidden, affine=False),
+        nn.LeakyReLU(0.2),
+        nn.Linear(hidden, z_dim, bias=False, rng=rng),
+        nn.Tanh(),
     )
     discriminator = PairDiscriminator(z_dim, hidden, rng=rng)
-    for layer in [module for player in (generator, encoder, discriminator) for module in player.modules()]:
-        if isinstance(layer, Linear):
-            init.normal_(layer.weight, 0.0, 0.02, rng=rng)
-    init.zeros_(discriminator.parameters()[-1])
-    return BidirectionalPlayers(generator, encoder, discriminator)
+    players = BidirectionalPlayers(generator, encoder, discriminator)
+    initialise(*players, weights=partial(nn.init.normal_, std=0.02, rng=rng))
+    nn.init.zeros_(discriminator.parameters()[-1])
+    return players

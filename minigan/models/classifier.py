@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ..nn import Conv2d, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential
+from .. import nn
 from ..random import Stream
 
 FEATURES = 128  # outputs of the body
@@ -11,8 +11,8 @@ FEATURES = 128  # outputs of the body
 class Classifier(NamedTuple):
     """A body that makes FEATURES features of an image, and a head that makes a logit for each class of them."""
 
-    body: Module
-    head: Module
+    body: nn.Module
+    head: nn.Module
 
 
 def classifier28(channels: int = 1, classes: int = 10, *, rng: Stream | None = None) -> Classifier:
@@ -21,15 +21,15 @@ def classifier28(channels: int = 1, classes: int = 10, *, rng: Stream | None = N
     Body: (N, channels, 28, 28) in [-1, 1] to (N, 128) >= 0; head: to (N, classes). LeNet-5's form (LeCun et al. 1998)
     with 80 202 parameters.
     """
-    body = Sequential(
-        Conv2d(channels, 16, 5, rng=rng),
-        ReLU(),
-        MaxPool2d(2, 2),
-        Conv2d(16, 32, 5, rng=rng),
-        ReLU(),
-        MaxPool2d(2, 2),
-        Flatten(),
-        Linear(4 * 4 * 32, FEATURES, rng=rng),
-        ReLU(),
+    body = nn.Sequential(
+        nn.Conv2d(channels, 16, 5, rng=rng),
+        nn.ReLU(),
+        nn.MaxPool2d(2, 2),
+        nn.Conv2d(16, 32, 5, rng=rng),
+        nn.ReLU(),
+        nn.MaxPool2d(2, 2),
+        nn.Flatten(),
+        nn.Linear(4 * 4 * 32, FEATURES, rng=rng),
+        nn.ReLU(),
     )
-    return Classifier(body, Linear(FEATURES, classes, rng=rng))
+    return Classifier(body, nn.Linear(FEATURES, classes, rng=rng))

@@ -5,24 +5,8 @@ differs is where the label comes in. Each is `width` maps wide next to the image
 U(-1, 1); weights are Glorot-uniform, biases zero.
 """
 
+from .. import nn
 from ..errors import ShapeError
-from ..nn import (
-    BatchNorm2d,
-    ConditionalBatchNorm2d,
-    Conv2d,
-    ConvTranspose2d,
-    Embedding,
-    Flatten,
-    LeakyReLU,
-    Linear,
-    Module,
-    ReLU,
-    Sequential,
-    Tanh,
-    Unflatten,
-    init,
-    spectral_norm,
-)
 from ..ops import broadcast_to, concatenate, reshape, sum
 from ..random import Stream
 from ..tensor import Tensor
@@ -30,10 +14,10 @@ from .labels import TwoHeads, one_hot
 from .players import Players, glorot
 
 
-class OneHotGenerator(Module):
+class OneHotGenerator(nn.Module):
     """G(z, y): a one-hot label is appended to the noise (N, z_dim) of a network that makes images of both."""
 
-    def __init__(self, network: Module, classes: int) -> None:
+    def __init__(self, network: nn.Module, classes: int) -> None:
         self.network = network
         self.classes = classes
 
@@ -42,10 +26,10 @@ class OneHotGenerator(Module):
         return self.network(concatenate([z, one_hot(labels, self.classes, z.dtype.name)], 1))
 
 
-class OneHotDiscriminator(Module):
+class OneHotDiscriminator(nn.Module):
     """D(x, y): the one-hot label becomes `classes` more channels of the image, each all 0 or all 1."""
 
-    def __init__(self, network: Module, classes: int) -> None:
+    def __init__(self, network: nn.Module, classes: int) -> None:
         self.network = network
         self.classes = classes
 
@@ -56,28 +40,28 @@ class OneHotDiscriminator(Module):
         return self.network(concatenate([x, broadcast_to(planes, (n, self.classes, height, width))], 1))
 
 
-class ConditionalNormGenerator(Module):
+class ConditionalNormGenerator(nn.Module):
     """G(z, y): the label chooses scale and shift of each batch norm, and enters nowhere else."""
 
     def __init__(self, z_dim: int, classes: int, width: int, *, rng: Stream | None = None) -> None:
-        self.dense = Sequential(Linear(z_dim, 7 * 7 * 2 * width, rng=rng), Unflatten(1, (2 * width, 7, 7)))
-        self.norm1 = ConditionalBatchNorm2d(2 * width, classes)
-        self.up1 = Sequential(ReLU(), ConvTranspose2d(2 * width, width, 4, 2, 1, rng=rng))
-        self.norm2 = ConditionalBatchNorm2d(width, classes)
-        self.up2 = Sequential(ReLU(), ConvTranspose2d(width, 1, 4, 2, 1, rng=rng), Tanh())
+        self.dense = nn.Sequential(nn.Linear(z_dim, 7 * 7 * 2 * width, rng=rng), nn.Unflatten(1, (2 * width, 7, 7)))
+        self.norm1 = nn.ConditionalBatchNorm2d(2 * width, classes)
+        self.up1 = nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(2 * width, width, 4, 2, 1, rng=rng))
+        self.norm2 = nn.ConditionalBatchNorm2d(width, classes)
+        self.up2 = nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(width, 1, 4, 2, 1, rng=rng), nn.Tanh())
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         """Images (N, 1, 28, 28) in [-1, 1]."""
         return self.up2(self.norm2(self.up1(self.norm1(self.dense(z), labels)), labels))
 
 
-class ProjectionDiscriminator(Module):
+class ProjectionDiscriminator(nn.Module):
     """D(x, y) = score(h(x)) + <e_y, h(x)>: features h (N, F) of a body, e an embedding of the classes in F dimensions.
 
     Miyato and Koyama 2018, equation 3.
     """
 
-    def __init__(self, body: Module, score: Module, embedding: Module) -> None:
+    def __init__(self, body: nn.Module, score: nn.Module, embedding: nn.Module) -> None:
         self.body = body
         self.score = score
         self.embedding = embedding
@@ -90,7 +74,7 @@ class ProjectionDiscriminator(Module):
         return self.score(features) + sum(self.embedding(labels) * features, 1, keepdims=True)
 
 
-class _SumOfPixels(Module):
+class _SumOfPixels(nn.Module):
     """(N, C, H, W) to (N, C)."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,7 +86,7 @@ def cgan28(z_dim: int = 100, classes: int = 10, *, width: int = 32, rng: Stream 
 
     G has 381 601 parameters at the defaults, D 41 633.
     """
-    network = Sequential(_down(1 + classes, width, rng), Linear(7 * 7 * 2 * width, 1, rng=rng))
+    network = nn.Sequential(_down(1 + classes, width, rng), nn.Linear(7 * 7 * 2 * width, 1, rng=rng))
     discriminator = OneHotDiscriminator(network, classes)
     return glorot(OneHotGenerator(_up(z_dim + classes, width, rng), classes), discriminator, rng)
 
@@ -113,7 +97,9 @@ def acgan28(z_dim: int = 100, classes: int = 10, *, width: int = 32, rng: Stream
     G is cgan28's; D has 67 883 parameters at the defaults.
     """
     features = 7 * 7 * 2 * width
-    discriminator = TwoHeads(_down(1, width, rng), Linear(features, 1, rng=rng), Linear(features, classes, rng=rng))
+    discriminator = TwoHeads(
+        _down(1, width, rng), nn.Linear(features, 1, rng=rng), nn.Linear(features, classes, rng=rng)
+    )
     return glorot(OneHotGenerator(_up(z_dim + classes, width, rng), classes), discriminator, rng)
 
 
@@ -123,46 +109,46 @@ def projection28(z_dim: int = 100, classes: int = 10, *, width: int = 32, rng: S
     D has a third convolution, to 4 width maps of 3x3, whose pixels are added up, and spectral norm on every weight.
     G has 351 969 parameters at the defaults, D 165 985.
     """
-    body = Sequential(
-        Conv2d(1, width, 4, 2, 1, rng=rng),
-        LeakyReLU(0.1),
-        Conv2d(width, 2 * width, 4, 2, 1, rng=rng),
-        LeakyReLU(0.1),
-        Conv2d(2 * width, 4 * width, 4, 2, 1, rng=rng),
-        LeakyReLU(0.1),
+    body = nn.Sequential(
+        nn.Conv2d(1, width, 4, 2, 1, rng=rng),
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(width, 2 * width, 4, 2, 1, rng=rng),
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(2 * width, 4 * width, 4, 2, 1, rng=rng),
+        nn.LeakyReLU(0.1),
         _SumOfPixels(),
     )
-    embedding = Embedding(classes, 4 * width, rng=rng)
-    init.xavier_uniform_(embedding.weight, rng=rng)
-    discriminator = ProjectionDiscriminator(body, Linear(4 * width, 1, rng=rng), embedding)
+    embedding = nn.Embedding(classes, 4 * width, rng=rng)
+    nn.init.xavier_uniform_(embedding.weight, rng=rng)
+    discriminator = ProjectionDiscriminator(body, nn.Linear(4 * width, 1, rng=rng), embedding)
     players = glorot(ConditionalNormGenerator(z_dim, classes, width, rng=rng), discriminator, rng)
     for layer in list(discriminator.modules()):
-        if isinstance(layer, Conv2d | Linear | Embedding):
-            spectral_norm(layer, rng=rng)
+        if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding):
+            nn.spectral_norm(layer, rng=rng)
     return players
 
 
-def _up(inputs: int, width: int, rng: Stream | None) -> Sequential:
+def _up(inputs: int, width: int, rng: Stream | None) -> nn.Sequential:
     """(N, inputs) to images (N, 1, 28, 28)."""
-    return Sequential(
-        Linear(inputs, 7 * 7 * 2 * width, rng=rng),
-        Unflatten(1, (2 * width, 7, 7)),
-        BatchNorm2d(2 * width),
-        ReLU(),
-        ConvTranspose2d(2 * width, width, 4, 2, 1, rng=rng),
-        BatchNorm2d(width),
-        ReLU(),
-        ConvTranspose2d(width, 1, 4, 2, 1, rng=rng),
-        Tanh(),
+    return nn.Sequential(
+        nn.Linear(inputs, 7 * 7 * 2 * width, rng=rng),
+        nn.Unflatten(1, (2 * width, 7, 7)),
+        nn.BatchNorm2d(2 * width),
+        nn.ReLU(),
+        nn.ConvTranspose2d(2 * width, width, 4, 2, 1, rng=rng),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.ConvTranspose2d(width, 1, 4, 2, 1, rng=rng),
+        nn.Tanh(),
     )
 
 
-def _down(channels: int, width: int, rng: Stream | None) -> Sequential:
+def _down(channels: int, width: int, rng: Stream | None) -> nn.Sequential:
     """Images (N, channels, 28, 28) to features (N, 7 * 7 * 2 * width)."""
-    return Sequential(
-        Conv2d(channels, width, 4, 2, 1, rng=rng),
-        LeakyReLU(0.2),
-        Conv2d(width, 2 * width, 4, 2, 1, rng=rng),
-        LeakyReLU(0.2),
-        Flatten(),
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 4, 2, 1, rng=rng),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(width, 2 * width, 4, 2, 1, rng=rng),
+        nn.LeakyReLU(0.2),
+        nn.Flatten(),
     )

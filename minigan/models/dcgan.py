@@ -2,27 +2,12 @@
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 
+from .. import nn
 from ..errors import ShapeError
-from ..nn import (
-    BatchNorm2d,
-    Conv2d,
-    ConvTranspose2d,
-    Flatten,
-    GroupNorm,
-    LeakyReLU,
-    Linear,
-    MinibatchStdDev,
-    Module,
-    PReLU,
-    ReLU,
-    Sequential,
-    Tanh,
-    Unflatten,
-    init,
-)
 from ..random import Stream
-from .players import Players
+from .players import Players, initialise
 
 
 def dcgan(
@@ -63,49 +48,53 @@ def dcgan(
         )
     maps, rest = [8 * width, 4 * width, 2 * width, width], side // 16
     lift, shift = generator_norm is None, norm is None  # biases
-    up: list[Module] = [Unflatten(1, (z_dim, 1, 1)), ConvTranspose2d(z_dim, maps[0], rest, bias=lift, rng=rng)]
+    up: list[nn.Module] = [nn.Unflatten(1, (z_dim, 1, 1)), nn.ConvTranspose2d(z_dim, maps[0], rest, bias=lift, rng=rng)]
     for i, o in zip(maps, [*maps[1:], channels], strict=True):
-        up += [*_NORMS[generator_norm](i), ReLU(), ConvTranspose2d(i, o, 4, 2, 1, bias=lift, rng=rng)]
-    down: list[Module] = [Conv2d(pack * channels, width, 4, 2, 1, bias=shift, rng=rng), _ACTIVATIONS[activation]()]
+        up += [*_NORMS[generator_norm](i), nn.ReLU(), nn.ConvTranspose2d(i, o, 4, 2, 1, bias=lift, rng=rng)]
+    down: list[nn.Module] = [
+        nn.Conv2d(pack * channels, width, 4, 2, 1, bias=shift, rng=rng),
+        _ACTIVATIONS[activation](),
+    ]
     for i, o in itertools.pairwise(maps[::-1]):
-        down += [Conv2d(i, o, 4, 2, 1, bias=shift, rng=rng), *_NORMS[norm](o), _ACTIVATIONS[activation]()]
-    down += [MinibatchStdDev()] if stddev else []
+        down += [nn.Conv2d(i, o, 4, 2, 1, bias=shift, rng=rng), *_NORMS[norm](o), _ACTIVATIONS[activation]()]
+    down += [nn.MinibatchStdDev()] if stddev else []
     players = Players(
-        Sequential(*up, Tanh()), Sequential(*down, Conv2d(maps[0] + stddev, 1, rest, bias=shift, rng=rng), Flatten())
+        nn.Sequential(*up, nn.Tanh()),
+        nn.Sequential(*down, nn.Conv2d(maps[0] + stddev, 1, rest, bias=shift, rng=rng), nn.Flatten()),
     )
     for layer in [module for player in players for module in player.modules()]:
-        if isinstance(layer, Conv2d | ConvTranspose2d):
-            init.normal_(layer.weight, 0.0, 0.02, rng=rng)
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, 0.0, 0.02, rng=rng)
             if layer.bias is not None:
-                init.zeros_(layer.bias)
-        elif isinstance(layer, BatchNorm2d) and layer.weight is not None:
-            init.normal_(layer.weight, 1.0, 0.02, rng=rng)
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d) and layer.weight is not None:
+            nn.init.normal_(layer.weight, 1.0, 0.02, rng=rng)
     for player in [player for player, bare in zip(players, (lift, shift), strict=True) if bare]:
         for layer in player.modules():
-            if isinstance(layer, Conv2d | ConvTranspose2d):
-                init.normal_(layer.weight, 0.0, (2 / _meeting(layer)) ** 0.5, rng=rng)
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.normal_(layer.weight, 0.0, (2 / _meeting(layer)) ** 0.5, rng=rng)
     return players
 
 
-def _meeting(layer: Conv2d | ConvTranspose2d) -> int:
+def _meeting(layer: nn.Conv2d | nn.ConvTranspose2d) -> int:
     """How many weights meet in a pixel of what the layer makes.
 
     Of a transposed 4x4 kernel that moves by 2, four for each input; of the one that spreads the noise out, one.
     """
-    if isinstance(layer, Conv2d):
+    if isinstance(layer, nn.Conv2d):
         return layer.weight.size // len(layer.weight)
     return len(layer.weight) * (4 if layer.options["stride"] == 2 else 1)
 
 
-_NORMS: dict[str | None, Callable[[int], list[Module]]] = {
-    "batch": lambda channels: [BatchNorm2d(channels)],
-    "layer": lambda channels: [GroupNorm(1, channels)],  # over all of a sample; the scale is per channel
+_NORMS: dict[str | None, Callable[[int], list[nn.Module]]] = {
+    "batch": lambda channels: [nn.BatchNorm2d(channels)],
+    "layer": lambda channels: [nn.GroupNorm(1, channels)],  # over all of a sample; the scale is per channel
     None: lambda channels: [],
 }
-_ACTIVATIONS: dict[str, Callable[[], Module]] = {
-    "leaky_relu": lambda: LeakyReLU(0.2),
-    "prelu": PReLU,
-    "relu": ReLU,
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "leaky_relu": lambda: nn.LeakyReLU(0.2),
+    "prelu": nn.PReLU,
+    "relu": nn.ReLU,
 }
 
 
@@ -118,15 +107,12 @@ def mlp512(
     Hidden layers start with the weights of He et al. 2015: with smaller ones little of the noise is left behind four
     layers, samples lie on a curve, and two of them are all that is learnt.
     """
-    hidden = [Linear(n, 512, rng=rng) for n in (z_dim, 512, 512, 512)]
-    generator = Sequential(
-        *(module for layer in hidden for module in (layer, ReLU())),
-        Linear(512, channels * side * side, rng=rng),
-        Tanh(),
-        Unflatten(1, (channels, side, side)),
+    hidden = [nn.Linear(n, 512, rng=rng) for n in (z_dim, 512, 512, 512)]
+    generator = nn.Sequential(
+        *(module for layer in hidden for module in (layer, nn.ReLU())),
+        nn.Linear(512, channels * side * side, rng=rng),
+        nn.Tanh(),
+        nn.Unflatten(1, (channels, side, side)),
     )
-    for layer in hidden:
-        init.normal_(layer.weight, 0.0, (2 / layer.weight.shape[1]) ** 0.5, rng=rng)
-        if layer.bias is not None:
-            init.zeros_(layer.bias)
+    initialise(*hidden, weights=partial(nn.init.kaiming_normal_, rng=rng))
     return Players(generator, dcgan(side, z_dim, channels=channels, width=width, rng=rng).discriminator)

@@ -1,30 +1,13 @@
 """Networks for images of 28x28 pixels: those of CS231n, of a course's lab, and the first GAN's."""
 
+from functools import partial
 from typing import Any
 
-from .. import ops
+from .. import nn, ops
 from ..errors import ShapeError
-from ..nn import (
-    BatchNorm1d,
-    BatchNorm2d,
-    Conv2d,
-    ConvTranspose2d,
-    Dropout,
-    Flatten,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    Module,
-    ReLU,
-    Sequential,
-    Sigmoid,
-    Tanh,
-    Unflatten,
-    init,
-)
 from ..random import Stream
 from ..tensor import Tensor
-from .players import Players, glorot
+from .players import Players, glorot, initialise
 from .ranges import FromUnit, ToUnit
 
 
@@ -34,22 +17,22 @@ def mlp28(z_dim: int = 96, *, pack: int = 1, rng: Stream | None = None) -> Playe
     G: z_dim-1024-1024-784, ReLU, tanh; D: 784-256-256-1, leaky ReLU 0.01. Glorot-uniform weights, zero biases.
     D has 267 009 parameters; G has 1 858 320 for z_dim = 4. Noise is U(-1, 1). D sees `pack` images at once.
     """
-    generator = Sequential(
-        Linear(z_dim, 1024, rng=rng),
-        ReLU(),
-        Linear(1024, 1024, rng=rng),
-        ReLU(),
-        Linear(1024, 784, rng=rng),
-        Tanh(),
-        Unflatten(1, (1, 28, 28)),
+    generator = nn.Sequential(
+        nn.Linear(z_dim, 1024, rng=rng),
+        nn.ReLU(),
+        nn.Linear(1024, 1024, rng=rng),
+        nn.ReLU(),
+        nn.Linear(1024, 784, rng=rng),
+        nn.Tanh(),
+        nn.Unflatten(1, (1, 28, 28)),
     )
-    discriminator = Sequential(
-        Flatten(),
-        Linear(784 * pack, 256, rng=rng),
-        LeakyReLU(0.01),
-        Linear(256, 256, rng=rng),
-        LeakyReLU(0.01),
-        Linear(256, 1, rng=rng),
+    discriminator = nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(784 * pack, 256, rng=rng),
+        nn.LeakyReLU(0.01),
+        nn.Linear(256, 256, rng=rng),
+        nn.LeakyReLU(0.01),
+        nn.Linear(256, 1, rng=rng),
     )
     return glorot(generator, discriminator, rng)
 
@@ -60,17 +43,17 @@ def dcgan28(z_dim: int = 96, *, pack: int = 1, rng: Stream | None = None) -> Pla
     Mind the order in G: dense or transposed convolution, ReLU, then batch norm. D has 1 102 721 parameters; G has
     6 595 521 for z_dim = 4, running statistics counted. Noise is U(-1, 1). D sees `pack` images at once.
     """
-    discriminator = Sequential(
-        Conv2d(pack, 32, 5, rng=rng),
-        LeakyReLU(0.01),
-        MaxPool2d(2, 2),
-        Conv2d(32, 64, 5, rng=rng),
-        LeakyReLU(0.01),
-        MaxPool2d(2, 2),
-        Flatten(),
-        Linear(4 * 4 * 64, 4 * 4 * 64, rng=rng),
-        LeakyReLU(0.01),
-        Linear(4 * 4 * 64, 1, rng=rng),
+    discriminator = nn.Sequential(
+        nn.Conv2d(pack, 32, 5, rng=rng),
+        nn.LeakyReLU(0.01),
+        nn.MaxPool2d(2, 2),
+        nn.Conv2d(32, 64, 5, rng=rng),
+        nn.LeakyReLU(0.01),
+        nn.MaxPool2d(2, 2),
+        nn.Flatten(),
+        nn.Linear(4 * 4 * 64, 4 * 4 * 64, rng=rng),
+        nn.LeakyReLU(0.01),
+        nn.Linear(4 * 4 * 64, 1, rng=rng),
     )
     return glorot(_infogan_generator(z_dim, rng), discriminator, rng)
 
@@ -86,21 +69,21 @@ def wgan_gp28(z_dim: int = 96, *, norm: str | None = "batch", padding: int = 0, 
     if norm not in ("batch", None):
         raise ShapeError(f"wgan_gp28: expected norm 'batch' or None, got {norm!r}")
     side = ((28 + 2 * padding - 4) // 2 + 1 - 4) // 2 + 1
-    critic = Sequential(
-        Conv2d(1, 64, 4, 2, padding, rng=rng),
-        LeakyReLU(0.01),
-        Conv2d(64, 128, 4, 2, rng=rng),
-        LeakyReLU(0.01),
-        *([BatchNorm2d(128, **_TENSORFLOW)] if norm else []),
-        Flatten(),
-        Linear(128 * side * side, 1024, rng=rng),
-        LeakyReLU(0.01),
-        Linear(1024, 1, rng=rng),
+    critic = nn.Sequential(
+        nn.Conv2d(1, 64, 4, 2, padding, rng=rng),
+        nn.LeakyReLU(0.01),
+        nn.Conv2d(64, 128, 4, 2, rng=rng),
+        nn.LeakyReLU(0.01),
+        *([nn.BatchNorm2d(128, **_TENSORFLOW)] if norm else []),
+        nn.Flatten(),
+        nn.Linear(128 * side * side, 1024, rng=rng),
+        nn.LeakyReLU(0.01),
+        nn.Linear(1024, 1, rng=rng),
     )
     return glorot(_infogan_generator(z_dim, rng), critic, rng)
 
 
-def lab28(z_dim: int = 128, *, output: type[Module] = Sigmoid, rng: Stream | None = None) -> Players:
+def lab28(z_dim: int = 128, *, output: type[nn.Module] = nn.Sigmoid, rng: Stream | None = None) -> Players:
     """The WGAN-GP of a course's MNIST lab for 28x28 images: strides of 2 with TensorFlow's SAME padding.
 
     G: z_dim, dense 896 as 2x2x224, then 5x5 transposed convolutions to 4x4x112, 7x7x56, 14x14x28 and 28x28x1, ReLU
@@ -109,42 +92,42 @@ def lab28(z_dim: int = 128, *, output: type[Module] = Sigmoid, rng: Stream | Non
     in [0, 1], as the document has it; with Tanh they are in [-1, 1], as minigan's data are.
     """
     up: dict[str, Any] = {"stride": 2, "padding": "same", "rng": rng}
-    generator = Sequential(
-        Linear(z_dim, 2 * 2 * 224, rng=rng),
-        Unflatten(1, (224, 2, 2)),
-        ConvTranspose2d(224, 112, 5, **up),
-        ReLU(),
-        ConvTranspose2d(112, 56, 5, **up, output_size=7),
-        ReLU(),
-        ConvTranspose2d(56, 28, 5, **up),
-        ReLU(),
-        ConvTranspose2d(28, 1, 5, **up),
+    generator = nn.Sequential(
+        nn.Linear(z_dim, 2 * 2 * 224, rng=rng),
+        nn.Unflatten(1, (224, 2, 2)),
+        nn.ConvTranspose2d(224, 112, 5, **up),
+        nn.ReLU(),
+        nn.ConvTranspose2d(112, 56, 5, **up, output_size=7),
+        nn.ReLU(),
+        nn.ConvTranspose2d(56, 28, 5, **up),
+        nn.ReLU(),
+        nn.ConvTranspose2d(28, 1, 5, **up),
         output(),
     )
-    critic = Sequential(
-        Conv2d(1, 28, 5, 2, "same", rng=rng),
-        LeakyReLU(0.2),
-        Conv2d(28, 56, 5, 2, "same", rng=rng),
-        LeakyReLU(0.2),
-        Conv2d(56, 112, 5, 2, "same", rng=rng),
-        LeakyReLU(0.2),
-        Flatten(),
-        Linear(4 * 4 * 112, 1, rng=rng),
+    critic = nn.Sequential(
+        nn.Conv2d(1, 28, 5, 2, "same", rng=rng),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(28, 56, 5, 2, "same", rng=rng),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(56, 112, 5, 2, "same", rng=rng),
+        nn.LeakyReLU(0.2),
+        nn.Flatten(),
+        nn.Linear(4 * 4 * 112, 1, rng=rng),
     )
     players = glorot(generator, critic, rng)
     for layer in [*generator.modules(), *critic.modules()]:
-        if isinstance(layer, ConvTranspose2d):
-            init.normal_(layer.weight, 0.0, 0.01, rng=rng)
-        if isinstance(layer, Conv2d | ConvTranspose2d) and layer.bias is not None:
-            init.constant_(layer.bias, 0.01)
+        if isinstance(layer, nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, 0.0, 0.01, rng=rng)
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.bias is not None:
+            nn.init.constant_(layer.bias, 0.01)
     return players
 
 
-class Maxout(Module):
+class Maxout(nn.Module):
     """max over `pieces` linear functions of x, for each of `out_features` units (Goodfellow et al. 2013)."""
 
     def __init__(self, in_features: int, out_features: int, pieces: int, *, rng: Stream | None = None) -> None:
-        self.linear = Linear(in_features, out_features * pieces, rng=rng)
+        self.linear = nn.Linear(in_features, out_features * pieces, rng=rng)
         self.pieces = pieces
 
     def forward(self, x: Tensor) -> Tensor:
@@ -161,32 +144,28 @@ def goodfellow28(z_dim: int = 100, *, rng: Stream | None = None) -> Players:
     U(-0.05, 0.05) in G and U(-0.005, 0.005) in D, zero biases. G has 2 503 984 parameters, D 1 231 441 for
     z_dim = 100. Noise is U(-1, 1).
     """
-    generator = Sequential(
-        Linear(z_dim, 1200, rng=rng),
-        ReLU(),
-        Linear(1200, 1200, rng=rng),
-        ReLU(),
-        Linear(1200, 784, rng=rng),
-        Sigmoid(),
+    generator = nn.Sequential(
+        nn.Linear(z_dim, 1200, rng=rng),
+        nn.ReLU(),
+        nn.Linear(1200, 1200, rng=rng),
+        nn.ReLU(),
+        nn.Linear(1200, 784, rng=rng),
+        nn.Sigmoid(),
         FromUnit(),
-        Unflatten(1, (1, 28, 28)),
+        nn.Unflatten(1, (1, 28, 28)),
     )
-    discriminator = Sequential(
-        Flatten(),
+    discriminator = nn.Sequential(
+        nn.Flatten(),
         ToUnit(),
-        Dropout(0.2),
+        nn.Dropout(0.2),
         Maxout(784, 240, 5, rng=rng),
-        Dropout(0.5),
+        nn.Dropout(0.5),
         Maxout(240, 240, 5, rng=rng),
-        Dropout(0.5),
-        Linear(240, 1, rng=rng),
+        nn.Dropout(0.5),
+        nn.Linear(240, 1, rng=rng),
     )
     for player, bound in ((generator, 0.05), (discriminator, 0.005)):
-        for layer in player.modules():
-            if isinstance(layer, Linear):
-                init.uniform_(layer.weight, -bound, bound, rng=rng)
-                if layer.bias is not None:
-                    init.zeros_(layer.bias)
+        initialise(player, weights=partial(nn.init.uniform_, low=-bound, high=bound, rng=rng))
     return Players(generator, discriminator)
 
 
@@ -196,18 +175,18 @@ _TENSORFLOW: dict[str, Any] = {
 }  # tf.layers.batch_normalization's defaults, in PyTorch's convention
 
 
-def _infogan_generator(z_dim: int, rng: Stream | None) -> Sequential:
-    return Sequential(
-        Linear(z_dim, 1024, rng=rng),
-        ReLU(),
-        BatchNorm1d(1024, **_TENSORFLOW),
-        Linear(1024, 7 * 7 * 128, rng=rng),
-        ReLU(),
-        BatchNorm1d(7 * 7 * 128, **_TENSORFLOW),
-        Unflatten(1, (128, 7, 7)),
-        ConvTranspose2d(128, 64, 4, 2, 1, rng=rng),
-        ReLU(),
-        BatchNorm2d(64, **_TENSORFLOW),
-        ConvTranspose2d(64, 1, 4, 2, 1, rng=rng),
-        Tanh(),
+def _infogan_generator(z_dim: int, rng: Stream | None) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(z_dim, 1024, rng=rng),
+        nn.ReLU(),
+        nn.BatchNorm1d(1024, **_TENSORFLOW),
+        nn.Linear(1024, 7 * 7 * 128, rng=rng),
+        nn.ReLU(),
+        nn.BatchNorm1d(7 * 7 * 128, **_TENSORFLOW),
+        nn.Unflatten(1, (128, 7, 7)),
+        nn.ConvTranspose2d(128, 64, 4, 2, 1, rng=rng),
+        nn.ReLU(),
+        nn.BatchNorm2d(64, **_TENSORFLOW),
+        nn.ConvTranspose2d(64, 1, 4, 2, 1, rng=rng),
+        nn.Tanh(),
     )

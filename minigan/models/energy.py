@@ -2,23 +2,8 @@
 
 from collections.abc import Callable
 
-from .. import ops
+from .. import nn, ops
 from ..errors import ShapeError
-from ..nn import (
-    ELU,
-    BatchNorm2d,
-    Conv2d,
-    ConvTranspose2d,
-    Flatten,
-    LeakyReLU,
-    Linear,
-    Module,
-    ReLU,
-    Sequential,
-    Tanh,
-    Unflatten,
-    UpsampleNearest,
-)
 from ..random import Stream
 from ..tensor import Tensor
 from .players import Players, glorot
@@ -36,13 +21,13 @@ def mean_absolute(x: Tensor, y: Tensor) -> Tensor:
     return ops.mean(ops.absolute(x - y), tuple(range(1, x.ndim)))
 
 
-class Autoencoder(Module):
+class Autoencoder(nn.Module):
     """A discriminator whose score is an energy: distance(x, decoder(encoder(x))), (N,), low where x is reconstructed.
 
     `encoder` gives codes (N, code), `decoder` samples.
     """
 
-    def __init__(self, encoder: Module, decoder: Module, distance: Distance) -> None:
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, distance: Distance) -> None:
         self.encoder = encoder
         self.decoder = decoder
         self.distance = distance
@@ -64,26 +49,26 @@ def ebgan28(z_dim: int = 62, code: int = 32, *, rng: Stream | None = None) -> Pl
     transposed convolution, tanh, no batch norm: an energy is one sample's. It is the Euclidean distance of Zhao et al.
     2017. Glorot-uniform weights, zero biases. Noise is U(-1, 1).
     """
-    generator = Sequential(
-        Linear(z_dim, 128 * 7 * 7, rng=rng),
-        Unflatten(1, (128, 7, 7)),
-        BatchNorm2d(128),
-        ReLU(),
-        ConvTranspose2d(128, 64, 4, 2, 1, rng=rng),
-        BatchNorm2d(64),
-        ReLU(),
-        ConvTranspose2d(64, 1, 4, 2, 1, rng=rng),
-        Tanh(),
+    generator = nn.Sequential(
+        nn.Linear(z_dim, 128 * 7 * 7, rng=rng),
+        nn.Unflatten(1, (128, 7, 7)),
+        nn.BatchNorm2d(128),
+        nn.ReLU(),
+        nn.ConvTranspose2d(128, 64, 4, 2, 1, rng=rng),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.ConvTranspose2d(64, 1, 4, 2, 1, rng=rng),
+        nn.Tanh(),
     )
-    encoder = Sequential(
-        Conv2d(1, 64, 4, 2, 1, rng=rng), LeakyReLU(0.2), Flatten(), Linear(64 * 14 * 14, code, rng=rng)
+    encoder = nn.Sequential(
+        nn.Conv2d(1, 64, 4, 2, 1, rng=rng), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(64 * 14 * 14, code, rng=rng)
     )
-    decoder = Sequential(
-        Linear(code, 64 * 14 * 14, rng=rng),
-        Unflatten(1, (64, 14, 14)),
-        ReLU(),
-        ConvTranspose2d(64, 1, 4, 2, 1, rng=rng),
-        Tanh(),
+    decoder = nn.Sequential(
+        nn.Linear(code, 64 * 14 * 14, rng=rng),
+        nn.Unflatten(1, (64, 14, 14)),
+        nn.ReLU(),
+        nn.ConvTranspose2d(64, 1, 4, 2, 1, rng=rng),
+        nn.Tanh(),
     )
     return glorot(generator, Autoencoder(encoder, decoder, euclidean), rng)
 
@@ -105,17 +90,17 @@ def began(
         raise ShapeError(f"began: expected a side divisible by 4, got {side}")
     small = side // 4
 
-    def convolved(maps: int) -> list[Module]:
-        return [layer for _ in range(depth) for layer in (Conv2d(maps, maps, 3, padding=1, rng=rng), ELU())]
+    def convolved(maps: int) -> list[nn.Module]:
+        return [layer for _ in range(depth) for layer in (nn.Conv2d(maps, maps, 3, padding=1, rng=rng), nn.ELU())]
 
-    def halved(maps: int, to: int) -> list[Module]:
-        return [Conv2d(maps, to, 3, 2, 1, rng=rng), ELU(), *convolved(to)]
+    def halved(maps: int, to: int) -> list[nn.Module]:
+        return [nn.Conv2d(maps, to, 3, 2, 1, rng=rng), nn.ELU(), *convolved(to)]
 
-    def decoder() -> Module:
-        start = [Linear(z_dim, width * small * small, rng=rng), Unflatten(1, (width, small, small))]
-        up = [layer for _ in range(2) for layer in (*convolved(width), UpsampleNearest(2))]
-        return Sequential(*start, *up, Conv2d(width, channels, 3, padding=1, rng=rng), Tanh())
+    def decoder() -> nn.Module:
+        start = [nn.Linear(z_dim, width * small * small, rng=rng), nn.Unflatten(1, (width, small, small))]
+        up = [layer for _ in range(2) for layer in (*convolved(width), nn.UpsampleNearest(2))]
+        return nn.Sequential(*start, *up, nn.Conv2d(width, channels, 3, padding=1, rng=rng), nn.Tanh())
 
-    end = [Flatten(), Linear(2 * width * small * small, z_dim, rng=rng)]
-    encoder = Sequential(*halved(channels, width), *halved(width, 2 * width), *end)
+    end = [nn.Flatten(), nn.Linear(2 * width * small * small, z_dim, rng=rng)]
+    encoder = nn.Sequential(*halved(channels, width), *halved(width, 2 * width), *end)
     return glorot(decoder(), Autoencoder(encoder, decoder(), mean_absolute), rng)

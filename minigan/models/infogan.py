@@ -1,22 +1,11 @@
 """InfoGAN's networks for images of 28x28 pixels, as the authors' code has them (Chen et al. 2016)."""
 
-from ..nn import (
-    BatchNorm1d,
-    BatchNorm2d,
-    Conv2d,
-    ConvTranspose2d,
-    Flatten,
-    LeakyReLU,
-    Linear,
-    ReLU,
-    Sequential,
-    Tanh,
-    Unflatten,
-    init,
-)
+from functools import partial
+
+from .. import nn
 from ..random import Stream
 from .labels import TwoHeads
-from .players import Players
+from .players import Players, initialise
 
 
 def infogan28(z_dim: int = 74, read: int = 12, *, width: int = 64, rng: Stream | None = None) -> Players:
@@ -28,38 +17,37 @@ def infogan28(z_dim: int = 74, read: int = 12, *, width: int = 64, rng: Stream |
     the defaults G has 6 652 481 parameters and D, with Q, 6 692 173; both shrink with the square of `width`.
     """
     wide, maps = 16 * width, 2 * width
-    generator = Sequential(
-        Linear(z_dim, wide, rng=rng),
-        BatchNorm1d(wide),
-        ReLU(),
-        Linear(wide, 7 * 7 * maps, rng=rng),
-        BatchNorm1d(7 * 7 * maps),
-        ReLU(),
-        Unflatten(1, (maps, 7, 7)),
-        ConvTranspose2d(maps, width, 4, 2, 1, rng=rng),
-        BatchNorm2d(width),
-        ReLU(),
-        ConvTranspose2d(width, 1, 4, 2, 1, rng=rng),
-        Tanh(),
+    generator = nn.Sequential(
+        nn.Linear(z_dim, wide, rng=rng),
+        nn.BatchNorm1d(wide),
+        nn.ReLU(),
+        nn.Linear(wide, 7 * 7 * maps, rng=rng),
+        nn.BatchNorm1d(7 * 7 * maps),
+        nn.ReLU(),
+        nn.Unflatten(1, (maps, 7, 7)),
+        nn.ConvTranspose2d(maps, width, 4, 2, 1, rng=rng),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.ConvTranspose2d(width, 1, 4, 2, 1, rng=rng),
+        nn.Tanh(),
     )
-    trunk = Sequential(
-        Conv2d(1, width, 4, 2, 1, rng=rng),
-        LeakyReLU(0.1),
-        Conv2d(width, maps, 4, 2, 1, rng=rng),
-        BatchNorm2d(maps),
-        LeakyReLU(0.1),
-        Flatten(),
-        Linear(7 * 7 * maps, wide, rng=rng),
-        BatchNorm1d(wide),
-        LeakyReLU(0.1),
+    trunk = nn.Sequential(
+        nn.Conv2d(1, width, 4, 2, 1, rng=rng),
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(width, maps, 4, 2, 1, rng=rng),
+        nn.BatchNorm2d(maps),
+        nn.LeakyReLU(0.1),
+        nn.Flatten(),
+        nn.Linear(7 * 7 * maps, wide, rng=rng),
+        nn.BatchNorm1d(wide),
+        nn.LeakyReLU(0.1),
     )
-    reader = Sequential(
-        Linear(wide, 2 * width, rng=rng), BatchNorm1d(2 * width), LeakyReLU(0.1), Linear(2 * width, read, rng=rng)
+    reader = nn.Sequential(
+        nn.Linear(wide, 2 * width, rng=rng),
+        nn.BatchNorm1d(2 * width),
+        nn.LeakyReLU(0.1),
+        nn.Linear(2 * width, read, rng=rng),
     )
-    players = Players(generator, TwoHeads(trunk, Linear(wide, 1, rng=rng), reader))
-    for layer in [module for player in players for module in player.modules()]:
-        if isinstance(layer, Linear | Conv2d | ConvTranspose2d):
-            init.normal_(layer.weight, 0.0, 0.02, rng=rng)
-            if layer.bias is not None:
-                init.zeros_(layer.bias)
+    players = Players(generator, TwoHeads(trunk, nn.Linear(wide, 1, rng=rng), reader))
+    initialise(*players, weights=partial(nn.init.normal_, std=0.02, rng=rng))
     return players

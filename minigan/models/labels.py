@@ -1,8 +1,8 @@
 """Labels as networks take them, and as they tell them."""
 
+from .. import nn
 from ..backend import xp
 from ..errors import DTypeError
-from ..nn import Module
 from ..tensor import Tensor
 
 
@@ -13,10 +13,10 @@ def one_hot(labels: Tensor, classes: int, dtype: str = "float32") -> Tensor:
     return Tensor((labels.data[:, None] == xp(labels.data).arange(classes)).astype(dtype))
 
 
-class TwoHeads(Module):
+class TwoHeads(nn.Module):
     """D(x): a body makes features, of which one head says how real x is and another tells its class or code."""
 
-    def __init__(self, body: Module, score: Module, reading: Module) -> None:
+    def __init__(self, body: nn.Module, score: nn.Module, reading: nn.Module) -> None:
         self.body = body
         self.score = score
         self.reading = reading

@@ -4,13 +4,13 @@ import itertools
 from collections.abc import Callable
 from functools import partial
 
+from .. import nn
 from ..errors import ShapeError
-from ..nn import LeakyReLU, Linear, Module, Sequential, Tanh, init
 from ..random import Stream
-from .players import Players, glorot
+from .players import Players, glorot, initialise
 
-Activation = Callable[[], Module]
-LEAKY: Activation = partial(LeakyReLU, 0.2)
+Activation = Callable[[], nn.Module]
+LEAKY: Activation = partial(nn.LeakyReLU, 0.2)
 
 
 def quadratic(*, activation: Activation = LEAKY, rng: Stream | None = None) -> Players:
@@ -20,16 +20,16 @@ def quadratic(*, activation: Activation = LEAKY, rng: Stream | None = None) -> P
     makes of a point can be drawn: D[:5] is that map. Glorot-uniform weights, zero biases. The tutorial tries other
     activations too: `activation=mg.nn.ReLU`, `mg.nn.Sigmoid`.
     """
-    generator = Sequential(
-        Linear(2, 16, rng=rng), activation(), Linear(16, 16, rng=rng), activation(), Linear(16, 2, rng=rng)
+    generator = nn.Sequential(
+        nn.Linear(2, 16, rng=rng), activation(), nn.Linear(16, 16, rng=rng), activation(), nn.Linear(16, 2, rng=rng)
     )
-    discriminator = Sequential(
-        Linear(2, 16, rng=rng),
+    discriminator = nn.Sequential(
+        nn.Linear(2, 16, rng=rng),
         activation(),
-        Linear(16, 16, rng=rng),
+        nn.Linear(16, 16, rng=rng),
         activation(),
-        Linear(16, 2, rng=rng),
-        Linear(2, 1, rng=rng),
+        nn.Linear(16, 2, rng=rng),
+        nn.Linear(2, 1, rng=rng),
     )
     return glorot(generator, discriminator, rng)
 
@@ -39,7 +39,7 @@ def mlp2d(
     *,
     width: int = 128,
     depth: int = 2,
-    activation: Activation = Tanh,
+    activation: Activation = nn.Tanh,
     pack: int = 1,
     generator_std: float | None = None,
     rng: Stream | None = None,
@@ -54,14 +54,12 @@ def mlp2d(
     if min(z_dim, width, depth, pack) < 1:
         raise ShapeError(f"mlp2d: expected sizes >= 1, got z_dim {z_dim}, width {width}, depth {depth}, pack {pack}")
 
-    def network(inputs: int, outputs: int) -> Sequential:
+    def network(inputs: int, outputs: int) -> nn.Sequential:
         sizes = [inputs, *[width] * depth]
-        hidden = [m for i, o in itertools.pairwise(sizes) for m in (Linear(i, o, rng=rng), activation())]
-        return Sequential(*hidden, Linear(width, outputs, rng=rng))
+        hidden = [m for i, o in itertools.pairwise(sizes) for m in (nn.Linear(i, o, rng=rng), activation())]
+        return nn.Sequential(*hidden, nn.Linear(width, outputs, rng=rng))
 
     players = glorot(network(z_dim, 2), network(2 * pack, 1), rng)
     if generator_std is not None:
-        for layer in players.generator.modules():
-            if isinstance(layer, Linear):
-                init.normal_(layer.weight, 0.0, generator_std, rng=rng)
+        initialise(players.generator, weights=partial(nn.init.normal_, std=generator_std, rng=rng))
     return players

@@ -1,23 +1,31 @@
-"""What every network of two players shares: the pair, and TensorFlow's starting weights."""
+"""What networks of players share: the pair, and how they start."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
-from ..nn import Conv2d, ConvTranspose2d, Linear, Module, init
+from .. import nn
 from ..random import Stream
+from ..tensor import Tensor
 
 
 class Players(NamedTuple):
     """A generator and the discriminator (or critic) it plays against."""
 
-    generator: Module
-    discriminator: Module
+    generator: nn.Module
+    discriminator: nn.Module
 
 
-def glorot(generator: Module, discriminator: Module, rng: Stream | None) -> Players:
+def glorot(generator: nn.Module, discriminator: nn.Module, rng: Stream | None) -> Players:
     """TensorFlow's default initialisation: Glorot-uniform weights, zero biases."""
-    for layer in [*generator.modules(), *discriminator.modules()]:
-        if isinstance(layer, Linear | Conv2d | ConvTranspose2d):
-            init.xavier_uniform_(layer.weight, rng=rng)
-            if layer.bias is not None:
-                init.zeros_(layer.bias)
+    initialise(generator, discriminator, weights=partial(nn.init.xavier_uniform_, rng=rng))
     return Players(generator, discriminator)
+
+
+def initialise(*networks: nn.Module, weights: Callable[[Tensor], Any]) -> None:
+    """Give each dense and convolutional layer weights by `weights(w)`, in place, and biases of zero."""
+    for layer in [module for network in networks for module in network.modules()]:
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            weights(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

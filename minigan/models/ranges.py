@@ -1,10 +1,10 @@
 """Between [-1, 1], where minigan's images lie, and [0, 1], where some papers have theirs."""
 
-from ..nn import Module
+from .. import nn
 from ..tensor import Tensor
 
 
-class ToUnit(Module):
+class ToUnit(nn.Module):
     """(x + 1) / 2: from [-1, 1] to [0, 1]."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -12,7 +12,7 @@ class ToUnit(Module):
         return 0.5 * x + 0.5
 
 
-class FromUnit(Module):
+class FromUnit(nn.Module):
     """2 x - 1: from [0, 1] to [-1, 1]."""
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,35 +2,22 @@
 
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
-from ..nn import (
-    BatchNorm1d,
-    Buffer,
-    Flatten,
-    GaussianNoise,
-    Linear,
-    Module,
-    ReLU,
-    Sequential,
-    Sigmoid,
-    Softplus,
-    Unflatten,
-    evaluating,
-    init,
-    weight_norm,
-)
+from .. import nn
 from ..ops import mean, sqrt, square
 from ..random import Stream
 from ..tensor import Tensor
+from .players import initialise
 from .ranges import FromUnit, ToUnit
 
 
 class ReadingPlayers(NamedTuple):
     """A generator, and a classifier of its samples: classifier[0] makes features of them, classifier[1] logits."""
 
-    generator: Module
-    classifier: Sequential
+    generator: nn.Module
+    classifier: nn.Sequential
 
 
 def semi28(
@@ -48,43 +35,41 @@ def semi28(
     parameters: the others are buffers, or the network would outgrow its noise. `scale_to_data` sets them.
     At the defaults G has 696 568 parameters, the classifier 1 538 770 and 2 250 lengths.
     """
-    generator = Sequential(
-        Linear(z_dim, 500, rng=rng),
-        BatchNorm1d(500),
-        Softplus(),
-        Linear(500, 500, rng=rng),
-        BatchNorm1d(500),
-        Softplus(),
-        weight_norm(Linear(500, 784, rng=rng)),
-        Sigmoid(),
+    generator = nn.Sequential(
+        nn.Linear(z_dim, 500, rng=rng),
+        nn.BatchNorm1d(500),
+        nn.Softplus(),
+        nn.Linear(500, 500, rng=rng),
+        nn.BatchNorm1d(500),
+        nn.Softplus(),
+        nn.weight_norm(nn.Linear(500, 784, rng=rng)),
+        nn.Sigmoid(),
         FromUnit(),
-        Unflatten(1, (1, 28, 28)),
+        nn.Unflatten(1, (1, 28, 28)),
     )
-    body: list[Module] = [Flatten(), ToUnit()]
+    body: list[nn.Module] = [nn.Flatten(), ToUnit()]
     for k, (i, o) in enumerate(itertools.pairwise((784, *units))):
         layer: Any = _normalised(i, o, rng)
-        layer.weight_g = Buffer(layer.weight_g)
-        body += [GaussianNoise(0.5 if k else 0.3), layer, ReLU()]
-    head = Sequential(GaussianNoise(0.5), _normalised(units[-1], classes, rng))
-    return ReadingPlayers(generator, Sequential(Sequential(*body), head))
+        layer.weight_g = nn.Buffer(layer.weight_g)
+        body += [nn.GaussianNoise(0.5 if k else 0.3), layer, nn.ReLU()]
+    head = nn.Sequential(nn.GaussianNoise(0.5), _normalised(units[-1], classes, rng))
+    return ReadingPlayers(generator, nn.Sequential(nn.Sequential(*body), head))
 
 
-def _normalised(i: int, o: int, rng: Stream | None) -> Linear:
-    layer = Linear(i, o, rng=rng)
-    init.normal_(layer.weight, 0.0, 0.1, rng=rng)
-    assert layer.bias is not None
-    init.zeros_(layer.bias)
-    return weight_norm(layer)
+def _normalised(i: int, o: int, rng: Stream | None) -> nn.Linear:
+    layer = nn.Linear(i, o, rng=rng)
+    initialise(layer, weights=partial(nn.init.normal_, std=0.1, rng=rng))
+    return nn.weight_norm(layer)
 
 
-def scale_to_data(classifier: Sequential, images: Tensor) -> None:
+def scale_to_data(classifier: nn.Sequential, images: Tensor) -> None:
     """Set lengths and biases, layer by layer, so that over `images` each unit has mean 0 and deviation 1.
 
     Before its activation, and without noise (Salimans and Kingma 2016, section 3).
     """
     x = images
-    layers: Iterator[Any] = (module for module in classifier.modules() if not isinstance(module, Sequential))
-    with evaluating(classifier):
+    layers: Iterator[Any] = (module for module in classifier.modules() if not isinstance(module, nn.Sequential))
+    with nn.evaluating(classifier):
         for layer in layers:
             if hasattr(layer, "weight_g"):
                 y = layer(x)

@@ -1,22 +1,11 @@
 """The networks of spectral normalisation's experiments: a discriminator of seven convolutions, and its generator."""
 
+from functools import partial
+
+from .. import nn
 from ..errors import ShapeError
-from ..nn import (
-    BatchNorm2d,
-    Conv2d,
-    ConvTranspose2d,
-    Flatten,
-    LeakyReLU,
-    Linear,
-    Module,
-    ReLU,
-    Sequential,
-    Tanh,
-    Unflatten,
-    init,
-)
 from ..random import Stream
-from .players import Players
+from .players import Players, initialise
 
 
 def sndcgan(
@@ -36,24 +25,19 @@ def sndcgan(
     if side < 8 or side % 8:
         raise ShapeError(f"sndcgan: expected a side divisible by 8, got {side}")
     rest = side // 8
-    up: list[Module] = [Linear(z_dim, 8 * width * rest * rest, rng=rng), Unflatten(1, (8 * width, rest, rest))]
+    up: list[nn.Module] = [nn.Linear(z_dim, 8 * width * rest * rest, rng=rng), nn.Unflatten(1, (8 * width, rest, rest))]
     for i, o in ((8, 4), (4, 2), (2, 1)):
-        up += [ConvTranspose2d(i * width, o * width, 4, 2, 1, rng=rng), BatchNorm2d(o * width), ReLU()]
-    down: list[Module] = []
+        up += [nn.ConvTranspose2d(i * width, o * width, 4, 2, 1, rng=rng), nn.BatchNorm2d(o * width), nn.ReLU()]
+    down: list[nn.Module] = []
     before = channels
     for maps in (width, 2 * width, 4 * width):
-        down += [Conv2d(before, maps, 3, 1, 1, rng=rng), LeakyReLU(0.1), Conv2d(maps, maps, 4, 2, 1, rng=rng)]
-        down += [LeakyReLU(0.1)]
+        down += [nn.Conv2d(before, maps, 3, 1, 1, rng=rng), nn.LeakyReLU(0.1), nn.Conv2d(maps, maps, 4, 2, 1, rng=rng)]
+        down += [nn.LeakyReLU(0.1)]
         before = maps
-    down += [Conv2d(before, 8 * width, 3, 1, 1, rng=rng), LeakyReLU(0.1), Flatten()]
+    down += [nn.Conv2d(before, 8 * width, 3, 1, 1, rng=rng), nn.LeakyReLU(0.1), nn.Flatten()]
     players = Players(
-        Sequential(*up, Conv2d(width, channels, 3, 1, 1, rng=rng), Tanh()),
-        Sequential(*down, Linear(8 * width * rest * rest, 1, rng=rng)),
+        nn.Sequential(*up, nn.Conv2d(width, channels, 3, 1, 1, rng=rng), nn.Tanh()),
+        nn.Sequential(*down, nn.Linear(8 * width * rest * rest, 1, rng=rng)),
     )
-    for player in players:
-        for layer in player.modules():
-            if isinstance(layer, Linear | Conv2d | ConvTranspose2d):
-                init.normal_(layer.weight, 0.0, 0.02, rng=rng)
-                if layer.bias is not None:
-                    init.zeros_(layer.bias)
+    initialise(*players, weights=partial(nn.init.normal_, std=0.02, rng=rng))
     return players

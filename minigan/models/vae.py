@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ..nn import Flatten, Linear, Module, ReLU, Sequential, Unflatten
+from .. import nn
 from ..random import Stream
 from .ranges import ToUnit
 
@@ -10,8 +10,8 @@ from .ranges import ToUnit
 class CodingPlayers(NamedTuple):
     """An encoder of samples into what is known of their codes, and the decoder of codes."""
 
-    encoder: Module
-    decoder: Module
+    encoder: nn.Module
+    decoder: nn.Module
 
 
 def vae28(z_dim: int = 20, hidden: int = 500, *, rng: Stream | None = None) -> CodingPlayers:
@@ -21,8 +21,10 @@ def vae28(z_dim: int = 20, hidden: int = 500, *, rng: Stream | None = None) -> C
     z_dim-hidden-784, a logit for each pixel. PyTorch's starting weights. At the defaults the encoder has 412 540
     parameters, the decoder 403 284.
     """
-    encoder = Sequential(Flatten(), ToUnit(), Linear(784, hidden, rng=rng), ReLU(), Linear(hidden, 2 * z_dim, rng=rng))
-    decoder = Sequential(
-        Linear(z_dim, hidden, rng=rng), ReLU(), Linear(hidden, 784, rng=rng), Unflatten(1, (1, 28, 28))
+    encoder = nn.Sequential(
+        nn.Flatten(), ToUnit(), nn.Linear(784, hidden, rng=rng), nn.ReLU(), nn.Linear(hidden, 2 * z_dim, rng=rng)
+    )
+    decoder = nn.Sequential(
+        nn.Linear(z_dim, hidden, rng=rng), nn.ReLU(), nn.Linear(hidden, 784, rng=rng), nn.Unflatten(1, (1, 28, 28))
     )
     return CodingPlayers(encoder, decoder)

@@ -1,7 +1,7 @@
 """Layers with PyTorch's names, arguments and weight layouts."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import ops, random
@@ -164,8 +164,14 @@ class Unflatten(Module):
 class _Function(Module):
     """A module that applies a function of one tensor, with options but no parameters."""
 
+    function: Callable[..., Tensor]
+
     def __init__(self, *options: Any) -> None:
         self.options = options
+
+    def forward(self, x: Tensor) -> Tensor:
+        """function(x, *options)."""
+        return self.function(x, *self.options)
 
     def extra_repr(self) -> str:
         """The options."""
@@ -175,20 +181,16 @@ class _Function(Module):
 class ReLU(_Function):
     """max(x, 0)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Of x's shape."""
-        return ops.relu(x)
+    function = staticmethod(ops.relu)
 
 
 class LeakyReLU(_Function):
     """x where x > 0, negative_slope * x elsewhere."""
 
+    function = staticmethod(ops.leaky_relu)
+
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__(negative_slope)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Of x's shape."""
-        return ops.leaky_relu(x, *self.options)
 
 
 class PReLU(Module):
@@ -213,91 +215,73 @@ class PReLU(Module):
 class ELU(_Function):
     """x where x > 0, alpha * (e^x - 1) elsewhere."""
 
+    function = staticmethod(ops.elu)
+
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__(alpha)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Of x's shape."""
-        return ops.elu(x, *self.options)
 
 
 class Tanh(_Function):
     """tanh x."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Of x's shape."""
-        return ops.tanh(x)
+    function = staticmethod(ops.tanh)
 
 
 class Sigmoid(_Function):
     """1 / (1 + e^-x)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Of x's shape."""
-        return ops.sigmoid(x)
+    function = staticmethod(ops.sigmoid)
 
 
 class Softplus(_Function):
     """ln(1 + e^x)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Of x's shape."""
-        return ops.softplus(x)
+    function = staticmethod(ops.softplus)
 
 
 class Softmax(_Function):
     """e^x / sum(e^x) over an axis."""
 
+    function = staticmethod(ops.softmax)
+
     def __init__(self, dim: int = -1) -> None:
         super().__init__(dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Of x's shape."""
-        return ops.softmax(x, *self.options)
-
 
 class MaxPool2d(_Function):
-    """The largest element of each window."""
+    """The largest element of each window: (N, C, H, W) to (N, C, OH, OW)."""
+
+    function = staticmethod(ops.max_pool2d)
 
     def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None) -> None:
         super().__init__(kernel_size, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, OH, OW)."""
-        return ops.max_pool2d(x, *self.options)
 
 
 class AvgPool2d(_Function):
-    """The mean of each window."""
+    """The mean of each window: (N, C, H, W) to (N, C, OH, OW)."""
+
+    function = staticmethod(ops.avg_pool2d)
 
     def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None) -> None:
         super().__init__(kernel_size, stride)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, OH, OW)."""
-        return ops.avg_pool2d(x, *self.options)
-
 
 class UpsampleNearest(_Function):
-    """Each pixel repeated into a block of `scale` pixels."""
+    """Each pixel repeated into a block of `scale` pixels: (N, C, H, W) to (N, C, H scale, W scale)."""
+
+    function = staticmethod(ops.upsample_nearest)
 
     def __init__(self, scale: int | Pair = 2) -> None:
         super().__init__(scale)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H scale, W scale)."""
-        return ops.upsample_nearest(x, *self.options)
-
 
 class PixelShuffle(_Function):
-    """(N, C r r, H, W) to (N, C, H r, W r)."""
+    """(N, C r r, H, W) to (N, C, H r, W r), r = factor."""
+
+    function = staticmethod(ops.pixel_shuffle)
 
     def __init__(self, factor: int) -> None:
         super().__init__(factor)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H factor, W factor)."""
-        return ops.pixel_shuffle(x, *self.options)
 
 
 def _kernel(name: str, outer: int, inner: int, kernel: Pair, groups: int, rng: Stream | None) -> Parameter:

@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import export, viz
 from ..backend import to_numbers
+from ..data import Samples
 from ..errors import CheckpointError, NonFiniteLoss
 from ..gan import Game
 from ..gan.game import Source
@@ -36,6 +37,9 @@ CHUNK = 64  # samples drawn at a time to be judged
 FAILED = 3  # the exit status of a run that was stopped because it does not train
 
 
+Picture = Callable[[Game, Samples, Path], None]
+
+
 class Loop:
     """Rounds of the game until the last step, with what is written on the way."""
 
@@ -43,26 +47,24 @@ class Loop:
         self,
         game: Game,
         batches: Source,
+        samples: Samples,
         settings: Settings,
         folder: RunFolder,
-        *,
         per_epoch: int,
         last: int,
-        noun: str,
-        images: dict[str, Any],
-        draw: Callable[[Path], None],
-        yardstick: Yardstick,
+        about_samples: dict[str, Any],
+        picture: Picture,
     ) -> None:
         self.game = game
         self.batches = batches
+        self.samples = samples
         self.settings = settings
         self.folder = folder
         self.per_epoch = per_epoch
         self.last = last
-        self.noun = noun
-        self.images = images
-        self.draw = draw
-        self.yardstick = yardstick
+        self.about_samples = about_samples
+        self.picture = picture
+        self.yardstick = Yardstick(samples.drawn)
         self.step = int(game.step.item())
         self.saved = self.step  # the step of the newest checkpoint
         self.waiting: list[dict[str, Tensor]] = []  # losses not yet read back
@@ -89,7 +91,7 @@ class Loop:
                 self.finish()
             return 0
         self.begin()
-        each = f"{self.settings.batch_size} {self.noun}"
+        each = f"{self.settings.batch_size} {self.samples.noun}"
         say(f"{self.settings.data}: {self.last} steps of {each}, {self.per_epoch} an epoch")
         failed, before = False, len(self.looks)
         with stopped_by_signals() as stop, tqdm(total=self.last, initial=self.step, unit="step", disable=None) as bar:
@@ -201,7 +203,7 @@ class Loop:
         """The newest losses and the speed, for the terminal."""
         names = {"d_loss": "D", "g_loss": "G"}
         losses = [f"{names.get(k, k)} {v:.3f}" for k, v in self.shown.items() if k in names or k not in COLUMNS]
-        return "  ".join([*losses, f"{self.shown['images_per_s']:.0f} {self.noun}/s"]) if self.shown else ""
+        return "  ".join([*losses, f"{self.shown['images_per_s']:.0f} {self.samples.noun}/s"]) if self.shown else ""
 
     @contextmanager
     def aside(self, what: str) -> Iterator[None]:
@@ -216,7 +218,7 @@ class Loop:
         """samples/step_NNNNNNNN.png: what the generator makes of the same noise each time."""
         path = self.folder.samples / f"step_{self.step:08d}.png"
         with self.aside("samples"), disk.naming(path):
-            self.draw(path)
+            self.picture(self.game, self.samples, path)
 
     def look(self) -> None:
         """Judge the run as it stands, from its losses since the last look, its samples and its gradients."""
@@ -251,7 +253,7 @@ class Loop:
             if spoilt := first_spoilt(self.game):
                 self.give_up(self.step, f"{spoilt} is not finite")
             self.folder.sync_log()
-            meta = {"settings": asdict(self.settings), "images": self.images, "blas": blas_info()}
+            meta = {"settings": asdict(self.settings), "images": self.about_samples, "blas": blas_info()}
             look = self.looks[-1]
             distance = look.numbers.get("distance") if look.step == self.step else None
             checkpoint.save(

@@ -15,19 +15,17 @@ from ..backend import array_module
 from ..data import DATASETS, Samples, Shape, fingerprint, fingerprint_of_files, load_images
 from ..errors import DataError, MiniganError
 from ..gan import Game
-from ..judge import Yardstick
 from ..kernels import PRECISIONS, set_precision
 from ..nn import in_chunks
 from ..system.machine import keep_freed_memory
 from ..system.terminal import ending
 from . import checkpoint, report
 from .folder import RunFolder
-from .loop import Loop
+from .loop import Loop, Picture
 from .settings import FEW, Settings, common_options, positive
 
 Build = Callable[[Settings], Game]
 Load = Callable[[Settings, int | None], Samples]
-Picture = Callable[[Game, Samples, Path], None]
 Measure = Callable[[Game, Samples, Settings], Mapping[str, float]]
 SEEN = 4096  # samples of a streamed folder that pictures and verdicts are made with
 
@@ -148,68 +146,38 @@ def run(
     keep_freed_memory()
     folder = RunFolder(Path(settings.out))
     with folder.held():
-        return _run(folder, build, settings, shape, load, picture, measure)
-
-
-def _run(
-    folder: RunFolder,
-    build: Build,
-    settings: Settings,
-    shape: Shape,
-    load: Load | None,
-    picture: Picture,
-    measure: Measure | None,
-) -> int:
-    """`run` in a folder that no other process uses."""
-    resumed = folder.open(settings)
-    saved, arrays, about = folder.load_newest() if resumed else (None, {}, {})
-    samples = _samples(settings, shape) if load is None else load(settings, _limit(settings))
-    settings.data = samples.name
-    set_precision(settings.precision)
-    game = build(settings)
-    game.graphs = settings.graph
-    with contextlib.ExitStack() as open_files:
-        batches, about_samples = _batches(samples, game, settings, shape, open_files)
-        if saved is not None:
-            changed = folder.check_unchanged(settings, about_samples, about)
-            _continue(game, arrays, keep_rates=bool(changed))
-            checkpoint.continue_from(folder.checkpoints, saved, settings.keep)
-        per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
-        last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
-        if game.rounds <= last:
-            folder.write_config(settings, last, about_samples)
-        loop = Loop(
-            game,
-            batches,
-            settings,
-            folder,
-            per_epoch=per_epoch,
-            last=last,
-            noun=samples.noun,
-            images=about_samples,
-            draw=lambda path: picture(game, samples, path),
-            yardstick=Yardstick(samples.drawn),
-        )
-        try:
-            status = loop.run()
-        except BaseException:
-            with contextlib.suppress(MiniganError, OSError):  # the page is wanted most now, the first error more
-                report.write(folder.path)
-            raise
-    if status == 0 and measure is not None:
-        folder.write_metrics(measure(game, samples, settings))
-    report.write(folder.path)
-    return status
-
-
-def _limit(settings: Settings) -> int | None:
-    """How many samples are read at most."""
-    return FEW if settings.dry_run else SEEN if settings.stream else None
-
-
-def _samples(settings: Settings, shape: Shape) -> Samples:
-    """What settings.data names; of a folder that is streamed, a part to compare samples with."""
-    return load_images(settings.data, _limit(settings), shape, labels=settings.labels_from)
+        resumed = folder.open(settings)
+        saved, arrays, about = folder.load_newest() if resumed else (None, {}, {})
+        limit = FEW if settings.dry_run else SEEN if settings.stream else None
+        if load is None:
+            samples = load_images(settings.data, limit, shape, labels=settings.labels_from)
+        else:
+            samples = load(settings, limit)
+        settings.data = samples.name
+        set_precision(settings.precision)
+        game = build(settings)
+        game.graphs = settings.graph
+        with contextlib.ExitStack() as open_files:
+            batches, about_samples = _batches(samples, game, settings, shape, open_files)
+            if saved is not None:
+                changed = folder.check_unchanged(settings, about_samples, about)
+                _continue(game, arrays, keep_rates=bool(changed))
+                checkpoint.continue_from(folder.checkpoints, saved, settings.keep)
+            per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
+            last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
+            if game.rounds <= last:
+                folder.write_config(settings, last, about_samples)
+            loop = Loop(game, batches, samples, settings, folder, per_epoch, last, about_samples, picture)
+            try:
+                status = loop.run()
+            except BaseException:
+                with contextlib.suppress(MiniganError, OSError):  # the page is wanted most now, the first error more
+                    report.write(folder.path)
+                raise
+        if status == 0 and measure is not None:
+            folder.write_metrics(measure(game, samples, settings))
+        report.write(folder.path)
+        return status
 
 
 def _batches(
