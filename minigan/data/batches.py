@@ -201,38 +201,28 @@ def shuffled_batches(
     batch_size: int,
     *,
     labels: np.ndarray | None = None,
-    seed: int = 0,
     device: str = "cpu",
-    flip: bool = False,
-    crop: int = 0,
     paired: bool = True,
-    stream: str = PAIRED,
+    **drawing: Any,
 ) -> Batches | StreamedBatches | Together:
     """Shuffled batches for `device`: images without labels are sent one by one if they would fill a GPU's memory.
 
-    Of a named tuple of arrays, batches are named tuples: of the same samples in each array, mirrored and moved alike,
-    if they are `paired`; else each array is shuffled for itself. DataError if paired arrays differ in length.
+    `drawing` are seed, flip, crop and stream of `Batches`. Of a named tuple of arrays, batches are named tuples: of the
+    same samples in each array, mirrored and moved alike, if they are `paired`; else each array is shuffled for itself.
+    DataError if paired arrays differ in length.
     """
-    if isinstance(samples, tuple):
-        if paired and len({len(array) for array in samples}) > 1:
-            raise DataError(f"Batches: arrays of pairs are of one length, got {[len(array) for array in samples]}")
-        if labels is not None:
-            raise DataError("Batches: labels of a named tuple of arrays are one of its arrays")
-        names = getattr(samples, "_fields", range(len(samples)))
-        parts: list[Any] = [
-            shuffled_batches(
-                array,
-                batch_size,
-                seed=seed,
-                device=device,
-                flip=flip and array.ndim == 4,
-                crop=crop if array.ndim == 4 else 0,
-                stream=PAIRED if paired else f"{PAIRED} of {name}",
-            )
-            for name, array in zip(names, samples, strict=True)
-        ]
-        return Together(type(samples)(*parts) if hasattr(samples, "_fields") else tuple(parts))
-    if device == "cuda" and samples.nbytes > RESIDENT and labels is None and samples.dtype == np.uint8:
-        return StreamedBatches(samples, batch_size, seed=seed, flip=flip, crop=crop, stream=stream)
-    options: dict[str, Any] = {"seed": seed, "device": device, "flip": flip, "crop": crop, "stream": stream}
-    return Batches(samples, batch_size, labels=labels, **options)
+    if not isinstance(samples, tuple):
+        if device == "cuda" and samples.nbytes > RESIDENT and labels is None and samples.dtype == np.uint8:
+            return StreamedBatches(samples, batch_size, **drawing)
+        return Batches(samples, batch_size, labels=labels, device=device, **drawing)
+    if paired and len({len(array) for array in samples}) > 1:
+        raise DataError(f"Batches: arrays of pairs are of one length, got {[len(array) for array in samples]}")
+    if labels is not None:
+        raise DataError("Batches: labels of a named tuple of arrays are one of its arrays")
+    sources: list[Any] = []
+    for k, array in enumerate(samples):
+        own = dict(drawing) if array.ndim == 4 else {"seed": drawing.get("seed", 0)}  # only images are mirrored
+        if not paired:
+            own["stream"] = f"{PAIRED} of array {k}"
+        sources.append(shuffled_batches(array, batch_size, device=device, **own))
+    return Together(type(samples)(*sources) if hasattr(samples, "_fields") else tuple(sources))

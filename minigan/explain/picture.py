@@ -46,20 +46,11 @@ def figure(tape: Tape) -> Any:
     return drawn
 
 
-def to_svg(tape: Tape, path: str | Path) -> None:
-    """Write the graph as a still picture."""
-    _save(tape, Path(path), "svg")
-
-
-def to_png(tape: Tape, path: str | Path) -> None:
-    """Write the graph as a still picture."""
-    _save(tape, Path(path), "png")
-
-
-def _save(tape: Tape, path: Path, kind: str) -> None:
+def save(tape: Tape, path: str | Path, kind: str) -> None:
+    """Write the graph as a still picture, "svg" or "png"."""
     buffer = BytesIO()
     figure(tape).savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
-    write(path, buffer.getvalue())
+    write(Path(path), buffer.getvalue())
 
 
 def _box(axes: Any, place: tuple[float, float, float, float], edge: str, tint: str, line: float) -> None:

@@ -1,6 +1,5 @@
 """Games with labels: both players are told the class, or the discriminator has to tell it."""
 
-from dataclasses import fields
 from typing import Any
 
 from .. import ops
@@ -10,23 +9,11 @@ from ..nn import Module
 from ..recording import no_grad
 from ..tensor import Tensor
 from .game import Batch, Losses
-from .score import Critic, Moves, ScoreGame, Sight
+from .score import Critic, ScoreGame
 
-UNSUITED = {"pack", "replay", "joint_batches", "unroll"}
+UNSUITED = frozenset({"pack", "replay", "joint_batches", "unroll"})
 """Switches that a game with labels or codes leaves as they are: they mix samples that were made for different labels
 (packs, old fakes, real samples and fakes in one batch), or call the discriminator on samples alone."""
-
-
-def refuse_mixing(name: str, sight: Sight | None, moves: Moves | None) -> None:
-    """ShapeError if one of the switches in UNSUITED is set."""
-    given = {
-        field.name: value
-        for switches in (sight or Sight(), moves or Moves())
-        for field in fields(switches)
-        if field.name in UNSUITED and (value := getattr(switches, field.name)) != field.default
-    }
-    if given:
-        raise ShapeError(f"{name}: each sample has a label or code of its own, which does not go with {given}")
 
 
 class ConditionalGame(ScoreGame):
@@ -39,20 +26,11 @@ class ConditionalGame(ScoreGame):
     """
 
     labelled = True
+    unsuited = UNSUITED
 
-    def __init__(
-        self,
-        generator: Module,
-        discriminator: Module,
-        *,
-        classes: int,
-        sight: Sight | None = None,
-        moves: Moves | None = None,
-        **parts: Any,
-    ) -> None:
-        refuse_mixing(type(self).__name__, sight, moves)
+    def __init__(self, generator: Module, discriminator: Module, *, classes: int, **parts: Any) -> None:
         self.classes = classes
-        super().__init__(generator, discriminator, sight=sight, moves=moves, **parts)
+        super().__init__(generator, discriminator, **parts)
 
     def as_functions(self, batch: Batch) -> tuple[Critic, Critic]:
         """Both players, told the labels of the batch."""
@@ -79,10 +57,10 @@ class AuxiliaryGame(ConditionalGame):
     """
 
     def __init__(
-        self, generator: Module, discriminator: Module, *, classes: int, class_weight: float = 1.0, **options: Any
+        self, generator: Module, discriminator: Module, *, classes: int, class_weight: float = 1.0, **parts: Any
     ) -> None:
         self.class_weight = class_weight
-        super().__init__(generator, discriminator, classes=classes, **options)
+        super().__init__(generator, discriminator, classes=classes, **parts)
 
     def as_functions(self, batch: Batch) -> tuple[Critic, Critic]:
         """The generator, told the labels; the discriminator, who is not."""

@@ -17,9 +17,9 @@ from ..models.labels import one_hot
 from ..nn import Module, evaluating
 from ..random import Stream
 from ..tensor import Tensor
-from .conditional import refuse_mixing
+from .conditional import UNSUITED
 from .game import Batch, Losses
-from .score import Moves, ScoreGame, Sight
+from .score import ScoreGame
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,8 @@ class InfoGame(ScoreGame):
     refused (ShapeError).
     """
 
+    unsuited = UNSUITED
+
     def __init__(
         self,
         generator: Module,
@@ -93,14 +95,11 @@ class InfoGame(ScoreGame):
         code: LatentCode,
         category_weight: float = 1.0,
         code_weight: float = 1.0,
-        sight: Sight | None = None,
-        moves: Moves | None = None,
         **parts: Any,
     ) -> None:
-        refuse_mixing(type(self).__name__, sight, moves)
         self.code = code
         self.category_weight, self.code_weight = category_weight, code_weight
-        super().__init__(generator, discriminator, latent=code, sight=sight, moves=moves, **parts)
+        super().__init__(generator, discriminator, latent=code, **parts)
 
     def asked(self, batch: Batch, z: Tensor) -> Tensor:
         """The noise, with the code in it."""

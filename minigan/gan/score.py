@@ -87,8 +87,11 @@ class ScoreGame(Game):
 
     `penalty(critic, real, fake, rng=...)` is added to the discriminator's loss with weight `penalty_weight`. `sight` is
     what the discriminator sees, `moves` how both move. A discriminator may give (scores, reading) instead of scores: a
-    game that asks its fakes for something says with `of_readings` what was read is worth.
+    game that asks its fakes for something says with `of_readings` what was read is worth, and with `unsuited` which
+    switches do not go with that.
     """
+
+    unsuited: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -109,6 +112,11 @@ class ScoreGame(Game):
         schedules: Sequence[Schedule] = (),
     ) -> None:
         sight, moves = sight or Sight(), moves or Moves()
+        switches = {**vars(sight), **vars(moves)}
+        usual = {**vars(Sight()), **vars(Moves())}
+        if given := {name: switches[name] for name in sorted(self.unsuited) if switches[name] != usual[name]}:
+            name = type(self).__name__
+            raise ShapeError(f"{name}: each sample has a label or code of its own, which does not go with {given}")
         if schedule is None:
             schedule = [Turn("simultaneous_turn")] if moves.consensus else alternate()
         at_once = any(turn.name == "simultaneous_turn" for turn in schedule)

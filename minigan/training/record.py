@@ -15,7 +15,7 @@ import json
 import math
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ class Run:
 def read(path: Path) -> Run:
     """The run in the folder `path`; CheckpointError naming it if its config.json is missing or not a run's."""
     run = Run(path, read_config(path))
-    run.log = _series(row for row in read_log(path, run.problems))
+    run.log = _series(read_log(path, run.problems))
     run.looks = read_looks(path, run.problems)
     run.health = _series({"step": look.step, **look.numbers} for look in run.looks)
     run.metrics = read_object(path / "metrics.json", run.problems)
@@ -188,28 +188,22 @@ def _count(name: str, damaged: int, problems: list[str]) -> None:
         problems.append(f"{name}: {rows} left out")
 
 
-class _Column:
-    """Numbers by step as they are read, eight bytes each: a log may have a million rows."""
+def _series(rows: Iterable[Mapping[str, float]]) -> dict[str, Series]:
+    """The columns of rows, each without the steps that have no number in it; eight bytes a number as they are read.
 
-    def __init__(self) -> None:
-        self.steps = array("q")
-        self.values = array("d")
-
-    def series(self) -> Series:
-        """By ascending step; of one that a resumed run wrote again, the later counts."""
-        steps, values = np.array(self.steps), np.array(self.values)
-        order = np.argsort(steps, kind="stable")
-        last = np.append(np.diff(steps[order]) > 0, True)
-        return steps[order][last], values[order][last]
-
-
-def _series(rows: Iterator[dict[str, float]]) -> dict[str, Series]:
-    """The columns of rows, each without the steps that have no number in it."""
-    columns: dict[str, _Column] = {}
+    By ascending step; of one that a resumed run wrote again, the later counts.
+    """
+    columns: dict[str, tuple[array, array]] = {}
     for row in rows:
         for name, value in row.items():
             if name != "step":
-                column = columns.setdefault(name, _Column())
-                column.steps.append(int(row["step"]))
-                column.values.append(value)
-    return {name: column.series() for name, column in columns.items()}
+                steps, values = columns.setdefault(name, (array("q"), array("d")))
+                steps.append(int(row["step"]))
+                values.append(value)
+    return {name: _ordered(np.array(steps), np.array(values)) for name, (steps, values) in columns.items()}
+
+
+def _ordered(steps: np.ndarray, values: np.ndarray) -> Series:
+    order = np.argsort(steps, kind="stable")
+    last = np.append(np.diff(steps[order]) > 0, True)
+    return steps[order][last], values[order][last]

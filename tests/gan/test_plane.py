@@ -233,22 +233,27 @@ def test_the_quadratic_gan_lands_on_the_parabola(script):
 
 @pytest.mark.slow
 def test_looking_ahead_keeps_a_generator_from_jumping_from_mode_to_mode(script):
-    """Measured with this seed: two opposite modes have 71% of the samples; unrolled, each mode has 12 to 13%."""
+    """Where it jumps to differs from machine to machine, and at times it is on its way: so several looks count.
+
+    Measured with four seeds: on the second half of the way the two fullest modes have 73 to 91% of the samples;
+    unrolled 27 to 30%, each mode then 12 to 13%.
+    """
     modes = script("modes")
 
-    def shares(*options):
-        """Of each mode in 2 500 samples, every sample counted at its nearest."""
+    def looks(*options):
+        """The share of each mode in 2 500 samples, every sample counted at its nearest, after each hundred rounds."""
         settings = mg.training.Settings("modes", data="ring", extra=vars(modes.options().parse_args(options)))
         game = modes.build(settings)
         batches = data.shuffled_batches(modes.load(settings, 50_000).values, 128)
-        for _ in range(1600):
+        for k in range(1, 1601):
             game.play(batches)
-        return mode_coverage(game.sample(2500).numpy(), data.ring_centres(), 1.0).histogram / 2500
+            if k >= 800 and k % 100 == 0:
+                yield mode_coverage(game.sample(2500).numpy(), data.ring_centres(), 1.0).histogram / 2500
 
-    plain, unrolled = shares(), shares("--unroll", "5")
-    assert np.sort(plain)[-2:].sum() > 0.55
-    assert unrolled.min() > 0.08
-    assert unrolled.max() < 0.2
+    plain, unrolled = np.sort(list(looks())), np.sort(list(looks("--unroll", "5")))  # from the emptiest mode
+    assert plain[:, -2:].sum(1).mean() > 0.55
+    assert unrolled[:, -2:].sum(1).mean() < 0.4
+    assert unrolled.mean(0)[0] > 0.08
 
 
 @pytest.mark.slow
