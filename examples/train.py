@@ -5,7 +5,7 @@
     python examples/train.py --model dcgan28 --loss hinge --penalty r1 --data mnist
     python examples/train.py --list                     all presets, and where they come from
 
-It is `minigan train`, to be read: minigan/command/recipe.py puts the parts together, presets.py beside it has the presets.
+It is `minigan train`, to be read: minigan/command/recipe.py puts the parts together, presets.py there has the presets.
 """
 
 import sys

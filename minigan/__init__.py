@@ -93,7 +93,7 @@ _ON_FIRST_USE = (
     *("backend", "command", "data", "explain", "export", "gan", "judge", "metrics", "models", "nn", "optim", "random"),
     *("testing", "training", "viz"),
 )
-_MOVED = {  # names that programs of earlier versions use
+_MOVED = {  # modules that programs of earlier versions import from, and where most of their names are now
     "checkpoint": "training.checkpoint",
     "cli": "command.cli",
     "health": "judge.verdict",
@@ -112,6 +112,8 @@ class _Moved(ModuleType):
     """A module by its old name, so that `from minigan.runs import Settings` still works."""
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # whoever looks through sys.modules loads nothing
+            raise AttributeError(name)
         return getattr(importlib.import_module(f"{__name__}.{_MOVED[self.__name__.split('.')[1]]}"), name)
 
 

@@ -108,6 +108,9 @@ class _Replay:
 
     def __init__(self, fn: Callable[..., Any], args: tuple, tensors: list[Tensor], changing: set[int]) -> None:
         """Capture fn(*args), which is not executed; the arguments numbered in `changing` are copied into the graph."""
+        for t in (tensors[i] for i in changing):
+            if t.device != "cuda":
+                raise CaptureError(f"an argument {t.shape} on the {t.device} is another array at each call")
         self._inputs = {i: backend.xp(tensors[i].data).array(tensors[i].data) for i in changing}
         self._bound = {i: t.data for i, t in enumerate(tensors) if i not in changing}
         own = iter([Tensor(self._inputs[i]) if i in changing else t for i, t in enumerate(tensors)])

@@ -91,14 +91,17 @@ class Generator:
 def of_game(game: Game, **about: Any) -> Generator:
     """The game's generator as it is being trained, whose memory it shares; `about` is kept with it."""
     classes = game.classes if isinstance(game, ConditionalGame) else None
-    return Generator(game.sampling_network(), game.latent, classes, {"step": game.rounds, **about})
+    try:
+        return Generator(game.sampling_network(), game.latent, classes, {"step": game.rounds, **about})
+    except (NotImplementedError, AttributeError) as error:
+        raise NotDescribed(f"{type(game).__name__} draws no samples of noise ({error})") from error
 
 
 def save_of_game(path: str | Path, game: Game, **about: Any) -> Path:
     """`save_generator` of the game's generator as it stands, with averaged weights if the game averages them."""
     generator = of_game(game, **about)
-    averaged = game.ema is not None and game.ema.module is generator.network
-    return save_generator(path, generator, game.ema.state_dict() if averaged and game.ema is not None else None)
+    average = game.sampling_average()
+    return save_generator(path, generator, None if average is None else average.state_dict())
 
 
 def description(generator: Generator) -> dict[str, Any]:
@@ -198,15 +201,20 @@ def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
 
 def _tree(value: Any) -> Any:
     """A module as {"layer": name, argument: value ...}; what its arguments hold likewise."""
-    if not isinstance(value, Module):
+    if isinstance(value, list | tuple):
+        return [_tree(part) for part in value]
+    if value is None or isinstance(value, bool | int | float | str):
         return value
+    if not isinstance(value, Module):
+        raise NotDescribed(f"a generator file holds layers made with numbers and words; this network has a {value!r}")
     made_by = getattr(value, "made_by", None)  # by spectral_norm, say, of an ordinary layer
     kind = type(value) if made_by is None else type(value).__bases__[1]
     if LAYERS.get(kind.__name__) is not kind:
-        raise NotDescribed(f"a generator file holds {', '.join(LAYERS)}; this network has a {kind.__name__}")
+        known = f"a generator file holds {', '.join(LAYERS)} (LAYERS in minigan/export.py)"
+        raise NotDescribed(f"{known}; this network has a {kind.__name__}")
     args, kwargs = value.made_with
     given = inspect.signature(kind).bind(*args, **kwargs).arguments
-    held = {k: [_tree(v) for v in given[k]] if k == "layers" else _tree(given[k]) for k in given if k != "rng"}
+    held = {name: _tree(argument) for name, argument in given.items() if name != "rng"}
     return {"layer": kind.__name__, **held, **({} if made_by is None else {"normalised": made_by})}
 
 
@@ -224,7 +232,10 @@ def _build(tree: Any, size: int) -> Any:
     numbers = [n for name, value in arguments.items() for n in _numbers(value) * (1 + (name == "kernel_size"))]
     if math.prod(max(n, 1) for n in numbers) > 64 * max(size, 1 << 12):
         raise CheckpointError(f"{tree['layer']} of {arguments} is larger than the weights that came with it")
-    layer = LAYERS[tree["layer"]](*arguments.pop("layers", ()), **arguments)
+    kind = LAYERS[tree["layer"]]
+    variadic = [p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.VAR_POSITIONAL]
+    positional = [part for name in variadic for part in arguments.pop(name, ())]
+    layer = kind(*positional, **arguments)
     if "normalised" in tree:
         name, options = tree["normalised"]
         NORMALISED[name](layer, **options)

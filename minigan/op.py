@@ -13,7 +13,7 @@ import numpy as np
 from . import backend
 from .backend import Array
 from .errors import DeviceError, DTypeError, GraphError, ShapeError
-from .recording import mode, watch
+from .recording import mode, no_grad, observe, watch  # noqa: F401  two for programs of earlier versions
 from .tensor import FLOAT32, FLOAT64, Node, Tensor, Version, _tensor, node_of, tensor
 
 OPS: dict[str, "Op"] = {}

@@ -231,6 +231,15 @@ def draws_by_the_host(x):
     return x + Tensor(mg.random.Stream(0).at(3).uniform(2, device="cuda"))
 
 
+def test_an_argument_of_the_host_that_changes_is_not_frozen(cupy):
+    """A replay would not see it change, so there is none."""
+    step = mg.capture(lambda g, c: (g * 2, c * 2))
+    g = mg.tensor([1.0], device="cuda")
+    with pytest.warns(RuntimeWarning, match=r"an argument \(\) on the cpu is another array at each call"):
+        found = [step(g, mg.tensor(float(k)))[1].item() for k in range(6)]
+    assert found == [0, 2, 4, 6, 8, 10]
+
+
 REFUSED = {
     reads_back: "ndarray.item",
     sends: "cannot be copied to cuda within a captured step",

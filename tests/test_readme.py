@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import minigan as mg
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -24,6 +26,15 @@ def test_two_commands():
     main, tests = blocks("sh")
     assert main.strip() == "pip install -e . && python examples/dcgan_mnist.py"
     assert tests.strip() == "pip install -e '.[test]' && python -m pytest"
+
+
+def test_what_it_counts_is_there():
+    words = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+    score_losses, rest = re.search(
+        r"any of (\d+) score losses with any of (\w+) penalties on any of eight", README
+    ).groups()
+    assert int(score_losses) == len(mg.gan.losses.LOSSES)
+    assert words.index(rest) + 2 == len(mg.gan.penalties.PENALTIES)
 
 
 def test_links_lead_somewhere():

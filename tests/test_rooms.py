@@ -144,6 +144,15 @@ def test_import_loads_numpy_and_nothing_heavier():
     assert result.stdout.strip() == "[]"
 
 
+def test_who_looks_through_the_modules_loads_none():
+    """As warnings, unittest and inspect do: the modules that moved answer to no name of Python's own."""
+    code = "import sys, minigan; before = set(sys.modules)\n"
+    code += "for m in list(sys.modules.values()): [getattr(m, n, None) for n in ('__file__', '__path__', '__spec__')]\n"
+    code += "print(sorted(set(sys.modules) - before))"
+    result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
 # --- what these tests would notice --------------------------------------------------------------------------------
 
 

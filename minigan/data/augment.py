@@ -13,12 +13,12 @@ class Augment:
     left as they are (`idle`). Raises DataError for a border that is as wide as the image.
     """
 
-    def __init__(self, flip: bool, crop: int, seed: int, side: tuple[int, int]) -> None:
+    def __init__(self, flip: bool, crop: int, seed: int, side: tuple[int, ...], stream: str = "batches") -> None:
         if crop and not 0 < crop < min(side):
             raise DataError(f"crop: expected 0 to {min(side) - 1} pixels for images of {side}, got {crop}")
         self._flip, self._crop = flip, crop
         self.idle = not (flip or crop)
-        self._stream = Stream(seed, "augment")
+        self._stream = Stream(seed, "augment" if stream == "batches" else f"augment {stream}")
 
     def __call__(self, images: Array, k: int | Array) -> Array:
         """What becomes of the k-th batch, uint8 (n, H, W, C); k may be a 0-d int64 array on its device."""

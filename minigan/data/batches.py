@@ -17,7 +17,7 @@ from ..random import Stream
 from .augment import Augment
 
 RESIDENT = 2 << 30  # bytes of images up to which a GPU keeps them all
-PAIRED = "batches"  # the stream by which samples that belong together are shuffled
+STREAM = "batches"  # the name of the stream by which samples are shuffled, unless they have one of their own
 
 
 class Shuffled:
@@ -28,7 +28,7 @@ class Shuffled:
 
     resident = False  # can a captured step draw its batch by itself, by a number that lives on the device?
 
-    def __init__(self, samples: Sized, batch_size: int, seed: int, stream: str = PAIRED) -> None:
+    def __init__(self, samples: Sized, batch_size: int, seed: int, stream: str = STREAM) -> None:
         if not 1 <= batch_size <= len(samples):
             raise DataError(f"Batches: expected a batch size from 1 to the {len(samples)} samples, got {batch_size}")
         self.batch_size = batch_size
@@ -68,14 +68,14 @@ class Batches(Shuffled):
         device: str = "cpu",
         flip: bool = False,
         crop: int = 0,
-        stream: str = PAIRED,
+        stream: str = STREAM,
     ) -> None:
         self._images = (samples.ndim, samples.dtype) == (4, np.uint8)
         numbers = samples.dtype == np.int64 or (samples.dtype == np.float32 and samples.ndim in (2, 3))
         if not self._images and not numbers:
             raise DataError(
-                "Batches: expected uint8 images (N, C, H, W) or float32 points (N, features), "
-                f"got {samples.dtype} {samples.shape}"
+                "Batches: expected uint8 images (N, C, H, W) or float32 points (N, features), float32 sequences "
+                f"(N, steps, features) or int64 numbers, got {samples.dtype} {samples.shape}"
             )
         super().__init__(samples, batch_size, seed, stream)
         if labels is not None and (labels.shape != (len(samples),) or labels.dtype != np.int64):
@@ -85,7 +85,7 @@ class Batches(Shuffled):
             )
         if not self._images and (flip or crop):
             raise DataError(f"Batches: points cannot be flipped or cropped, got {samples.dtype} {samples.shape}")
-        self._augment = Augment(flip, crop, seed, samples.shape[2:])
+        self._augment = Augment(flip, crop, seed, samples.shape[2:], stream)
         ordered = samples.transpose(0, 2, 3, 1) if self._images else samples
         self._samples = backend.to_device(np.ascontiguousarray(ordered), device)
         self._labels = None if labels is None else backend.to_device(labels, device)
@@ -135,13 +135,13 @@ class StreamedBatches(Shuffled):
         seed: int = 0,
         flip: bool = False,
         crop: int = 0,
-        stream: str = PAIRED,
+        stream: str = STREAM,
     ) -> None:
         if images.ndim != 4 or images.dtype != np.uint8:
             raise DataError(f"StreamedBatches: expected uint8 images (N, C, H, W), got {images.dtype} {images.shape}")
         super().__init__(images, batch_size, seed, stream)
         _, c, h, w = images.shape
-        self._augment = Augment(flip, crop, seed, (h, w))
+        self._augment = Augment(flip, crop, seed, (h, w), stream)
         self._images = images.transpose(0, 2, 3, 1)
         self._uploads = uploads.Uploads((batch_size, h, w, c))
         self._sent: dict[int, int] = {}  # which batch each of the two slots holds
@@ -178,11 +178,11 @@ class Together:
     """
 
     def __init__(self, sources: Any) -> None:
-        sizes = {source.batch_size for source in sources}
-        if len(sizes) != 1:
-            raise DataError(f"Together: expected sources of one batch size, got {[s.batch_size for s in sources]}")
+        sizes = {name: source.batch_size for name, source in _fields("Together", sources).items()}
+        if len(set(sizes.values())) != 1:
+            raise DataError(f"Together: expected sources of one batch size, got {sizes}")
         self.sources = sources
-        (self.batch_size,) = sizes
+        self.batch_size = sources[0].batch_size
         self.per_epoch = max(source.per_epoch for source in sources)
         self.resident = all(source.resident for source in sources)
 
@@ -215,14 +215,23 @@ def shuffled_batches(
         if device == "cuda" and samples.nbytes > RESIDENT and labels is None and samples.dtype == np.uint8:
             return StreamedBatches(samples, batch_size, **drawing)
         return Batches(samples, batch_size, labels=labels, device=device, **drawing)
-    if paired and len({len(array) for array in samples}) > 1:
-        raise DataError(f"Batches: arrays of pairs are of one length, got {[len(array) for array in samples]}")
+    named = _fields("shuffled_batches", samples)
+    lengths = {name: len(array) for name, array in named.items()}
+    if paired and len(set(lengths.values())) > 1:
+        raise DataError(f"Batches: arrays of pairs are of one length, got {lengths}; those of domains are not `paired`")
     if labels is not None:
         raise DataError("Batches: labels of a named tuple of arrays are one of its arrays")
     sources: list[Any] = []
-    for k, array in enumerate(samples):
-        own = dict(drawing) if array.ndim == 4 else {"seed": drawing.get("seed", 0)}  # only images are mirrored
+    for name, array in named.items():
+        own = {k: v for k, v in drawing.items() if array.ndim == 4 or k not in ("flip", "crop")}
         if not paired:
-            own["stream"] = f"{PAIRED} of array {k}"
+            own["stream"] = f"{drawing.get('stream', STREAM)} of {name}"
         sources.append(shuffled_batches(array, batch_size, device=device, **own))
-    return Together(type(samples)(*sources) if hasattr(samples, "_fields") else tuple(sources))
+    return Together(type(samples)(*sources))
+
+
+def _fields(name: str, several: Any) -> dict[str, Any]:
+    """What a named tuple holds, by name."""
+    if not hasattr(several, "_asdict"):
+        raise DataError(f"{name}: expected an array or a named tuple, got a {type(several).__name__}")
+    return several._asdict()

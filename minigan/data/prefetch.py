@@ -12,7 +12,7 @@ from ..backend import Array
 from ..errors import DataError
 from ..kernels import kernels
 from .augment import Augment
-from .batches import PAIRED, Shuffled
+from .batches import STREAM, Shuffled
 from .folders import list_pictures, refuse_if_most_are_damaged, report, threads
 from .pictures import read_picture
 
@@ -40,7 +40,7 @@ class FolderBatches(Shuffled):
         flip: bool = False,
         crop: int = 0,
         ahead: int = 2,
-        stream: str = PAIRED,
+        stream: str = STREAM,
     ) -> None:
         backend.array_module(device)  # fails if there is none
         if channels not in (1, 3) or size < 1 or ahead < 1:
@@ -52,7 +52,7 @@ class FolderBatches(Shuffled):
         self.pictures, self._no_pictures = list_pictures(path)
         super().__init__(self.pictures, batch_size, seed, stream)
         report(self.path, len(self.pictures), self._no_pictures)
-        self._augment = Augment(flip, crop, seed, (size, size))
+        self._augment = Augment(flip, crop, seed, (size, size), stream)
         self._form = size, channels
         self._device = device
         self._ahead = ahead

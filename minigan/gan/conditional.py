@@ -9,11 +9,7 @@ from ..nn import Module
 from ..recording import no_grad
 from ..tensor import Tensor
 from .game import Batch, Losses
-from .score import Critic, ScoreGame
-
-UNSUITED = frozenset({"pack", "replay", "joint_batches", "unroll"})
-"""Switches that a game with labels or codes leaves as they are: they mix samples that were made for different labels
-(packs, old fakes, real samples and fakes in one batch), or call the discriminator on samples alone."""
+from .score import Discriminator, ScoreGame
 
 
 class ConditionalGame(ScoreGame):
@@ -26,13 +22,13 @@ class ConditionalGame(ScoreGame):
     """
 
     labelled = True
-    unsuited = UNSUITED
+    one_by_one = True
 
     def __init__(self, generator: Module, discriminator: Module, *, classes: int, **parts: Any) -> None:
         self.classes = classes
         super().__init__(generator, discriminator, **parts)
 
-    def as_functions(self, batch: Batch) -> tuple[Critic, Critic]:
+    def as_functions(self, batch: Batch) -> tuple[Discriminator, Discriminator]:
         """Both players, told the labels of the batch."""
         labels = self.labels(batch)
         return lambda z: self.generator(z, labels), lambda x: self.discriminator(x, labels)
@@ -62,7 +58,7 @@ class AuxiliaryGame(ConditionalGame):
         self.class_weight = class_weight
         super().__init__(generator, discriminator, classes=classes, **parts)
 
-    def as_functions(self, batch: Batch) -> tuple[Critic, Critic]:
+    def as_functions(self, batch: Batch) -> tuple[Discriminator, Discriminator]:
         """The generator, told the labels; the discriminator, who is not."""
         labels = self.labels(batch)
         return lambda z: self.generator(z, labels), self.discriminator
@@ -73,10 +69,11 @@ class AuxiliaryGame(ConditionalGame):
 
     def of_readings(self, asked: Tensor, fake: Tensor, real: Tensor | None = None) -> tuple[Tensor, Losses]:
         """The cross entropies of logits with the labels."""
-        error, shown = ops.cross_entropy(fake, asked), {"right_fake": share_right(fake, asked)}
-        if real is not None:
-            error = ops.cross_entropy(real, asked) + error
-            shown = {"right_real": share_right(real, asked), **shown}
+        error = ops.cross_entropy(fake, asked)
+        if real is None:
+            return self.class_weight * error, {}
+        error = ops.cross_entropy(real, asked) + error
+        shown = {"right_real": share_right(real, asked), "right_fake": share_right(fake, asked)}
         return self.class_weight * error, shown
 
 

@@ -6,6 +6,7 @@ reads nothing back to the host. The schedule, in plain Python, says whose turn i
 and a run continues from it exactly: data, noise and every other draw depend only on the seed and the step.
 """
 
+import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -31,7 +32,7 @@ class Batch(NamedTuple):
     """What a turn is given: what was drawn from the data, and where its random streams begin."""
 
     drawn: Drawn
-    noise: Counter  # turns that reuse their predecessor's noise share this counter
+    noise_at: Counter  # turns that reuse their predecessor's noise share this counter
     turn: Counter  # never shared
     rng: Stream  # the turn's own, which `rng=None` draws from too
 
@@ -89,15 +90,10 @@ class Game:
         ema: EMA | None = None,
         schedules: Sequence[Schedule] = (),
     ) -> None:
-        unknown = [turn.name for turn in schedule if not hasattr(self, turn.name)]
-        if unknown or not schedule or not schedule[0].fresh_batch or not schedule[0].fresh_noise:
-            raise ShapeError(
-                f"{type(self).__name__}: a schedule names turns ({unknown or 'all known'} unknown) "
-                f"and begins with a fresh batch and fresh noise; got {list(schedule)}"
-            )
         self.players = dict(players)
         self.optimizers = dict(optimizers)
         self.schedule = list(schedule)
+        self._check()
         self.seed = seed
         self.ema = ema
         for name, player in self.players.items():
@@ -111,6 +107,21 @@ class Game:
         fresh = [k for k, turn in enumerate(self.schedule) if turn.fresh_noise]
         self._noise_of = [max(j for j in fresh if j <= k) for k in range(len(self.schedule))]
         self._batch_of = [b - 1 for b in itertools.accumulate(int(turn.fresh_batch) for turn in self.schedule)]
+
+    def _check(self) -> None:
+        """ShapeError for no players, names that clash in the state, or a schedule that cannot be played."""
+        name, schedule = type(self).__name__, self.schedule
+        parts = [*self.players, *(f"{optimizer}_optimizer" for optimizer in self.optimizers), "ema", "step"]
+        if not self.players or len(set(parts)) < len(parts):
+            raise ShapeError(f"{name}: expected players and optimizers with names of their own, got the parts {parts}")
+        unknown = [turn.name for turn in schedule if not hasattr(self, turn.name)]
+        if unknown or not schedule or not schedule[0].fresh_batch or not schedule[0].fresh_noise:
+            told = f"it has no {', '.join(unknown)}" if unknown else f"got {schedule}"
+            raise ShapeError(f"{name}: a schedule names turns, and begins with a fresh batch and fresh noise; {told}")
+        for turn in schedule:
+            takes = list(inspect.signature(getattr(self, turn.name)).parameters)
+            if len(takes) != 1:
+                raise ShapeError(f"{name}.{turn.name}: a turn is given a batch, and this one takes {', '.join(takes)}")
 
     # --- what a game is ---
 
@@ -148,28 +159,34 @@ class Game:
     def sampling_network(self) -> Module:
         """What makes samples of noise: the network that a generator file holds."""
         if "generator" not in self.players:
-            raise NotImplementedError(f"{type(self).__name__} does not define sampling_network, and has no generator")
+            raise NotImplementedError(f"{type(self).__name__} has no player 'generator', and no sampling_network")
         return self.players["generator"]
+
+    def sampling_average(self) -> EMA | None:
+        """The averaged weights of the sampling network, if it has some."""
+        return self.ema if self.ema is not None and self.ema.module is self.sampling_network() else None
 
     def generate(self, *inputs: Tensor) -> Tensor:
         """Samples (n, ...) for noise z (n, dim), and what else the network takes: by averaged weights, if it has some.
 
         Batch normalisation uses its running statistics, so that a sample does not depend on its neighbours.
         """
-        network = self.sampling_network()
-        averaged = self.ema.parameters() if self.ema is not None and self.ema.module is network else {}
+        network, average = self.sampling_network(), self.sampling_average()
+        averaged = {} if average is None else average.parameters()
         with evaluating(network), random.using(self.stream("generated")):
             return functional_call(network, averaged, *(x.to(self.step.device) for x in inputs))
 
     def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
         """n generated samples, drawn from the named random stream at that step: the same ones for the same weights."""
+        if not hasattr(self, "latent"):
+            raise NotImplementedError(f"{type(self).__name__} has no latent, and does not define sample")
         return self.generate(self.latent(n, self.stream(stream).at(at)))
 
     # --- what a turn is made of ---
 
     def noise(self, batch: Batch) -> Tensor:
         """z (N, dim): a point of noise for each of the batch's real samples."""
-        return self.latent(len(batch.real), self.stream("noise").at(batch.noise)).to(batch.real.device)
+        return self.latent(len(batch.real), self.stream("noise").at(batch.noise_at)).to(batch.real.device)
 
     def average(self) -> None:
         """Move the averaged weights, if there are some, towards what they follow."""
@@ -204,9 +221,10 @@ class Game:
                 own.prepare(number)
             elif turn.fresh_batch:
                 drawn = _tensors(draw(number))
-                real = drawn[0] if isinstance(drawn, tuple) else drawn
-                if len(real) == 0:
-                    raise ShapeError(f"step {self.rounds}, {turn.name}: cannot train on an empty batch {real.shape}")
+                for part in drawn if isinstance(drawn, tuple) else (drawn,):
+                    if part is not None and len(part) == 0:
+                        where = f"step {self.rounds}, {turn.name}"
+                        raise ShapeError(f"{where}: cannot train on an empty batch {part.shape}")
             results |= turns[k](drawn)
         self.rounds += 1
         return results
@@ -245,5 +263,12 @@ class Game:
 
 
 def _tensors(drawn: Any) -> Drawn:
-    """A batch with its arrays as Tensors."""
-    return mapped(drawn, lambda a: a if isinstance(a, Tensor) else Tensor(a))
+    """A batch with its arrays as Tensors; ShapeError if it is none."""
+    several = isinstance(drawn, tuple) and (hasattr(drawn, "_fields") or len(drawn) == 2)
+    for part in drawn if several else (drawn,):
+        if not (isinstance(part, Tensor) or hasattr(part, "dtype") or (several and part is None)):
+            raise ShapeError(
+                "a batch is an array, a pair (samples, labels) or a named tuple of arrays, "
+                f"got a {type(part).__name__}{' in one' if several else ''}"
+            )
+    return mapped(drawn, lambda a: a if a is None or isinstance(a, Tensor) else Tensor(a))

@@ -17,7 +17,6 @@ from ..models.labels import one_hot
 from ..nn import Module, evaluating
 from ..random import Stream
 from ..tensor import Tensor
-from .conditional import UNSUITED
 from .game import Batch, Losses
 from .score import ScoreGame
 
@@ -85,7 +84,7 @@ class InfoGame(ScoreGame):
     refused (ShapeError).
     """
 
-    unsuited = UNSUITED
+    one_by_one = True
 
     def __init__(
         self,
@@ -108,10 +107,13 @@ class InfoGame(ScoreGame):
     def of_readings(self, asked: Tensor, fake: Tensor, real: Tensor | None = None) -> tuple[Tensor, Losses]:
         """Minus the weighted bounds of what fakes tell of their code; what is read from real samples is not used."""
         category, codes = self.code.information(asked, fake)
+        added = -(self.category_weight * category + self.code_weight * codes)
+        if real is None:
+            return added, {}
         shown = {"information": category.detach()}
         if k := self.code.continuous:
             shown["code_error"] = (math.log(2 / math.pi) - 2 / k * codes).detach()
-        return -(self.category_weight * category + self.code_weight * codes), shown
+        return added, shown
 
     def read(self, samples: Tensor, chunk: int = 1000) -> Tensor:
         """What Q reads of samples (n, ...) in evaluation mode, without a graph: (n, code.read)."""

@@ -143,27 +143,25 @@ relativistic = listed(
 """D: E sp(-(r - f)); G: E sp(-(f - r)), sample by sample (Jolicoeur-Martineau 2019); R3GAN adds r1 and r2."""
 
 
-def _of_averages(above: Callable[[Tensor], Tensor], below: Callable[[Tensor], Tensor], by: float) -> list[Callable]:
+def _of_averages(name: str, above: Callable[[Tensor], Tensor], below: Callable[[Tensor], Tensor], by: float) -> Loss:
     """Each score against the mean of the other side: one side is to lie above, the other below."""
 
     def objective(upper: Tensor, lower: Tensor) -> Tensor:
         return by * (mean(above(upper - mean(lower))) + mean(below(lower - mean(upper))))
 
-    return [objective, objective]
+    return listed(name, objective, objective, compares=True)
 
 
-relativistic_average = listed(
-    "relativistic_average", *_of_averages(lambda v: softplus(-v), softplus, 0.5), compares=True
-)
+relativistic_average = _of_averages("relativistic_average", lambda v: softplus(-v), softplus, 0.5)
 """RaSGAN. D: (E sp(-(r - E f)) + E sp(f - E r)) / 2; G: the same with r and f exchanged."""
 
-relativistic_average_lsgan = listed(
-    "relativistic_average_lsgan", *_of_averages(lambda v: square(v - 1), lambda v: square(v + 1), 1.0), compares=True
+relativistic_average_lsgan = _of_averages(
+    "relativistic_average_lsgan", lambda v: square(v - 1), lambda v: square(v + 1), 1.0
 )
 """RaLSGAN. D: E (r - E f - 1)^2 + E (f - E r + 1)^2; G: the same with r and f exchanged."""
 
-relativistic_average_hinge = listed(
-    "relativistic_average_hinge", *_of_averages(lambda v: relu(1 - v), lambda v: relu(1 + v), 1.0), compares=True
+relativistic_average_hinge = _of_averages(
+    "relativistic_average_hinge", lambda v: relu(1 - v), lambda v: relu(1 + v), 1.0
 )
 """RaHinge. D: E max(0, 1 - (r - E f)) + E max(0, 1 + f - E r); G: the same with r and f exchanged."""
 
@@ -174,15 +172,16 @@ relativistic_average_hinge = listed(
 # f'(p / q), and D's loss minus the divergence of p, the real samples, from q, the fakes.
 
 
-def _dual(output: Callable[[Tensor], Tensor], conjugate: Callable[[Tensor], Tensor]) -> list[Callable]:
-    """Both objectives for T = `output` and f*(T) = `conjugate`, both functions of the score."""
-    return [lambda real, fake: mean(conjugate(fake)) - mean(output(real)), lambda fake: -mean(conjugate(fake))]
-
-
-def f_divergence(name: str, output: Callable[[Tensor], Tensor], conjugate: Callable[[Tensor], Tensor]) -> Loss:
+def f_divergence(
+    name: str,
+    output: Callable[[Tensor], Tensor],
+    conjugate: Callable[[Tensor], Tensor],
+    make: Callable[..., Loss] = Loss,
+) -> Loss:
     """The pair of objectives for T = `output` and f*(T) = `conjugate`, both functions of the score."""
-    discriminator, of_fakes = _dual(output, conjugate)
-    return Loss(name, discriminator, of_fakes)
+    return make(
+        name, lambda real, fake: mean(conjugate(fake)) - mean(output(real)), lambda fake: -mean(conjugate(fake))
+    )
 
 
 def alpha_divergence(alpha: float) -> Loss:
@@ -196,30 +195,30 @@ def alpha_divergence(alpha: float) -> Loss:
     )
 
 
-kl = listed("kl", *_dual(lambda v: v, lambda v: exp(v - 1)))
+kl = f_divergence("kl", lambda v: v, lambda v: exp(v - 1), listed)
 """Kullback-Leibler, f(u) = u ln u."""
 
-reverse_kl = listed("reverse_kl", *_dual(lambda v: -exp(-v), lambda v: v - 1))
+reverse_kl = f_divergence("reverse_kl", lambda v: -exp(-v), lambda v: v - 1, listed)
 """Reverse Kullback-Leibler, f(u) = -ln u."""
 
-jensen_shannon = listed(
-    "jensen_shannon", *_dual(lambda v: math.log(2) - softplus(-v), lambda v: softplus(v) - math.log(2))
+jensen_shannon = f_divergence(
+    "jensen_shannon", lambda v: math.log(2) - softplus(-v), lambda v: softplus(v) - math.log(2), listed
 )
 """Jensen-Shannon, f(u) = -(u + 1) ln((1 + u) / 2) + u ln u: minimax less 2 ln 2."""
 
-pearson = listed("pearson", *_dual(lambda v: v, lambda v: 0.25 * square(v) + v))
+pearson = f_divergence("pearson", lambda v: v, lambda v: 0.25 * square(v) + v, listed)
 """Pearson chi^2, f(u) = (u - 1)^2."""
 
-neyman = listed("neyman", *_dual(lambda v: 1 - exp(-v), lambda v: 2 - 2 * exp(-0.5 * v)))
+neyman = f_divergence("neyman", lambda v: 1 - exp(-v), lambda v: 2 - 2 * exp(-0.5 * v), listed)
 """Neyman chi^2, f(u) = (1 - u)^2 / u."""
 
-hellinger = listed("hellinger", *_dual(lambda v: 1 - exp(-v), lambda v: exp(v) - 1))
+hellinger = f_divergence("hellinger", lambda v: 1 - exp(-v), lambda v: exp(v) - 1, listed)
 """Squared Hellinger, f(u) = (sqrt(u) - 1)^2."""
 
-jeffrey = listed("jeffrey", *_dual(lambda v: v + 1 - exp(-v), lambda v: v + exp(v) - 1))
+jeffrey = f_divergence("jeffrey", lambda v: v + 1 - exp(-v), lambda v: v + exp(v) - 1, listed)
 """Jeffrey, f(u) = (u - 1) ln u; T(v) = f'(e^v) instead of the paper's v, whose f* needs Lambert's function."""
 
-total_variation = listed("total_variation", *_dual(lambda v: 0.5 * tanh(v), lambda v: 0.5 * tanh(v)))
+total_variation = f_divergence("total_variation", lambda v: 0.5 * tanh(v), lambda v: 0.5 * tanh(v), listed)
 """Total variation, f(u) = |u - 1| / 2."""
 
 

@@ -19,7 +19,10 @@ from .latents import Latent
 from .losses import Loss
 from .penalties import clip_weights, limit_lengths
 
-Critic = Callable[[Tensor], Any]  # samples to scores, or to (scores, what else it reads from them)
+Discriminator = Callable[[Tensor], Any]  # samples to scores, or to (scores, what else it reads from them)
+UNSUITED = ("joint_batches", "pack", "replay", "unroll")
+"""Switches that a game whose samples have labels or codes leaves as they are: they mix samples that were made for
+different ones (packs, old fakes, real samples and fakes in one batch), or call the discriminator on samples alone."""
 
 
 def alternate(d_steps: int = 1, g_steps: int = 1) -> list[Turn]:
@@ -87,11 +90,10 @@ class ScoreGame(Game):
 
     `penalty(critic, real, fake, rng=...)` is added to the discriminator's loss with weight `penalty_weight`. `sight` is
     what the discriminator sees, `moves` how both move. A discriminator may give (scores, reading) instead of scores: a
-    game that asks its fakes for something says with `of_readings` what was read is worth, and with `unsuited` which
-    switches do not go with that.
+    game that asks its fakes for something says with `of_readings` what was read is worth.
     """
 
-    unsuited: frozenset[str] = frozenset()
+    one_by_one = False  # has each sample a label or code of its own? Then what is UNSUITED is refused
 
     def __init__(
         self,
@@ -112,11 +114,10 @@ class ScoreGame(Game):
         schedules: Sequence[Schedule] = (),
     ) -> None:
         sight, moves = sight or Sight(), moves or Moves()
-        switches = {**vars(sight), **vars(moves)}
-        usual = {**vars(Sight()), **vars(Moves())}
-        if given := {name: switches[name] for name in sorted(self.unsuited) if switches[name] != usual[name]}:
-            name = type(self).__name__
-            raise ShapeError(f"{name}: each sample has a label or code of its own, which does not go with {given}")
+        if self.one_by_one:
+            self._refuse_unsuited(sight, moves)
+        if ema is not None and ema.module is not generator:
+            raise ShapeError("ScoreGame: the averaged weights are those of another network than the generator")
         if schedule is None:
             schedule = [Turn("simultaneous_turn")] if moves.consensus else alternate()
         at_once = any(turn.name == "simultaneous_turn" for turn in schedule)
@@ -150,6 +151,12 @@ class ScoreGame(Game):
         """Every tensor of the game by name, sharing memory with it."""
         return super().state | ({} if self.pool is None else self.pool.state_dict("replay."))
 
+    def _refuse_unsuited(self, sight: Sight, moves: Moves) -> None:
+        given, usual = {**vars(sight), **vars(moves)}, {**vars(Sight()), **vars(Moves())}
+        if found := {switch: given[switch] for switch in UNSUITED if given[switch] != usual[switch]}:
+            name = type(self).__name__
+            raise ShapeError(f"{name}: each sample has a label or code of its own, which does not go with {found}")
+
     # --- turns ---
 
     def discriminator_turn(self, batch: Batch) -> Losses:
@@ -160,7 +167,7 @@ class ScoreGame(Game):
             fake = generator(z)
         if self.pool is not None:
             fake = self.pool.mix(fake, batch.rng)
-        loss, shown = self._discriminator_loss(critic, self._sides(batch, z, fake), batch.rng)
+        loss, shown = self._discriminator_loss(critic, Sides(self._real(batch), fake, self.asked(batch, z)), batch.rng)
         self.optimizers["discriminator"].minimize(loss)
         self._limit_weights()
         return {"d_loss": loss.detach(), **shown}
@@ -169,7 +176,7 @@ class ScoreGame(Game):
         """The generator moves, through the discriminator as it stands, or as it would be some steps later."""
         generator, critic = self.as_functions(batch)
         z = self.noise(batch)
-        sides = self._sides(batch, z, generator(z))
+        sides = Sides(self._real(batch), generator(z), self.asked(batch, z))
         if self.moves.unroll:
             critic = self._unrolled(sides, batch.rng)
         loss = self._generator_loss(critic, sides, batch.rng, bool(self.moves.unroll))
@@ -181,7 +188,7 @@ class ScoreGame(Game):
         """Both players move at once, each down its own loss; with `consensus` also towards where neither would move."""
         generator, critic = self.as_functions(batch)
         z = self.noise(batch)
-        sides = self._sides(batch, z, generator(z))
+        sides = Sides(self._real(batch), generator(z), self.asked(batch, z))
         d_loss, shown = self._discriminator_loss(critic, sides, batch.rng)
         g_loss = self._generator_loss(critic, sides, batch.rng, True)
         d_optimizer, g_optimizer = self.optimizers["discriminator"], self.optimizers["generator"]
@@ -203,7 +210,7 @@ class ScoreGame(Game):
 
     # --- what a game that knows more than samples says of it ---
 
-    def as_functions(self, batch: Batch) -> tuple[Critic, Critic]:
+    def as_functions(self, batch: Batch) -> tuple[Discriminator, Discriminator]:
         """The generator as a function of noise, the discriminator as one of samples: told what else there is to know.
 
         Here nothing, so they are the players themselves; a game with labels tells them the batch's.
@@ -217,20 +224,21 @@ class ScoreGame(Game):
     def of_readings(self, asked: Tensor, fake: Any, real: Any = None) -> tuple[Tensor, Losses]:
         """(what is added to a loss for what was read from fakes, and from real samples; what the log shows of it).
 
-        Asked in the discriminator's turn with both readings, in the generator's with that of fakes alone.
+        In the generator's turn there is no reading of real samples, and nothing to show.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define of_readings")
+        raise NotImplementedError(f"{type(self).__name__} asks for something, and does not define of_readings")
 
     # --- losses ---
 
-    def _discriminator_loss(self, critic: Critic, sides: Sides, rng: Stream) -> tuple[Tensor, Losses]:
+    def _discriminator_loss(self, critic: Discriminator, sides: Sides, rng: Stream) -> tuple[Tensor, Losses]:
         """The discriminator's loss with its penalty, and what the log shows of it."""
         real, fake = self._seen(sides.real, rng), self._seen(sides.fake, rng)
         (real_scores, real_reading), (fake_scores, fake_reading) = self._answers(critic, real, fake)
         loss = self.loss.discriminator(real_scores, fake_scores)
         shown = {"d_real": self._shown(real_scores), "d_fake": self._shown(fake_scores)}
         if self.penalty is not None:
-            penalty = self.penalty(lambda x: _split(critic(x))[0], real, fake, rng=rng)
+            scores = critic if real_reading is None else (lambda x: _split(critic(x))[0])
+            penalty = self.penalty(scores, real, fake, rng=rng)
             loss = loss + self.penalty_weight * penalty
             shown["penalty"] = penalty.detach()
         if sides.asked is not None:
@@ -238,7 +246,7 @@ class ScoreGame(Game):
             return loss + added, shown | of_them
         return loss, shown
 
-    def _answers(self, critic: Critic, real: Tensor, fake: Tensor) -> list[tuple[Tensor, Any]]:
+    def _answers(self, critic: Discriminator, real: Tensor, fake: Tensor) -> list[tuple[Tensor, Any]]:
         """(scores, reading) of real samples and of fakes."""
         if not self.sight.joint_batches:
             return [_split(critic(real)), _split(critic(fake))]
@@ -246,7 +254,7 @@ class ScoreGame(Game):
         sides = slice(len(real)), slice(len(real), None)
         return [(scores[side], None if reading is None else reading[side]) for side in sides]
 
-    def _generator_loss(self, critic: Critic, sides: Sides, rng: Stream, critic_moves: bool) -> Tensor:
+    def _generator_loss(self, critic: Discriminator, sides: Sides, rng: Stream, critic_moves: bool) -> Tensor:
         """What the generator minimises; real scores are constants for it, unless the critic itself depends on it."""
         fake_scores, reading = _split(critic(self._seen(sides.fake, rng)))
         if not self.loss.compares:
@@ -259,7 +267,7 @@ class ScoreGame(Game):
             loss = self.loss.generator(fake_scores, real_scores)
         return loss if sides.asked is None else loss + self.of_readings(sides.asked, reading)[0]
 
-    def _unrolled(self, sides: Sides, rng: Stream) -> Critic:
+    def _unrolled(self, sides: Sides, rng: Stream) -> Discriminator:
         """The discriminator after `unroll` steps that it would take now, as a function of the generator's weights."""
         optimizer = self.optimizers["discriminator"]
         params, slots, t = optimizer.params, optimizer.slots, int(optimizer.t.item())
@@ -281,9 +289,8 @@ class ScoreGame(Game):
 
     # --- sight ---
 
-    def _sides(self, batch: Batch, z: Tensor, fake: Tensor) -> Sides:
-        real = batch.real if self.sight.prepare is None else self.sight.prepare(batch.real)
-        return Sides(real, fake, self.asked(batch, z))
+    def _real(self, batch: Batch) -> Tensor:
+        return batch.real if self.sight.prepare is None else self.sight.prepare(batch.real)
 
     def _seen(self, samples: Tensor, rng: Stream) -> Tensor:
         """Samples as they are shown to the discriminator: with noise, and in packs."""
@@ -305,5 +312,8 @@ class ScoreGame(Game):
 
 
 def _split(answer: Any) -> tuple[Tensor, Any]:
-    """(scores, reading) of a critic's answer; the reading is None if it gives scores alone."""
-    return answer if isinstance(answer, tuple) else (answer, None)
+    """(scores, reading) of a discriminator's answer; the reading is None if it gives scores alone."""
+    scores, reading = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
+    if not isinstance(scores, Tensor):
+        raise ShapeError(f"a discriminator gives scores, or (scores, reading), got a {type(answer).__name__}")
+    return scores, reading

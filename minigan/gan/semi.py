@@ -122,7 +122,7 @@ class SemiSupervised(Game):
         return {"g_loss": loss.detach()}
 
     def labels_turn(self, batch: Batch) -> Losses:
-        """The classifier learns from what is labelled alone, and draws as in its own turn."""
+        """The classifier learns from what is labelled alone, its layers drawing as in `classifier_turn`."""
         known, labels = self._known(batch)
         with random.using(self.stream("classifier").at(batch.turn)):
             loss = ops.cross_entropy(self.classifier(known), labels)

@@ -49,7 +49,7 @@ class VAE(Game):
 
     def autoencoder_turn(self, batch: Batch) -> Losses:
         """Both move up the bound."""
-        error, divergence = self.terms(batch.real, self.stream("noise").at(batch.noise))
+        error, divergence = self.terms(batch.real, self.stream("noise").at(batch.noise_at))
         loss = ops.mean(error) + ops.mean(divergence)
         self.optimizers["autoencoder"].minimize(loss)
         with no_grad():

@@ -2,6 +2,6 @@
 
 from ..data import held_out
 from ..nn import in_chunks
-from .reader import Judge, fit_classifier, judge_of
+from .reader import Judge, centre, fit_classifier, judge_of, quick_judge
 from .verdict import Finding, Look
 from .yardstick import Yardstick

@@ -27,7 +27,7 @@ class Yardstick:
         self._network = _features(data.shape[1:]) if data.ndim == 4 else None
         self._real = self._described(real)
         self._spread = max(float(np.sqrt(self._real.var(0).mean())), 1e-12)
-        flat = (scaled(real) if data.ndim == 4 else real).reshape(self.count, -1)
+        flat = (scaled(real) if real.dtype == np.uint8 else real).reshape(self.count, -1)
         self._variance = max(float(flat.var(0).mean()), 1e-12)
         self._gap = max(_gap(flat), 1e-12)
         self.floor = self._distance(self._described(others)) if len(others) == self.count else 0.0

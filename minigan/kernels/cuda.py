@@ -272,9 +272,8 @@ def _pooled(name: str, s: Geometry, shape: tuple[int, ...], x: Array, *winner: A
 
 
 def scaled(images: Array) -> Array:
-    """uint8 images as float32 in [-1, 1]: x / 127.5 - 1."""
-    if not images.flags.c_contiguous:
-        return portable.scaled(images)
+    """uint8 images as float32 in [-1, 1]: x (1 / 127.5) - 1."""
+    images = xp(images).ascontiguousarray(images)
     out = xp(images).empty(images.shape, dtype="float32")
     launch_each("images", "scaled", out.dtype, out.size, images, out, out.size)
     return out
@@ -283,7 +282,8 @@ def scaled(images: Array) -> Array:
 def gather_images(images: Array, order: Array, k: int | Array, per_epoch: int, batch: int) -> Array:
     """The k-th batch, in this order, of uint8 images (N, ...) as float32 in [-1, 1]; k may lie on the device."""
     if isinstance(k, int):
-        return portable.gather_images(images, order, k, per_epoch, batch)
+        first = k % per_epoch * batch
+        return scaled(images[order[first : first + batch]])
     out = xp(images).empty((batch, *images.shape[1:]), dtype="float32")
     size = out.size // batch
     launch_each("images", "gather_images", out.dtype, out.size, images, order, k, out, per_epoch, batch, size)

@@ -3,12 +3,12 @@
 
 __device__ inline real in_range(unsigned char pixel) { return pixel * (real)(1 / 127.5) - 1; }
 
-// out = images / 127.5 - 1
+// out = images (1 / 127.5) - 1
 extern "C" __global__ void scaled(const unsigned char* images, real* out, int64 size) {
     EACH(e, size) out[e] = in_range(images[e]);
 }
 
-// out[i] = images[order[position + i]] / 127.5 - 1; the position of the k-th batch is read from the device, where k is
+// out[i] = the same of images[order[position + i]]; the position of the k-th batch is read from the device, where k is
 extern "C" __global__ void gather_images(
     const unsigned char* images, const int64* order, const int64* k, real* out, int64 per_epoch, int64 batch,
     int64 size) {

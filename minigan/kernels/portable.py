@@ -215,7 +215,7 @@ def pool_spread(g: Array, s: Geometry) -> Array:
 
 
 def scaled(images: Array) -> Array:
-    """uint8 images as float32 in [-1, 1]: x / 127.5 - 1."""
+    """uint8 images as float32 in [-1, 1]: x (1 / 127.5) - 1."""
     return images.astype("float32") * (1 / 127.5) - 1
 
 

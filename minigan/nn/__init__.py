@@ -1,6 +1,7 @@
 """Networks: Module and the layers, with PyTorch's names and weight layouts."""
 
 from . import init
+from .calling import evaluating, functional_call, in_chunks
 from .conditional import ConditionalBatchNorm2d
 from .layers import (
     ELU,
@@ -24,7 +25,7 @@ from .layers import (
     UpsampleNearest,
 )
 from .minibatch import MinibatchStdDev
-from .module import Buffer, Module, Parameter, Sequential, evaluating, functional_call, in_chunks
+from .module import Buffer, Module, Parameter, Sequential
 from .noise import GaussianNoise
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
 from .reparametrize import spectral_norm, weight_norm

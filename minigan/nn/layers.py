@@ -179,9 +179,12 @@ class _Function(Module):
 
 
 class ReLU(_Function):
-    """max(x, 0)."""
+    """max(x, 0), never in place."""
 
     function = staticmethod(ops.relu)
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
 
 
 class LeakyReLU(_Function):

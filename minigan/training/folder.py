@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -92,9 +91,9 @@ class RunFolder:
         try:
             settings = Settings(**record.read_config(self.path)["settings"])
             settings.extra = dict(settings.extra)
-            return settings
-        except (CheckpointError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{self.path}: holds no config.json of a training run ({error})") from error
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{self.path}: holds no config.json of a training run ({error!r})") from error
+        return settings
 
     def check_unchanged(self, settings: Settings, images: dict[str, Any], saved: Mapping[str, Any]) -> list[str]:
         """The settings that differ from those of the checkpoint because settings.allow_change lets them.
@@ -142,10 +141,7 @@ class RunFolder:
         """metrics.json, and a line for each number on the terminal; one that is not finite is null in the file."""
         for name, value in metrics.items():
             print(f"{name}: {value:.6g}")
-        held = {
-            name: value if math.isfinite(value) else None for name, value in metrics.items()
-        }  # JSON has no infinity
-        disk.write(self.path / "metrics.json", json.dumps(held, indent=2).encode())
+        disk.write(self.path / "metrics.json", json.dumps(record.plain(metrics), indent=2).encode())
 
     def load_newest(self) -> tuple[Path, dict[str, np.ndarray], dict[str, Any]]:
         """(path, arrays, what it says beside them) of the newest whole checkpoint; CheckpointError if there is none.
@@ -164,29 +160,25 @@ class RunFolder:
     def cut(self, step: int) -> None:
         """Let the folder say nothing of what came after `step`: a resumed run says it again."""
         self.cut_log(step)
-        for picture in self.samples.glob("*step_*.png"):
-            number = picture.stem.rpartition("_")[2]
-            if number.isdigit() and int(number) > step:
+        for picture in self.samples.glob("*.png"):
+            if (named := record.PICTURE.fullmatch(picture.name)) and int(named[2]) > step:
                 picture.unlink()
         for made_at_the_end in ("losses.png", "samples.gif"):
             (self.path / made_at_the_end).unlink(missing_ok=True)
 
     def read_log(self) -> dict[str, list[float]]:
         """The columns of log.csv that hold a number in every row."""
-        columns: dict[str, list[float]] = {}
-        count = 0
-        for row in record.read_log(self.path, []):
-            count += 1
-            for name, value in row.items():
-                columns.setdefault(name, []).append(value)
-        held = {name: values for name, values in columns.items() if len(values) == count}
-        return held or {name: [] for name in COLUMNS}
+        columns = record.series(record.read_log(self.path, []))
+        steps = max((steps for steps, _ in columns.values()), key=len, default=np.array([]))
+        whole = {name: values.tolist() for name, (at, values) in columns.items() if len(at) == len(steps)}
+        return {"step": steps.tolist(), **whole} if whole else {name: [] for name in COLUMNS}
 
     def cut_log(self, step: int) -> None:
         """Drop the rows after `step`, which a resumed run writes again, and any that was being written at a crash."""
         if not self.log.exists():
             return
-        header, *rows = self.log.read_text().split("\n")[:-1] or [",".join(COLUMNS)]  # a whole row ends in a newline
+        lines = self.log.read_text("utf-8", "replace").split("\n")[:-1]  # a whole row ends in a newline
+        header, *rows = lines or [",".join(COLUMNS)]
         kept = [row for row in rows if row.split(",", 1)[0].isdigit() and int(row.split(",", 1)[0]) <= step]
         disk.write(self.log, ("\n".join([header, *kept]) + "\n").encode())
 
@@ -203,7 +195,7 @@ class RunFolder:
 
     def append_look(self, look: Look) -> None:
         """Write the look to health.jsonl; CheckpointError if it cannot be written."""
-        with disk.naming(self.health), self.health.open("a") as out:
+        with disk.naming(self.health), self.health.open("a", encoding="utf-8") as out:
             out.write(record.look_line(look))
             out.flush()
             os.fsync(out.fileno())
@@ -222,7 +214,7 @@ class RunFolder:
         if not self.log.exists():
             writer.writeheader()
         writer.writerows(rows)
-        with disk.naming(self.log), self.log.open("a") as out:
+        with disk.naming(self.log), self.log.open("a", encoding="utf-8") as out:
             out.write(text.getvalue())
 
 

@@ -17,8 +17,7 @@ from .. import export, viz
 from ..backend import to_numbers
 from ..data import Samples
 from ..errors import CheckpointError, NonFiniteLoss
-from ..gan import Game
-from ..gan.game import Source
+from ..gan import Game, Source
 from ..gan.rehearsal import Kept, first_nonfinite, first_spoilt, gradient_norms
 from ..judge import Look, Yardstick
 from ..judge.verdict import has_failed, verdict
@@ -28,14 +27,13 @@ from ..system.terminal import INTERRUPTED, say
 from ..tensor import Tensor
 from . import checkpoint, record
 from .folder import RunFolder, Timings
-from .record import COLUMNS, PLAYERS
+from .record import COLUMNS, PLAYERS, SHOWN
 from .settings import Settings
 
 READ_BACK = 20  # steps between two looks at the losses: between them nothing waits for the device
 APART = 50  # steps between two verdicts, unless --sample-every asks for more
 CHUNK = 64  # samples drawn at a time to be judged
 FAILED = 3  # the exit status of a run that was stopped because it does not train
-
 
 Picture = Callable[[Game, Samples, Path], None]
 
@@ -50,10 +48,11 @@ class Loop:
         samples: Samples,
         settings: Settings,
         folder: RunFolder,
+        picture: Picture,
+        *,
         per_epoch: int,
         last: int,
         about_samples: dict[str, Any],
-        picture: Picture,
     ) -> None:
         self.game = game
         self.batches = batches
@@ -131,8 +130,8 @@ class Loop:
         if self.step == 0:
             self.draw_samples()
         self.looks = self.folder.cut_looks(self.step)
-        for row in record.read_log(self.folder.path, []):
-            if not self.looks or row["step"] > self.looks[-1].step:
+        for step, row in record.read_log(self.folder.path, []):
+            if not self.looks or step > self.looks[-1].step:
                 self.recent.add(row)
         if not self.looks:
             self.look()
@@ -290,7 +289,7 @@ class Means:
 
     def add(self, row: dict[str, float]) -> None:
         """Count a row of the log."""
-        for name in viz.LINES:
+        for name in SHOWN:
             if name in row:
                 total, count = self.sums.get(name, (0.0, 0))
                 self.sums[name] = total + row[name], count + 1

@@ -121,8 +121,8 @@ def main(
 
 
 def start(build: Build, settings: Settings, shape: Callable[[Settings], Shape], **parts: Any) -> int:
-    """`run` of these settings, a dry one where nothing is left of it: what is behind `main`."""
-    with settings.rehearsed():
+    """`run`, in a temporary folder if it is a dry run."""
+    with settings.ready():
         return run(build, settings, shape(settings), **parts)
 
 
@@ -137,7 +137,7 @@ def run(
 ) -> int:
     """Train the game that `build(settings)` makes, into the folder settings.out; the exit status, 0 when done.
 
-    `load(settings, limit)` gives the samples, at least as few as `limit` if there is one: by default the images that
+    `load(settings, limit)` gives the samples, at most `limit` if there is one: by default the images that
     settings.data names. `picture(game, samples, path)` writes a PNG of what the generator makes. At the end
     `measure(game, samples, settings)` gives numbers by name, which go to the terminal and into metrics.json; it may
     write more into settings.out.
@@ -167,7 +167,8 @@ def run(
             last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
             if game.rounds <= last:
                 folder.write_config(settings, last, about_samples)
-            loop = Loop(game, batches, samples, settings, folder, per_epoch, last, about_samples, picture)
+            about_run: dict[str, Any] = {"per_epoch": per_epoch, "last": last, "about_samples": about_samples}
+            loop = Loop(game, batches, samples, settings, folder, picture, **about_run)
             try:
                 status = loop.run()
             except BaseException:
@@ -182,10 +183,10 @@ def run(
 
 def _batches(
     samples: Samples, game: Game, settings: Settings, shape: Shape, open_files: contextlib.ExitStack
-) -> tuple[Any, dict[str, Any]]:
+) -> tuple[data.Shuffled | data.Together, dict[str, Any]]:
     """The batches of the run, and what tells its data from others."""
-    if game.labelled and samples.labels is None:
-        raise DataError(f"{samples.name}: these samples have no labels, and {type(game).__name__} learns from labels")
+    if game.labelled:
+        samples.needed_labels(f"and {type(game).__name__} learns from labels")
     drawn: dict[str, Any] = {"seed": settings.seed, "device": settings.device}
     drawn |= {"flip": settings.flip, "crop": settings.crop}
     if not settings.stream:

@@ -1,4 +1,4 @@
-"""Every file that a run leaves, and the one place where each is read.
+"""What a run writes down as it goes, and the one place where each of these files is read.
 
     config.json             the settings, what the data were, versions
     log.csv                 losses and scores of each step
@@ -7,10 +7,12 @@
     metrics.json            numbers of its system, measured at the end
     samples/step_N.png      what the generator drew, PREFIX_step_N.png if it draws several
 
-Readers forgive, since a report is wanted most of a run that went wrong: what is missing is empty, what is damaged is
-left out and named in `problems`. Checkpoints and generator files are another matter: they are whole or refused.
+Damaged rows are left out and counted: a report is wanted most of a run that went wrong. `checkpoint` and `export` read
+theirs, which are whole or refused.
 """
 
+import contextlib
+import csv
 import json
 import math
 import re
@@ -24,11 +26,11 @@ import numpy as np
 
 from ..errors import CheckpointError
 from ..judge.verdict import VERDICTS, Finding, Look
-from ..viz import LINES
 from .settings import flat, title
 
 Series = tuple[np.ndarray, np.ndarray]  # steps, ascending; their values, which may be NaN or infinite
-COLUMNS = ["step", *LINES, "images_per_s"]  # of log.csv, before what a game adds
+SHOWN = ("d_loss", "g_loss", "d_real", "d_fake")  # what most games log, as `viz.LINES` draws it
+COLUMNS = ["step", *SHOWN, "images_per_s"]  # of log.csv, before what a game adds
 PLAYERS = {"d_": "discriminator", "g_": "generator"}  # whose a column is
 LARGEST = 2**53  # of a step: as far as JavaScript counts
 PICTURE = re.compile(r"(?:(.+)_)?step_(\d{1,15})\.png")
@@ -68,10 +70,12 @@ class Run:
 
 def read(path: Path) -> Run:
     """The run in the folder `path`; CheckpointError naming it if its config.json is missing or not a run's."""
-    run = Run(path, read_config(path))
-    run.log = _series(read_log(path, run.problems))
-    run.looks = read_looks(path, run.problems)
-    run.health = _series({"step": look.step, **look.numbers} for look in run.looks)
+    run = Run(path, read_config(path, errors="replace"))
+    with _noting("log.csv", run.problems):
+        run.log = series(read_log(path, run.problems))
+    with _noting("health.jsonl", run.problems):
+        run.looks = read_looks(path, run.problems)
+    run.health = series((look.step, look.numbers) for look in run.looks)
     run.metrics = read_object(path / "metrics.json", run.problems)
     run.timings = read_object(path / "timings.json", run.problems)
     for picture in sorted((path / "samples").glob("*.png")):
@@ -81,11 +85,11 @@ def read(path: Path) -> Run:
     return run
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path, errors: str = "strict") -> dict[str, Any]:
     """config.json of the run in the folder `path`; CheckpointError naming it if it is missing or not a run's."""
     file = path / "config.json"
     try:
-        config = json.loads(file.read_text(encoding="utf-8", errors="replace"))
+        config = json.loads(file.read_text(encoding="utf-8", errors=errors))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no run is in this folder, it has no config.json") from error
     except (OSError, ValueError, RecursionError) as error:
@@ -109,23 +113,23 @@ def read_object(path: Path, problems: list[str]) -> dict[str, Any]:
     return held
 
 
-def read_log(path: Path, problems: list[str]) -> Iterator[dict[str, float]]:
-    """The rows of log.csv in the folder `path`, in its order, without the cells that are empty."""
-    lines = _lines(path / "log.csv", problems)
-    header = next(lines, "").strip().split(",")
-    if header != [""] and header[0] != "step":
+def read_log(path: Path, problems: list[str]) -> Iterator[tuple[int, dict[str, float]]]:
+    """(step, the cells that are not empty) of each row of log.csv in the folder `path`, in its order."""
+    lines = _lines(path / "log.csv")
+    header = next(csv.reader([next(lines, "").strip()]), [])
+    if header and header[0] != "step":
         problems.append("log.csv does not begin with a column step and is left out")
         return
     damaged = 0
     for line in lines:
         cells = line.strip().split(",")  # only numbers: a stray quote must not swallow the rows after it
         try:
-            row: dict[str, float] = {"step": _step(int(cells[0]))}
-            row |= {name: float(cell) for name, cell in zip(header[1:], cells[1:], strict=True) if cell}
+            step = _step(int(cells[0]))
+            row = {name: float(cell) for name, cell in zip(header[1:], cells[1:], strict=True) if cell}
         except ValueError:
             damaged += 1
             continue
-        yield row
+        yield step, row
     _count("log.csv", damaged, problems)
 
 
@@ -133,7 +137,7 @@ def read_looks(path: Path, problems: list[str]) -> list[Look]:
     """The looks in health.jsonl in the folder `path`, by ascending step; of two at a step the later counts."""
     looks: dict[int, Look] = {}
     damaged = 0
-    for line in _lines(path / "health.jsonl", problems):
+    for line in _lines(path / "health.jsonl"):
         try:
             look = _look(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
@@ -146,9 +150,13 @@ def read_looks(path: Path, problems: list[str]) -> list[Look]:
 
 def look_line(look: Look) -> str:
     """A look as a line of health.jsonl."""
-    held = {**look._asdict(), "findings": [finding._asdict() for finding in look.findings]}
-    held["numbers"] = {k: v if math.isfinite(v) else None for k, v in look.numbers.items()}  # JSON has no infinity
-    return json.dumps(held) + "\n"
+    findings = [finding._asdict() for finding in look.findings]
+    return json.dumps({**look._asdict(), "numbers": plain(look.numbers), "findings": findings}) + "\n"
+
+
+def plain(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    """Numbers as JSON can hold them: what is not finite is None."""
+    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
 
 
 def _look(held: dict[str, Any]) -> Look:
@@ -172,14 +180,19 @@ def _step(step: int) -> int:
     return step
 
 
-def _lines(path: Path, problems: list[str]) -> Iterator[str]:
+def _lines(path: Path) -> Iterator[str]:
+    """The lines that are not empty; none if there is no file."""
+    with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as lines:
+        yield from (line for line in lines if line.strip())
+
+
+@contextlib.contextmanager
+def _noting(name: str, problems: list[str]) -> Iterator[None]:
+    """Within the block, a file that the system does not let us read is a problem of that file."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            yield from (line for line in lines if line.strip())
-    except FileNotFoundError:
-        return
+        yield
     except OSError as error:
-        problems.append(f"{path.name} cannot be read ({error.strerror})")
+        problems.append(f"{name} cannot be read ({error.strerror})")
 
 
 def _count(name: str, damaged: int, problems: list[str]) -> None:
@@ -188,18 +201,17 @@ def _count(name: str, damaged: int, problems: list[str]) -> None:
         problems.append(f"{name}: {rows} left out")
 
 
-def _series(rows: Iterable[Mapping[str, float]]) -> dict[str, Series]:
+def series(rows: Iterable[tuple[int, Mapping[str, float]]]) -> dict[str, Series]:
     """The columns of rows, each without the steps that have no number in it; eight bytes a number as they are read.
 
     By ascending step; of one that a resumed run wrote again, the later counts.
     """
     columns: dict[str, tuple[array, array]] = {}
-    for row in rows:
+    for step, row in rows:
         for name, value in row.items():
-            if name != "step":
-                steps, values = columns.setdefault(name, (array("q"), array("d")))
-                steps.append(int(row["step"]))
-                values.append(value)
+            steps, values = columns.setdefault(name, (array("q"), array("d")))
+            steps.append(step)
+            values.append(value)
     return {name: _ordered(np.array(steps), np.array(values)) for name, (steps, values) in columns.items()}
 
 

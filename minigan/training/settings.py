@@ -60,8 +60,8 @@ class Settings:
         return title(vars(self))
 
     @contextmanager
-    def rehearsed(self) -> Iterator[None]:
-        """Within the block, a dry run has two steps of few samples, and a folder that goes away; another is itself."""
+    def ready(self) -> Iterator[None]:
+        """Make a dry run one of two steps of few samples, in a folder that is there within the block alone."""
         if not self.dry_run:
             yield
             return

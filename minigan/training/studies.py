@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
+from .. import judge
 from ..backend import array_module, to_numbers
 from ..data import Samples, shuffled_batches
-from ..errors import CheckpointError, DataError
+from ..errors import CheckpointError
 from ..gan import Game, ScoreGame
-from ..judge import Judge, fit_classifier
+from ..judge import Judge, centre  # noqa: F401  centre and FEW are for scripts
 from ..system.machine import keep_freed_memory
 from ..system.terminal import ending
 from . import checkpoint
 from .folder import RunFolder
-from .settings import FEW, Settings, common_options, positive  # noqa: F401  FEW is for scripts
+from .settings import FEW, Settings, common_options, positive  # noqa: F401
 
 Study = Callable[[Settings, Path], Mapping[str, float]]
 
@@ -46,7 +46,7 @@ def main(study: Study, options: argparse.ArgumentParser, *, arguments: list[str]
 
     def program() -> int:
         settings = Settings.parsed(options, arguments)
-        with settings.rehearsed():
+        with settings.ready():
             return _run(study, settings)
 
     return ending(options.prog, program)
@@ -111,19 +111,5 @@ def script(scripts: Path, name: str) -> Any:
 
 
 def quick_judge(samples: Samples, settings: Settings) -> Judge:
-    """A judge of 28x28 images that has seen 20 000 of the samples, those with a border (N, C, 32, 32) cropped.
-
-    It reads 97% of MNIST's test set, and is there in seconds. DataError if the samples have no labels.
-    """
-    if samples.labels is None:
-        raise DataError(f"{samples.name}: these samples have no labels, so no judge can learn from them")
-    part = slice(0, 800 if settings.dry_run else 20_000)
-    return fit_classifier(
-        centre(samples.values[part]), samples.labels[part], seed=settings.seed, device=settings.device
-    )
-
-
-def centre(images: np.ndarray, side: int = 28) -> np.ndarray:
-    """The middle side x side pixels of images (N, C, H, W)."""
-    top, left = (images.shape[2] - side) // 2, (images.shape[3] - side) // 2
-    return images[:, :, top : top + side, left : left + side]
+    """`judge.quick_judge` for a study of these settings."""
+    return judge.quick_judge(samples, seed=settings.seed, few=settings.dry_run, device=settings.device)

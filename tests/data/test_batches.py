@@ -135,14 +135,28 @@ def test_sources_of_any_kind_go_together(tmp_path):
 
 
 def test_arrays_that_do_not_go_together_are_refused():
-    with pytest.raises(mg.errors.DataError, match=r"arrays of pairs are of one length, got \[5, 6\]"):
+    with pytest.raises(mg.errors.DataError, match=r"of one length, got \{'image': 5, 'other': 6\}"):
         data.shuffled_batches(Pair(numbered(5), numbered(6)), 2)
     with pytest.raises(mg.errors.DataError, match="labels of a named tuple of arrays are one of its arrays"):
         data.shuffled_batches(Pair(numbered(5), numbered(5)), 2, labels=np.arange(5))
-    with pytest.raises(mg.errors.DataError, match=r"sources of one batch size, got \[2, 3\]"):
+    with pytest.raises(mg.errors.DataError, match=r"sources of one batch size, got \{'image': 2, 'other': 3\}"):
         data.Together(Pair(data.Batches(numbered(5), 2), data.Batches(numbered(5), 3)))
     with pytest.raises(mg.errors.DataError, match=r"expected uint8 images .* got float64"):
         data.shuffled_batches(Pair(numbered(5), np.zeros((5, 2))), 2)
+    with pytest.raises(mg.errors.DataError, match="shuffled_batches: expected an array or a named tuple, got a tuple"):
+        data.shuffled_batches((numbered(5), numbered(5)), 2)
+    with pytest.raises(mg.errors.DataError, match="Together: expected an array or a named tuple, got a list"):
+        data.Together([data.Batches(numbered(5), 2)])
+    with pytest.raises(TypeError, match="flp"):
+        data.shuffled_batches(Pair(np.arange(5), np.arange(5)), 2, flp=True)
+
+
+def test_a_stream_of_another_name_keeps_pairs_together_and_domains_apart():
+    drawn = data.shuffled_batches(Pair(numbered(20), np.arange(20)), 8, stream="mine").at(0)
+    assert numbers(drawn.image) == drawn.other.tolist()
+    assert numbers(drawn.image) != numbers(data.shuffled_batches(numbered(20), 8).at(0))
+    domains = data.shuffled_batches(Pair(one_image(), one_image()), 32, paired=False, flip=True).at(0)
+    assert not np.array_equal(domains.image, domains.other)  # each is mirrored for itself
 
 
 # --- mirrored and cropped ---------------------------------------------------------------------------------------

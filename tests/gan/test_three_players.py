@@ -154,7 +154,46 @@ def test_captured_or_not_it_plays_the_same(resident, monkeypatch):
         assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
 
 
-def test_batches_that_are_empty_are_refused_by_name():
-    empty = Domains(mg.zeros((0, 3, 4, 4)), mg.zeros((0, 3, 4, 4)))
-    with pytest.raises(mg.errors.ShapeError, match=r"discriminators_turn: cannot train on an empty batch \(0, 3"):
-        game().play(lambda k: empty)
+def test_batches_that_are_none_are_refused_by_name():
+    full, empty = mg.zeros((4, 3, 4, 4)), mg.zeros((0, 3, 4, 4))
+    for batch in (Domains(empty, empty), Domains(full, empty)):
+        with pytest.raises(mg.errors.ShapeError, match=r"discriminators_turn: cannot train on an empty batch \(0, 3"):
+            game().play(lambda k, batch=batch: batch)
+    for batch, told in (
+        ([full], "a list"),
+        ({"day": full}, "a dict"),
+        ((full, full, full), "a tuple"),
+        (None, "a None"),
+    ):
+        with pytest.raises(
+            mg.errors.ShapeError, match=f"a pair .samples, labels. or a named tuple of arrays, got {told}"
+        ):
+            game().play(lambda k, batch=batch: batch)
+    with pytest.raises(mg.errors.ShapeError, match="got a tuple in one"):
+        game().play(lambda k: Domains((full, full), full))
+
+
+def test_games_that_cannot_be_are_refused_by_name():
+    class Old(CoupledGame):
+        def generator_turn(self, state, batch):
+            return {}
+
+    class Nameless(CoupledGame):
+        sampling_network = Game.sampling_network
+
+        def __init__(self, generator):
+            Game.__init__(self, {"G": generator}, {"G": mg.optim.SGD(generator.parameters())}, [Turn("generator_turn")])
+
+    critics = Domains(nn.Linear(48, 1), nn.Linear(48, 1))
+    with pytest.raises(
+        mg.errors.ShapeError, match="Old.generator_turn: a turn is given a batch, and this one takes state"
+    ):
+        Old(Couple(), critics)
+    with pytest.raises(mg.errors.ShapeError, match="with names of their own, got the parts"):
+        Game({"step": Couple()}, {}, [Turn("generator_turn")])
+    with pytest.raises(mg.errors.ShapeError, match="with names of their own"):
+        Game({}, {}, [])
+    with pytest.raises(NotImplementedError, match="Nameless has no latent"):
+        Nameless(Couple()).sample(2)
+    with pytest.raises(mg.export.NotDescribed, match="Nameless draws no samples of noise"):
+        mg.export.of_game(Nameless(Couple()))

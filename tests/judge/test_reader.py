@@ -38,7 +38,7 @@ def test_it_reads_bytes_and_what_generators_make(reader, monkeypatch):
     images = data.digits(50, seed=2)[0]
     whole = reader.features(images)
     np.testing.assert_allclose(reader.features(images.astype("float64") / 127.5 - 1), whole, atol=1e-4)
-    monkeypatch.setattr("minigan.nn.module.CHUNK", 7)
+    monkeypatch.setattr("minigan.nn.calling.CHUNK", 7)
     np.testing.assert_allclose(reader.features(images), whole, atol=1e-4)
 
 
@@ -85,7 +85,7 @@ def test_one_epoch_reads_mnist(mnist_folder):
 
 def test_chunks_of_any_network_are_what_it_makes_of_all(monkeypatch):
     images = data.digits(10, seed=1)[0]
-    monkeypatch.setattr("minigan.nn.module.CHUNK", 3)
+    monkeypatch.setattr("minigan.nn.calling.CHUNK", 3)
     seen = []
 
     def network(x):

@@ -219,3 +219,11 @@ def test_evaluating_is_for_a_while_and_keeps_what_was():
     with pytest.raises(ZeroDivisionError), mg.nn.evaluating(trained):
         raise ZeroDivisionError
     assert trained.training
+
+
+def test_evaluating_leaves_every_part_as_it_was():
+    network = mg.nn.Sequential(mg.nn.Dropout(0.5), mg.nn.Sequential(mg.nn.BatchNorm1d(2), mg.nn.ReLU(True)))
+    network[1].eval()  # frozen
+    with mg.nn.evaluating(network):
+        assert not any(module.training for module in network.modules())
+    assert [module.training for module in network.modules()] == [True, True, False, False, False]

@@ -1,0 +1,78 @@
+"""Ways to call a network: with other parameters, in evaluation mode, on more samples than fit at once."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .. import backend
+from ..errors import DataError, ShapeError
+from ..kernels import kernels
+from ..recording import no_grad
+from ..tensor import Tensor
+from .module import Module, Parameter
+
+
+def functional_call(module: Module, params: Mapping[str, Tensor] | Sequence[Tensor], *args: Any) -> Any:
+    """module(*args) computed with other parameters than its own, gradients flowing to those.
+
+    `params` maps names to Tensors (the rest keep their own), or lists one for each of module.parameters().
+    """
+    own = dict(module.named_parameters())
+    if not isinstance(params, Mapping):
+        if len(params) != len(own):
+            raise ShapeError(f"functional_call: the module has {len(own)} parameters, got {len(params)}")
+        params = dict(zip(own, params, strict=True))
+    for name, value in params.items():
+        if name not in own or own[name].shape != value.shape:
+            expected = f"shape {own[name].shape}" if name in own else f"one of {', '.join(own)}"
+            raise ShapeError(f"functional_call: {name} of shape {value.shape}; expected {expected}")
+    with _replaced(module, {id(own[name]): value for name, value in params.items()}):
+        return module(*args)
+
+
+@contextmanager
+def evaluating(*modules: Module) -> Iterator[None]:
+    """Within the block these modules are in evaluation mode and nothing is recorded; afterwards they are as before."""
+    before = [(module, module.training) for network in modules for module in network.modules()]
+    try:
+        for module in modules:
+            module.eval()
+        with no_grad():
+            yield
+    finally:
+        for module, training in before:
+            module.training = training
+
+
+CHUNK = 1000  # samples that a network is applied to in one go
+
+
+def in_chunks(network: Callable[[Tensor], Tensor], images: np.ndarray, device: str = "cpu") -> np.ndarray:
+    """network(images), CHUNK at a time and without a graph: uint8 images, or float ones in [-1, 1], (N, ...).
+
+    DataError if there are no images.
+    """
+    if len(images) == 0:
+        raise DataError(f"in_chunks: expected at least one image, got {images.shape}")
+    results = []
+    with no_grad():
+        for start in range(0, len(images), CHUNK):
+            chunk = backend.to_device(images[start : start + CHUNK], device)
+            chunk = kernels(chunk).scaled(chunk) if chunk.dtype == np.uint8 else chunk.astype(np.float32, copy=False)
+            results.append(network(Tensor(chunk)).numpy())
+    return np.concatenate(results)
+
+
+@contextmanager
+def _replaced(module: Module, replacements: dict[int, Tensor]) -> Iterator[None]:
+    """Within the block, attributes of `module` hold the replacement of the parameter with that id."""
+    places = [(m, name, p) for m in module.modules() for name, p in list(m._own(Parameter)) if id(p) in replacements]
+    try:
+        for m, name, p in places:
+            vars(m)[name] = replacements[id(p)]
+        yield
+    finally:
+        for m, name, p in places:
+            vars(m)[name] = p

@@ -1,0 +1,74 @@
+"""The files of a run as they are read: what was written comes back, what is damaged hides nothing else."""
+
+import json
+import math
+
+import pytest
+from made_up_run import add_health, folder
+
+import minigan as mg
+from minigan.judge import Finding, Look
+from minigan.training import RunFolder, record
+
+
+def looks(*steps):
+    finding = Finding("watch", "little variety", "Samples vary by 30 %.")
+    return [Look(step, {"distance": 0.5, "floor": math.inf}, "watch", [finding]) for step in steps]
+
+
+def test_looks_come_back_and_a_later_one_of_a_step_counts(tmp_path):
+    run = RunFolder(tmp_path)
+    for look in (*looks(4, 8), looks(8)[0]._replace(verdict="failing")):
+        run.append_look(look)
+    found = run.looks()
+    assert [(look.step, look.verdict) for look in found] == [(4, "watch"), (8, "failing")]
+    assert found[0].findings == looks(4)[0].findings
+    assert math.isnan(found[0].numbers["floor"])  # JSON has no infinity
+
+
+def test_looks_that_cannot_be_read_are_never_taken_for_none(tmp_path):
+    run = RunFolder(tmp_path)
+    run.health.mkdir()  # as unreadable as a file of somebody else's
+    with pytest.raises(OSError, match=r"health\.jsonl"):
+        run.cut_looks(3)
+    made = folder(tmp_path / "made")
+    (made / "health.jsonl").mkdir()
+    (made / "log.csv").unlink()
+    (made / "log.csv").mkdir()
+    assert [problem.split(" (")[0] for problem in record.read(made).problems] == [
+        *("log.csv cannot be read", "health.jsonl cannot be read")
+    ]
+
+
+def test_names_of_columns_may_hold_commas_and_any_letter(tmp_path):
+    run = RunFolder(tmp_path)
+    rows = [{"step": k, "d_loss": 0.5 * k, "code 1,2": float(k), "Qualität": 1.0, "images_per_s": 9.0} for k in (1, 2)]
+    run.append_log(rows)
+    assert [{"step": step, **row} for step, row in record.read_log(tmp_path, [])] == rows
+    run.cut_log(1)
+    assert run.read_log() == {name: [value] for name, value in rows[0].items()}
+
+
+def test_a_number_called_step_is_no_step(tmp_path):
+    made = folder(tmp_path / "made")
+    add_health(made)
+    lines = [json.loads(line) for line in (made / "health.jsonl").read_text().splitlines()]
+    for line in lines:
+        line["numbers"]["step"] = None
+    (made / "health.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (made / "log.csv").write_text("step,a,step\n1,2,nan\n2,3,7\n")
+    run = record.read(made)
+    assert run.steps.tolist() == [0, 1, 2, 50, 100, 150, 200]
+    assert run.log["a"][0].tolist() == [1, 2]
+
+
+def test_settings_are_read_strictly_and_a_report_forgives(tmp_path):
+    made = folder(tmp_path / "made", data="Bücher")
+    held = (made / "config.json").read_bytes().replace(b"B\\u00fccher", b"B\xfccher")
+    (made / "config.json").write_bytes(held)
+    assert record.read(made).settings["data"] == "B\ufffdcher"
+    with pytest.raises(mg.errors.CheckpointError, match=r"config\.json: cannot be read \('utf-8' codec"):
+        RunFolder(made).settings()
+    (made / "config.json").write_text('{"settings": {"name": "x", "colour": 3}}')
+    with pytest.raises(mg.errors.CheckpointError, match=r"holds no config\.json of a training run .*colour"):
+        RunFolder(made).settings()
