@@ -19,7 +19,6 @@ from .ops import (
     astype,
     avg_pool2d,
     batch_norm,
-    bias_leaky_relu,
     binary_cross_entropy_with_logits,
     broadcast_to,
     channel_norm,

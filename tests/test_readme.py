@@ -30,11 +30,10 @@ def test_two_commands():
 
 def test_what_it_counts_is_there():
     words = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-    score_losses, rest = re.search(
-        r"any of (\d+) score losses with any of (\w+) penalties on any of eight", README
-    ).groups()
-    assert int(score_losses) == len(mg.gan.losses.LOSSES)
-    assert words.index(rest) + 2 == len(mg.gan.penalties.PENALTIES)
+    counted = re.search(r"any of (\d+) score losses with any of (\w+) penalties on any of (\w+)\s+networks", README)
+    assert int(counted[1]) == len(mg.gan.losses.LOSSES)
+    assert words.index(counted[2]) + 2 == len(mg.gan.penalties.PENALTIES)
+    assert words.index(counted[3]) + 2 == len(mg.command.recipe.NETWORKS)
 
 
 def test_links_lead_somewhere():

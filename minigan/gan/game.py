@@ -123,8 +123,6 @@ class Game:
             if len(takes) != 1:
                 raise ShapeError(f"{name}.{turn.name}: a turn is given a batch, and this one takes {', '.join(takes)}")
 
-    # --- what a game is ---
-
     @property
     def state(self) -> State:
         """Every tensor of the game by name, sharing memory with it."""
@@ -192,8 +190,6 @@ class Game:
         """Move the averaged weights, if there are some, towards what they follow."""
         if self.ema is not None:
             self.ema.update()
-
-    # --- playing ---
 
     def play(self, batches: Callable[[int], Drawn] | Source) -> Losses:
         """One round of the schedule: the losses and scores of its turns, as 0-d Tensors.

@@ -287,8 +287,6 @@ class ScoreGame(Game):
         if self.moves.max_norm is not None:
             limit_lengths(params, self.moves.max_norm)
 
-    # --- sight ---
-
     def _real(self, batch: Batch) -> Tensor:
         return batch.real if self.sight.prepare is None else self.sight.prepare(batch.real)
 

@@ -63,19 +63,6 @@ extern "C" __global__ void part_products(
     }
 }
 
-// parts[p, c] = sum over the p-th `step` rows of g[r, c] where y[r, c] > 0, of slope g[r, c] elsewhere
-extern "C" __global__ void part_leaky_grads(
-    const real* g, const real* y, real slope, real* parts, int64 rows, int64 columns, int64 step) {
-    int64 c = COLUMN;
-    real sum = 0;
-    if (c < columns) EACH_ROW_OF_PART(r) {
-        real v = g[r * columns + c];
-        sum += y[r * columns + c] > 0 ? v : slope * v;
-    }
-    sum = sum_of_column(sum);
-    if (threadIdx.y == 0 && c < columns) parts[blockIdx.y * columns + c] = sum;
-}
-
 // total[c] = scale * sum over p of parts[p, c]
 extern "C" __global__ void total_of_parts(const real* parts, real* total, int64 count, int64 columns, real scale) {
     int64 c = COLUMN;

@@ -16,11 +16,9 @@ from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401  offered as ke
 from .cpu_linear import linear, linear_weight, matmul  # noqa: F401  likewise
 from .geometry import Geometry
 from .portable import (  # noqa: F401  as they are on each device
-    bias_leaky_relu,
     channels_last,
     empty_image,
     gather_images,
-    leaky_relu_grad_sum,
     pool_max,
     pool_spread,
     pool_sum,

@@ -62,24 +62,6 @@ def _function(x: Array, name: str, otherwise: Callable[[Array], Array]) -> Array
     return y
 
 
-def bias_leaky_relu(x: Array, b: Array, slope: float) -> Array:
-    """leaky_relu(x + b), b (C,) for the channels of x (N, C, ...)."""
-    rows = _channel_rows(x)
-    if rows is None:
-        return portable.bias_leaky_relu(x, b, slope)
-    y = _empty_rows(x)
-    launch_each("pointwise", "bias_leaky_relu", x.dtype, x.size, rows, b, y, slope, x.size, len(b))
-    return y
-
-
-def leaky_relu_grad_sum(g: Array, y: Array, slope: float) -> Array:
-    """The sum over each channel of g where y > 0, slope * g elsewhere: (C,)."""
-    g_rows, y_rows = _channel_rows(g), _channel_rows(y)
-    if g_rows is None or y_rows is None:
-        return portable.leaky_relu_grad_sum(g, y, slope)
-    return _column_sums("part_leaky_grads", g_rows, g_rows, y_rows, np.dtype(y.dtype).type(slope))
-
-
 def _laid_out_as(like: Array, x: Array) -> Array:
     """x in the memory order of `like`; x itself if it is so already."""
     if x.strides == like.strides:

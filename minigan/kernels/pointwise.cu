@@ -9,14 +9,6 @@ extern "C" __global__ void leaky_relu_grad(const real* g, const real* y, real* o
     EACH(i, n) out[i] = y[i] > 0 ? g[i] : slope * g[i];
 }
 
-// leaky_relu(x + b) for rows of channels.
-extern "C" __global__ void bias_leaky_relu(const real* x, const real* b, real* y, real slope, int64 n, int64 channels) {
-    EACH(i, n) {
-        real v = x[i] + b[last(i, channels)];
-        y[i] = v > 0 ? v : slope * v;
-    }
-}
-
 // ln(1 + e^x), finite for every finite x.
 extern "C" __global__ void softplus(const real* x, real* y, int64 n) {
     EACH(i, n) y[i] = (x[i] > 0 ? x[i] : 0) + log1p(exp(x[i] > 0 ? -x[i] : x[i]));

@@ -64,17 +64,6 @@ def sigmoid(x: Array) -> Array:
     return lib.where(x >= 0, 1, small) / (1 + small)
 
 
-def bias_leaky_relu(x: Array, b: Array, slope: float) -> Array:
-    """leaky_relu(x + b), b (C,) for the channels of x (N, C, ...)."""
-    y = x + b.reshape(1, -1, *(1 for _ in x.shape[2:]))
-    return leaky_relu(y, slope)
-
-
-def leaky_relu_grad_sum(g: Array, y: Array, slope: float) -> Array:
-    """The sum over each channel (axis 1) of g where y > 0, slope * g elsewhere: (C,)."""
-    return leaky_relu_grad(g, y, slope).sum(axis=tuple(a for a in range(y.ndim) if a != 1))
-
-
 def arithmetic(name: str, a: Array, b: Array) -> Array:
     """NumPy's function of that name of a and b, one of which may be a number."""
     return getattr(xp(a, b), name)(a, b)

@@ -81,14 +81,8 @@ class ConvTranspose2d(Module):
         output_size: int | Pair | None = None,
         rng: Stream | None = None,
     ) -> None:
-        self.options: dict[str, Any] = {
-            "stride": stride,
-            "padding": padding,
-            "output_padding": output_padding,
-            "dilation": dilation,
-            "groups": groups,
-            "output_size": output_size,
-        }
+        self.options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        self.options |= {"output_padding": output_padding, "output_size": output_size}
         kernel = pair(kernel_size, "ConvTranspose2d: kernel_size", 1)
         self.weight = _kernel("ConvTranspose2d", in_channels, out_channels, kernel, groups, rng)
         self.bias = _bias(out_channels, math.prod(self.weight.shape[1:]), rng) if bias else None

@@ -43,7 +43,6 @@ from .elementwise import (
 )
 from .fused import (
     batch_norm,
-    bias_leaky_relu,
     binary_cross_entropy_with_logits,
     channel_norm,
     cross_entropy,

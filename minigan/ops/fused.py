@@ -7,9 +7,9 @@ from ..errors import DTypeError, ShapeError
 from ..kernels import kernels
 from ..op import op
 from ..tensor import Tensor, ones_like
-from .elementwise import _leaky_relu_grad, softplus
+from .elementwise import softplus
 from .reduce import log_softmax, mean, sum
-from .shape import broadcast_to, reshape
+from .shape import reshape
 
 
 def binary_cross_entropy_with_logits(logits: Tensor, target: Tensor | float) -> Tensor:
@@ -30,46 +30,6 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
         raise ShapeError(f"cross_entropy: labels must lie in 0..{k - 1}, got {labels.data.min()}..{labels.data.max()}")
     rows = xp(labels.data).arange(len(labels))
     return -mean(log_softmax(logits, 1)[rows, labels])
-
-
-# --- a bias for each channel (axis 1) and the activation after it ---------------------------------------------
-
-
-@op(
-    lambda g, y, _x, _b, slope: _leaky_relu_grad(g, y, slope),
-    lambda g, y, _x, _b, slope: _leaky_relu_grad_sum(g, y, slope),
-    name="bias_leaky_relu",
-    formula="z if z > 0 else slope z, z = x + b per channel",
-    flops=lambda y, *_: 3 * y.size,
-)
-def _bias_leaky_relu(x: Array, b: Array, slope: float) -> Array:
-    return kernels(x).bias_leaky_relu(x, b, slope)
-
-
-@op(
-    lambda h, _s, _g, y, slope: _leaky_relu_grad(broadcast_to(_for_channels(h, y), y.shape), y, slope),
-    None,
-    name="leaky_relu_grad_sum",
-    formula="sum of g if y > 0 else slope g, per channel",
-    flops=lambda s, g, *_: 3 * g.size,
-)
-def _leaky_relu_grad_sum(g: Array, y: Array, slope: float) -> Array:
-    return kernels(g).leaky_relu_grad_sum(g, y, slope)
-
-
-def _for_channels(v: Tensor, x: Tensor) -> Tensor:
-    """v (C,) in the shape that broadcasts over the channels of x."""
-    return reshape(v, (1, -1, *(1 for _ in x.shape[2:])))
-
-
-def bias_leaky_relu(x: Tensor, bias: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """leaky_relu(x + bias) in one pass: x (N, C, ...), bias (C,), the slope >= 0 (0 is relu)."""
-    if x.ndim < 2 or bias.shape != x.shape[1:2] or not negative_slope >= 0:
-        raise ShapeError(
-            f"bias_leaky_relu: expected x (N, C, ...), bias (C,) and a slope >= 0, "
-            f"got {x.shape}, {bias.shape} and {negative_slope}"
-        )
-    return _bias_leaky_relu(x, bias, float(negative_slope))
 
 
 # --- normalisation of each channel (axis 1) over the batch and the image ------------------------------------
@@ -166,6 +126,11 @@ def _batch_norm(x: Array, y: Array, r: Array, w: Array, b: Array) -> Array:
 )
 def _scale_shift(x: Array, w: Array, b: Array) -> Array:
     return kernels(x).scale_shift(x, w, b)
+
+
+def _for_channels(v: Tensor, x: Tensor) -> Tensor:
+    """v (C,) in the shape that broadcasts over the channels of x."""
+    return reshape(v, (1, -1, *(1 for _ in x.shape[2:])))
 
 
 def scale_shift(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

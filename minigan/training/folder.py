@@ -24,11 +24,7 @@ from .settings import FREE_ON_RESUME, Settings, flat
 
 
 class RunFolder:
-    """The files of one run.
-
-    config.json, log.csv, health.jsonl, samples/, losses.png, samples.gif, checkpoints/, generator.safetensors,
-    timings.json, report.html, and metrics.json if its system has a number.
-    """
+    """The files of one run: `record`'s, checkpoints/, generator.safetensors, losses.png, samples.gif, report.html."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import KW_ONLY, asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,33 +38,24 @@ FAILED = 3  # the exit status of a run that was stopped because it does not trai
 Picture = Callable[[Game, Samples, Path], None]
 
 
+@dataclass
 class Loop:
     """Rounds of the game until the last step, with what is written on the way."""
 
-    def __init__(
-        self,
-        game: Game,
-        batches: Source,
-        samples: Samples,
-        settings: Settings,
-        folder: RunFolder,
-        picture: Picture,
-        *,
-        per_epoch: int,
-        last: int,
-        about_samples: dict[str, Any],
-    ) -> None:
-        self.game = game
-        self.batches = batches
-        self.samples = samples
-        self.settings = settings
-        self.folder = folder
-        self.per_epoch = per_epoch
-        self.last = last
-        self.about_samples = about_samples
-        self.picture = picture
-        self.yardstick = Yardstick(samples.drawn)
-        self.step = int(game.step.item())
+    game: Game
+    batches: Source
+    samples: Samples
+    settings: Settings
+    folder: RunFolder
+    picture: Picture
+    _: KW_ONLY
+    per_epoch: int
+    last: int
+    about_samples: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        self.yardstick = Yardstick(self.samples.drawn)
+        self.step = int(self.game.step.item())
         self.saved = self.step  # the step of the newest checkpoint
         self.waiting: list[dict[str, Tensor]] = []  # losses not yet read back
         self.clock = time.perf_counter()
@@ -72,7 +63,7 @@ class Loop:
         self.recent = Means()  # of the log since the last look
         self.looks: list[Look] = []
         self.kept: Kept | None = None  # the state at the last read-back, to find where a NaN arises
-        self.timings = Timings(folder.path / "timings.json", self.step)
+        self.timings = Timings(self.folder.path / "timings.json", self.step)
 
     def run(self) -> int:
         """0 when the last step is done, INTERRUPTED when a signal stopped it, FAILED when its verdict did.

@@ -186,7 +186,7 @@ def test_games_that_cannot_be_are_refused_by_name():
 
     critics = Domains(nn.Linear(48, 1), nn.Linear(48, 1))
     with pytest.raises(
-        mg.errors.ShapeError, match="Old.generator_turn: a turn is given a batch, and this one takes state"
+        mg.errors.ShapeError, match=r"Old\.generator_turn: a turn is given a batch, and this one takes state"
     ):
         Old(Couple(), critics)
     with pytest.raises(mg.errors.ShapeError, match="with names of their own, got the parts"):

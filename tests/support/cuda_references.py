@@ -36,11 +36,6 @@ def leaky_relu_grad(g, y, out, slope, n):
 
 
 @reference
-def bias_leaky_relu(x, b, y, slope, n, channels):
-    leaky_relu((x.reshape(-1, channels) + b).reshape(-1), y, slope, n)
-
-
-@reference
 def softplus(x, y, n):
     y[:n] = np.logaddexp(0, x, dtype=x.dtype)[:n]
 
@@ -74,11 +69,6 @@ def part_products(a, b, parts, alone, rows, columns, step):
     _part_sums((a * b).reshape(rows, columns), parts, step)
     if alone is not None:
         _part_sums(a.reshape(rows, columns), alone, step)
-
-
-@reference
-def part_leaky_grads(g, y, slope, parts, rows, columns, step):
-    _part_sums(np.where(y > 0, g, slope * g).reshape(rows, columns), parts, step)
 
 
 @reference

@@ -81,10 +81,8 @@ def images(rng, shape, dtype):
 def pointwise(order, shape, seed, dtype, slope):
     rng = np.random.default_rng(seed)
     x, g = (rng.standard_normal(shape).astype(dtype) * 10 for _ in range(2))
-    b = rng.standard_normal(shape[1]).astype(dtype)
     check(order, lambda x: cuda.leaky_relu(x, slope), x)
     check(order, lambda g, x: cuda.leaky_relu_grad(g, x, slope), g, x)
-    check(order, lambda x, b: cuda.bias_leaky_relu(x, b, slope), x, b)
     check(order, cuda.softplus, x)
     check(order, cuda.sigmoid, x)
 
@@ -100,7 +98,6 @@ def channels(order, shape, seed, dtype):
     check(order, cuda.scale_shift, x, w, b)
     check(order, cuda.channel_dot, g, x)
     check(order, cuda.normalize_grad, g, x, w)
-    check(order, lambda g, x: cuda.leaky_relu_grad_sum(g, x, 0.2), g, x)
     running = [rng.random(shape[1]).astype(dtype) for _ in range(2)]
     moved = lambda a, b, m, r: cuda.track(a, b, m, r, 10, 0.1, 1e-5)
     check(order, moved, *running, mean, 0.5 + np.abs(w), changes=(0, 1))
