@@ -19,6 +19,7 @@ from .latents import Latent
 from .losses import Loss
 from .penalties import clip_weights, limit_lengths
 
+Generator = Callable[[Tensor], Tensor]  # noise to samples
 Discriminator = Callable[[Tensor], Any]  # samples to scores, or to (scores, what else it reads from them)
 UNSUITED = ("joint_batches", "pack", "replay", "unroll")
 """Switches that a game whose samples have labels or codes leaves as they are: they mix samples that were made for
@@ -210,7 +211,7 @@ class ScoreGame(Game):
 
     # --- what a game that knows more than samples says of it ---
 
-    def as_functions(self, batch: Batch) -> tuple[Discriminator, Discriminator]:
+    def as_functions(self, batch: Batch) -> tuple[Generator, Discriminator]:
         """The generator as a function of noise, the discriminator as one of samples: told what else there is to know.
 
         Here nothing, so they are the players themselves; a game with labels tells them the batch's.
