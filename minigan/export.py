@@ -92,9 +92,12 @@ def of_game(game: Game, **about: Any) -> Generator:
     """The game's generator as it is being trained, whose memory it shares; `about` is kept with it."""
     classes = game.classes if isinstance(game, ConditionalGame) else None
     try:
-        return Generator(game.sampling_network(), game.latent, classes, {"step": game.rounds, **about})
-    except (NotImplementedError, AttributeError) as error:
-        raise NotDescribed(f"{type(game).__name__} draws no samples of noise ({error})") from error
+        network = game.sampling_network()
+    except NotImplementedError as error:
+        raise NotDescribed(f"{error}: it draws no samples of noise") from error
+    if not hasattr(game, "latent"):
+        raise NotDescribed(f"{type(game).__name__} has no latent: it draws no samples of noise")
+    return Generator(network, game.latent, classes, {"step": game.rounds, **about})
 
 
 def save_of_game(path: str | Path, game: Game, **about: Any) -> Path:
@@ -112,8 +115,8 @@ def description(generator: Generator) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "network": _tree(generator.network),
-        "latent": {"kind": latent, **vars(generator.latent)},
-        "classes": generator.classes,
+        "latent": {"kind": latent, **{name: _tree(value) for name, value in vars(generator.latent).items()}},
+        "classes": _tree(generator.classes),
         "about": generator.about,
         "versions": versions(),
     }
@@ -203,6 +206,8 @@ def _tree(value: Any) -> Any:
     """A module as {"layer": name, argument: value ...}; what its arguments hold likewise."""
     if isinstance(value, list | tuple):
         return [_tree(part) for part in value]
+    if isinstance(value, np.generic):
+        value = value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if not isinstance(value, Module):

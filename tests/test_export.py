@@ -102,6 +102,19 @@ def test_the_generator_of_every_system_can_be_kept(tmp_path, script, options):
     assert again.shape[1:] == game.sample(3).shape[1:]
 
 
+def test_numbers_of_numpy_and_layers_that_take_several_are_kept(tmp_path, monkeypatch):
+    class Tower(mg.nn.Sequential):
+        def __init__(self, *blocks):
+            super().__init__(*blocks)
+
+    monkeypatch.setitem(export.LAYERS, "Tower", Tower)
+    network = Tower(mg.nn.Linear(np.int64(4), np.prod((2, 3))), mg.nn.ReLU(True), mg.nn.LeakyReLU(np.float32(0.5)))
+    generator = export.Generator(network, mg.gan.normal_latent(np.int64(4)))
+    again = export.load_generator(export.save_generator(tmp_path / "g.safetensors", generator))
+    assert type(again.network) is Tower
+    assert np.array_equal(again.sample(3).numpy(), generator.sample(3).numpy())
+
+
 # --- what is refused --------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,8 @@ class Augment:
 
     `crop` is the width of that border in pixels: the image is moved by -crop .. crop in each direction, and what comes
     in beyond its edge is the image reflected, so that no frame of another colour is learnt. With neither, images are
-    left as they are (`idle`). Raises DataError for a border that is as wide as the image.
+    left as they are (`idle`). Sources of one `stream` mirror and move alike. Raises DataError for a border that is as
+    wide as the image.
     """
 
     def __init__(self, flip: bool, crop: int, seed: int, side: tuple[int, ...], stream: str = "batches") -> None:

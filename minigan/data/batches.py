@@ -211,7 +211,7 @@ def shuffled_batches(
     same samples in each array, mirrored and moved alike, if they are `paired`; else each array is shuffled for itself.
     DataError if paired arrays differ in length.
     """
-    if not isinstance(samples, tuple):
+    if isinstance(samples, np.ndarray):
         if device == "cuda" and samples.nbytes > RESIDENT and labels is None and samples.dtype == np.uint8:
             return StreamedBatches(samples, batch_size, **drawing)
         return Batches(samples, batch_size, labels=labels, device=device, **drawing)
@@ -232,6 +232,8 @@ def shuffled_batches(
 
 def _fields(name: str, several: Any) -> dict[str, Any]:
     """What a named tuple holds, by name."""
-    if not hasattr(several, "_asdict"):
-        raise DataError(f"{name}: expected an array or a named tuple, got a {type(several).__name__}")
-    return several._asdict()
+    parts = several._asdict() if hasattr(several, "_asdict") else {"": several}
+    for part in parts.values():
+        if not (hasattr(part, "at") or isinstance(part, np.ndarray)):
+            raise DataError(f"{name}: expected an array or a named tuple, got a {type(part).__name__}")
+    return parts

@@ -42,8 +42,8 @@ class Samples(NamedTuple):
     """What a run learns from: its samples, their labels, their name.
 
     `values` are uint8 images (N, C, H, W) or float32 points (N, features), or a named tuple of such arrays, of which
-    the first is what is learnt to be drawn; labels are then one of them. They belong together one by one if they are
-    `paired`; else each is a domain of its own.
+    the first is what is learnt to be drawn. They belong together one by one if they are `paired`, labels among them;
+    else each is a domain of its own.
     """
 
     values: Any
@@ -58,7 +58,8 @@ class Samples(NamedTuple):
 
     def needed_labels(self, why: str) -> np.ndarray:
         """The labels, or the array that is called so; DataError that says why they are needed if there are none."""
-        labels = getattr(self.values, "labels", None) if self.labels is None else self.labels
+        beside = getattr(self.values, "labels", None) if self.paired else None
+        labels = beside if self.labels is None else self.labels
         if labels is None:
             raise DataError(f"{self.name}: these samples have no labels, {why}")
         return labels
@@ -131,7 +132,7 @@ def _named(name: str, split: str, shape: Shape, limit: int | None = None) -> Sam
 def _from_path(path: Path) -> Images:
     """Images and labels from what is not a folder of pictures."""
     if not path.exists():
-        raise DataError(f"{path}: no such folder or file, and no data set of that name: {', '.join(DATASETS)}")
+        raise DataError(f"{path}: no such folder or file; the data sets with a name are {', '.join(DATASETS)}")
     if path.is_dir() or {".tar", ".tgz", ".bin"} & set(path.suffixes):
         return cifar10("train", path)
     if path.suffix in (".npy", ".npz"):

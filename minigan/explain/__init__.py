@@ -11,7 +11,7 @@ tape.to_html("critic.html")
 
 from ..recording import pass_name
 from .page import to_html
-from .picture import dot, figure, save
+from .picture import dot, figure, to_png, to_svg
 from .recorder import record, trace
 from .tape import Gradient, Step, Tape, Value, Why
 from .text import listing, summary
@@ -20,9 +20,7 @@ __all__ = ["Gradient", "Step", "Tape", "Value", "Why", "pass_name", "record", "t
 
 _METHODS = {
     **{"print": listing, "summary": summary, "to_html": to_html},
-    **{"figure": figure, "to_dot": dot},
-    "to_svg": lambda tape, path: save(tape, path, "svg"),
-    "to_png": lambda tape, path: save(tape, path, "png"),
+    **{"figure": figure, "to_svg": to_svg, "to_png": to_png, "to_dot": dot},
 }
 for _name, _function in _METHODS.items():
     setattr(Tape, _name, _function)

@@ -46,11 +46,16 @@ def figure(tape: Tape) -> Any:
     return drawn
 
 
-def save(tape: Tape, path: str | Path, kind: str) -> None:
-    """Write the graph as a still picture, "svg" or "png"."""
+def to_svg(tape: Tape, path: str | Path, kind: str = "svg") -> None:
+    """Write the graph as a still picture."""
     buffer = BytesIO()
     figure(tape).savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
     write(Path(path), buffer.getvalue())
+
+
+def to_png(tape: Tape, path: str | Path) -> None:
+    """Write the graph as a still picture."""
+    to_svg(tape, path, "png")
 
 
 def _box(axes: Any, place: tuple[float, float, float, float], edge: str, tint: str, line: float) -> None:

@@ -9,7 +9,7 @@ from ..nn import Module
 from ..recording import no_grad
 from ..tensor import Tensor
 from .game import Batch, Losses
-from .score import Discriminator, Generator, ScoreGame
+from .score import Critic, Sampler, ScoreGame
 
 
 class ConditionalGame(ScoreGame):
@@ -28,7 +28,7 @@ class ConditionalGame(ScoreGame):
         self.classes = classes
         super().__init__(generator, discriminator, **parts)
 
-    def as_functions(self, batch: Batch) -> tuple[Generator, Discriminator]:
+    def as_functions(self, batch: Batch) -> tuple[Sampler, Critic]:
         """Both players, told the labels of the batch."""
         labels = self.labels(batch)
         return lambda z: self.generator(z, labels), lambda x: self.discriminator(x, labels)
@@ -58,7 +58,7 @@ class AuxiliaryGame(ConditionalGame):
         self.class_weight = class_weight
         super().__init__(generator, discriminator, classes=classes, **parts)
 
-    def as_functions(self, batch: Batch) -> tuple[Generator, Discriminator]:
+    def as_functions(self, batch: Batch) -> tuple[Sampler, Critic]:
         """The generator, told the labels; the discriminator, who is not."""
         labels = self.labels(batch)
         return lambda z: self.generator(z, labels), self.discriminator

@@ -11,7 +11,7 @@ from ..recording import no_grad
 from ..tensor import Tensor, full
 from .game import Batch, Losses, State, Turn
 from .losses import Loss
-from .score import Discriminator, ScoreGame, Sides
+from .score import Critic, ScoreGame, Sides
 
 
 def margin_loss(margin: float) -> Loss:
@@ -60,7 +60,7 @@ class EBGAN(ScoreGame):
         self.pull_away = pull_away
         super().__init__(generator, discriminator, loss=margin_loss(margin), **rest)
 
-    def _generator_loss(self, critic: Discriminator, sides: Sides, rng: Stream, critic_moves: bool) -> Tensor:
+    def _generator_loss(self, critic: Critic, sides: Sides, rng: Stream, critic_moves: bool) -> Tensor:
         loss = super()._generator_loss(critic, sides, rng, critic_moves)
         return loss + self.pull_away * pulling_away(self.discriminator.encoder(sides.fake)) if self.pull_away else loss
 

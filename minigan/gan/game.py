@@ -113,15 +113,16 @@ class Game:
         name, schedule = type(self).__name__, self.schedule
         parts = [*self.players, *(f"{optimizer}_optimizer" for optimizer in self.optimizers), "ema", "step"]
         if not self.players or len(set(parts)) < len(parts):
-            raise ShapeError(f"{name}: expected players and optimizers with names of their own, got the parts {parts}")
+            raise ShapeError(f"{name}: expected players, and optimizers, with names of their own, got {parts}")
         unknown = [turn.name for turn in schedule if not hasattr(self, turn.name)]
         if unknown or not schedule or not schedule[0].fresh_batch or not schedule[0].fresh_noise:
             told = f"it has no {', '.join(unknown)}" if unknown else f"got {schedule}"
             raise ShapeError(f"{name}: a schedule names turns, and begins with a fresh batch and fresh noise; {told}")
         for turn in schedule:
-            takes = list(inspect.signature(getattr(self, turn.name)).parameters)
-            if len(takes) != 1:
-                raise ShapeError(f"{name}.{turn.name}: a turn is given a batch, and this one takes {', '.join(takes)}")
+            try:
+                inspect.signature(getattr(self, turn.name)).bind("a batch")
+            except TypeError as error:
+                raise ShapeError(f"{name}.{turn.name}: a turn is given a batch alone ({error})") from error
 
     @property
     def state(self) -> State:
@@ -152,8 +153,6 @@ class Game:
         """The random stream of this game with that name."""
         return Stream(self.seed, name)
 
-    # --- what a generator makes ---
-
     def sampling_network(self) -> Module:
         """What makes samples of noise: the network that a generator file holds."""
         if "generator" not in self.players:
@@ -179,8 +178,6 @@ class Game:
         if not hasattr(self, "latent"):
             raise NotImplementedError(f"{type(self).__name__} has no latent, and does not define sample")
         return self.generate(self.latent(n, self.stream(stream).at(at)))
-
-    # --- what a turn is made of ---
 
     def noise(self, batch: Batch) -> Tensor:
         """z (N, dim): a point of noise for each of the batch's real samples."""
@@ -218,7 +215,7 @@ class Game:
             elif turn.fresh_batch:
                 drawn = _tensors(draw(number))
                 for part in drawn if isinstance(drawn, tuple) else (drawn,):
-                    if part is not None and len(part) == 0:
+                    if part is not None and part.shape[:1] == (0,):
                         where = f"step {self.rounds}, {turn.name}"
                         raise ShapeError(f"{where}: cannot train on an empty batch {part.shape}")
             results |= turns[k](drawn)

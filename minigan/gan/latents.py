@@ -49,9 +49,6 @@ def normal_latent(dim: int, dtype: Any = "float32") -> Latent:
     return NormalLatent(dim, dtype)
 
 
-# --- ways between two points ------------------------------------------------------------------------------------
-
-
 def lerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
     """(len(t), ..., d): the straight line (1 - t) a + t b from a to b (..., d), t = 0 to 1.
 

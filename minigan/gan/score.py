@@ -19,8 +19,8 @@ from .latents import Latent
 from .losses import Loss
 from .penalties import clip_weights, limit_lengths
 
-Generator = Callable[[Tensor], Tensor]  # noise to samples
-Discriminator = Callable[[Tensor], Any]  # samples to scores, or to (scores, what else it reads from them)
+Sampler = Callable[[Tensor], Tensor]  # noise to samples
+Critic = Callable[[Tensor], Any]  # samples to scores, or to (scores, what else it reads from them)
 UNSUITED = ("joint_batches", "pack", "replay", "unroll")
 """Switches that a game whose samples have labels or codes leaves as they are: they mix samples that were made for
 different ones (packs, old fakes, real samples and fakes in one batch), or call the discriminator on samples alone."""
@@ -118,7 +118,7 @@ class ScoreGame(Game):
         if self.one_by_one:
             self._refuse_unsuited(sight, moves)
         if ema is not None and ema.module is not generator:
-            raise ShapeError("ScoreGame: the averaged weights are those of another network than the generator")
+            raise ShapeError(f"{type(self).__name__}: the averaged weights are not the generator's")
         if schedule is None:
             schedule = [Turn("simultaneous_turn")] if moves.consensus else alternate()
         at_once = any(turn.name == "simultaneous_turn" for turn in schedule)
@@ -157,8 +157,6 @@ class ScoreGame(Game):
         if found := {switch: given[switch] for switch in UNSUITED if given[switch] != usual[switch]}:
             name = type(self).__name__
             raise ShapeError(f"{name}: each sample has a label or code of its own, which does not go with {found}")
-
-    # --- turns ---
 
     def discriminator_turn(self, batch: Batch) -> Losses:
         """The discriminator moves; the generator only samples, and leaves no graph."""
@@ -209,9 +207,7 @@ class ScoreGame(Game):
         self.average()
         return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), **shown}
 
-    # --- what a game that knows more than samples says of it ---
-
-    def as_functions(self, batch: Batch) -> tuple[Generator, Discriminator]:
+    def as_functions(self, batch: Batch) -> tuple[Sampler, Critic]:
         """The generator as a function of noise, the discriminator as one of samples: told what else there is to know.
 
         Here nothing, so they are the players themselves; a game with labels tells them the batch's.
@@ -229,16 +225,14 @@ class ScoreGame(Game):
         """
         raise NotImplementedError(f"{type(self).__name__} asks for something, and does not define of_readings")
 
-    # --- losses ---
-
-    def _discriminator_loss(self, critic: Discriminator, sides: Sides, rng: Stream) -> tuple[Tensor, Losses]:
+    def _discriminator_loss(self, critic: Critic, sides: Sides, rng: Stream) -> tuple[Tensor, Losses]:
         """The discriminator's loss with its penalty, and what the log shows of it."""
         real, fake = self._seen(sides.real, rng), self._seen(sides.fake, rng)
         (real_scores, real_reading), (fake_scores, fake_reading) = self._answers(critic, real, fake)
         loss = self.loss.discriminator(real_scores, fake_scores)
         shown = {"d_real": self._shown(real_scores), "d_fake": self._shown(fake_scores)}
         if self.penalty is not None:
-            scores = critic if real_reading is None else (lambda x: _split(critic(x))[0])
+            scores = critic if real_reading is None else lambda x: _split(critic(x))[0]
             penalty = self.penalty(scores, real, fake, rng=rng)
             loss = loss + self.penalty_weight * penalty
             shown["penalty"] = penalty.detach()
@@ -247,7 +241,7 @@ class ScoreGame(Game):
             return loss + added, shown | of_them
         return loss, shown
 
-    def _answers(self, critic: Discriminator, real: Tensor, fake: Tensor) -> list[tuple[Tensor, Any]]:
+    def _answers(self, critic: Critic, real: Tensor, fake: Tensor) -> list[tuple[Tensor, Any]]:
         """(scores, reading) of real samples and of fakes."""
         if not self.sight.joint_batches:
             return [_split(critic(real)), _split(critic(fake))]
@@ -255,7 +249,7 @@ class ScoreGame(Game):
         sides = slice(len(real)), slice(len(real), None)
         return [(scores[side], None if reading is None else reading[side]) for side in sides]
 
-    def _generator_loss(self, critic: Discriminator, sides: Sides, rng: Stream, critic_moves: bool) -> Tensor:
+    def _generator_loss(self, critic: Critic, sides: Sides, rng: Stream, critic_moves: bool) -> Tensor:
         """What the generator minimises; real scores are constants for it, unless the critic itself depends on it."""
         fake_scores, reading = _split(critic(self._seen(sides.fake, rng)))
         if not self.loss.compares:
@@ -268,7 +262,7 @@ class ScoreGame(Game):
             loss = self.loss.generator(fake_scores, real_scores)
         return loss if sides.asked is None else loss + self.of_readings(sides.asked, reading)[0]
 
-    def _unrolled(self, sides: Sides, rng: Stream) -> Discriminator:
+    def _unrolled(self, sides: Sides, rng: Stream) -> Critic:
         """The discriminator after `unroll` steps that it would take now, as a function of the generator's weights."""
         optimizer = self.optimizers["discriminator"]
         params, slots, t = optimizer.params, optimizer.slots, int(optimizer.t.item())
@@ -313,6 +307,7 @@ class ScoreGame(Game):
 def _split(answer: Any) -> tuple[Tensor, Any]:
     """(scores, reading) of a discriminator's answer; the reading is None if it gives scores alone."""
     scores, reading = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
-    if not isinstance(scores, Tensor):
-        raise ShapeError(f"a discriminator gives scores, or (scores, reading), got a {type(answer).__name__}")
+    if not isinstance(scores, Tensor) or (reading is None and scores is not answer):
+        found = [type(part).__name__ for part in answer] if isinstance(answer, tuple) else type(answer).__name__
+        raise ShapeError(f"a discriminator gives scores, or (scores, reading), got {found}")
     return scores, reading

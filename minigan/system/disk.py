@@ -15,8 +15,6 @@ from typing import IO, BinaryIO
 
 from ..errors import CheckpointError
 
-# --- whole ------------------------------------------------------------------------------------------------------
-
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:

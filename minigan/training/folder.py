@@ -165,18 +165,18 @@ class RunFolder:
     def read_log(self) -> dict[str, list[float]]:
         """The columns of log.csv that hold a number in every row."""
         columns = record.series(record.read_log(self.path, []))
-        steps = max((steps for steps, _ in columns.values()), key=len, default=np.array([]))
-        whole = {name: values.tolist() for name, (at, values) in columns.items() if len(at) == len(steps)}
-        return {"step": steps.tolist(), **whole} if whole else {name: [] for name in COLUMNS}
+        steps = np.unique(np.concatenate([[], *(at for at, _ in columns.values())]))
+        whole = {name: values.tolist() for name, (at, values) in columns.items() if np.array_equal(at, steps)}
+        return {**(whole or {name: [] for name in COLUMNS}), "step": steps.tolist()}
 
     def cut_log(self, step: int) -> None:
         """Drop the rows after `step`, which a resumed run writes again, and any that was being written at a crash."""
         if not self.log.exists():
             return
-        lines = self.log.read_text("utf-8", "replace").split("\n")[:-1]  # a whole row ends in a newline
-        header, *rows = lines or [",".join(COLUMNS)]
-        kept = [row for row in rows if row.split(",", 1)[0].isdigit() and int(row.split(",", 1)[0]) <= step]
-        disk.write(self.log, ("\n".join([header, *kept]) + "\n").encode())
+        lines = self.log.read_bytes().split(b"\n")[:-1]  # a whole row ends in a newline
+        header, *rows = lines or [",".join(COLUMNS).encode()]
+        kept = [row for row in rows if (first := row.split(b",", 1)[0]).isdigit() and int(first) <= step]
+        disk.write(self.log, b"\n".join([header, *kept, b""]))
 
     def looks(self) -> list[Look]:
         """What health.jsonl says of the run."""

@@ -116,7 +116,10 @@ def read_object(path: Path, problems: list[str]) -> dict[str, Any]:
 def read_log(path: Path, problems: list[str]) -> Iterator[tuple[int, dict[str, float]]]:
     """(step, the cells that are not empty) of each row of log.csv in the folder `path`, in its order."""
     lines = _lines(path / "log.csv")
-    header = next(csv.reader([next(lines, "").strip()]), [])
+    try:
+        header = next(csv.reader([next(lines, "").strip()]), [])
+    except csv.Error:  # a line that is no header at all
+        header = [""]
     if header and header[0] != "step":
         problems.append("log.csv does not begin with a column step and is left out")
         return

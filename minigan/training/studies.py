@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from .. import judge
 from ..backend import array_module, to_numbers
 from ..data import Samples, shuffled_batches
@@ -74,6 +72,8 @@ def play(
 
     Steps are counted from the game's first one, so that a second call goes on where the first stopped.
     """
+    from tqdm import tqdm
+
     labels = samples.labels if game.labelled else None
     drawn: dict[str, Any] = {"labels": labels, "seed": settings.seed, "device": settings.device}
     batches = shuffled_batches(samples.values, settings.batch_size, paired=samples.paired, **drawn)

@@ -1,6 +1,7 @@
 """Data sets that are drawn, and data sets by the name or path that a command line gives."""
 
 import struct
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -119,6 +120,17 @@ def test_every_data_set_with_a_name_has_images_that_are_held_out(name, monkeypat
             data.held_out(samples, shape=larger)
     with pytest.raises(mg.errors.DataError, match="no held-out images are known for my own"):
         data.held_out(samples._replace(name="my own"))
+
+
+def test_labels_among_the_arrays_count_if_these_belong_together():
+    class Known(NamedTuple):
+        image: Any
+        labels: Any
+
+    values = Known(np.zeros((4, 1, 2, 2), np.uint8), np.arange(4))
+    assert data.Samples(values, None, "x").needed_labels("why").tolist() == [0, 1, 2, 3]
+    with pytest.raises(mg.errors.DataError, match="x: these samples have no labels, why"):
+        data.Samples(values, None, "x", paired=False).needed_labels("why")
 
 
 def test_scaled_images_are_those_of_batches_and_come_back(rng):

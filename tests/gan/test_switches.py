@@ -305,3 +305,22 @@ def test_printed_penalty_has_the_documents_three_mistakes(rng):
     norm = np.linalg.norm(unscaled + u * (fake.numpy() - unscaled))
     value = penalties.cs231n_printed(lambda x: mg.sum(x * x, (1, 2, 3)) * 0.5, real, fake, rng=mg.random.Stream(5))
     assert value.item() == pytest.approx((norm - 1) ** 2, rel=1e-10)
+
+
+def test_a_discriminator_that_answers_neither_scores_nor_a_reading_is_refused():
+    for answer, told in (
+        (lambda x: (x, None), r"\['Tensor', 'NoneType'\]"),
+        (lambda x: (x, x, x), r"\['Tensor', 'Tensor', 'Tensor'\]"),
+        (lambda x: x.numpy(), "ndarray"),
+    ):
+        game = tiny()
+        game.discriminator = answer
+        with pytest.raises(mg.errors.ShapeError, match=rf"gives scores, or \(scores, reading\), got {told}"):
+            game.play(lambda k: REAL)
+
+
+def test_a_penalty_is_given_the_critic_itself():
+    given = []
+    game = tiny(penalty=lambda critic, real, fake, *, rng: given.append(critic) or mg.sum(critic(real)) * 0)
+    game.play(lambda k: REAL)
+    assert given == [game.discriminator]

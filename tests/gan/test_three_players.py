@@ -185,15 +185,13 @@ def test_games_that_cannot_be_are_refused_by_name():
             Game.__init__(self, {"G": generator}, {"G": mg.optim.SGD(generator.parameters())}, [Turn("generator_turn")])
 
     critics = Domains(nn.Linear(48, 1), nn.Linear(48, 1))
-    with pytest.raises(
-        mg.errors.ShapeError, match=r"Old\.generator_turn: a turn is given a batch, and this one takes state"
-    ):
+    with pytest.raises(mg.errors.ShapeError, match=r"Old\.generator_turn: a turn is given a batch alone .*'batch'"):
         Old(Couple(), critics)
-    with pytest.raises(mg.errors.ShapeError, match="with names of their own, got the parts"):
+    with pytest.raises(mg.errors.ShapeError, match=r"with names of their own, got \['step', 'ema', 'step'\]"):
         Game({"step": Couple()}, {}, [Turn("generator_turn")])
-    with pytest.raises(mg.errors.ShapeError, match="with names of their own"):
+    with pytest.raises(mg.errors.ShapeError, match="expected players, and optimizers, with names of their own"):
         Game({}, {}, [])
     with pytest.raises(NotImplementedError, match="Nameless has no latent"):
         Nameless(Couple()).sample(2)
-    with pytest.raises(mg.export.NotDescribed, match="Nameless draws no samples of noise"):
+    with pytest.raises(mg.export.NotDescribed, match=r"Nameless has no .* it draws no samples of noise"):
         mg.export.of_game(Nameless(Couple()))

@@ -49,6 +49,29 @@ def test_names_of_columns_may_hold_commas_and_any_letter(tmp_path):
     assert run.read_log() == {name: [value] for name, value in rows[0].items()}
 
 
+def test_a_column_with_a_hole_is_not_moved_up(tmp_path):
+    run = RunFolder(tmp_path)
+    run.log.write_text("step,a,b,c\n1,5,,1\n2,,6,2\n")
+    assert run.read_log() == {"step": [1, 2], "c": [1, 2]}
+
+
+def test_a_cut_keeps_the_bytes_it_does_not_understand(tmp_path):
+    run = RunFolder(tmp_path)
+    run.log.write_bytes(b"step,a\xe9\n1,2\n\xb2,3\n2,4\n3,5")
+    run.cut_log(2)
+    assert run.log.read_bytes() == b"step,a\xe9\n1,2\n2,4\n"
+
+
+def test_a_log_of_zeros_is_a_problem_of_the_log(tmp_path):
+    made = folder(tmp_path / "made")
+    (made / "log.csv").write_bytes(bytes(200_000))
+    assert record.read(made).problems == ["log.csv does not begin with a column step and is left out"]
+
+
+def test_what_is_drawn_of_a_log_is_what_games_log():
+    assert set(mg.viz.LINES) == set(record.SHOWN)
+
+
 def test_a_number_called_step_is_no_step(tmp_path):
     made = folder(tmp_path / "made")
     add_health(made)
