@@ -47,7 +47,7 @@ def figure(tape: Tape) -> Any:
 
 
 def to_svg(tape: Tape, path: str | Path, kind: str = "svg") -> None:
-    """Write the graph as a still picture."""
+    """Write the graph as a still picture: SVG, or another kind that Matplotlib writes."""
     buffer = BytesIO()
     figure(tape).savefig(buffer, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
     write(Path(path), buffer.getvalue())
