@@ -232,8 +232,8 @@ def shuffled_batches(
 
 def _fields(name: str, several: Any) -> dict[str, Any]:
     """What a named tuple holds, by name."""
-    parts = several._asdict() if hasattr(several, "_asdict") else {"": several}
-    for part in parts.values():
-        if not (hasattr(part, "at") or isinstance(part, np.ndarray)):
-            raise DataError(f"{name}: expected an array or a named tuple, got a {type(part).__name__}")
+    parts = several._asdict() if hasattr(several, "_asdict") else {}
+    strange = [part for part in parts.values() if not (hasattr(part, "at") or isinstance(part, np.ndarray))]
+    if strange or not parts:
+        raise DataError(f"{name}: expected an array or a named tuple, got a {type([*strange, several][0]).__name__}")
     return parts
