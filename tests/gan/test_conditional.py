@@ -6,6 +6,7 @@ import pytest
 from cuda_games import losses_without_waiting
 from example_scripts import example
 from moved_parameters import movable
+from resumed_game import continues_exactly, numbers
 from single_turn import take
 
 import minigan as mg
@@ -31,10 +32,6 @@ def game(model, classes=4, device="cpu", **options):
 def batches(k):
     rng = np.random.default_rng(k)
     return Tensor(rng.uniform(-1, 1, (6, 1, 28, 28)).astype("float32")), Tensor(rng.integers(0, 4, 6))
-
-
-def numbers(g):
-    return {key: t.numpy() for key, t in g.state.items()}
 
 
 # --- networks ---------------------------------------------------------------------------------------------------
@@ -119,17 +116,7 @@ def test_each_turn_moves_its_own_player_and_all_of_it(model):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_resuming_is_exact(model):
-    whole, parts = game(model), game(model)
-    for _ in range(4):
-        expected = whole.play(batches)
-    for _ in range(2):
-        parts.play(batches)
-    resumed = game(model, seed=0)
-    resumed.load_state(numbers(parts))
-    for _ in range(2):
-        shown = resumed.play(batches)
-    assert {k: v.item() for k, v in shown.items()} == {k: v.item() for k, v in expected.items()}
-    assert all(np.array_equal(value, numbers(resumed)[key]) for key, value in numbers(whole).items())
+    continues_exactly(game(model), game(model), game(model, seed=0), batches)
 
 
 @pytest.mark.parametrize("model", MODELS)

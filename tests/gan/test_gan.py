@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from resumed_game import numbers
 from single_turn import take
 
 import minigan as mg
@@ -178,10 +179,6 @@ def toy(seed=0, **options):
 
 def points(k):
     return Tensor(np.random.default_rng(k).standard_normal((16, 2)).astype("float32"))
-
-
-def numbers(game):
-    return {k: t.numpy() for k, t in game.state.items()}
 
 
 def test_each_turn_moves_its_own_player():

@@ -4,6 +4,7 @@ import fakecupy
 import numpy as np
 import pytest
 from cuda_games import losses_on_both
+from resumed_game import continues_exactly, numbers
 from single_turn import take
 
 import minigan as mg
@@ -252,17 +253,9 @@ def batch_of(k):
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_every_switch_with_a_loss_and_a_penalty_resumes_exactly(switch, loss, penalty):
     whole, first, second = (game_with(switch, loss, penalty) for _ in range(3))
-    before = {k: t.numpy() for k, t in whole.state.items()}
-    for _ in range(4):
-        shown = whole.play(batch_of)
-        assert all(np.isfinite(value.item()) for value in shown.values())
-    for _ in range(2):
-        first.play(batch_of)
-    second.load_state({k: t.numpy() for k, t in first.state.items()})
-    for _ in range(2):
-        second.play(batch_of)
-    after = {k: t.numpy() for k, t in whole.state.items()}
-    assert [k for k, t in second.state.items() if not np.array_equal(t.numpy(), after[k])] == []
+    before = numbers(whole)
+    continues_exactly(whole, first, second, batch_of)
+    after = numbers(whole)
     assert not np.array_equal(after["generator.1.weight"], before["generator.1.weight"])
     assert not np.array_equal(after["discriminator.0.weight"], before["discriminator.0.weight"])
 
