@@ -122,4 +122,4 @@ sys.modules.update({f"{__name__}.{old}": _Moved(f"{__name__}.{old}") for old in 
 def __getattr__(name: str) -> ModuleType:
     if name in _ON_FIRST_USE or name in _MOVED:
         return importlib.import_module(f".{_MOVED.get(name, name)}", __name__)
-    raise AttributeError(f"module 'minigan' has no attribute {name!r}")
+    raise errors.unknown(__name__, name, sys.modules[__name__])

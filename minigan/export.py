@@ -17,7 +17,7 @@ import numpy as np
 
 from . import nn, random
 from .backend import to_numpy
-from .errors import CheckpointError, ShapeError
+from .errors import CheckpointError, DTypeError, ShapeError
 from .gan import ConditionalGame, Game, Latent, LatentCode
 from .gan.latents import NormalLatent, UniformLatent
 from .models.conditional import ConditionalNormGenerator, OneHotGenerator
@@ -27,7 +27,7 @@ from .nn import Module, evaluating
 from .system import disk
 from .system.disk import BLANK, is_whole, sealed
 from .system.machine import versions
-from .tensor import Tensor, tensor
+from .tensor import Tensor, described, tensor
 
 CHUNK = 256  # samples made at a time
 MOST = 1 << 20  # of classes, and of numbers in the noise
@@ -126,6 +126,11 @@ def save_generator(path: str | Path, generator: Generator, weights: Mapping[str,
     """Write the generator to `path`, with its own weights or these; CheckpointError if it cannot be written."""
     from safetensors.numpy import save as to_bytes
 
+    if not isinstance(generator, Generator):
+        raise DTypeError(
+            "save_generator: expected a path and a Generator, save_generator(path, Generator(network, latent)), "
+            f"got {described(path)} and {described(generator)}"
+        )
     path = Path(path)
     arrays = {
         name: np.array(to_numpy(t.data), order="C") for name, t in (weights or generator.network.state_dict()).items()
@@ -176,6 +181,8 @@ def load_weights(network: Module, path: str | Path) -> None:
     Write them there with `safetensors.torch.save_file(network.state_dict(), path)`. CheckpointError if the file is
     none, or holds other names or shapes; nothing is copied then.
     """
+    if not isinstance(network, Module):
+        raise DTypeError(f"load_weights: expected a network and a path, got {described(network)} and {described(path)}")
     arrays, _ = read_weights(path)
     try:
         network.load_state_dict(arrays)

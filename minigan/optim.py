@@ -5,12 +5,13 @@ need, and it is what the tests hold the in-place kernels against. `step` runs th
 """
 
 import math
+import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import backend, ops
-from .errors import CheckpointError, ShapeError
-from .grad import grad
+from .errors import CheckpointError, ShapeError, unknown
+from .grad import all_tensors, grad
 from .kernels import kernels, portable
 from .nn import Module
 from .tensor import Tensor, full, matched
@@ -28,7 +29,7 @@ class Optimizer:
     slot_names: tuple[str, ...] = ()
 
     def __init__(self, params: Sequence[Tensor], lr: float) -> None:
-        self.params = list(params)
+        self.params = all_tensors(params, type(self).__name__, "parameters")
         if not self.params:
             raise ShapeError(f"{type(self).__name__}: the list of parameters is empty")
         if len({id(p) for p in self.params}) < len(self.params):
@@ -62,8 +63,10 @@ class Optimizer:
 
     def step(self, grads: Sequence[Tensor]) -> None:
         """Move every parameter by its gradient, in place."""
+        told = "; minimize(loss) takes a loss" if isinstance(grads, Tensor) else ""
+        grads = all_tensors(grads, self._name(), "gradients")
         if len(grads) != len(self.params):
-            raise ShapeError(f"{self._name()}: {len(self.params)} parameters, {len(grads)} gradients")
+            raise ShapeError(f"{self._name()}: {len(self.params)} parameters, {len(grads)} gradients{told}")
         for p, g in zip(self.params, grads, strict=True):
             if p.shape != g.shape or p.dtype != g.dtype:
                 raise ShapeError(f"{self._name()}: {p.label()} is {p.shape} {p.dtype}, gradient {g.shape} {g.dtype}")
@@ -114,6 +117,11 @@ class Optimizer:
 
     def _name(self) -> str:
         return f"{type(self).__name__}.step"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise unknown("Optimizer", name, self)
 
 
 class SGD(Optimizer):
@@ -331,3 +339,9 @@ def _root(v: Tensor) -> Tensor:
 def _zeros_as(p: Tensor) -> Tensor:
     """Zeros of p's shape, in p's memory order, so that updates run along memory."""
     return Tensor(backend.xp(p.data).zeros_like(p.data))
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        raise unknown(__name__, name, sys.modules[__name__])

@@ -9,7 +9,7 @@ from ..errors import ShapeError
 from ..kernels.geometry import Pads, Pair, pair
 from ..kernels.portable import channels_last
 from ..random import Stream
-from ..tensor import Tensor, full, ones, zeros
+from ..tensor import Tensor, as_tensor, full, ones, zeros
 from . import init
 from .module import Module, Parameter
 
@@ -24,6 +24,7 @@ class Linear(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., out_features)."""
+        x = as_tensor(x, "Linear")
         if x.ndim < 1 or x.shape[-1] != self.weight.shape[1]:
             raise ShapeError(f"Linear: expected (..., {self.weight.shape[1]}), got {x.shape}")
         return ops.linear(x, self.weight) if self.bias is None else ops.linear(x, self.weight, self.bias)
@@ -125,6 +126,7 @@ class Dropout(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x with elements dropped; x itself in evaluation mode, unless `always`."""
+        x = as_tensor(x, "Dropout")
         if not (self.training or self.always) or self.p == 0:
             return x
         kept = (self.rng or random.default()).uniform(x.shape, dtype=x.dtype, device=x.device) >= self.p
@@ -136,6 +138,7 @@ class Flatten(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, features)."""
+        x = as_tensor(x, "Flatten")
         return ops.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
 
 
@@ -148,6 +151,7 @@ class Unflatten(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., *unflattened_size, ...)."""
+        x = as_tensor(x, "Unflatten")
         return ops.reshape(x, (*x.shape[: self.dim], *self.unflattened_size, *x.shape[self.dim :][1:]))
 
     def extra_repr(self) -> str:
@@ -198,6 +202,7 @@ class PReLU(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape; ShapeError if there is neither one weight nor as many as channels."""
+        x = as_tensor(x, "PReLU")
         count = self.weight.shape[0]
         if count != 1 and (x.ndim < 2 or x.shape[1] != count):
             raise ShapeError(f"PReLU: expected {count} channels on axis 1, got {x.shape}")

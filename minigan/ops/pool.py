@@ -4,7 +4,7 @@ from ..backend import Array
 from ..errors import ShapeError
 from ..kernels import geometry, kernels
 from ..kernels.geometry import Geometry, Pair, frozen
-from ..op import op
+from ..op import op, takes_tensors
 from ..tensor import Tensor
 from .shape import reshape, transpose
 
@@ -62,17 +62,20 @@ def _pool_spread(g: Array, s: Geometry) -> Array:
     return kernels(g).pool_spread(g, s)
 
 
+@takes_tensors("x")
 def max_pool2d(x: Tensor, kernel_size: int | Pair, stride: int | Pair | None = None) -> Tensor:
     """The largest element of each window; `stride` defaults to the window. The first of equals gets the gradient."""
     return _max_pool(x, geometry.pooling("max_pool2d", x.shape, frozen(kernel_size), frozen(stride)))
 
 
+@takes_tensors("x")
 def avg_pool2d(x: Tensor, kernel_size: int | Pair, stride: int | Pair | None = None) -> Tensor:
     """The mean of each window; `stride` defaults to the window."""
     s = geometry.pooling("avg_pool2d", x.shape, frozen(kernel_size), frozen(stride))
     return _pool_sum(x, s) * (1 / (s.w[2] * s.w[3]))
 
 
+@takes_tensors("x")
 def upsample_nearest(x: Tensor, scale: int | Pair) -> Tensor:
     """Each pixel repeated into a block of `scale` pixels: (N, C, H, W) to (N, C, H scale, W scale)."""
     if x.ndim != 4:
@@ -82,6 +85,7 @@ def upsample_nearest(x: Tensor, scale: int | Pair) -> Tensor:
     return _pool_spread(x, geometry.pooling("upsample_nearest", (n, c, h * sh, w * sw), (sh, sw), None))
 
 
+@takes_tensors("x")
 def pixel_shuffle(x: Tensor, factor: int) -> Tensor:
     """(N, C r r, H, W) to (N, C, H r, W r): each block of r r channels becomes a square of pixels (Shi et al. 2016)."""
     if x.ndim != 4 or factor < 1 or x.shape[1] % factor**2:
