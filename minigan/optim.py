@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import backend, ops
-from .errors import CheckpointError, ShapeError, unknown
+from .errors import CheckpointError, DTypeError, ShapeError, unknown
 from .grad import all_tensors, grad
 from .kernels import kernels, portable
 from .nn import Module
-from .tensor import Tensor, full, matched
+from .tensor import Tensor, described, full, matched
 
 Slots = tuple[Tensor, ...]
 
@@ -303,6 +303,8 @@ class EMA:
     def __init__(self, module: Module, decay: float = 0.999) -> None:
         if not 0 <= decay < 1:
             raise ShapeError(f"EMA: expected 0 <= decay < 1, got {decay}")
+        if not isinstance(module, Module):
+            raise DTypeError(f"EMA: expected a Module, got {described(module)}")
         self.module = module
         self.decay = decay
         self.shadow = {k: Tensor(backend.xp(t.data).array(t.data)) for k, t in module.named_tensors()}
