@@ -12,7 +12,7 @@ import numpy as np
 
 from . import backend
 from .backend import Array
-from .errors import DeviceError, DTypeError, GraphError, ShapeError
+from .errors import DeviceError, DTypeError, GraphError, MiniganError, ShapeError
 from .recording import mode, no_grad, observe, watch  # noqa: F401  two for programs of earlier versions
 from .tensor import FLOAT32, FLOAT64, Node, Tensor, Version, _tensor, node_of, tensor
 
@@ -94,8 +94,11 @@ class Op:
         except ValueError as error:
             if isinstance(error, ShapeError):
                 raise
-            shapes = ", ".join(str(a.shape) for a in args if isinstance(a, Tensor))
-            raise ShapeError(f"{self.name}: {error} (tensors of shape {shapes})") from error
+            raise ShapeError(f"{self.name}: {error} (tensors of shape {_shown(args, 'shape')})") from error
+        except (TypeError, OverflowError) as error:
+            if isinstance(error, MiniganError):
+                raise
+            raise DTypeError(f"{self.name}: {error} (tensors of {_shown(args, 'dtype')})") from error
         if isinstance(y, np.generic):  # NumPy turns 0-d results into scalars
             y = np.asarray(y)
         if y.dtype is FLOAT64 and first.dtype is not FLOAT64 and self.name != "astype" and not _any_float64(arrays):
@@ -218,6 +221,11 @@ def _promote(args: Sequence[Any]) -> list[Any]:
     """`args` with bare arrays made Tensors and NumPy scalars made Python numbers (which never widen a dtype)."""
     plain = (a.item() if isinstance(a, np.generic) else a for a in args)
     return [Tensor(a) if isinstance(a, np.ndarray) or backend.is_cuda(a) else a for a in plain]
+
+
+def _shown(args: tuple, fact: str) -> str:
+    """A fact of each tensor among `args`, for a message."""
+    return ", ".join(str(getattr(a, fact)) for a in args if isinstance(a, Tensor))
 
 
 def _any_float64(arrays: list) -> bool:

@@ -28,6 +28,7 @@ from .portable import (  # noqa: F401  as they are on each device
     sigmoid,
     softplus,
     track,
+    where,
     zero_image,
 )
 from .threads import VECTOR_ALONE, one_blas_thread, scratch, share
@@ -83,7 +84,7 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
             return lambda part, out: function(part, other, out=out)
         return lambda part, out: function(other, part, out=out)
 
-    if min(sizes) <= 1:
+    if is_number or small.size == 1:
         _along_memory(with_other(small if is_number else small.reshape(())), large, y)
     elif a.shape == b.shape:
         _along_memory(lambda a, b, out: function(a, b, out=out), a, b, y)

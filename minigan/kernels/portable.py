@@ -1,5 +1,6 @@
 """Kernels that run as they are on NumPy and on CuPy."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,11 @@ def kernel_matrix(w: Array) -> Array:
     return w.transpose(0, 2, 3, 1).reshape(w.shape[0], -1)
 
 
+def as_rows(x: Array) -> Array:
+    """x (..., C) as a matrix with one row for each of its vectors of C, none of which need have an element."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
 def empty_image(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
     """An uninitialised (N, C, H, W) array, channels-last in memory, of the type of `like` unless one is given."""
     n, c, h, w = shape
@@ -33,6 +39,8 @@ def zero_image(like: Array, shape: tuple[int, ...]) -> Array:
 def leaky_relu(x: Array, slope: float, out: Array = None) -> Array:
     """x where x > 0, slope * x elsewhere, in `out` if given; slope >= 0."""
     lib = xp(x)
+    if not slope:  # 0 * infinity would be NaN
+        return lib.maximum(x, 0, out=out)
     y = lib.multiply(x, slope, out=out)
     return lib.maximum(x, y, out=y) if slope <= 1 else lib.minimum(x, y, out=y)
 
@@ -41,14 +49,44 @@ def leaky_relu_grad(g: Array, y: Array, slope: float, out: Array = None) -> Arra
     """g where y > 0, slope * g elsewhere; in `out` if given, which may not be g."""
     lib = xp(g)
     out = lib.empty_like(y) if out is None else out
+    if not slope:
+        return selected(g, y > 0, out)
     out[...] = y > 0
     if slope > 1:
         out *= 1 - slope
         out += slope
-    elif slope:
+    else:
         lib.maximum(out, slope, out=out)
     out *= g
     return out
+
+
+def selected(x: Array, mask: Array, out: Array = None) -> Array:
+    """x where `mask`, 0 elsewhere; in `out` if given.
+
+    The bits are multiplied by 1 or 0: a product of floats would make infinity * 0 NaN, and a choice for each
+    element is many times slower.
+    """
+    lib = xp(x)
+    out = lib.empty_like(x) if out is None else out
+    bits = f"i{x.itemsize}"
+    lib.multiply(x.view(bits), mask, out=out.view(bits))
+    return out
+
+
+def where(mask: Array, a: Array | float, b: Array | float) -> Array:
+    """a where `mask`, b elsewhere; either may be a number."""
+    if _is_zero_beside(a, b, mask):
+        return selected(b, ~mask)
+    if _is_zero_beside(b, a, mask):
+        return selected(a, mask)
+    return xp(mask).where(mask, a, b)
+
+
+def _is_zero_beside(value: Array | float, x: Array | float, mask: Array) -> bool:
+    """Is `value` the number 0, and x an array of floats of the mask's shape?"""
+    is_zero = isinstance(value, int | float) and value == 0 and math.copysign(1, value) > 0
+    return is_zero and not isinstance(x, int | float) and x.shape == mask.shape and x.dtype.kind == "f"
 
 
 def softplus(x: Array) -> Array:
@@ -143,13 +181,17 @@ def pool_max(x: Array, s: Geometry) -> Array:
 
 
 def pool_winner(x: Array, y: Array, s: Geometry) -> Array:
-    """Which element of each window is its largest, y: the number of elements before the first that equals it."""
+    """Which element of each window is its largest, y: the number of elements before the first that equals it.
+
+    A NaN is larger than any number.
+    """
     taps = s.taps()
     winner = xp(x).empty_like(y, dtype=winner_dtype(s))
     winner[...] = 0
     unmatched: Array = True
     for _, _, rows, columns in taps[:-1]:
-        unmatched = unmatched & (x[:, :, rows, columns] != y)
+        piece = x[:, :, rows, columns]
+        unmatched = unmatched & (piece != y) & (piece == piece)
         winner += unmatched
     return winner
 
@@ -163,24 +205,21 @@ def pool_take(x: Array, winner: Array, s: Geometry) -> Array:
     """The element of each window that `winner` points at."""
     y = zero_image(x, s.y)
     for k, (_, _, rows, columns) in enumerate(s.taps()):
-        chosen = (winner == k).astype(x.dtype)
-        chosen *= x[:, :, rows, columns]
-        y += chosen
+        y += selected(x[:, :, rows, columns], winner == k)
     return y
 
 
 def pool_put(g: Array, winner: Array, s: Geometry, out: Array = None) -> Array:
     """Zeros of the shape of x, with each g added where its window's winner lies."""
-    lib = xp(g)
     x = empty_image(g, s.x) if out is None else out
     tiled = s.stride == s.w[2:] and s.x[2:] == (s.y[2] * s.w[2], s.y[3] * s.w[3])  # each pixel lies in one window
     if not tiled:
         x[...] = 0
     for k, (_, _, rows, columns) in enumerate(s.taps()):
         if tiled:
-            lib.multiply(g, winner == k, out=x[:, :, rows, columns])
+            selected(g, winner == k, x[:, :, rows, columns])
         else:
-            x[:, :, rows, columns] += g * (winner == k)
+            x[:, :, rows, columns] += selected(g, winner == k)
     return x
 
 

@@ -13,9 +13,13 @@ from .shape import reshape
 
 
 def binary_cross_entropy_with_logits(logits: Tensor, target: Tensor | float) -> Tensor:
-    """mean(softplus(x) - t x): the cross entropy of sigmoid(x) against targets t in [0, 1]. A 0-d tensor."""
-    if isinstance(target, Tensor) and target.shape != logits.shape:
-        raise ShapeError(f"binary_cross_entropy_with_logits: logits {logits.shape}, target {target.shape}")
+    """mean(softplus(x) - t x): the cross entropy of sigmoid(x) against targets t in [0, 1]. A 0-d tensor.
+
+    `target` has the shape of `logits` or is a number. Raises ShapeError if it is neither.
+    """
+    shape = () if isinstance(target, int | float) else target.shape
+    if shape not in ((), logits.shape):
+        raise ShapeError(f"binary_cross_entropy_with_logits: logits {logits.shape}, target {shape}")
     return mean(softplus(logits) - logits * target)
 
 
@@ -44,6 +48,7 @@ def channel_norm(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
 
     The variance is the biased one; mean and r have the shape (1, C, 1, ...).
     """
+    _check_channels("channel_norm", x)
     average = _channel_mean(x)
     r = _inv_std(x, average, eps)
     return _normalize(x, average, r), average, r
@@ -51,9 +56,24 @@ def channel_norm(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
 
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """(y, mean, r) of `channel_norm`, with y weight + bias for y: weight and bias (C,)."""
+    w, b = _for_channels("batch_norm", x, weight, bias)
     y, average, r = channel_norm(x, eps)
-    w, b = reshape(weight, r.shape), reshape(bias, r.shape)
     return _batch_norm(x, y, r, w, b), average, r
+
+
+def _for_channels(name: str, x: Tensor, weight: Tensor, bias: Tensor) -> list[Tensor]:
+    """weight and bias (C,) in the shape that broadcasts over the channels of x (N, C, ...)."""
+    _check_channels(name, x)
+    if not weight.shape == bias.shape == x.shape[1:2]:
+        raise ShapeError(
+            f"{name}: expected weight and bias of shape {x.shape[1:2]}, got {weight.shape} and {bias.shape} (x {x.shape})"
+        )
+    return [reshape(v, (1, -1, *(1 for _ in x.shape[2:]))) for v in (weight, bias)]
+
+
+def _check_channels(name: str, x: Tensor) -> None:
+    if x.ndim < 2 or x.dtype.kind != "f":
+        raise (DTypeError if x.ndim >= 2 else ShapeError)(f"{name}: expected floats (N, C, ...), got {x.shape} {x.dtype}")
 
 
 def _but_channels(x: Tensor) -> tuple[int, ...]:
@@ -128,14 +148,9 @@ def _scale_shift(x: Array, w: Array, b: Array) -> Array:
     return kernels(x).scale_shift(x, w, b)
 
 
-def _for_channels(v: Tensor, x: Tensor) -> Tensor:
-    """v (C,) in the shape that broadcasts over the channels of x."""
-    return reshape(v, (1, -1, *(1 for _ in x.shape[2:])))
-
-
 def scale_shift(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """x weight + bias for each channel of x (N, C, ...): weight and bias (C,)."""
-    return _scale_shift(x, _for_channels(weight, x), _for_channels(bias, x))
+    return _scale_shift(x, *_for_channels("scale_shift", x, weight, bias))
 
 
 @op(

@@ -27,12 +27,12 @@ def at_address(address, size, dtype):
 
 @reference
 def leaky_relu(x, y, slope, n):
-    y[:n] = np.where(x > 0, x, slope * x)[:n]
+    y[:n] = (np.where(x > 0, x, slope * x) if slope else np.maximum(x, 0))[:n]
 
 
 @reference
 def leaky_relu_grad(g, y, out, slope, n):
-    out[:n] = np.where(y > 0, g, slope * g)[:n]
+    out[:n] = np.where(y > 0, g, slope * g if slope else g.dtype.type(0))[:n]
 
 
 @reference
