@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..backend import Array, xp
+import numpy as np
+
+from ..backend import Array, is_cuda, xp
 from .geometry import Geometry
 
 
@@ -62,15 +64,17 @@ def leaky_relu_grad(g: Array, y: Array, slope: float, out: Array = None) -> Arra
 
 
 def selected(x: Array, mask: Array, out: Array = None) -> Array:
-    """x where `mask`, 0 elsewhere; in `out` if given.
+    """x where `mask`, 0 elsewhere; in `out` if given, which may not be x.
 
     The bits are multiplied by 1 or 0: a product of floats would make infinity * 0 NaN, and a choice for each
     element is many times slower.
     """
     lib = xp(x)
     out = lib.empty_like(x) if out is None else out
-    bits = f"i{x.itemsize}"
-    lib.multiply(x.view(bits), mask, out=out.view(bits))
+    integer = f"i{x.itemsize}"
+    bits = out.view(integer)
+    bits[...] = mask
+    bits *= x.view(integer)
     return out
 
 
@@ -189,9 +193,12 @@ def pool_winner(x: Array, y: Array, s: Geometry) -> Array:
     winner = xp(x).empty_like(y, dtype=winner_dtype(s))
     winner[...] = 0
     unmatched: Array = True
+    may_be_nan = is_cuda(y) or np.isnan(y).any()  # a GPU would have to be waited for
     for _, _, rows, columns in taps[:-1]:
         piece = x[:, :, rows, columns]
-        unmatched = unmatched & (piece != y) & (piece == piece)
+        unmatched = unmatched & (piece != y)
+        if may_be_nan:
+            unmatched &= piece == piece
         winner += unmatched
     return winner
 

@@ -74,14 +74,14 @@ def sign(x: Array) -> Array:
     return xp(x).sign(x)
 
 
-def _share(g: Tensor, lost: Tensor, tied: Tensor) -> Tensor:
-    """What a maximum or minimum hands to one of its arguments: nothing where it lost, half where it tied."""
-    return where(lost, 0.0, where(tied, g * 0.5, g))
+def _share(g: Tensor, not_won: Tensor, tied: Tensor) -> Tensor:
+    """What a maximum or minimum hands to one of its arguments: half where it tied; a NaN wins against all."""
+    return where(not_won, 0.0, g) + where(tied, g * 0.5, 0.0)
 
 
 @op(
-    lambda g, _y, a, b: _share(g, less(a, b), equal(a, b)),
-    lambda g, _y, a, b: _share(g, less(b, a), equal(a, b)),
+    lambda g, _y, a, b: _share(g, less_equal(a, b), equal(a, b)),
+    lambda g, _y, a, b: _share(g, less_equal(b, a), equal(a, b)),
     formula="max(a, b)",
 )
 def maximum(a: Array, b: Array) -> Array:
@@ -90,8 +90,8 @@ def maximum(a: Array, b: Array) -> Array:
 
 
 @op(
-    lambda g, _y, a, b: _share(g, less(b, a), equal(a, b)),
-    lambda g, _y, a, b: _share(g, less(a, b), equal(a, b)),
+    lambda g, _y, a, b: _share(g, less_equal(b, a), equal(a, b)),
+    lambda g, _y, a, b: _share(g, less_equal(a, b), equal(a, b)),
     formula="min(a, b)",
 )
 def minimum(a: Array, b: Array) -> Array:

@@ -28,7 +28,9 @@ def _free(y: Array, *_: Any) -> float:
 def integers(name: str, value: Any) -> tuple[int, ...]:
     """`value`, an integer or several, as a tuple of Python's integers; DTypeError if it is anything else."""
     try:
-        return tuple(operator.index(v) for v in value) if np.iterable(value) else (operator.index(value),)
+        if isinstance(value, int) or not np.iterable(value):
+            return (operator.index(value),)
+        return tuple(map(operator.index, value))
     except TypeError:
         raise DTypeError(f"{name}: expected an integer or several, got {value!r}") from None
 

@@ -181,6 +181,13 @@ RULES = [
 ]
 
 
+def test_more_matrices_than_a_grid_can_have(order, monkeypatch, rng):
+    monkeypatch.setattr(cuda_linear, "_BATCH", 2)
+    a, b = rng.standard_normal((5, 3, 4)), rng.standard_normal((4, 2))
+    check(order, cuda_linear.product, a, b, b[0, :2].copy())
+    check(order, cuda_linear.product, a, rng.standard_normal((5, 4, 2)), None)
+
+
 @pytest.mark.parametrize(("rule", "slots", "options"), RULES, ids=lambda v: getattr(v, "__name__", None))
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_update(order, rule, slots, options, dtype, rng):
