@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 import minigan as mg
 from minigan import viz
@@ -140,8 +141,14 @@ def draw(found: dict[str, Watched], folder: Path) -> None:
     curves, pictures = figure.subfigures(1, 2, width_ratios=[10, 3])
     for axes, (title, curve) in zip(curves.subplots(1, 3), PANELS.values(), strict=True):
         for (name, seen), color in zip(found.items(), COLORS, strict=True):
-            axes.loglog(np.maximum(seen.steps, 0.5), curve(seen), "o-", color=color, markersize=3, label=name)
+            axes.plot(seen.steps, curve(seen), "o-", color=color, markersize=3, label=name)
         axes.set_title(title, fontsize=10)
+        axes.set_xscale("symlog", linthresh=1)  # logarithmic, with a 0
+        axes.set_yscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("steps of a new D, while G stands still")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
