@@ -64,16 +64,17 @@ def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Ten
 def _for_channels(name: str, x: Tensor, weight: Tensor, bias: Tensor) -> list[Tensor]:
     """weight and bias (C,) in the shape that broadcasts over the channels of x (N, C, ...)."""
     _check_channels(name, x)
-    if not weight.shape == bias.shape == x.shape[1:2]:
-        raise ShapeError(
-            f"{name}: expected weight and bias of shape {x.shape[1:2]}, got {weight.shape} and {bias.shape} (x {x.shape})"
-        )
+    shape = x.shape[1:2]
+    if not weight.shape == bias.shape == shape:
+        raise ShapeError(f"{name}: expected weight and bias of shape {shape}, got {weight.shape} and {bias.shape}")
     return [reshape(v, (1, -1, *(1 for _ in x.shape[2:]))) for v in (weight, bias)]
 
 
 def _check_channels(name: str, x: Tensor) -> None:
-    if x.ndim < 2 or x.dtype.kind != "f":
-        raise (DTypeError if x.ndim >= 2 else ShapeError)(f"{name}: expected floats (N, C, ...), got {x.shape} {x.dtype}")
+    if x.dtype.kind != "f":
+        raise DTypeError(f"{name}: expected floats, got {x.shape} {x.dtype}")
+    if x.ndim < 2:
+        raise ShapeError(f"{name}: expected x of shape (N, C, ...), got {x.shape}")
 
 
 def _but_channels(x: Tensor) -> tuple[int, ...]:
