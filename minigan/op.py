@@ -19,7 +19,7 @@ from .tensor import FLOAT32, FLOAT64, Node, Tensor, Version, _tensor, node_of, t
 OPS: dict[str, "Op"] = {}
 """Every op by name: what the op table checks, the benches time and the documentation lists."""
 
-Rule = Callable[..., Tensor]
+Rule = Callable[..., Tensor | None]
 
 _BARE = (np.ndarray, np.generic)
 
@@ -29,7 +29,7 @@ class Op:
 
     A rule maps (g, y, *args) to the gradient with respect to its argument: g is the cotangent of the result
     y. A parameter whose name starts with "_" is not kept alive; the rule sees only its shape and dtype.
-    A rule that is None says the derivative is zero everywhere it exists. A variadic op has a single rule
+    A rule that is None, or gives None, says the derivative is zero everywhere it exists. A variadic op has a single rule
     that is told the position of its argument first.
     """
 

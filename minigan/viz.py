@@ -172,7 +172,7 @@ def panel_figure(drawn: Sequence[Panel], columns: int = 1, size: float = 3.2, ti
         _draw_panel(axes, panel)
         axes.set_box_aspect(1)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    legend = figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    legend: Any = figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     for handle in legend.legend_handles:
         handle.set(alpha=1, sizes=[50])
     if title:

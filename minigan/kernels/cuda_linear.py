@@ -69,7 +69,8 @@ def own_product(a: Array, b: Array, out: Array, bias: Array = None) -> None:
     if out.ndim == 3 and len(out) > _BATCH:
         for start in range(0, len(out), _BATCH):
             part = slice(start, start + _BATCH)
-            own_product(*(x[part] if x.ndim == 3 else x for x in (a, b)), out[part], bias)
+            left, right = (x[part] if x.ndim == 3 else x for x in (a, b))
+            own_product(left, right, out[part], bias)
         return
     m, n = out.shape[-2:]
     sizes = []

@@ -45,12 +45,12 @@ def negative(x: Array) -> Array:
     return -x
 
 
-def _power_base(g: Tensor, _y: Any, a: Tensor, b: Any) -> Tensor:
+def _power_base(g: Tensor, _y: Any, a: Tensor, b: Any) -> Tensor | None:
     if isinstance(b, Tensor):
         zero = equal(b, 0)
         b = where(zero, 1.0, b)
         return where(zero, 0.0, g) * (b * a ** (b - 1))
-    return g * (b * a ** (b - 1)) if b else where(less(a, a), g, 0.0)  # 0: a is never less than itself
+    return g * (b * a ** (b - 1)) if b else None
 
 
 def _power_exponent(g: Tensor, y: Tensor, a: Any, b: Tensor) -> Tensor:

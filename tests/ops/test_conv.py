@@ -87,6 +87,15 @@ def test_a_kernel_of_one_pixel_with_a_border(padding, batch, rng):
         mg.testing.gradcheck(lambda x, y: faces._conv_weight(x, y, s), [x, y])
 
 
+def test_a_kernel_of_one_pixel_and_pixels_that_it_does_not_see():
+    """A dilated kernel allows an output padding at a stride of 1, even one of a single pixel."""
+    x, w = mg.ones((2, 1, 1, 3)), mg.ones((1, 1, 1, 1))
+    y = mg.conv_transpose2d(x, w, output_padding=(1, 0), dilation=(2, 1))
+    np.testing.assert_array_equal(y.numpy(), np.broadcast_to([[[[1.0] * 3, [0.0] * 3]]], (2, 1, 2, 3)))
+    assert mg.grad(mg.sum(y), w).item() == 6
+    np.testing.assert_array_equal(mg.grad(mg.sum(y), x).numpy(), np.ones(x.shape))
+
+
 def test_convolution_to_third_order(rng):
     x, w = Tensor(rng.standard_normal((1, 2, 4, 4))), Tensor(rng.standard_normal((3, 2, 3, 3)))
     mg.testing.gradcheck(lambda x, w: mg.tanh(mg.conv2d(x, w, padding=1, stride=2)), [x, w], order=3)
