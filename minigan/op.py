@@ -29,8 +29,8 @@ class Op:
 
     A rule maps (g, y, *args) to the gradient with respect to its argument: g is the cotangent of the result
     y. A parameter whose name starts with "_" is not kept alive; the rule sees only its shape and dtype.
-    A rule that is None, or gives None, says the derivative is zero everywhere it exists. A variadic op has a single rule
-    that is told the position of its argument first.
+    A rule that is None, or gives None, says the derivative is zero everywhere it exists. A variadic op has a
+    single rule that is told the position of its argument first.
     """
 
     def __init__(
