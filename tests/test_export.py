@@ -191,7 +191,7 @@ def nest(about):
         (lambda about: about["latent"].update(dtype="object"), "describes no generator"),
         (
             lambda about: about["network"]["layers"].insert(0, {"layer": "LeakyReLU", "negative_slope": "x"}),
-            "is missing",
+            "negative_slope: expected a finite number",
         ),
         (rename, "__import__"),
         (nest, "recursion"),

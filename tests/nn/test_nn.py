@@ -1,6 +1,8 @@
 """Modules: names, order, state, modes; what layers refuse. Their values are held against PyTorch elsewhere."""
 
 import collections
+import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -409,12 +411,177 @@ def test_a_network_prints_its_layers():
         (lambda: nn.LayerNorm(3)(mg.ones((2, 4))), "LayerNorm"),
         (lambda: nn.GroupNorm(3, 4), "4 channels do not split into 3 groups"),
         (lambda: nn.GroupNorm(2, 4)(mg.ones((2, 6, 1, 1))), "expected 4 channels"),
-        (lambda: nn.Dropout(1.0), "0 <= p < 1"),
+        (lambda: nn.Dropout(1.0), "Dropout: p: expected a finite number >= 0 and < 1, got 1.0"),
+        (lambda: nn.Unflatten(1, 4), "Unflatten: expected the sizes of at least one axis, got 4"),
+        (lambda: nn.Unflatten(3, (1,))(mg.ones((2, 2))), r"Unflatten: \(2, 2\) has no axis 3"),
+        (lambda: nn.LayerNorm(()), "at least one axis"),
+        (lambda: nn.Conv2d(3, 4, 3, padding="full"), 'padding must be "valid", "same" or numbers'),
+        (lambda: nn.ConvTranspose2d(3, 4, 3, output_padding=1), "must be smaller than stride"),
+        (lambda: nn.Embedding(4, 2)(mg.tensor([0, -1])), "Embedding: expected indices from 0 to 3, got -1 to 0"),
+        (lambda: nn.Embedding(4, 2)(mg.tensor([4])), "Embedding: expected indices from 0 to 3, got 4 to 4"),
+        (lambda: nn.init.normal_(mg.ones(2), std=-1.0), "init.normal_: std: expected a finite number >= 0"),
+        (
+            lambda: nn.init.uniform_(mg.ones(2), 1.0, 0.0),
+            "init.uniform_: low: expected a finite number <= 0.0",
+        ),
+        (lambda: nn.init.xavier_uniform_(mg.ones((2, 2)), float("nan")), "expected a finite number, got nan"),
     ],
 )
 def test_wrong_calls_are_named(call, message):
     with pytest.raises(mg.errors.ShapeError, match=message):
         call()
+
+
+COUNTS = {
+    "Linear: in_features": lambda n: nn.Linear(n, 2),
+    "Linear: out_features": lambda n: nn.Linear(2, n),
+    "Conv2d: in_channels": lambda n: nn.Conv2d(n, 2, 1),
+    "Conv2d: out_channels": lambda n: nn.Conv2d(2, n, 1),
+    "Conv2d: kernel_size": lambda n: nn.Conv2d(2, 2, n),
+    "Conv2d: stride": lambda n: nn.Conv2d(2, 2, 1, n),
+    "Conv2d: dilation": lambda n: nn.Conv2d(2, 2, 1, dilation=n),
+    "Conv2d: groups": lambda n: nn.Conv2d(6, 6, 1, groups=n),
+    "ConvTranspose2d: in_channels": lambda n: nn.ConvTranspose2d(n, 2, 1),
+    "ConvTranspose2d: out_channels": lambda n: nn.ConvTranspose2d(2, n, 1),
+    "ConvTranspose2d: kernel_size": lambda n: nn.ConvTranspose2d(2, 2, (1, n)),
+    "ConvTranspose2d: stride": lambda n: nn.ConvTranspose2d(2, 2, 1, n),
+    "ConvTranspose2d: output_size": lambda n: nn.ConvTranspose2d(2, 2, 1, output_size=n),
+    "Embedding: num_embeddings": lambda n: nn.Embedding(n, 2),
+    "Embedding: embedding_dim": lambda n: nn.Embedding(2, n),
+    "PReLU: num_parameters": lambda n: nn.PReLU(n),
+    "MaxPool2d: kernel_size": lambda n: nn.MaxPool2d(n),
+    "AvgPool2d: stride": lambda n: nn.AvgPool2d(2, n),
+    "UpsampleNearest: scale": lambda n: nn.UpsampleNearest(n),
+    "PixelShuffle: factor": lambda n: nn.PixelShuffle(n),
+    "BatchNorm2d: num_features": lambda n: nn.BatchNorm2d(n),
+    "LayerNorm: a size": lambda n: nn.LayerNorm(n),
+    "GroupNorm: num_groups": lambda n: nn.GroupNorm(n, 6),
+    "InstanceNorm2d: the number of channels": lambda n: nn.InstanceNorm2d(n),
+}
+
+
+@pytest.mark.parametrize("what", COUNTS)
+def test_counts_are_looked_at(what):
+    COUNTS[what](np.int64(3))
+    for wrong in (0, -1, 2.5, 2.0, "2", None if what != "AvgPool2d: stride" and "output_size" not in what else 0.0):
+        with pytest.raises(mg.errors.ShapeError, match=f"^{what}"):
+            COUNTS[what](wrong)
+
+
+NUMBERS = {  # how, a few that are right, some that are wrong
+    "Dropout: p": (nn.Dropout, [0, 0.999], [-0.1, 1, 2]),
+    "LeakyReLU: negative_slope": (nn.LeakyReLU, [0, np.float32(2)], [-1]),
+    "ELU: alpha": (nn.ELU, [0.1], [0, -1]),
+    "PReLU: init": (lambda a: nn.PReLU(2, a), [-1], []),
+    "BatchNorm1d: eps": (lambda a: nn.BatchNorm1d(2, a), [0], [-1e-9]),
+    "BatchNorm2d: momentum": (lambda a: nn.BatchNorm2d(2, 1e-5, a), [0, 1], [-0.1, 1.1]),
+    "LayerNorm: eps": (lambda a: nn.LayerNorm(2, a), [0], [-1e-9]),
+    "GroupNorm: eps": (lambda a: nn.GroupNorm(1, 2, a), [0], [-1e-9]),
+    "InstanceNorm2d: eps": (lambda a: nn.InstanceNorm2d(2, a), [0], [-1e-9]),
+}
+
+
+@pytest.mark.parametrize("what", NUMBERS)
+def test_numbers_are_looked_at(what):
+    make, right, wrong = NUMBERS[what]
+    for value in right:
+        make(value)
+    for value in [*wrong, float("nan"), float("inf"), None, "0.5", True, [0.5]]:
+        with pytest.raises(mg.errors.ShapeError, match=f"^{what}: expected a finite number"):
+            make(value)
+
+
+@pytest.mark.parametrize(
+    ("what", "make"),
+    [
+        ("Linear: bias", lambda b: nn.Linear(2, 2, b)),
+        ("Conv2d: bias", lambda b: nn.Conv2d(2, 2, 1, bias=b)),
+        ("ConvTranspose2d: bias", lambda b: nn.ConvTranspose2d(2, 2, 1, bias=b)),
+        ("Dropout: always", lambda b: nn.Dropout(0.5, always=b)),
+        ("BatchNorm2d: affine", lambda b: nn.BatchNorm2d(2, affine=b)),
+        ("LayerNorm: elementwise_affine", lambda b: nn.LayerNorm(2, 1e-5, b)),
+        ("GroupNorm: affine", lambda b: nn.GroupNorm(1, 2, 1e-5, b)),
+    ],
+)
+def test_flags_are_looked_at(what, make):
+    make(np.bool_(True))
+    for wrong in (1, 0, None, "relu"):
+        with pytest.raises(mg.errors.ShapeError, match=f"^{what}: expected True or False"):
+            make(wrong)
+
+
+def test_indices_of_an_embedding_are_integers():
+    layer = nn.Embedding(4, 2)
+    for wrong in (mg.tensor([True, False, True, True]), mg.ones(2)):
+        with pytest.raises(mg.errors.DTypeError, match="Embedding: expected integers as indices, got"):
+            layer(wrong)
+    rows = layer.weight.numpy()
+    for right in ([[3, 0]], np.array([[3, 0]], np.uint8)):
+        np.testing.assert_array_equal(layer(right).numpy(), rows[[[3, 0]]])
+    assert layer(mg.tensor(np.zeros((0, 3), np.int64))).shape == (0, 3, 2)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+def test_prelu_keeps_the_shape(shape):
+    x = mg.full(shape, -2.0)
+    np.testing.assert_array_equal(nn.PReLU()(x).numpy(), np.full(shape, -0.5))
+
+
+def test_norms_start_as_torch_documents():
+    assert nn.InstanceNorm2d(3).weight is None
+    assert nn.InstanceNorm2d(3).bias is None
+    assert len(nn.InstanceNorm2d(3, affine=True).parameters()) == 2
+    x = mg.tensor([[0.0, 0.0], [0.02, 0.0]])
+    layer = nn.BatchNorm1d(2)
+    y = layer(x).numpy()
+    np.testing.assert_allclose(y[:, 0], np.array([-0.01, 0.01]) / np.sqrt(1e-4 + 1e-5), rtol=1e-5)
+    np.testing.assert_allclose(layer.running_mean.numpy()[0], 0.1 * 0.01, rtol=1e-5)
+    for norm in (nn.LayerNorm(2), nn.GroupNorm(1, 2), nn.InstanceNorm2d(1)):
+        row = mg.reshape(x[1:], (1, 1, 1, 2)) if isinstance(norm, nn.InstanceNorm2d) else x[1:]
+        expected = np.array([0.01, -0.01]) / np.sqrt(1e-4 + 1e-5)
+        np.testing.assert_allclose(norm(row).numpy().ravel(), expected, rtol=1e-5)
+
+
+# --- copies -------------------------------------------------------------------------------------------------------
+
+COPIED = {
+    "linear": (lambda: nn.Linear(3, 2), (4, 3)),
+    "conv": (lambda: nn.Conv2d(2, 3, 3), (2, 2, 5, 5)),
+    "transposed": (lambda: nn.ConvTranspose2d(2, 3, 3), (2, 2, 5, 5)),
+    "embedding": (lambda: nn.Embedding(4, 3), None),
+    "dropout": (lambda: nn.Dropout(0.5, rng=mg.random.Stream(3)), (4, 3)),
+    "noise": (lambda: nn.GaussianNoise(0.5, rng=mg.random.Stream(3)), (4, 3)),
+    "shapes": (lambda: nn.Sequential(nn.Flatten(), nn.Unflatten(1, (3, 2))), (4, 3, 2)),
+    "prelu": (lambda: nn.PReLU(2), (2, 2)),
+    "activations": (lambda: nn.Sequential([nn.LeakyReLU(0.1), nn.ELU(), nn.Softmax(), nn.Softplus()]), (2, 2)),
+    "pools": (lambda: nn.Sequential(nn.MaxPool2d(2), nn.UpsampleNearest(4), nn.AvgPool2d(2)), (1, 1, 4, 4)),
+    "batch": (lambda: nn.BatchNorm2d(2), (2, 2, 5, 5)),
+    "group": (lambda: nn.Sequential({"a": nn.GroupNorm(1, 2), "b": nn.MinibatchStdDev()}), (4, 2)),
+    "layer": (lambda: nn.LayerNorm(3), (4, 3)),
+    "spectral": (lambda: nn.spectral_norm(nn.Conv2d(2, 3, 3)), (2, 2, 5, 5)),
+    "spectral, transposed": (lambda: nn.Sequential(nn.spectral_norm(nn.ConvTranspose2d(2, 3, 3))), (2, 2, 5, 5)),
+    "weight": (lambda: nn.weight_norm(nn.Linear(3, 2)), (4, 3)),
+}
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+@pytest.mark.parametrize("name", COPIED)
+def test_a_copy_computes_the_same_and_is_its_own(name, copied, rng):
+    make, shape = COPIED[name]
+    layer = make()
+    x = mg.tensor([3, 1]) if shape is None else mg.tensor(rng.standard_normal(shape).astype("float32"))
+    layer(x)  # a layer that was used
+    other = copied(layer)
+    assert type(other) is type(layer)
+    assert repr(other) == repr(layer)
+    for (k, t), (_, theirs) in zip(layer.named_tensors(), other.named_tensors(), strict=True):
+        np.testing.assert_array_equal(t.numpy(), theirs.numpy(), err_msg=k)
+        assert not np.may_share_memory(t.data, theirs.data)
+    np.testing.assert_allclose(other(x).numpy(), layer(x).numpy(), rtol=1e-5, atol=1e-6)
+    if layer.parameters():
+        y = mg.sum(other(x))
+        mg.optim.SGD(layer.parameters()).minimize(mg.sum(layer(x)))
+        mg.grad(y, other.parameters())  # nothing of it was changed
 
 
 def test_evaluating_is_for_a_while_and_keeps_what_was():
