@@ -8,10 +8,11 @@ a list of known ones and executes nothing.
 import inspect
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -40,6 +41,9 @@ LAYERS: dict[str, type[Module]] = {
     if isinstance(layer, type) and issubclass(layer, Module) and layer is not Module
 }
 """Every layer that a file may hold: those of `nn`, and a few of models."""
+
+
+N = TypeVar("N")
 
 
 class NotDescribed(CheckpointError):
@@ -170,17 +174,43 @@ def from_description(about: Mapping[str, Any], arrays: Mapping[str, Any]) -> Gen
     return Generator(network, sampler, classes, dict(about["about"]))
 
 
-def load_weights(network: Module, path: str | Path) -> None:
-    """Copy the weights of a safetensors file into `network`: a generator's, or what PyTorch saved of the same one.
+def save_weights(network: Any, path: str | Path) -> Path:
+    """Write the weights of `network` to the safetensors file `path`, whole or not at all: `mg.save`.
 
-    Write them there with `safetensors.torch.save_file(network.state_dict(), path)`. CheckpointError if the file is
-    none, or holds other names or shapes; nothing is copied then.
+    `network` is whatever has a state_dict (a module, an optimizer, an average), or such a dict itself. CheckpointError
+    if it holds nothing, or nothing that can be written, or the file cannot be.
     """
-    arrays, _ = read_weights(path)
+    from safetensors.numpy import save as to_bytes
+
+    _check_path("save", path)
+    state = network.state_dict() if hasattr(network, "state_dict") else network
+    if not isinstance(state, Mapping) or not state:
+        found = f"{type(network).__name__}, which holds none" if isinstance(state, Mapping) else f"{network!r:.80}"
+        raise CheckpointError(f"{path}: expected a network, or arrays by name, to save, got {found}")
+    arrays = {name: _native(name, value) for name, value in state.items()}
+    disk.write(Path(path), sealed(to_bytes(arrays, {"sha256": BLANK.decode()})))
+    return Path(path)
+
+
+def load_weights(network: N, path: str | Path) -> N:
+    """`network` itself, with the weights of a safetensors file copied into it: `mg.load`.
+
+    Written by `save_weights`, as a generator, or by PyTorch of the same network, there with
+    `safetensors.torch.save_file(network.state_dict(), path)`. `network` is whatever has load_state_dict: a module, an
+    optimizer, an average. CheckpointError if the file is none, is damaged, or holds other names, kinds or shapes;
+    nothing is copied then.
+    """
+    _check_path("load", path)
+    if not hasattr(network, "load_state_dict"):
+        raise CheckpointError(f"{path}: expected a network to load it into, got {network!r:.80}")
+    arrays, metadata = read_weights(path)
+    if "sha256" in metadata and not is_whole(Path(path).read_bytes(), metadata["sha256"]):
+        raise CheckpointError(f"{path}: its checksum is not the one it was written with")
     try:
         network.load_state_dict(arrays)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    return network
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -202,8 +232,23 @@ def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
 
 
+def _check_path(call: str, path: Any) -> None:
+    if not isinstance(path, str | os.PathLike):
+        raise CheckpointError(f"{call}: expected the path of a file after the network, got {path!r:.80}")
+
+
+def _native(name: Any, value: Any) -> np.ndarray:
+    """A tensor or array as a file can hold it: numbers, in C order, in this machine's byte order."""
+    array = to_numpy(value.data) if isinstance(value, Tensor) else np.asarray(value)
+    if not isinstance(name, str) or array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        raise CheckpointError(f"save: expected numbers by name, {name!r} is of {array.dtype}")
+    return np.array(array, array.dtype.newbyteorder("="), order="C")
+
+
 def _tree(value: Any) -> Any:
     """A module as {"layer": name, argument: value ...}; what its arguments hold likewise."""
+    if isinstance(value, dict):
+        return {name: _tree(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [_tree(part) for part in value]
     if isinstance(value, np.generic):
@@ -233,6 +278,8 @@ def _build(tree: Any, size: int) -> Any:
         return tuple(_build(value, size) for value in tree)
     if not isinstance(tree, dict):
         return tree
+    if not isinstance(tree.get("layer"), str):
+        return {name: _build(part, size) for name, part in tree.items()}
     arguments = {k: _build(v, size) for k, v in tree.items() if k not in ("layer", "normalised")}
     numbers = [n for name, value in arguments.items() for n in _numbers(value) * (1 + (name == "kernel_size"))]
     if math.prod(max(n, 1) for n in numbers) > 64 * max(size, 1 << 12):

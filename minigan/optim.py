@@ -5,15 +5,15 @@ need, and it is what the tests hold the in-place kernels against. `step` runs th
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import backend, ops
-from .errors import CheckpointError, ShapeError
+from .errors import ShapeError
 from .grad import grad
 from .kernels import kernels, portable
 from .nn import Module
-from .tensor import Tensor, full, matched
+from .tensor import Tensor, copy_all, full
 
 Slots = tuple[Tensor, ...]
 
@@ -102,15 +102,9 @@ class Optimizer:
         }
         return {"lr": self._lr, "t": self.t, **named}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Copy `state` into the optimizer's arrays; CheckpointError if keys or shapes differ, nothing copied."""
-        own = self.state_dict()
-        arrays, missing, unknown, misshapen = matched(own, state)
-        wrong = sorted(missing + unknown) or misshapen
-        if wrong:
-            raise CheckpointError(f"{type(self).__name__}.load_state_dict: these do not fit: {', '.join(wrong)}")
-        for k, slot in own.items():
-            slot.copy_(arrays[k], by="load_state_dict")
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copy `state` into the optimizer's arrays; CheckpointError, and nothing copied, if it does not fit."""
+        copy_all(self.state_dict(), state, type(self).__name__)
 
     def _name(self) -> str:
         return f"{type(self).__name__}.step"
@@ -320,6 +314,10 @@ class EMA:
     def state_dict(self) -> dict[str, Tensor]:
         """The averaged parameters and the buffers by name, sharing memory with the average."""
         return dict(self.shadow)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copy `state` into the average; CheckpointError, and nothing copied, if it does not fit."""
+        copy_all(self.shadow, state, "EMA")
 
 
 def _root(v: Tensor) -> Tensor:

@@ -299,9 +299,14 @@ def test_another_games_state_is_refused_and_nothing_is_copied():
     before = numbers(game)
     saved = {**before, "step": np.array(9)}
     del saved["generator.0.weight"]
-    with pytest.raises(mg.errors.CheckpointError, match=r"missing \['generator\.0\.weight'\]"):
+    with pytest.raises(mg.errors.CheckpointError, match=r"load_state of ScoreGame: generator\.0\.weight is missing$"):
         game.load_state(saved)
-    assert game.step.item() == 0
+    for key, value in (("step", 9.5), ("discriminator.3.bias", ["x"]), ("generator_optimizer.t", "9")):
+        wrong = {**{k: v + 1 for k, v in before.items()}, key: np.full(before[key].shape, value)}
+        with pytest.raises(mg.errors.CheckpointError, match=f"load_state of ScoreGame: {key} is of"):
+            game.load_state(wrong)
+    assert all(np.array_equal(before[k], v) for k, v in numbers(game).items())
+    assert game.rounds == 0
 
 
 def test_samples_are_fixed_and_leave_the_game_alone():
