@@ -73,7 +73,8 @@ def frozen(what: str, value: Any) -> Any:
 
 def pair(value: int | Pair, what: str, least: int) -> Pair:
     """`value` as (vertical, horizontal); ShapeError unless both are integers of at least `least`."""
-    both = tuple(value) if isinstance(value, tuple) else (value, value)
+    given = frozen(what, value)
+    both = given if isinstance(given, tuple) else (given, given)
     if len(both) != 2 or not all(isinstance(v, int) and v >= least for v in both):
         raise ShapeError(f"{what}: expected an integer >= {least} or two of them, got {value!r}")
     return both

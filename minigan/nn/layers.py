@@ -53,10 +53,10 @@ class Conv2d(Module):
         rng: Stream | None = None,
     ) -> None:
         options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        self.options = {option: frozen(value) for option, value in options.items()}
+        self.options = {option: frozen(f"Conv2d: {option}", value) for option, value in options.items()}
         inner, outer = integer("Conv2d: in_channels", in_channels, 1), integer("Conv2d: out_channels", out_channels, 1)
         self.weight = _kernel("Conv2d", outer, inner, kernel_size, groups, rng)
-        geometry.convolution.__wrapped__("Conv2d", (1, inner, *_LARGE), self.weight.shape, **self.options)
+        geometry.convolution("Conv2d", (1, inner, *_LARGE), self.weight.shape, **self.options)
         self.bias = _bias(outer, math.prod(self.weight.shape[1:]), rng) if flag("Conv2d: bias", bias) else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -88,14 +88,14 @@ class ConvTranspose2d(Module):
     ) -> None:
         options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         options |= {"output_padding": output_padding, "output_size": None}
-        self.options = {option: frozen(value) for option, value in options.items()}
         name = "ConvTranspose2d"
+        self.options = {option: frozen(f"{name}: {option}", value) for option, value in options.items()}
         outer = integer(f"{name}: in_channels", in_channels, 1)
         inner = integer(f"{name}: out_channels", out_channels, 1)
         self.weight = _kernel(name, outer, inner, kernel_size, groups, rng)
-        geometry.transposed.__wrapped__(name, (1, outer, *_LARGE), self.weight.shape, **self.options)
+        geometry.transposed(name, (1, outer, *_LARGE), self.weight.shape, **self.options)
         if output_size is not None:
-            self.options["output_size"] = pair(frozen(output_size), f"{name}: output_size", 1)
+            self.options["output_size"] = pair(output_size, f"{name}: output_size", 1)
         self.bias = _bias(inner, math.prod(self.weight.shape[1:]), rng) if flag(f"{name}: bias", bias) else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -298,7 +298,7 @@ class UpsampleNearest(_Function):
     function = staticmethod(ops.upsample_nearest)
 
     def __init__(self, scale: int | Pair = 2) -> None:
-        super().__init__(pair(frozen(scale), "UpsampleNearest: scale", 1))
+        super().__init__(pair(scale, "UpsampleNearest: scale", 1))
 
 
 class PixelShuffle(_Function):
@@ -312,18 +312,17 @@ class PixelShuffle(_Function):
 
 def _window(name: str, kernel_size: int | Pair, stride: int | Pair | None) -> tuple[Pair, Pair]:
     """(size, step) of a pooling window."""
-    size = pair(frozen(kernel_size), f"{name}: kernel_size", 1)
-    return size, size if stride is None else pair(frozen(stride), f"{name}: stride", 1)
+    size = pair(kernel_size, f"{name}: kernel_size", 1)
+    return size, size if stride is None else pair(stride, f"{name}: stride", 1)
 
 
-# An image that every window fits into: with it the geometry says if a convolution's options make sense. It is asked
-# past its cache, which would take 1.0 and True for 1.
+# An image that every window fits into: with it the geometry says if a convolution's options make sense.
 _LARGE = (1 << 20, 1 << 20)
 
 
 def _kernel(name: str, outer: int, inner: int, size: int | Pair, groups: int, rng: Stream | None) -> Parameter:
     """A weight (outer, inner / groups, kh, kw), channels-last in memory, with PyTorch's default initialisation."""
-    kernel = pair(frozen(size), f"{name}: kernel_size", 1)
+    kernel = pair(size, f"{name}: kernel_size", 1)
     groups = integer(f"{name}: groups", groups, 1)
     if outer % groups or inner % groups:
         raise ShapeError(f"{name}: groups must divide both {outer} and {inner} channels, got {groups}")

@@ -83,7 +83,7 @@ def upsample_nearest(x: Tensor, scale: int | Pair) -> Tensor:
     """Each pixel repeated into a block of `scale` pixels: (N, C, H, W) to (N, C, H scale, W scale)."""
     if x.ndim != 4:
         raise ShapeError(f"upsample_nearest: expected x of shape (N, C, H, W), got {x.shape}")
-    sh, sw = geometry.pair(frozen("upsample_nearest: scale", scale), "upsample_nearest: scale", 1)
+    sh, sw = geometry.pair(scale, "upsample_nearest: scale", 1)
     n, c, h, w = x.shape
     return _pool_spread(x, geometry.pooling("upsample_nearest", (n, c, h * sh, w * sw), (sh, sw), None))
 
