@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..system import disk
+from ..system.terminal import shown
 
 CONNECT_TIMEOUT = 5.0  # seconds
 
@@ -57,16 +58,16 @@ def most_content(path: Path) -> int:
 def reading(path: Path) -> Iterator[io.BufferedIOBase]:
     """The content of a file, decompressed if it is gzipped; DataError naming it if that fails within the block."""
     if path.exists() and not path.is_file():
-        raise DataError(f"{path}: not a regular file")
+        raise DataError(f"{shown(path)}: not a regular file")
     try:
         with gzip.open(path) if is_gzipped(path) else path.open("rb") as content:
             yield content
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
+        raise DataError(f"{shown(path)}: no such file") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be decompressed ({error})") from error
+        raise DataError(f"{shown(path)}: cannot be decompressed ({error})") from error
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise DataError(f"{shown(path)}: cannot be read ({error.strerror or error})") from error
 
 
 def cached(name: str, mirrors: list[str], sha256: str, folder: Path) -> Path:

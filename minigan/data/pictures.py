@@ -24,14 +24,18 @@ MAX_PIXELS = 1 << 26  # of a picture: 8192 x 8192, which takes up to half a giga
 LARGE = 1 << 22  # pixels above which pictures are decoded one at a time, whatever the number of threads
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_STARTS = (_PNG, b"\xff\xd8\xff", b"RIFF", b"BM", b"GIF8")
+_STARTS = re.compile(
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff[\xc0-\xff]|RIFF....WEBPVP8|GIF8[79]a|BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0",
+    re.DOTALL,
+)  # of a BMP with the size of its header
+START = 18  # bytes that tell
 _ORIENTATION = 0x0112  # the EXIF tag
 _one_large = threading.Lock()
 
 
 def is_picture(start: bytes) -> bool:
-    """True if a file that starts so, with 8 bytes or more, claims to be a picture of one of FORMATS."""
-    return start.startswith(_STARTS)
+    """True if a file that starts so, with START bytes or more, claims to be a picture of one of FORMATS."""
+    return _STARTS.match(start) is not None
 
 
 def read_picture(path: Path, size: int, channels: int) -> np.ndarray:
