@@ -67,7 +67,26 @@ def _pictures():
         _saved(rgb.convert("CMYK").save, "JPEG"),
         _saved(rgb.resize((90, 120)).save, "JPEG", restart_marker_blocks=2),
     ]
-    return [*(_saved(p.save, "PNG") for p in pngs), _saved(rgb.save, "PNG", exif=exif)], jpegs
+    keyed = [_keyed(rng, depth, 0) for depth in (1, 2, 4, 8, 16)] + [_keyed(rng, depth, 2) for depth in (8, 16)]
+    return [*(_saved(p.save, "PNG") for p in pngs), _saved(rgb.save, "PNG", exif=exif), *keyed], jpegs
+
+
+def _keyed(rng, depth, colour):
+    """A PNG of noise, of which one grey or colour is transparent."""
+    samples = 3 if colour else 1
+    rows = rng.integers(0, 256, (13, -(-14 * samples * depth // 8))).astype(np.uint8)
+    key = np.resize([rows[0, 0] >> 8 - min(depth, 8), *rows[0, 1:]], 6).astype(np.uint8)
+    key = key[:6].tobytes() if depth == 16 else b"".join(bytes([0, value]) for value in key[:3])
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", 14, 13, depth, colour, 0, 0, 0),
+        b"tRNS": key[: 2 * samples],
+        b"IDAT": zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)),
+        b"IEND": b"",
+    }
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks.items()
+    )
 
 
 def whole_files():
@@ -170,8 +189,12 @@ def reference_picture(content):
             turn = turns[image.getexif().get(0x0112, 1) - 1]
         except Exception:
             turn = None
+        kept = opaque(image, content)
         if image.mode == "I;16":
             image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
+        if kept is not None:
+            image = image.convert("RGB")
+            image.putalpha(Image.fromarray(kept * np.uint8(255)))
         if image.has_transparency_data:
             fitted = ImageOps.fit(image.convert("RGBA"), (SIDE, SIDE), Image.Resampling.LANCZOS)
             white = Image.new("RGBA", (SIDE, SIDE), (255, 255, 255, 255))
@@ -179,6 +202,17 @@ def reference_picture(content):
         else:
             fitted = ImageOps.fit(image.convert("RGB"), (SIDE, SIDE), Image.Resampling.LANCZOS)
     return np.asarray(fitted if turn is None else fitted.transpose(turn))
+
+
+def opaque(image, content):
+    """Which pixels of a PNG are not of the one grey or colour that it names as transparent; None if it names none."""
+    key, depth = image.info.get("transparency"), content[24]
+    if key is None or image.format != "PNG" or image.mode not in ("1", "L", "I;16", "RGB"):
+        return None
+    stored = np.asarray(image).astype(int)
+    if image.mode == "RGB":
+        return (stored != [value // 256 if depth == 16 else value for value in key]).any(-1)
+    return stored != key if image.mode != "L" else stored * (2**depth - 1) // 255 != key % 2**depth
 
 
 def reference_npy(content):
