@@ -23,6 +23,11 @@ IMAGES = ("images", "x", "x_train", "arr_0")  # names in an .npz file, the first
 LABELS = ("labels", "y", "y_train")
 
 
+def native(array: np.ndarray) -> np.ndarray:
+    """The array with its bytes in this machine's order, itself if it has them so: the same numbers, the same type."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
 def from_array(images: ArrayLike, labels: ArrayLike | None = None) -> Images:
     """(uint8 images (N, C, H, W), int64 labels (N,) or None) from arrays of any layout and type that says which it is.
 

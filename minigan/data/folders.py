@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..system import machine
-from ..system.terminal import shown
+from ..system.terminal import say, shown
 from .arrays import Images
 from .pictures import FORMATS, START, is_picture, read_picture
 
@@ -113,7 +113,7 @@ def refuse_if_most_are_damaged(path: Path, count: int, damaged: Mapping[Path, st
 def report(path: Path, kept: int, skipped: Mapping[Path, str]) -> None:
     """A line on the terminal about what was skipped, if anything was."""
     if skipped:
-        print(f"{shown(path)}: skipped {len(skipped)} of {kept + len(skipped)} files: {_named(path, skipped)}")
+        say(f"{shown(path)}: skipped {len(skipped)} of {kept + len(skipped)} files: {_named(path, skipped)}")
 
 
 def _named(path: Path, skipped: Mapping[Path, str]) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..errors import DataError
 from ..kernels import kernels
-from ..system.terminal import shown
+from ..system.terminal import say, shown
 from . import kinds
-from .arrays import Images, from_array, load_array
+from .arrays import Images, from_array, load_array, native
 from .cifar import cifar10, holds_cifar10
 from .digits import digits
 from .folders import image_folder
@@ -98,7 +98,7 @@ def load_images(
             return _named("mnist", "train", shape)
         except (DataError, OSError) as error:
             reason = str(error).split(". ")[0]
-            print(f"MNIST cannot be had ({reason}): training on digits drawn from fonts instead")
+            say(f"MNIST cannot be had ({reason}): training on digits drawn from fonts instead")
     if source == "auto":
         source = "digits"
     if source in DATASETS:
@@ -170,7 +170,7 @@ def _fitting(loaded: Images, shape: Shape, name: str) -> Samples:
 
 def fingerprint(samples: Any) -> dict[str, Any]:
     """How many samples there are, and the SHA-256 of their values: a run is resumed on the same ones only."""
-    arrays = samples if isinstance(samples, tuple) else (samples,)
+    arrays = [native(array) for array in (samples if isinstance(samples, tuple) else (samples,))]
     digest = hashlib.sha256()
     for array in arrays:
         if len(arrays) > 1:

@@ -13,6 +13,7 @@ import sys
 import tarfile
 import tempfile
 import warnings
+import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -52,6 +53,13 @@ def _tar_gz(records):
     return content.getvalue()
 
 
+def _zip(array, method):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", method) as archive:
+        archive.writestr("x.npy", array)
+    return content.getvalue()
+
+
 def _pictures():
     rng = np.random.default_rng(1)
     smooth = Image.fromarray(rng.integers(0, 256, (5, 4, 4)).astype(np.uint8)).resize((20, 26))
@@ -68,7 +76,13 @@ def _pictures():
         _saved(rgb.resize((90, 120)).save, "JPEG", restart_marker_blocks=2),
     ]
     keyed = [_keyed(rng, depth, 0) for depth in (1, 2, 4, 8, 16)] + [_keyed(rng, depth, 2) for depth in (8, 16)]
-    return [*(_saved(p.save, "PNG") for p in pngs), _saved(rgb.save, "PNG", exif=exif), *keyed], jpegs
+    return {
+        "png": [*(_saved(p.save, "PNG") for p in pngs), _saved(rgb.save, "PNG", exif=exif), *keyed],
+        "jpg": jpegs,
+        "gif": [_saved(rgb.quantize(9).save, "GIF", save_all=True, append_images=[rgb.quantize(5)], comment="a" * 300)],
+        "webp": [_saved(smooth.save, "WEBP", lossless=True), _saved(rgb.save, "WEBP", exif=exif)],
+        "bmp": [_saved(p.save, "BMP") for p in (smooth, rgb, rgb.convert("L"), rgb.convert("1"))],
+    }
 
 
 def _keyed(rng, depth, colour):
@@ -95,18 +109,20 @@ def whole_files():
     images = rng.integers(0, 256, (4, 6, 5)).astype(np.uint8)
     records = rng.integers(0, 256, (3, 3073)).astype(np.uint8)
     records[:, 0] = (3, 0, 9)
-    pngs, jpegs = _pictures()
+    pictures = _pictures()
     labels = np.arange(4)
+    array = _saved(np.save, images)
     return {
         "idx": [idx(images), idx(labels.astype(np.uint8))],
         "idx.gz": [gzip.compress(idx(images)), gzip.compress(idx(images), 0)],
         "bin": [records.tobytes()],
         "tar.gz": [_tar_gz(records.tobytes())],
-        "png": pngs,
-        "png, checksums renewed": pngs,
-        "jpg": jpegs,
-        "npy": [_saved(np.save, images), _saved(np.save, np.asfortranarray(images / 255))],
+        **pictures,
+        "png, checksums renewed": pictures["png"],
+        "npy": [array, _saved(np.save, np.asfortranarray(images / 255)), _saved(np.save, images.astype(">f4") / 255)],
+        "npy.gz": [gzip.compress(array)],
         "npz": [_saved(np.savez, x=images, y=labels), _saved(np.savez_compressed, images=images / 255)],
+        "npz of others": [_zip(array, method) for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)],
     }
 
 
@@ -241,11 +257,16 @@ KINDS = {
     "png": (picture, reference_picture),
     "png, checksums renewed": (picture, reference_picture),
     "jpg": (picture, reference_picture),
+    "gif": (picture, reference_picture),
+    "webp": (picture, reference_picture),
+    "bmp": (picture, reference_picture),
     "npy": (data.load_array, reference_npy),
+    "npy.gz": (data.load_array, lambda content: reference_npy(gzip.decompress(content))),
     "npz": (data.load_array, reference_npz),
+    "npz of others": (data.load_array, reference_npz),
 }
 SAME_AS_REFERENCE = {"idx", "bin"}  # accepted exactly if the reference accepts it
-CHECKSUM = {"idx.gz", "tar.gz", "png"}  # accepted only if it says what the whole file said
+CHECKSUM = {"idx.gz", "tar.gz", "png", "npy.gz"}  # accepted only if it says what the whole file said
 
 
 def read(kind, content, folder):
