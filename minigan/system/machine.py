@@ -1,7 +1,8 @@
-"""What decides a run's numbers and its speed beside the program: versions, and the BLAS that NumPy has loaded."""
+"""What decides a run's numbers and its speed beside the program: memory, versions, the BLAS that NumPy has loaded."""
 
 import contextlib
 import ctypes
+import math
 import os
 import platform
 from typing import Any
@@ -23,6 +24,14 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD: arrays of any size come from the heap
         mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD: the heap is not shrunk
+
+
+def memory() -> float:
+    """Bytes of memory that this machine has, as far as it says."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return math.inf
 
 
 def blas_info() -> list[dict[str, Any]]:

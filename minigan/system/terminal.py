@@ -41,3 +41,16 @@ def say(text: str) -> None:
 def silence() -> None:
     """Let everything that is printed from now on go nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def shown(name: object) -> str:
+    """The text of a name as a line can show it: what is not printable, or is no text of any encoding, is escaped.
+
+    A name may hold anything: bytes that are no UTF-8, line breaks, sequences that a terminal obeys.
+    """
+    return "".join(c if c.isprintable() else _escaped(c) for c in str(name))
+
+
+def _escaped(character: str) -> str:
+    undecoded = ord(character) - 0xDC00  # how Python keeps a byte 0x80 .. 0xff of a file's name
+    return f"\\x{undecoded:02x}" if 0x80 <= undecoded <= 0xFF else character.encode("unicode_escape").decode()
