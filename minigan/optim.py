@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from . import backend, ops
 from .errors import CheckpointError, ShapeError
 from .grad import grad
@@ -61,7 +63,7 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} does not define _kernel")
 
     def step(self, grads: Sequence[Tensor]) -> None:
-        """Move every parameter by its gradient, in place."""
+        """Move every parameter by its gradient, in place; an infinite one counts as the largest number of its type."""
         if len(grads) != len(self.params):
             raise ShapeError(f"{self._name()}: {len(self.params)} parameters, {len(grads)} gradients")
         for p, g in zip(self.params, grads, strict=True):
@@ -136,7 +138,7 @@ class SGD(Optimizer):
 
     def update(self, p: Tensor, g: Tensor, slots: Slots, lr: Tensor | float, t: Tensor | float) -> tuple[Tensor, Slots]:
         """One step of the formula above."""
-        g = g + self.weight_decay * p
+        g = _limited(g + self.weight_decay * p)
         if not slots:
             return p - lr * g, ()
         v = self.momentum * slots[0] + g
@@ -170,12 +172,13 @@ class RMSProp(Optimizer):
 
     def update(self, p: Tensor, g: Tensor, slots: Slots, lr: Tensor | float, t: Tensor | float) -> tuple[Tensor, Slots]:
         """One step of the formula above."""
-        g = g + self.weight_decay * p
+        g = _limited(g + self.weight_decay * p)
         held = dict(zip(self.slot_names, slots, strict=True))
-        s = held["square_avg"] = self.alpha * held["square_avg"] + (1 - self.alpha) * ops.square(g)
+        s = held["square_avg"] = self.alpha * held["square_avg"] + (1 - self.alpha) * g * g
         if self.centered:
             held["grad_avg"] = self.alpha * held["grad_avg"] + (1 - self.alpha) * g
-            s = s - ops.square(held["grad_avg"])
+            unit = float(np.finfo(s.dtype).eps)  # in the last place of 1
+            s = ops.maximum(s - _limited(ops.square(held["grad_avg"])), unit / 2 * s)
         step = g / (_root(s) + self.eps)
         if self.momentum:
             step = held["momentum_buffer"] = self.momentum * held["momentum_buffer"] + step
@@ -215,8 +218,9 @@ class Adam(Optimizer):
             p = p * (1 - lr * self.weight_decay)
         else:
             g = g + self.weight_decay * p
+        g = _limited(g)
         m = beta1 * slots[0] + (1 - beta1) * g
-        v = beta2 * slots[1] + (1 - beta2) * ops.square(g)
+        v = beta2 * slots[1] + (1 - beta2) * g * g
         corrected = _root(v) / (1 - beta2**t) ** 0.5 + self.eps
         return p - lr / (1 - beta1**t) * m / corrected, (m, v)
 
@@ -326,6 +330,12 @@ def _root(v: Tensor) -> Tensor:
     """sqrt(v), whose slope at 0 is taken as 0: a parameter that never had a gradient does not poison the others."""
     positive = v > 0
     return ops.where(positive, ops.sqrt(ops.where(positive, v, 1.0)), 0.0)
+
+
+def _limited(g: Tensor) -> Tensor:
+    """g with infinities as the largest number, as the kernels take it."""
+    limit = float(np.finfo(g.dtype).max)
+    return ops.clip(g, -limit, limit)
 
 
 def _zeros_as(p: Tensor) -> Tensor:

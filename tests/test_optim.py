@@ -62,6 +62,51 @@ def test_gradients_flow_through_a_step_past_elements_without_gradient(make, opti
     assert np.isfinite(mg.grad(mg.sum(moved), p).numpy()).all()
 
 
+@pytest.mark.parametrize("functional", [False, True])
+def test_centred_rmsprop_survives_gradients_that_hardly_vary(functional, rng):
+    """E g^2 - (E g)^2 is then all rounding, of either sign: no step is longer than half a unit of it allows."""
+    constant = np.array([0.1, 0.7, 3.0] * 2, "float32")
+    noise = np.array([0, 0, 0, 1e-5, 1e-5, 1e-5], "float32") * constant
+    p = mg.zeros(6)
+    optimizer = mg.optim.RMSProp([p], 1e-3, centered=True)
+    slots = optimizer.slots
+    for t in range(1, 1701):
+        before = p.numpy()
+        g = Tensor(constant + noise * rng.standard_normal(6).astype("float32"))
+        if functional:
+            (p,), slots = optimizer.functional_step([p], [g], slots, t)
+        else:
+            optimizer.step([g])
+        assert (abs(p.numpy() - before) < 1.1e-3 * 2**12).all()
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+@pytest.mark.parametrize("size", [3, 20_000, 300_000])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("make", "options"), OPTIMIZERS)
+def test_a_gradient_too_large_to_square_leaves_no_nan(make, options, dtype, size):
+    largest = float(np.finfo(dtype).max)
+    for first in (np.inf, -np.inf, largest, largest**0.6):
+        p = mg.ones(size, dtype=dtype)
+        optimizer, twin = make([p], **options), make([mg.ones(size, dtype=dtype)], **options)
+        q, slots = mg.ones(size, dtype=dtype), twin.slots
+        sums = make is mg.optim.SGD  # which squares and divides nothing: a second such gradient makes its sum infinite
+        for t, value in enumerate((first,) if sums else (first, 1.0, -first, 1.0), 1):
+            g = mg.full((size,), value, dtype)
+            optimizer.step([g])
+            (q,), slots = twin.functional_step([q], [g], slots, t)
+            assert not np.isnan(p.numpy()).any()
+            np.testing.assert_allclose(p.numpy(), q.numpy(), rtol=1e-5)
+        assert sums or abs(p.numpy()).max() < 2  # steps as long as for any gradient, or none
+
+
+def test_a_gradient_that_is_nan_is_not_hidden():
+    for make, options in OPTIMIZERS:
+        p = mg.ones(3)
+        make([p], **options).step([mg.tensor([1.0, np.nan, 1.0])])
+        assert np.isnan(p.numpy()).tolist() == [False, True, False]
+
+
 def test_large_parameters_are_updated_in_blocks_as_small_ones_are(rng):
     big = rng.standard_normal((1100, 1000))
     grad = rng.standard_normal((1000, 1100)).T  # another memory order than the parameter's
