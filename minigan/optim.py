@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import backend, ops
-from .errors import CheckpointError, ShapeError
+from .errors import CheckpointError, ShapeError, not_negative
 from .grad import grad
 from .kernels import kernels, portable
 from .nn import Module
@@ -35,8 +35,7 @@ class Optimizer:
             raise ShapeError(f"{type(self).__name__}: the list of parameters is empty")
         if len({id(p) for p in self.params}) < len(self.params):
             raise ShapeError(f"{type(self).__name__}: a parameter is listed twice")
-        if not (math.isfinite(lr) and lr >= 0):
-            raise ShapeError(f"{type(self).__name__}: expected a finite learning rate >= 0, got {lr}")
+        self._check_lr(lr)
         for p in self.params:
             p.check_writable(type(self).__name__)
         device = self.params[0].device
@@ -46,11 +45,12 @@ class Optimizer:
 
     @property
     def lr(self) -> float:
-        """The learning rate."""
+        """The learning rate; setting it to what is not finite and >= 0 is a ShapeError."""
         return float(self._lr.item())
 
     @lr.setter
     def lr(self, value: float) -> None:
+        self._check_lr(value)
         self._lr.data.fill(value)  # where it lies, so that a captured step sees it
         self._lr.written("lr")
 
@@ -114,6 +114,9 @@ class Optimizer:
         for k, slot in own.items():
             slot.copy_(arrays[k], by="load_state_dict")
 
+    def _check_lr(self, lr: float) -> None:
+        not_negative(type(self).__name__, **{"learning rate": lr})
+
     def _name(self) -> str:
         return f"{type(self).__name__}.step"
 
@@ -130,6 +133,8 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
     ) -> None:
+        not_negative("SGD", weight_decay=weight_decay)
+        _share("SGD", momentum=momentum)
         if nesterov and momentum == 0:
             raise ShapeError("SGD: nesterov needs a momentum")
         self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
@@ -164,6 +169,8 @@ class RMSProp(Optimizer):
         momentum: float = 0.0,
         centered: bool = False,
     ) -> None:
+        not_negative("RMSProp", eps=eps, weight_decay=weight_decay)
+        _share("RMSProp", alpha=alpha, momentum=momentum)
         self.alpha, self.eps, self.weight_decay = alpha, eps, weight_decay
         self.momentum, self.centered = momentum, centered
         named = [("square_avg", True), ("grad_avg", centered), ("momentum_buffer", bool(momentum))]
@@ -206,8 +213,9 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
+        not_negative(type(self).__name__, eps=eps, weight_decay=weight_decay)
         if not all(0 <= b < 1 for b in betas):
-            raise ShapeError(f"Adam: expected 0 <= beta < 1, got betas {betas}")
+            raise ShapeError(f"{type(self).__name__}: expected 0 <= beta < 1, got betas {betas}")
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         super().__init__(params, lr)
 
@@ -255,22 +263,34 @@ def constant() -> Callable[[int], float]:
 
 def step_decay(step_size: int, gamma: float = 0.1) -> Callable[[int], float]:
     """factor = gamma^(step // step_size): PyTorch's StepLR."""
+    _check_steps("step_decay", step_size)
+    not_negative("step_decay", gamma=gamma)
     return lambda step: gamma ** (step // step_size)
 
 
 def exponential_decay(gamma: float) -> Callable[[int], float]:
     """factor = gamma^step: PyTorch's ExponentialLR."""
+    not_negative("exponential_decay", gamma=gamma)
     return lambda step: gamma**step
 
 
 def linear(start: float, end: float, total_steps: int) -> Callable[[int], float]:
     """factor from start to end over total_steps, then end: PyTorch's LinearLR; (1, 0, n) decays to zero."""
+    _check_steps("linear", total_steps)
+    not_negative("linear", start=start, end=end)
     return lambda step: start + (end - start) * min(step, total_steps) / total_steps
 
 
 def cosine(total_steps: int, floor: float = 0.0) -> Callable[[int], float]:
     """factor from 1 to `floor` along half a cosine: PyTorch's CosineAnnealingLR (Loshchilov and Hutter 2017)."""
+    _check_steps("cosine", total_steps)
+    not_negative("cosine", floor=floor)
     return lambda step: floor + (1 - floor) * (1 + math.cos(math.pi * min(step, total_steps) / total_steps)) / 2
+
+
+def _check_steps(name: str, steps: int) -> None:
+    if not 1 <= steps < math.inf:
+        raise ShapeError(f"{name}: expected a finite number of steps >= 1, got {steps}")
 
 
 class Schedule:
@@ -297,8 +317,7 @@ class EMA:
     """
 
     def __init__(self, module: Module, decay: float = 0.999) -> None:
-        if not 0 <= decay < 1:
-            raise ShapeError(f"EMA: expected 0 <= decay < 1, got {decay}")
+        _share("EMA", decay=decay)
         self.module = module
         self.decay = decay
         self.shadow = {k: Tensor(backend.xp(t.data).array(t.data)) for k, t in module.named_tensors()}
@@ -330,6 +349,13 @@ def _root(v: Tensor) -> Tensor:
     """sqrt(v), whose slope at 0 is taken as 0: a parameter that never had a gradient does not poison the others."""
     positive = v > 0
     return ops.where(positive, ops.sqrt(ops.where(positive, v, 1.0)), 0.0)
+
+
+def _share(name: str, **options: float) -> None:
+    """ShapeError unless each option is what an average keeps of itself: a number in [0, 1)."""
+    for option, value in options.items():
+        if not 0 <= value < 1:
+            raise ShapeError(f"{name}: expected 0 <= {option} < 1, got {value}")
 
 
 def _limited(g: Tensor) -> Tensor:

@@ -184,8 +184,54 @@ def test_ema():
         (lambda: mg.optim.SGD([mg.ones(1)]).step([]), "1 parameters, 0 gradients"),
         (lambda: mg.optim.SGD([mg.ones(1)]).step([mg.ones(2)]), r"is \(1,\) float32, gradient \(2,\) float32"),
         (lambda: mg.optim.EMA(mg.nn.Linear(1, 1), 1.0), "0 <= decay < 1"),
+        (lambda: mg.optim.linear(1.0, 0.0, 0), "linear: expected a finite number of steps >= 1, got 0"),
+        (lambda: mg.optim.cosine(0), "cosine: expected a finite number of steps >= 1, got 0"),
+        (lambda: mg.optim.step_decay(0), "step_decay: expected a finite number of steps >= 1, got 0"),
     ],
 )
 def test_wrong_calls_are_named(call, message):
     with pytest.raises(mg.errors.ShapeError, match=message):
         call()
+
+
+def _set_lr(value):
+    mg.optim.Adam([mg.ones(1)]).lr = value
+
+
+NUMBERS = {  # what is given a number, and the least that is too much
+    "SGD lr": (lambda v: mg.optim.SGD([mg.ones(1)], v), np.inf),
+    "SGD momentum": (lambda v: mg.optim.SGD([mg.ones(1)], momentum=v), 1.0),
+    "SGD weight_decay": (lambda v: mg.optim.SGD([mg.ones(1)], weight_decay=v), np.inf),
+    "RMSProp alpha": (lambda v: mg.optim.RMSProp([mg.ones(1)], alpha=v), 1.0),
+    "RMSProp eps": (lambda v: mg.optim.RMSProp([mg.ones(1)], eps=v), np.inf),
+    "RMSProp weight_decay": (lambda v: mg.optim.RMSProp([mg.ones(1)], weight_decay=v), np.inf),
+    "RMSProp momentum": (lambda v: mg.optim.RMSProp([mg.ones(1)], momentum=v), 1.0),
+    "Adam beta1": (lambda v: mg.optim.Adam([mg.ones(1)], betas=(v, 0.9)), 1.0),
+    "Adam beta2": (lambda v: mg.optim.Adam([mg.ones(1)], betas=(0.9, v)), 1.0),
+    "Adam eps": (lambda v: mg.optim.Adam([mg.ones(1)], eps=v), np.inf),
+    "Adam weight_decay": (lambda v: mg.optim.Adam([mg.ones(1)], weight_decay=v), np.inf),
+    "AdamW weight_decay": (lambda v: mg.optim.AdamW([mg.ones(1)], weight_decay=v), np.inf),
+    "Adam learning rate": (_set_lr, np.inf),
+    "EMA decay": (lambda v: mg.optim.EMA(mg.nn.Linear(1, 1), v), 1.0),
+    "step_decay gamma": (lambda v: mg.optim.step_decay(1, v), np.inf),
+    "exponential_decay gamma": (lambda v: mg.optim.exponential_decay(v), np.inf),
+    "linear start": (lambda v: mg.optim.linear(v, 0.0, 1), np.inf),
+    "linear end": (lambda v: mg.optim.linear(0.0, v, 1), np.inf),
+    "cosine floor": (lambda v: mg.optim.cosine(1, v), np.inf),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_out_of_range_is_refused_where_it_is_given(name):
+    give, too_much = NUMBERS[name]
+    give(0.0)
+    for value in (-1e-9, too_much, np.nan):
+        with pytest.raises(mg.errors.ShapeError, match=rf"{name.split()[0]}: expected .* got .*{value}"):
+            give(value)
+
+
+def test_a_schedule_cannot_set_a_rate_that_is_none():
+    optimizer = mg.optim.Adam([mg.ones(1)], 0.1)
+    with pytest.raises(mg.errors.ShapeError, match=r"Adam: expected a finite learning rate >= 0, got -0\.1"):
+        mg.optim.Schedule(optimizer, lambda step: -1.0).set(3)
+    assert optimizer.lr == 0.1
