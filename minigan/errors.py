@@ -1,12 +1,14 @@
 """The exceptions minigan raises: each says which call failed, what it got and what it expected."""
 
+import math
+
 
 class MiniganError(Exception):
     """Every error that minigan raises on purpose."""
 
 
 class ShapeError(MiniganError, ValueError):
-    """Shapes, axes or geometry that do not fit the op."""
+    """Shapes, axes, geometry or numbers that do not fit the call."""
 
 
 class DTypeError(MiniganError, TypeError):
@@ -43,3 +45,10 @@ class CaptureError(MiniganError, RuntimeError):
 
 class MissingExtra(MiniganError, ImportError):
     """A package that only one feature needs is not installed; the text says which extra brings it."""
+
+
+def not_negative(call: str, **numbers: float) -> None:
+    """ShapeError unless each of the numbers is finite and at least 0."""
+    for name, number in numbers.items():
+        if not 0 <= number < math.inf:
+            raise ShapeError(f"{call}: expected a finite {name} >= 0, got {number}")

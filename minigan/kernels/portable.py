@@ -276,8 +276,7 @@ def average(shadow: Array, parameter: Array, *, decay: float) -> None:
 
 def sgd(p: Array, g: Array, *slots: Array, lr: Array, momentum: float, weight_decay: float, nesterov: bool) -> None:
     """Stochastic gradient descent with (Nesterov) momentum, in place in p and slots: (v,) or none."""
-    if weight_decay:
-        g = g + weight_decay * p
+    g = _limited(g + weight_decay * p if weight_decay else g)
     if slots:
         (v,) = slots
         v *= momentum
@@ -301,15 +300,14 @@ def rmsprop(
     """RMSProp, in place in p, s and slots: the average of g if centered, the buffer if there is a momentum."""
     average = slots[0] if centered else None
     buffer = slots[-1] if momentum else None
-    if weight_decay:
-        g = g + weight_decay * p
+    g = _limited(g + weight_decay * p if weight_decay else g)
     s *= alpha
     s += (1 - alpha) * g * g
     centred = s
     if average is not None:
         average *= alpha
         average += (1 - alpha) * g
-        centred = s - average * average
+        centred = _variance(s, average)
     step = g / (xp(p).sqrt(centred) + eps)
     if buffer is not None:
         buffer *= momentum
@@ -339,15 +337,30 @@ def adam(
         p *= (1 - lr * weight_decay).astype(p.dtype)
     elif weight_decay:
         g = g + weight_decay * p
-    step = g - m
-    step *= 1 - beta1
+    g = _limited(g)
+    step = (1 - beta1) * g
+    m *= beta1
     m += step
-    xp(p).multiply(g, g, out=step)
-    step -= v
-    step *= 1 - beta2
+    xp(p).multiply(g, (1 - beta2) ** 0.5, out=step)
+    xp(p).square(step, out=step)
+    v *= beta2
     v += step
     xp(p).sqrt(v, out=step)
     step += eps * correction
     xp(p).divide(m, step, out=step)
     step *= rate * correction
     p -= step
+
+
+def _limited(g: Array) -> Array:
+    """g with infinities as the largest number: where they have made an average of squares infinite, a weight stands."""
+    if isinstance(g, np.ndarray) and math.isfinite(np.vdot(g, g)):  # faster than to limit what needs no limit
+        return g
+    limit = np.finfo(g.dtype).max
+    return g.clip(-limit, limit)
+
+
+def _variance(s: Array, average: Array) -> Array:
+    """s - average^2, at least half a unit in the last place of s: less is rounding, which may lie below zero."""
+    with np.errstate(invalid="ignore"):  # infinite less infinite: s, which is infinite, has the last word
+        return xp(s).fmax(s - average * average, float(np.finfo(s.dtype).eps / 2) * s)

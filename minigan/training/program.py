@@ -144,6 +144,9 @@ def run(
     """
     array_module(settings.device)  # fails before anything is written
     keep_freed_memory()
+    set_precision(settings.precision)
+    game = build(settings)  # likewise, if the settings do not make one
+    game.graphs = settings.graph
     folder = RunFolder(Path(settings.out))
     with folder.held():
         resumed = folder.open(settings)
@@ -154,9 +157,6 @@ def run(
         else:
             samples = load(settings, limit)
         settings.data = samples.name
-        set_precision(settings.precision)
-        game = build(settings)
-        game.graphs = settings.graph
         with contextlib.ExitStack() as open_files:
             batches, about_samples = _batches(samples, game, settings, shape, open_files)
             if saved is not None:

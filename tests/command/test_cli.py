@@ -69,6 +69,27 @@ def test_an_error_is_one_line_and_status_1(tmp_path, capsys):
         assert problem.err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--momentum -1", "--momentum -1.0 is of --optimizer sgd, not adam"),
+        ("--optimizer sgd --momentum -1", "SGD: expected 0 <= momentum < 1, got -1.0"),
+        ("--lr -1", "Adam: expected a finite learning rate >= 0, got -1.0"),
+        ("--beta2 1", "Adam: expected 0 <= beta < 1, got betas (0.5, 1.0)"),
+        ("--clip -1", "Moves: expected clip and max_norm > 0, got Moves(unroll=0, consensus=0.0, clip=-1.0"),
+        ("--penalty-weight nan", "ScoreGame: expected a finite penalty_weight >= 0, got nan"),
+        ("--ema 1", "EMA: expected 0 <= decay < 1, got 1.0"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_before_a_folder_is_made(options, told, tmp_path, capsys):
+    out = tmp_path / "runs" / "new"
+    assert cli.main(["train", *OPTIONS.split(), *options.split(), "--out", str(out)]) == 1
+    problem = capsys.readouterr()
+    assert problem.out == ""
+    assert problem.err.startswith(f"minigan train: {told}")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_source_that_is_not_there_is_named(tmp_path, capsys):
     assert cli.main(["sample", str(tmp_path / "absent")]) == 1
     assert "absent: no such run or generator file" in capsys.readouterr().err
