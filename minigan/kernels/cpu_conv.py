@@ -15,7 +15,7 @@ from . import cpu_winograd as winograd
 from .cpu_linear import product
 from .geometry import Geometry
 from .portable import channels_last, kernel_matrix
-from .threads import PARTS_PER_THREAD, WORTH_THREADS, one_blas_thread, scratch, share
+from .threads import PARTS_PER_THREAD, WORTH_THREADS, alone, scratch, share
 
 T = TypeVar("T")
 
@@ -101,8 +101,7 @@ def _shares_images(s: Geometry) -> bool:
 def _share_images(part: Callable[[slice], T], s: Geometry, per_thread: int = PARTS_PER_THREAD) -> list[T]:
     if not _shares_images(s):
         return [part(slice(0, s.y[0]))]
-    with one_blas_thread():
-        return share(part, s.y[0], least=-(-_ROWS // (s.y[2] * s.y[3])), per_thread=per_thread)
+    return alone(lambda: share(part, s.y[0], least=-(-_ROWS // (s.y[2] * s.y[3])), per_thread=per_thread))
 
 
 def _multiply(a: Array, b: Array, out: Array, s: Geometry) -> Array:

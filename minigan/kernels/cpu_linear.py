@@ -4,7 +4,7 @@ import numpy as np
 
 from ..backend import Array
 from .portable import as_rows
-from .threads import VECTOR_ALONE, WORTH_THREADS, one_blas_thread, scratch, share
+from .threads import VECTOR_ALONE, WORTH_THREADS, alone, scratch, share
 
 _MATRIX_ALONE = 5e5  # floating-point operations below which OpenBLAS wakes none of its own threads
 _SIDE = 512  # of a part of a product: each part packs the other factor again
@@ -53,8 +53,7 @@ def product(a: Array, b: Array, bias: Array = None, out: Array = None) -> Array:
             y[:, part] += bias[part]
 
     if flops < WORTH_THREADS:
-        with one_blas_thread():
-            part_of_rows(slice(0, rows))
+        alone(lambda: part_of_rows(slice(0, rows)))
     else:
         task = part_of_rows if rows >= columns else part_of_columns
         share(task, max(rows, columns), least=_SIDE, per_thread=2)
