@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..system import disk
+from ..system.terminal import progress
 
 CONNECT_TIMEOUT = 5.0  # seconds
 
@@ -89,19 +90,16 @@ def download(name: str, mirrors: list[str], sha256: str, folder: Path) -> Path:
 
 
 def _fetch(url: str, sha256: str, target: Path) -> Path:
-    from tqdm import tqdm
-
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with (
         disk.replacing(target) as out,
         urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as response,
-        tqdm(
+        progress(
             total=int(response.headers.get("Content-Length", 0)) or None,
             unit="B",
             unit_scale=True,
             desc=target.name,
-            disable=None,
         ) as bar,
     ):
         while chunk := response.read(1 << 16):

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from ..errors import DataError
+from ..system.terminal import progress, say, shown
 from .arrays import Images
 from .pictures import FORMATS, is_picture, read_picture
 
@@ -112,7 +113,7 @@ def refuse_if_most_are_damaged(path: Path, count: int, damaged: Mapping[Path, st
 def report(path: Path, kept: int, skipped: Mapping[Path, str]) -> None:
     """A line on the terminal about what was skipped, if anything was."""
     if skipped:
-        print(f"{path}: skipped {len(skipped)} of {kept + len(skipped)} files: {_named(path, skipped)}")
+        say(f"{path}: skipped {len(skipped)} of {kept + len(skipped)} files: {_named(path, skipped)}")
 
 
 def _named(path: Path, skipped: Mapping[Path, str]) -> str:
@@ -203,6 +204,4 @@ def in_order(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, N
 
 
 def _with_bar(items: Iterable[T], total: int, name: str) -> Iterable[T]:
-    from tqdm import tqdm
-
-    return tqdm(items, total=total, unit="picture", desc=name, disable=None)
+    return progress(items, total=total, unit="picture", desc=shown(name))

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..kernels import kernels
+from ..system.terminal import say
 from .arrays import Images, from_array, load_array
 from .cifar import cifar10, holds_cifar10
 from .digits import digits
@@ -93,7 +94,7 @@ def load_images(
             return _named("mnist", "train", shape)
         except (DataError, OSError) as error:
             reason = str(error).split(". ")[0]
-            print(f"MNIST cannot be had ({reason}): training on digits drawn from fonts instead")
+            say(f"MNIST cannot be had ({reason}): training on digits drawn from fonts instead")
     if source == "auto":
         source = "digits"
     if source in DATASETS:

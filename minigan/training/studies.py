@@ -16,7 +16,7 @@ from ..errors import CheckpointError
 from ..gan import Game, ScoreGame
 from ..judge import Judge, centre  # noqa: F401  centre and FEW are for scripts
 from ..system.machine import keep_freed_memory
-from ..system.terminal import ending
+from ..system.terminal import ending, progress, say
 from . import checkpoint
 from .folder import RunFolder
 from .settings import FEW, Settings, common_options, positive  # noqa: F401
@@ -61,7 +61,7 @@ def _run(study: Study, settings: Settings) -> int:
     folder.write_config(settings, settings.steps or 0, {})
     folder.write_metrics(metrics)
     if not settings.dry_run:
-        print(f"Done. The figure and its numbers are in {folder.path}")
+        say(f"Done. The figure and its numbers are in {folder.path}")
     return 0
 
 
@@ -72,12 +72,10 @@ def play(
 
     Steps are counted from the game's first one, so that a second call goes on where the first stopped.
     """
-    from tqdm import tqdm
-
     labels = samples.labels if game.labelled else None
     drawn: dict[str, Any] = {"labels": labels, "seed": settings.seed, "device": settings.device}
     batches = shuffled_batches(samples.values, settings.batch_size, paired=samples.paired, **drawn)
-    for _ in tqdm(range(settings.steps or 0 if steps is None else steps), desc=label, unit="step", disable=None):
+    for _ in progress(range(settings.steps or 0 if steps is None else steps), desc=label, unit="step"):
         losses = game.play(batches)
         values = to_numbers([value.data for value in losses.values()])
         yield game.rounds, dict(zip(losses, values, strict=True))
