@@ -16,6 +16,7 @@ from ..errors import CheckpointError
 from ..gan import Game, ScoreGame
 from ..judge import Judge, centre  # noqa: F401  centre and FEW are for scripts
 from ..system.machine import keep_freed_memory
+from ..system.options import Options
 from ..system.terminal import ending, progress, say
 from . import checkpoint
 from .folder import RunFolder
@@ -24,13 +25,10 @@ from .settings import FEW, Settings, common_options, positive  # noqa: F401
 Study = Callable[[Settings, Path], Mapping[str, float]]
 
 
-def parser(
-    name: str, description: str, *, steps: int, batch_size: int, data: Sequence[str] = ()
-) -> argparse.ArgumentParser:
+def parser(name: str, description: str, *, steps: int, batch_size: int, data: Sequence[str] = ()) -> Options:
     """The options that every study has; a script adds its own to it. `data` as in training.parser."""
     images = "images, as in train.py (default: auto)"
     p = common_options(name, description, batch_size=batch_size, data=data, images=images, noun="study")
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--steps", type=positive, default=steps, help=f"rounds of each game (default: {steps})")
     return p
 
