@@ -13,7 +13,6 @@ from that mean; metrics.json has how many times its first value each becomes. So
 perfect discriminator nor from a poor one: the case for WGAN.
 """
 
-import argparse
 import csv
 import sys
 from collections.abc import Callable
@@ -28,7 +27,7 @@ import minigan as mg
 from minigan import viz
 from minigan.data import Samples, load_images
 from minigan.gan import ScoreGame, Turn, losses, uniform_latent
-from minigan.training import Settings, positive, studies
+from minigan.training import Options, Settings, positive, studies
 
 SHAPE = (1, 32, 32)
 WIDTH = 16
@@ -160,7 +159,7 @@ def draw(found: dict[str, Watched], folder: Path) -> None:
     viz.save_figure(figure, folder / "optimal_discriminator.png")
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> Options:
     p = studies.parser("optimal_discriminator", __doc__, steps=1000, batch_size=32)
     p.add_argument("--d-steps", type=positive, default=400, help="steps of each new discriminator (default: 400)")
     p.add_argument("--batches", type=positive, default=8, help="of noise, for each gradient (default: 8)")

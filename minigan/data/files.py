@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..system import disk
-from ..system.terminal import shown
+from ..system.terminal import progress, shown
 
 CONNECT_TIMEOUT = 5.0  # seconds
 PATIENCE = 20.0  # seconds, after which a download has to be faster than
@@ -95,8 +95,6 @@ def download(name: str, mirrors: list[str], sha256: str, most: int, folder: Path
 
 
 def _fetch(url: str, sha256: str, most: int, target: Path) -> Path:
-    from tqdm import tqdm
-
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with disk.replacing(target) as out, urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as response:
@@ -104,7 +102,7 @@ def _fetch(url: str, sha256: str, most: int, target: Path) -> Path:
         total = int(promised) if promised.isdecimal() else None
         if total is not None and total > most:
             raise DataError(f"{response.url} promises {total} bytes, expected at most {most}")
-        with tqdm(total=total, unit="B", unit_scale=True, desc=target.name, disable=None) as bar:
+        with progress(total=total, unit="B", unit_scale=True, desc=target.name) as bar:
             for chunk in _arriving(response, most):
                 digest.update(chunk)
                 out.write(chunk)

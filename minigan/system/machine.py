@@ -70,15 +70,19 @@ def versions() -> dict[str, str]:
     }
 
 
+def config_lines() -> list[str]:
+    """Versions, devices, the BLAS kernel and its threads, and what is missing for CUDA."""
+    lines = [f"{name:10} {value}" for name, value in versions().items()]
+    lines += [
+        f"{'blas':10} {blas['internal_api']} {blas['version']}, "
+        f"kernel {blas['architecture']}, {blas['num_threads']} threads"
+        for blas in blas_info()
+    ]
+    if pinned := blas_pinned():
+        lines.append(f"{'':10} {pinned}")
+    return [*lines, f"{'cuda':10} {cuda_problem() or 'usable'}"]
+
+
 def show_config() -> None:
     """Print versions, devices, the BLAS kernel and its threads, and what is missing for CUDA."""
-    for name, value in versions().items():
-        print(f"{name:10} {value}")
-    for blas in blas_info():
-        print(
-            f"{'blas':10} {blas['internal_api']} {blas['version']}, "
-            f"kernel {blas['architecture']}, {blas['num_threads']} threads"
-        )
-    if pinned := blas_pinned():
-        print(f"{'':10} {pinned}")
-    print(f"{'cuda':10} {cuda_problem() or 'usable'}")
+    print("\n".join(config_lines()))
