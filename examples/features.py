@@ -15,7 +15,6 @@ features; here D is narrower, sees the images of CIFAR-10 themselves (without la
 from --train of them.
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +29,7 @@ from minigan.errors import DataError, MissingExtra
 from minigan.gan import ScoreGame, losses, uniform_latent
 from minigan.nn import Conv2d, LeakyReLU, ReLU, Sequential
 from minigan.tensor import Tensor
-from minigan.training import Settings, positive, studies
+from minigan.training import Options, Settings, nonempty, positive, studies
 
 EXAMPLES = Path(__file__).parent
 Z_DIM = 100
@@ -203,21 +202,23 @@ def draw(results: dict[str, Found], all_labels: int, name: str, folder: Path) ->
     viz.save_figure(figure, folder / "features.png")
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> Options:
     p = studies.parser("features", __doc__, steps=500, batch_size=64)
     p.add_argument(
-        "--run", "--checkpoint", metavar="DIR", help="the folder of a training run, instead of training a DCGAN"
+        "--run",
+        "--checkpoint",
+        type=nonempty,
+        metavar="DIR",
+        help="the folder of a training run, instead of training a DCGAN",
     )
     p.add_argument("--width", type=positive, default=16, help="of D's first layer of maps (default: 16)")
     p.add_argument(
-        "--train",
-        type=positive,
-        default=10_000,
-        metavar="N",
-        help="images the SVM learns from (default: 10000)",
+        "--train", type=positive, default=10_000, metavar="N", help="images the SVM learns from (default: 10000)"
     )
     p.add_argument("--labels", type=positive, nargs="+", default=[10, 100, 400], help="a class (default: 10 100 400)")
     p.add_argument("--draws", type=positive, default=3, help="of the few labels, averaged (default: 3)")
+    for option in ("--width", "--steps", "--batch-size"):
+        p.idle(option, lambda o: "changes nothing with --run: that DCGAN is trained" if o.run else "")
     return p
 
 

@@ -9,7 +9,6 @@ wrong, and how many if the same classifier learns from the labels alone. The pap
 labels, 1677 for 20, 221 for 50, 90 for 200.
 """
 
-import argparse
 import functools
 import sys
 from collections.abc import Sequence
@@ -93,9 +92,8 @@ def measure(game: SemiSupervised, samples: data.Samples, settings: training.Sett
     }
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> training.Options:
     p = training.parser("semi_supervised", __doc__, epochs=6, batch_size=100)
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--labels", type=int, default=100, help="how many, the same for each class (default: 100)")
     p.add_argument("--lr", type=float, default=3e-3, help="Adam's learning rate for both (default: 0.003)")
     p.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights (default: 0.999)")

@@ -5,7 +5,6 @@ ReLU instead of tanh. At the end it prints the bound on images it has not seen, 
 left: images decoded from draws of the prior; right: images of the training set over their reconstructions.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +16,7 @@ from minigan.data import Samples, held_out
 from minigan.errors import DataError
 from minigan.gan import VAE
 from minigan.nn import in_chunks
+from minigan.training import positive
 
 
 def build(settings: training.Settings) -> VAE:
@@ -39,11 +39,11 @@ def measure(game: VAE, samples: Samples, settings: training.Settings) -> dict[st
     return {"test_elbo": -error - divergence, "test_reconstruction": error, "test_kl": divergence}
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> training.Options:
     p = training.parser("vae", __doc__, epochs=20, batch_size=128)
     p.add_argument("--lr", type=float, default=1e-3, help="Adam's learning rate (default: 0.001)")
-    p.add_argument("--z-dim", type=int, default=20, help="latent dimensions (default: 20)")
-    p.add_argument("--hidden", type=int, default=500, help="units of the hidden layers (default: 500)")
+    p.add_argument("--z-dim", type=positive, default=20, help="latent dimensions (default: 20)")
+    p.add_argument("--hidden", type=positive, default=500, help="units of the hidden layers (default: 500)")
     return p
 
 

@@ -18,7 +18,6 @@ An estimate tells nothing until its critic has learned: clipped, it needs some 4
 after --warm-up, and these count in the correlation too. A longer --warm-up takes them away.
 """
 
-import argparse
 import csv
 import math
 import sys
@@ -34,7 +33,7 @@ from minigan import viz
 from minigan.data import Samples, held_out, load_images
 from minigan.gan import Moves, ScoreGame, Turn, alternate, losses, normal_latent
 from minigan.metrics import frechet_distance, median_filter, spearman
-from minigan.training import Settings, positive, studies
+from minigan.training import Options, Settings, positive, studies
 
 SHAPE = (1, 32, 32)
 WIDTH = 16
@@ -218,7 +217,7 @@ def draw(panels: list[Panel], titles: list[str], folder: Path) -> None:
     viz.save_figure(figure, folder / "wasserstein_curve.png")
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> Options:
     p = studies.parser("wasserstein_curve", __doc__, steps=400, batch_size=32)
     p.add_argument("--clip", type=float, default=0.01, help="limit of the critic's weights (default: 0.01)")
     p.add_argument("--lr", type=float, default=5e-4, help="RMSProp's learning rate in WGAN (default: 0.0005)")

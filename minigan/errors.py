@@ -3,6 +3,7 @@
 Each exception says which call failed, what it got and what it expected.
 """
 
+import math
 from typing import Any
 
 
@@ -11,7 +12,7 @@ class MiniganError(Exception):
 
 
 class ShapeError(MiniganError, ValueError):
-    """Shapes, axes or geometry that do not fit the op."""
+    """Shapes, axes, geometry or numbers that do not fit the call."""
 
 
 class DTypeError(MiniganError, TypeError):
@@ -189,8 +190,6 @@ _ROWS: dict[str, dict[str, tuple[str, str] | str]] = {
         "autograd backward": ("mg.grad(loss, params)", _RETURNED),
         "value_and_grad": "mg.vjp(mg.sum, x)",
         "jit compile": "mg.capture(network)",
-        "save": "mg.export.save_generator(path, generator)",
-        "load": "mg.export.load_generator(path)",
         "Module": "mg.nn.Module",
         "Parameter": "mg.nn.Parameter(x)",
         "functional": ("mg.relu(x)", "functions are minigan's own"),
@@ -271,3 +270,10 @@ def unknown(owner: str, name: str, asked: Any) -> AttributeError:
     told = hint(owner, name)
     kind = UnknownName if told else AttributeError
     return kind(f"{who} has no attribute {name!r}{told}", name=name, obj=asked)
+
+
+def not_negative(call: str, **numbers: float) -> None:
+    """ShapeError unless each of the numbers is finite and at least 0."""
+    for name, number in numbers.items():
+        if not 0 <= number < math.inf:
+            raise ShapeError(f"{call}: expected a finite {name} >= 0, got {number}")

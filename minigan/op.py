@@ -21,7 +21,7 @@ from .tensor import FLOAT32, FLOAT64, NUMBER_TYPES, Node, Tensor, Version, _tens
 OPS: dict[str, "Op"] = {}
 """Every op by name: what the op table checks, the benches time and the documentation lists."""
 
-Rule = Callable[..., Tensor]
+Rule = Callable[..., Tensor | None]
 F = TypeVar("F", bound=Callable)
 
 _CONSTANTS = NUMBER_TYPES | {tuple, str, type(None)}
@@ -32,8 +32,8 @@ class Op:
 
     A rule maps (g, y, *args) to the gradient with respect to its argument: g is the cotangent of the result
     y. A parameter whose name starts with "_" is not kept alive; the rule sees only its shape and dtype.
-    A rule that is None says the derivative is zero everywhere it exists. A variadic op has a single rule
-    that is told the position of its argument first.
+    A rule that is None, or gives None, says the derivative is zero everywhere it exists. A variadic op has a
+    single rule that is told the position of its argument first.
     """
 
     def __init__(
@@ -98,15 +98,14 @@ class Op:
             return self(*self._operands(args, numbers=False))
         try:
             y = self.forward(*arrays)
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
+            if isinstance(error, ShapeError):
+                raise
+            raise ShapeError(f"{self.name}: {error} (tensors of shape {_shown(args, 'shape')})") from error
+        except (TypeError, OverflowError) as error:
             if isinstance(error, MiniganError):
                 raise
-            tensors = [a for a in args if isinstance(a, Tensor)]
-            if isinstance(error, ValueError):
-                shapes = ", ".join(str(t.shape) for t in tensors)
-                raise ShapeError(f"{self.name}: {error} (tensors of shape {shapes})") from error
-            kinds = ", ".join(f"{t.shape} {t.dtype}" for t in tensors)
-            raise DTypeError(f"{self.name}: {error} (tensors {kinds}; .astype(dtype) converts one)") from error
+            raise DTypeError(f"{self.name}: {error} (tensors of {_shown(args, 'dtype')})") from error
         if isinstance(y, np.generic):  # NumPy turns 0-d results into scalars
             y = np.asarray(y)
         if y.dtype is FLOAT64 and first.dtype is not FLOAT64 and self.name != "astype" and not _any_float64(arrays):
@@ -302,6 +301,11 @@ def _reads(rule: Rule, variadic: bool) -> tuple[bool, ...]:
 
 def _is_array(a: Any) -> bool:
     return isinstance(a, np.ndarray | np.generic) or backend.is_cuda(a)
+
+
+def _shown(args: tuple, fact: str) -> str:
+    """A fact of each tensor among `args`, for a message."""
+    return ", ".join(str(getattr(a, fact)) for a in args if isinstance(a, Tensor))
 
 
 def _any_float64(arrays: list) -> bool:

@@ -157,7 +157,7 @@ def panels(drawn: Sequence[Panel], path: str | Path, columns: int = 1, size: flo
 
 
 def panel_figure(drawn: Sequence[Panel], columns: int = 1, size: float = 3.2, title: str = "") -> Any:
-    """A matplotlib Figure of point sets, `columns` panels of about `size` inches in a row, a legend in the first.
+    """A matplotlib Figure of point sets, `columns` square panels of about `size` inches in a row, one legend for all.
 
     Points outside a panel's limits are counted below it instead.
     """
@@ -165,13 +165,16 @@ def panel_figure(drawn: Sequence[Panel], columns: int = 1, size: float = 3.2, ti
     from matplotlib.figure import Figure
 
     rows = -(-len(drawn) // columns)
-    figure = Figure(figsize=(1.15 * size * columns, size * rows), layout="constrained")
+    figure = Figure(figsize=(size * columns, (size + 0.4) * rows + 0.4), layout="constrained")
     FigureCanvasAgg(figure)
     for k, panel in enumerate(drawn):
         axes = figure.add_subplot(rows, columns, k + 1)
         _draw_panel(axes, panel)
-        if k == 0:
-            axes.legend(fontsize="small", framealpha=0.8)
+        axes.set_box_aspect(1)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    legend: Any = figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    for handle in legend.legend_handles:
+        handle.set(alpha=1, sizes=[50])
     if title:
         figure.suptitle(title)
     return figure

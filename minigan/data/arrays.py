@@ -2,10 +2,9 @@
 
 import io
 import math
-import re
 import struct
+import warnings
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO
 
@@ -13,105 +12,136 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import DataError
+from ..system import machine
+from ..system.terminal import shown
 from . import files
 
 Images = tuple[np.ndarray, np.ndarray | None]  # uint8 (N, C, H, W), int64 labels (N,)
 
+NPY, ZIP, PICKLE = b"\x93NUMPY", b"PK\x03\x04", b"\x80"  # what such files begin with
 IMAGES = ("images", "x", "x_train", "arr_0")  # names in an .npz file, the first that is there
 LABELS = ("labels", "y", "y_train")
+
+
+def native(array: np.ndarray) -> np.ndarray:
+    """The array with its bytes in this machine's order, itself if it has them so: the same numbers, the same type."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def from_array(images: ArrayLike, labels: ArrayLike | None = None) -> Images:
     """(uint8 images (N, C, H, W), int64 labels (N,) or None) from arrays of any layout and type that says which it is.
 
     `images` are (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3 (the last if both could be meant): integers
-    from 0 to 255, booleans, or floats in [0, 1] or, if any is negative, in [-1, 1], which become 0..255, rounded.
-    `labels` are integers >= 0, (N,) or (N, 1). Raises DataError naming the shapes or values that do not fit.
+    from 0 to 255, booleans, or floats in [0, 1] or [-1, 1], which become 0..255, rounded. `labels` are integers >= 0,
+    (N,) or (N, 1). Raises DataError naming the shapes or values that do not fit.
+
+    Floats are in [-1, 1] if any of the whole array is below -1/2, else in [0, 1]. What lies beyond is clipped, as far
+    as scaling a picture takes it there: by a third of the range at most, of a quarter of all values at most.
     """
-    return _checked(np.asarray(images), None if labels is None else np.asarray(labels), "from_array")
+    try:
+        arrays = np.asarray(images), None if labels is None else np.asarray(labels)
+    except ValueError as error:
+        raise DataError(f"from_array: images or labels of different shapes in one list ({error})") from error
+    return _checked(*arrays, "from_array")
 
 
 def load_array(path: str | Path) -> Images:
     """Images, and labels if there are some, from an .npy or .npz file, checked and converted as by `from_array`.
 
-    An .npz file holds them as "images", "x", "x_train" or "arr_0", and "labels", "y" or "y_train". Raises DataError
-    naming the file and its defect; arrays of Python objects, which are pickles, are refused.
+    Which of the two it is, is told by its content; an .npy file may be gzipped. An .npz file holds them as "images",
+    "x", "x_train" or "arr_0", and "labels", "y" or "y_train". Raises DataError naming the file and its defect, or more
+    than this machine's memory; arrays of Python objects, which are pickles, are refused.
     """
     path = Path(path)
+    where = shown(path)
     with files.reading(path) as content:
         start = content.read(8)
         content.seek(0)
-        if start.startswith(b"PK\x03\x04"):
-            return _load_npz(path, content)
-        if start.startswith(b"\x80"):
-            raise DataError(f"{path}: a pickle, which can run any code when it is read; save it with numpy.save")
-        return _checked(_read_npy(content, files.most_content(path), str(path)), None, str(path))
+        if start.startswith(ZIP):
+            return _load_npz(content, where)
+        if start.startswith(PICKLE):
+            raise DataError(f"{where}: a pickle, which can run any code when it is read; save it with numpy.save")
+        return _checked(_read_npy(content, files.most_content(path), where), None, where)
 
 
-def _load_npz(path: Path, content: io.BufferedIOBase) -> Images:
-    broken = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error, UnicodeError)
+def _load_npz(content: io.BufferedIOBase, where: str) -> Images:
     try:
         with zipfile.ZipFile(content) as archive:
             members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
             names = [next((n for n in wanted if n in members), None) for wanted in (IMAGES, LABELS)]
             if names[0] is None:
-                held = ", ".join(list(members)[:8]) or "nothing"
-                raise DataError(f"{path}: expected images under the name {' or '.join(IMAGES)}, it holds {held}")
-            arrays = [None if name is None else _member(archive, members[name], path) for name in names]
-    except (*broken, struct.error, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path}: not an archive that can be read ({error})") from error
+                held = ", ".join(map(shown, list(members)[:8])) or "nothing"
+                if not any(member.filename.endswith(".npy") for member in members.values()):
+                    raise DataError(f"{where}: a zip archive, but not of arrays; unpack it first (it holds {held})")
+                raise DataError(f"{where}: expected images under the name {' or '.join(IMAGES)}, it holds {held}")
+            arrays = [None if name is None else _member(archive, members[name], where) for name in names]
+    except DataError:
+        raise
+    except Exception as error:  # a dozen kinds, of zipfile and of what it decompresses with, few of them documented
+        raise DataError(f"{where}: not an archive that can be read ({shown(error)})") from error
     images, labels = arrays
     assert images is not None
-    return _checked(images, labels, str(path))
+    return _checked(images, labels, where)
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> np.ndarray:
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> np.ndarray:
     """An array of the archive; its checksum is compared, since it is read to its end."""
+    held = member.file_size
+    if member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        held = min(held, files.DEFLATE * member.compress_size)
     with archive.open(member) as content:
-        held = min(member.file_size, files.DEFLATE * member.compress_size)
-        return _read_npy(content, held, f"{path}/{member.filename}")
+        return _read_npy(content, held, f"{where}/{shown(member.filename)}")
 
 
-_HEADER = re.compile(
-    r"\{ *'descr': *'([<>|=]?[a-zA-Z][0-9]{0,2})', *'fortran_order': *(True|False),"
-    r" *'shape': *\(((?:[0-9]{1,18}, ?)*(?:[0-9]{1,18})?)\),? *\} *\n?"
-)
-"""What numpy.save writes. Read as a pattern: numpy.load evaluates it, and warns about what it makes of a broken one."""
-
-_TYPES = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
+STEP = 1 << 12  # bytes that are read at once: zipfile has LZMA and BZ2 expand a step without bound, this one to 80 MB
+LONGEST_HEADER = 10_000  # bytes, NumPy's own limit
+MOST_AXES = 32
+LONGEST_AXIS = 1 << 63
 
 
 def _read_npy(content: io.BufferedIOBase | IO[bytes], held: int, where: str) -> np.ndarray:
     """The array in a stream of at most `held` bytes; DataError before anything is read that cannot be there."""
     start = content.read(8)
-    if start[:6] != b"\x93NUMPY" or start[6:] not in (b"\x01\x00", b"\x02\x00", b"\x03\x00"):
+    if start[:6] != NPY or start[6:] not in (b"\x01\x00", b"\x02\x00", b"\x03\x00"):
         raise DataError(f"{where}: not a file of numpy.save (it begins with {start.hex(' ') or 'nothing'})")
-    long = start[6] > 1
-    length = content.read(4 if long else 2)
-    if len(length) < (4 if long else 2):
+    wide = 4 if start[6] > 1 else 2
+    length = content.read(wide)
+    if len(length) < wide:
         raise DataError(f"{where}: the header is cut off")
-    size = int.from_bytes(length, "little")
-    text = content.read(min(size, 10_000)).decode("latin-1")
-    header = _HEADER.fullmatch(text)
-    if len(text) < size or header is None:
-        raise DataError(f"{where}: a header that cannot be read ({text[:80]!r})")
-    descr, order, sizes = header.groups()
-    if "O" in descr:
+    shape, fortran, dtype = _header(int.from_bytes(length, "little"), content, where)
+    if dtype.hasobject:
         raise DataError(f"{where}: an array of Python objects is a pickle, which can run any code when it is read")
-    if not _TYPES.fullmatch(descr):
-        raise DataError(f"{where}: elements of type {descr}, expected integers, booleans or floats")
-    dtype = np.dtype(descr)
-    shape = tuple(int(n) for n in sizes.split(",") if n.strip())
+    if dtype.kind not in "biuf":
+        raise DataError(f"{where}: elements of type {dtype.str}, expected integers, booleans or floats")
     expected = math.prod(shape) * dtype.itemsize
     promise = f"{where}: the header promises {shape} of {dtype}, {expected} bytes"
     if expected == 0 or expected > held:
         raise DataError(f"{promise}, at most {held} can follow")
-    values = content.read(expected + 1)  # to the end, where a zip file's checksum is compared
+    if expected > machine.memory():
+        raise DataError(f"{promise}, more than this machine's memory")
+    values = bytearray()
+    while len(values) <= expected and (part := content.read(min(expected + 1 - len(values), STEP))):
+        values += part  # to the end, where a zip file's checksum is compared
     if len(values) != expected:
         raise DataError(f"{promise}, but {'more' if len(values) > expected else len(values)} follow")
-    return np.frombuffer(values, dtype).reshape(shape, order="F" if order == "True" else "C")
+    return np.frombuffer(values, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _header(size: int, content: io.BufferedIOBase | IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """The shape, whether it is in Fortran's order, and the type that a header of this many bytes tells."""
+    text = content.read(min(size, LONGEST_HEADER))
+    unread = f"{where}: a header that cannot be read ({text[:80].decode('latin-1')!r})"
+    if len(text) < size:
+        raise DataError(unread)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a header that Python 2 wrote, and of what a broken one looks like
+            header = np.lib.format.read_array_header_2_0(io.BytesIO(struct.pack("<I", size) + text))
+    except Exception as error:  # NumPy has Python's parser read it, and promises no kind of error
+        raise DataError(unread) from error
+    if len(header[0]) > MOST_AXES or not all(0 <= n < LONGEST_AXIS for n in header[0]):
+        raise DataError(unread)
+    return header
 
 
 def _checked(images: np.ndarray, labels: np.ndarray | None, name: str) -> Images:
@@ -146,13 +176,30 @@ def _as_bytes(images: np.ndarray, name: str) -> np.ndarray:
         if low < 0 or high > 255:
             raise DataError(f"{name}: {images.dtype} values from {low} to {high}, expected 0 to 255")
         return images.astype(np.uint8)
-    if not (low >= -1 and high <= 1):  # nor NaN
-        raise DataError(f"{name}: {images.dtype} values from {low:g} to {high:g}, expected [0, 1] or [-1, 1]")
-    scale, offset = (127.5, 127.5) if low < 0 else (255, 0)
+    bottom = _bottom(images, float(low), float(high), name)
     made = np.empty(images.shape, np.uint8)
     for image, bytes_ in zip(images, made, strict=True):  # one by one: in floats they would take four times the memory
-        bytes_[...] = np.rint(image.astype(np.float32) * scale + offset)
+        bytes_[...] = np.rint((image.astype(np.float32) - bottom) * (255 / (1 - bottom))).clip(0, 255)
     return made
+
+
+OVERSHOOT = 1 / 3  # of the range, which Lanczos reaches beyond at a hard edge; bicubic half of it
+OFTEN = 1 / 4  # of all values, that lie beyond; of MNIST's a fifth
+
+
+def _bottom(images: np.ndarray, low: float, high: float, name: str) -> float:
+    """The value that means black, 0 or -1, in floats that are from `low` to `high`."""
+    bottom = -1.0 if low < -0.5 else 0.0
+    found = f"{name}: {images.dtype} values from {low:g} to {high:g}"
+    reach = OVERSHOOT * (1 - bottom)
+    if not (bottom - reach <= low and high <= 1 + reach):  # nor NaN
+        raise DataError(f"{found}, expected [0, 1] or [-1, 1]")
+    if low < bottom or high > 1:
+        half = (1 - bottom) / 510  # a grey level; what is nearer is a rounding error
+        beyond = sum(np.count_nonzero((i < bottom - half) | (i > 1 + half)) for i in images) / images.size
+        if beyond > OFTEN:
+            raise DataError(f"{found}, {beyond:.0%} of them beyond [{bottom:g}, 1], expected [0, 1] or [-1, 1]")
+    return bottom
 
 
 def _labels(labels: np.ndarray | None, count: int, name: str) -> np.ndarray | None:

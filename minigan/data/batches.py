@@ -14,6 +14,7 @@ from ..backend import Array, xp
 from ..errors import DataError
 from ..kernels import kernels, uploads
 from ..random import Stream
+from .arrays import native
 from .augment import Augment
 
 RESIDENT = 2 << 30  # bytes of images up to which a GPU keeps them all
@@ -70,6 +71,7 @@ class Batches(Shuffled):
         crop: int = 0,
         stream: str = STREAM,
     ) -> None:
+        samples, labels = native(samples), None if labels is None else native(labels)
         self._images = (samples.ndim, samples.dtype) == (4, np.uint8)
         numbers = samples.dtype == np.int64 or (samples.dtype == np.float32 and samples.ndim in (2, 3))
         if not self._images and not numbers:

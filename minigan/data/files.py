@@ -6,15 +6,20 @@ import hashlib
 import http.client
 import io
 import os
+import time
 import urllib.request
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import DataError
 from ..system import disk
+from ..system.terminal import progress, shown
 
 CONNECT_TIMEOUT = 5.0  # seconds
+PATIENCE = 20.0  # seconds, after which a download has to be faster than
+SLOWEST = 20_000  # bytes a second
 
 
 def cache_folder() -> Path:
@@ -57,57 +62,64 @@ def most_content(path: Path) -> int:
 def reading(path: Path) -> Iterator[io.BufferedIOBase]:
     """The content of a file, decompressed if it is gzipped; DataError naming it if that fails within the block."""
     if path.exists() and not path.is_file():
-        raise DataError(f"{path}: not a regular file")
+        raise DataError(f"{shown(path)}: not a regular file")
     try:
         with gzip.open(path) if is_gzipped(path) else path.open("rb") as content:
             yield content
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
+        raise DataError(f"{shown(path)}: no such file") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be decompressed ({error})") from error
+        raise DataError(f"{shown(path)}: cannot be decompressed ({error})") from error
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise DataError(f"{shown(path)}: cannot be read ({error.strerror or error})") from error
 
 
-def cached(name: str, mirrors: list[str], sha256: str, folder: Path) -> Path:
+def cached(name: str, mirrors: list[str], sha256: str, most: int, folder: Path) -> Path:
     """The file `name` in `folder`, downloaded if it is not there; DataError as `download` raises it."""
-    return folder / name if (folder / name).is_file() else download(name, mirrors, sha256, folder)
+    return folder / name if (folder / name).is_file() else download(name, mirrors, sha256, most, folder)
 
 
-def download(name: str, mirrors: list[str], sha256: str, folder: Path) -> Path:
+def download(name: str, mirrors: list[str], sha256: str, most: int, folder: Path) -> Path:
     """The file `name` in `folder`, fetched from the first mirror that gives the bytes with this SHA-256.
 
-    Raises DataError listing what each mirror answered. A file is there whole or not at all.
+    None gets further than `most` bytes, nor on for long at less than SLOWEST. Raises DataError listing what each mirror
+    answered. A file is there whole or not at all.
     """
     failures = []
     for mirror in mirrors:
         try:
-            return _fetch(mirror + name, sha256, folder / name)
-        except (OSError, http.client.HTTPException, DataError) as error:
-            failures.append(f"{mirror}: {error}")
+            return _fetch(mirror + name, sha256, most, folder / name)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            failures.append(f"{mirror}: {shown(error)}")
     raise DataError(f"{name} could not be downloaded. " + "; ".join(failures))
 
 
-def _fetch(url: str, sha256: str, target: Path) -> Path:
-    from tqdm import tqdm
-
+def _fetch(url: str, sha256: str, most: int, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    with (
-        disk.replacing(target) as out,
-        urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as response,
-        tqdm(
-            total=int(response.headers.get("Content-Length", 0)) or None,
-            unit="B",
-            unit_scale=True,
-            desc=target.name,
-            disable=None,
-        ) as bar,
-    ):
-        while chunk := response.read(1 << 16):
-            digest.update(chunk)
-            out.write(chunk)
-            bar.update(len(chunk))
+    with disk.replacing(target) as out, urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as response:
+        promised = response.headers.get("Content-Length", "")
+        total = int(promised) if promised.isdecimal() else None
+        if total is not None and total > most:
+            raise DataError(f"{response.url} promises {total} bytes, expected at most {most}")
+        with progress(total=total, unit="B", unit_scale=True, desc=target.name) as bar:
+            for chunk in _arriving(response, most):
+                digest.update(chunk)
+                out.write(chunk)
+                bar.update(len(chunk))
         if digest.hexdigest() != sha256:
-            raise DataError(f"{url} has SHA-256 {digest.hexdigest()}, expected {sha256}")
+            found = f"{response.url}, {out.tell()} bytes of {response.headers.get_content_type()},"
+            raise DataError(f"{found} has SHA-256 {digest.hexdigest()}, expected {sha256}")
     return target
+
+
+def _arriving(response: Any, most: int) -> Iterator[bytes]:
+    """What a server sends, piece by piece; DataError once it is too much, or too slow."""
+    start, received = time.monotonic(), 0
+    while chunk := response.read1(1 << 16):
+        received += len(chunk)
+        if received > most:
+            raise DataError(f"{response.url} sends more than {most} bytes")
+        if (seconds := time.monotonic() - start) > PATIENCE + received / SLOWEST:
+            raise DataError(f"{response.url} sent {received} bytes in {seconds:.0f} s")
+        yield chunk

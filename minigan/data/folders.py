@@ -1,7 +1,6 @@
 """Folders of pictures: which files count, in which order, and all of them as one array."""
 
 import contextlib
-import math
 import os
 import stat
 from collections import deque
@@ -13,8 +12,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from ..errors import DataError
+from ..system import machine
+from ..system.terminal import progress, say, shown
 from .arrays import Images
-from .pictures import FORMATS, is_picture, read_picture
+from .pictures import FORMATS, START, is_picture, read_picture
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,7 +38,7 @@ def list_pictures(path: str | Path) -> Listing:
     """
     path = Path(path)
     if not path.is_dir():
-        raise DataError(f"{path}: no such folder")
+        raise DataError(f"{shown(path)}: no such folder")
     pictures: list[Path] = []
     skipped: dict[Path, str] = {}
     for file, reason in _files(path):
@@ -48,7 +49,7 @@ def list_pictures(path: str | Path) -> Listing:
             pictures.append(file)
     if not pictures:
         held = _named(path, skipped) or "nothing"
-        raise DataError(f"{path}: holds no picture ({', '.join(FORMATS)}), but {held}")
+        raise DataError(f"{shown(path)}: holds no picture ({', '.join(FORMATS)}), but {held}")
     return Listing(sorted(pictures), skipped)
 
 
@@ -76,9 +77,9 @@ def image_folder(
     listing = list_pictures(path)
     names = listing.pictures[:: max(len(listing.pictures) // limit, 1)][:limit] if limit else listing.pictures
     classes = _classes(path, listing.pictures) if labels else None
-    if (needed := len(names) * size * size * channels) > _memory():
+    if (needed := len(names) * size * size * channels) > machine.memory():
         raise DataError(
-            f"{path}: {len(names)} pictures take {needed / 1e9:.0f} GB of memory: use --stream, or FolderBatches"
+            f"{shown(path)}: {len(names)} pictures take {needed / 1e9:.0f} GB of memory: use --stream, or FolderBatches"
         )
     images = np.empty((len(names), size, size, channels), np.uint8)
     kept: list[Path] = []
@@ -91,7 +92,7 @@ def image_folder(
             return str(error)
 
     with contextlib.closing(in_order(read, names)) as squares:
-        for name, made in zip(names, _with_bar(squares, len(names), path.name), strict=True):
+        for name, made in zip(names, _with_bar(squares, len(names), shown(path.name)), strict=True):
             if isinstance(made, str):
                 damaged[name] = made
             else:
@@ -106,18 +107,18 @@ def image_folder(
 def refuse_if_most_are_damaged(path: Path, count: int, damaged: Mapping[Path, str]) -> None:
     """DataError if more than half of the pictures of a folder are."""
     if 2 * len(damaged) > count:
-        raise DataError(f"{path}: {len(damaged)} of {count} pictures are damaged: {_named(path, damaged)}")
+        raise DataError(f"{shown(path)}: {len(damaged)} of {count} pictures are damaged: {_named(path, damaged)}")
 
 
 def report(path: Path, kept: int, skipped: Mapping[Path, str]) -> None:
     """A line on the terminal about what was skipped, if anything was."""
     if skipped:
-        print(f"{path}: skipped {len(skipped)} of {kept + len(skipped)} files: {_named(path, skipped)}")
+        say(f"{shown(path)}: skipped {len(skipped)} of {kept + len(skipped)} files: {_named(path, skipped)}")
 
 
 def _named(path: Path, skipped: Mapping[Path, str]) -> str:
     """The first of them, each with its reason."""
-    first = [f"{name.relative_to(path)} ({skipped[name]})" for name in sorted(skipped)[:SHOWN]]
+    first = [f"{shown(name.relative_to(path))} ({skipped[name]})" for name in sorted(skipped)[:SHOWN]]
     more = [f"{len(skipped) - SHOWN} more"] if len(skipped) > SHOWN else []
     return ", ".join(first + more)
 
@@ -156,7 +157,7 @@ def _no_picture(path: Path) -> str:
     """Why this file is no picture, if it is none."""
     try:
         with path.open("rb") as content:
-            start = content.read(8)
+            start = content.read(START)
     except OSError as error:
         return f"cannot be opened: {error.strerror}"
     return "" if is_picture(start) else "not a picture" if start else "empty"
@@ -170,16 +171,8 @@ def _classes(path: Path, names: list[Path]) -> dict[str, int]:
     """The number of each class."""
     for name in names:
         if name.parent == path:
-            raise DataError(f"{name}: is in no folder that would be its class, as its neighbours are")
+            raise DataError(f"{shown(name)}: is in no folder that would be its class, as its neighbours are")
     return {each: i for i, each in enumerate(sorted({_class_of(path, name) for name in names}))}
-
-
-def _memory() -> float:
-    """Bytes of memory that this machine has, as far as it says."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):
-        return math.inf
 
 
 def threads() -> int:
@@ -203,6 +196,4 @@ def in_order(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, N
 
 
 def _with_bar(items: Iterable[T], total: int, name: str) -> Iterable[T]:
-    from tqdm import tqdm
-
-    return tqdm(items, total=total, unit="picture", desc=name, disable=None)
+    return progress(items, total=total, unit="picture", desc=shown(name))

@@ -7,31 +7,37 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DataError
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFile
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MAX_BYTES = 1 << 28  # of a file
 MAX_PIXELS = 1 << 26  # of a picture: 8192 x 8192, which takes up to half a gigabyte to convert
+MAX_PARTS = 1 << 16  # chunks, segments or blocks of a file
+MAX_PASSES = 1 << 31  # pixels times scans of a progressive JPEG, each of which goes over all of them
 LARGE = 1 << 22  # pixels above which pictures are decoded one at a time, whatever the number of threads
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_STARTS = (_PNG, b"\xff\xd8\xff", b"RIFF", b"BM", b"GIF8")
+_STARTS = re.compile(
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff[\xc0-\xff]|RIFF....WEBPVP8|GIF8[79]a|BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0",
+    re.DOTALL,
+)  # of a BMP with the size of its header
+START = 18  # bytes that tell
 _ORIENTATION = 0x0112  # the EXIF tag
 _one_large = threading.Lock()
 
 
 def is_picture(start: bytes) -> bool:
-    """True if a file that starts so, with 8 bytes or more, claims to be a picture of one of FORMATS."""
-    return start.startswith(_STARTS)
+    """True if a file that starts so, with START bytes or more, claims to be a picture of one of FORMATS."""
+    return _STARTS.match(start) is not None
 
 
 def read_picture(path: Path, size: int, channels: int) -> np.ndarray:
@@ -47,17 +53,25 @@ def decode(content: bytes, size: int, channels: int) -> np.ndarray:
     It is scaled (Lanczos) so that its shorter side is `size`, and cropped at the centre. Of 16 bits the upper eight
     are kept, what is transparent is laid over white, and of an animation the first frame is taken. A JPEG of more
     than twice that size is decoded at 1/2, 1/4 or 1/8. Raises DataError, whose text is the defect alone: for what is
-    no picture, is cut off, fails a PNG's checksums, or has more than MAX_PIXELS, of which none is decoded then.
+    no picture, is cut off, fails a PNG's checksums, or has more than MAX_PIXELS, MAX_PARTS or MAX_PASSES, of which
+    none is decoded then.
     """
     from PIL import Image
 
+    scans = 1
     if content.startswith(_PNG):
         _check_png(content)
+    elif content.startswith(b"\xff\xd8"):
+        scans = _scans(content)
+    elif content.startswith(b"GIF8"):
+        _check_gif(content)
     try:
         with _without_warnings(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise DataError(f"{width}x{height} pixels, more than the {MAX_PIXELS} that are decoded")
+            if width * height * scans > MAX_PASSES:
+                raise DataError(f"{scans} scans of {width}x{height} pixels, more than are decoded")
             image.draft(None, (2 * size, 2 * size))
             with _one_large if image.size[0] * image.size[1] > LARGE else contextlib.nullcontext():
                 return _upright_square(image, size, channels)
@@ -69,15 +83,22 @@ def decode(content: bytes, size: int, channels: int) -> np.ndarray:
         raise DataError(f"cannot be decoded ({str(error) or type(error).__name__})") from error
 
 
-def _upright_square(image: "Image.Image", size: int, channels: int) -> np.ndarray:
+def _upright_square(image: "ImageFile.ImageFile", size: int, channels: int) -> np.ndarray:
     from PIL import Image, ImageOps
 
+    stored = image.tile[0][3] if image.tile else None
     image.load()
     turned = _orientation(image)
+    key = image.info.get("transparency")
     if image.mode.startswith("I"):  # 16 bits, which convert() would clip to 8
-        made = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+        deep = np.asarray(image)
+        made = Image.fromarray((deep >> 8).clip(0, 255).astype(np.uint8))
+        if key is not None:
+            made.putalpha(Image.fromarray(np.where(deep == key, 0, 255).astype(np.uint8)))
     else:
         made = image
+        if key is not None and stored in _WIDENED:
+            image.info["transparency"] = _WIDENED[stored](key)
     transparent = made.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in made.info
     mode = "L" if channels == 1 else "RGB"
     if made.mode != (wide := "RGBA" if transparent else mode):
@@ -97,6 +118,14 @@ def _upright_square(image: "Image.Image", size: int, channels: int) -> np.ndarra
     return pixels
 
 
+_WIDENED: dict[str, Callable[[Any], Any]] = {
+    "L;2": lambda grey: grey % 4 * 85,
+    "L;4": lambda grey: grey % 16 * 17,
+    "RGB;16B": lambda colour: tuple(value >> 8 for value in colour),
+}
+"""How a PNG stores pixels, and what becomes of its transparent colour, which Pillow keeps as it is stored."""
+
+
 def _orientation(image: "Image.Image") -> int:
     """The EXIF tag, 1 (upright) to 8; 1 if there is none that makes sense."""
     try:
@@ -108,8 +137,9 @@ def _orientation(image: "Image.Image") -> int:
 
 def _check_png(content: bytes) -> None:
     """DataError unless every chunk is whole and has its checksum, up to the last: Pillow compares only some."""
-    at = len(_PNG)
+    at, parts = len(_PNG), 0
     while at + 12 <= len(content):
+        parts = _counted(parts)
         length, kind = struct.unpack_from(">I4s", content, at)
         end = at + 8 + length
         if end + 4 > len(content):
@@ -120,6 +150,38 @@ def _check_png(content: bytes) -> None:
             return
         at = end + 4
     raise DataError(f"cut off after {len(content)} bytes")
+
+
+def _counted(parts: int) -> int:
+    if parts == MAX_PARTS:
+        raise DataError(f"more than {MAX_PARTS} parts, which a picture has not")
+    return parts + 1
+
+
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # of a JPEG's segments, of those that have a length
+
+
+def _scans(content: bytes) -> int:
+    """How many scans a JPEG has, up to its end."""
+    scans = at = parts = 0
+    while (found := _MARKER.search(content, at)) and found[0] != b"\xff\xd9":
+        parts = _counted(parts)
+        scans += found[0] == b"\xff\xda"
+        at = found.end() + int.from_bytes(content[found.end() : found.end() + 2], "big")
+    return scans
+
+
+def _check_gif(content: bytes) -> None:
+    """DataError if there are too many blocks before the first frame."""
+    flags = int.from_bytes(content[10:11], "big")
+    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)  # behind the palette
+    parts = 0
+    while content[at : at + 1] == b"!":
+        at += 2
+        while at < len(content) and content[at]:
+            parts = _counted(parts)
+            at += 1 + content[at]
+        at += 1
 
 
 _lock = threading.Lock()

@@ -11,6 +11,7 @@ from .. import backend
 from ..backend import Array
 from ..errors import DataError
 from ..kernels import kernels
+from ..system.terminal import shown
 from .augment import Augment
 from .batches import STREAM, Shuffled
 from .folders import list_pictures, refuse_if_most_are_damaged, report, threads
@@ -104,7 +105,7 @@ class FolderBatches(Shuffled):
     def _begin(self, k: int) -> list["Future[np.ndarray]"]:
         """Have the pictures of the k-th batch decoded."""
         if self._pool is None:
-            raise DataError(f"{self.path}: these batches are closed")
+            raise DataError(f"{shown(self.path)}: these batches are closed")
         epoch, i = divmod(k, self.per_epoch)
         if epoch not in self._orders:
             self._orders = {e: order for e, order in self._orders.items() if e == epoch - 1}
@@ -124,8 +125,8 @@ class FolderBatches(Shuffled):
             except DataError as error:
                 self._skip(name, str(error))
             except OSError as error:
-                raise DataError(f"{name}: can no longer be read ({error.strerror or error})") from error
-        raise DataError(f"{self.path}: no picture is whole")
+                raise DataError(f"{shown(name)}: can no longer be read ({error.strerror or error})") from error
+        raise DataError(f"{shown(self.path)}: no picture is whole")
 
     def _skip(self, name: Path, reason: str) -> None:
         with self._lock:

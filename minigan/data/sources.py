@@ -9,11 +9,13 @@ import numpy as np
 
 from ..errors import DataError
 from ..kernels import kernels
-from .arrays import Images, from_array, load_array
+from ..system.terminal import say, shown
+from . import kinds
+from .arrays import Images, from_array, load_array, native
 from .cifar import cifar10, holds_cifar10
 from .digits import digits
 from .folders import image_folder
-from .idx import fashion_mnist, mnist, read_idx
+from .idx import fashion_mnist, holds_mnist, mnist, read_idx
 
 Shape = tuple[int, int, int]  # of one image: channels, height, width
 FEW = 200  # held-out images of a dry run
@@ -61,7 +63,7 @@ class Samples(NamedTuple):
         beside = getattr(self.values, "labels", None) if self.paired else None
         labels = beside if self.labels is None else self.labels
         if labels is None:
-            raise DataError(f"{self.name}: these samples have no labels, {why}")
+            raise DataError(f"{shown(self.name)}: these samples have no labels, {why}")
         return labels
 
     @property
@@ -75,16 +77,19 @@ def load_images(
 ) -> Samples:
     """uint8 images (N, *shape) for --data, and what they really are; DataError if a named set cannot be had.
 
-    `source` is auto, one of DATASETS, or a path: to a folder of pictures, which are fitted to the shape; a folder or
-    archive of CIFAR-10; an .npy or .npz file as in `load_array`; an IDX file, with the labels that lie beside it under
-    MNIST's name. Grey images that are smaller than the shape get a black border, and three equal channels if they are
-    to be colour images; others must have that shape. `limit` bounds how many digits are drawn and pictures read;
-    labels="folders" makes the folders of pictures their labels.
+    `source` is auto, one of DATASETS, or a path: to a folder of pictures, which are fitted to the shape; a folder with
+    the files of MNIST or CIFAR-10; a file or archive of CIFAR-10's; an .npy or .npz file as in `load_array`; an IDX
+    file, with the labels that lie beside it under MNIST's name. What a file is, is told by its content.
+
+    Grey images that are smaller than the shape get a black border, and three equal channels if they are to be colour
+    images; others must have that shape. `limit` bounds how many digits are drawn and pictures read; labels="folders"
+    makes the folders of pictures their labels.
     """
     path = Path(source)
-    pictures = source not in ("auto", *DATASETS) and path.is_dir() and not holds_cifar10(path)
+    folder = source not in ("auto", *DATASETS) and path.is_dir()
+    pictures = folder and not (holds_cifar10(path) or holds_mnist(path))
     if labels is not None and not pictures:
-        raise DataError(f"labels {labels!r} are for folders of pictures, {source} is none")
+        raise DataError(f"labels {labels!r} are for folders of pictures, {shown(source)} is none")
     if pictures:
         read = image_folder(path, size=shape[1], channels=shape[0], labels=labels, limit=limit)
         return Samples(*read, str(path.resolve()))
@@ -93,7 +98,7 @@ def load_images(
             return _named("mnist", "train", shape)
         except (DataError, OSError) as error:
             reason = str(error).split(". ")[0]
-            print(f"MNIST cannot be had ({reason}): training on digits drawn from fonts instead")
+            say(f"MNIST cannot be had ({reason}): training on digits drawn from fonts instead")
     if source == "auto":
         source = "digits"
     if source in DATASETS:
@@ -108,7 +113,7 @@ def held_out(samples: Samples, *, few: bool = False, shape: Shape | None = None)
     `load_images`. DataError for other samples.
     """
     if samples.name not in DATASETS:
-        raise DataError(f"held_out: no held-out images are known for {samples.name}")
+        raise DataError(f"held_out: no held-out images are known for {shown(samples.name)}")
     own = DATASETS[samples.name].shape
     images, labels, _, _ = _named(samples.name, "test", shape or own, FEW if few else None)
     assert labels is not None
@@ -132,11 +137,14 @@ def _named(name: str, split: str, shape: Shape, limit: int | None = None) -> Sam
 def _from_path(path: Path) -> Images:
     """Images and labels from what is not a folder of pictures."""
     if not path.exists():
-        raise DataError(f"{path}: no such folder or file; the data sets with a name are {', '.join(DATASETS)}")
-    if path.is_dir() or {".tar", ".tgz", ".bin"} & set(path.suffixes):
-        return cifar10("train", path)
-    if path.suffix in (".npy", ".npz"):
+        raise DataError(f"{shown(path)}: no such folder or file; the data sets with a name are {', '.join(DATASETS)}")
+    if path.is_dir():
+        return mnist("train", path) if holds_mnist(path) else cifar10("train", path)
+    kind = kinds.kind(path)
+    if kind == "arrays":
         return load_array(path)
+    if kind != "idx":
+        return cifar10("train", path)
     images = read_idx(path)
     beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
     return from_array(images, read_idx(beside) if beside != path and beside.is_file() else None)
@@ -145,7 +153,7 @@ def _from_path(path: Path) -> Images:
 def _check_fits(held: Shape, shape: Shape, name: str) -> None:
     grey = held[0] == 1 and held[1] <= shape[1] and held[2] <= shape[2]
     if held != shape and not grey:
-        raise DataError(f"{name} has images of shape {held}, the networks are made for {shape}")
+        raise DataError(f"{shown(name)} has images of shape {held}, the networks are made for {shape}")
 
 
 def _fitting(loaded: Images, shape: Shape, name: str) -> Samples:
@@ -162,7 +170,7 @@ def _fitting(loaded: Images, shape: Shape, name: str) -> Samples:
 
 def fingerprint(samples: Any) -> dict[str, Any]:
     """How many samples there are, and the SHA-256 of their values: a run is resumed on the same ones only."""
-    arrays = samples if isinstance(samples, tuple) else (samples,)
+    arrays = [native(array) for array in (samples if isinstance(samples, tuple) else (samples,))]
     digest = hashlib.sha256()
     for array in arrays:
         if len(arrays) > 1:

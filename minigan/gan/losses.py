@@ -198,8 +198,8 @@ def f_divergence(
 
 def alpha_divergence(alpha: float) -> Loss:
     """f(u) = (u^a - 1 - a (u - 1)) / (a (a - 1)), alpha not 0 or 1; T(v) = f'(e^v), so that v estimates ln p/q."""
-    if alpha in (0, 1):
-        raise ShapeError(f"alpha_divergence: alpha is neither 0 (reverse KL) nor 1 (KL), got {alpha}")
+    if alpha in (0, 1) or not math.isfinite(alpha):
+        raise ShapeError(f"alpha_divergence: alpha is finite, and neither 0 (reverse KL) nor 1 (KL), got {alpha}")
     return f_divergence(
         f"alpha_divergence({alpha})",
         lambda v: (exp((alpha - 1) * v) - 1) * (1 / (alpha - 1)),

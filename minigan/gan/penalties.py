@@ -7,14 +7,15 @@ sample, so its penalty means something else; LayerNorm has one (Gulrajani et al.
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from .. import random
 from ..backend import xp
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, not_negative
 from ..grad import all_tensors, grad
-from ..ops import mean, relu, reshape, sqrt, square, sum, var
+from ..ops import mean, relu, reshape, sqrt, square, sum, var, where
 from ..random import Stream
 from ..tensor import Tensor, as_tensor, described
 
@@ -66,7 +67,7 @@ def gradient_penalty(
     The norm is sqrt(sum g^2 + eps): differentiable where the gradient is zero. Two-sided: a gradient that is
     too short is pulled up as one that is too long is pushed down.
     """
-    norm = sqrt(_squared_slopes_between("gradient_penalty", critic, real, fake, rng) + eps)
+    norm = _of_squares(sqrt, _squared_slopes_between("gradient_penalty", critic, real, fake, rng), eps)
     return mean(square(norm - target))
 
 
@@ -75,7 +76,7 @@ def one_sided(
     critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 1e-12, target: float = 1.0
 ) -> Tensor:
     """E max(0, |grad critic(x)| - target)^2 at the same x: only slopes that are too steep cost (Petzka et al. 2018)."""
-    norm = sqrt(_squared_slopes_between("one_sided", critic, real, fake, rng) + eps)
+    norm = _of_squares(sqrt, _squared_slopes_between("one_sided", critic, real, fake, rng), eps)
     return mean(square(relu(norm - target)))
 
 
@@ -84,7 +85,10 @@ def wgan_div(
     critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 0.0, p: float = 6.0
 ) -> Tensor:
     """E (|grad critic(x)|^2 + eps)^(p/2) at the same x; the paper takes p = 6 with weight 2 (Wu et al. 2018)."""
-    return mean((_squared_slopes_between("wgan_div", critic, real, fake, rng) + eps) ** (p / 2))
+    if not 0 < p < math.inf:
+        raise ShapeError(f"wgan_div: expected a finite p > 0, got {p}")
+    squares = _squared_slopes_between("wgan_div", critic, real, fake, rng)
+    return mean((squares + eps) ** (p / 2) if p % 2 == 0 else _of_squares(lambda s: s ** (p / 2), squares, eps))
 
 
 def _squared_slopes_between(name: str, critic: Critic, real: Tensor, fake: Tensor, rng: Stream | None) -> Tensor:
@@ -100,7 +104,7 @@ def dragan(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = N
     """E (|grad critic(x)| - 1)^2 at x = real + std(real) u / 2, u ~ U[0, 1) per element (Kodali et al. 2017)."""
     u = (rng or random.default()).uniform(real.shape, dtype=real.dtype, device=real.device)
     around = real + Tensor(u) * (0.5 * sqrt(var(real)))
-    norm = sqrt(sum(square(input_gradient(critic, around)), 1) + eps)
+    norm = _of_squares(sqrt, sum(square(input_gradient(critic, around)), 1), eps)
     return mean(square(norm - 1))
 
 
@@ -134,7 +138,16 @@ def cs231n_printed(
     u = Tensor((rng or random.default()).uniform((), dtype=real.dtype, device=real.device))
     unscaled = (real + 1) * 0.5
     slopes = input_gradient(critic, unscaled + u * (fake.detach() - unscaled))
-    return square(sqrt(sum(square(slopes)) + eps) - 1)
+    return square(_of_squares(sqrt, sum(square(slopes)), eps) - 1)
+
+
+def _of_squares(power: Callable[[Tensor], Tensor], squares: Tensor, eps: float) -> Tensor:
+    """power(squares + eps), for a power that is not smooth at 0: there it is 0, and so are its slopes of any order."""
+    not_negative("a penalty", eps=eps)
+    if eps:
+        return power(squares + eps)
+    positive = squares > 0
+    return where(positive, power(where(positive, squares, 1.0)), 0.0)
 
 
 def clip_weights(params: Sequence[Tensor], limit: float) -> None:

@@ -1,12 +1,13 @@
 """Two players and a loss of scores: the game of nearly every GAN, with its parts to choose from."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 from .. import ops
-from ..errors import ShapeError
+from ..errors import ShapeError, not_negative
 from ..grad import grad
 from ..nn import Module, functional_call
 from ..optim import EMA, Optimizer, Schedule
@@ -53,8 +54,10 @@ class Sight:
     prepare: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
-        if self.pack < 1 or min(self.replay, self.instance_noise) < 0:
+        if not (self.pack >= 1 and self.replay >= 0 and 0 <= self.instance_noise < math.inf):
             raise ShapeError(f"Sight: expected pack >= 1 and the others >= 0, got {self}")
+        if self.noise_steps is not None and not self.noise_steps >= 1:
+            raise ShapeError(f"Sight: expected noise_steps >= 1, got {self}")
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,10 @@ class Moves:
     max_norm: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.unroll, self.consensus) < 0:
+        if not (self.unroll >= 0 and 0 <= self.consensus < math.inf):
             raise ShapeError(f"Moves: expected unroll and consensus >= 0, got {self}")
+        if not all(limit is None or limit > 0 for limit in (self.clip, self.max_norm)):
+            raise ShapeError(f"Moves: expected clip and max_norm > 0, got {self}")
 
 
 class Sides(NamedTuple):
@@ -114,6 +119,7 @@ class ScoreGame(Game):
         ema: EMA | None = None,
         schedules: Sequence[Schedule] = (),
     ) -> None:
+        not_negative(type(self).__name__, penalty_weight=penalty_weight)
         sight, moves = sight or Sight(), moves or Moves()
         if self.one_by_one:
             self._refuse_unsuited(sight, moves)

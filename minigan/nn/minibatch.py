@@ -3,6 +3,7 @@
 from .. import ops
 from ..errors import ShapeError
 from ..tensor import Tensor, as_tensor
+from .checks import integer
 from .module import Module
 
 
@@ -17,9 +18,7 @@ class MinibatchStdDev(Module):
     """
 
     def __init__(self, group_size: int = 4) -> None:
-        if group_size < 1:
-            raise ShapeError(f"MinibatchStdDev: expected a group of at least one sample, got {group_size}")
-        self.group_size = group_size
+        self.group_size = integer("MinibatchStdDev: group_size", group_size, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C + 1, ...) of x (N, C, ...); ShapeError if N is not divisible into groups."""

@@ -1,9 +1,9 @@
 """Noise between layers."""
 
 from .. import random
-from ..errors import ShapeError
 from ..random import Stream
 from ..tensor import Tensor, as_tensor
+from .checks import number
 from .module import Module
 
 
@@ -14,9 +14,7 @@ class GaussianNoise(Module):
     """
 
     def __init__(self, std: float, *, rng: Stream | None = None) -> None:
-        if not std >= 0:
-            raise ShapeError(f"GaussianNoise: expected a standard deviation >= 0, got {std}")
-        self.std = std
+        self.std = number("GaussianNoise: std", std, least=0)
         self.rng = rng
 
     def forward(self, x: Tensor) -> Tensor:

@@ -85,7 +85,15 @@ def conv2d(
     the odd pixel at the bottom and right). Raises ShapeError if the shapes or numbers do not fit.
     """
     _check_floats("conv2d", x, w)
-    s = geometry.convolution("conv2d", x.shape, w.shape, frozen(stride), frozen(padding), frozen(dilation), groups)
+    s = geometry.convolution(
+        "conv2d",
+        x.shape,
+        w.shape,
+        frozen("conv2d: stride", stride),
+        frozen("conv2d: padding", padding),
+        frozen("conv2d: dilation", dilation),
+        frozen("conv2d: groups", groups),
+    )
     return _conv(x, w, s) if b is None else _conv(x, w, s, _checked("conv2d", b, s.y))
 
 
@@ -113,12 +121,12 @@ def conv_transpose2d(
         "conv_transpose2d",
         x.shape,
         w.shape,
-        frozen(stride),
-        frozen(padding),
-        frozen(output_padding),
-        None if output_size is None else frozen(output_size),
-        frozen(dilation),
-        groups,
+        frozen("conv_transpose2d: stride", stride),
+        frozen("conv_transpose2d: padding", padding),
+        frozen("conv_transpose2d: output_padding", output_padding),
+        frozen("conv_transpose2d: output_size", output_size),
+        frozen("conv_transpose2d: dilation", dilation),
+        frozen("conv_transpose2d: groups", groups),
     )
     return _conv_input(w, x, s) if b is None else _conv_input(w, x, s, _checked("conv_transpose2d", b, s.x))
 

@@ -37,21 +37,35 @@ def _matmul(a: Array, b: Array) -> Array:
     formula="x w^T (+ b)",
     flops=lambda y, x, w, b=None: 2 * y.size * x.shape[-1],
 )
-def linear(x: Array, w: Array, b: Array = None) -> Array:
-    """x (..., I) times the transpose of w (O, I), plus b (O,): (..., O). The gradient of w has w's own layout."""
+def _linear(x: Array, w: Array, b: Array = None) -> Array:
+    """The gradient of w has w's own layout."""
     return kernels(x).linear(x, w, b)
 
 
 @op(
     lambda g, _w, _x, y: y @ g,
-    lambda g, _w, x, _y: linear(x, g),
+    lambda g, _w, x, _y: _linear(x, g),
     name="linear_weight",
     formula="sum over rows of y^T x",
-    flops=lambda w, x, y: 2 * w.size * y.size / y.shape[-1],
+    flops=lambda w, x, y: 2 * x.size * y.shape[-1],
 )
 def _linear_weight(x: Array, y: Array) -> Array:
     """The w-slot of <x w^T, y>, its gradient with respect to w: (O, I)."""
     return kernels(x).linear_weight(x, y)
+
+
+@takes_tensors("x", "w", "b")
+def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
+    """x (..., I) times the transpose of w (O, I), plus b (O,): (..., O). Raises ShapeError and DTypeError."""
+    if x.dtype.kind != "f" or w.dtype.kind != "f":
+        raise DTypeError(f"linear: expected floats, got x {x.shape} {x.dtype}, w {w.shape} {w.dtype}")
+    if w.ndim != 2 or x.shape[-1:] != w.shape[1:]:
+        raise ShapeError(f"linear: expected x (..., I) and w (O, I), got {x.shape} and {w.shape}")
+    if b is None:
+        return _linear(x, w)
+    if b.shape != w.shape[:1]:
+        raise ShapeError(f"linear: expected a bias of shape {w.shape[:1]}, got {b.shape}")
+    return _linear(x, w, b)
 
 
 @takes_tensors("a", "b")

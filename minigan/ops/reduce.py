@@ -1,36 +1,29 @@
 """Over axes: sums, means, extremes, and the soft maximum. NumPy's `axis` and `keepdims`."""
 
 import math
-import operator
-from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..kernels import kernels
 from ..op import op, takes_tensors
 from ..tensor import Axis, Tensor
-from .elementwise import exp, square
-from .shape import broadcast_to, reshape
+from .elementwise import as_floats, astype, exp, square, where
+from .shape import broadcast_to, normalize_axes, reshape
 
 Axes = tuple[int, ...]
 
 
-def normalize_axes(name: str, axis: Axis, ndim: int) -> Axes:
-    """`axis` as a sorted tuple of non-negative axes; ShapeError if it names none of `ndim` or one twice."""
-    if axis is None:
-        return tuple(range(ndim))
-    given = tuple(axis) if isinstance(axis, Sequence) else (operator.index(axis),)
-    axes = tuple(sorted(a + ndim if a < 0 else a for a in given))
-    if not all(0 <= a < ndim for a in axes) or len(set(axes)) != len(axes):
-        raise ShapeError(f"{name}: axis {axis} does not fit a tensor of {ndim} axes")
-    return axes
-
-
 def _spread(g: Tensor, x: Any, axes: Axes) -> Tensor:
     """g, of a reduction's shape, repeated along `axes` to the shape of x."""
-    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-    return broadcast_to(reshape(g, kept), x.shape)
+    return broadcast_to(_kept(g, x, axes), x.shape)
+
+
+def _kept(g: Tensor, x: Any, axes: Axes) -> Tensor:
+    """g, of a reduction's shape, with an axis of length 1 for each of `axes` of x."""
+    return reshape(g, tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
 
 
 @op(
@@ -69,17 +62,16 @@ def var(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> 
     return _sum(square(x - mean(x, axes, keepdims=True)), axes, keepdims) * (1 / (count - ddof))
 
 
-# Elements that share the extreme share its gradient equally.
-
-
-@op(None, None, name="tie_share", formula="[x = y] / number of ties", kinks=(0.0,))
-def _tie_share(x: Array, y: Array, axes: Axes) -> Array:
-    ties = (x == y).astype(x.dtype)
-    return ties / ties.sum(axis=axes, keepdims=True)
+@op(name="ties", formula="x = y, or both are NaN")
+def _ties(x: Array, y: Array) -> Array:
+    return (x == y) | ((x != x) & (y != y))
 
 
 def _extreme_rule(g: Tensor, y: Tensor, x: Tensor, axes: Axes, _keepdims: bool) -> Tensor:
-    return _spread(g, x, axes) * _tie_share(x, _spread(y, x, axes), axes)
+    """Elements that share the extreme share its gradient equally."""
+    ties = _ties(x, _spread(y, x, axes))
+    share = _kept(g, x, axes) / sum(astype(ties, g.dtype), axes, keepdims=True)
+    return where(ties, broadcast_to(share, x.shape), 0.0)
 
 
 @op(_extreme_rule, name="max", formula="max of x over axes", flops=lambda y, x, *_: x.size)
@@ -112,15 +104,18 @@ def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 )
 def _logsumexp(x: Array, axes: Axes, keepdims: bool) -> Array:
     lib = xp(x)
-    top = x.max(axis=axes, keepdims=True)
+    x = as_floats(x)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    top = x.max(axis=axes, keepdims=True) if x.size else lib.zeros(kept, dtype=x.dtype)
     top = lib.where(lib.isfinite(top), top, 0)  # all -inf: the sum is 0, not NaN
-    total = lib.log(lib.exp(x - top).sum(axis=axes, keepdims=True)) + top
+    with np.errstate(divide="ignore"):
+        total = lib.log(lib.exp(x - top).sum(axis=axes, keepdims=True)) + top
     return total if keepdims else total.reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
 @takes_tensors("x")
 def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """ln(sum(e^x)) over `axis`, computed without overflow."""
+    """ln(sum(e^x)) over `axis`, computed without overflow; -inf over no element."""
     return _logsumexp(x, normalize_axes("logsumexp", axis, x.ndim), keepdims)
 
 

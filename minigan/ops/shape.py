@@ -5,6 +5,7 @@ A 4-D result is an image batch (N, C, H, W): reshape returns it channels-last in
 
 import itertools
 import math
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,13 +16,33 @@ from ..backend import Array, xp
 from ..errors import DeviceError, DTypeError, ShapeError
 from ..kernels import kernels
 from ..op import op, takes_tensors
-from ..tensor import Tensor, as_tensor, described
+from ..tensor import Axis, Tensor, as_tensor, described
 
 Shape = tuple[int, ...]
 
 
 def _free(y: Array, *_: Any) -> float:
     return 0.0
+
+
+def integers(name: str, value: Any) -> tuple[int, ...]:
+    """`value`, an integer or several, as a tuple of Python's integers; DTypeError if it is anything else."""
+    try:
+        if isinstance(value, int) or not np.iterable(value):
+            return (operator.index(value),)
+        return tuple(map(operator.index, value))
+    except TypeError:
+        raise DTypeError(f"{name}: expected an integer or several, got {value!r}") from None
+
+
+def normalize_axes(name: str, axis: Axis, ndim: int) -> Shape:
+    """`axis` as a sorted tuple of non-negative axes; ShapeError if it names none of `ndim` or one twice."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = tuple(sorted(a + ndim if a < 0 else a for a in integers(name, axis)))
+    if not all(0 <= a < ndim for a in axes) or len(set(axes)) != len(axes):
+        raise ShapeError(f"{name}: axis {axis} does not fit a tensor of {ndim} axes")
+    return axes
 
 
 @op(lambda g, _y, _x, _shape: reshape(g, _x.shape), name="reshape", formula="x", flops=_free)
@@ -33,8 +54,7 @@ def _reshape(x: Array, shape: Shape) -> Array:
 @takes_tensors("x")
 def reshape(x: Tensor, *shape: int | Sequence[int]) -> Tensor:
     """x with its elements, in row-major order, in another shape; one entry may be -1."""
-    sizes: Any = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
-    sizes = tuple(sizes)
+    sizes = integers("reshape", shape[0] if len(shape) == 1 else shape)
     if -1 in sizes:
         rest = -math.prod(sizes)
         if sizes.count(-1) > 1 or rest == 0 or x.size % rest:
@@ -58,7 +78,8 @@ def _transpose(x: Array, axes: Shape) -> Array:
 @takes_tensors("x")
 def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
     """x with its axes permuted: axis i of the result is axis axes[i] of x; reversed if `axes` is None."""
-    order = tuple(range(x.ndim))[::-1] if axes is None else tuple(a + x.ndim if a < 0 else a for a in axes)
+    given = range(x.ndim)[::-1] if axes is None else integers("transpose", axes)
+    order = tuple(a + x.ndim if a < 0 else a for a in given)
     if sorted(order) != list(range(x.ndim)):
         raise ShapeError(f"transpose: {axes} is not a permutation of the axes of {x.shape}")
     return _transpose(x, order)
@@ -70,17 +91,17 @@ def _broadcast_to(x: Array, shape: Shape) -> Array:
 
 
 @takes_tensors("x")
-def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
+def broadcast_to(x: Tensor, shape: int | Sequence[int]) -> Tensor:
     """x repeated to `shape` by NumPy's broadcasting rules, without a copy."""
-    return x if x.shape == tuple(shape) else _broadcast_to(x, tuple(shape))
+    sizes = integers("broadcast_to", shape)
+    return x if x.shape == sizes else _broadcast_to(x, sizes)
 
 
 @takes_tensors("x")
 def squeeze(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
     """x without the axes of length 1 (all of them, or those named by `axis`)."""
-    given = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else [axis] if isinstance(axis, int) else axis
-    axes = {a + x.ndim if a < 0 else a for a in given}
-    if any(not 0 <= a < x.ndim or x.shape[a] != 1 for a in axes):
+    axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else normalize_axes("squeeze", axis, x.ndim)
+    if any(x.shape[a] != 1 for a in axes):
         raise ShapeError(f"squeeze: axis {axis} of {x.shape} is not of length 1")
     return reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
@@ -88,11 +109,9 @@ def squeeze(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
 @takes_tensors("x")
 def expand_dims(x: Tensor, axis: int | Sequence[int]) -> Tensor:
     """x with new axes of length 1 at the positions `axis` of the result."""
-    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    given = integers("expand_dims", axis)
     ndim = x.ndim + len(given)
-    axes = {a + ndim if a < 0 else a for a in given}
-    if len(axes) != len(given) or any(not 0 <= a < ndim for a in axes):
-        raise ShapeError(f"expand_dims: axis {axis} does not fit a result of {ndim} axes")
+    axes = normalize_axes("expand_dims", given, ndim)
     rest = iter(x.shape)
     return reshape(x, tuple(1 if i in axes else next(rest) for i in range(ndim)))
 
@@ -109,6 +128,13 @@ def to(x: Tensor, device: str) -> Tensor:
 
 
 # --- join and cut -----------------------------------------------------------------------------------------
+
+
+def _one_axis(name: str, axis: int, ndim: int) -> int:
+    axes = normalize_axes(name, axis, ndim)
+    if len(axes) != 1:
+        raise ShapeError(f"{name}: expected one axis, got {axis!r}")
+    return axes[0]
 
 
 def _cut_out(i: int, g: Tensor, _y: Any, axis: int, *_xs: Any) -> Tensor:
@@ -134,9 +160,9 @@ def concatenate(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
     if not shapes:
         raise ShapeError("concatenate: expected at least one tensor, got none")
     ndim = len(shapes[0])
-    at = axis + ndim if axis < 0 else axis
+    at = _one_axis("concatenate", axis, ndim)
     others = {s[:at] + s[at + 1 :] for s in shapes}
-    if not 0 <= at < ndim or any(len(s) != ndim for s in shapes) or len(others) > 1:
+    if any(len(s) != ndim for s in shapes) or len(others) > 1:
         raise ShapeError(f"concatenate: shapes {shapes} cannot be joined along axis {axis}")
     return _concatenate(at, *xs)
 
@@ -160,15 +186,15 @@ def stack(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
 @takes_tensors("x")
 def split(x: Tensor, parts: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """x cut along `axis` into `parts` equal pieces, or at the given indices (numpy.split)."""
-    at = axis + x.ndim if axis < 0 else axis
-    if not 0 <= at < x.ndim:
-        raise ShapeError(f"split: axis {axis} does not fit {x.shape}")
+    at = _one_axis("split", axis, x.ndim)
     n = x.shape[at]
-    if isinstance(parts, int):
-        if parts < 1 or n % parts:
-            raise ShapeError(f"split: cannot cut {n} elements of axis {axis} of {x.shape} into {parts} equal parts")
-        parts = range(n // parts, n, n // parts)
-    edges = [0, *parts, n]
+    cuts = integers("split", parts)
+    if not np.iterable(parts):
+        (count,) = cuts
+        if count < 1 or n % count:
+            raise ShapeError(f"split: cannot cut {n} elements of axis {axis} of {x.shape} into {count} equal parts")
+        cuts = tuple(k * (n // count) for k in range(1, count))
+    edges = [0, *cuts, n]
     return [x[(slice(None),) * at + (slice(a, b),)] for a, b in itertools.pairwise(edges)]
 
 
@@ -195,11 +221,11 @@ def _inside(shape: Shape, pads: tuple[tuple[int, int], ...]) -> tuple[slice, ...
 def pad(x: Tensor, pad_width: Any, constant_values: float = 0.0) -> Tensor:
     """x with `constant_values` around it: pad_width is n, (before, after), or one such pair per axis (numpy.pad)."""
     try:
-        pads = tuple((int(a), int(b)) for a, b in np.broadcast_to(pad_width, (x.ndim, 2)))
-    except ValueError:
+        pads = tuple((operator.index(a), operator.index(b)) for a, b in np.broadcast_to(pad_width, (x.ndim, 2)))
+    except (TypeError, ValueError):
         pads = ((-1, -1),)
     if any(p < 0 for both in pads for p in both):
-        raise ShapeError(f"pad: expected widths >= 0, one pair for each axis of {x.shape}, got {pad_width!r}")
+        raise ShapeError(f"pad: expected whole widths >= 0, one pair for each axis of {x.shape}, got {pad_width!r}")
     return _pad(x, pads, float(constant_values))
 
 
@@ -211,11 +237,7 @@ def _flip(x: Array, axes: Shape) -> Array:
 @takes_tensors("x")
 def flip(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
     """x with its elements in reverse order along `axis` (all axes by default)."""
-    given = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    axes = tuple(a + x.ndim if a < 0 else a for a in given)
-    if any(not 0 <= a < x.ndim for a in axes):
-        raise ShapeError(f"flip: axis {axis} does not fit {x.shape}")
-    return _flip(x, axes)
+    return _flip(x, normalize_axes("flip", axis, x.ndim))
 
 
 # --- index: x[index] and its adjoint, which adds into zeros -------------------------------------------------

@@ -1,7 +1,8 @@
-"""What decides a run's numbers and its speed beside the program: versions, and the BLAS that NumPy has loaded."""
+"""What decides a run's numbers and its speed beside the program: memory, versions, the BLAS that NumPy has loaded."""
 
 import contextlib
 import ctypes
+import math
 import os
 import platform
 from typing import Any
@@ -23,6 +24,14 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD: arrays of any size come from the heap
         mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD: the heap is not shrunk
+
+
+def memory() -> float:
+    """Bytes of memory that this machine has, as far as it says."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return math.inf
 
 
 def blas_info() -> list[dict[str, Any]]:
@@ -61,15 +70,19 @@ def versions() -> dict[str, str]:
     }
 
 
+def config_lines() -> list[str]:
+    """Versions, devices, the BLAS kernel and its threads, and what is missing for CUDA."""
+    lines = [f"{name:10} {value}" for name, value in versions().items()]
+    lines += [
+        f"{'blas':10} {blas['internal_api']} {blas['version']}, "
+        f"kernel {blas['architecture']}, {blas['num_threads']} threads"
+        for blas in blas_info()
+    ]
+    if pinned := blas_pinned():
+        lines.append(f"{'':10} {pinned}")
+    return [*lines, f"{'cuda':10} {cuda_problem() or 'usable'}"]
+
+
 def show_config() -> None:
     """Print versions, devices, the BLAS kernel and its threads, and what is missing for CUDA."""
-    for name, value in versions().items():
-        print(f"{name:10} {value}")
-    for blas in blas_info():
-        print(
-            f"{'blas':10} {blas['internal_api']} {blas['version']}, "
-            f"kernel {blas['architecture']}, {blas['num_threads']} threads"
-        )
-    if pinned := blas_pinned():
-        print(f"{'':10} {pinned}")
-    print(f"{'cuda':10} {cuda_problem() or 'usable'}")
+    print("\n".join(config_lines()))

@@ -136,7 +136,7 @@ class RunFolder:
     def write_metrics(self, metrics: Mapping[str, float]) -> None:
         """metrics.json, and a line for each number on the terminal; one that is not finite is null in the file."""
         for name, value in metrics.items():
-            print(f"{name}: {value:.6g}")
+            say(f"{name}: {value:.6g}")
         disk.write(self.path / "metrics.json", json.dumps(record.plain(metrics), indent=2).encode())
 
     def load_newest(self) -> tuple[Path, dict[str, np.ndarray], dict[str, Any]]:

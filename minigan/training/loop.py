@@ -23,7 +23,7 @@ from ..judge import Look, Yardstick
 from ..judge.verdict import has_failed, verdict
 from ..system import disk
 from ..system.machine import blas_info
-from ..system.terminal import INTERRUPTED, say
+from ..system.terminal import INTERRUPTED, progress, say
 from ..tensor import Tensor
 from . import checkpoint, record
 from .folder import RunFolder, Timings
@@ -70,8 +70,6 @@ class Loop:
 
         What it did is saved in each case.
         """
-        from tqdm import tqdm
-
         if self.step >= self.last:
             more = "--epochs" if self.settings.steps is None else "--steps"
             say(f"{self.folder.path}: finished, {self.step} steps; nothing to do (a larger {more} continues it)")
@@ -84,7 +82,7 @@ class Loop:
         each = f"{self.settings.batch_size} {self.samples.noun}"
         say(f"{self.settings.data}: {self.last} steps of {each}, {self.per_epoch} an epoch")
         failed, before = False, len(self.looks)
-        with stopped_by_signals() as stop, tqdm(total=self.last, initial=self.step, unit="step", disable=None) as bar:
+        with stopped_by_signals() as stop, progress(total=self.last, initial=self.step, unit="step") as bar:
             while self.step < self.last and not stop and not failed:
                 self.waiting.append(self.game.play(self.batches))
                 self.step += 1

@@ -18,6 +18,7 @@ from ..gan import Game
 from ..kernels import PRECISIONS, set_precision
 from ..nn import in_chunks
 from ..system.machine import keep_freed_memory
+from ..system.options import Options
 from ..system.terminal import ending
 from . import checkpoint, report
 from .folder import RunFolder
@@ -30,9 +31,7 @@ Measure = Callable[[Game, Samples, Settings], Mapping[str, float]]
 SEEN = 4096  # samples of a streamed folder that pictures and verdicts are made with
 
 
-def parser(
-    name: str, description: str, *, epochs: int, batch_size: int, data: Sequence[str] = ()
-) -> argparse.ArgumentParser:
+def parser(name: str, description: str, *, epochs: int, batch_size: int, data: Sequence[str] = ()) -> Options:
     """The options that every example has; a script adds its own to it.
 
     `data` are the names that --data may give, if a script loads its samples itself; auto then means the first.
@@ -52,7 +51,9 @@ def parser(
         "--no-graph", dest="graph", action="store_false", help="on cuda, launch every kernel instead of a CUDA graph"
     )
     if not data:
-        p.add_argument("--labels-from", choices=["folders"], help="each folder of pictures is a class")
+        p.add_argument(
+            "--labels-from", choices=["folders"], help="each folder of pictures is a class, for a game of labels"
+        )
         p.add_argument(
             "--stream", action="store_true", help="read a folder of pictures while training, if memory cannot hold it"
         )
@@ -84,6 +85,10 @@ def parser(
         metavar="NAME,...",
         help="settings that may differ from the saved run's when it is resumed, lr say",
     )
+    p.idle_without("--device cuda", lambda o: o.device == "cuda" or o.precision == "fp32", "--precision")
+    p.idle_without("--device cuda", lambda o: o.device == "cuda", "--no-graph")
+    p.idle("--epochs", lambda o: "changes nothing beside --steps" if "steps" in p.given else "")
+    p.idle_without("--resume", lambda o: o.resume, "--allow-change")
     return p
 
 
@@ -144,6 +149,9 @@ def run(
     """
     array_module(settings.device)  # fails before anything is written
     keep_freed_memory()
+    set_precision(settings.precision)
+    game = build(settings)  # likewise, if the settings do not make one
+    game.graphs = settings.graph
     folder = RunFolder(Path(settings.out))
     with folder.held():
         resumed = folder.open(settings)
@@ -154,9 +162,6 @@ def run(
         else:
             samples = load(settings, limit)
         settings.data = samples.name
-        set_precision(settings.precision)
-        game = build(settings)
-        game.graphs = settings.graph
         with contextlib.ExitStack() as open_files:
             batches, about_samples = _batches(samples, game, settings, shape, open_files)
             if saved is not None:

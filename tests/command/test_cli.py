@@ -57,7 +57,10 @@ def test_every_command_has_help_and_a_wrong_line_is_status_2(capsys):
         with pytest.raises(SystemExit) as ended:
             cli.main(arguments)
         assert ended.value.code == 2
-        assert "usage: minigan" in capsys.readouterr().err
+        problem = capsys.readouterr().err
+        assert problem.startswith("minigan")
+        assert "--help lists what there is" in problem
+        assert problem.count("\n") == 1
 
 
 def test_an_error_is_one_line_and_status_1(tmp_path, capsys):
@@ -67,6 +70,27 @@ def test_an_error_is_one_line_and_status_1(tmp_path, capsys):
         assert problem.out == ""
         assert problem.err.startswith(f"minigan {command}: {tmp_path}: ")
         assert problem.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--momentum -1", "--momentum -1.0 is of --optimizer sgd, not adam"),
+        ("--optimizer sgd --momentum -1", "SGD: expected 0 <= momentum < 1, got -1.0"),
+        ("--lr -1", "Adam: expected a finite learning rate >= 0, got -1.0"),
+        ("--beta2 1", "Adam: expected 0 <= beta < 1, got betas (0.5, 1.0)"),
+        ("--clip -1", "Moves: expected clip and max_norm > 0, got Moves(unroll=0, consensus=0.0, clip=-1.0"),
+        ("--penalty-weight nan", "ScoreGame: expected a finite penalty_weight >= 0, got nan"),
+        ("--ema 1", "EMA: expected 0 <= decay < 1, got 1.0"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_before_a_folder_is_made(options, told, tmp_path, capsys):
+    out = tmp_path / "runs" / "new"
+    assert cli.main(["train", *OPTIONS.split(), *options.split(), "--out", str(out)]) == 1
+    problem = capsys.readouterr()
+    assert problem.out == ""
+    assert problem.err.startswith(f"minigan train: {told}")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_source_that_is_not_there_is_named(tmp_path, capsys):
@@ -93,7 +117,7 @@ def test_a_run_can_be_sampled(run, tmp_path, capsys):
     assert cli.main(["sample", file, "--labels", "3", "--out", str(tmp_path / "b.png")]) == 1
     assert "takes no labels" in capsys.readouterr().err
     assert cli.main(["sample", file, "--out", str(tmp_path / "b.jpg")]) == 1
-    assert "expected a name that ends in .png" in capsys.readouterr().err
+    assert "b.jpg: expected a name that ends in .png or .npy, or in / for a folder" in capsys.readouterr().err
     assert not (tmp_path / "b.jpg").exists()
     assert cli.main(["sample", file, "--out", str(tmp_path / "absent" / "b.png")]) == 1
     assert "b.png: cannot be written (No such file or directory)" in capsys.readouterr().err
@@ -101,6 +125,41 @@ def test_a_run_can_be_sampled(run, tmp_path, capsys):
         cli.main(["sample", file, "--labels", "a"])
     assert "expected numbers with commas between, got 'a'" in capsys.readouterr().err
     assert cli.main(["interpolate", file, "--label", "3", "--out", str(tmp_path / "b.png")]) == 1
+
+
+def test_out_is_what_its_name_says(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.v2").mkdir()
+    for name in ("X.NPY", "X.PNG", "there.v2", "new.v2/"):
+        assert cli.main(["sample", "--n", "2", "--out", name, str(run)]) == 0
+        assert capsys.readouterr().out == f"{name}\n"
+    assert np.load("X.NPY").shape == (2, 1, 32, 32)
+    assert [sorted(p.name for p in (tmp_path / name).iterdir()) for name in ("there.v2", "new.v2")] == [
+        ["00000.png", "00001.png"]
+    ] * 2
+    assert cli.main(["interpolate", str(run), "--pairs", "1", "--frames", "2", "--out", "X.GIF"]) == 0
+    with Image.open("X.GIF") as film:
+        assert film.format == "GIF"
+    assert cli.main(["interpolate", str(run), "--out", "x.npy"]) == 1
+    assert "x.npy: expected a name that ends in .png or .gif" in capsys.readouterr().err
+    for name in ("X.NPY", "there.v2"):
+        with pytest.raises(SystemExit):
+            cli.main(["sample", str(run), "--out", name, "--columns", "2"])
+        assert "--columns changes nothing without a grid, --out NAME.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["train --out=", "train --data=", "sample RUN --out=", "interpolate RUN --out=", "report RUN --out="]
+    + [f"{command} EMPTY" for command in ("resume", "sample", "interpolate", "report", "config")],
+)
+def test_an_empty_path_is_not_the_working_directory(line, run, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        cli.main([{"RUN": str(run), "EMPTY": ""}.get(word, word) for word in line.split()])
+    assert ended.value.code == 2
+    assert "expected a path, got an empty one" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_lies_between_samples(run, tmp_path, capsys):
@@ -175,8 +234,18 @@ def test_a_run_is_resumed_with_its_own_settings(run, tmp_path, capsys, monkeypat
     assert "no setting learning_rate; there are activation, as_printed" in capsys.readouterr().err
     assert cli.main(["resume", str(folder), "--epochs", "1"]) == 0  # though it was started with --steps
     assert "12 steps of 8 images" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        cli.main(["resume", "--epochs", "2", str(folder)])
+    assert cli.main(["resume", "--epochs", "2", str(folder)]) == 0  # options may come first
+    assert "24 steps of 8 images" in capsys.readouterr().out
+    for words, problem in {
+        ("--epoch", "3"): "there is no option --epoch; did you mean --epochs?",
+        ("--out", "elsewhere"): "there is no option --out",
+        ("mlp",): "not expected: mlp",
+        ("--momentum", "0.5"): "--momentum changes nothing without --optimizer sgd",
+    }.items():
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["resume", str(folder), *words])
+        assert ended.value.code == 2
+        assert problem in capsys.readouterr().err
     config = json.loads((folder / "config.json").read_text())
     assert cli.main(["resume", str(folder), "--steps", "2"]) == 0
     assert json.loads((folder / "config.json").read_text()) == config

@@ -1,13 +1,17 @@
 """Images in arrays: every layout and type that says which it is, and files of NumPy's, which are never unpickled."""
 
+import gzip
 import pickle
+import struct
 import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import minigan as mg
 from minigan import data
+from minigan.system import machine
 
 
 @pytest.fixture
@@ -36,6 +40,64 @@ def test_values(images):
     assert np.array_equal(data.from_array(images > 99)[0], (images > 99) * np.uint8(255))
 
 
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f2", ">f4", ">f8"])
+@pytest.mark.parametrize("bottom", [0, -1])
+def test_a_rounding_error_does_not_change_what_floats_mean(images, dtype, bottom):
+    given = (images / 255 * (1 - bottom) + bottom).astype(dtype)
+    expected = data.from_array(given)[0]
+    assert np.abs(expected.astype(int) - images).max() <= (dtype[-1] == "2")
+    half = (1 - bottom) / 510
+    for below, above in ((-1e-7, 0), (0, 1e-7), (-1e-7, 1e-7), (-0.9 * half, 0.9 * half)):
+        off = given.copy()
+        off[images == 0] += below
+        off[images == 255] += above
+        assert np.array_equal(data.from_array(off)[0], expected)
+    for only in (0, 255):  # every value is one that is off
+        whole = np.full((2, 3, 3), only / 255 * (1 - bottom) + bottom, dtype) * (1 + 1e-3)
+        assert (data.from_array(whole)[0] == only).all()
+
+
+@pytest.mark.parametrize("filter_", ["BICUBIC", "LANCZOS"])
+@pytest.mark.parametrize("bottom", [0, -1])
+def test_what_resampling_takes_beyond_the_range_is_clipped(filter_, bottom):
+    edge = np.full((16, 16), bottom, np.float32)
+    edge[4:9, 5:12] = 1
+    scaled = np.asarray(Image.fromarray(edge).resize((61, 61), Image.Resampling[filter_]))
+    assert scaled.min() < bottom - 0.05
+    assert scaled.max() > 1.05
+    for part in (scaled, scaled.clip(bottom), scaled.clip(None, 1)):
+        expected = np.rint((scaled.clip(bottom, 1) - bottom) / (1 - bottom) * 255)
+        assert np.abs(data.from_array(part[None])[0][0, 0] - expected).max() <= 1
+
+
+def test_the_whole_array_says_what_its_floats_mean(images):
+    """However many images have nothing below 0 by themselves."""
+    given = images.astype(np.float32) / 127.5 - 1
+    bright = np.concatenate([np.abs(given)] * 3 + [given])
+    expected = np.rint((bright + 1) * 127.5)
+    assert np.array_equal(data.from_array(bright)[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((-0.4, 1), r"values from -0.4 to 1, expected \[0, 1\] or \[-1, 1\]"),  # neither overshoot nor black
+        ((0, 1.4), "values from 0 to 1.4, expected"),
+        ((-1.7, 1), "values from -1.7 to 1, expected"),
+        ((-1, 1.7), "values from -1 to 1.7, expected"),
+        ((-25.5, 280), "values from -25.5 to 280, expected"),  # 0 to 255, with overshoot
+        ((0, np.nan), "values from nan to nan, expected"),
+        ((0, np.inf), "values from 0 to inf, expected"),
+        ((-0.2, 1), r"values from -0.2 to 1, 50% of them beyond \[0, 1\], expected"),  # bright ones in [-1, 1]
+        ((-1.2, 1.4), r"values from -1.2 to 1.4, 100% of them beyond \[-1, 1\], expected"),  # standardised
+    ],
+)
+def test_floats_that_are_in_neither_range(values, message):
+    given = np.resize(np.array(values, np.float32), (4, 6, 6))
+    with pytest.raises(mg.errors.DataError, match=f"from_array: float32 {message}"):
+        data.from_array(given)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -45,6 +107,8 @@ def test_values(images):
         (np.uint8(3), r"no images in an array of shape \(\)"),
         (np.full((2, 4, 4), 255.0), r"float64 values from 255 to 255, expected \[0, 1\] or \[-1, 1\]"),
         (np.full((2, 4, 4), np.nan), r"values from nan to nan"),
+        (np.full((2, 4, 4), 65535, ">u2"), r">u2 values from 65535 to 65535, expected 0 to 255"),
+        ([[[1, 2], [3]]], "different shapes in one list"),
         (np.full((2, 4, 4), 256), r"int64 values from 256 to 256, expected 0 to 255"),
         (np.full((2, 4, 4), -1), r"values from -1 to -1"),
         (np.full((2, 4, 4), "a"), r"expected numbers, got <U1"),
@@ -73,9 +137,67 @@ def test_labels(images):
 
 def test_npy(tmp_path, images):
     path = tmp_path / "a.npy"
-    for given in (images, np.asfortranarray(images), images.astype(">i4"), images / 255):
-        np.save(path, given)
-        assert np.array_equal(data.load_array(path)[0], images)
+    for dtype in ("u1", "<i4", ">i4", "<u2", ">u2", "<f4", ">f4", "<f8", ">f8"):
+        given = (images / 255 if "f" in dtype else images).astype(dtype)
+        for ordered in (given, np.asfortranarray(given)):
+            np.save(path, ordered)
+            assert np.array_equal(data.load_array(path)[0], images)
+            path.write_bytes(gzip.compress(path.read_bytes()))
+            assert np.array_equal(data.load_array(path)[0], images)
+
+
+def npy(header, values=bytes(32), version=1):
+    """A file of numpy.save's with a header of one's own."""
+    text = header.encode("latin-1")
+    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(text)) + text + values
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'shape': (2, 4, 4), 'fortran_order': False, 'descr': '|u1'}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (2L, 4L, 4L), }  \n",
+        '{"descr": "uint8",\n "shape": (2,4,4,), "fortran_order": False}',
+    ],
+)
+def test_headers_of_every_kind_that_numpy_reads(tmp_path, header, version):
+    path = tmp_path / "a.npy"
+    path.write_bytes(npy(header, bytes(range(32)), version))
+    assert np.array_equal(data.load_array(path)[0].ravel(), np.arange(32))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'shape': (2, 4, 4), 'fortran_order': False}",
+        "{'shape': (-2, -4, 4), 'fortran_order': False, 'descr': '|u1'}",
+        "{'shape': (2, 4, 4.0), 'fortran_order': False, 'descr': '|u1'}",
+        "{'shape': (2, 4, 4), 'fortran_order': 0, 'descr': '|u1'}",
+        "{'shape': (2, 4, 4), 'fortran_order': False, 'descr': 'no type'}",
+        f"{{'shape': ({'9' * 999}, 4, 4), 'fortran_order': False, 'descr': '|u1'}}",
+        f"{{'shape': ({'9, ' * 3000}), 'fortran_order': False, 'descr': '|u1'}}",
+        "{'shape': (2, 4, 4), 'fortran_order': False, 'descr': __import__('os').abort()}",
+        "-" * 9000 + "1",
+        "(" * 9000,
+        "{" + "'\\d' 0or 1" * 99,
+        "\x1b[31m\x00",
+        "",
+        " " * 9_950 + "{'shape': (2, 4, 4), 'fortran_order': False, 'descr': '|u1'}",
+    ],
+)
+def test_headers_that_are_none(tmp_path, header):
+    (tmp_path / "a.npy").write_bytes(npy(header))
+    with pytest.raises(mg.errors.DataError, match="a header that cannot be read") as caught:
+        data.load_array(tmp_path / "a.npy")
+    assert str(caught.value).isprintable()
+
+
+def test_elements_that_are_no_numbers(tmp_path):
+    for descr in ("'<c8'", "'<M8[s]'", "'|S4'", "[('a', '<f4')]", "('<f4', (2,))"):
+        (tmp_path / "a.npy").write_bytes(npy(f"{{'shape': (2, 4, 4), 'fortran_order': False, 'descr': {descr}}}"))
+        with pytest.raises(mg.errors.DataError, match=r"elements of type .* expected integers, booleans or floats"):
+            data.load_array(tmp_path / "a.npy")
 
 
 def test_npz(tmp_path, images):
@@ -148,3 +270,49 @@ def test_an_archive_that_promises_too_much(tmp_path, images):
         archive.writestr("x.npy", exaggerated((tmp_path / "a.npy").read_bytes()))
     with pytest.raises(mg.errors.DataError, match=r"a\.npz/x\.npy: .* at most 758 can follow"):
         data.load_array(tmp_path / "a.npz")
+
+
+COMPRESSIONS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+
+
+def zipped(path, members, method):
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize("method", COMPRESSIONS)
+def test_archives_of_every_compression_whole_and_damaged(tmp_path, images, method):
+    np.save(tmp_path / "x.npy", images)
+    path = tmp_path / "a.npz"
+    zipped(path, {"x.npy": (tmp_path / "x.npy").read_bytes()}, method)
+    assert np.array_equal(data.load_array(path)[0], images)
+    whole = path.read_bytes()
+    refused = 0
+    for at in range(0, len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        try:
+            made = data.load_array(path)[0]
+        except mg.errors.DataError:
+            refused += 1
+        else:
+            assert np.array_equal(made, images)
+    assert refused > len(whole) // 14
+
+
+def test_an_archive_of_zeros_is_read_however_well_they_compress(tmp_path):
+    path = tmp_path / "a.npz"
+    np.save(tmp_path / "x.npy", np.zeros((2000, 28, 28), np.uint8))
+    for method in COMPRESSIONS:
+        zipped(path, {"x.npy": (tmp_path / "x.npy").read_bytes()}, method)
+        assert not data.load_array(path)[0].any()
+
+
+def test_an_array_that_does_not_fit_into_memory(tmp_path, images, monkeypatch):
+    np.save(tmp_path / "a.npy", images)
+    np.savez_compressed(tmp_path / "a.npz", images)
+    (tmp_path / "idx").write_bytes(b"\0\0\x08\1" + struct.pack(">I", images.size) + images.tobytes())
+    monkeypatch.setattr(machine, "memory", lambda: images.size - 1)
+    for name, read in (("a.npy", data.load_array), ("a.npz", data.load_array), ("idx", data.read_idx)):
+        with pytest.raises(mg.errors.DataError, match=f"{name}.* 630 bytes, more than this machine's memory"):
+            read(tmp_path / name)

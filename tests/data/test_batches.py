@@ -52,6 +52,21 @@ def test_batches_refuse():
             data.Batches(pictures, 2, labels=labels)
 
 
+def test_the_order_of_bytes_is_no_matter():
+    values = np.arange(10)
+    for samples in (np.stack([values, -values], 1).astype("f4"), values.reshape(10, 1)):
+        here = data.Batches(samples, 4, labels=values)
+        swapped = samples.astype(samples.dtype.newbyteorder())
+        there = data.Batches(swapped, 4, labels=values.astype(values.dtype.newbyteorder()))
+        for k in range(3):
+            for found, expected in zip(there.at(k), here.at(k), strict=True):
+                assert found.dtype == expected.dtype
+                assert found.dtype.isnative
+                assert np.array_equal(found, expected)
+        assert data.fingerprint(swapped) == data.fingerprint(samples)
+        assert data.fingerprint((swapped, values)) == data.fingerprint((samples, values))
+
+
 def test_labels_go_with_their_samples():
     values = np.arange(10, dtype=np.int64)
     images = data.Batches(values.astype(np.uint8).reshape(10, 1, 1, 1), 3, labels=values, seed=1)

@@ -142,6 +142,7 @@ def sized(name, size):
         ([sized("data_batch_1.bin", 10_001 * cifar.RECORD)], "larger than CIFAR-10's"),
         ([("a/data_batch_1.bin", records(1)), ("b/data_batch_1.bin", records(1))], "or there twice"),
         ([(f"{k}.txt", b"") for k in range(101)], "more than 100 members"),
+        ([("\x1b[31m\n/data_batch_1.bin", b"123")], r"its member '.x1b\[31m.n/data_batch_1.bin': 3 bytes are"),
         ([("data_batch_1.bin", b"\x0a" + records(1)[1:])], "label 10 is not one of"),
         ([("readme.html", b"")], r"no data_batch_\*\.bin in"),
     ],
@@ -152,6 +153,31 @@ def test_archives_that_are_not_cifar10(tmp_path, members, message):
         data.cifar10("train", path)
     assert str(path) in str(caught.value)
     assert list(tmp_path.iterdir()) == [path]  # nothing was unpacked
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+@pytest.mark.parametrize("body", [b"a" * 600, b"9" * 200_000, b"30 path=" + b"x" * 21 + b"\n", b"\0" * 512])
+def test_members_that_say_what_the_next_is_called_are_counted(tmp_path, kind, body):
+    """Chains of them, which tarfile follows as deep as they go, and what it searches in quadratic time."""
+    about = tarfile.TarInfo("././@LongLink")
+    about.type, about.size = kind, len(body)
+    block = about.tobuf(tarfile.GNU_FORMAT) + body + bytes(-len(body) % 512)
+    whole = gzip.decompress(official(tmp_path / "a.tar.gz").read_bytes())
+    path = tmp_path / "b.tar.gz"
+    path.write_bytes(gzip.compress(block * 2 + whole))
+    assert data.cifar10("train", path)[1].tolist() == [0, 1, 2] * 3
+    path.write_bytes(gzip.compress(block * 120 + whole, 1))
+    with pytest.raises(mg.errors.DataError, match="more than 100 members"):
+        data.cifar10("train", path)
+
+
+def test_a_member_that_leads_back(tmp_path):
+    """One of negative size, after which the one before it would be read again."""
+    about = tarfile.TarInfo("readme")
+    about.size = -512
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(about.tobuf(tarfile.GNU_FORMAT) + bytes(2048)))
+    with pytest.raises(mg.errors.DataError, match="its member 'readme' says it has -512 bytes"):
+        data.cifar10("train", tmp_path / "a.tar.gz")
 
 
 def test_archives_that_are_broken(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Folders of pictures: which files count, in which order, what is skipped and said."""
 
 import os
+import struct
 import threading
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 import minigan as mg
 from minigan import data
 from minigan.data import files, folders
+from minigan.system import machine
 
 
 def save(path, value, size=(6, 8)):
@@ -62,6 +64,40 @@ def test_what_is_no_picture_or_damaged_is_skipped_and_reported(tmp_path, capsys)
     assert data.list_pictures(tmp_path).skipped[tmp_path / "notes.txt"] == "not a picture"
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.wav", b"RIFF\x24\0\0\0WAVEfmt " + bytes(40)),
+        ("a.avi", b"RIFF\x24\0\0\0AVI LIST" + bytes(40)),
+        ("notes.txt", b"BMW series, photographed in May"),
+        ("list.txt", b"BM\n" + b"another line\n" * 4),
+        ("about.txt", b"GIF8 is how such a file begins"),
+        ("a.mp3", b"\xff\xd8\xff\x10" + bytes(40)),
+        ("short", b"BM"),
+        ("png.txt", b"\x89PNG is how such a file begins"),
+    ],
+)
+def test_what_only_begins_like_a_picture_is_none(tmp_path, name, content):
+    save(tmp_path / "1.png", 10)
+    (tmp_path / name).write_bytes(content)
+    assert data.list_pictures(tmp_path).skipped == {tmp_path / name: "not a picture"}
+    assert len(data.image_folder(tmp_path, 4)[0]) == 1
+
+
+def test_pictures_are_told_by_their_first_bytes(tmp_path):
+    picture = Image.effect_noise((20, 20), 50)
+    for form in folders.FORMATS:
+        picture.save(tmp_path / f"{form}.txt", form)
+    picture.save(tmp_path / "progressive.txt", "JPEG", progressive=True)
+    picture.save(tmp_path / "lossless.txt", "WEBP", lossless=True)
+    picture.convert("RGBA").save(tmp_path / "transparent.txt", "WEBP", exif=b"Exif\0\0II*\0")
+    picture.convert("RGBA").save(tmp_path / "transparent_bmp.txt", "BMP")
+    old = struct.pack("<2sIHHIIHHHH", b"BM", 26 + 12, 0, 0, 26, 12, 2, 2, 1, 24) + bytes(16)  # OS/2's
+    (tmp_path / "old_bmp.txt").write_bytes(old)
+    assert len(data.list_pictures(tmp_path).pictures) == 10
+    assert len(data.image_folder(tmp_path, 4)[0]) == 10
+
+
 def test_mostly_damaged_is_an_error(tmp_path):
     for k in range(4):
         save(tmp_path / f"{k}.png", 100)
@@ -92,7 +128,7 @@ def test_folders_that_cannot_be(tmp_path):
 
 def test_a_folder_that_does_not_fit_into_memory(tmp_path, monkeypatch):
     save(tmp_path / "1.png", 10)
-    monkeypatch.setattr(folders, "_memory", lambda: 4 * 4 * 3 - 1)
+    monkeypatch.setattr(machine, "memory", lambda: 4 * 4 * 3 - 1)
     with pytest.raises(mg.errors.DataError, match="1 pictures take 0 GB of memory: use --stream"):
         data.image_folder(tmp_path, 4)
 

@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import time
+import tracemalloc
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,113 @@ def test_transparency_is_laid_over_white():
     assert decode(encoded(Image.new("LA", (8, 8), (0, 128))), 8, 1)[0, 0, 0] == pytest.approx(127, abs=1)
     keyed = encoded(Image.new("RGB", (4, 4), (1, 2, 3)), transparency=(1, 2, 3))
     assert (decode(keyed, 4, 3) == 255).all()
+
+
+def png(width, height, depth, colour, rows, *more):
+    """A PNG of rows of bytes, with chunks of (kind, body) before them."""
+    made = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    made += b"".join(chunk(*each) for each in more)
+    return made + chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+def test_the_transparent_grey_of_a_png(depth, channels):
+    """Of several greys the one that is named becomes white, in every depth; of 16 bits all of them count."""
+    greys = {1: [0, 1], 2: range(4), 4: range(16), 8: range(0, 256, 17), 16: [0, 0x8000, 0x8001, 0x80FF, 0xFFFE]}[depth]
+    side = 8
+    for k, key in enumerate(greys):
+        pixels = np.resize(np.array(greys), (side, side))
+        bits = (pixels[..., None] >> np.arange(depth)[::-1] & 1).astype(np.uint8)
+        content = png(
+            side, side, depth, 0, [np.packbits(row).tobytes() for row in bits], (b"tRNS", struct.pack(">H", key))
+        )
+        expected = np.where(pixels == key, 255, pixels >> 8 if depth == 16 else pixels * 255 // (2**depth - 1))
+        found = decode(content, side, channels)
+        assert np.abs(found.astype(int) - expected[..., None]).max() <= 1, (k, key)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_the_transparent_colour_of_a_png(depth):
+    scale = 1 if depth == 8 else 256
+    colours = np.array([[1, 2, 3], [3, 2, 1], [200, 0, 90], [200, 0, 91]])
+    pixels = np.resize(colours, (8, 8, 3))
+    rows = [row.astype(f">u{depth // 8}").tobytes() for row in pixels * scale + scale // 3]
+    for colour in colours:
+        key = struct.pack(">3H", *(colour * scale + scale // 3))
+        found = decode(png(8, 8, depth, 2, rows, (b"tRNS", key)), 8, 3)
+        expected = np.where((pixels == colour).all(-1, keepdims=True), 255, pixels)
+        assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def with_scans(count, side):
+    """A progressive JPEG of one grey, with so many scans, and how many a usual one has."""
+    content = encoded(Image.new("L", (side, side), 99), "JPEG", progressive=True)
+    starts = [at for at in range(len(content)) if content[at : at + 2] == b"\xff\xda"]
+    return content[:-2] + content[starts[-1] : -2] * (count - len(starts)) + content[-2:], len(starts)
+
+
+def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded():
+    many, usual = with_scans(3000, 2048)
+    assert len(many) < 1 << 20
+    before = time.process_time()
+    with pytest.raises(mg.errors.DataError, match="3000 scans of 2048x2048 pixels, more than are decoded"):
+        decode(many, 8, 3)
+    assert time.process_time() - before < 2  # it would be decoded for a minute
+    assert (decode(with_scans(usual, 2048)[0], 8, 3) == 99).all()
+    assert (decode(with_scans(300, 64)[0], 8, 3) == 99).all()
+
+
+def test_scans_of_a_thumbnail_or_behind_the_end_do_not_count():
+    jpeg, usual = with_scans(6, 64)
+    thumbnail = b"\xff\xe1" + struct.pack(">H", 4002) + b"\xff\xda" * 2000
+    assert usual == 6 == pictures._scans(jpeg[:2] + thumbnail + jpeg[2:] + b"\xff\xda\0\2" * 1000)
+    assert pictures._scans(encoded(Image.new("L", (64, 64)), "JPEG", restart_marker_blocks=1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "before", "part"),
+    [
+        ("PNG", b"IDAT", chunk(b"IDAT", b"")),
+        ("JPEG", b"\xff\xdb", b"\xff\xe5\0\2"),
+        ("GIF", b",\0\0\0\0", b"!\xfe\1a\0"),
+    ],
+)
+def test_a_file_of_too_many_parts_is_refused(form, before, part):
+    content = encoded(Image.new("L", (8, 8), 99), form)
+    at = content.index(before) - 4 * (form == "PNG")
+    for count in (10, 100_000):
+        flooded = content[:at] + part * count + content[at:]
+        if count == 10:
+            assert (decode(flooded, 8, 1) == 99).all()
+        else:
+            with pytest.raises(mg.errors.DataError, match="more than 65536 parts, which a picture has not"):
+                decode(flooded, 8, 3)
+
+
+@pytest.mark.parametrize("kind", [b"iTXt", b"zTXt", b"iCCP"])
+def test_text_that_expands_without_end(kind):
+    bomb = zlib.compress(bytes(64 << 20))
+    body = {b"iTXt": b"k\0\1\0\0\0", b"zTXt": b"k\0\0", b"iCCP": b"k\0\0"}[kind] + bomb
+    content = png(4, 4, 8, 0, [b"cccc"] * 4, *[(kind, body)] * 20)
+    tracemalloc.start()
+    try:
+        made = decode(content, 4, 1)
+    except mg.errors.DataError as error:
+        made = str(error)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 << 20
+    assert "cannot be decoded" in made if isinstance(made, str) else (made == 99).all()
+
+
+def test_of_a_long_animation_only_the_first_frame_is_decoded():
+    frames = [Image.effect_noise((64, 64), k + 1) for k in range(200)]
+    for form in ("GIF", "PNG", "WEBP"):
+        content = encoded(frames[0], form, save_all=True, append_images=frames[1:])
+        before = time.process_time()
+        assert decode(content, 8, 3).shape == (8, 8, 3)
+        assert time.process_time() - before < 0.5
 
 
 def test_other_modes():

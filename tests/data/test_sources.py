@@ -1,5 +1,7 @@
 """Data sets that are drawn, and data sets by the name or path that a command line gives."""
 
+import gzip
+import os
 import struct
 from typing import Any, NamedTuple
 
@@ -120,6 +122,81 @@ def test_every_data_set_with_a_name_has_images_that_are_held_out(name, monkeypat
             data.held_out(samples, shape=larger)
     with pytest.raises(mg.errors.DataError, match="no held-out images are known for my own"):
         data.held_out(samples._replace(name="my own"))
+
+
+STRANGE = os.fsdecode(b"caf\xe9\x1b[31m\n\xe2\x80\xae")  # bytes of no encoding, and what a terminal obeys
+SHOWN = r"caf\xe9\x1b[31m\n\u202e"
+
+
+@pytest.fixture
+def strange(tmp_path):
+    """A folder of that name, or a skip where no file can have it."""
+    try:
+        (tmp_path / STRANGE).mkdir()
+    except (OSError, UnicodeError):
+        pytest.skip("needs file names of any bytes")
+    return tmp_path / STRANGE
+
+
+READERS = {
+    "load_images": lambda path: data.load_images(str(path)),
+    "load_images, labels": lambda path: data.load_images(str(path), labels="folders"),
+    "load_array": data.load_array,
+    "read_idx": data.read_idx,
+    "mnist": lambda path: data.mnist("train", path),
+    "cifar10": lambda path: data.cifar10("train", path),
+    "list_pictures": data.list_pictures,
+    "image_folder": lambda path: data.image_folder(path, 8, labels="folders"),
+    "FolderBatches": lambda path: data.FolderBatches(path, 1, 8),
+}
+CONTENTS = {
+    "nothing": None,
+    "empty": b"",
+    "text": b"text",
+    "gzip": gzip.compress(b"text"),
+    "cut gzip": gzip.compress(b"text")[:-3],
+    "zip": b"PK\3\4",
+    "npy": b"\x93NUMPY\1\0\2\0{}",
+    "idx": b"\0\0\x08\1\1\1\1\1",
+    "pickle": b"\x80\4",
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_names_are_shown_escaped_in_every_error(strange, reader, kind):
+    path = strange / STRANGE
+    if CONTENTS[kind] is not None:
+        path.write_bytes(CONTENTS[kind])
+    for given in (path, strange):
+        with pytest.raises(mg.errors.DataError) as caught:
+            READERS[reader](given)
+        assert SHOWN in str(caught.value)
+        assert str(caught.value).isprintable()
+
+
+def test_names_are_shown_escaped_in_every_note(strange, capsys):
+    for k in range(5):
+        Image.new("L", (28, 28), k).save(strange / f"{STRANGE}{k}.png")
+    (strange / STRANGE).write_text("text")
+    cut = strange / f"{STRANGE}0.png"
+    cut.write_bytes(cut.read_bytes()[:-5])
+    samples = data.load_images(str(strange))
+    assert samples.name == str(strange.resolve())
+    with pytest.raises(mg.errors.DataError) as caught:
+        samples.needed_labels("why")
+    with pytest.raises(mg.errors.DataError) as unknown:
+        data.held_out(samples)
+    with data.FolderBatches(strange, 4, 8) as batches:
+        batches.at(0)
+        (strange / f"{STRANGE}3.png").unlink()
+        with pytest.raises(mg.errors.DataError) as gone:
+            list(map(batches.at, range(9)))
+    said = capsys.readouterr().out
+    assert said.count(SHOWN) > 4
+    for text in (*said.splitlines(), *(str(each.value) for each in (caught, unknown, gone))):
+        assert SHOWN in text
+        assert text.isprintable()
 
 
 def test_labels_among_the_arrays_count_if_these_belong_together():

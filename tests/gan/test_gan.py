@@ -116,11 +116,51 @@ def test_penalty_draws_one_number_per_sample(rng):
     assert penalty.item() == pytest.approx(4 * float((u**2).mean()), rel=1e-5)
 
 
-def test_penalty_is_differentiable_where_the_gradient_is_zero():
+AT_ZERO = {  # (penalty, options, value for a critic that is 0, its curvature where that is a power of its slope)
+    "gradient_penalty": (penalties.gradient_penalty, {}, 1.0, None),
+    "one_sided": (penalties.one_sided, {}, 0.0, 0.0),
+    "dragan": (penalties.dragan, {}, 1.0, None),
+    "cs231n_printed": (penalties.cs231n_printed, {}, 1.0, None),
+    "r1": (penalties.r1, {}, 0.0, 2.0),
+    "r2": (penalties.r2, {}, 0.0, 2.0),
+    "r1_r2": (penalties.r1_r2, {}, 0.0, 4.0),
+    "wgan_div": (penalties.wgan_div, {}, 0.0, 0.0),
+    **{
+        f"{name}, eps 0": (getattr(penalties, name), {"eps": 0.0}, 1.0, 0.0)
+        for name in ("gradient_penalty", "dragan", "cs231n_printed")
+    },
+    "one_sided, eps 0": (penalties.one_sided, {"eps": 0.0}, 0.0, 0.0),
+    **{f"wgan_div, p {p}": (penalties.wgan_div, {"p": p}, 0.0, 0.0) for p in (0.5, 1, 1.5, 3, 4, 5)},
+    "wgan_div, p 2": (penalties.wgan_div, {"p": 2}, 0.0, 2.0),
+    "wgan_div, p 1, eps": (penalties.wgan_div, {"p": 1, "eps": 1e-6}, 1e-3, None),
+}
+
+
+def test_every_penalty_is_tried_where_the_gradient_is_zero():
+    assert penalties.PENALTIES.keys() <= AT_ZERO.keys()
+
+
+@pytest.mark.parametrize("name", AT_ZERO)
+def test_penalty_is_differentiable_where_the_gradient_is_zero(name):
+    penalty, options, expected, curvature = AT_ZERO[name]
     w = mg.zeros((4, 1))
-    value = penalties.gradient_penalty(linear_critic(w), mg.ones((3, 4)), mg.zeros((3, 4)))
-    assert value.item() == pytest.approx(1, abs=1e-5)
-    assert np.isfinite(mg.grad(value, w).numpy()).all()
+    value = penalty(linear_critic(w), mg.ones((3, 4)), mg.zeros((3, 4)), **options)
+    assert value.item() == pytest.approx(expected, abs=1e-5)
+    slope = mg.grad(value, w, create_graph=True)
+    assert slope.numpy().tolist() == [[0]] * 4
+    second = mg.grad(mg.sum(slope), w).numpy()
+    assert np.isfinite(second).all()
+    assert curvature is None or second == pytest.approx(np.full((4, 1), curvature))
+
+
+def test_penalties_refuse_numbers_that_make_no_power():
+    w = mg.ones((4, 1))
+    for penalty in (penalties.gradient_penalty, penalties.one_sided, penalties.dragan, penalties.cs231n_printed):
+        with pytest.raises(mg.errors.ShapeError, match="expected a finite eps >= 0, got -1"):
+            penalty(linear_critic(w), mg.ones((3, 4)), mg.zeros((3, 4)), eps=-1)
+    for p in (0, -1, np.nan, np.inf):
+        with pytest.raises(mg.errors.ShapeError, match=f"wgan_div: expected a finite p > 0, got {p}"):
+            penalties.wgan_div(linear_critic(w), mg.ones((3, 4)), mg.zeros((3, 4)), p=p)
 
 
 @pytest.mark.parametrize("name", penalties.PENALTIES)
@@ -299,9 +339,14 @@ def test_another_games_state_is_refused_and_nothing_is_copied():
     before = numbers(game)
     saved = {**before, "step": np.array(9)}
     del saved["generator.0.weight"]
-    with pytest.raises(mg.errors.CheckpointError, match=r"missing \['generator\.0\.weight'\]"):
+    with pytest.raises(mg.errors.CheckpointError, match=r"load_state of ScoreGame: generator\.0\.weight is missing$"):
         game.load_state(saved)
-    assert game.step.item() == 0
+    for key, value in (("step", 9.5), ("discriminator.3.bias", ["x"]), ("generator_optimizer.t", "9")):
+        wrong = {**{k: v + 1 for k, v in before.items()}, key: np.full(before[key].shape, value)}
+        with pytest.raises(mg.errors.CheckpointError, match=f"load_state of ScoreGame: {key} is of"):
+            game.load_state(wrong)
+    assert all(np.array_equal(before[k], v) for k, v in numbers(game).items())
+    assert game.rounds == 0
 
 
 def test_samples_are_fixed_and_leave_the_game_alone():

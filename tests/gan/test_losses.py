@@ -124,7 +124,7 @@ def test_every_loss_to_second_order(name, rng):
 
 
 def test_alpha_divergence_refuses_its_limits():
-    for alpha in (0, 1):
+    for alpha in (0, 1, np.nan, np.inf):
         with pytest.raises(mg.errors.ShapeError, match=f"got {alpha}"):
             losses.alpha_divergence(alpha)
 

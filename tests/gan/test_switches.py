@@ -290,6 +290,32 @@ def test_switches_that_cannot_be_together_are_named():
         Moves(unroll=-1)
 
 
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda v: Sight(instance_noise=v),
+        lambda v: Moves(consensus=v),
+        lambda v: Moves(clip=v),
+        lambda v: Moves(max_norm=v),
+        lambda v: Sight(noise_steps=v),
+        lambda v: Sight(replay=v),
+        lambda v: tiny(penalty_weight=v),
+    ],
+)
+def test_a_number_out_of_range_is_refused_where_it_is_given(give):
+    for value in (-1, np.nan):
+        with pytest.raises(mg.errors.ShapeError, match=f"expected .*{value}"):
+            give(value)
+
+
+def test_limits_of_zero_would_leave_no_weights():
+    for name in ("clip", "max_norm"):
+        with pytest.raises(mg.errors.ShapeError, match=rf"clip and max_norm > 0, got .*{name}=0"):
+            Moves(**{name: 0})
+    with pytest.raises(mg.errors.ShapeError, match=r"noise_steps >= 1, got .*noise_steps=0"):
+        Sight(noise_steps=0)
+
+
 def test_printed_penalty_has_the_documents_three_mistakes(rng):
     """For C(x) = |x|^2 / 2 the gradient is x: one norm of the whole batch, at one u, from images moved into [0, 1]."""
     real, fake = (Tensor(rng.uniform(-1, 1, (3, 1, 2, 2))) for _ in range(2))

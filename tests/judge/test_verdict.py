@@ -162,6 +162,48 @@ def test_the_yardstick_orders_samples_as_an_eye_would():
     assert max(found["one"]["diversity"], found["one"]["spacing"]) < 1e-4
 
 
+def test_data_that_are_all_the_same_are_no_yardstick(rng):
+    one = rng.integers(0, 255, (1, 3, 16, 16)).astype("uint8")
+    for data_ in (one, np.repeat(one, 40, 0), np.full((9, 2), np.float32(0.1)), np.zeros((4, 2), np.float32)):
+        yardstick = Yardstick(data_)
+        numbers = yardstick.measure(rng.uniform(-1, 1, (yardstick.count, *data_.shape[1:])).astype("float32"))
+        assert numbers == {"spread": 0.0}
+        assert yardstick.floor == 0
+    for step in (5, 1000):
+        look = verdict(step, {"floor": 0.0, **numbers, "generator_grad": 1.0}, (), loss="hinge", logistic=False)
+        assert look.sentence == "watch: data without spread"
+        assert "all the same" in look.explained
+
+
+def test_two_or_three_data_that_differ_are_one(rng):
+    for n in (2, 3):
+        yardstick = Yardstick(rng.integers(0, 255, (n, 1, 8, 8)).astype("uint8"))
+        assert yardstick.count == 2
+        found = yardstick.measure(rng.uniform(-1, 1, (2, 1, 8, 8)).astype("float32"))
+        assert 0.1 < min(found.values()) < max(found.values()) < 10
+
+
+def test_data_that_are_there_twice_measure_as_if_they_were_there_once(rng):
+    points = rng.standard_normal((300, 5)).astype("float32")
+    samples = rng.standard_normal((300, 5)).astype("float32")
+    twice = Yardstick(np.repeat(points, 2, 0))
+    found = twice.measure(samples)
+    assert found["spacing"] == pytest.approx(1, rel=0.2)
+    assert found["diversity"] == pytest.approx(1, rel=0.1)
+
+
+def test_samples_that_are_not_finite_fail(rng):
+    yardstick = Yardstick(rng.standard_normal((300, 5)).astype("float32"))
+    for bad in (np.nan, np.inf):
+        samples = rng.standard_normal((150, 5)).astype("float32")
+        samples[3, 2] = bad
+        look = judged(5, **yardstick.measure(samples))
+        assert (look.verdict, look.findings[0].title) == ("failing", "samples are not finite")
+        later = judged(before=[look], distance=0.5)
+        assert later.verdict == "healthy"
+        assert "at the first look it was 0.50" in later.findings[0].explanation
+
+
 def test_points_are_measured_as_they_are():
     points = mg.data.gaussians_ring(2000)[0]
     yardstick = Yardstick(points[:1500])

@@ -119,6 +119,20 @@ def test_optimizer(name, dtype, rng):
         close(x, t, dtype)
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("first", [1e18, 1e20, 1e21, 1e22])
+def test_an_optimizer_after_a_gradient_that_overflows(name, first):
+    make, make_theirs, options = OPTIMIZERS[name]
+    (ours,), (theirs,) = both([np.ones(3)], "float32")
+    optimizer, reference = make([ours], **options), make_theirs([theirs], **options)
+    for value in (first, 1.0, -2.0):
+        optimizer.step([mg.full((3,), value)])
+        theirs.grad = torch.full((3,), value)
+        reference.step()
+        close(ours, theirs, "float32", name)
+
+
 SCHEDULES = {
     "step_decay": (mg.optim.step_decay(3, 0.5), lambda o: torch.optim.lr_scheduler.StepLR(o, 3, 0.5)),
     "exponential_decay": (mg.optim.exponential_decay(0.9), lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.9)),

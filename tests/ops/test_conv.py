@@ -70,6 +70,32 @@ def test_every_face_to_second_order(s, seed):
     mg.testing.gradcheck(lambda x, y: faces._conv_weight(x, y, s), [x, y])
 
 
+@pytest.mark.parametrize("padding", [(1, 1), ((0, 2), (1, 0)), ((0, 0), (0, 3))])
+@pytest.mark.parametrize("batch", [0, 2])
+def test_a_kernel_of_one_pixel_with_a_border(padding, batch, rng):
+    """The windows are not the image itself then."""
+    s = geometry.convolution("conv2d", (batch, 3, 4, 5), (2, 3, 1, 1), 1, padding, 1, 1)
+    x, w, y = slots(s, 0)
+    np.testing.assert_allclose(faces._conv(x, w, s).numpy(), naive(x.numpy(), w.numpy(), s), rtol=1e-12)
+    (top, bottom), (left, right) = s.pads
+    image = np.pad(x.numpy(), ((0, 0), (0, 0), (top, bottom), (left, right)))
+    np.testing.assert_allclose(
+        faces._conv_weight(x, y, s).numpy()[:, :, 0, 0], np.einsum("ncij,noij->oc", image, y.numpy()), rtol=1e-12
+    )
+    if batch:
+        mg.testing.gradcheck(lambda x, w: faces._conv(x, w, s), [x, w])
+        mg.testing.gradcheck(lambda x, y: faces._conv_weight(x, y, s), [x, y])
+
+
+def test_a_kernel_of_one_pixel_and_pixels_that_it_does_not_see():
+    """A dilated kernel allows an output padding at a stride of 1, even one of a single pixel."""
+    x, w = mg.ones((2, 1, 1, 3)), mg.ones((1, 1, 1, 1))
+    y = mg.conv_transpose2d(x, w, output_padding=(1, 0), dilation=(2, 1))
+    np.testing.assert_array_equal(y.numpy(), np.broadcast_to([[[[1.0] * 3, [0.0] * 3]]], (2, 1, 2, 3)))
+    assert mg.grad(mg.sum(y), w).item() == 6
+    np.testing.assert_array_equal(mg.grad(mg.sum(y), x).numpy(), np.ones(x.shape))
+
+
 def test_convolution_to_third_order(rng):
     x, w = Tensor(rng.standard_normal((1, 2, 4, 4))), Tensor(rng.standard_normal((3, 2, 3, 3)))
     mg.testing.gradcheck(lambda x, w: mg.tanh(mg.conv2d(x, w, padding=1, stride=2)), [x, w], order=3)

@@ -13,6 +13,7 @@ import sys
 import tarfile
 import tempfile
 import warnings
+import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -52,6 +53,13 @@ def _tar_gz(records):
     return content.getvalue()
 
 
+def _zip(array, method):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", method) as archive:
+        archive.writestr("x.npy", array)
+    return content.getvalue()
+
+
 def _pictures():
     rng = np.random.default_rng(1)
     smooth = Image.fromarray(rng.integers(0, 256, (5, 4, 4)).astype(np.uint8)).resize((20, 26))
@@ -67,7 +75,32 @@ def _pictures():
         _saved(rgb.convert("CMYK").save, "JPEG"),
         _saved(rgb.resize((90, 120)).save, "JPEG", restart_marker_blocks=2),
     ]
-    return [*(_saved(p.save, "PNG") for p in pngs), _saved(rgb.save, "PNG", exif=exif)], jpegs
+    keyed = [_keyed(rng, depth, 0) for depth in (1, 2, 4, 8, 16)] + [_keyed(rng, depth, 2) for depth in (8, 16)]
+    return {
+        "png": [*(_saved(p.save, "PNG") for p in pngs), _saved(rgb.save, "PNG", exif=exif), *keyed],
+        "jpg": jpegs,
+        "gif": [_saved(rgb.quantize(9).save, "GIF", save_all=True, append_images=[rgb.quantize(5)], comment="a" * 300)],
+        "webp": [_saved(smooth.save, "WEBP", lossless=True), _saved(rgb.save, "WEBP", exif=exif)],
+        "bmp": [_saved(p.save, "BMP") for p in (smooth, rgb, rgb.convert("L"), rgb.convert("1"))],
+    }
+
+
+def _keyed(rng, depth, colour):
+    """A PNG of noise, of which one grey or colour is transparent."""
+    samples = 3 if colour else 1
+    rows = rng.integers(0, 256, (13, -(-14 * samples * depth // 8))).astype(np.uint8)
+    key = np.resize([rows[0, 0] >> 8 - min(depth, 8), *rows[0, 1:]], 6).astype(np.uint8)
+    key = key[:6].tobytes() if depth == 16 else b"".join(bytes([0, value]) for value in key[:3])
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", 14, 13, depth, colour, 0, 0, 0),
+        b"tRNS": key[: 2 * samples],
+        b"IDAT": zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)),
+        b"IEND": b"",
+    }
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks.items()
+    )
 
 
 def whole_files():
@@ -76,18 +109,20 @@ def whole_files():
     images = rng.integers(0, 256, (4, 6, 5)).astype(np.uint8)
     records = rng.integers(0, 256, (3, 3073)).astype(np.uint8)
     records[:, 0] = (3, 0, 9)
-    pngs, jpegs = _pictures()
+    pictures = _pictures()
     labels = np.arange(4)
+    array = _saved(np.save, images)
     return {
         "idx": [idx(images), idx(labels.astype(np.uint8))],
         "idx.gz": [gzip.compress(idx(images)), gzip.compress(idx(images), 0)],
         "bin": [records.tobytes()],
         "tar.gz": [_tar_gz(records.tobytes())],
-        "png": pngs,
-        "png, checksums renewed": pngs,
-        "jpg": jpegs,
-        "npy": [_saved(np.save, images), _saved(np.save, np.asfortranarray(images / 255))],
+        **pictures,
+        "png, checksums renewed": pictures["png"],
+        "npy": [array, _saved(np.save, np.asfortranarray(images / 255)), _saved(np.save, images.astype(">f4") / 255)],
+        "npy.gz": [gzip.compress(array)],
         "npz": [_saved(np.savez, x=images, y=labels), _saved(np.savez_compressed, images=images / 255)],
+        "npz of others": [_zip(array, method) for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)],
     }
 
 
@@ -170,8 +205,12 @@ def reference_picture(content):
             turn = turns[image.getexif().get(0x0112, 1) - 1]
         except Exception:
             turn = None
+        kept = opaque(image, content)
         if image.mode == "I;16":
             image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
+        if kept is not None:
+            image = image.convert("RGB")
+            image.putalpha(Image.fromarray(kept * np.uint8(255)))
         if image.has_transparency_data:
             fitted = ImageOps.fit(image.convert("RGBA"), (SIDE, SIDE), Image.Resampling.LANCZOS)
             white = Image.new("RGBA", (SIDE, SIDE), (255, 255, 255, 255))
@@ -179,6 +218,17 @@ def reference_picture(content):
         else:
             fitted = ImageOps.fit(image.convert("RGB"), (SIDE, SIDE), Image.Resampling.LANCZOS)
     return np.asarray(fitted if turn is None else fitted.transpose(turn))
+
+
+def opaque(image, content):
+    """Which pixels of a PNG are not of the one grey or colour that it names as transparent; None if it names none."""
+    key, depth = image.info.get("transparency"), content[24]
+    if key is None or image.format != "PNG" or image.mode not in ("1", "L", "I;16", "RGB"):
+        return None
+    stored = np.asarray(image).astype(int)
+    if image.mode == "RGB":
+        return (stored != [value // 256 if depth == 16 else value for value in key]).any(-1)
+    return stored != key if image.mode != "L" else stored * (2**depth - 1) // 255 != key % 2**depth
 
 
 def reference_npy(content):
@@ -207,11 +257,16 @@ KINDS = {
     "png": (picture, reference_picture),
     "png, checksums renewed": (picture, reference_picture),
     "jpg": (picture, reference_picture),
+    "gif": (picture, reference_picture),
+    "webp": (picture, reference_picture),
+    "bmp": (picture, reference_picture),
     "npy": (data.load_array, reference_npy),
+    "npy.gz": (data.load_array, lambda content: reference_npy(gzip.decompress(content))),
     "npz": (data.load_array, reference_npz),
+    "npz of others": (data.load_array, reference_npz),
 }
 SAME_AS_REFERENCE = {"idx", "bin"}  # accepted exactly if the reference accepts it
-CHECKSUM = {"idx.gz", "tar.gz", "png"}  # accepted only if it says what the whole file said
+CHECKSUM = {"idx.gz", "tar.gz", "png", "npy.gz"}  # accepted only if it says what the whole file said
 
 
 def read(kind, content, folder):
