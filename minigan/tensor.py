@@ -14,7 +14,7 @@ import numpy as np
 
 from . import backend
 from .backend import Array
-from .errors import CheckpointError, DeviceError, DTypeError, GraphError, MiniganError, ShapeError, hint, unknown
+from .errors import CheckpointError, DeviceError, DTypeError, GraphError, MiniganError, ShapeError, hint, hinted
 
 Axis = int | Sequence[int] | None
 
@@ -84,6 +84,7 @@ def writes(log: "list[tuple[Tensor, str]]") -> Iterator[None]:
         _changes.log = before
 
 
+@hinted("Tensor")
 class Tensor:
     """An array that remembers how it was computed.
 
@@ -258,11 +259,6 @@ class Tensor:
 
     def __setitem__(self, index: Any, values: Any) -> None:
         raise DTypeError("a Tensor is not changed at an index; write mg.where(mask, values, x), or x.copy_(all_values)")
-
-    if not TYPE_CHECKING:  # which would believe that a Tensor has every attribute
-
-        def __getattr__(self, name: str) -> Any:
-            raise unknown("Tensor", name, self)
 
     def __repr__(self) -> str:
         values = np.array2string(backend.to_numpy(self.data), precision=4, separator=", ", threshold=20, prefix=" " * 7)

@@ -2,10 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Set, ValuesView
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from .. import backend
-from ..errors import DTypeError, ShapeError, unknown
+from ..errors import DTypeError, ShapeError, hinted
 from ..recording import watch, within
 from ..tensor import Tensor, Version, as_dtype, copy_all, tensor
 
@@ -36,6 +36,7 @@ class Buffer(_Held):
     __slots__ = ()
 
 
+@hinted("Module")
 class Module:
     """Base of every layer and network: assign Parameters, Buffers and Modules as attributes, write `forward`.
 
@@ -153,11 +154,6 @@ class Module:
             t.node = None
             t.written("Module.to")
         return self
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            raise unknown("Module", name, self)
 
     def apply(self, fn: Callable[["Module"], Any]) -> "Module":
         """This module after fn(m) was called for it and every module below."""
