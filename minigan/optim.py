@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import backend, ops
-from .errors import DTypeError, ShapeError, hinted, not_negative, unknown
+from .errors import DTypeError, ShapeError, described, hinted, not_negative, unknown
 from .grad import all_tensors, grad
 from .kernels import kernels, portable
 from .nn import Module
-from .tensor import Tensor, copy_all, described, full
+from .tensor import Tensor, copy_all, full
 
 Slots = tuple[Tensor, ...]
 

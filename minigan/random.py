@@ -59,7 +59,7 @@ class Stream:
         device: str | None = None,
     ) -> Array:
         """An array of `shape`, uniform on [low, high), on `device` (where the step lives, by default)."""
-        sizes, on = _sizes(shape), self._device(device)
+        sizes, on = backend.as_shape("uniform", shape), self._device(device)
         n = math.prod(sizes)
         return _kernels(on).uniform(self._draw(on, -(-n // 4)), n, low, high, dtype).reshape(sizes)
 
@@ -75,7 +75,7 @@ class Stream:
 
         Each 64-bit word gives two 32-bit uniforms and so two normals, at most 6.7 deviations from the mean.
         """
-        sizes, on = _sizes(shape), self._device(device)
+        sizes, on = backend.as_shape("normal", shape), self._device(device)
         n = math.prod(sizes)
         return _kernels(on).normal(self._draw(on, -(-n // 8)), n, mean, std, dtype).reshape(sizes)
 
@@ -83,7 +83,7 @@ class Stream:
         """An int64 array of `shape`, uniform on 0 .. high - 1, 1 <= high < 2^32 (bias below high / 2^32)."""
         if not 1 <= high < 2**32:
             raise ShapeError(f"integers: expected 1 <= high < 2^32, got {high}")
-        sizes, on = _sizes(shape), self._device(device)
+        sizes, on = backend.as_shape("integers", shape), self._device(device)
         n = math.prod(sizes)
         return _kernels(on).integers(self._draw(on, -(-n // 4)), n, high).reshape(sizes)
 
@@ -111,10 +111,6 @@ def _kernels(device: str) -> ModuleType:
         return draws
     backend.array_module(device)  # says what is missing
     return cuda_random
-
-
-def _sizes(shape: Shape) -> tuple[int, ...]:
-    return (shape,) if isinstance(shape, int) else tuple(shape)
 
 
 _seeded = Stream(0)

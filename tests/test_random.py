@@ -100,3 +100,14 @@ def test_another_threads_stream_is_its_own():
         thread.start()
         thread.join()
     assert seen[0].seed != 9
+
+
+def test_shapes_are_integers_of_any_kind():
+    stream = mg.random.Stream(0)
+    for draw in (stream.uniform, stream.normal, lambda shape: stream.integers(5, shape)):
+        for shape in (3, np.int64(3), (np.int64(3),), [3], np.array([3])):
+            assert draw(shape).shape == (3,)
+        assert draw(()).shape == ()
+        for shape in (-1, 1.5, "a", (2, -1), None):
+            with pytest.raises(mg.errors.ShapeError, match=r"(uniform|normal|integers): expected a shape"):
+                draw(shape)

@@ -7,7 +7,7 @@ from typing import Any, Self
 from .. import backend
 from ..errors import DTypeError, ShapeError, hinted
 from ..recording import watch, within
-from ..tensor import Tensor, Version, as_dtype, copy_all, tensor
+from ..tensor import Tensor, Version, copy_all, tensor
 
 
 class _Held(Tensor):
@@ -149,7 +149,9 @@ class Module:
     def to(self, device: str | None = None, dtype: Any = None) -> "Module":
         """This module with its float tensors converted to `dtype` and all of them moved to `device`."""
         for _, t in self.named_tensors():
-            array = t.data if dtype is None or t.dtype.kind != "f" else t.data.astype(as_dtype("Module.to", dtype))
+            array = (
+                t.data if dtype is None or t.dtype.kind != "f" else t.data.astype(backend.as_dtype("Module.to", dtype))
+            )
             t.data = array if device is None else backend.to_device(array, device)
             t.node = None
             t.written("Module.to")
