@@ -122,8 +122,6 @@ def z_dim(extra: Extra) -> int:
 
 def optimizer(extra: Extra, params: list, lr: float) -> optim.Optimizer:
     """The optimizer that --optimizer names."""
-    if extra["momentum"] and extra["optimizer"] != "sgd":
-        raise ShapeError(f"--momentum {extra['momentum']} is of --optimizer sgd, not {extra['optimizer']}")
     return {
         "adam": lambda: optim.Adam(params, lr, (extra["beta1"], extra["beta2"])),
         "rmsprop": lambda: optim.RMSProp(params, lr),

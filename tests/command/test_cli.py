@@ -75,12 +75,11 @@ def test_an_error_is_one_line_and_status_1(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ("--momentum -1", "--momentum -1.0 is of --optimizer sgd, not adam"),
         ("--optimizer sgd --momentum -1", "SGD: expected 0 <= momentum < 1, got -1.0"),
         ("--lr -1", "Adam: expected a finite learning rate >= 0, got -1.0"),
         ("--beta2 1", "Adam: expected 0 <= beta < 1, got betas (0.5, 1.0)"),
         ("--clip -1", "Moves: expected clip and max_norm > 0, got Moves(unroll=0, consensus=0.0, clip=-1.0"),
-        ("--penalty-weight nan", "ScoreGame: expected a finite penalty_weight >= 0, got nan"),
+        ("--penalty r1 --penalty-weight nan", "ScoreGame: expected a finite penalty_weight >= 0, got nan"),
         ("--ema 1", "EMA: expected 0 <= decay < 1, got 1.0"),
     ],
 )
