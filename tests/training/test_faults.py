@@ -1,0 +1,187 @@
+"""Whatever befalls the disk under a run, or the files in its folder: it ends in a line, and never in other weights.
+
+The run is one of a tiny network, by `minigan train` and `minigan resume` in this process. A trial is a recipe made
+from its number alone, which a failure prints.
+"""
+
+import contextlib
+import io
+import os
+import shutil
+import traceback
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from faulty_disk import CALLS, ERRORS, FaultyDisk, Killed, damage
+from quick_run import QuickYardstick, quick_curves
+
+from minigan import nn, viz
+from minigan.command import cli, recipe
+from minigan.models import Players
+from minigan.training import checkpoint, loop, record
+
+STEPS = 10
+OPTIONS = f"--model tiny --side 4 --channels 1 --batch-size 8 --steps {STEPS} --ema 0.9"
+OFTEN = "--checkpoint-every 2 --sample-every 3 --keep 2"
+
+
+def tiny(side, z_dim, *, channels, width):
+    G = nn.Sequential(nn.Linear(z_dim, side * side), nn.Tanh(), nn.Unflatten(1, (channels, side, side)))
+    return Players(G, nn.Sequential(nn.Flatten(), nn.Linear(side * side, 1)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """A network, a yardstick, curves and flushes of microseconds: no power is cut here."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("os.fsync", os.fstat)
+        patched.setitem(recipe.NETWORKS, "tiny", recipe.Network(tiny, 2, "normal", recipe.SIZES))
+        patched.setattr(loop, "Yardstick", QuickYardstick)
+        patched.setattr(viz, "loss_curves", quick_curves)
+        yield
+
+
+class Runs(NamedTuple):
+    """The folder of a run that nothing befell, of one that was killed on its way, and how often each calls the disk."""
+
+    data: Path
+    whole: Path
+    killed: Path
+    calls_of_train: dict
+    calls_of_resume: dict
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    data, whole, killed, resumed = (folder / name for name in ("data.npy", "whole", "killed", "resumed"))
+    np.save(data, np.random.default_rng(0).integers(0, 256, (40, 1, 4, 4)).astype(np.uint8))
+    with FaultyDisk(whole) as disk_of_train:
+        assert minigan(*train(data, whole)) == (0, "")
+    with FaultyDisk(killed, "replace", disk_of_train.seen["replace"] * 2 // 3), pytest.raises(Killed):
+        minigan(*train(data, killed))
+    assert checkpoint.find(killed / "checkpoints")[-1].stem in ("step_00000005", "step_00000006")
+    shutil.copytree(killed, resumed)
+    with FaultyDisk(resumed) as disk_of_resume:
+        assert minigan("resume", resumed) == (0, "")
+    return Runs(data, whole, killed, disk_of_train.seen, disk_of_resume.seen)
+
+
+def train(data, out):
+    return ["train", *OPTIONS.split(), *OFTEN.split(), "--data", str(data), "--out", str(out)]
+
+
+def minigan(*arguments):
+    """(the exit status, what was said on stderr)."""
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        return cli.main(list(map(str, arguments))), said.getvalue()
+
+
+def weights(folder):
+    path = checkpoint.find(folder / "checkpoints")[-1]
+    return path.name, {name: array.tobytes() for name, array in checkpoint.load(path)[0].items()}
+
+
+def told(folder):
+    """What a run tells of itself, but for the clock."""
+    log = [(step, {k: v for k, v in row.items() if k != "images_per_s"}) for step, row in record.read_log(folder, [])]
+    return log, record.read_looks(folder, []), checkpoint.find_best(folder / "checkpoints").name
+
+
+def check_same(runs, out):
+    assert weights(out) == weights(runs.whole)
+    assert (out / "generator.safetensors").read_bytes() == (runs.whole / "generator.safetensors").read_bytes()
+
+
+def check_ended(out, status, said):
+    """A command was done, or refused in a line; it and what was said of the settings name the folder."""
+    assert status in (0, 1)
+    lines = said.splitlines()
+    assert all(str(out) in line for line in lines), said
+    assert len([line for line in lines if line.startswith("minigan ")]) == status, said
+    assert len(lines) <= 1 + status, said
+
+
+def whole_checkpoints(held, out):
+    """Those in the folder that are what they were."""
+    same = [name for name, content in held.items() if (out / name).is_file() and (out / name).read_bytes() == content]
+    return [name for name in same if name.endswith(".safetensors") and name.replace(".safetensors", ".json") in same]
+
+
+def fault(rng, out, command, recipe, counts):
+    """Do the command on a disk that fails at some call, or be killed there."""
+    call = rng.choice([name for name in CALLS if counts[name]])
+    at = int(rng.integers(1, counts[call] + 1))
+    error = rng.choice([None, *ERRORS])
+    recipe.append(f"{command[0]}, call {at} of {call}: {'kill' if error is None else error}")
+    with contextlib.suppress(Killed), FaultyDisk(out, str(call), at, None if error is None else int(error)):
+        check_ended(out, *minigan(*command))
+
+
+def go_on(runs, out):
+    """Resume the run, or begin it if it has not; it is the one that nothing befell."""
+    status, said = minigan("resume", out)
+    if status:
+        assert "no run is in this folder" in said
+        status, said = minigan(*train(runs.data, out))
+    assert (status, said) == (0, "")
+    check_same(runs, out)
+    assert told(out) == told(runs.whole)
+
+
+def faulty(runs, out, rng, recipe):
+    """The run is begun or goes on, on a disk that fails once or several times."""
+    if rng.integers(2):
+        shutil.copytree(runs.killed, out)
+    for _ in range(rng.integers(1, 4)):
+        if (out / "config.json").exists():
+            fault(rng, out, ["resume", out], recipe, runs.calls_of_resume)
+        else:
+            fault(rng, out, train(runs.data, out), recipe, runs.calls_of_train)
+    go_on(runs, out)
+
+
+def damaged(runs, out, rng, recipe):
+    """Something in the folder is damaged, and it is read and gone on with."""
+    shutil.copytree((runs.killed, runs.killed, runs.whole)[rng.integers(3)], out)
+    held = {f"checkpoints/{path.name}": path.read_bytes() for path in (out / "checkpoints").iterdir()}
+    for _ in range(rng.integers(1, 3)):
+        recipe.append(damage(rng, out))
+    left = whole_checkpoints(held, out)
+    reads = (["report", out], ["config", out, "--json"], ["sample", out, "--n", 1, "--out", out.with_suffix(".npy")])
+    for command in reads:
+        check_ended(out, *minigan(*command))
+    if rng.integers(4) == 0:
+        fault(rng, out, ["resume", out], recipe, runs.calls_of_resume)
+    status, said = minigan("resume", out)
+    if status == 0:
+        check_same(runs, out)
+        for command in reads:
+            assert minigan(*command) == (0, "")
+        assert minigan("resume", out) == (0, "")
+    else:
+        check_ended(out, status, said)
+        assert not left or not (out / ".lock").is_file(), said
+        assert set(left) <= set(whole_checkpoints(held, out))
+
+
+def trials(runs, tmp_path, first, count):
+    for number in range(first, first + count):
+        recipe, out = [], tmp_path / f"trial{number}"
+        try:
+            (faulty, damaged)[number % 2](runs, out, np.random.default_rng(number), recipe)
+        except Exception:  # an AssertionError, or what a command must not raise
+            pytest.fail(f"trial {number}: {'; '.join(recipe)}\n{traceback.format_exc()}")
+        shutil.rmtree(out)
+
+
+def test_100_trials(runs, tmp_path):
+    trials(runs, tmp_path, 0, 100)
+
+
+@pytest.mark.slow
+def test_1000_trials(runs, tmp_path):
+    trials(runs, tmp_path, 100, 1000)
