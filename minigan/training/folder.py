@@ -65,9 +65,10 @@ class RunFolder:
         for folder in (self.samples, self.checkpoints):
             with contextlib.suppress(OSError):  # there is none, or it is not empty
                 folder.rmdir()
-        if [p.name for p in self.path.iterdir()] == [".lock"]:
-            (self.path / ".lock").unlink()
-            self.path.rmdir()
+        with contextlib.suppress(OSError):  # what ended the run is more to say
+            if [p.name for p in self.path.iterdir()] == [".lock"]:
+                (self.path / ".lock").unlink()
+                self.path.rmdir()
 
     def open(self, settings: Settings) -> bool:
         """Make the folders; True if a run is to be continued. CheckpointError if --out and --resume do not fit."""
@@ -220,8 +221,6 @@ class RunFolder:
 
     def cut_log(self, step: int) -> None:
         """Drop the rows after `step`, which a resumed run writes again, and any that was being written at a crash."""
-        if not self.log.exists():
-            return
         problems: list[str] = []
         with disk.naming(self.log, "read"):
             kept = {row_step for row_step, _ in record.read_log(self.path, problems) if row_step <= step}
@@ -264,8 +263,7 @@ class RunFolder:
     def sync_log(self) -> None:
         """Have the log on disk before a checkpoint that counts on it."""
         if self.log.exists():
-            with disk.naming(self.log), self.log.open("rb") as file:
-                os.fsync(file.fileno())
+            disk.append(self.log, b"", lasting=True)
 
     def append_log(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Write rows to log.csv, the header first, which grows by a column that the log has not had so far."""
@@ -289,14 +287,14 @@ class Timings:
     """timings.json: where a run's seconds went, and from when to when it ran, over all its parts."""
 
     def __init__(self, folder: RunFolder, step: int) -> None:
+        self.folder = folder
         self.path = folder.path / "timings.json"
         self.seconds = {"training": 0.0, "samples": 0.0, "health": 0.0, "checkpoints": 0.0}
         self.sessions: list[dict[str, Any]] = []
+        self.problems: list[str] = []
         if step:
-            problems: list[str] = []
-            seconds, self.sessions = record.read_timings(folder.path, problems)
+            seconds, self.sessions = record.read_timings(folder.path, self.problems)
             self.seconds |= seconds
-            folder.keep_damaged(self.path, problems)
         self.sessions.append({"started": _now(), "ended": _now(), "first": step, "last": step})
 
     def add(self, what: str, seconds: float) -> None:
@@ -305,6 +303,8 @@ class Timings:
 
     def write(self, step: int) -> None:
         """Write the file, `step` being the last one done."""
+        self.folder.keep_damaged(self.path, self.problems)
+        self.problems.clear()
         self.sessions[-1] |= {"ended": _now(), "last": step}
         rounded = {name: round(seconds, 3) for name, seconds in self.seconds.items()}
         disk.write(self.path, json.dumps({**rounded, "sessions": self.sessions}, indent=2).encode())

@@ -15,6 +15,7 @@ import contextlib
 import csv
 import json
 import math
+import operator
 import re
 import sys
 from array import array
@@ -35,6 +36,7 @@ from .settings import Settings, flat, title
 Series = tuple[np.ndarray, np.ndarray]  # steps, ascending; their values, which may be NaN or infinite
 SHOWN = ("d_loss", "g_loss", "d_real", "d_fake")  # what most games log, as `viz.LINES` draws it
 COLUMNS = ["step", *SHOWN, "images_per_s"]  # of log.csv, before what a game adds
+START = ",".join(COLUMNS)
 PLAYERS = {"d_": "discriminator", "g_": "generator"}  # whose a column is
 LARGEST = 2**53  # of a step: as far as JavaScript counts
 PICTURE = re.compile(r"(?:(.+)_)?step_(\d{1,15})\.png")
@@ -201,6 +203,9 @@ def log_columns(path: Path, problems: list[str]) -> list[str]:
 
 
 def _columns(line: str, problems: list[str]) -> list[str]:
+    if len(line) > len(START) and sum(map(operator.ne, line, START)) == 1:
+        problems.append("log.csv: a letter of its header is damaged")
+        line = START + line[len(START) :]
     try:
         header = next(csv.reader([line.strip()]), [])
     except csv.Error:  # a line that is no header at all

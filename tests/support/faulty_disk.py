@@ -115,51 +115,60 @@ class FaultyFile(io.FileIO):
 
 
 def damage(rng, folder):
-    """Spoil one thing in a folder, a file or one of the folders in it; what was done, in words."""
-    things = sorted(path for path in folder.rglob("*"))
+    """Spoil one thing in a folder, a file or one of the folders in it; what was done, in words.
+
+    A link is to `precious` beside the folder.
+    """
+    things = sorted(path for path in folder.rglob("*") if not path.is_symlink())
     path = things[rng.integers(len(things))]
-    kinds = [_change, _change, _change, _cut, _empty, _replace_by_folder, _delete, _nest]
+    kinds = [_change, _change, _change, _cut, _empty, _replace_by_folder, _replace_by_link, _delete, _nest]
     kind = kinds[rng.integers(len(kinds))]
     if path.is_dir():
         kind = (_delete, _replace_by_file)[rng.integers(2)]
-    return f"{path.relative_to(folder)}: {kind(rng, path)}"
+    return f"{path.relative_to(folder)}: {kind(rng, path, folder)}"
 
 
-def _change(rng, path):
+def _change(rng, path, folder):
     content = bytearray(path.read_bytes())
     if not content:
-        return _replace_by_folder(rng, path)
+        return _replace_by_folder(rng, path, folder)
     at, value = int(rng.integers(len(content))), int(rng.integers(1, 256))
     content[at] ^= value
     path.write_bytes(content)
     return f"byte {at} ^= {value}"
 
 
-def _cut(rng, path):
+def _cut(rng, path, folder):
     content = path.read_bytes()
     length = int(rng.integers(len(content) + 1))
     path.write_bytes(content[:length])
     return f"cut to {length} bytes"
 
 
-def _empty(rng, path):
+def _empty(rng, path, folder):
     path.write_bytes(b"")
     return "emptied"
 
 
-def _replace_by_folder(rng, path):
+def _replace_by_folder(rng, path, folder):
     path.unlink()
     (path / "inside").mkdir(parents=True)
     return "a folder instead"
 
 
-def _replace_by_file(rng, path):
+def _replace_by_link(rng, path, folder):
+    path.unlink()
+    path.symlink_to(folder.parent / "precious")
+    return "a link to another file instead"
+
+
+def _replace_by_file(rng, path, folder):
     shutil.rmtree(path)
     path.write_bytes(b"")
     return "a file instead"
 
 
-def _delete(rng, path):
+def _delete(rng, path, folder):
     with contextlib.suppress(NotADirectoryError):
         shutil.rmtree(path)
         return "deleted"
@@ -167,7 +176,7 @@ def _delete(rng, path):
     return "deleted"
 
 
-def _nest(rng, path):
+def _nest(rng, path, folder):
     deep = int(rng.choice([200, 900, 100_000]))
     path.write_bytes(b"[" * deep + b"]" * deep)
     return f"JSON, {deep} deep"

@@ -6,6 +6,7 @@ from its number alone, which a failure prints.
 
 import contextlib
 import io
+import json
 import os
 import shutil
 import traceback
@@ -62,7 +63,7 @@ def runs(tmp_path_factory):
         assert minigan(*train(data, whole)) == (0, "")
     with FaultyDisk(killed, "replace", disk_of_train.seen["replace"] * 2 // 3), pytest.raises(Killed):
         minigan(*train(data, killed))
-    assert checkpoint.find(killed / "checkpoints")[-1].stem in ("step_00000005", "step_00000006")
+    assert checkpoint.find(killed / "checkpoints")[-1].stem == "step_00000006"
     shutil.copytree(killed, resumed)
     with FaultyDisk(resumed) as disk_of_resume:
         assert minigan("resume", resumed) == (0, "")
@@ -147,6 +148,8 @@ def faulty(runs, out, rng, recipe):
 def damaged(runs, out, rng, recipe):
     """Something in the folder is damaged, and it is read and gone on with."""
     shutil.copytree((runs.killed, runs.killed, runs.whole)[rng.integers(3)], out)
+    precious = out.with_name("precious")
+    precious.write_text("not of the run")
     held = {f"checkpoints/{path.name}": path.read_bytes() for path in (out / "checkpoints").iterdir()}
     for _ in range(rng.integers(1, 3)):
         recipe.append(damage(rng, out))
@@ -164,8 +167,9 @@ def damaged(runs, out, rng, recipe):
         assert minigan("resume", out) == (0, "")
     else:
         check_ended(out, status, said)
-        assert not left or not (out / ".lock").is_file(), said
+        assert not left or not (out / ".lock").is_file() or (out / ".lock").is_symlink(), said
         assert set(left) <= set(whole_checkpoints(held, out))
+    assert precious.read_text() == "not of the run"
 
 
 def trials(runs, tmp_path, first, count):
@@ -185,3 +189,113 @@ def test_100_trials(runs, tmp_path):
 @pytest.mark.slow
 def test_1000_trials(runs, tmp_path):
     trials(runs, tmp_path, 100, 1000)
+
+
+# --- one thing at a time --------------------------------------------------------------------------------------------
+
+
+def flipped(content):
+    """The bytes with a bit of the middle one turned."""
+    at = len(content) // 2
+    return content[:at] + bytes([content[at] ^ 128]) + content[at + 1 :]
+
+
+def deep(content):
+    return b"[" * 100_000
+
+
+LOST = {
+    "log.csv": (flipped, "log.csv: 1 damaged row is left out; log.csv.damaged is what it was"),
+    "health.jsonl": (flipped, "health.jsonl: 1 damaged row is left out; health.jsonl.damaged is what it was"),
+    "timings.json": (deep, "timings.json is damaged and left out; timings.json.damaged is what it was"),
+    "checkpoints/best.json": (flipped, "best.json names no checkpoint that is there: it is made anew"),
+    "checkpoints/step_00000006.json": (deep, "step_00000006.safetensors: cannot be read (nested too deeply); trying"),
+    "checkpoints/step_00000006.safetensors": (flipped, "its checksum is not the one in step_00000006.json; trying"),
+    "samples/step_00000000.png": (flipped, "samples.gif is without step_00000000.png: damaged, or of another size"),
+    "config.json": (flipped, ""),
+}
+
+
+@pytest.fixture
+def out(runs, tmp_path):
+    """A copy of the run that was killed."""
+    return shutil.copytree(runs.killed, tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_a_damaged_file_is_named_kept_and_made_anew(runs, out, name, capsys):
+    spoil, said = LOST[name]
+    damaged = spoil((out / name).read_bytes())
+    (out / name).write_bytes(damaged)
+    assert cli.main(["resume", str(out)]) == 0
+    shown = capsys.readouterr()
+    assert said in shown.out
+    if name == "config.json":
+        newest = checkpoint.find(runs.killed / "checkpoints")[-1].name
+        assert shown.err == f"{out}: config.json is missing or damaged, and {newest} says what it said\n"
+    check_same(runs, out)
+    assert checkpoint.find_best(out / "checkpoints").name == checkpoint.find_best(runs.whole / "checkpoints").name
+    if said.endswith("is what it was"):
+        assert (out / f"{name}.damaged").read_bytes() == damaged
+    elif name.startswith("checkpoints/step"):
+        assert damaged in [path.read_bytes() for path in (out / "checkpoints").glob("*.damaged")]
+    elif name == "config.json":
+        problems = []
+        assert record.read_settings(out, problems).steps == STEPS
+        assert problems == []
+
+
+def test_settings_that_no_file_says_are_a_line_and_nothing_is_lost(out, capsys):
+    shutil.rmtree(out / "checkpoints")
+    (out / "config.json").write_bytes(flipped((out / "config.json").read_bytes()))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for command in ("resume", "config"):
+        assert cli.main([command, str(out)]) == 1
+        assert capsys.readouterr().err.startswith(f"minigan {command}: {out / 'config.json'}: ")
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_whose_checkpoints_are_gone_does_not_begin_anew_over_its_generator(out, capsys):
+    shutil.rmtree(out / "checkpoints")
+    held = (out / "generator.safetensors").read_bytes()
+    assert cli.main(["resume", str(out)]) == 1
+    assert "its checkpoints are gone, and a run that begins anew would replace generator" in capsys.readouterr().err
+    assert (out / "generator.safetensors").read_bytes() == held
+
+
+def test_a_sealed_config_that_somebody_changed_is_not_gone_by(runs, out, capsys):
+    text = (out / "config.json").read_text()
+    (out / "config.json").write_text(text.replace(f'"steps": {STEPS}', '"steps": 7'))
+    assert cli.main(["resume", str(out)]) == 0
+    check_same(runs, out)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": "5"}, {"extra": None}, {"allow_change": 3}, {"colour": 1}, {"steps": 1.5}]
+)
+def test_a_config_of_before_they_were_sealed_is_read_if_it_makes_sense(runs, out, wrong, capsys):
+    config = json.loads((out / "config.json").read_text())
+    del config["sha256"]
+    (out / "config.json").write_text(json.dumps(config))
+    problems = []
+    assert record.read_settings(out, problems).steps == STEPS
+    assert problems == []
+    (out / "config.json").write_text(json.dumps({**config, "settings": {**config["settings"], **wrong}}))
+    assert record.read_settings(out, problems).extra["model"] == "tiny"
+    assert len(problems) == 1
+    assert cli.main(["resume", str(out)]) == 0
+    check_same(runs, out)
+
+
+def test_what_stands_in_the_way_is_put_aside(runs, out, capsys):
+    for name in ("log.csv", "samples.gif", "samples/step_00000009.png", "checkpoints/step_00000008.json"):
+        (out / name).unlink(missing_ok=True)
+        (out / name).mkdir()
+    (out / "report.html").symlink_to("nowhere")
+    assert cli.main(["resume", str(out)]) == 0
+    check_same(runs, out)
+    said = capsys.readouterr().out
+    assert said.count(" was in the way and is ") == 5
+    assert f"{out}: log.csv has no rows of 6 of the 6 steps\n" in said
+    assert (out / "log.csv.damaged").is_dir()
+    assert (out / "samples" / "step_00000009.png.damaged").is_dir()

@@ -85,6 +85,26 @@ def test_a_log_of_which_nothing_can_be_read_begins_anew(tmp_path, capsys):
     assert run.log.read_text() == f"{','.join(record.COLUMNS)}\n2,0.5,,,,\n"
 
 
+def test_a_damaged_letter_of_the_header_hides_no_column(tmp_path, capsys):
+    made = folder(tmp_path / "made", rows=2)
+    whole, content = record.read(made).log, (made / "log.csv").read_bytes()
+    for at in range(len(record.START)):
+        for letter in b'\xff,"x\n':
+            if letter == content[at]:
+                continue
+            damaged = content[:at] + bytes([letter]) + content[at + 1 :]
+            (made / "log.csv").write_bytes(damaged)
+            read = record.read(made)
+            if letter != ord("\n"):
+                assert read.problems == ["log.csv: a letter of its header is damaged"]
+                assert read.log.keys() == whole.keys()
+            RunFolder(made).cut_log(2)
+            assert (made / "log.csv.damaged").read_bytes() == damaged
+            if letter != ord("\n"):
+                assert (made / "log.csv").read_bytes() == content
+            (made / "log.csv.damaged").unlink()
+
+
 def test_a_row_that_is_being_written_is_neither_a_row_nor_damage(tmp_path):
     made = folder(tmp_path / "made", rows=2)
     add_health(made, (1, 2))
