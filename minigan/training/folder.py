@@ -81,10 +81,11 @@ class RunFolder:
         if settings.resume and not held:
             if not (self.path / "config.json").exists():
                 raise CheckpointError(f"{self.path} holds no checkpoint to resume from")
-            if self.generator.exists():  # it was written after a checkpoint
+            # these are written after a checkpoint
+            if left := [name for name in (self.generator.name, "timings.json") if (self.path / name).exists()]:
                 raise CheckpointError(
-                    f"{self.path}: its checkpoints are gone, and a run that begins anew would replace "
-                    f"{self.generator.name}: move that elsewhere first, or give another folder with --out"
+                    f"{self.path}: no whole checkpoint is left, and a run that begins anew would replace what is "
+                    f"({', '.join(left)}): move it elsewhere first, or give another folder with --out"
                 )
             say(f"{self.path}: the run was stopped before its first checkpoint; it begins anew")
         try:

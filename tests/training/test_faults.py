@@ -259,7 +259,10 @@ def test_a_run_whose_checkpoints_are_gone_does_not_begin_anew_over_its_generator
     shutil.rmtree(out / "checkpoints")
     held = (out / "generator.safetensors").read_bytes()
     assert cli.main(["resume", str(out)]) == 1
-    assert "its checkpoints are gone, and a run that begins anew would replace generator" in capsys.readouterr().err
+    said = (
+        "no whole checkpoint is left, and a run that begins anew would replace what is (generator.safetensors, timings"
+    )
+    assert f"minigan resume: {out}: {said}" in capsys.readouterr().err
     assert (out / "generator.safetensors").read_bytes() == held
 
 

@@ -68,12 +68,31 @@ def test_a_column_may_come_late_and_go(tmp_path):
     assert list(log[0]) == [*record.COLUMNS, "late"]
 
 
+def killed_at(step):
+    def make(settings):
+        game = build(settings)
+        play = game.play
+
+        def dies(batches):
+            if game.rounds == step:
+                raise KeyboardInterrupt
+            return play(batches)
+
+        game.play = dies
+        return game
+
+    return make
+
+
 def test_a_look_judges_the_means_of_the_log_since_the_one_before(tmp_path):
-    for stop, options in ((6, {}), (11, {"resume": True}), (15, {"resume": True})):
-        assert run(tmp_path, steps=stop, sample_every=4, **options) == 0
+    often = {"sample_every": 4, "checkpoint_every": 2}
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, killed_at(7), **often)
+    for stop in (11, 15):
+        assert run(tmp_path, steps=stop, resume=True, **often) == 0
     losses = [float(row["d_loss"]) for row in rows(tmp_path)]
     looks = record.read_looks(tmp_path, [])
-    assert [look.step for look in looks] == [0, 4, 6, 8, 11, 12, 15]
+    assert [look.step for look in looks] == [0, 4, 8, 11, 12, 15]
     for before, look in itertools.pairwise(looks):
         assert look.numbers["d_loss"] == pytest.approx(np.mean(losses[before.step : look.step]))
 
