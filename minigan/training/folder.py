@@ -215,7 +215,8 @@ class RunFolder:
 
     def read_log(self) -> dict[str, list[float]]:
         """The columns of log.csv that hold a number in every row."""
-        columns = record.series(record.read_log(self.path, []))
+        with disk.naming(self.log, "read"):
+            columns = record.series(record.read_log(self.path, []))
         steps = np.unique(np.concatenate([[], *(at for at, _ in columns.values())]))
         whole = {name: values.tolist() for name, (at, values) in columns.items() if np.array_equal(at, steps)}
         return {**(whole or {name: [] for name in COLUMNS}), "step": steps.tolist()}
@@ -245,7 +246,8 @@ class RunFolder:
 
     def looks(self) -> list[Look]:
         """What health.jsonl says of the run."""
-        return record.read_looks(self.path, [])
+        with disk.naming(self.health, "read"):
+            return record.read_looks(self.path, [])
 
     def cut_looks(self, step: int) -> list[Look]:
         """The looks up to `step`, and no other in the file any more: a resumed run takes them again."""

@@ -145,7 +145,7 @@ def _told(path: Path, problems: list[str], accept: Callable[[dict[str, Any]], T]
     newest = checkpoint.newest(path / "checkpoints", [])
     if newest is None or not _has_settings(newest[2]):
         raise problem
-    problems.append(f"config.json is missing or damaged, and {newest[0].name} says what it said")
+    problems.append(f"config.json is missing or damaged; the settings are those of {newest[0].name}")
     return accept(newest[2])
 
 

@@ -232,7 +232,7 @@ def test_a_damaged_file_is_named_kept_and_made_anew(runs, out, name, capsys):
     assert said in shown.out
     if name == "config.json":
         newest = checkpoint.find(runs.killed / "checkpoints")[-1].name
-        assert shown.err == f"{out}: config.json is missing or damaged, and {newest} says what it said\n"
+        assert shown.err == f"{out}: config.json is missing or damaged; the settings are those of {newest}\n"
     check_same(runs, out)
     assert checkpoint.find_best(out / "checkpoints").name == checkpoint.find_best(runs.whole / "checkpoints").name
     if said.endswith("is what it was"):
