@@ -83,20 +83,21 @@ class FaultyDisk:
         return opened
 
     def __enter__(self):
-        self.patched = [(os, call, self.watched(call)) for call in CALLS if call not in ("open", "write")]
-        self.patched.append((os, "open", self.os_open(os.open)))
-        self.patched += [(module, "open", self.io_open(io.open)) for module in (io, builtins)]
-        for k, (module, name, function) in enumerate(self.patched):
-            self.patched[k] = (module, name, getattr(module, name))
+        changed = [(os, call, self.watched(call)) for call in CALLS if call not in ("open", "write")]
+        changed += [(os, "open", self.os_open(os.open)), *((m, "open", self.io_open(io.open)) for m in (io, builtins))]
+        self.originals = [(module, name, getattr(module, name)) for module, name, _ in changed]
+        for module, name, function in changed:
             setattr(module, name, function)
         return self
 
     def __exit__(self, *exception):
-        for module, name, original in self.patched:
+        for module, name, original in self.originals:
             setattr(module, name, original)
 
 
 class FaultyFile(io.FileIO):
+    """A file on that disk."""
+
     def __init__(self, disk, file, mode):
         self.disk = disk
         super().__init__(file, mode)

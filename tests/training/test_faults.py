@@ -5,6 +5,7 @@ from its number alone, which a failure prints.
 """
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -20,7 +21,9 @@ from quick_run import QuickYardstick, quick_curves
 
 from minigan import nn, viz
 from minigan.command import cli, recipe
+from minigan.errors import CheckpointError
 from minigan.models import Players
+from minigan.system import disk
 from minigan.training import checkpoint, loop, record
 
 STEPS = 10
@@ -189,6 +192,26 @@ def test_100_trials(runs, tmp_path):
 @pytest.mark.slow
 def test_1000_trials(runs, tmp_path):
     trials(runs, tmp_path, 100, 1000)
+
+
+def test_the_disk_fails_where_it_is_told(runs, tmp_path):
+    assert {call for call in CALLS if runs.calls_of_train[call]} == set(CALLS) - {"rename"}
+    for error, raised in ((errno.ENOSPC, CheckpointError), (None, Killed)):
+        out = tmp_path / str(error)
+        out.mkdir()
+        with FaultyDisk(tmp_path, "write", 2, error) as faulty:
+            disk.append(out / "first", b"12345678")
+            with pytest.raises(raised):
+                disk.append(out / "second", b"12345678")
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == {"first": b"12345678", "second": b"1234"}
+        assert (faulty.seen["open"], faulty.seen["write"]) == (2, 2)
+    with FaultyDisk(tmp_path, "replace", 1) as faulty:
+        with pytest.raises(Killed):
+            disk.write(tmp_path / "whole", b"x")
+        with pytest.raises(Killed):
+            (tmp_path / "first").unlink()
+    assert not (tmp_path / "whole").exists()
+    assert len(list(tmp_path.glob(".*.part"))) == 1  # a program that is dead does not clean up
 
 
 # --- one thing at a time --------------------------------------------------------------------------------------------
