@@ -4,12 +4,15 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import ShapeError
 from .system import disk
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -57,18 +60,30 @@ def save_png(picture: np.ndarray, path: str | Path, scale: int = 2) -> None:
         Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)).save(out, "PNG", optimize=True)
 
 
-def save_gif(frames: Sequence[Path], path: str | Path, milliseconds: int = 350) -> None:
-    """Write the pictures in the files `frames` as an animation that pauses on the last one and repeats."""
+def read_png(path: Path) -> "Image.Image | None":
+    """The PNG in a file, grey or RGB; None if it cannot be read."""
     from PIL import Image
 
-    pictures = []
-    for frame in frames:
-        with Image.open(frame) as opened:
-            pictures.append(opened.convert("P" if opened.mode == "L" else "RGB"))
-    if pictures:
-        pauses = [milliseconds] * (len(pictures) - 1) + [4 * milliseconds]
+    try:
+        with Image.open(path, formats=["PNG"]) as opened:
+            return opened.convert("L" if opened.mode in ("1", "L") else "RGB")
+    except Exception:  # Pillow has a dozen ways to fail on damaged bytes, and documents none
+        return None
+
+
+def save_gif(frames: Sequence[Path], path: str | Path, milliseconds: int = 350) -> list[Path]:
+    """Write the pictures in the files `frames` as an animation that pauses on the last one and repeats.
+
+    What cannot be read, or has another size than the last that can, is left out: the list of these.
+    """
+    read = [(frame, picture) for frame in frames if (picture := read_png(frame)) is not None]
+    shown = {frame: picture for frame, picture in read if picture.size == read[-1][1].size}
+    if shown:
+        first, *rest = (p.convert("P") if p.mode == "L" else p for p in shown.values())
+        pauses = [milliseconds] * len(rest) + [4 * milliseconds]
         with disk.replacing(Path(path)) as out:
-            pictures[0].save(out, "GIF", save_all=True, append_images=pictures[1:], duration=pauses, loop=0)
+            first.save(out, "GIF", save_all=True, append_images=rest, duration=pauses, loop=0)
+    return [frame for frame in frames if frame not in shown]
 
 
 def animate(pictures: Sequence[np.ndarray], path: str | Path, milliseconds: int = 120, scale: int = 2) -> None:

@@ -243,9 +243,9 @@ def _generator(given: str, device: str) -> export.Generator:
         raise CheckpointError(f"{source}: no such run or generator file")
     if source.is_dir():
         folder = RunFolder(source)
-        folder.settings()  # says that it is no run, if it is none
         source = folder.generator
         if not source.exists():
+            folder.settings()  # says that it is no run, if it is none
             raise CheckpointError(f"{source}: the run has not written its generator yet, or has one no file describes")
     return export.load_generator(source, device)
 

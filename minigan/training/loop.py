@@ -63,7 +63,7 @@ class Loop:
         self.recent = Means()  # of the log since the last look
         self.looks: list[Look] = []
         self.kept: Kept | None = None  # the state at the last read-back, to find where a NaN arises
-        self.timings = Timings(self.folder.path / "timings.json", self.step)
+        self.timings = Timings(self.folder, self.step)
 
     def run(self) -> int:
         """0 when the last step is done, INTERRUPTED when a signal stopped it, FAILED when its verdict did.
@@ -98,13 +98,17 @@ class Loop:
                 self.finish()
                 say(f"Stopped at step {self.step} of {self.last} by --early-stop. {self.looks[-1].explained}")
                 return FAILED
-            again = "the same command with --resume"
-            if self.settings.name == "train":
-                again += f", or minigan resume {shlex.quote(str(self.folder.path))}"
-            say(f"\nStopped at step {self.step} of {self.last}; everything is saved. To continue: {again}")
+            say(f"\nStopped at step {self.step} of {self.last}{self.how_to_continue()}")
             return INTERRUPTED
         self.finish()
         return 0
+
+    def how_to_continue(self) -> str:
+        """The end of a sentence that says how a run that was stopped goes on; a dry run does not."""
+        if self.settings.dry_run:
+            return ""
+        command = f", or minigan resume {shlex.quote(str(self.folder.path))}" if self.settings.name == "train" else ""
+        return f"; everything is saved. To continue: the same command with --resume{command}"
 
     def begin(self) -> None:
         """Samples of the untrained generator; or what is left of an earlier part of the run, up to its checkpoint."""
@@ -112,13 +116,9 @@ class Loop:
             export.description(export.of_game(self.game))
         except CheckpointError as error:
             say(f"no generator file will be written: {error}")
-        if self.step == 0:
-            self.folder.log.unlink(missing_ok=True)
-            self.folder.health.unlink(missing_ok=True)
-        self.folder.cut(self.step)
+        self.looks = self.folder.begin(self.step)
         if self.step == 0:
             self.draw_samples()
-        self.looks = self.folder.cut_looks(self.step)
         for step, row in record.read_log(self.folder.path, []):
             if not self.looks or step > self.looks[-1].step:
                 self.recent.add(row)
@@ -177,15 +177,14 @@ class Loop:
 
     def give_up(self, step: int, what: str) -> None:
         """Raise NonFiniteLoss that says what is not finite and, with --debug-nan, where that began."""
+        dry = self.settings.dry_run  # whose folder is gone when this is read
         if self.kept is None:
-            where = "to find the op: the same command with --resume --debug-nan"
+            where = f"to find the op: the same command with {'' if dry else '--resume '}--debug-nan"
         else:
             self.kept.put_back()
             where = first_nonfinite(self.game, self.batches, step)
-        raise NonFiniteLoss(
-            f"step {step}: {what}; training stopped, the last good checkpoint is kept in {self.folder.checkpoints}; "
-            f"{where}"
-        )
+        left = "" if dry else f" {self.folder.what_is_kept()}"
+        raise NonFiniteLoss(f"step {step}: {what}; training stopped{left}; {where}")
 
     def summary(self) -> str:
         """The newest losses and the speed, for the terminal."""
@@ -256,13 +255,17 @@ class Loop:
         try:
             export.save_of_game(self.folder.generator, self.game, run=self.settings.title)
         except export.NotDescribed:
-            self.folder.generator.unlink(missing_ok=True)
+            with disk.naming(self.folder.generator):
+                self.folder.generator.unlink(missing_ok=True)
 
     def finish(self) -> None:
         """losses.png and samples.gif, where the time went, and lines that say where everything is and how it stands."""
         with self.aside("samples"), disk.naming(self.folder.path):
             viz.loss_curves(self.folder.read_log(), self.folder.path / "losses.png", self.settings.title)
-            viz.save_gif(sorted(self.folder.samples.glob("step_*.png")), self.folder.path / "samples.gif")
+            frames = sorted(self.folder.samples.glob("step_*.png"))
+            if left_out := viz.save_gif(frames, self.folder.path / "samples.gif"):
+                names = ", ".join(path.name for path in left_out)
+                say(f"{self.folder.path}: samples.gif is without {names}: damaged, or of another size")
         self.timings.write(self.step)
         if not self.settings.dry_run and self.step >= self.last:
             say(f"Done: {self.summary()}. Samples, curves and checkpoints are in {self.folder.path}")

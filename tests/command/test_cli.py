@@ -183,6 +183,15 @@ def test_a_damaged_run_has_a_report(run, tmp_path, capsys):
     config = json.loads((folder / "config.json").read_text())
     config["settings"]["extra"] = None
     (folder / "config.json").write_text(json.dumps(config))
+    assert cli.main(["config", str(folder), "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out[shown.out.index("{") :])["width"] == 4
+    assert f"{folder}: config.json is missing or damaged; the settings are those of step_00000004" in shown.err
+    shutil.rmtree(folder / "checkpoints")
+    assert cli.main(["config", str(folder)]) == 1
+    assert "config.json: is not as the run wrote it" in capsys.readouterr().err
+    del config["sha256"]  # as runs of old have it
+    (folder / "config.json").write_text(json.dumps(config))
     assert cli.main(["config", str(folder)]) == 1
     assert "holds no config.json of a training run" in capsys.readouterr().err
 
@@ -253,6 +262,7 @@ def test_a_run_is_resumed_with_its_own_settings(run, tmp_path, capsys, monkeypat
 def test_a_run_of_another_script_says_how_it_goes_on(run, tmp_path, capsys):
     config = json.loads((run / "config.json").read_text())
     config["settings"]["name"] = "conditional"
+    del config["sha256"]
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert cli.main(["resume", str(tmp_path)]) == 1
     assert f"made by conditional.py; continue it by the same command with --out {tmp_path} --resume" in (
