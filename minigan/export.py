@@ -28,8 +28,7 @@ from .models.ranges import FromUnit, ToUnit
 from .nn import Module, evaluating
 from .nn.cost import bounded
 from .nn.naming import renamed
-from .system import arrays as files
-from .system import disk
+from .system import disk, stored
 from .system.disk import BLANK, is_whole, sealed
 from .system.machine import versions
 from .tensor import Tensor, tensor
@@ -154,13 +153,13 @@ def save_generator(path: str | Path, generator: Generator, weights: Mapping[str,
 
 def load_generator(path: str | Path, device: str = "cpu") -> Generator:
     """The generator in a file of `save_generator`; CheckpointError naming the file and what is wrong with it."""
-    arrays, metadata, content = files.read(path)
+    arrays, metadata, content = stored.read(path)
     if "minigan" not in metadata:
         raise CheckpointError(
             f"{path}: these are weights without a network; build the network and load them with `load_weights`"
         )
     try:
-        about = files.parsed(_short(metadata["minigan"]))
+        about = stored.parsed(_short(metadata["minigan"]))
         if about["format"] != FORMAT:
             raise CheckpointError(f"written in format {about['format']}, this minigan reads {FORMAT}")
         if not is_whole(content, about["sha256"]):
@@ -208,7 +207,7 @@ def load_weights(network: Module, path: str | Path) -> None:
 
 def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """(arrays, metadata) of a safetensors file; CheckpointError naming it, and what it is instead if that is known."""
-    arrays, metadata, _ = files.read(path)
+    arrays, metadata, _ = stored.read(path)
     return arrays, metadata
 
 
