@@ -21,8 +21,8 @@ from minigan.training import positive
 
 def build(settings: training.Settings) -> BiGAN:
     extra = settings.extra
-    mg.random.seed(settings.seed)
-    G, E, D = (player.to(settings.device) for player in mg.models.bigan28(extra["z_dim"], extra["hidden"]))
+    players = mg.models.bigan28(extra["z_dim"], extra["hidden"], rng=mg.random.Stream(settings.seed))
+    G, E, D = (player.to(settings.device) for player in players)
     adam = {"lr": extra["lr"], "betas": (0.5, 0.999), "weight_decay": extra["weight_decay"]}
     return BiGAN(
         *(G, E, D),

@@ -112,8 +112,8 @@ def compared(rows: np.ndarray, labels: np.ndarray, test: tuple[np.ndarray, np.nd
 def dcgan(samples: Samples, settings: Settings) -> ScoreGame:
     """A DCGAN for the samples, not yet trained."""
     channels, side = samples.values.shape[1:3]
-    mg.random.seed(settings.seed)
-    players = mg.models.dcgan(side, Z_DIM, channels=channels, width=settings.extra["width"])
+    rng = mg.random.Stream(settings.seed)
+    players = mg.models.dcgan(side, Z_DIM, channels=channels, width=settings.extra["width"], rng=rng)
     G, D = (player.to(settings.device) for player in players)
     return ScoreGame(
         G,

@@ -47,8 +47,7 @@ def make(settings: training.Settings, *, decay: float, schedule: list | None = N
     extra = settings.extra
     known = balanced(samples.labels, extra["labels"], mg.random.Stream(settings.seed, "known labels"))
     images, shown = (scaled(samples.values[part], settings) for part in (known, slice(SCALED_TO)))
-    mg.random.seed(settings.seed)
-    generator, classifier = mg.models.semi28(Z_DIM)
+    generator, classifier = mg.models.semi28(Z_DIM, rng=mg.random.Stream(settings.seed))
     generator.to(settings.device)
     classifier.to(settings.device)
     mg.models.scale_to_data(classifier, shown)

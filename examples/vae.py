@@ -21,8 +21,8 @@ from minigan.training import positive
 
 def build(settings: training.Settings) -> VAE:
     extra = settings.extra
-    mg.random.seed(settings.seed)
-    encoder, decoder = (player.to(settings.device) for player in mg.models.vae28(extra["z_dim"], extra["hidden"]))
+    players = mg.models.vae28(extra["z_dim"], extra["hidden"], rng=mg.random.Stream(settings.seed))
+    encoder, decoder = (player.to(settings.device) for player in players)
     optimizer = mg.optim.Adam([*encoder.parameters(), *decoder.parameters()], extra["lr"])
     return VAE(encoder, decoder, z_dim=extra["z_dim"], optimizer=optimizer, seed=settings.seed)
 

@@ -141,8 +141,8 @@ def schedule(extra: Extra) -> list[Turn] | None:
 def build(settings: Settings) -> ScoreGame:
     """The game of these settings."""
     extra = settings.extra
-    random.seed(settings.seed)
-    G, D = players(extra)
+    with random.using(random.Stream(settings.seed)):
+        G, D = players(extra)
     G.to(settings.device)
     D.to(settings.device)
     d_lr = extra["lr"] if extra["d_lr"] is None else extra["d_lr"]
