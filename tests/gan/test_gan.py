@@ -116,7 +116,7 @@ def test_penalty_draws_one_number_per_sample(rng):
     assert penalty.item() == pytest.approx(4 * float((u**2).mean()), rel=1e-5)
 
 
-AT_ZERO = {  # (penalty, its options, its value for a critic that is 0, curvature too where that is a power of its slope)
+AT_ZERO = {  # (penalty, its options, its value for a critic that is 0, its curvature there if it is a plain number)
     "gradient_penalty": (penalties.gradient_penalty, {}, 1.0, None),
     "one_sided": (penalties.one_sided, {}, 0.0, 0.0),
     "dragan": (penalties.dragan, {}, 1.0, None),
