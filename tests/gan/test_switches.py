@@ -316,6 +316,28 @@ def test_limits_of_zero_would_leave_no_weights():
         Sight(noise_steps=0)
 
 
+def with_layers(*layers, **options):
+    game = tiny(**options)
+    game.discriminator = mg.nn.Sequential(mg.nn.Linear(1, 1), *layers)
+    return game.doubts()
+
+
+def test_what_is_known_to_train_badly_is_said():
+    for loss in (losses.wasserstein, losses.lab_printed):
+        (doubt,) = with_layers(loss=loss)
+        assert f"its {loss.name} loss falls for ever" in doubt
+        for held in ({"penalty": penalties.r1}, {"moves": Moves(clip=0.1)}, {"moves": Moves(max_norm=1.0)}):
+            assert with_layers(loss=loss, **held) == []
+        assert with_layers(mg.nn.spectral_norm(mg.nn.Linear(1, 1)), loss=loss) == []
+        assert with_layers(mg.nn.weight_norm(mg.nn.Linear(1, 1)), loss=loss) != []
+    for norm in (mg.nn.BatchNorm1d(1), mg.nn.BatchNorm2d(1)):
+        (doubt,) = with_layers(norm, penalty=penalties.r1)
+        assert "batch norm in the discriminator" in doubt
+        assert with_layers(norm) == []
+    assert with_layers(mg.nn.LayerNorm(1), penalty=penalties.r1) == []
+    assert mg.gan.Game.doubts(tiny()) == []
+
+
 def test_printed_penalty_has_the_documents_three_mistakes(rng):
     """For C(x) = |x|^2 / 2 the gradient is x: one norm of the whole batch, at one u, from images moved into [0, 1]."""
     real, fake = (Tensor(rng.uniform(-1, 1, (3, 1, 2, 2))) for _ in range(2))
