@@ -163,11 +163,13 @@ def test_schedules_are_functions_of_the_step():
         schedule.set(step)
         assert optimizer.lr == pytest.approx(expected)
     assert mg.optim.constant()(7) == 1
-    assert mg.optim.cosine(10, floor=0.2)(10) == pytest.approx(0.2)
+    for step in (10, 15, 20):
+        assert mg.optim.cosine(10, floor=0.2)(step) == pytest.approx(0.2)
 
 
 def test_ema():
     net = mg.nn.BatchNorm1d(2)
+    assert mg.optim.EMA(net).decay == 0.999
     ema = mg.optim.EMA(net, 0.75)
     net.weight.copy_(mg.tensor([5.0, 9.0]))
     net.running_mean.copy_(mg.tensor([1.0, 1.0]))

@@ -19,7 +19,7 @@ from ..kernels import PRECISIONS, set_precision
 from ..nn import in_chunks
 from ..system.machine import keep_freed_memory
 from ..system.options import Options
-from ..system.terminal import ending
+from ..system.terminal import ending, say
 from . import checkpoint, report
 from .folder import RunFolder
 from .loop import Loop, Picture
@@ -172,6 +172,8 @@ def run(
             last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
             if game.rounds <= last:
                 folder.write_config(settings, last, about_samples)
+            for doubt in game.doubts():
+                say(f"note: {doubt}")
             about_run: dict[str, Any] = {"per_epoch": per_epoch, "last": last, "about_samples": about_samples}
             loop = Loop(game, batches, samples, settings, folder, picture, **about_run)
             try:

@@ -92,6 +92,16 @@ def test_a_number_out_of_range_is_refused_before_a_folder_is_made(options, told,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_combination_that_trains_badly_is_noted_in_a_line(tmp_path, capsys):
+    line = "train --data digits --model mlp28 --dry-run --loss wasserstein"
+    assert cli.main(line.split()) == 0
+    notes = [told for told in capsys.readouterr().out.splitlines() if told.startswith("note: ")]
+    assert len(notes) == 1
+    assert "wasserstein loss falls for ever" in notes[0]
+    assert cli.main([*line.split(), "--penalty", "gradient_penalty"]) == 0
+    assert "note: " not in capsys.readouterr().out
+
+
 def test_a_source_that_is_not_there_is_named(tmp_path, capsys):
     assert cli.main(["sample", str(tmp_path / "absent")]) == 1
     assert "absent: no such run or generator file" in capsys.readouterr().err

@@ -1,5 +1,7 @@
 """Layers, optimizers, schedules and whole training steps, side by side with PyTorch."""
 
+import inspect
+
 import numpy as np
 import pytest
 from parity import both, check, close, torch
@@ -101,6 +103,15 @@ OPTIMIZERS = {
     "Adam decay": (mg.optim.Adam, torch.optim.Adam, {"lr": 0.01, "betas": (0.5, 0.9), "weight_decay": 0.1}),
     "AdamW": (mg.optim.AdamW, torch.optim.AdamW, {"lr": 0.01}),
 }
+
+
+@pytest.mark.parametrize("name", ["SGD", "RMSProp", "Adam", "AdamW"])
+def test_defaults_of_an_optimizer(name):
+    make, reference, _ = OPTIMIZERS[name]
+    defaults = {k: p.default for k, p in inspect.signature(reference.__init__).parameters.items()}
+    for option, parameter in inspect.signature(make.__init__).parameters.items():
+        if parameter.default is not parameter.empty:
+            assert parameter.default == defaults[option], option
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
