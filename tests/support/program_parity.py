@@ -87,21 +87,25 @@ def reference(p: Program, dtype: str) -> tuple[list, list, list]:
     values = dict(inputs)
     for name, (_, theirs) in p.steps.items():
         values[name] = eval(theirs, _NAMES, values)
-    wanted = [*inputs.values()]
     outputs = [values[k] for k in p.outputs]
-    arrays = [y.numpy(force=True) for y in outputs]
-    nothing = [np.zeros(x.shape) for x in wanted]
+    return [y.numpy(force=True) for y in outputs], *torch_gradients(outputs, [*inputs.values()])
+
+
+def torch_gradients(outputs: list, inputs: list) -> tuple[list, list]:
+    """What `gradients` returns, from PyTorch."""
+    dtype = str(inputs[0].dtype).removeprefix("torch.")
+    nothing = [np.zeros(x.shape) for x in inputs]
     y = _contracted(outputs, dtype, 1)
     if not y.requires_grad:
-        return arrays, nothing, nothing
-    first = torch.autograd.grad(y, wanted, create_graph=True, allow_unused=True)
-    first = [torch.zeros_like(x) if g is None else g for x, g in zip(wanted, first, strict=True)]
+        return nothing, nothing
+    first = torch.autograd.grad(y, inputs, create_graph=True, allow_unused=True)
+    first = [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, first, strict=True)]
     found = [g.numpy(force=True) for g in first]
     z = _contracted(first, dtype, 2)
     if not z.requires_grad:
-        return arrays, found, nothing
-    second = torch.autograd.grad(z, wanted, allow_unused=True)
-    return arrays, found, [n if h is None else h.numpy(force=True) for n, h in zip(nothing, second, strict=True)]
+        return found, nothing
+    second = torch.autograd.grad(z, inputs, allow_unused=True)
+    return found, [n if h is None else h.numpy(force=True) for n, h in zip(nothing, second, strict=True)]
 
 
 def _contracted(ys, dtype, seed):
@@ -118,10 +122,14 @@ def differences(p: Program) -> list[str]:
     except Exception as error:
         return [f"{type(error).__name__}: {error}"]
     exact = reference(p, "float64") if dtype == "float32" else theirs
+    return compared(([*p.outputs], [*p.inputs]), ours, theirs, exact)
+
+
+def compared(names: tuple[list[str], list[str]], ours: tuple, theirs: tuple, exact: tuple) -> list[str]:
+    """Where two triples of (values, first, second gradients) disagree, with the names of outputs and inputs."""
     wrong = []
-    names = [p.outputs, [*p.inputs], [*p.inputs]]
     for order, what in enumerate(["value", "first gradient", "second gradient"]):
-        for name, a, b, c in zip(names[order], ours[order], theirs[order], exact[order], strict=True):
+        for name, a, b, c in zip(names[order > 0], ours[order], theirs[order], exact[order], strict=True):
             if order == 2 and a.shape == b.shape:
                 a = np.where(np.isfinite(b), a, b)  # else it depends on the order of operations
             if not _agree(a, b, c):
@@ -133,6 +141,8 @@ def _agree(a: np.ndarray, b: np.ndarray, exact: np.ndarray) -> bool:
     """Do a and b hold the same numbers, up to rounding, and infinities and NaN at the same places?"""
     if a.shape != b.shape:
         return False
+    if a.dtype.kind != "f":
+        return np.array_equal(a, b)
     finite = np.isfinite(b)
     if not np.array_equal(a[~finite], b[~finite], equal_nan=True) or not np.isfinite(a[finite]).all():
         return False

@@ -122,20 +122,24 @@ def cotangents(shapes: list[tuple[int, ...]], dtype: str, seed: int) -> list[np.
 
 
 def derivatives(p: Program) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-    """(outputs, first, second) of minigan: the gradient of <outputs, c>, and of <first, d>, for random c and d."""
+    """(outputs, first, second) as minigan computes them, the gradients as in `gradients`."""
     inputs = {k: mg.tensor(a) for k, a in p.inputs.items()}
     outputs = run(p, inputs)
-    wanted, values = [*inputs.values()], [y.numpy() for y in outputs]
-    dtype = str(wanted[0].dtype)
+    return [y.numpy() for y in outputs], *gradients(outputs, [*inputs.values()])
+
+
+def gradients(outputs: list[Tensor], inputs: list[Tensor]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """(first, second): the gradient of <outputs, c>, and of <first, d>, for random c and d."""
+    dtype = str(inputs[0].dtype)
     with np.errstate(all="ignore"):
         y = inner(outputs, [mg.tensor(c) for c in cotangents([y.shape for y in outputs], dtype, 1)])
-        if not depends_on(y, wanted):
-            nothing = [np.zeros(x.shape) for x in wanted]
-            return values, nothing, nothing
-        first = mg.grad(y, wanted, create_graph=True)
+        if not depends_on(y, inputs):
+            nothing = [np.zeros(x.shape) for x in inputs]
+            return nothing, nothing
+        first = mg.grad(y, inputs, create_graph=True)
         z = inner(first, [mg.tensor(d) for d in cotangents([g.shape for g in first], dtype, 2)])
-        second = mg.grad(z, wanted) if depends_on(z, wanted) else [mg.zeros_like(x) for x in wanted]
-    return values, [g.numpy() for g in first], [h.numpy() for h in second]
+        second = mg.grad(z, inputs) if depends_on(z, inputs) else [mg.zeros_like(x) for x in inputs]
+    return [g.numpy() for g in first], [h.numpy() for h in second]
 
 
 def shrunken(p: Program, fails: Callable[[Program], bool]) -> Program:
