@@ -127,4 +127,4 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(".export", __name__), _SHORT[name])
     if name in _ON_FIRST_USE or name in _MOVED:
         return importlib.import_module(f".{_MOVED.get(name, name)}", __name__)
-    raise AttributeError(f"module 'minigan' has no attribute {name!r}")
+    raise errors.unknown(__name__, name, sys.modules[__name__])

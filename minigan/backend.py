@@ -58,11 +58,14 @@ def to_device(array: Array, device: str) -> Array:
             f"an array {array.shape} {array.dtype} cannot be copied to {device} within a captured step: "
             "whatever a step reads must be on the device before it begins, and stays there until it has ended"
         )
-    # CuPy would copy into C order
+    moved, axes = in_memory_order(array)  # CuPy would copy into C order
+    return (lib.asarray(moved) if device == "cuda" else moved.get()).transpose(axes)
+
+
+def in_memory_order(array: Array) -> tuple[Array, tuple[int, ...]]:
+    """(`array` with its axes in the order in which they lie in memory, the axes that transpose it back)."""
     order = tuple(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
-    moved = array.transpose(order)
-    moved = lib.asarray(moved) if device == "cuda" else moved.get()
-    return moved.transpose(tuple(sorted(range(array.ndim), key=order.__getitem__)))
+    return array.transpose(order), tuple(sorted(range(array.ndim), key=order.__getitem__))
 
 
 def to_numpy(array: Array) -> np.ndarray:
@@ -119,9 +122,15 @@ _usable: list[ModuleType] = []  # the CuPy that was found to work, so that it is
 
 def check_device(device: str) -> str:
     """`device`, if it is one of DEVICES; DeviceError otherwise."""
-    if device not in DEVICES:
-        raise DeviceError(f"device {device!r} is unknown: expected one of {', '.join(DEVICES)}")
-    return device
+    if isinstance(device, str) and device in DEVICES:
+        return device
+    named = device if isinstance(device, str) else getattr(device, "__name__", "")
+    hint = ""
+    if named.startswith(("cuda:", "gpu")):
+        hint = "; which GPU cuda is, the environment's CUDA_VISIBLE_DEVICES says"
+    elif named.startswith(("float", "int", "uint", "bool", "double")):
+        hint = "; a type of elements goes to a Tensor's astype, or to a Module's to as dtype"
+    raise DeviceError(f"device {device!r:.60} is unknown: expected one of {', '.join(DEVICES)}{hint}")
 
 
 def cuda_problem() -> str | None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from . import nn, random
 from .backend import to_numpy
-from .errors import CheckpointError, ShapeError
+from .errors import CheckpointError, DTypeError, ShapeError
 from .gan import ConditionalGame, Game, Latent, LatentCode
 from .gan.latents import NormalLatent, UniformLatent
 from .models.conditional import ConditionalNormGenerator, OneHotGenerator
@@ -32,7 +32,7 @@ from .nn.naming import renamed
 from .system import disk, stored
 from .system.disk import BLANK, is_whole, sealed
 from .system.machine import versions
-from .tensor import Tensor, tensor
+from .tensor import Tensor, described, tensor
 
 CHUNK = 256  # samples made at a time
 MOST = 1 << 20  # of classes, of numbers in the noise, and of letters in a description
@@ -146,6 +146,11 @@ def save_generator(path: str | Path, generator: Generator, weights: Mapping[str,
     """Write the generator to `path`, with its own weights or these; CheckpointError if it cannot be written."""
     from safetensors.numpy import save as to_bytes
 
+    if not isinstance(generator, Generator):
+        raise DTypeError(
+            "save_generator: expected a path and a Generator, save_generator(path, Generator(network, latent)), "
+            f"got {described(path)} and {described(generator)}"
+        )
     path = Path(path)
     arrays = {
         name: np.array(to_numpy(t.data), order="C") for name, t in (weights or generator.network.state_dict()).items()

@@ -5,17 +5,18 @@ need, and it is what the tests hold the in-place kernels against. `step` runs th
 """
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import backend, ops
-from .errors import ShapeError, not_negative
-from .grad import grad
+from .errors import DTypeError, ShapeError, not_negative, unknown
+from .grad import all_tensors, grad
 from .kernels import kernels, portable
 from .nn import Module
-from .tensor import Tensor, copy_all, full
+from .tensor import Tensor, copy_all, described, full
 
 Slots = tuple[Tensor, ...]
 
@@ -30,7 +31,7 @@ class Optimizer:
     slot_names: tuple[str, ...] = ()
 
     def __init__(self, params: Sequence[Tensor], lr: float) -> None:
-        self.params = list(params)
+        self.params = all_tensors(params, type(self).__name__, "parameters")
         if not self.params:
             raise ShapeError(f"{type(self).__name__}: the list of parameters is empty")
         if len({id(p) for p in self.params}) < len(self.params):
@@ -64,8 +65,10 @@ class Optimizer:
 
     def step(self, grads: Sequence[Tensor]) -> None:
         """Move every parameter by its gradient, in place; an infinite one counts as the largest number of its type."""
+        told = "; minimize(loss) takes a loss" if isinstance(grads, Tensor) else ""
+        grads = all_tensors(grads, self._name(), "gradients")
         if len(grads) != len(self.params):
-            raise ShapeError(f"{self._name()}: {len(self.params)} parameters, {len(grads)} gradients")
+            raise ShapeError(f"{self._name()}: {len(self.params)} parameters, {len(grads)} gradients{told}")
         for p, g in zip(self.params, grads, strict=True):
             if p.shape != g.shape or p.dtype != g.dtype:
                 raise ShapeError(f"{self._name()}: {p.label()} is {p.shape} {p.dtype}, gradient {g.shape} {g.dtype}")
@@ -113,6 +116,11 @@ class Optimizer:
 
     def _name(self) -> str:
         return f"{type(self).__name__}.step"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise unknown("Optimizer", name, self)
 
 
 class SGD(Optimizer):
@@ -312,6 +320,8 @@ class EMA:
 
     def __init__(self, module: Module, decay: float = 0.999) -> None:
         _share("EMA", decay=decay)
+        if not isinstance(module, Module):
+            raise DTypeError(f"EMA: expected a Module, got {described(module)}")
         self.module = module
         self.decay = decay
         self.shadow = {k: Tensor(backend.xp(t.data).array(t.data)) for k, t in module.named_tensors()}
@@ -365,3 +375,9 @@ def _limited(g: Tensor) -> Tensor:
 def _zeros_as(p: Tensor) -> Tensor:
     """Zeros of p's shape, in p's memory order, so that updates run along memory."""
     return Tensor(backend.xp(p.data).zeros_like(p.data))
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        raise unknown(__name__, name, sys.modules[__name__])

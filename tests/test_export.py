@@ -349,6 +349,18 @@ def test_weights_move_by_name_and_say_what_does_not_fit(tmp_path):
         export.load_generator(tmp_path / "absent.safetensors")
 
 
+def test_arguments_in_the_wrong_order_are_told_which_is_which(tmp_path):
+    network, path = mg.nn.Linear(2, 1), tmp_path / "g.safetensors"
+    for arguments in ((path, network), (network, path)):
+        with pytest.raises(mg.errors.DTypeError, match=r"save_generator: expected a path and a Generator, .* a Linear"):
+            export.save_generator(*arguments)
+    with pytest.raises(
+        mg.errors.DTypeError, match=r"load_weights: expected a network and a path, got 'a.safetensors' and"
+    ):
+        export.load_weights("a.safetensors", network)
+    assert not path.exists()
+
+
 # --- mg.save and mg.load ------------------------------------------------------------------------------------------
 
 

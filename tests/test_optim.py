@@ -201,6 +201,34 @@ def test_wrong_calls_are_named(call, message):
         call()
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda net, loss: mg.optim.Adam(net),
+            r"Adam: expected a list of Tensors as parameters, got a Linear; give its ",
+        ),
+        (lambda net, loss: mg.optim.Adam(1e-3, net.parameters()), "Adam: .* as parameters, got 0.001"),
+        (lambda net, loss: mg.optim.SGD(net.named_parameters()), "SGD: .* got a tuple as item 0"),
+        (lambda net, loss: mg.optim.SGD([{"params": net.parameters()}]), "SGD: .* got a dict as item 0"),
+        (lambda net, loss: mg.optim.RMSProp(net.state_dict()), r"RMSProp: .* got a dict; give its \.values"),
+        (lambda net, loss: mg.optim.SGD(net.parameters()).step(net), "SGD.step: .* as gradients, got a Linear"),
+        (lambda net, loss: mg.optim.SGD(net.parameters()).step([1.0, 2.0]), "SGD.step: .* got 1.0 as item 0"),
+        (lambda net, loss: mg.optim.SGD(net.parameters()).minimize(1.0), "grad: expected y, .* got 1.0"),
+    ],
+)
+def test_parameters_and_gradients_are_lists_of_tensors(call, message):
+    net = mg.nn.Linear(2, 1)
+    with pytest.raises(mg.errors.DTypeError, match=message):
+        call(net, mg.sum(net(mg.ones((1, 2)))))
+
+
+def test_a_loss_is_told_from_its_gradients():
+    net = mg.nn.Linear(2, 1)
+    with pytest.raises(mg.errors.ShapeError, match=r"2 parameters, 1 gradients; minimize\(loss\) takes a loss"):
+        mg.optim.SGD(net.parameters()).step(mg.sum(net(mg.ones((1, 2)))))
+
+
 def _set_lr(value):
     mg.optim.Adam([mg.ones(1)]).lr = value
 

@@ -3,14 +3,16 @@
 Scores are raw (logits): r for real samples, f for fakes, any shape. Every result is a 0-d tensor.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .. import random
 from ..errors import ShapeError
 from ..ops import concatenate, exp, logsumexp, mean, relu, reshape, softplus, square, tanh
-from ..tensor import Tensor
+from ..tensor import Tensor, as_tensor
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,18 @@ LOSSES: dict[str, Loss] = {}
 
 def listed(name: str, discriminator: Callable, of_fakes: Callable, **facts: bool) -> Loss:
     """A loss that LOSSES has from now on."""
-    LOSSES[name] = loss = Loss(name, discriminator, of_fakes, **facts)
+    LOSSES[name] = loss = Loss(name, _of_scores(name, discriminator), _of_scores(name, of_fakes), **facts)
     return loss
+
+
+def _of_scores(name: str, objective: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`objective`, whose scores may be what `as_tensor` takes."""
+
+    @functools.wraps(objective)
+    def of_scores(*scores: Any, **named: Any) -> Tensor:
+        return objective(*(as_tensor(s, name) for s in scores), **{k: as_tensor(s, name) for k, s in named.items()})
+
+    return of_scores
 
 
 def _logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:

@@ -6,17 +6,18 @@ taken per sample, over everything but the first axis. A critic with batch normal
 sample, so its penalty means something else; LayerNorm has one (Gulrajani et al. 2017, section 4).
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from .. import random
 from ..backend import xp
-from ..errors import ShapeError, not_negative
-from ..grad import grad
+from ..errors import DTypeError, ShapeError, not_negative
+from ..grad import all_tensors, grad
 from ..ops import mean, relu, reshape, sqrt, square, sum, var, where
 from ..random import Stream
-from ..tensor import Tensor
+from ..tensor import Tensor, as_tensor, described
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -28,9 +29,20 @@ P = TypeVar("P", bound=Callable[..., Tensor])
 
 
 def listed(penalty: P) -> P:
-    """`penalty`, which PENALTIES has from now on."""
-    PENALTIES[penalty.__name__] = penalty
-    return penalty
+    """`penalty`, which PENALTIES has from now on; its samples may be what `as_tensor` takes.
+
+    DTypeError for anything else, and for a critic that cannot be called.
+    """
+    name = penalty.__name__
+
+    @functools.wraps(penalty)
+    def of_samples(critic: Any, real: Any, fake: Any, **options: Any) -> Tensor:
+        if not callable(critic):
+            raise DTypeError(f"{name}: expected critic, real and fake samples, got {described(critic)} as the critic")
+        return penalty(critic, as_tensor(real, name), as_tensor(fake, name), **options)
+
+    PENALTIES[name] = of_samples
+    return cast(P, of_samples)
 
 
 def input_gradient(critic: Critic, x: Tensor) -> Tensor:
@@ -142,7 +154,7 @@ def clip_weights(params: Sequence[Tensor], limit: float) -> None:
     """Limit every element of `params` to [-limit, limit], in place: WGAN's constraint (Arjovsky et al. 2017)."""
     if not limit > 0:
         raise ShapeError(f"clip_weights: expected a limit > 0, got {limit}")
-    for p in params:
+    for p in all_tensors(params, "clip_weights", "parameters"):
         p.check_writable("clip_weights")
         xp(p.data).clip(p.data, -limit, limit, out=p.data)
         p.written("clip_weights")
@@ -155,7 +167,7 @@ def limit_lengths(params: Sequence[Tensor], limit: float) -> None:
     """
     if not limit > 0:
         raise ShapeError(f"limit_lengths: expected a limit > 0, got {limit}")
-    for p in params:
+    for p in all_tensors(params, "limit_lengths", "parameters"):
         if p.ndim < 2:
             continue
         p.check_writable("limit_lengths")

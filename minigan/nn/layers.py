@@ -10,7 +10,7 @@ from ..kernels import geometry
 from ..kernels.geometry import Pads, Pair, frozen, pair
 from ..kernels.portable import channels_last
 from ..random import Stream
-from ..tensor import Tensor, full, ones, tensor, zeros
+from ..tensor import Tensor, as_tensor, full, ones, zeros
 from . import init
 from .checks import flag, integer, number
 from .module import Module, Parameter
@@ -27,6 +27,7 @@ class Linear(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., out_features)."""
+        x = as_tensor(x, "Linear")
         if x.ndim < 1 or x.shape[-1] != self.weight.shape[1]:
             raise ShapeError(f"Linear: expected (..., {self.weight.shape[1]}), got {x.shape}")
         return ops.linear(x, self.weight) if self.bias is None else ops.linear(x, self.weight, self.bias)
@@ -120,7 +121,7 @@ class Embedding(Module):
 
         On a GPU nothing reads them back, and what they name is not looked at.
         """
-        indices = indices if isinstance(indices, Tensor) else tensor(indices)
+        indices = as_tensor(indices, "Embedding")
         if indices.dtype.kind not in "iu":
             raise DTypeError(f"Embedding: expected integers as indices, got {indices.dtype} of shape {indices.shape}")
         rows = len(self.weight)
@@ -149,6 +150,7 @@ class Dropout(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x with elements dropped; x itself in evaluation mode, unless `always`."""
+        x = as_tensor(x, "Dropout")
         if not (self.training or self.always) or self.p == 0:
             return x
         kept = (self.rng or random.default()).uniform(x.shape, dtype=x.dtype, device=x.device) >= self.p
@@ -160,6 +162,7 @@ class Flatten(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, features)."""
+        x = as_tensor(x, "Flatten")
         return ops.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
 
 
@@ -174,6 +177,7 @@ class Unflatten(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., *unflattened_size, ...); ShapeError if x has no such axis, or one of another size."""
+        x = as_tensor(x, "Unflatten")
         if not -x.ndim <= self.dim < x.ndim:
             raise ShapeError(f"Unflatten: {x.shape} has no axis {self.dim}")
         return ops.reshape(x, (*x.shape[: self.dim], *self.unflattened_size, *x.shape[self.dim :][1:]))
@@ -227,6 +231,7 @@ class PReLU(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape; ShapeError if there is neither one weight nor as many as channels."""
+        x = as_tensor(x, "PReLU")
         count = self.weight.shape[0]
         if count != 1 and (x.ndim < 2 or x.shape[1] != count):
             raise ShapeError(f"PReLU: expected {count} channels on axis 1, got {x.shape}")

@@ -2,7 +2,7 @@
 
 from .. import ops
 from ..errors import ShapeError
-from ..tensor import Tensor
+from ..tensor import Tensor, as_tensor
 from .checks import integer
 from .module import Module
 
@@ -22,6 +22,7 @@ class MinibatchStdDev(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C + 1, ...) of x (N, C, ...); ShapeError if N is not divisible into groups."""
+        x = as_tensor(x, "MinibatchStdDev")
         size = min(self.group_size, x.shape[0]) if x.ndim else 0
         if x.ndim < 2 or size < 1 or x.shape[0] % size:
             raise ShapeError(f"MinibatchStdDev: a batch of shape {x.shape} does not split into groups of {size}")

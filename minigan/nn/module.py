@@ -2,12 +2,12 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Set, ValuesView
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .. import backend
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, unknown
 from ..recording import watch, within
-from ..tensor import Tensor, Version, copy_all, tensor
+from ..tensor import Tensor, Version, as_dtype, copy_all, tensor
 
 
 class _Held(Tensor):
@@ -148,11 +148,16 @@ class Module:
     def to(self, device: str | None = None, dtype: Any = None) -> "Module":
         """This module with its float tensors converted to `dtype` and all of them moved to `device`."""
         for _, t in self.named_tensors():
-            array = t.data if dtype is None or t.dtype.kind != "f" else t.data.astype(dtype)
+            array = t.data if dtype is None or t.dtype.kind != "f" else t.data.astype(as_dtype("Module.to", dtype))
             t.data = array if device is None else backend.to_device(array, device)
             t.node = None
             t.written("Module.to")
         return self
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise unknown("Module", name, self)
 
     def apply(self, fn: Callable[["Module"], Any]) -> "Module":
         """This module after fn(m) was called for it and every module below."""

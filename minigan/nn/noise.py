@@ -2,7 +2,7 @@
 
 from .. import random
 from ..random import Stream
-from ..tensor import Tensor
+from ..tensor import Tensor, as_tensor
 from .checks import number
 from .module import Module
 
@@ -19,6 +19,7 @@ class GaussianNoise(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape."""
+        x = as_tensor(x, "GaussianNoise")
         if not self.training or self.std == 0:
             return x
         return x + Tensor((self.rng or random.default()).normal(x.shape, 0.0, self.std, x.dtype, x.device))

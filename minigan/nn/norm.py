@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from .. import ops
 from ..errors import ShapeError
 from ..kernels import kernels
-from ..tensor import Tensor, ones, tensor, zeros
+from ..tensor import Tensor, as_tensor, ones, tensor, zeros
 from .checks import flag, integer, number
 from .module import Buffer, Module, Parameter
 
@@ -42,6 +42,7 @@ class _BatchNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape."""
+        x = as_tensor(x, type(self).__name__)
         channels = self.running_mean.shape[0]
         if x.ndim != len(self.axes) + 1 or x.shape[1] != channels:
             raise ShapeError(
@@ -103,6 +104,7 @@ class LayerNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape."""
+        x = as_tensor(x, "LayerNorm")
         k = len(self.normalized_shape)
         if x.shape[-k:] != self.normalized_shape:
             raise ShapeError(f"LayerNorm: expected (..., {self.normalized_shape}), got {x.shape}")
@@ -130,6 +132,7 @@ class GroupNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape (N, C, ...)."""
+        x = as_tensor(x, type(self).__name__)
         if x.ndim < 2 or x.shape[1] != self.num_channels:
             raise ShapeError(f"{type(self).__name__}: expected {self.num_channels} channels, got {x.shape}")
         n, c = x.shape[:2]

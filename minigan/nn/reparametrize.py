@@ -8,7 +8,7 @@ import functools
 from typing import Any, TypeVar, cast
 
 from .. import ops, random
-from ..errors import ShapeError
+from ..errors import ShapeError, unknown
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor
@@ -32,7 +32,7 @@ class _Reparametrized(Module):
     def __getattr__(self, name: str) -> Any:
         """The weight, which is nowhere else to be found."""
         if name != "weight":
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise unknown("Module", name, self)
         weight = self._weight(self._calling)
         if self._calling:
             vars(self)["weight"] = weight  # the layer may read it more than once

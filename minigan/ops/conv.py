@@ -19,7 +19,7 @@ from ..backend import Array
 from ..errors import DTypeError, ShapeError
 from ..kernels import geometry, kernels
 from ..kernels.geometry import Geometry, Pads, Pair, frozen
-from ..op import op
+from ..op import op, takes_tensors
 from ..tensor import Tensor
 from .reduce import sum
 
@@ -67,6 +67,7 @@ def _conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     return kernels(x).conv_weight(x, y, s)
 
 
+@takes_tensors("x", "w", "b")
 def conv2d(
     x: Tensor,
     w: Tensor,
@@ -96,6 +97,7 @@ def conv2d(
     return _conv(x, w, s) if b is None else _conv(x, w, s, _checked("conv2d", b, s.y))
 
 
+@takes_tensors("x", "w", "b")
 def conv_transpose2d(
     x: Tensor,
     w: Tensor,

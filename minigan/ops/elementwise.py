@@ -9,8 +9,8 @@ from typing import Any
 from ..backend import Array, xp
 from ..errors import DTypeError, ShapeError
 from ..kernels import kernels
-from ..op import op
-from ..tensor import Tensor
+from ..op import op, takes_tensors
+from ..tensor import Tensor, as_dtype
 
 
 def _log_flops(y: Array, *_: Any) -> float:
@@ -116,6 +116,7 @@ def _between(x: Array, low: float | None, high: float | None) -> Array:
     return above & (x <= high) if high is not None else above
 
 
+@takes_tensors("x")
 def clip(x: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
     """x limited to [low, high], numbers or None; the gradient passes where low <= x <= high."""
     if isinstance(low, Tensor) or isinstance(high, Tensor):
@@ -134,6 +135,7 @@ def _where(mask: Array, a: Array, b: Array) -> Array:
     return kernels(mask).where(mask, a, b)
 
 
+@takes_tensors("mask", "a", "b", numbers=("a", "b"))
 def where(mask: Tensor, a: Tensor | float, b: Tensor | float) -> Tensor:
     """a where the boolean `mask` is true, b elsewhere; the three broadcast."""
     if mask.dtype != bool:
@@ -153,11 +155,14 @@ def _astype(x: Array, dtype: Any) -> Array:
     return x.astype(dtype)
 
 
+@takes_tensors("x")
 def astype(x: Tensor, dtype: Any) -> Tensor:
     """x with elements of another type; the gradient comes back in x's own."""
+    dtype = as_dtype("astype", dtype)
     return x if x.dtype == dtype else _astype(x, dtype)
 
 
+@takes_tensors("x")
 def full_like(x: Tensor, value: float) -> Tensor:
     """A tensor of the shape, type and device of `x`, filled with `value`."""
     return Tensor(xp(x.data).full(x.shape, value, dtype=x.dtype))
@@ -264,6 +269,7 @@ def _leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
     return kernels(g).leaky_relu_grad(g, y, slope)
 
 
+@takes_tensors("x")
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, negative_slope * x elsewhere (Maas et al. 2013); the slope must be >= 0."""
     if not negative_slope >= 0:
@@ -286,6 +292,7 @@ def _elu(x: Array, alpha: float) -> Array:
     return lib.where(x > 0, x, alpha * lib.expm1(lib.minimum(x, 0)))
 
 
+@takes_tensors("x")
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """x where x > 0, alpha * (e^x - 1) elsewhere, alpha > 0 (Clevert et al. 2016)."""
     if not alpha > 0:

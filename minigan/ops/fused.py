@@ -5,13 +5,14 @@ import numpy as np
 from ..backend import Array, xp
 from ..errors import DTypeError, ShapeError
 from ..kernels import kernels
-from ..op import op
+from ..op import op, takes_tensors
 from ..tensor import Tensor, ones_like
 from .elementwise import softplus
 from .reduce import log_softmax, mean, sum
 from .shape import reshape
 
 
+@takes_tensors("logits", "target", numbers=("target",))
 def binary_cross_entropy_with_logits(logits: Tensor, target: Tensor | float) -> Tensor:
     """mean(softplus(x) - t x): the cross entropy of sigmoid(x) against targets t in [0, 1]. A 0-d tensor.
 
@@ -23,6 +24,7 @@ def binary_cross_entropy_with_logits(logits: Tensor, target: Tensor | float) -> 
     return mean(softplus(logits) - logits * target)
 
 
+@takes_tensors("logits", "labels")
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """-mean(log softmax(logits)[label]): logits (N, K), integer labels (N,) in 0..K-1. A 0-d tensor."""
     if labels.dtype.kind not in "iu":
@@ -43,6 +45,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 # that depend on x, and the rules it leads to are elementary ops: the second derivative is whole as well.
 
 
+@takes_tensors("x")
 def channel_norm(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """(y, mean, r): x (N, C, ...) less its mean over all but the channels, times r = 1 / sqrt(var + eps).
 
@@ -54,6 +57,7 @@ def channel_norm(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     return _normalize(x, average, r), average, r
 
 
+@takes_tensors("x", "weight", "bias")
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """(y, mean, r) of `channel_norm`, with y weight + bias for y: weight and bias (C,)."""
     w, b = _for_channels("batch_norm", x, weight, bias)
@@ -149,6 +153,7 @@ def _scale_shift(x: Array, w: Array, b: Array) -> Array:
     return kernels(x).scale_shift(x, w, b)
 
 
+@takes_tensors("x", "weight", "bias")
 def scale_shift(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """x weight + bias for each channel of x (N, C, ...): weight and bias (C,)."""
     return _scale_shift(x, *_for_channels("scale_shift", x, weight, bias))

@@ -7,8 +7,8 @@ import numpy as np
 from ..backend import Array, xp
 from ..errors import DTypeError, ShapeError
 from ..kernels import kernels
-from ..op import op
-from ..tensor import Tensor, tensor
+from ..op import op, takes_tensors
+from ..tensor import Tensor, as_tensor, described
 from .reduce import sum
 from .shape import expand_dims, reshape, transpose
 
@@ -54,6 +54,7 @@ def _linear_weight(x: Array, y: Array) -> Array:
     return kernels(x).linear_weight(x, y)
 
 
+@takes_tensors("x", "w", "b")
 def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
     """x (..., I) times the transpose of w (O, I), plus b (O,): (..., O). Raises ShapeError and DTypeError."""
     if x.dtype.kind != "f" or w.dtype.kind != "f":
@@ -67,9 +68,9 @@ def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
     return _linear(x, w, b)
 
 
+@takes_tensors("a", "b")
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """The matrix product over the last two axes, earlier axes broadcast; a 1-D operand is a row or a column."""
-    a, b = (t if isinstance(t, Tensor) else tensor(t) for t in (a, b))
     row, column = a.ndim == 1, b.ndim == 1
     left = expand_dims(a, 0) if row else a
     right = expand_dims(b, 1) if column else b
@@ -112,6 +113,11 @@ def einsum(subscripts: str, *xs: Tensor) -> Tensor:
 
     Letters only: no ellipsis, and no index twice in one operand.
     """
+    if not isinstance(subscripts, str):
+        raise DTypeError(
+            f"einsum: expected subscripts, such as 'ij,jk->ik', before the operands, got {described(subscripts)}"
+        )
+    xs = tuple(as_tensor(x, "einsum") for x in xs)
     inputs, arrow, output = subscripts.replace(" ", "").partition("->")
     names = inputs.split(",")
     if not arrow:

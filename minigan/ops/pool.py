@@ -4,7 +4,7 @@ from ..backend import Array
 from ..errors import ShapeError
 from ..kernels import geometry, kernels
 from ..kernels.geometry import Geometry, Pair, frozen
-from ..op import op
+from ..op import op, takes_tensors
 from ..tensor import FLOAT32, Tensor
 from .elementwise import astype
 from .shape import reshape, transpose
@@ -67,11 +67,13 @@ def _windows(name: str, x: Tensor, window: int | Pair, stride: int | Pair | None
     return geometry.pooling(name, x.shape, frozen(f"{name}: kernel_size", window), frozen(f"{name}: stride", stride))
 
 
+@takes_tensors("x")
 def max_pool2d(x: Tensor, kernel_size: int | Pair, stride: int | Pair | None = None) -> Tensor:
     """The largest element of each window; `stride` defaults to the window. The first of equals gets the gradient."""
     return _max_pool(x, _windows("max_pool2d", x, kernel_size, stride))
 
 
+@takes_tensors("x")
 def avg_pool2d(x: Tensor, kernel_size: int | Pair, stride: int | Pair | None = None) -> Tensor:
     """The mean of each window; `stride` defaults to the window."""
     s = _windows("avg_pool2d", x, kernel_size, stride)
@@ -79,6 +81,7 @@ def avg_pool2d(x: Tensor, kernel_size: int | Pair, stride: int | Pair | None = N
     return _pool_sum(floats, s) * (1 / (s.w[2] * s.w[3]))
 
 
+@takes_tensors("x")
 def upsample_nearest(x: Tensor, scale: int | Pair) -> Tensor:
     """Each pixel repeated into a block of `scale` pixels: (N, C, H, W) to (N, C, H scale, W scale)."""
     if x.ndim != 4:
@@ -88,6 +91,7 @@ def upsample_nearest(x: Tensor, scale: int | Pair) -> Tensor:
     return _pool_spread(x, geometry.pooling("upsample_nearest", (n, c, h * sh, w * sw), (sh, sw), None))
 
 
+@takes_tensors("x")
 def pixel_shuffle(x: Tensor, factor: int) -> Tensor:
     """(N, C r r, H, W) to (N, C, H r, W r): each block of r r channels becomes a square of pixels (Shi et al. 2016)."""
     r = frozen("pixel_shuffle: factor", factor)

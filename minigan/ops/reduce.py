@@ -8,7 +8,7 @@ import numpy as np
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..kernels import kernels
-from ..op import op
+from ..op import op, takes_tensors
 from ..tensor import Axis, Tensor
 from .elementwise import as_floats, astype, exp, square, where
 from .shape import broadcast_to, normalize_axes, reshape
@@ -36,11 +36,13 @@ def _sum(x: Array, axes: Axes, keepdims: bool) -> Array:
     return kernels(x).sum(x, axes, keepdims)
 
 
+@takes_tensors("x")
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum of x over `axis` (all axes by default)."""
     return _sum(x, normalize_axes("sum", axis, x.ndim), keepdims)
 
 
+@takes_tensors("x")
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean of x over `axis` (all axes by default); NaN over no element."""
     axes = normalize_axes("mean", axis, x.ndim)
@@ -48,6 +50,7 @@ def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return _sum(x, axes, keepdims) * (1 / count if count else math.nan)
 
 
+@takes_tensors("x")
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
     """The variance of x over `axis`: squared deviations from the mean, summed and divided by n - ddof."""
     axes = normalize_axes("var", axis, x.ndim)
@@ -81,11 +84,13 @@ def _min(x: Array, axes: Axes, keepdims: bool) -> Array:
     return x.min(axis=axes, keepdims=keepdims)
 
 
+@takes_tensors("x")
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The largest element over `axis`; elements that tie share the gradient equally."""
     return _max(x, normalize_axes("max", axis, x.ndim), keepdims)
 
 
+@takes_tensors("x")
 def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The smallest element over `axis`; elements that tie share the gradient equally."""
     return _min(x, normalize_axes("min", axis, x.ndim), keepdims)
@@ -108,16 +113,19 @@ def _logsumexp(x: Array, axes: Axes, keepdims: bool) -> Array:
     return total if keepdims else total.reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
+@takes_tensors("x")
 def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """ln(sum(e^x)) over `axis`, computed without overflow; -inf over no element."""
     return _logsumexp(x, normalize_axes("logsumexp", axis, x.ndim), keepdims)
 
 
+@takes_tensors("x")
 def log_softmax(x: Tensor, axis: Axis = -1) -> Tensor:
     """x - logsumexp(x): the logarithm of `softmax`, finite where softmax underflows."""
     return x - logsumexp(x, axis, keepdims=True)
 
 
+@takes_tensors("x")
 def softmax(x: Tensor, axis: Axis = -1) -> Tensor:
     """e^x / sum(e^x) over `axis`: positive, summing to 1."""
     return exp(log_softmax(x, axis))

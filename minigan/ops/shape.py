@@ -6,7 +6,7 @@ A 4-D result is an image batch (N, C, H, W): reshape returns it channels-last in
 import itertools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from .. import backend
 from ..backend import Array, xp
 from ..errors import DeviceError, DTypeError, ShapeError
 from ..kernels import kernels
-from ..op import op
-from ..tensor import Axis, Tensor
+from ..op import op, takes_tensors
+from ..tensor import Axis, Tensor, as_tensor, described
 
 Shape = tuple[int, ...]
 
@@ -51,6 +51,7 @@ def _reshape(x: Array, shape: Shape) -> Array:
     return kernels(x).channels_last(y) if len(shape) == 4 else y
 
 
+@takes_tensors("x")
 def reshape(x: Tensor, *shape: int | Sequence[int]) -> Tensor:
     """x with its elements, in row-major order, in another shape; one entry may be -1."""
     sizes = integers("reshape", shape[0] if len(shape) == 1 else shape)
@@ -74,6 +75,7 @@ def _transpose(x: Array, axes: Shape) -> Array:
     return x.transpose(axes)
 
 
+@takes_tensors("x")
 def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
     """x with its axes permuted: axis i of the result is axis axes[i] of x; reversed if `axes` is None."""
     given = range(x.ndim)[::-1] if axes is None else integers("transpose", axes)
@@ -83,20 +85,19 @@ def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
     return _transpose(x, order)
 
 
-permute = transpose
-
-
 @op(lambda g, _y, _x, _shape: g, name="broadcast_to", formula="x", flops=_free)
 def _broadcast_to(x: Array, shape: Shape) -> Array:
     return xp(x).broadcast_to(x, shape)
 
 
+@takes_tensors("x")
 def broadcast_to(x: Tensor, shape: int | Sequence[int]) -> Tensor:
     """x repeated to `shape` by NumPy's broadcasting rules, without a copy."""
     sizes = integers("broadcast_to", shape)
     return x if x.shape == sizes else _broadcast_to(x, sizes)
 
 
+@takes_tensors("x")
 def squeeze(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
     """x without the axes of length 1 (all of them, or those named by `axis`)."""
     axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else normalize_axes("squeeze", axis, x.ndim)
@@ -105,6 +106,7 @@ def squeeze(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
     return reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
+@takes_tensors("x")
 def expand_dims(x: Tensor, axis: int | Sequence[int]) -> Tensor:
     """x with new axes of length 1 at the positions `axis` of the result."""
     given = integers("expand_dims", axis)
@@ -119,6 +121,7 @@ def _to(x: Array, device: str, origin: str) -> Array:
     return backend.to_device(x, device)
 
 
+@takes_tensors("x")
 def to(x: Tensor, device: str) -> Tensor:
     """x on `device` ("cpu" or "cuda"), x itself if it is there; the gradient comes back to where x is."""
     return x if x.device == backend.check_device(device) else _to(x, device, x.device)
@@ -149,8 +152,10 @@ def _concatenate(axis: int, *xs: Array) -> Array:
     return lib.concatenate(xs, axis)
 
 
+@takes_tensors()
 def concatenate(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
     """The tensors `xs` joined along `axis`; their other axes must agree."""
+    xs = _several(xs, axis, "concatenate")
     shapes = [x.shape for x in xs]
     if not shapes:
         raise ShapeError("concatenate: expected at least one tensor, got none")
@@ -162,13 +167,23 @@ def concatenate(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
     return _concatenate(at, *xs)
 
 
+def _several(xs: Any, axis: Any, name: str) -> list[Tensor]:
+    """`xs` as a list of Tensors."""
+    if isinstance(axis, Tensor) or not isinstance(xs, Iterable):
+        raise DTypeError(f"{name}: expected a list of Tensors and an axis, {name}([a, b], axis), got {described(xs)}")
+    return [as_tensor(x, name) for x in xs]
+
+
+@takes_tensors()
 def stack(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
     """The tensors `xs`, all of one shape, joined along a new axis."""
+    xs = _several(xs, axis, "stack")
     if len({x.shape for x in xs}) > 1:
         raise ShapeError(f"stack: expected equal shapes, got {[x.shape for x in xs]}")
     return concatenate([expand_dims(x, axis) for x in xs], axis)
 
 
+@takes_tensors("x")
 def split(x: Tensor, parts: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """x cut along `axis` into `parts` equal pieces, or at the given indices (numpy.split)."""
     at = _one_axis("split", axis, x.ndim)
@@ -202,6 +217,7 @@ def _inside(shape: Shape, pads: tuple[tuple[int, int], ...]) -> tuple[slice, ...
     return tuple(slice(before, before + n) for (before, _), n in zip(pads, shape, strict=True))
 
 
+@takes_tensors("x")
 def pad(x: Tensor, pad_width: Any, constant_values: float = 0.0) -> Tensor:
     """x with `constant_values` around it: pad_width is n, (before, after), or one such pair per axis (numpy.pad)."""
     try:
@@ -218,6 +234,7 @@ def _flip(x: Array, axes: Shape) -> Array:
     return xp(x).flip(x, axes)
 
 
+@takes_tensors("x")
 def flip(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
     """x with its elements in reverse order along `axis` (all axes by default)."""
     return _flip(x, normalize_axes("flip", axis, x.ndim))
@@ -260,6 +277,7 @@ def _put(g: Array, index: Index, shape: Shape) -> Array:
     return x
 
 
+@takes_tensors("x")
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index] for integers, slices, None, Ellipsis, boolean and integer arrays or Tensors, as NumPy has it.
 
@@ -282,11 +300,22 @@ def _index_entry(entry: Any, x: Tensor) -> Any:
     if isinstance(entry, Tensor):
         entry = entry.data
     elif not backend.is_cuda(entry):
-        entry = np.asarray(entry, dtype=None if np.size(entry) else np.intp)
+        entry = _as_index(entry)
     if entry.dtype.kind not in "biu":
         raise DTypeError(f"getitem: expected integers or booleans as indices, got {entry.dtype}")
+    if not entry.dtype.isnative:
+        entry = entry.astype(entry.dtype.type)
     if backend.device_of(entry) != x.device:
         if x.device == "cpu":
             raise DeviceError("getitem: the index is on cuda, the tensor on cpu; move one with .to(device)")
         entry = backend.to_device(entry, x.device)
     return entry
+
+
+def _as_index(entry: Any) -> np.ndarray:
+    """A list or an array as an array; a list of nothing has no type of its own and picks nothing."""
+    try:
+        array = np.asarray(entry)
+    except ValueError as error:
+        raise ShapeError(f"getitem: {error}") from error
+    return array if array.size or isinstance(entry, np.ndarray) else array.astype(np.intp)

@@ -607,3 +607,37 @@ def test_evaluating_leaves_every_part_as_it_was():
     with mg.nn.evaluating(network):
         assert not any(module.training for module in network.modules())
     assert [module.training for module in network.modules()] == [True, True, False, False, False]
+
+
+LAYERS = {
+    "Linear": (lambda: nn.Linear(2, 3), (4, 2)),
+    "Conv2d": (lambda: nn.Conv2d(2, 3, 1), (4, 2, 2, 2)),
+    "ConvTranspose2d": (lambda: nn.ConvTranspose2d(2, 3, 1), (4, 2, 2, 2)),
+    "BatchNorm1d": (lambda: nn.BatchNorm1d(2), (4, 2)),
+    "BatchNorm2d": (lambda: nn.BatchNorm2d(2), (4, 2, 2, 2)),
+    "LayerNorm": (lambda: nn.LayerNorm(2), (4, 2)),
+    "GroupNorm": (lambda: nn.GroupNorm(1, 2), (4, 2)),
+    "InstanceNorm2d": (lambda: nn.InstanceNorm2d(2), (4, 2, 2, 2)),
+    "PReLU": (lambda: nn.PReLU(), (4, 2)),
+    "Dropout": (lambda: nn.Dropout(0.5).eval(), (4, 2)),
+    "GaussianNoise": (lambda: nn.GaussianNoise(0.5).eval(), (4, 2)),
+    "Flatten": (lambda: nn.Flatten(), (4, 2, 2)),
+    "Unflatten": (lambda: nn.Unflatten(1, (1, 2)), (4, 2)),
+    "MinibatchStdDev": (lambda: nn.MinibatchStdDev(), (4, 2)),
+    "LeakyReLU": (lambda: nn.LeakyReLU(), (4, 2)),
+    "Softmax": (lambda: nn.Softmax(), (4, 2)),
+    "MaxPool2d": (lambda: nn.MaxPool2d(2), (4, 2, 2, 2)),
+    "UpsampleNearest": (lambda: nn.UpsampleNearest(2), (4, 2, 2, 2)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_take_arrays_and_lists_and_name_what_they_cannot(name):
+    make, shape = LAYERS[name]
+    layer, x = make(), np.arange(float(np.prod(shape)), dtype="float32").reshape(shape)
+    expected = layer(mg.tensor(x)).numpy()
+    assert np.array_equal(layer(x).numpy(), expected)
+    assert np.array_equal(layer(x.tolist()).numpy(), expected)
+    for other, told in ((None, "None"), ("words", "'words'"), (layer, f"a {name}"), ([mg.ones(2)], "a list; mg.stack")):
+        with pytest.raises(mg.errors.DTypeError, match=f"expected a Tensor, an array, numbers .*, got {told}"):
+            layer(other)
