@@ -35,11 +35,54 @@ def test_a_stream_is_decided_by_seed_name_and_step():
     assert draws[1, "b", 1] == tuple(Stream(1, "b", 1).uniform(3))
 
 
+def test_what_a_seed_means_stays():
+    """Numbers that programs of earlier versions drew."""
+    close = {"rtol": 1e-6}
+    np.testing.assert_allclose(
+        Stream(0).uniform(3), [0.3480226993560791, 0.9050950407981873, 0.4500100016593933], **close
+    )
+    np.testing.assert_allclose(
+        Stream(0).normal(3), [-0.9328526258468628, 1.3180913925170898, 1.0737559795379639], **close
+    )
+    assert Stream(7, "noise", 5).integers(1000, 4).tolist() == [809, 904, 311, 969]
+    assert Stream(7).permutation(6).tolist() == [3, 4, 0, 5, 2, 1]
+    assert Stream(0).words(2).tolist() == [0x591804BB458116C4, 0xE7B44FCD6E4AEA8D]
+
+
+def test_a_seed_and_a_name_do_not_run_into_each_other():
+    assert not np.array_equal(Stream(1, "1x").words(4), Stream(11, "x").words(4))
+
+
 def test_draws_within_a_step_advance():
     stream = Stream(0)
     first, second = stream.uniform(8), stream.uniform(8)
     assert not np.array_equal(first, second)
     assert np.array_equal(np.concatenate([first, second]), Stream(0).uniform(16))
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda stream, n: stream.uniform(n, dtype="float64"),
+        lambda stream, n: stream.normal(n, dtype="float64"),
+        lambda stream, n: stream.integers(2**32 - 1, n),
+        lambda stream, n: stream.words(n),
+    ],
+)
+def test_draws_of_any_length_do_not_overlap(draw):
+    """Also those that use up less than a block of words."""
+    for sizes in ((10, 10), (3, 3), (1, 9, 2), (8, 5, 5), (17, 1)):
+        stream = Stream(0)
+        drawn = [draw(stream, n) for n in sizes]
+        assert [len(part) for part in drawn] == list(sizes)
+        assert len(set(np.concatenate(drawn).tolist())) == sum(sizes), sizes
+
+
+def test_uniform_goes_from_0_to_1_by_default():
+    x = Stream(3).uniform(10_000, dtype="float64")
+    assert 0 <= x.min() < 0.001
+    assert 0.999 < x.max() < 1
+    assert Stream(3).normal(10_000).mean() == pytest.approx(0, abs=0.03)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
