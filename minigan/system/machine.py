@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import platform
+import sys
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,23 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD: arrays of any size come from the heap
         mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD: the heap is not shrunk
+
+
+def load_matplotlib() -> Any:
+    """The module matplotlib, which does not load where $MPLBACKEND names a backend that is not there.
+
+    A notebook leaves such a name to the programs of other environments that it starts. Nothing is drawn on a screen.
+    """
+    given = os.environ.pop("MPLBACKEND", None) if "matplotlib" not in sys.modules else None
+    try:
+        import matplotlib
+    finally:
+        if given is not None:
+            os.environ["MPLBACKEND"] = given
+    if given:
+        with contextlib.suppress(ValueError):
+            matplotlib.rcParams["backend"] = given
+    return matplotlib
 
 
 def blas_info() -> list[dict[str, Any]]:
