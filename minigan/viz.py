@@ -10,6 +10,7 @@ import numpy as np
 
 from .errors import ShapeError
 from .system import disk
+from .system.machine import load_matplotlib
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -95,6 +96,17 @@ def animate(pictures: Sequence[np.ndarray], path: str | Path, milliseconds: int 
         first.save(out, "GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)
 
 
+def empty_figure(**options: Any) -> Any:
+    """A matplotlib Figure that needs no screen; the options are Figure's."""
+    load_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(**options)
+    FigureCanvasAgg(figure)
+    return figure
+
+
 LINES = {
     "d_loss": ("discriminator loss", "#1f77b4"),
     "g_loss": ("generator loss", "#d95f02"),
@@ -110,15 +122,11 @@ def loss_curves(log: Mapping[str, Sequence[float]], path: str | Path, title: str
     The first panel has d_loss, g_loss, the second d_real, d_fake; each further column has a panel of its own. Columns
     that are absent, and images_per_s, are left out.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     steps = np.asarray(log["step"], float)
     more = [name for name in log if name not in LINES and name not in ("step", "images_per_s")]
     panels = [("loss", ["d_loss", "g_loss"]), ("mean score", ["d_real", "d_fake"]), *((name, [name]) for name in more)]
     panels = [(label, names) for label, wanted in panels if (names := [name for name in wanted if name in log])]
-    figure = Figure(figsize=(9, 1 + 2.7 * max(len(panels), 1)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(figsize=(9, 1 + 2.7 * max(len(panels), 1)), layout="constrained")
     for k, (label, names) in enumerate(panels):
         axes = figure.add_subplot(len(panels), 1, k + 1)
         for name in names:
@@ -176,12 +184,8 @@ def panel_figure(drawn: Sequence[Panel], columns: int = 1, size: float = 3.2, ti
 
     Points outside a panel's limits are counted below it instead.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = -(-len(drawn) // columns)
-    figure = Figure(figsize=(size * columns, (size + 0.4) * rows + 0.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(figsize=(size * columns, (size + 0.4) * rows + 0.4), layout="constrained")
     for k, panel in enumerate(drawn):
         axes = figure.add_subplot(rows, columns, k + 1)
         _draw_panel(axes, panel)

@@ -76,7 +76,7 @@ def train(arguments: Arguments) -> int:
 
 def resume(arguments: Arguments) -> int:
     """A run from its last checkpoint, with its own settings but for what the command line says."""
-    p = recipe.part_options("minigan resume", RESUMED)
+    p = recipe.part_options("minigan resume", "RUN", RESUMED)
     p.without("--out", "--resume")
     p.add_argument("out", type=nonempty, metavar="RUN", help="the run's folder")
     run = p.parse_known_args(arguments)[0].out
@@ -203,7 +203,7 @@ def config(arguments: Arguments) -> int:
             answer("\n".join(config_lines()))
         return 0
     if chosen.of not in PRESETS and not Path(chosen.of).exists():
-        raise CheckpointError(f"{chosen.of}: no such run, and none of the presets{meant(chosen.of, PRESETS)}")
+        raise CheckpointError(f"{chosen.of}: no such run, and no preset{meant(chosen.of, PRESETS)}")
     if chosen.of in PRESETS:
         options = recipe.options([chosen.of, "--data", "FOLDER"])  # some presets ask for one
         settings: dict[str, Any] = vars(options.parse_args([chosen.of]))

@@ -3,9 +3,8 @@
 import itertools
 import math
 import shlex
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, asdict, dataclass
 from pathlib import Path
@@ -23,7 +22,8 @@ from ..judge import Look, Yardstick
 from ..judge.verdict import has_failed, verdict
 from ..system import disk
 from ..system.machine import blas_info
-from ..system.terminal import INTERRUPTED, progress, say
+from ..system.signals import INTERRUPTED, stopped_by_signals
+from ..system.terminal import progress, say
 from ..tensor import Tensor
 from . import checkpoint, record
 from .folder import RunFolder, Timings
@@ -81,19 +81,10 @@ class Loop:
         self.begin()
         each = f"{self.settings.batch_size} {self.samples.noun}"
         say(f"{self.settings.data}: {self.last} steps of {each}, {self.per_epoch} an epoch")
-        failed, before = False, len(self.looks)
-        with stopped_by_signals() as stop, progress(total=self.last, initial=self.step, unit="step") as bar:
-            while self.step < self.last and not stop and not failed:
-                self.waiting.append(self.game.play(self.batches))
-                self.step += 1
-                bar.update()
-                if self.step % READ_BACK == 0:
-                    self.read_back()
-                    bar.set_postfix_str(f"{self.summary()}  {self.looks[-1].verdict}")
-                self.after_step(quiet=not bar.disable)
-                failed = self.settings.early_stop and len(self.looks) > before and has_failed(self.looks)
-        if self.step < self.last:
+        with stopped_by_signals() as stop:
+            failed = self.rounds(stop)
             self.save()
+        if self.step < self.last:
             if failed:
                 self.finish()
                 say(f"Stopped at step {self.step} of {self.last} by --early-stop. {self.looks[-1].explained}")
@@ -109,6 +100,21 @@ class Loop:
             return ""
         command = f", or minigan resume {shlex.quote(str(self.folder.path))}" if self.settings.name == "train" else ""
         return f"; everything is saved. To continue: the same command with --resume{command}"
+
+    def rounds(self, stop: Collection[int]) -> bool:
+        """Play until the last step, or until `stop` holds something; True if --early-stop ended it."""
+        failed, before = False, len(self.looks)
+        with progress(total=self.last, initial=self.step, unit="step") as bar:
+            while self.step < self.last and not stop and not failed:
+                self.waiting.append(self.game.play(self.batches))
+                self.step += 1
+                bar.update()
+                if self.step % READ_BACK == 0:
+                    self.read_back()
+                    bar.set_postfix_str(f"{self.summary()}  {self.looks[-1].verdict}")
+                self.after_step(quiet=not bar.disable)
+                failed = self.settings.early_stop and len(self.looks) > before and has_failed(self.looks)
+        return failed
 
     def begin(self) -> None:
         """Samples of the untrained generator; or what is left of an earlier part of the run, up to its checkpoint."""
@@ -268,7 +274,8 @@ class Loop:
                 say(f"{self.folder.path}: samples.gif is without {names}: damaged, or of another size")
         self.timings.write(self.step)
         if not self.settings.dry_run and self.step >= self.last:
-            say(f"Done: {self.summary()}. Samples, curves and checkpoints are in {self.folder.path}")
+            page = self.folder.path / "report.html"
+            say(f"Done: {self.summary()}. {page} shows the run; samples, curves and checkpoints are beside it")
             if self.looks:
                 say(self.looks[-1].explained)
 
@@ -291,26 +298,3 @@ class Means:
         means = {name: total / count for name, (total, count) in self.sums.items()}
         self.sums.clear()
         return means
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[list[int]]:
-    """A list that fills when Ctrl-C or SIGTERM arrives, so that a step is finished first; a second one kills."""
-    received: list[int] = []
-
-    def handler(number: int, frame: Any) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    try:
-        heeded = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) is not signal.SIG_IGN]
-        before = {s: signal.signal(s, handler) for s in heeded}
-    except ValueError:  # not the main thread: signals are somebody else's business
-        yield received
-        return
-    try:
-        yield received
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)

@@ -23,7 +23,7 @@ from ..system.terminal import ending, say
 from . import checkpoint, report
 from .folder import RunFolder
 from .loop import Loop, Picture
-from .settings import FEW, Settings, common_options, positive
+from .settings import ALL_IS_WELL, FEW, Settings, common_options, positive
 
 Build = Callable[[Settings], Game]
 Load = Callable[[Settings, int | None], Samples]
@@ -128,7 +128,10 @@ def main(
 def start(build: Build, settings: Settings, shape: Callable[[Settings], Shape], **parts: Any) -> int:
     """`run`, in a temporary folder if it is a dry run."""
     with settings.ready():
-        return run(build, settings, shape(settings), **parts)
+        status = run(build, settings, shape(settings), **parts)
+    if settings.dry_run and status == 0:
+        say(ALL_IS_WELL)
+    return status
 
 
 def run(

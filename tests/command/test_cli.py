@@ -1,8 +1,12 @@
 """`minigan COMMAND`: what each does, what it says to a person and to a program, and how it ends."""
 
+import contextlib
 import json
+import os
+import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +27,6 @@ def minigan(*arguments, **options):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The folder of a short run."""
-    import contextlib
     import io
 
     from minigan import data
@@ -290,3 +293,78 @@ def test_a_pipe_that_closes_early_is_no_error_and_a_bar_does_not_fill_it(tmp_pat
     trained = minigan("train", "mlp", "--dry-run", cwd=tmp_path)
     assert trained.returncode == 0
     assert "\r" not in trained.stdout + trained.stderr
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of pictures, with files that are none and whose names no terminal should be given."""
+    folder = tmp_path_factory.mktemp("größe")
+    for k in range(6):
+        Image.new("L", (16, 16), 40 * k).save(folder / f"{k}.png")
+    for name in (b"caf\xe9.txt", b"\x1b[31mred.txt"):
+        (folder / os.fsdecode(name)).write_bytes(b"x")
+    return folder
+
+
+@pytest.mark.parametrize("led", [">&- 2>&-", "| true", ">/dev/full", ">said"])
+def test_a_run_is_done_whoever_reads_of_it(led, pictures, tmp_path):
+    run = f"train --model dcgan --channels 1 --side 16 --width 2 --steps 1 --batch-size 4 --out run --data '{pictures}'"
+    command = f"{sys.executable} -m minigan {run} {led}"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict", "PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (tmp_path / "run" / "generator.safetensors").exists()
+    assert (tmp_path / "run" / "report.html").exists()
+    if led == ">said":
+        said = (tmp_path / "said").read_text(encoding="ascii")
+        assert r"gr\xf6\xdfe" in said
+        assert r"caf\xe9.txt (not a picture)" in said
+        assert r"\x1b[31mred.txt (not a picture)" in said
+        assert "Done: " in said
+        assert "run/report.html shows the run" in said
+
+
+def test_too_little_memory_is_a_line(run, tmp_path):
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+    ended = minigan("sample", run, "--n", 10**8, cwd=tmp_path, preexec_fn=limit)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert ended.stderr.startswith("minigan sample: out of memory (Unable to allocate")
+
+
+def test_a_dry_run_says_that_all_is_well(capsys, monkeypatch):
+    from minigan import data
+
+    held = data.digits(64)
+    monkeypatch.setattr(data.sources, "digits", lambda n, seed=0: held)
+    assert cli.main(["train", "mlp", "--dry-run"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Dry run: all is well. Nothing was kept;")
+
+
+def test_help_of_resume_lists_what_it_takes(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["resume", "--help"])
+    text = capsys.readouterr().out
+    assert "usage: minigan resume RUN [options]" in text
+    for option in ("--epochs", "--steps", "--keep", "--allow-change", "--lr"):
+        assert f"\n  {option}" in text
+    assert "--out " not in text
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("trian", "minigan: argument COMMAND: invalid choice: 'trian'; did you mean train?"),
+        ("config wgan-gp", "wgan-gp: no such run, and no preset; did you mean wgan_gp"),
+        ("sample x --device gpu", "minigan sample: argument --device: invalid choice: 'gpu' (choose from cpu, cuda)"),
+        ("sample x --number 3", "minigan sample: there is no option --number"),
+        ("resume x --optimiser sgd", "minigan resume: there is no option --optimiser; did you mean --optimizer?"),
+    ],
+)
+def test_a_wrong_word_is_met_with_what_was_meant(line, said, capsys):
+    with contextlib.suppress(SystemExit):
+        assert cli.main(line.split()) == 1
+    problem = capsys.readouterr().err
+    assert said in problem
+    assert problem.count("\n") == 1

@@ -156,7 +156,7 @@ def test_settings_that_cannot_be_are_named(options, message, capsys):
         ("--loss wgan", "argument --loss: invalid choice: 'wgan'; wgan is a PRESET: train.py wgan;"),
         ("--penalty gradient-penalty", "argument --penalty: invalid choice: 'gradient-penalty'; did you mean"),
         ("--model dcgan64", "dcgan64 is a PRESET"),
-        ("--optimizer adm", "did you mean adam?"),
+        ("--optimizer adm", "(choose from adam, rmsprop, sgd)"),
     ],
 )
 def test_words_that_are_not_known_are_named(options, message, capsys):
