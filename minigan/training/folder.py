@@ -230,7 +230,7 @@ class RunFolder:
         if missing := step - len(kept - {0}):
             say(f"{self.path}: log.csv has no rows of {missing} of the {step} steps")
         if kept:
-            self._write_log(record.log_columns(self.path, []), step)
+            self._write_log(record.log_columns(self.path), step)
         else:
             with disk.naming(self.log):
                 self.log.unlink(missing_ok=True)
@@ -271,7 +271,7 @@ class RunFolder:
     def append_log(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Write rows to log.csv, the header first, which grows by a column that the log has not had so far."""
         if self._columns is None or not self.log.exists():
-            self._columns = record.log_columns(self.path, [])
+            self._columns = record.log_columns(self.path)
         if new := dict.fromkeys(name for row in rows for name in row if name not in self._columns):
             self._write_log([*self._columns, *new])
         text = io.StringIO()
