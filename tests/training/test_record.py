@@ -162,6 +162,7 @@ def test_settings_are_read_strictly_and_a_report_forgives(tmp_path):
     with pytest.raises(mg.errors.CheckpointError, match=r"holds no config\.json of a training run .*colour"):
         RunFolder(made).settings()
     settings = {"name": "x", "colour": 3}
+    (made / "checkpoints").mkdir()
     checkpoint.save(made / "checkpoints", {"t": mg.tensor(1.0)}, {"settings": settings}, 1)
     with pytest.raises(
         mg.errors.CheckpointError, match=r"holds no step_00000001\.safetensors of a training run .*colour"
