@@ -101,14 +101,13 @@ class RunFolder:
 
     def _in_the_way(self) -> list[Path]:
         """What is a folder, or no file at all, where the run writes a file; or no folder where it needs one."""
-        folders = (self.samples, self.checkpoints)
-        pictures = (path for path in self.samples.glob("*.png") if record.PICTURE.fullmatch(path.name))
-        parts = (path for end in ("safetensors", "json") for path in self.checkpoints.glob(f"step_*.{end}"))
-        best = self.checkpoints / checkpoint.BEST
-        files = [
-            path for path in (*(self.path / name for name in FILES), best, *pictures, *parts) if not path.is_file()
-        ]
-        return [path for path in (*files, *(f for f in folders if not f.is_dir())) if os.path.lexists(path)]
+        files = [self.path / name for name in FILES]
+        files += [path for path in self.samples.glob("*.png") if record.PICTURE.fullmatch(path.name)]
+        files += [self.checkpoints / checkpoint.BEST, *self.checkpoints.glob("step_*.json")]
+        files += self.checkpoints.glob("step_*.safetensors")
+        wrong = [path for path in files if not path.is_file()]
+        wrong += [path for path in (self.samples, self.checkpoints) if not path.is_dir()]
+        return [path for path in wrong if os.path.lexists(path)]
 
     def settings(self) -> Settings:
         """What the run was started with; CheckpointError if nothing in the folder says it. What is damaged is said."""
