@@ -56,13 +56,15 @@ def save(
 def settle(folder: str | Path, keep: int = KEEP) -> None:
     """Let BEST name the checkpoint in `folder` of the smallest distance, and delete all but it and the newest `keep`.
 
-    What a killed program left of that is made up for. A checkpoint whose distance is damaged takes no other's place.
+    What a killed program left of that is made up for. A checkpoint whose distance is damaged takes no other's place;
+    CheckpointError, and nothing deleted, if the system does not let us see.
     """
     folder = Path(folder)
     held, known = find(folder), find_best(folder)
-    distances = {path: distance for path in held if (distance := _distance(path)) is not None}
-    nearest = sorted(distances, key=lambda path: distances[path])  # the earliest first, if several are as near
-    best = next((path for path in nearest if path == known or _is_whole(path)), None)
+    with disk.naming(folder, "read"):
+        distances = {path: distance for path in held if (distance := _distance(path)) is not None}
+        nearest = sorted(distances, key=lambda path: distances[path])  # the earliest first, if several are as near
+        best = next((path for path in nearest if path == known or _is_whole(path)), None)
     with disk.naming(folder):
         if best is None:
             (folder / BEST).unlink(missing_ok=True)
@@ -86,18 +88,19 @@ def find_best(folder: str | Path) -> Path | None:
 
 
 def _distance(path: Path) -> float | None:
-    """What the checkpoint says how far samples were from the data, if it says so."""
+    """What the checkpoint says how far samples were from the data, if it says so; OSError if it cannot be read."""
     try:
         distance = float(disk.parsed(disk.read(path.with_suffix(".json")))["distance"])
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
     return distance if math.isfinite(distance) else None
 
 
 def _is_whole(path: Path) -> bool:
+    """Does a load of the checkpoint find nothing wrong? OSError if it cannot be read."""
     try:
-        load(path)
-    except CheckpointError:
+        _sealed(path)
+    except (CheckpointError, ValueError, KeyError, TypeError):
         return False
     return True
 
@@ -138,11 +141,16 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
     path = Path(path)
     try:
-        content = disk.read(path)
-        text = disk.read(path.with_suffix(".json"))
-        meta = disk.parsed(text)
-        if not is_whole(text, meta["sha256"], content):
-            raise CheckpointError(f"{path}: its checksum is not the one in {path.with_suffix('.json').name}")
+        content, meta = _sealed(path)
         return from_bytes(content), meta
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
+
+
+def _sealed(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """(the arrays as they are in the file, meta) of a checkpoint whose seal is whole."""
+    content, text = disk.read(path), disk.read(path.with_suffix(".json"))
+    meta = disk.parsed(text)
+    if not is_whole(text, meta["sha256"], content):
+        raise CheckpointError(f"{path}: its checksum is not the one in {path.with_suffix('.json').name}")
+    return content, meta

@@ -101,14 +101,13 @@ class RunFolder:
 
     def _in_the_way(self) -> list[Path]:
         """What is a folder, or no file at all, where the run writes a file; or no folder where it needs one."""
-        folders = (self.samples, self.checkpoints)
-        pictures = (path for path in self.samples.glob("*.png") if record.PICTURE.fullmatch(path.name))
-        parts = (path for end in ("safetensors", "json") for path in self.checkpoints.glob(f"step_*.{end}"))
-        best = self.checkpoints / checkpoint.BEST
-        files = [
-            path for path in (*(self.path / name for name in FILES), best, *pictures, *parts) if not path.is_file()
-        ]
-        return [path for path in (*files, *(f for f in folders if not f.is_dir())) if os.path.lexists(path)]
+        files = [self.path / name for name in FILES]
+        files += [path for path in self.samples.glob("*.png") if record.PICTURE.fullmatch(path.name)]
+        files += [self.checkpoints / checkpoint.BEST, *self.checkpoints.glob("step_*.json")]
+        files += self.checkpoints.glob("step_*.safetensors")
+        wrong = [path for path in files if not path.is_file()]
+        wrong += [path for path in (self.samples, self.checkpoints) if not path.is_dir()]
+        return [path for path in wrong if os.path.lexists(path)]
 
     def settings(self) -> Settings:
         """What the run was started with; CheckpointError if nothing in the folder says it. What is damaged is said."""
@@ -230,7 +229,7 @@ class RunFolder:
         if missing := step - len(kept - {0}):
             say(f"{self.path}: log.csv has no rows of {missing} of the {step} steps")
         if kept:
-            self._write_log(record.log_columns(self.path, []), step)
+            self._write_log(record.log_columns(self.path), step)
         else:
             with disk.naming(self.log):
                 self.log.unlink(missing_ok=True)
@@ -271,7 +270,7 @@ class RunFolder:
     def append_log(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Write rows to log.csv, the header first, which grows by a column that the log has not had so far."""
         if self._columns is None or not self.log.exists():
-            self._columns = record.log_columns(self.path, [])
+            self._columns = record.log_columns(self.path)
         if new := dict.fromkeys(name for row in rows for name in row if name not in self._columns):
             self._write_log([*self._columns, *new])
         text = io.StringIO()

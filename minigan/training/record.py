@@ -129,24 +129,31 @@ def _told(path: Path, problems: list[str], accept: Callable[[dict[str, Any]], T]
     try:
         content = disk.read(file)
         config = disk.parsed(content)
-        if not _has_settings(config):
-            raise CheckpointError(f"{file}: expected the settings of a run")
-        if "sha256" in config and not disk.is_whole(content, config["sha256"]):
+        if _has_settings(config) and "sha256" in config and not disk.is_whole(content, config["sha256"]):
             raise CheckpointError(f"{file}: is not as the run wrote it, by its checksum")
-        return accept(config)
+        return _accepted(file, accept, config)
     except FileNotFoundError:
         problem = CheckpointError(f"{path}: no run is in this folder, it has no config.json")
     except CheckpointError as error:
         problem = error
-    except TypeError as error:
-        problem = CheckpointError(f"{path}: holds no config.json of a training run ({error})")
     except (OSError, ValueError) as error:
         problem = CheckpointError(f"{file}: cannot be read ({error})")
     newest = checkpoint.newest(path / "checkpoints", [])
-    if newest is None or not _has_settings(newest[2]):
+    if newest is None:
         raise problem
+    told = _accepted(newest[0], accept, newest[2])
     problems.append(f"config.json is missing or damaged; the settings are those of {newest[0].name}")
-    return accept(newest[2])
+    return told
+
+
+def _accepted(file: Path, accept: Callable[[dict[str, Any]], T], config: Any) -> T:
+    """What `accept` makes of what the file says; CheckpointError if it says no settings, or `accept` refuses them."""
+    if not _has_settings(config):
+        raise CheckpointError(f"{file}: expected the settings of a run")
+    try:
+        return accept(config)
+    except TypeError as error:
+        raise CheckpointError(f"{file.parent}: holds no {file.name} of a training run ({error})") from error
 
 
 def _has_settings(config: Any) -> bool:
@@ -197,9 +204,9 @@ def is_number(x: Any) -> TypeGuard[float]:
     return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) <= sys.float_info.max
 
 
-def log_columns(path: Path, problems: list[str]) -> list[str]:
+def log_columns(path: Path) -> list[str]:
     """The columns of log.csv in the folder `path`: step and what follows, or none if there is no log."""
-    return _columns(next(_lines(path / "log.csv"), ""), problems)
+    return _columns(next(_lines(path / "log.csv"), ""), [])
 
 
 def _columns(line: str, problems: list[str]) -> list[str]:

@@ -125,3 +125,12 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="not a regular file"):
         disk.read(tmp_path / "pipe")
+
+
+def test_a_file_that_is_being_written_takes_no_name_that_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "urandom", bytes)
+    taken = tmp_path / f".{'00' * 8}.part"
+    taken.write_bytes(b"of somebody else")
+    with pytest.raises(CheckpointError, match="whole: cannot be written"):
+        disk.write(tmp_path / "whole", b"x")
+    assert taken.read_bytes() == b"of somebody else"

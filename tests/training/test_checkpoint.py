@@ -1,11 +1,14 @@
 """Checkpoints as files: what comes back, which of them stay, and what is put aside."""
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
 
 import minigan as mg
+from minigan.system import disk
 from minigan.training import checkpoint
 
 
@@ -52,6 +55,28 @@ def test_a_checkpoint_with_a_damaged_distance_takes_no_others_place(tmp_path):
     other = save(tmp_path, 2, distance=0.6, keep=1)
     text = other.with_suffix(".json").read_text()
     other.with_suffix(".json").write_text(text.replace("0.6", "0.4"))
+    checkpoint.settle(tmp_path, keep=1)
+    assert checkpoint.find_best(tmp_path).stem == "step_00000001"
+
+
+@pytest.mark.parametrize("unreadable", ["step_00000001.json", "step_00000001.safetensors"])
+def test_what_cannot_be_read_for_once_is_not_deleted(tmp_path, monkeypatch, unreadable):
+    save(tmp_path, 1, distance=0.5, keep=1)
+    save(tmp_path, 2, distance=0.6, keep=1)
+    (tmp_path / checkpoint.BEST).unlink()
+    before = sorted(tmp_path.iterdir())
+    read = disk.read
+
+    def fails(path):
+        if path.name == unreadable:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(disk, "read", fails)
+        with pytest.raises(mg.errors.CheckpointError, match=r"cannot be read \(Input/output error\)"):
+            checkpoint.settle(tmp_path, keep=1)
+    assert sorted(tmp_path.iterdir()) == before
     checkpoint.settle(tmp_path, keep=1)
     assert checkpoint.find_best(tmp_path).stem == "step_00000001"
 

@@ -8,7 +8,8 @@ from made_up_run import add_health, folder
 
 import minigan as mg
 from minigan.judge import Finding, Look
-from minigan.training import RunFolder, record
+from minigan.training import RunFolder, checkpoint, record
+from minigan.training.folder import Timings
 
 
 def looks(*steps):
@@ -160,3 +161,46 @@ def test_settings_are_read_strictly_and_a_report_forgives(tmp_path):
     (made / "config.json").write_text('{"settings": {"name": "x", "colour": 3}}')
     with pytest.raises(mg.errors.CheckpointError, match=r"holds no config\.json of a training run .*colour"):
         RunFolder(made).settings()
+    settings = {"name": "x", "colour": 3}
+    (made / "checkpoints").mkdir()
+    checkpoint.save(made / "checkpoints", {"t": mg.tensor(1.0)}, {"settings": settings}, 1)
+    with pytest.raises(
+        mg.errors.CheckpointError, match=r"holds no step_00000001\.safetensors of a training run .*colour"
+    ):
+        RunFolder(made).settings()
+    assert record.read(made).settings == settings  # a report asks for no more
+    (made / "config.json").unlink()
+    assert record.read(made).settings == settings
+
+
+def test_a_report_shows_what_is_left_of_settings(tmp_path):
+    made = folder(tmp_path / "made")
+    config = json.loads((made / "config.json").read_text())
+    damaged = {"images": 3, "versions": [], "blas": {"a": 1}, "sha256": 64 * "0"}
+    (made / "config.json").write_text(json.dumps({**config, **damaged}))
+    run = record.read(made)
+    assert run.problems == ["config.json is damaged"]
+    assert run.title == "dcgan"
+    assert {name: run.config[name] for name in ("images", "versions", "blas")} == {
+        "images": {},
+        "versions": {},
+        "blas": [],
+    }
+    assert "dcgan" in mg.report.write(run).read_text()
+
+
+def test_times_that_make_no_sense_are_left_out(tmp_path):
+    made = folder(tmp_path / "made")
+    whole = {"started": "2025-01-01T10:00:00+00:00", "first": 0}
+    seconds = {"training": 3, "samples": "4", "health": -1.0, "checkpoints": None, "rest": 10**400}
+    sessions = [whole, 7, {"started": 3, "ended": [], "last": "9"}]
+    (made / "timings.json").write_text(json.dumps({**seconds, "sessions": sessions}))
+    problems = []
+    assert record.read_timings(made, problems) == ({"training": 3.0}, [whole, {}])
+    assert problems == ["timings.json: what is damaged is left out"]
+    for _ in range(2):
+        Timings(RunFolder(made), 5).write(6)
+        kept, now = (json.loads((made / name).read_text()) for name in ("timings.json.damaged", "timings.json"))
+        assert kept["sessions"] == sessions
+    assert (now["training"], len(now["sessions"])) == (3.0, 4)
+    assert len(list(made.glob("timings.json*"))) == 2
