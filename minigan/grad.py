@@ -60,7 +60,7 @@ def grad(
     if not create_graph:
         for g in results:
             if g.version is None and g.node is None:
-                g.version = Unrecorded(order)
+                g.version = Unrecorded()
     if watch.gradients is not None:
         found = [cotangents.get(node_of(t)) for t in targets]
         watch.gradients(GradCall(y, targets, seed, grad_output is not None, found, order))
@@ -217,10 +217,11 @@ def all_tensors(xs: Any, name: str, what: str = "inputs") -> list[Tensor]:
     """`xs`, a Tensor or several, as a list; DTypeError, in words of `name` and `what`, for anything else."""
     if isinstance(xs, Tensor):
         return [xs]
-    told = "; give its .parameters()" if callable(getattr(xs, "parameters", None)) else ""
-    told = "; give its .values()" if isinstance(xs, Mapping) else told
-    if told or isinstance(xs, str) or hasattr(xs, "__array__") or not isinstance(xs, Iterable):
-        raise DTypeError(f"{name}: expected a list of Tensors as {what}, got {described(xs)}{told}")
+    if not isinstance(xs, list | tuple):
+        told = "; give its .parameters()" if callable(getattr(xs, "parameters", None)) else ""
+        told = "; give its .values()" if isinstance(xs, Mapping) else told
+        if told or isinstance(xs, str) or hasattr(xs, "__array__") or not isinstance(xs, Iterable):
+            raise DTypeError(f"{name}: expected a list of Tensors as {what}, got {described(xs)}{told}")
     tensors = list(xs)
     for k, x in enumerate(tensors):
         if not isinstance(x, Tensor):

@@ -7,7 +7,6 @@ the observer, if there is one.
 import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -76,10 +75,8 @@ class Op:
             i = 0
         return (self.rules[i], self.reads[i]) if i < len(self.rules) else (None, ())
 
-    def __call__(self, *args: Any, **named: Any) -> Tensor:
+    def __call__(self, *args: Any) -> Tensor:
         """The op's result, recorded if recording is on: Tensors are differentiable, anything else is a constant."""
-        if named:
-            return self(*self._operands(args, named))
         first = None
         arrays = []
         for a in args:
@@ -119,16 +116,13 @@ class Op:
             watch.callback(self, args, out, mode.order)
         return out
 
-    def _operands(
-        self, args: tuple, named: Mapping[str, Any] = MappingProxyType({}), numbers: bool = True
-    ) -> list[Any]:
+    def _operands(self, args: tuple, numbers: bool = True) -> list[Any]:
         """The arguments as the op takes them: Tensors and numbers; without `numbers` the first is a Tensor."""
-        parameters = self.__signature__.parameters
         try:
-            given = list(self.__signature__.bind(*args, **_known(self.name, parameters, named)).args)
+            given = list(self.__signature__.bind(*args).args)
         except TypeError as error:
-            raise error if isinstance(error, DTypeError) else DTypeError(f"{self.name}: {error}") from error
-        defaults = [p.default for p in parameters.values()]
+            raise DTypeError(f"{self.name}: {error}") from error
+        defaults = [p.default for p in self.__signature__.parameters.values()]
         while given and given[-1] is None is defaults[len(given) - 1]:  # as good as left out
             given.pop()
         floats = width(given)

@@ -40,19 +40,16 @@ class Version:
 
 
 class Unrecorded(Version):
-    """The Version of a gradient that was taken without `create_graph`; `order` says which derivative it is."""
+    """The Version of a gradient that was taken without `create_graph`."""
 
-    __slots__ = ("order",)
-
-    def __init__(self, order: int) -> None:
-        super().__init__()
-        self.order = order
+    __slots__ = ()
+    order = 1
 
 
 class Node:
     """One executed op (an `Op`) as its rules will see it. `op` is None for a leaf: an array that no op made.
 
-    The order of a leaf is 0, or that of the unrecorded gradient it is.
+    The order of a leaf is 0, or 1 if it is a gradient that was not recorded.
     """
 
     __slots__ = ("args", "dtype", "op", "order", "output", "parents", "shape", "versions")
@@ -101,7 +98,8 @@ class Tensor:
     version: Version | None
 
     def __init__(self, data: Array) -> None:
-        self.data = _native("Tensor", data)
+        known = type(data) is np.ndarray and (data.dtype is FLOAT32 or data.dtype is FLOAT64)
+        self.data = data if known else _native("Tensor", data)
         self.node = None
         self.version = Version()
 

@@ -123,7 +123,14 @@ def test_no_grad_and_detach_cut_the_graph():
     def square(x):
         return x * x
 
+    @mg.no_grad
+    def cube(x):
+        """x^3"""
+        return x * x * x
+
     assert square(x).node is None
+    assert cube(x).node is None
+    assert cube.__doc__ == "x^3"
     assert (x * x).node is not None
     assert mg.grad(mg.sum(x * x.detach()), x).item() == 2
 

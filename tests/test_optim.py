@@ -215,6 +215,7 @@ def test_wrong_calls_are_named(call, message):
         (lambda net, loss: mg.optim.SGD(net.parameters()).step(net), "SGD.step: .* as gradients, got a Linear"),
         (lambda net, loss: mg.optim.SGD(net.parameters()).step([1.0, 2.0]), "SGD.step: .* got 1.0 as item 0"),
         (lambda net, loss: mg.optim.SGD(net.parameters()).minimize(1.0), "grad: expected y, .* got 1.0"),
+        (lambda net, loss: mg.optim.EMA(net.parameters()), "EMA: expected a Module, got a list"),
     ],
 )
 def test_parameters_and_gradients_are_lists_of_tensors(call, message):

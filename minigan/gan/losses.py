@@ -251,6 +251,7 @@ def noisy_labels(loss: Loss, smooth: float = 1.0, flip: float = 0.0) -> Loss:
         )
 
     def cross_entropy(scores: Tensor, target: float, wrong: float) -> Tensor:
+        scores = as_tensor(scores, loss.name)
         uniform = random.default().uniform(scores.shape, dtype=scores.dtype, device=scores.device)
         flipped = Tensor((uniform < flip).astype(scores.dtype))
         return mean(softplus(scores) - (target + (wrong - target) * flipped) * scores)

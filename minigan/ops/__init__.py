@@ -137,8 +137,10 @@ def _bind() -> None:
         """As `forward`, but with what can be no operand, such as None, Python compares by identity."""
         return lambda self, other: fn(self, other) if hasattr(other, "__array__") or _plain(other) else NotImplemented
 
-    def method(fn: Any) -> Any:
-        return lambda self: fn(self)
+    def method(name: str, fn: Any) -> Any:
+        if isinstance(fn, Op):
+            return lambda self: fn(self)
+        return fn.__wrapped__ if name.startswith("__") else fn  # operators have no arguments by name
 
     for name, fn in _BINARY.items():
         setattr(Tensor, f"__{name}__", forward(fn))
@@ -146,7 +148,7 @@ def _bind() -> None:
     for name, fn in _COMPARE.items():
         setattr(Tensor, f"__{name}__", (compared if name in ("eq", "ne") else forward)(fn))
     for name, fn in _METHODS.items():
-        setattr(Tensor, name, method(fn) if isinstance(fn, Op) else fn)
+        setattr(Tensor, name, method(name, fn))
     for name, fn in _PROPERTIES.items():
         setattr(Tensor, name, property(fn))
     Tensor.__array_ufunc__ = _ufunc

@@ -68,9 +68,9 @@ def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
     return _linear(x, w, b)
 
 
-@takes_tensors("a", "b")
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """The matrix product over the last two axes, earlier axes broadcast; a 1-D operand is a row or a column."""
+    a, b = as_tensor(a, "matmul"), as_tensor(b, "matmul")
     row, column = a.ndim == 1, b.ndim == 1
     left = expand_dims(a, 0) if row else a
     right = expand_dims(b, 1) if column else b

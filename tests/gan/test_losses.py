@@ -205,3 +205,42 @@ def test_every_loss_with_every_penalty(loss, penalty):
 @pytest.mark.parametrize("loss", losses.LOSSES)
 def test_every_loss_with_every_penalty_on_every_network(loss, penalty, network):
     plays_two_rounds(network, loss, penalty)
+
+
+# --- samples and scores that are no Tensors -----------------------------------------------------------------------
+
+OTHERS = [(None, "None"), ("words", "'words'"), ([mg.ones(2)], "a list; mg.stack"), (mg.nn.ReLU(), "a ReLU")]
+
+
+@pytest.mark.parametrize("name", [*losses.LOSSES, "noisy"])
+def test_scores_are_arrays_and_lists_too_and_anything_else_is_named(name):
+    loss = losses.noisy_labels(losses.minimax) if name == "noisy" else losses.LOSSES[name]
+    r, f = np.array([[0.5], [2.0]], "float32"), np.array([[-1.0], [0.25]], "float32")
+    expected = loss.discriminator(mg.tensor(r), mg.tensor(f)).item(), loss.generator(mg.tensor(f), mg.tensor(r)).item()
+    for real, fake in ((r, f), (r.tolist(), f.tolist())):
+        assert (loss.discriminator(real, fake).item(), loss.generator(fake, real).item()) == expected
+    for other, told in OTHERS:
+        with pytest.raises(mg.errors.DTypeError, match=f"^{loss.name}: expected a Tensor, .* got {told}"):
+            loss.discriminator(r, other)
+
+
+@pytest.mark.parametrize("name", penalties.PENALTIES)
+def test_samples_are_arrays_and_lists_too_and_anything_else_is_named(name):
+    penalty, critic = penalties.PENALTIES[name], mg.nn.Sequential(mg.nn.Linear(2, 3), mg.nn.Tanh(), mg.nn.Linear(3, 1))
+    r, f = np.array([[0.5, 1.0], [2.0, 0.0]], "float32"), np.array([[-1.0, 3.0], [0.25, 1.0]], "float32")
+    given = ((mg.tensor(r), mg.tensor(f)), (r, f), (r.tolist(), f.tolist()))
+    first, *rest = (penalty(critic, real, fake, rng=mg.random.Stream(0)).item() for real, fake in given)
+    assert rest == [first, first]
+    for other, told in OTHERS:
+        with pytest.raises(mg.errors.DTypeError, match=f"^{name}: expected a Tensor, .* got {told}"):
+            penalty(critic, r, other)
+    with pytest.raises(
+        mg.errors.DTypeError, match=f"^{name}: expected critic, real and fake samples, got a Tensor as "
+    ):
+        penalty(mg.tensor(r), critic, f)
+
+
+@pytest.mark.parametrize("limit", [mg.gan.clip_weights, mg.gan.limit_lengths])
+def test_weights_are_limited_in_a_list(limit):
+    with pytest.raises(mg.errors.DTypeError, match=rf"{limit.__name__}: .* got a Linear; give its \.parameters"):
+        limit(mg.nn.Linear(2, 2), 0.1)

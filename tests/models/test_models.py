@@ -114,3 +114,10 @@ def test_players_can_be_copied_and_pickled(name):
             for (k, t), (_, theirs) in zip(player.named_tensors(), other.named_tensors(), strict=True):
                 np.testing.assert_array_equal(t.numpy(), theirs.numpy(), err_msg=k)
                 assert not np.may_share_memory(t.data, theirs.data)
+
+
+def test_labels_are_arrays_and_lists_too():
+    for labels in ([0, 2], np.array([0, 2]), mg.tensor([0, 2])):
+        assert mg.models.labels.one_hot(labels, 3).numpy().tolist() == [[1, 0, 0], [0, 0, 1]]
+    with pytest.raises(mg.errors.DTypeError, match=r"one_hot: expected a Tensor, an array, numbers .* got None"):
+        mg.models.labels.one_hot(None, 3)
