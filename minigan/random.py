@@ -122,9 +122,14 @@ _used: ContextVar[Stream | None] = ContextVar("minigan's default stream", defaul
 
 
 def seed(n: int) -> None:
-    """Restart the default stream, which every `rng=None` draws from, from the seed n."""
+    """Restart the default stream, which every `rng=None` draws from, from the seed n.
+
+    All threads share it: one that must draw the same whatever the others do has a stream of its own by `using`. In a
+    block of `using` it takes the place of that stream, up to the block's end.
+    """
     global _seeded
     _seeded = Stream(n)
+    _used.set(None)
 
 
 def default() -> Stream:
@@ -135,8 +140,9 @@ def default() -> Stream:
 @contextmanager
 def using(stream: Stream) -> Iterator[Stream]:
     """Within the block, and in this thread only, `rng=None` draws from `stream`."""
-    token = _used.set(stream)
+    before = _used.get()
     try:
+        _used.set(stream)
         yield stream
     finally:
-        _used.reset(token)
+        _used.set(before)

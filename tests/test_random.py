@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+from interrupts import interrupted_at
 
 import minigan as mg
 from minigan.random import Stream
@@ -143,3 +144,29 @@ def test_another_threads_stream_is_its_own():
         thread.start()
         thread.join()
     assert seen[0].seed != 9
+
+
+def test_a_seed_counts_within_a_block_too():
+    mg.random.seed(4)
+    expected = mg.random.default().uniform(3)
+    with mg.random.using(Stream(9)):
+        mg.random.seed(4)
+        assert np.array_equal(mg.random.default().uniform(3), expected)
+    with mg.random.using(Stream(9)) as outer, mg.random.using(Stream(8)):
+        mg.random.seed(4)
+    assert mg.random.default() is not outer
+
+
+def test_after_an_interrupt_anywhere_a_seed_means_the_same():
+    def draw():
+        with mg.random.using(Stream(9)):
+            mg.random.default().uniform(3)
+
+    mg.random.seed(4)
+    expected = mg.random.default().uniform(3)
+    k = 1
+    while interrupted_at(draw, k, mg.random):
+        mg.random.seed(4)
+        assert np.array_equal(mg.random.default().uniform(3), expected), k
+        k += 1
+    assert k > 50
