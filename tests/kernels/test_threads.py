@@ -210,26 +210,22 @@ def test_an_interrupt_leaves_no_helper_at_work(workers):
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals to a thread")
 def test_an_interrupt_that_comes_while_the_caller_waits_waits_too(workers):
     """A real one: the caller has no part left, a helper is still at work."""
-    running = []
+    running, taken = [], threading.Event()
 
     def part(mine):
         if threading.current_thread() is threading.main_thread():
+            taken.wait(timeout=60)
             return
         running.append(mine)
+        taken.set()
         time.sleep(0.05)  # the caller waits by now
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         time.sleep(0.05)
         running.remove(mine)
 
-    before = blas_threads()
-    for _ in range(20):
-        workers.asked = 2
-        try:
-            threads.share(part, 2, per_thread=1)
-        except KeyboardInterrupt:
-            break  # unless no helper came in time
-    else:
-        pytest.fail("no helper took a part")
+    workers.asked, before = 2, blas_threads()
+    with pytest.raises(KeyboardInterrupt):
+        threads.share(part, 2, per_thread=1)
     assert running == []
     assert blas_threads() == before
     assert (workers.holders, workers.before) == (set(), [])
