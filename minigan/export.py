@@ -72,6 +72,8 @@ class Generator:
 
         `labels` are integers (n,) below `classes`, by default 0, 1, ... in turn. ShapeError if they do not fit.
         """
+        if not isinstance(z, Tensor) or z.ndim < 2:
+            raise ShapeError(f"Generator: expected a Tensor of noise (n, dim), got {type(z).__name__} {np.shape(z)}")
         n = len(z)
         asked: list[Tensor] = []
         if self.classes is not None:
