@@ -182,6 +182,7 @@ def test_ema():
         (lambda: mg.optim.Adam([mg.ones(1)], lr=-1), "learning rate >= 0, got -1"),
         (lambda: mg.optim.Adam([mg.ones(1)], lr=float("nan")), "got nan"),
         (lambda: mg.optim.Adam([mg.ones(1)], betas=(1.0, 0.9)), "0 <= beta < 1"),
+        (lambda: mg.optim.AdamW([mg.ones(1)], betas=(0.5,)), r"AdamW: expected 0 <= beta < 1, got betas \(0.5,\)"),
         (lambda: mg.optim.SGD([mg.ones(1)], nesterov=True), "needs a momentum"),
         (lambda: mg.optim.SGD([mg.ones(1)]).step([]), "1 parameters, 0 gradients"),
         (lambda: mg.optim.SGD([mg.ones(1)]).step([mg.ones(2)]), r"is \(1,\) float32, gradient \(2,\) float32"),
