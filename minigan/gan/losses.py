@@ -259,4 +259,4 @@ def noisy_labels(loss: Loss, smooth: float = 1.0, flip: float = 0.0) -> Loss:
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
         return cross_entropy(real, smooth, 0.0) + cross_entropy(fake, 0.0, smooth)
 
-    return replace(loss, discriminator=discriminator)
+    return replace(loss, discriminator=discriminator, unbounded=False)

@@ -121,6 +121,7 @@ def test_facts_of_losses():
     for name, loss in losses.LOSSES.items():
         ends = [loss.discriminator(by * r, by * f).item() for by in (-300.0, 300.0)]
         assert loss.unbounded == (min(ends) < -50), name
+    assert not losses.noisy_labels(losses.lab_printed, 0.9).unbounded  # a cross entropy
 
 
 @pytest.mark.parametrize("name", losses.LOSSES)

@@ -186,6 +186,15 @@ def test_data_that_are_all_the_same_are_no_yardstick(rng):
         assert "all the same" in look.explained
 
 
+def test_a_run_on_one_picture_says_that_there_is_no_spread(tmp_path, monkeypatch, capsys):
+    samples = data.Samples(np.full((48, 1, 28, 28), 7, "uint8"), None, "one picture")
+    monkeypatch.setattr("minigan.training.program.load_images", lambda *args, **options: samples)
+    assert training.run(build, settings(tmp_path, epochs=1)) == 0
+    assert [look.sentence for look in record.read_looks(tmp_path, [])] == ["watch: data without spread"] * 2
+    assert "Verdict: watch: data without spread\n- The data" in capsys.readouterr().out
+    assert "data without spread" in (tmp_path / "report.html").read_text()
+
+
 def test_two_or_three_data_that_differ_are_one(rng):
     for n in (2, 3):
         yardstick = Yardstick(rng.integers(0, 255, (n, 1, 8, 8)).astype("uint8"))
