@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import ShapeError
+from .errors import DTypeError, ShapeError
 from .system import disk
 from .system.machine import load_matplotlib
 
@@ -17,12 +17,22 @@ if TYPE_CHECKING:
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Images in [-1, 1] as uint8; values outside are clipped."""
+    """Floats in [-1, 1] as uint8; values outside are clipped, NaN is black. DTypeError for what is no float."""
+    if images.dtype.kind != "f":
+        raise DTypeError(f"to_uint8: expected floats in [-1, 1], got {images.dtype} {images.shape}")
+    images = np.nan_to_num(images, nan=-1.0, posinf=1.0, neginf=-1.0)
     return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
 def grid(images: np.ndarray, columns: int | None = None, gap: int = 2, background: int = 40) -> np.ndarray:
-    """One picture (H, W) or (H, W, 3), uint8, of uint8 images (N, C, h, w) row by row; as square as it can be."""
+    """One picture (H, W) or (H, W, 3), uint8, of uint8 images (N, C, h, w) row by row; as square as it can be.
+
+    ShapeError for another shape, no image or no column; DTypeError for another type.
+    """
+    if images.dtype != np.uint8:
+        raise DTypeError(f"grid: expected uint8 images, got {images.dtype} {images.shape}")
+    if columns is not None and columns < 1:
+        raise ShapeError(f"grid: expected at least one column, got {columns}")
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ShapeError(f"grid: expected images (N, 1 or 3, h, w), at least one, got {images.shape}")
     n, c, h, w = images.shape
