@@ -29,7 +29,7 @@ from minigan.errors import DataError, MissingExtra
 from minigan.gan import ScoreGame, losses, uniform_latent
 from minigan.nn import Conv2d, LeakyReLU, ReLU, Sequential
 from minigan.tensor import Tensor
-from minigan.training import Options, Settings, nonempty, positive, studies
+from minigan.training import Options, Settings, nonempty, positive, say, studies
 
 EXAMPLES = Path(__file__).parent
 Z_DIM = 100
@@ -137,7 +137,7 @@ def images(settings: Settings, side: int) -> tuple[Samples, tuple[np.ndarray, np
         except DataError as error:
             if settings.data == "cifar10":
                 raise
-            print(f"CIFAR-10 cannot be had ({error}): digits instead")
+            say(f"CIFAR-10 cannot be had ({error}): digits instead")
     source = settings.data if settings.data != "auto" else "digits" if few else "auto"
     samples = load_images(source, studies.FEW if few else None, (1, side, side))
     return samples, held_out(samples, few=few, shape=(1, side, side))

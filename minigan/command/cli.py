@@ -203,7 +203,8 @@ def config(arguments: Arguments) -> int:
             answer("\n".join(config_lines()))
         return 0
     if chosen.of not in PRESETS and not Path(chosen.of).exists():
-        raise CheckpointError(f"{chosen.of}: no such run, and no preset{meant(chosen.of, PRESETS)}")
+        near = meant(chosen.of, PRESETS) or f", of which there are {', '.join(PRESETS)}"
+        raise CheckpointError(f"{chosen.of}: no such run, and no preset{near}")
     if chosen.of in PRESETS:
         options = recipe.options([chosen.of, "--data", "FOLDER"])  # some presets ask for one
         settings: dict[str, Any] = vars(options.parse_args([chosen.of]))
