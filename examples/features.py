@@ -20,7 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import data, viz
@@ -185,7 +184,7 @@ def describe(found: Found) -> str:
 
 def draw(results: dict[str, Found], all_labels: int, name: str, folder: Path) -> None:
     """Accuracy over the number of labels."""
-    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
+    figure = viz.empty_figure(figsize=(6.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for label, found in results.items():
         counts = sorted(found, key=lambda n: n or all_labels)
