@@ -16,7 +16,7 @@ from minigan.errors import DataError
 from minigan.gan import BiGAN, uniform_latent
 from minigan.metrics import one_nn_accuracy
 from minigan.nn import in_chunks
-from minigan.training import positive
+from minigan.training import positive, say
 
 
 def build(settings: training.Settings) -> BiGAN:
@@ -37,7 +37,7 @@ def measure(game: BiGAN, samples: Samples, settings: training.Settings) -> dict[
     try:
         images, labels = held_out(samples, few=settings.dry_run)
     except DataError as error:
-        print(f"the codes are not measured: {error}")
+        say(f"the codes are not measured: {error}")
         return {}
     again = in_chunks(game.reconstruct, images, settings.device)
 

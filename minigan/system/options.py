@@ -87,7 +87,7 @@ class Options(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the program with the line."""
-        self.exit(2, shown(f"{self.prog}: {message}; {self.prog} --help lists what there is") + "\n")
+        self.exit(2, shown(f"{self.prog}: {message} ({self.prog} --help lists what there is)") + "\n")
 
 
 def nonempty(text: str) -> str:
@@ -100,7 +100,7 @@ def nonempty(text: str) -> str:
 def meant(word: str, known: Collection[str]) -> str:
     """What may have been meant by a word, "" if nothing is near."""
     longer = [name for name in known if name.startswith(word)]
-    near = longer or difflib.get_close_matches(word, known)
+    near = longer or difflib.get_close_matches(word, known, cutoff=0.7)
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 

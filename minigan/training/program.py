@@ -13,7 +13,7 @@ from typing import Any
 from .. import data, viz
 from ..backend import array_module
 from ..data import DATASETS, Samples, Shape, fingerprint, fingerprint_of_files, load_images
-from ..errors import DataError, MiniganError
+from ..errors import CheckpointError, DataError, MiniganError
 from ..gan import Game
 from ..kernels import PRECISIONS, set_precision
 from ..nn import in_chunks
@@ -151,6 +151,8 @@ def run(
     write more into settings.out.
     """
     array_module(settings.device)  # fails before anything is written
+    if not settings.out:
+        raise CheckpointError("run: expected settings.out to be a folder, got an empty path")
     keep_freed_memory()
     set_precision(settings.precision)
     game = build(settings)  # likewise, if the settings do not make one
@@ -195,6 +197,8 @@ def _batches(
     samples: Samples, game: Game, settings: Settings, shape: Shape, open_files: contextlib.ExitStack
 ) -> tuple[data.Shuffled | data.Together, dict[str, Any]]:
     """The batches of the run, and what tells its data from others."""
+    if settings.labels_from and not (game.labelled or settings.resume):
+        raise DataError(f"--labels-from {settings.labels_from}: {type(game).__name__} does not learn from labels")
     if game.labelled:
         samples.needed_labels(f"and {type(game).__name__} learns from labels")
     drawn: dict[str, Any] = {"seed": settings.seed, "device": settings.device}

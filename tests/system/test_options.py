@@ -22,11 +22,11 @@ def options():
         ("--siz 3", "there is no option --siz; did you mean --size or --size-of-border?"),
         ("--color=red", "there is no option --color; did you mean --colour?"),
         ("-size 3", "there is no option -size; did you mean --size"),
-        ("--nothing-like-it", "there is no option --nothing-like-it; program"),
+        ("--nothing-like-it", "there is no option --nothing-like-it (program"),
         ("--colour rad", "argument --colour: invalid choice: 'rad' (choose from red, rod)"),
         ("rounds", "argument KIND: invalid choice: 'rounds'; did you mean round?"),
-        ("--colour round", "argument --colour: invalid choice: 'round'; round is a KIND: program round;"),
-        ("red", "argument KIND: invalid choice: 'red'; red is a value of --colour;"),
+        ("--colour round", "argument --colour: invalid choice: 'round'; round is a KIND: program round (program"),
+        ("red", "argument KIND: invalid choice: 'red'; red is a value of --colour ("),
         ("blue", "argument KIND: invalid choice: 'blue' (choose from round, square, oval, flat, deep)"),
         ("round square", "not expected: square"),
         ("--size x", "argument --size: invalid int value: 'x'"),
@@ -41,7 +41,7 @@ def test_a_wrong_line_is_one_line_that_says_what_was_meant(options, line, said, 
     assert ended.value.code == 2
     text = capsys.readouterr().err
     assert text.startswith(f"program: {said}")
-    assert text.endswith("; program --help lists what there is\n")
+    assert text.endswith(" (program --help lists what there is)\n")
     assert text.count("\n") == 1
 
 
