@@ -337,3 +337,11 @@ def test_a_generator_draws_whatever_befell_the_rest(runs, out, tmp_path, capsys)
     (out / "generator.safetensors").unlink()
     assert cli.main(["sample", str(out), "--n", "2", "--out", str(drawn)]) == 1
     assert capsys.readouterr().err.startswith(f"minigan sample: {out / 'config.json'}: cannot be read")
+
+
+def test_whichever_byte_of_the_settings_is_damaged_they_are_the_same(out):
+    content, settings = (out / "config.json").read_bytes(), record.read_settings(out, [])
+    for at in range(0, len(content), 7):
+        for value in (1, 128):
+            (out / "config.json").write_bytes(content[:at] + bytes([content[at] ^ value]) + content[at + 1 :])
+            assert record.read_settings(out, []) == settings, (at, value)
