@@ -94,13 +94,6 @@ class Loop:
         self.finish()
         return 0
 
-    def how_to_continue(self) -> str:
-        """The end of a sentence that says how a run that was stopped goes on; a dry run does not."""
-        if self.settings.dry_run:
-            return ""
-        command = f", or minigan resume {shlex.quote(str(self.folder.path))}" if self.settings.name == "train" else ""
-        return f"; everything is saved. To continue: the same command with --resume{command}"
-
     def rounds(self, stop: Collection[int]) -> bool:
         """Play until the last step, or until `stop` holds something; True if --early-stop ended it."""
         failed, before = False, len(self.looks)
@@ -191,6 +184,13 @@ class Loop:
             where = first_nonfinite(self.game, self.batches, step)
         left = "" if dry else f" {self.folder.what_is_kept()}"
         raise NonFiniteLoss(f"step {step}: {what}; training stopped{left}; {where}")
+
+    def how_to_continue(self) -> str:
+        """The end of a sentence that says how a run that was stopped goes on; a dry run does not."""
+        if self.settings.dry_run:
+            return ""
+        command = f", or minigan resume {shlex.quote(str(self.folder.path))}" if self.settings.name == "train" else ""
+        return f"; everything is saved. To continue: the same command with --resume{command}"
 
     def summary(self) -> str:
         """The newest losses and the speed, for the terminal."""

@@ -325,3 +325,23 @@ def test_what_stands_in_the_way_is_put_aside(runs, out, capsys):
     assert f"{out}: log.csv has no rows of 6 of the 6 steps\n" in said
     assert (out / "log.csv.damaged").is_dir()
     assert (out / "samples" / "step_00000009.png.damaged").is_dir()
+
+
+def test_a_generator_draws_whatever_befell_the_rest(runs, out, tmp_path, capsys):
+    for path in out.iterdir():
+        if path.name != "generator.safetensors":
+            shutil.rmtree(path) if path.is_dir() else path.write_bytes(b"\xff")
+    drawn = tmp_path / "drawn.npy"
+    assert cli.main(["sample", str(out), "--n", "2", "--out", str(drawn)]) == 0
+    assert np.load(drawn).shape == (2, 1, 4, 4)
+    (out / "generator.safetensors").unlink()
+    assert cli.main(["sample", str(out), "--n", "2", "--out", str(drawn)]) == 1
+    assert capsys.readouterr().err.startswith(f"minigan sample: {out / 'config.json'}: cannot be read")
+
+
+def test_whichever_byte_of_the_settings_is_damaged_they_are_the_same(out):
+    content, settings = (out / "config.json").read_bytes(), record.read_settings(out, [])
+    for at in range(0, len(content), 7):
+        for value in (1, 128):
+            (out / "config.json").write_bytes(content[:at] + bytes([content[at] ^ value]) + content[at + 1 :])
+            assert record.read_settings(out, []) == settings, (at, value)
