@@ -74,7 +74,8 @@ def _replaced(module: Module, replacements: dict[int, Tensor]) -> Iterator[None]
         (m, name, value)
         for m in module.modules()
         for name, value in parts_of(m)
-        if not isinstance(value, Module) and any(id(t) in replacements for _, t in tensors_in({name: value}))
+        if id(value) in replacements
+        or (isinstance(value, list | tuple | dict) and any(id(t) in replacements for _, t in tensors_in(value)))
     ]
     try:
         for m, name, value in places:

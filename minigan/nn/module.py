@@ -1,7 +1,7 @@
 """Module: a network is an object whose attributes are its parameters, buffers and sub-networks."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Set, ValuesView
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -74,7 +74,8 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set the attribute; an error for what would not be found there, or for a Tensor in a parameter's place."""
-        _check(self, name, value)
+        if isinstance(value, _CHECKED):
+            _check(self, name, value)
         object.__setattr__(self, name, value)
         if isinstance(value, _PARTS):
             _name_all(self, self._path)
@@ -213,6 +214,8 @@ class Sequential(Module):
 
 
 _PARTS = (_Held, Module, list, tuple, dict)  # what may belong to a module, or contain what does
+_NAMELESS: Any = (set, frozenset, deque, type({}.keys()), type({}.values()))  # name nothing they hold
+_CHECKED = (Tensor, *_PARTS, *_NAMELESS)
 
 
 def parts_of(holder: Any) -> list[tuple[str, Any]]:
@@ -254,13 +257,12 @@ def _check(module: Module, name: str, value: Any) -> None:
             f"{place}: a Tensor in the place of a {kind} would belong to nobody; "
             f"write into it with copy_, or assign a new nn.{kind}"
         )
-    if isinstance(value, Set | deque | ValuesView) and any(isinstance(part, _Held | Module) for part in value):
+    if isinstance(value, _NAMELESS) and any(isinstance(part, _Held | Module) for part in value):
         raise ShapeError(
             f"{place}: a {type(value).__name__} gives what it holds no names; "
             "put modules and parameters into a list, a tuple or a dict"
         )
-    children = modules_in({name: value}) if isinstance(value, _PARTS) else ()
-    if any(below is module for _, child in children for below in child.modules()):
+    if any(below is module for _, child in modules_in({name: value}) for below in child.modules()):
         raise ShapeError(f"{place}: a module cannot be a part of itself")
 
 
