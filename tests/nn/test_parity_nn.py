@@ -285,3 +285,29 @@ def test_ten_steps_of_the_wgan_gp():
         return f.mean() - r.mean() + 10 * ((norm - 1) ** 2).mean()
 
     compare(game, theirs, play_both(game, theirs, (0.5, 0.9), 1e-4, 10, d_loss, lambda f: -f.mean()))
+
+
+def test_names_in_containers_are_those_of_module_lists_and_dicts():
+    class Theirs(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = torch.nn.ModuleList([torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3)])
+            self.heads = torch.nn.ModuleDict(
+                {"real": torch.nn.Linear(3, 1), "deep": torch.nn.ModuleList([torch.nn.PReLU()])}
+            )
+            self.scales = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(2))])
+            self.last = torch.nn.Parameter(torch.ones(1))
+
+    class Ours(mg.nn.Module):
+        def __init__(self):
+            self.layers = [mg.nn.Linear(2, 3), mg.nn.BatchNorm1d(3)]
+            self.heads = {"real": mg.nn.Linear(3, 1), "deep": [mg.nn.PReLU()]}
+            self.scales = (mg.nn.Parameter(mg.ones(2)),)
+            self.last = mg.nn.Parameter(mg.ones(1))
+
+    theirs, ours = Theirs(), Ours()
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert [name for name, _ in ours.named_parameters()] == [name for name, _ in theirs.named_parameters()]
+    ours.load_state_dict(theirs.state_dict())
+    for name, t in theirs.state_dict().items():
+        np.testing.assert_array_equal(ours.state_dict()[name].numpy(), t.numpy())
