@@ -46,7 +46,9 @@ def extreme(name, pairwise):
 
 
 def scaled(sign):
-    return lambda x, other, alpha=1: x + other * (sign * alpha) if alpha != 1 else (x + other if sign > 0 else x - other)
+    return lambda x, other, alpha=1: (
+        x + other * (sign * alpha) if alpha != 1 else (x + other if sign > 0 else x - other)
+    )
 
 
 def clamp(x, min=None, max=None):
@@ -141,9 +143,7 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
     return mg.max_pool2d(x, kernel_size, stride, **{k: v for k, v in asked.items() if v not in plain[k]})
 
 
-def avg_pool2d(
-    x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
-):
+def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
     asked = {"padding": _pair(padding), "ceil_mode": ceil_mode, "divisor_override": divisor_override}
     return mg.avg_pool2d(x, kernel_size, stride or None, **{k: v for k, v in asked.items() if v})
 
@@ -376,4 +376,3 @@ CALLS = {
     "nn.functional.mse_loss": mean_of(mg.square),
     "nn.functional.l1_loss": mean_of(mg.absolute),
 }
-
