@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 import minigan as mg
-from minigan.training import Options, nonempty
+from minigan.training import Options, ending, nonempty
 
 EPS = 1e-12  # below the root of the norm, as in minigan.gan.penalties
 STEP = 1e-5  # of the finite differences
@@ -275,4 +275,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ending("backprop_through_a_critic.py", main))

@@ -16,13 +16,13 @@ from minigan.errors import DataError
 from minigan.gan import BiGAN, uniform_latent
 from minigan.metrics import one_nn_accuracy
 from minigan.nn import in_chunks
-from minigan.training import positive
+from minigan.training import positive, say
 
 
 def build(settings: training.Settings) -> BiGAN:
     extra = settings.extra
-    mg.random.seed(settings.seed)
-    G, E, D = (player.to(settings.device) for player in mg.models.bigan28(extra["z_dim"], extra["hidden"]))
+    players = mg.models.bigan28(extra["z_dim"], extra["hidden"], rng=mg.random.Stream(settings.seed))
+    G, E, D = (player.to(settings.device) for player in players)
     adam = {"lr": extra["lr"], "betas": (0.5, 0.999), "weight_decay": extra["weight_decay"]}
     return BiGAN(
         *(G, E, D),
@@ -37,7 +37,7 @@ def measure(game: BiGAN, samples: Samples, settings: training.Settings) -> dict[
     try:
         images, labels = held_out(samples, few=settings.dry_run)
     except DataError as error:
-        print(f"the codes are not measured: {error}")
+        say(f"the codes are not measured: {error}")
         return {}
     again = in_chunks(game.reconstruct, images, settings.device)
 

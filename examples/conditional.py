@@ -50,8 +50,8 @@ SYSTEMS = {
 def build(settings: Settings) -> ConditionalGame:
     extra = settings.extra
     system = SYSTEMS[extra["model"]]
-    mg.random.seed(settings.seed)
-    G, D = system.make(Z_DIM, CLASSES, width=extra["width"])
+    with mg.random.using(mg.random.Stream(settings.seed)):
+        G, D = system.make(Z_DIM, CLASSES, width=extra["width"])
     G.to(settings.device)
     D.to(settings.device)
     lr = extra["lr"] or system.lr

@@ -29,13 +29,12 @@ RATES = {"ebgan": 1e-3, "began": 5e-4}  # Adam's, for both players
 
 
 def build(settings: Settings) -> Game:
-    mg.random.seed(settings.seed)
-    extra = settings.extra
+    extra, rng = settings.extra, mg.random.Stream(settings.seed)
     if extra["networks"] == "ebgan":
-        G, D = mg.models.ebgan28(extra["z_dim"])
+        G, D = mg.models.ebgan28(extra["z_dim"], rng=rng)
     else:
         shape = {"channels": extra["channels"], "width": extra["width"], "depth": extra["depth"]}
-        G, D = mg.models.began(extra["side"], extra["z_dim"], **shape)
+        G, D = mg.models.began(extra["side"], extra["z_dim"], rng=rng, **shape)
     G.to(settings.device)
     D.to(settings.device)
     lr = extra["lr"] or RATES[extra["model"]]

@@ -20,7 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import data, viz
@@ -29,7 +28,7 @@ from minigan.errors import DataError, MissingExtra
 from minigan.gan import ScoreGame, losses, uniform_latent
 from minigan.nn import Conv2d, LeakyReLU, ReLU, Sequential
 from minigan.tensor import Tensor
-from minigan.training import Options, Settings, nonempty, positive, studies
+from minigan.training import Options, Settings, nonempty, positive, say, studies
 
 EXAMPLES = Path(__file__).parent
 Z_DIM = 100
@@ -112,8 +111,8 @@ def compared(rows: np.ndarray, labels: np.ndarray, test: tuple[np.ndarray, np.nd
 def dcgan(samples: Samples, settings: Settings) -> ScoreGame:
     """A DCGAN for the samples, not yet trained."""
     channels, side = samples.values.shape[1:3]
-    mg.random.seed(settings.seed)
-    players = mg.models.dcgan(side, Z_DIM, channels=channels, width=settings.extra["width"])
+    rng = mg.random.Stream(settings.seed)
+    players = mg.models.dcgan(side, Z_DIM, channels=channels, width=settings.extra["width"], rng=rng)
     G, D = (player.to(settings.device) for player in players)
     return ScoreGame(
         G,
@@ -137,7 +136,7 @@ def images(settings: Settings, side: int) -> tuple[Samples, tuple[np.ndarray, np
         except DataError as error:
             if settings.data == "cifar10":
                 raise
-            print(f"CIFAR-10 cannot be had ({error}): digits instead")
+            say(f"CIFAR-10 cannot be had ({error}): digits instead")
     source = settings.data if settings.data != "auto" else "digits" if few else "auto"
     samples = load_images(source, studies.FEW if few else None, (1, side, side))
     return samples, held_out(samples, few=few, shape=(1, side, side))
@@ -185,7 +184,7 @@ def describe(found: Found) -> str:
 
 def draw(results: dict[str, Found], all_labels: int, name: str, folder: Path) -> None:
     """Accuracy over the number of labels."""
-    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
+    figure = viz.empty_figure(figsize=(6.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for label, found in results.items():
         counts = sorted(found, key=lambda n: n or all_labels)

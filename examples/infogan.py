@@ -31,8 +31,7 @@ COLUMNS = 10
 
 def build(settings: Settings) -> InfoGame:
     extra = settings.extra
-    mg.random.seed(settings.seed)
-    G, D = mg.models.infogan28(CODE.dim, CODE.read, width=extra["width"])
+    G, D = mg.models.infogan28(CODE.dim, CODE.read, width=extra["width"], rng=mg.random.Stream(settings.seed))
     G.to(settings.device)
     D.to(settings.device)
     return InfoGame(

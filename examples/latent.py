@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import viz
@@ -153,7 +152,7 @@ def study(settings: Settings, folder: Path) -> dict[str, float]:
 
 def draw(ways: np.ndarray, rows: dict[tuple[str, int], list[np.ndarray]], copies: np.ndarray, folder: Path) -> None:
     """Interpolations, arithmetic and neighbours, side by side."""
-    figure = Figure(figsize=(13, 4.4), layout="constrained")
+    figure = viz.empty_figure(figsize=(13, 4.4), layout="constrained")
     left, middle, right = figure.subfigures(1, 3, width_ratios=[11, 8.6, 7.4])
     show(left.add_subplot(), ways, 11, "straight line (above) and great circle (below)")
     places = middle.subplots(len(ATTRIBUTES), len(GROUPS))

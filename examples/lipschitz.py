@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import viz
@@ -168,7 +167,7 @@ def report(rows: list[Row], least: float, most: float, folder: Path) -> None:
 
 def draw(rows: list[Row], least: float, most: float, folder: Path) -> None:
     """K three ways; the bare estimates; the estimates divided by K, beside where W lies."""
-    figure = Figure(figsize=(12.5, 3.8), layout="constrained")
+    figure = viz.empty_figure(figsize=(12.5, 3.8), layout="constrained")
     left, middle, right = figure.subplots(1, 3, sharey=True)
     places = -np.arange(len(rows))
     for k, row in zip(places, rows, strict=True):

@@ -45,8 +45,8 @@ MIXTURES = {
 
 def build(settings: training.Settings) -> ScoreGame:
     extra = settings.extra
-    mg.random.seed(settings.seed)
-    G, D = mg.models.mlp2d(extra["z_dim"], pack=extra["pack"], generator_std=extra["g_std"] or None)
+    rng = mg.random.Stream(settings.seed)
+    G, D = mg.models.mlp2d(extra["z_dim"], pack=extra["pack"], generator_std=extra["g_std"] or None, rng=rng)
     G.to(settings.device)
     D.to(settings.device)
     return ScoreGame(

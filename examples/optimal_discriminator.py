@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 import minigan as mg
 from minigan import viz
@@ -136,7 +134,9 @@ def write(found: dict[str, Watched], path: Path) -> None:
 
 def draw(found: dict[str, Watched], folder: Path) -> None:
     """Three panels over the steps of the new discriminator, and what each generator draws."""
-    figure = Figure(figsize=(13, 3.9), layout="constrained")
+    figure = viz.empty_figure(figsize=(13, 3.9), layout="constrained")
+    from matplotlib.ticker import LogLocator, NullFormatter  # after the figure, which sees to it that matplotlib loads
+
     curves, pictures = figure.subfigures(1, 2, width_ratios=[10, 3])
     for axes, (title, curve) in zip(curves.subplots(1, 3), PANELS.values(), strict=True):
         for (name, seen), color in zip(found.items(), COLORS, strict=True):

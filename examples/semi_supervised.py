@@ -22,6 +22,7 @@ from minigan.errors import DataError
 from minigan.gan import SemiSupervised, uniform_latent
 from minigan.gan.semi import LABELS_ALONE, balanced
 from minigan.nn import in_chunks
+from minigan.training import say
 
 Z_DIM = 100
 SCALED_TO = 500  # images that the first lengths and biases are taken from
@@ -47,8 +48,7 @@ def make(settings: training.Settings, *, decay: float, schedule: list | None = N
     extra = settings.extra
     known = balanced(samples.labels, extra["labels"], mg.random.Stream(settings.seed, "known labels"))
     images, shown = (scaled(samples.values[part], settings) for part in (known, slice(SCALED_TO)))
-    mg.random.seed(settings.seed)
-    generator, classifier = mg.models.semi28(Z_DIM)
+    generator, classifier = mg.models.semi28(Z_DIM, rng=mg.random.Stream(settings.seed))
     generator.to(settings.device)
     classifier.to(settings.device)
     mg.models.scale_to_data(classifier, shown)
@@ -79,7 +79,7 @@ def measure(game: SemiSupervised, samples: data.Samples, settings: training.Sett
     try:
         images, labels = held_out(samples, few=settings.dry_run)
     except DataError as error:
-        print(f"the errors are not counted: {error}")
+        say(f"the errors are not counted: {error}")
         return {}
     alone = make(settings, decay=0.99, schedule=LABELS_ALONE)  # few steps: an average that soon forgets the start
     for _ in range(2 if settings.dry_run else settings.extra["alone"]):

@@ -16,13 +16,13 @@ from minigan.data import Samples, held_out
 from minigan.errors import DataError
 from minigan.gan import VAE
 from minigan.nn import in_chunks
-from minigan.training import positive
+from minigan.training import positive, say
 
 
 def build(settings: training.Settings) -> VAE:
     extra = settings.extra
-    mg.random.seed(settings.seed)
-    encoder, decoder = (player.to(settings.device) for player in mg.models.vae28(extra["z_dim"], extra["hidden"]))
+    players = mg.models.vae28(extra["z_dim"], extra["hidden"], rng=mg.random.Stream(settings.seed))
+    encoder, decoder = (player.to(settings.device) for player in players)
     optimizer = mg.optim.Adam([*encoder.parameters(), *decoder.parameters()], extra["lr"])
     return VAE(encoder, decoder, z_dim=extra["z_dim"], optimizer=optimizer, seed=settings.seed)
 
@@ -31,7 +31,7 @@ def measure(game: VAE, samples: Samples, settings: training.Settings) -> dict[st
     try:
         images, _ = held_out(samples, few=settings.dry_run)
     except DataError as error:
-        print(f"the bound is not measured: {error}")
+        say(f"the bound is not measured: {error}")
         return {}
     rng = game.stream("test").at(0)
     terms = in_chunks(lambda x: mg.stack(game.terms(x, rng), axis=1), images, settings.device)

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import viz
@@ -185,7 +184,7 @@ ENDS = {"first": 0, "last": -1}
 
 def draw(panels: list[Panel], titles: list[str], folder: Path) -> None:
     """The curves above, each over its distance; below, samples of the three runs at three moments."""
-    figure = Figure(figsize=(12, 6.4), layout="constrained")
+    figure = viz.empty_figure(figsize=(12, 6.4), layout="constrained")
     cells = figure.add_gridspec(4, 4, height_ratios=[4.2, 1, 1, 1])
     for k, (p, title) in enumerate(zip(panels, titles, strict=True)):
         axes = figure.add_subplot(cells[0, k])

@@ -8,6 +8,9 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from .system import startup  # before all that takes a while to load
+
+# isort: split
 from . import errors
 from .capture import capture
 from .grad import grad, hvp, jvp, vjp

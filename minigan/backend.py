@@ -184,13 +184,13 @@ def cuda_problem() -> str | None:
     """None if CUDA can be used, else what is missing (wheel, driver, toolkit library) and the command for it."""
     if "cupy" not in sys.modules and importlib.util.find_spec("cupy") is None:
         return (
-            "CuPy is not installed. For a driver that supports CUDA 13: pip install 'minigan[cuda13]'; "
-            "for CUDA 12: pip install 'minigan[cuda12]'. `nvidia-smi` shows which."
+            f"CuPy is not installed. For a driver that supports CUDA 13: {_command_for(13)}; "
+            f"for CUDA 12: {_command_for(12)}. `nvidia-smi` shows which."
         )
     try:
         cupy = importlib.import_module("cupy")
     except ImportError as error:
-        return f"CuPy is installed but cannot be imported ({error}); reinstall it: pip install 'minigan[cuda13]'"
+        return f"CuPy is installed but cannot be imported ({error}); install it anew: {_command_for(13)}"
     if not cupy.cuda.is_available():
         return (
             f"CuPy {cupy.__version__} is installed, but finds no usable NVIDIA GPU: "
@@ -205,6 +205,11 @@ def cuda_problem() -> str | None:
             f"pip install 'cupy-cuda{major}x[ctk]'"
         )
     return None
+
+
+def _command_for(cuda: int) -> str:
+    """What installs CuPy for that version of CUDA, wherever minigan itself lies."""
+    return f"pip install 'cupy-cuda{cuda}x[ctk]>=14.1,<15'"
 
 
 def library_versions() -> dict[str, str]:

@@ -29,8 +29,7 @@ from .models.ranges import FromUnit, ToUnit
 from .nn import Module, evaluating
 from .nn.cost import bounded
 from .nn.naming import renamed
-from .system import arrays as files
-from .system import disk
+from .system import disk, stored
 from .system.disk import BLANK, is_whole, sealed
 from .system.machine import versions
 from .tensor import Tensor, tensor
@@ -73,6 +72,8 @@ class Generator:
 
         `labels` are integers (n,) below `classes`, by default 0, 1, ... in turn. ShapeError if they do not fit.
         """
+        if not isinstance(z, Tensor) or z.ndim < 2:
+            raise ShapeError(f"Generator: expected a Tensor of noise (n, dim), got {type(z).__name__} {np.shape(z)}")
         n = len(z)
         asked: list[Tensor] = []
         if self.classes is not None:
@@ -163,13 +164,13 @@ def save_generator(path: str | Path, generator: Generator, weights: Mapping[str,
 
 def load_generator(path: str | Path, device: str = "cpu") -> Generator:
     """The generator in a file of `save_generator`; CheckpointError naming the file and what is wrong with it."""
-    arrays, metadata, content = files.read(path)
+    arrays, metadata, content = stored.read(path)
     if "minigan" not in metadata:
         raise CheckpointError(
             f"{path}: these are weights without a network; build the network and load them with `load_weights`"
         )
     try:
-        about = files.parsed(_short(metadata["minigan"]))
+        about = stored.parsed(_short(metadata["minigan"]))
         if about["format"] != FORMAT:
             raise CheckpointError(f"written in format {about['format']}, this minigan reads {FORMAT}")
         if not is_whole(content, about["sha256"]):
@@ -231,7 +232,7 @@ def load_weights(network: N, path: str | Path) -> N:
     _check_path("load", path)
     if not hasattr(network, "load_state_dict"):
         raise CheckpointError(f"{path}: expected a network to load it into, got {network!r:.80}")
-    arrays, metadata, content = files.read(path)
+    arrays, metadata, content = stored.read(path)
     if "sha256" in metadata and not is_whole(content, metadata["sha256"]):
         raise CheckpointError(f"{path}: its checksum is not the one it was written with")
     holder: Any = network

@@ -212,7 +212,7 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         not_negative(type(self).__name__, eps=eps, weight_decay=weight_decay)
-        if not all(0 <= b < 1 for b in betas):
+        if len(betas) != 2 or not all(0 <= b < 1 for b in betas):
             raise ShapeError(f"{type(self).__name__}: expected 0 <= beta < 1, got betas {betas}")
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         super().__init__(params, lr)

@@ -4,21 +4,35 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import ShapeError
+from .errors import DTypeError, ShapeError
 from .system import disk
+from .system.machine import load_matplotlib
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Images in [-1, 1] as uint8; values outside are clipped."""
+    """Floats in [-1, 1] as uint8; values outside are clipped, NaN is black. DTypeError for what is no float."""
+    if images.dtype.kind != "f":
+        raise DTypeError(f"to_uint8: expected floats in [-1, 1], got {images.dtype} {images.shape}")
+    images = np.nan_to_num(images, nan=-1.0, posinf=1.0, neginf=-1.0)
     return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
 def grid(images: np.ndarray, columns: int | None = None, gap: int = 2, background: int = 40) -> np.ndarray:
-    """One picture (H, W) or (H, W, 3), uint8, of uint8 images (N, C, h, w) row by row; as square as it can be."""
+    """One picture (H, W) or (H, W, 3), uint8, of uint8 images (N, C, h, w) row by row; as square as it can be.
+
+    ShapeError for another shape, no image or no column; DTypeError for another type.
+    """
+    if images.dtype != np.uint8:
+        raise DTypeError(f"grid: expected uint8 images, got {images.dtype} {images.shape}")
+    if columns is not None and columns < 1:
+        raise ShapeError(f"grid: expected at least one column, got {columns}")
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ShapeError(f"grid: expected images (N, 1 or 3, h, w), at least one, got {images.shape}")
     n, c, h, w = images.shape
@@ -57,18 +71,30 @@ def save_png(picture: np.ndarray, path: str | Path, scale: int = 2) -> None:
         Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)).save(out, "PNG", optimize=True)
 
 
-def save_gif(frames: Sequence[Path], path: str | Path, milliseconds: int = 350) -> None:
-    """Write the pictures in the files `frames` as an animation that pauses on the last one and repeats."""
+def read_png(path: Path) -> "Image.Image | None":
+    """The PNG in a file, grey or RGB; None if it cannot be read."""
     from PIL import Image
 
-    pictures = []
-    for frame in frames:
-        with Image.open(frame) as opened:
-            pictures.append(opened.convert("P" if opened.mode == "L" else "RGB"))
-    if pictures:
-        pauses = [milliseconds] * (len(pictures) - 1) + [4 * milliseconds]
+    try:
+        with Image.open(path, formats=["PNG"]) as opened:
+            return opened.convert("L" if opened.mode in ("1", "L") else "RGB")
+    except Exception:  # Pillow has a dozen ways to fail on damaged bytes, and documents none
+        return None
+
+
+def save_gif(frames: Sequence[Path], path: str | Path, milliseconds: int = 350) -> list[Path]:
+    """Write the pictures in the files `frames` as an animation that pauses on the last one and repeats.
+
+    What cannot be read, or has another size than the last that can, is left out: the list of these.
+    """
+    read = [(frame, picture) for frame in frames if (picture := read_png(frame)) is not None]
+    shown = {frame: picture for frame, picture in read if picture.size == read[-1][1].size}
+    if shown:
+        first, *rest = (p.convert("P") if p.mode == "L" else p for p in shown.values())
+        pauses = [milliseconds] * len(rest) + [4 * milliseconds]
         with disk.replacing(Path(path)) as out:
-            pictures[0].save(out, "GIF", save_all=True, append_images=pictures[1:], duration=pauses, loop=0)
+            first.save(out, "GIF", save_all=True, append_images=rest, duration=pauses, loop=0)
+    return [frame for frame in frames if frame not in shown]
 
 
 def animate(pictures: Sequence[np.ndarray], path: str | Path, milliseconds: int = 120, scale: int = 2) -> None:
@@ -78,6 +104,17 @@ def animate(pictures: Sequence[np.ndarray], path: str | Path, milliseconds: int 
     first, *rest = (Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)) for picture in pictures)
     with disk.replacing(Path(path)) as out:
         first.save(out, "GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)
+
+
+def empty_figure(**options: Any) -> Any:
+    """A matplotlib Figure that needs no screen; the options are Figure's."""
+    load_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(**options)
+    FigureCanvasAgg(figure)
+    return figure
 
 
 LINES = {
@@ -95,15 +132,11 @@ def loss_curves(log: Mapping[str, Sequence[float]], path: str | Path, title: str
     The first panel has d_loss, g_loss, the second d_real, d_fake; each further column has a panel of its own. Columns
     that are absent, and images_per_s, are left out.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     steps = np.asarray(log["step"], float)
     more = [name for name in log if name not in LINES and name not in ("step", "images_per_s")]
     panels = [("loss", ["d_loss", "g_loss"]), ("mean score", ["d_real", "d_fake"]), *((name, [name]) for name in more)]
     panels = [(label, names) for label, wanted in panels if (names := [name for name in wanted if name in log])]
-    figure = Figure(figsize=(9, 1 + 2.7 * max(len(panels), 1)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(figsize=(9, 1 + 2.7 * max(len(panels), 1)), layout="constrained")
     for k, (label, names) in enumerate(panels):
         axes = figure.add_subplot(len(panels), 1, k + 1)
         for name in names:
@@ -161,12 +194,8 @@ def panel_figure(drawn: Sequence[Panel], columns: int = 1, size: float = 3.2, ti
 
     Points outside a panel's limits are counted below it instead.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = -(-len(drawn) // columns)
-    figure = Figure(figsize=(size * columns, (size + 0.4) * rows + 0.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(figsize=(size * columns, (size + 0.4) * rows + 0.4), layout="constrained")
     for k, panel in enumerate(drawn):
         axes = figure.add_subplot(rows, columns, k + 1)
         _draw_panel(axes, panel)

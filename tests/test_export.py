@@ -71,8 +71,15 @@ def test_a_conditional_generator_takes_labels(tmp_path, name):
     for labels, message in (([10] * 6, "from 0 to 9, got 10"), ([1], "expected 6 labels"), ([-1] * 6, "from 0")):
         with pytest.raises(ShapeError, match=message):
             again.sample(6, labels=np.array(labels))
+    plain = export.Generator(mg.models.mlp28(5)[0], uniform_latent(5))
     with pytest.raises(ShapeError, match="takes no labels"):
-        export.Generator(mg.models.mlp28(5)[0], uniform_latent(5)).sample(2, labels=np.zeros(2, int))
+        plain.sample(2, labels=np.zeros(2, int))
+    for noise, found in ((mg.ones(5), r"Tensor \(5,\)"), (np.ones((2, 5), "float32"), r"ndarray \(2, 5\)")):
+        with pytest.raises(ShapeError, match=rf"expected a Tensor of noise \(n, dim\), got {found}"):
+            plain.generate(noise)
+    for n in (-1, 2.5, float("nan")):
+        with pytest.raises(ShapeError, match=f"expected an integer.*got {n}"):
+            plain.sample(n)
 
 
 def test_a_run_leaves_the_generator_that_its_samples_are_of(tmp_path, few_digits):

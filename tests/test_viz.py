@@ -12,6 +12,15 @@ def test_to_uint8_clips_and_rounds():
     assert viz.to_uint8(np.array([-2.0, -1.0, 0.0, 1.0, 2.0])).tolist() == [0, 0, 128, 255, 255]
 
 
+def test_to_uint8_of_what_is_no_number_and_of_what_is_no_float():
+    spoilt = np.array([np.nan, np.inf, -np.inf, 0.0], np.float32)
+    assert viz.to_uint8(spoilt).tolist() == [0, 255, 0, 128]
+    assert viz.to_uint8(np.array([-1, 0.5, 1], ">f4")).tolist() == [0, 191, 255]
+    for images in (np.array([[250]], np.uint8), np.array([[1]])):
+        with pytest.raises(mg.errors.DTypeError, match=r"to_uint8: expected floats in \[-1, 1\], got u?int.* \(1, 1\)"):
+            viz.to_uint8(images)
+
+
 def test_grid_places_images_row_by_row():
     images = np.stack([np.full((1, 2, 3), k, np.uint8) for k in range(5)])
     picture = viz.grid(images, columns=3, gap=1, background=99)
@@ -23,6 +32,28 @@ def test_grid_places_images_row_by_row():
     assert viz.grid(np.zeros((4, 3, 2, 2), np.uint8)).shape == (10, 10, 3)
     with pytest.raises(mg.errors.ShapeError, match="at least one"):
         viz.grid(np.zeros((0, 1, 2, 2), np.uint8))
+    for columns in (0, -1):
+        with pytest.raises(mg.errors.ShapeError, match=f"at least one column, got {columns}"):
+            viz.grid(np.zeros((2, 1, 2, 2), np.uint8), columns)
+    with pytest.raises(mg.errors.DTypeError, match=r"grid: expected uint8 images, got float64 \(2, 1, 2, 2\)"):
+        viz.grid(np.zeros((2, 1, 2, 2)))
+
+
+def test_an_animation_leaves_out_what_cannot_be_read_and_what_has_another_size(tmp_path):
+    frames = [tmp_path / f"{k}.png" for k in range(8)]
+    for k, frame in enumerate(frames):
+        viz.save_png(np.random.default_rng(k).integers(0, 256, (9, 9 + (k == 2)), np.uint8), frame)
+    whole = frames[4].read_bytes()
+    frames[3].write_bytes(whole[:-30])
+    frames[4].write_bytes(whole.replace(b"IDAT", b"IDAT\0"))
+    frames[5].unlink()
+    frames[7].write_bytes(b"[" * 1000)
+    assert viz.save_gif(frames, tmp_path / "x.gif") == [frames[k] for k in (2, 3, 4, 5, 7)]
+    with Image.open(tmp_path / "x.gif") as opened:
+        assert (opened.n_frames, opened.size) == (3, (18, 18))
+    assert viz.save_gif(frames[3:6], tmp_path / "none.gif") == frames[3:6]
+    assert not (tmp_path / "none.gif").exists()
+    assert [viz.read_png(frame) is None for frame in frames] == [k in (3, 4, 5, 7) for k in range(8)]
 
 
 def test_files_open_again(tmp_path):

@@ -1,8 +1,4 @@
-"""The command line: `minigan COMMAND`, beside the examples and sharing their code.
-
-Exit statuses: 0 done, 1 an error that is named on stderr, 2 a wrong command line, 3 a run stopped by --early-stop, 130
-one stopped by Ctrl-C, SIGTERM or SIGHUP, whose state is saved.
-"""
+"""The command line: `minigan COMMAND`, beside the examples and sharing their code."""
 
 import argparse
 import io
@@ -32,6 +28,9 @@ from . import recipe
 from .presets import PRESETS
 
 Arguments = Sequence[str]
+STATUSES = """exit status:
+  0 done, 1 an error, which is named on stderr, 2 a wrong command line, 3 a run stopped by --early-stop,
+  130 stopped by Ctrl-C, SIGTERM or SIGHUP: a run saves its state first"""
 RESUMED = """Continue a run from its last checkpoint, with the settings it was started with.
 
 What does not decide the result may be given anew:
@@ -55,7 +54,7 @@ def _command_of(given: list[str]) -> int:
     p = Options(
         "minigan",
         "GANs from scratch, on NumPy or CuPy.",
-        epilog=f"commands:\n{commands}\n\nminigan COMMAND --help says more.",
+        epilog=f"commands:\n{commands}\n\nminigan COMMAND --help says more.\n\n{STATUSES}",
     )
     p.add_argument("--version", action="version", version=f"minigan {__version__}")
     p.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
@@ -76,7 +75,7 @@ def train(arguments: Arguments) -> int:
 
 def resume(arguments: Arguments) -> int:
     """A run from its last checkpoint, with its own settings but for what the command line says."""
-    p = recipe.part_options("minigan resume", RESUMED)
+    p = recipe.part_options("minigan resume", "RUN", RESUMED)
     p.without("--out", "--resume")
     p.add_argument("out", type=nonempty, metavar="RUN", help="the run's folder")
     run = p.parse_known_args(arguments)[0].out
@@ -203,7 +202,8 @@ def config(arguments: Arguments) -> int:
             answer("\n".join(config_lines()))
         return 0
     if chosen.of not in PRESETS and not Path(chosen.of).exists():
-        raise CheckpointError(f"{chosen.of}: no such run, and none of the presets{meant(chosen.of, PRESETS)}")
+        near = meant(chosen.of, PRESETS) or f", of which there are {', '.join(PRESETS)}"
+        raise CheckpointError(f"{chosen.of}: no such run, and no preset{near}")
     if chosen.of in PRESETS:
         options = recipe.options([chosen.of, "--data", "FOLDER"])  # some presets ask for one
         settings: dict[str, Any] = vars(options.parse_args([chosen.of]))
@@ -243,9 +243,9 @@ def _generator(given: str, device: str) -> export.Generator:
         raise CheckpointError(f"{source}: no such run or generator file")
     if source.is_dir():
         folder = RunFolder(source)
-        folder.settings()  # says that it is no run, if it is none
         source = folder.generator
         if not source.exists():
+            folder.settings()  # says that it is no run, if it is none
             raise CheckpointError(f"{source}: the run has not written its generator yet, or has one no file describes")
     return export.load_generator(source, device)
 

@@ -122,8 +122,6 @@ def z_dim(extra: Extra) -> int:
 
 def optimizer(extra: Extra, params: list, lr: float) -> optim.Optimizer:
     """The optimizer that --optimizer names."""
-    if extra["momentum"] and extra["optimizer"] != "sgd":
-        raise ShapeError(f"--momentum {extra['momentum']} is of --optimizer sgd, not {extra['optimizer']}")
     return {
         "adam": lambda: optim.Adam(params, lr, (extra["beta1"], extra["beta2"])),
         "rmsprop": lambda: optim.RMSProp(params, lr),
@@ -143,8 +141,8 @@ def schedule(extra: Extra) -> list[Turn] | None:
 def build(settings: Settings) -> ScoreGame:
     """The game of these settings."""
     extra = settings.extra
-    random.seed(settings.seed)
-    G, D = players(extra)
+    with random.using(random.Stream(settings.seed)):
+        G, D = players(extra)
     G.to(settings.device)
     D.to(settings.device)
     d_lr = extra["lr"] if extra["d_lr"] is None else extra["d_lr"]
@@ -173,7 +171,7 @@ def build(settings: Settings) -> ScoreGame:
 
 def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> Options:
     """The parser, with the defaults of the preset that `arguments` name; `prog` is what the program is called."""
-    p = part_options(prog, DESCRIPTION.format(prog=prog))
+    p = part_options(prog, "[PRESET]", DESCRIPTION.format(prog=prog))
     p.add_argument("preset", nargs="?", choices=PRESETS, metavar="PRESET", help="a system by its name, see --list")
     p.add_argument("--list", action=Listing, nargs=0, help="name every preset and exit")
     p.add_argument("--as-printed", action="store_true", help="with the mistakes that the preset's document prints")
@@ -192,15 +190,21 @@ def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> O
     return p
 
 
-def part_options(prog: str, description: str) -> Options:
-    """The options of a run and of all that it can be put together from."""
+def part_options(prog: str, of: str, description: str) -> Options:
+    """The options of a run and of all that it can be put together from; `of` is what the program takes beside them."""
     p = parser("train", description, epochs=5, batch_size=64)
-    p.prog = prog
+    p.prog, p.usage = prog, f"{prog} {of} [options]"
     p.without("--labels-from")
     parts = p.add_argument_group("parts")
     names: dict[str, Any] = {"metavar": "NAME"}
     parts.add_argument("--model", choices=NETWORKS, default="dcgan28", help="the two networks (default: dcgan28)")
-    parts.add_argument("--loss", choices=losses.LOSSES, default="nonsaturating", help=", ".join(losses.LOSSES), **names)
+    parts.add_argument(
+        "--loss",
+        choices=losses.LOSSES,
+        default="nonsaturating",
+        help=f"{', '.join(losses.LOSSES)} (default: nonsaturating)",
+        **names,
+    )
     parts.add_argument("--penalty", choices=penalties.PENALTIES, help=", ".join(penalties.PENALTIES), **names)
     parts.add_argument("--penalty-weight", type=float, default=10.0, help="times the penalty (default: 10)")
     parts.add_argument("--clip", type=float, help="limit D's weights to [-CLIP, CLIP]")
@@ -215,10 +219,14 @@ def part_options(prog: str, description: str) -> Options:
         "--width", type=positive, default=32, help="of the maps next to the image, likewise (default: 32)"
     )
     norms: dict[str, Any] = {"type": _norm, "metavar": "batch|layer|none"}
-    parts.add_argument("--norm", default="auto", help="in D (default: none with a penalty, else batch)", **norms)
+    shown = "in wgan_gp28's and dcgan's D (default: none with a penalty, else batch)"
+    parts.add_argument("--norm", default="auto", help=shown, **norms)
     parts.add_argument("--generator-norm", default="batch", help="in dcgan's G (default: batch)", **norms)
     parts.add_argument(
-        "--activation", choices=["leaky_relu", "prelu", "relu"], default="leaky_relu", help="in dcgan's D"
+        "--activation",
+        choices=["leaky_relu", "prelu", "relu"],
+        default="leaky_relu",
+        help="in dcgan's D (default: leaky_relu)",
     )
     parts.add_argument("--padding", type=int, default=0, help="around the image in wgan_gp28's D (default: 0)")
     parts.add_argument("--output", choices=OUTPUTS, default="tanh", help="of lab28's G (default: tanh)")

@@ -23,15 +23,23 @@ SLOWEST = 20_000  # bytes a second
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: $XDG_CACHE_HOME/minigan, or ~/.cache/minigan."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minigan"
+    """Where downloads are kept: $XDG_CACHE_HOME/minigan, or ~/.cache/minigan; DataError if there is no home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minigan"
+    except RuntimeError as error:
+        raise DataError(
+            "no folder for downloads is known, since this user has no home: "
+            "set MINIGAN_DATA to a folder that holds the data, or XDG_CACHE_HOME"
+        ) from error
 
 
 def folders(dataset: str, shared: bool = True) -> list[Path]:
     """Where the files of `dataset` are looked for: $MINIGAN_DATA/dataset, $MINIGAN_DATA if `shared`, the cache."""
     given = os.environ.get("MINIGAN_DATA")
-    own = [Path(given) / dataset, *([Path(given)] if shared else [])] if given else []
-    return [*own, cache_folder() / dataset]
+    places = [Path(given) / dataset, *([Path(given)] if shared else [])] if given else []
+    with contextlib.suppress(DataError):
+        places.append(cache_folder() / dataset)
+    return places
 
 
 def find(places: Sequence[Path], spellings: Sequence[Sequence[str]]) -> list[Path] | None:

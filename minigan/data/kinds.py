@@ -26,7 +26,7 @@ _OTHERS = {
 
 
 def kind(path: Path) -> str:
-    """ "arrays", "idx", "archive" or "records" (CIFAR-10's), for the one that reads it; gzip is looked through.
+    """Who reads the file: "arrays" for NumPy's, "idx", "archive" or "records" for CIFAR-10's. Gzip is looked through.
 
     DataError for what is none of these, which says what it is instead, and what is accepted.
     """

@@ -145,6 +145,10 @@ class Game:
         """The random stream of this game with that name."""
         return Stream(self.seed, name)
 
+    def doubts(self) -> list[str]:
+        """What is known to train badly in this game though it can be played, a sentence each; here nothing."""
+        return []
+
     def sampling_network(self) -> Module:
         """What makes samples of noise: the network that a generator file holds."""
         if "generator" not in self.players:

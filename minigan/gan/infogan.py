@@ -32,6 +32,10 @@ class LatentCode:
     categories: int = 10
     continuous: int = 2
 
+    def __post_init__(self) -> None:
+        if not (self.noise >= 0 and self.categories >= 1 and self.continuous >= 0):
+            raise ShapeError(f"LatentCode: expected categories >= 1 and the others >= 0, got {self}")
+
     @property
     def dim(self) -> int:
         """How many numbers z has."""

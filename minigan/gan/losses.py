@@ -24,6 +24,7 @@ class Loss:
     of_fakes: Callable[..., Tensor]  # the generator's, of the scores it needs
     logistic: bool = False  # are scores logits of "this is real", so that sigmoid(score) is a probability?
     compares: bool = False  # does the generator's objective need the scores of real samples too?
+    unbounded: bool = False  # does the discriminator's fall for ever as scores grow, unless its slopes are limited?
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """What the generator minimises; ShapeError if it needs real scores too, and there are none."""
@@ -85,6 +86,7 @@ wasserstein = listed(
     "wasserstein",
     lambda real, fake: mean(fake) - mean(real),
     lambda fake: -mean(fake),
+    unbounded=True,
 )
 """D: E f - E r, with D held near 1-Lipschitz by a penalty or by clipping; G: -E f (Arjovsky et al. 2017)."""
 
@@ -93,6 +95,7 @@ lab_printed = listed(
     lambda real, fake: mean(real) - mean(fake),
     lambda fake: mean(fake),
     logistic=True,
+    unbounded=True,
 )
 """wasserstein with every sign turned, as a course's lab prints it: the same game, since a critic may turn its sign too.
 
@@ -256,4 +259,4 @@ def noisy_labels(loss: Loss, smooth: float = 1.0, flip: float = 0.0) -> Loss:
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
         return cross_entropy(real, smooth, 0.0) + cross_entropy(fake, 0.0, smooth)
 
-    return replace(loss, discriminator=discriminator)
+    return replace(loss, discriminator=discriminator, unbounded=False)

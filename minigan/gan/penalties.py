@@ -67,7 +67,8 @@ def gradient_penalty(
     The norm is sqrt(sum g^2 + eps): differentiable where the gradient is zero. Two-sided: a gradient that is
     too short is pulled up as one that is too long is pushed down.
     """
-    norm = _of_squares(sqrt, _squared_slopes_between("gradient_penalty", critic, real, fake, rng), eps)
+    name = "gradient_penalty"
+    norm = _of_squares(name, sqrt, _squared_slopes_between(name, critic, real, fake, rng), eps)
     return mean(square(norm - target))
 
 
@@ -76,7 +77,8 @@ def one_sided(
     critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 1e-12, target: float = 1.0
 ) -> Tensor:
     """E max(0, |grad critic(x)| - target)^2 at the same x: only slopes that are too steep cost (Petzka et al. 2018)."""
-    norm = _of_squares(sqrt, _squared_slopes_between("one_sided", critic, real, fake, rng), eps)
+    name = "one_sided"
+    norm = _of_squares(name, sqrt, _squared_slopes_between(name, critic, real, fake, rng), eps)
     return mean(square(relu(norm - target)))
 
 
@@ -88,7 +90,9 @@ def wgan_div(
     if not 0 < p < math.inf:
         raise ShapeError(f"wgan_div: expected a finite p > 0, got {p}")
     squares = _squared_slopes_between("wgan_div", critic, real, fake, rng)
-    return mean((squares + eps) ** (p / 2) if p % 2 == 0 else _of_squares(lambda s: s ** (p / 2), squares, eps))
+    if p % 2 == 0:
+        return mean((squares + eps) ** (p / 2))
+    return mean(_of_squares("wgan_div", lambda s: s ** (p / 2), squares, eps))
 
 
 def _squared_slopes_between(name: str, critic: Critic, real: Tensor, fake: Tensor, rng: Stream | None) -> Tensor:
@@ -104,7 +108,7 @@ def dragan(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = N
     """E (|grad critic(x)| - 1)^2 at x = real + std(real) u / 2, u ~ U[0, 1) per element (Kodali et al. 2017)."""
     u = (rng or random.default()).uniform(real.shape, dtype=real.dtype, device=real.device)
     around = real + Tensor(u) * (0.5 * sqrt(var(real)))
-    norm = _of_squares(sqrt, sum(square(input_gradient(critic, around)), 1), eps)
+    norm = _of_squares("dragan", sqrt, sum(square(input_gradient(critic, around)), 1), eps)
     return mean(square(norm - 1))
 
 
@@ -138,12 +142,12 @@ def cs231n_printed(
     u = Tensor((rng or random.default()).uniform((), dtype=real.dtype, device=real.device))
     unscaled = (real + 1) * 0.5
     slopes = input_gradient(critic, unscaled + u * (fake.detach() - unscaled))
-    return square(_of_squares(sqrt, sum(square(slopes)), eps) - 1)
+    return square(_of_squares("cs231n_printed", sqrt, sum(square(slopes)), eps) - 1)
 
 
-def _of_squares(power: Callable[[Tensor], Tensor], squares: Tensor, eps: float) -> Tensor:
+def _of_squares(name: str, power: Callable[[Tensor], Tensor], squares: Tensor, eps: float) -> Tensor:
     """power(squares + eps), for a power that is not smooth at 0: there it is 0, and so are its slopes of any order."""
-    not_negative("a penalty", eps=eps)
+    not_negative(name, eps=eps)
     if eps:
         return power(squares + eps)
     positive = squares > 0

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from .. import ops
 from ..errors import ShapeError, not_negative
 from ..grad import grad
-from ..nn import Module, functional_call
+from ..nn import BatchNorm1d, BatchNorm2d, Module, functional_call
+from ..nn.reparametrize import SpectralNorm
 from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
 from ..recording import no_grad
@@ -157,6 +158,22 @@ class ScoreGame(Game):
     def state(self) -> State:
         """Every tensor of the game by name, sharing memory with it."""
         return super().state | ({} if self.pool is None else self.pool.state_dict("replay."))
+
+    def doubts(self) -> list[str]:
+        """A loss without a bound whose discriminator nothing limits; a penalty on samples that batch norm mixes."""
+        layers, found = list(self.discriminator.modules()), []
+        limits = self.penalty, self.moves.clip, self.moves.max_norm
+        if self.loss.unbounded and not (any(limits) or any(isinstance(m, SpectralNorm) for m in layers)):
+            found.append(
+                f"nothing limits how steep the discriminator becomes, and its {self.loss.name} loss falls for ever as "
+                "it does: give it a penalty, limits to its weights (clip, max_norm) or spectral norm"
+            )
+        if self.penalty is not None and any(isinstance(m, BatchNorm1d | BatchNorm2d) for m in layers):
+            found.append(
+                "the penalty is on the slope at each sample, which batch norm in the discriminator mixes with the "
+                "others': layer norm or none goes with it"
+            )
+        return found
 
     def _refuse_unsuited(self, sight: Sight, moves: Moves) -> None:
         given, usual = {**vars(sight), **vars(moves)}, {**vars(Sight()), **vars(Moves())}

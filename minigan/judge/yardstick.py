@@ -48,12 +48,12 @@ class Yardstick:
         """
         if not self.spread:
             return {"spread": 0.0}
-        if not np.isfinite(samples).all():
+        if not (np.isfinite(samples).all() and np.isfinite(features := self._described(samples)).all()):
             return dict.fromkeys(("distance", "diversity", "spacing"), np.nan)
         flat = samples.reshape(len(samples), -1)
         _, deviation, gap = self._units
         return {
-            "distance": self._distance(self._described(samples)),
+            "distance": self._distance(features),
             "diversity": _deviation(flat) / deviation,
             "spacing": _gap(flat) / gap,
         }

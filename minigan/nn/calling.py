@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend
-from ..errors import DataError, ShapeError
+from ..errors import DataError, DTypeError, ShapeError
 from ..kernels import kernels
 from ..recording import no_grad
 from ..tensor import Tensor, mapped
@@ -25,6 +25,8 @@ def functional_call(module: Module, params: Mapping[str, Tensor] | Sequence[Tens
             raise ShapeError(f"functional_call: the module has {len(own)} parameters, got {len(params)}")
         params = dict(zip(own, params, strict=True))
     for name, value in params.items():
+        if not isinstance(value, Tensor):
+            raise DTypeError(f"functional_call: expected a Tensor for {name}, got {value!r:.60}")
         if name not in own or own[name].shape != value.shape:
             expected = f"shape {own[name].shape}" if name in own else f"one of {', '.join(own)}"
             raise ShapeError(f"functional_call: {name} of shape {value.shape}; expected {expected}")
@@ -72,7 +74,8 @@ def _replaced(module: Module, replacements: dict[int, Tensor]) -> Iterator[None]
         (m, name, value)
         for m in module.modules()
         for name, value in parts_of(m)
-        if not isinstance(value, Module) and any(id(t) in replacements for _, t in tensors_in({name: value}))
+        if id(value) in replacements
+        or (isinstance(value, list | tuple | dict) and any(id(t) in replacements for _, t in tensors_in(value)))
     ]
     try:
         for m, name, value in places:

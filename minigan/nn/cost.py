@@ -24,8 +24,8 @@ TAP = 1 << 6  # numbers whose memory it takes to list an element of a window
 def bounded(network: Module) -> Iterator[None]:
     """Within the block, CheckpointError is raised before a layer of `network` makes an array of more than NUMBERS.
 
-    Likewise before all its layers together do more than OPERATIONS. A layer that is not of `nn` counts as one
-    that makes nothing larger than what it is given.
+    Likewise before all its layers together do more than OPERATIONS. A layer that is not of `nn` counts as one that
+    makes nothing larger than what it is given.
     """
     spent = 0
 
@@ -68,7 +68,7 @@ def _cost(layer: Module, x: Tensor) -> tuple[int, int]:
         return _of_windows(s, (s.w[3] - 1) * s.dilation[1] + 1 + s.stride[1])
     if isinstance(layer, MaxPool2d | AvgPool2d):
         return _of_taps(geometry.pooling("pooling", x.shape, *layer.options))
-    if isinstance(layer, UpsampleNearest):
+    if isinstance(layer, UpsampleNearest) and x.ndim == 4:
         scale = layer.options[0]
         larger = (*x.shape[:2], *(side * s for side, s in zip(x.shape[2:], scale, strict=True)))
         return _of_taps(geometry.pooling("upsample_nearest", larger, scale, None))

@@ -191,9 +191,7 @@ class _Function(Module):
     """A module that applies a function of one tensor, with options but no parameters."""
 
     function: Callable[..., Tensor]
-
-    def __init__(self, *options: Any) -> None:
-        self.options = options
+    options: tuple[Any, ...] = ()
 
     def forward(self, x: Tensor) -> Tensor:
         """function(x, *options)."""
@@ -210,7 +208,7 @@ class ReLU(_Function):
     function = staticmethod(ops.relu)
 
     def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
+        flag("ReLU: inplace", inplace)
 
 
 class LeakyReLU(_Function):
@@ -219,7 +217,7 @@ class LeakyReLU(_Function):
     function = staticmethod(ops.leaky_relu)
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        super().__init__(number("LeakyReLU: negative_slope", negative_slope, least=0))
+        self.options = (number("LeakyReLU: negative_slope", negative_slope, least=0),)
 
 
 class PReLU(Module):
@@ -249,7 +247,7 @@ class ELU(_Function):
     function = staticmethod(ops.elu)
 
     def __init__(self, alpha: float = 1.0) -> None:
-        super().__init__(number("ELU: alpha", alpha, above=0))
+        self.options = (number("ELU: alpha", alpha, above=0),)
 
 
 class Tanh(_Function):
@@ -276,7 +274,7 @@ class Softmax(_Function):
     function = staticmethod(ops.softmax)
 
     def __init__(self, dim: int = -1) -> None:
-        super().__init__(integer("Softmax: dim", dim))
+        self.options = (integer("Softmax: dim", dim),)
 
 
 class MaxPool2d(_Function):
@@ -285,7 +283,7 @@ class MaxPool2d(_Function):
     function = staticmethod(ops.max_pool2d)
 
     def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None) -> None:
-        super().__init__(*_window("MaxPool2d", kernel_size, stride))
+        self.options = _window("MaxPool2d", kernel_size, stride)
 
 
 class AvgPool2d(_Function):
@@ -294,7 +292,7 @@ class AvgPool2d(_Function):
     function = staticmethod(ops.avg_pool2d)
 
     def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None) -> None:
-        super().__init__(*_window("AvgPool2d", kernel_size, stride))
+        self.options = _window("AvgPool2d", kernel_size, stride)
 
 
 class UpsampleNearest(_Function):
@@ -303,7 +301,7 @@ class UpsampleNearest(_Function):
     function = staticmethod(ops.upsample_nearest)
 
     def __init__(self, scale: int | Pair = 2) -> None:
-        super().__init__(pair(scale, "UpsampleNearest: scale", 1))
+        self.options = (pair(scale, "UpsampleNearest: scale", 1),)
 
 
 class PixelShuffle(_Function):
@@ -312,7 +310,7 @@ class PixelShuffle(_Function):
     function = staticmethod(ops.pixel_shuffle)
 
     def __init__(self, factor: int) -> None:
-        super().__init__(integer("PixelShuffle: factor", factor, 1))
+        self.options = (integer("PixelShuffle: factor", factor, 1),)
 
 
 def _window(name: str, kernel_size: int | Pair, stride: int | Pair | None) -> tuple[Pair, Pair]:

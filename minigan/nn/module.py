@@ -1,13 +1,15 @@
 """Module: a network is an object whose attributes are its parameters, buffers and sub-networks."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Set, ValuesView
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from .. import backend
+from ..backend import as_dtype
 from ..errors import DTypeError, ShapeError, hinted
 from ..recording import watch, within
-from ..tensor import Tensor, Version, copy_all, tensor
+from ..tensor import Tensor, Version, copy_all, mapped, tensor
+from .checks import flag
 
 
 class _Held(Tensor):
@@ -53,8 +55,11 @@ class Module:
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """A module that knows what it was made with."""
         module = super().__new__(cls)
-        vars(module)["made_with"] = args, kwargs
+        vars(module)["made_with"] = mapped((args, kwargs), lambda value: value)  # lists that nobody else appends to
         return module
+
+    def __init__(self) -> None:
+        """Nothing; and no arguments, unless a subclass takes some."""
 
     def forward(self, *args: Any) -> Any:
         """What the module computes."""
@@ -68,14 +73,9 @@ class Module:
             return self.forward(*args)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set the attribute; ShapeError for modules or parameters in a collection that gives them no names."""
-        if isinstance(value, Set | deque | ValuesView) and any(isinstance(part, _Held | Module) for part in value):
-            raise ShapeError(
-                f"{type(self).__name__}.{name}: a {type(value).__name__} gives what it holds no names; "
-                "put modules and parameters into a list, a tuple or a dict"
-            )
-        if any(module is self for _, child in modules_in({name: value}) for module in child.modules()):
-            raise ShapeError(f"{type(self).__name__}.{name}: a module cannot be a part of itself")
+        """Set the attribute; an error for what would not be found there, or for a Tensor in a parameter's place."""
+        if isinstance(value, _CHECKED):
+            _check(self, name, value)
         object.__setattr__(self, name, value)
         if isinstance(value, _PARTS):
             _name_all(self, self._path)
@@ -138,6 +138,7 @@ class Module:
 
     def train(self, mode: bool = True) -> "Module":
         """This module with it and all below in training mode (or not)."""
+        mode = flag("train: mode", mode)
         for module in self.modules():
             module.training = mode
         return self
@@ -147,11 +148,12 @@ class Module:
         return self.train(False)
 
     def to(self, device: str | None = None, dtype: Any = None) -> "Module":
-        """This module with its float tensors converted to `dtype` and all of them moved to `device`."""
+        """This module with its float tensors converted to the float type `dtype` and all of them moved to `device`."""
+        floats = None if dtype is None else as_dtype("Module.to", dtype)
+        if floats is not None and floats.kind != "f":
+            raise DTypeError(f"Module.to: expected a type of floats, got {dtype!r}")
         for _, t in self.named_tensors():
-            array = (
-                t.data if dtype is None or t.dtype.kind != "f" else t.data.astype(backend.as_dtype("Module.to", dtype))
-            )
+            array = t.data if floats is None or t.dtype.kind != "f" else t.data.astype(floats)
             t.data = array if device is None else backend.to_device(array, device)
             t.node = None
             t.written("Module.to")
@@ -213,6 +215,8 @@ class Sequential(Module):
 
 
 _PARTS = (_Held, Module, list, tuple, dict)  # what may belong to a module, or contain what does
+_NAMELESS: Any = (set, frozenset, deque, type({}.keys()), type({}.values()))  # name nothing they hold
+_CHECKED = (Tensor, *_PARTS, *_NAMELESS)
 
 
 def parts_of(holder: Any) -> list[tuple[str, Any]]:
@@ -243,6 +247,24 @@ def modules_in(holder: Any, prefix: str = "") -> Iterator[tuple[str, Module]]:
             yield prefix + name, part
         elif not isinstance(part, _Held):
             yield from modules_in(part, f"{prefix}{name}.")
+
+
+def _check(module: Module, name: str, value: Any) -> None:
+    """Refuse what a module cannot take as its attribute of that name: it would be lost without a word, or never end."""
+    place = f"{type(module).__name__}.{name}"
+    if isinstance(value, Tensor) and not isinstance(value, _Held) and isinstance(vars(module).get(name), _Held):
+        kind = type(vars(module)[name]).__name__
+        raise DTypeError(
+            f"{place}: a Tensor in the place of a {kind} would belong to nobody; "
+            f"write into it with copy_, or assign a new nn.{kind}"
+        )
+    if isinstance(value, _NAMELESS) and any(isinstance(part, _Held | Module) for part in value):
+        raise ShapeError(
+            f"{place}: a {type(value).__name__} gives what it holds no names; "
+            "put modules and parameters into a list, a tuple or a dict"
+        )
+    if any(below is module for _, child in modules_in({name: value}) for below in child.modules()):
+        raise ShapeError(f"{place}: a module cannot be a part of itself")
 
 
 def _name_all(holder: Any, path: str) -> None:

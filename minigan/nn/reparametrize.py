@@ -8,7 +8,7 @@ import functools
 from typing import Any, TypeVar, cast
 
 from .. import ops, random
-from ..errors import ShapeError, unknown
+from ..errors import GraphError, ShapeError, unknown
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor
@@ -37,6 +37,12 @@ class _Reparametrized(Module):
         if self._calling:
             vars(self)["weight"] = weight  # the layer may read it more than once
         return weight
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set the attribute; GraphError for the weight, which would not be computed any more."""
+        if name == "weight":
+            raise GraphError(f"{type(self).__name__}.weight is computed; write into what it is computed from")
+        super().__setattr__(name, value)
 
     def forward(self, *args: Any) -> Any:
         """What the layer computes with this weight, which is the same each time it is read."""

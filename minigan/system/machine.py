@@ -5,6 +5,7 @@ import ctypes
 import math
 import os
 import platform
+import sys
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,23 @@ def memory() -> float:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):
         return math.inf
+
+
+def load_matplotlib() -> Any:
+    """The module matplotlib, which does not load where $MPLBACKEND names a backend that is not there.
+
+    A notebook leaves such a name to the programs of other environments that it starts. Nothing is drawn on a screen.
+    """
+    given = os.environ.pop("MPLBACKEND", None) if "matplotlib" not in sys.modules else None
+    try:
+        import matplotlib
+    finally:
+        if given is not None:
+            os.environ["MPLBACKEND"] = given
+    if given:
+        with contextlib.suppress(ValueError):
+            matplotlib.rcParams["backend"] = given
+    return matplotlib
 
 
 def blas_info() -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from .terminal import answer, shown
 
+FEW = 4  # choices that can all be named
 Why = Callable[[argparse.Namespace], str]  # why an option changes nothing, "" if it does something
 
 
@@ -73,19 +74,20 @@ class Options(argparse.ArgumentParser):
         if value in meanings:
             hint = f"; {value} is {meanings[value]}"
         else:
-            hint = meant(str(value), known) or f" (choose from {', '.join(known)})"
+            near = meant(str(value), known) if len(known) > FEW else ""
+            hint = near or f" (choose from {', '.join(known)})"
         raise argparse.ArgumentError(action, f"invalid choice: {value!r}{hint}")
 
-    def print_help(self, file: Any = None) -> None:
-        """Print all options, to the file or else as the answer of the program."""
-        if file is None:
-            answer(self.format_help().rstrip())
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """argparse's, for which help is the answer of the program, as anything else on stdout."""
+        if file is sys.stdout:
+            answer(message.rstrip())
         else:
-            super().print_help(file)
+            super()._print_message(message, file)
 
     def error(self, message: str) -> NoReturn:
         """End the program with the line."""
-        self.exit(2, shown(f"{self.prog}: {message}; {self.prog} --help lists what there is") + "\n")
+        self.exit(2, shown(f"{self.prog}: {message} ({self.prog} --help lists what there is)") + "\n")
 
 
 def nonempty(text: str) -> str:
@@ -98,7 +100,7 @@ def nonempty(text: str) -> str:
 def meant(word: str, known: Collection[str]) -> str:
     """What may have been meant by a word, "" if nothing is near."""
     longer = [name for name in known if name.startswith(word)]
-    near = longer or difflib.get_close_matches(word, known)
+    near = longer or difflib.get_close_matches(word, known, cutoff=0.7)
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import MiniganError
+from .signals import INTERRUPTED, interrupting
 
-INTERRUPTED = 130  # the exit status of a program stopped by Ctrl-C or SIGTERM
+# what libraries say that have no MemoryError for it
+NO_ROOM = ("out of memory", "llocate memory", "can't start new thread", "ALLOC_FAILED")
 
 
 def shown(name: object) -> str:
@@ -101,18 +103,25 @@ def progress(things: Iterable[Any] | None = None, **about: Any) -> Any:
 def ending(name: str, program: Callable[[], int]) -> int:
     """The exit status of the program of that name: its own, 1 after an error, which is named on stderr.
 
-    INTERRUPTED after Ctrl-C. What it prints is taken as `Lenient` takes it.
+    INTERRUPTED after Ctrl-C, SIGTERM or SIGHUP. What it prints is taken as `Lenient` takes it.
     """
     out, problems = Lenient(sys.stdout), Lenient(sys.stderr)
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(problems):
+
+    def ended(status: int, why: object) -> int:
+        _print(f"{name}: {why}", problems)
+        return status
+
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(problems), interrupting():
         try:
             return program()
-        except (MiniganError, OSError) as error:
-            _print(f"{name}: {error}", problems)
-            return 1
         except KeyboardInterrupt:
-            _print(f"{name}: interrupted", problems)
-            return INTERRUPTED
+            return ended(INTERRUPTED, "interrupted")
+        except (MiniganError, OSError) as error:
+            return ended(1, error)
+        except (MemoryError, ImportError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and not any(sign in str(error) for sign in NO_ROOM):
+                raise
+            return ended(1, f"out of memory ({error}); smaller batches or networks need less")
         finally:
             out.flush()
             problems.flush()

@@ -13,17 +13,17 @@ from typing import Any
 from .. import data, viz
 from ..backend import array_module
 from ..data import DATASETS, Samples, Shape, fingerprint, fingerprint_of_files, load_images
-from ..errors import DataError, MiniganError
+from ..errors import CheckpointError, DataError, MiniganError
 from ..gan import Game
 from ..kernels import PRECISIONS, set_precision
 from ..nn import in_chunks
 from ..system.machine import keep_freed_memory
 from ..system.options import Options
-from ..system.terminal import ending
+from ..system.terminal import ending, say
 from . import checkpoint, report
 from .folder import RunFolder
 from .loop import Loop, Picture
-from .settings import FEW, Settings, common_options, positive
+from .settings import ALL_IS_WELL, FEW, Settings, common_options, positive
 
 Build = Callable[[Settings], Game]
 Load = Callable[[Settings, int | None], Samples]
@@ -128,7 +128,10 @@ def main(
 def start(build: Build, settings: Settings, shape: Callable[[Settings], Shape], **parts: Any) -> int:
     """`run`, in a temporary folder if it is a dry run."""
     with settings.ready():
-        return run(build, settings, shape(settings), **parts)
+        status = run(build, settings, shape(settings), **parts)
+    if settings.dry_run and status == 0:
+        say(ALL_IS_WELL)
+    return status
 
 
 def run(
@@ -148,6 +151,8 @@ def run(
     write more into settings.out.
     """
     array_module(settings.device)  # fails before anything is written
+    if not settings.out:
+        raise CheckpointError("run: expected settings.out to be a folder, got an empty path")
     keep_freed_memory()
     set_precision(settings.precision)
     game = build(settings)  # likewise, if the settings do not make one
@@ -172,6 +177,8 @@ def run(
             last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
             if game.rounds <= last:
                 folder.write_config(settings, last, about_samples)
+            for doubt in game.doubts():
+                say(f"note: {doubt}")
             about_run: dict[str, Any] = {"per_epoch": per_epoch, "last": last, "about_samples": about_samples}
             loop = Loop(game, batches, samples, settings, folder, picture, **about_run)
             try:
@@ -190,6 +197,8 @@ def _batches(
     samples: Samples, game: Game, settings: Settings, shape: Shape, open_files: contextlib.ExitStack
 ) -> tuple[data.Shuffled | data.Together, dict[str, Any]]:
     """The batches of the run, and what tells its data from others."""
+    if settings.labels_from and not (game.labelled or settings.resume):
+        raise DataError(f"--labels-from {settings.labels_from}: {type(game).__name__} does not learn from labels")
     if game.labelled:
         samples.needed_labels(f"and {type(game).__name__} learns from labels")
     drawn: dict[str, Any] = {"seed": settings.seed, "device": settings.device}

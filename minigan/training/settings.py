@@ -12,6 +12,7 @@ from ..system.options import Options, nonempty
 from .checkpoint import KEEP
 
 FEW = 256  # samples of a dry run
+ALL_IS_WELL = "Dry run: all is well. Nothing was kept; the same line without --dry-run begins."
 FREE_ON_RESUME = {
     *("graph", "epochs", "steps", "out", "resume", "allow_change", "dry_run"),
     *("checkpoint_every", "sample_every", "keep", "early_stop", "debug_nan"),

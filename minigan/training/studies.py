@@ -20,7 +20,7 @@ from ..system.options import Options
 from ..system.terminal import ending, progress, say
 from . import checkpoint
 from .folder import RunFolder
-from .settings import FEW, Settings, common_options, positive  # noqa: F401
+from .settings import ALL_IS_WELL, FEW, Settings, common_options, positive  # noqa: F401
 
 Study = Callable[[Settings, Path], Mapping[str, float]]
 
@@ -43,7 +43,10 @@ def main(study: Study, options: argparse.ArgumentParser, *, arguments: list[str]
     def program() -> int:
         settings = Settings.parsed(options, arguments)
         with settings.ready():
-            return _run(study, settings)
+            status = _run(study, settings)
+        if settings.dry_run:
+            say(ALL_IS_WELL)
+        return status
 
     return ending(options.prog, program)
 

@@ -78,6 +78,14 @@ def test_the_whole_array_says_what_its_floats_mean(images):
     assert np.array_equal(data.from_array(bright)[0], expected)
 
 
+@pytest.mark.parametrize(("darkest", "bottom"), [(-0.51, -1), (-0.3, 0), (0, 0)])
+def test_the_darkest_value_says_which_range_it_is(darkest, bottom):
+    given = np.linspace(0.01, 1, 100, dtype=np.float32).reshape(4, 5, 5)
+    given[0, 0, 0] = darkest
+    expected = (given.clip(bottom) - bottom) / (1 - bottom) * 255
+    assert np.abs(data.from_array(given)[0][:, 0] - expected).max() <= 0.51
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

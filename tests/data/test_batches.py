@@ -248,6 +248,58 @@ def test_a_gpu_draws_the_same_augmented_batches(monkeypatch, rng):
             np.testing.assert_allclose(found, here.at(k), rtol=1e-6)
 
 
+# --- on a GPU that cannot hold all of them ----------------------------------------------------------------------
+
+
+def test_what_is_kept_on_a_gpu_and_what_is_sent(monkeypatch, rng):
+    fakecupy.install(monkeypatch)
+    images = rng.integers(0, 256, (11, 3, 7, 6)).astype(np.uint8)
+    options = {"seed": 4, "flip": True, "crop": 2, "stream": "mine"}
+    expected = data.shuffled_batches(images, 3, **options)
+    assert type(expected) is data.Batches
+    assert type(data.shuffled_batches(images, 3, device="cuda")) is data.Batches  # far below the default
+    most = np.broadcast_to(np.uint8(0), (3, 1 << 10, 1 << 10, 1 << 10))  # 3 GiB, of which one byte is there
+    assert type(data.shuffled_batches(most, 1, device="cuda")) is data.StreamedBatches
+    for room, kind in ((images.nbytes, data.Batches), (images.nbytes - 1, data.StreamedBatches)):
+        monkeypatch.setattr(data.batches, "RESIDENT", room)
+        made = data.shuffled_batches(images, 3, device="cuda", **options)
+        assert type(made) is kind
+        for k in (0, 4):
+            np.testing.assert_allclose(made.at(k).get(), expected.at(k), rtol=1e-6)
+    for samples, more in (
+        (images, {"device": "cpu"}),
+        (images, {"device": "cuda", "labels": np.arange(11)}),
+        (np.zeros((999, 2), np.float32), {"device": "cuda"}),
+    ):
+        assert type(data.shuffled_batches(samples, 3, **more)) is data.Batches
+
+
+def test_each_batch_is_sent_once_while_the_one_before_is_used(monkeypatch, rng):
+    fakecupy.install(monkeypatch)
+    images = rng.integers(0, 256, (11, 1, 2, 2)).astype(np.uint8)
+    here, streamed = data.Batches(images, 3, seed=1), data.StreamedBatches(images, 3, seed=1)
+    sent, drawn = [], []
+    fill, permutation = streamed._fill, streamed._permutation
+    monkeypatch.setattr(streamed, "_fill", lambda *args: (sent.append(args[2]), fill(*args))[1])
+    monkeypatch.setattr(streamed, "_permutation", lambda epoch: (drawn.append(epoch), permutation(epoch))[1])
+    for k in range(5):
+        np.testing.assert_allclose(streamed.at(k).get(), here.at(k), rtol=1e-6)
+    assert sent == [0, 1, 2, 3, 4, 5]
+    assert drawn == [0, 1]
+    for k in (9, 3, 4, 0, 7):  # elsewhere, as after a resume
+        np.testing.assert_allclose(streamed.at(k).get(), here.at(k), rtol=1e-6)
+    assert sent[6:] == [9, 10, 3, 4, 5, 0, 1, 7, 8]
+
+
+def test_sources_together_are_prepared_together():
+    pairs = data.shuffled_batches(Pair(numbered(20), np.arange(20)), 6, seed=3)
+    again = data.shuffled_batches(Pair(numbered(20), np.arange(20)), 6, seed=3)
+    for k in (0, 4, 11):
+        again.prepare(k)
+        found = again.at(np.array(k))  # a number that lives on a device: what it needs has been prepared
+        assert numbers(found.image) == found.other.tolist() == pairs.at(k).other.tolist()
+
+
 def test_the_benchmark_runs(tmp_path):
     script = Path(__file__).parents[2] / "benches/data.py"
     command = [sys.executable, script, "--count", "20", "--side", "16"]

@@ -153,10 +153,10 @@ def test_settings_that_cannot_be_are_named(options, message, capsys):
         ("dcgna", "argument PRESET: invalid choice: 'dcgna'; did you mean dcgan"),
         ("wasserstein", "argument PRESET: invalid choice: 'wasserstein'; wasserstein is a value of --loss"),
         ("mnist", "invalid choice: 'mnist'; mnist is a value of --data"),
-        ("--loss wgan", "argument --loss: invalid choice: 'wgan'; wgan is a PRESET: train.py wgan;"),
+        ("--loss wgan", "argument --loss: invalid choice: 'wgan'; wgan is a PRESET: train.py wgan ("),
         ("--penalty gradient-penalty", "argument --penalty: invalid choice: 'gradient-penalty'; did you mean"),
         ("--model dcgan64", "dcgan64 is a PRESET"),
-        ("--optimizer adm", "did you mean adam?"),
+        ("--optimizer adm", "(choose from adam, rmsprop, sgd)"),
     ],
 )
 def test_words_that_are_not_known_are_named(options, message, capsys):

@@ -1,5 +1,7 @@
 """Losses and penalties against closed forms; the game: who moves, what is drawn, what its state holds."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from resumed_game import numbers
@@ -85,6 +87,7 @@ def test_penalty_of_a_linear_critic_in_closed_form(rng):
         (penalties.r1, norm**2, 2.0),
         (penalties.r2, norm**2, 2.0),
         (penalties.r1_r2, 2 * norm**2, 4.0),
+        (partial(penalties.r1_r2, eps=0.1), 2 * norm**2 + 0.2, 4.0),
     ]:
         penalty = fn(linear_critic(w), real, fake)
         assert penalty.item() == pytest.approx(value, rel=1e-10)
@@ -156,7 +159,7 @@ def test_penalty_is_differentiable_where_the_gradient_is_zero(name):
 def test_penalties_refuse_numbers_that_make_no_power():
     w = mg.ones((4, 1))
     for penalty in (penalties.gradient_penalty, penalties.one_sided, penalties.dragan, penalties.cs231n_printed):
-        with pytest.raises(mg.errors.ShapeError, match="expected a finite eps >= 0, got -1"):
+        with pytest.raises(mg.errors.ShapeError, match=f"{penalty.__name__}: expected a finite eps >= 0, got -1"):
             penalty(linear_critic(w), mg.ones((3, 4)), mg.zeros((3, 4)), eps=-1)
     for p in (0, -1, np.nan, np.inf):
         with pytest.raises(mg.errors.ShapeError, match=f"wgan_div: expected a finite p > 0, got {p}"):
@@ -175,6 +178,28 @@ def test_every_penalty_to_second_order_through_a_convolutional_critic(name, rng)
         return penalties.PENALTIES[name](critic, real, fake, rng=mg.random.Stream(0))
 
     mg.testing.gradcheck(penalty, [w1, w2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", penalties.PENALTIES)
+def test_samples_are_constants_for_a_penalty(name, rng):
+    """For the player who made them too: an unrolled one's gradient comes through the critic alone."""
+    players = [Tensor(rng.standard_normal((4, 4))) for _ in range(2)]
+    real, fake = (Tensor(rng.standard_normal((3, 4))) @ g for g in players)
+    w = Tensor(rng.standard_normal((4, 1)))
+    penalty = penalties.PENALTIES[name](lambda x: mg.tanh(x @ w), real, fake)
+    mg.grad(penalty, w)
+    for g in players:
+        with pytest.raises(mg.errors.GraphError):
+            mg.grad(penalty, g)
+
+
+def test_dragan_looks_around_samples_as_far_as_they_are_spread(rng):
+    """For C(x) = |x|^2 / 2 the gradient is x = real + std(real) u / 2, u of each element, std of all of them."""
+    real = Tensor(rng.standard_normal((6, 2, 3)) * np.array([1.0, 5.0, 9.0]))
+    u = mg.random.Stream(4).uniform((6, 2, 3), dtype="float64")
+    norms = np.linalg.norm((real.numpy() + 0.5 * real.numpy().std() * u).reshape(6, -1), axis=1)
+    value = penalties.dragan(lambda x: mg.sum(x * x, (1, 2)) * 0.5, real, real, rng=mg.random.Stream(4))
+    assert value.item() == pytest.approx(((norms - 1) ** 2).mean(), rel=1e-10)
 
 
 def test_penalty_does_not_reach_the_generator(rng):
@@ -258,6 +283,16 @@ def test_clip_is_applied_after_each_discriminator_step():
     assert max(np.abs(p.numpy()).max() for p in game.discriminator.parameters()) <= np.float32(0.01)
 
 
+def test_both_limits_hold_after_each_discriminator_step():
+    game = toy(moves=Moves(clip=0.3, max_norm=0.35))
+    for p in game.discriminator.parameters():
+        p.copy_(p * 10)
+    game.play(points)
+    for p in game.discriminator.parameters():
+        assert np.abs(p.numpy()).max() <= np.float32(0.3)
+        assert p.ndim < 2 or np.linalg.norm(p.numpy(), axis=1).max() <= 0.35001
+
+
 def test_schedules_draw_fresh_or_reused_batches_and_noise():
     asked, drawn = [], []
 
@@ -282,6 +317,27 @@ def test_schedules_draw_fresh_or_reused_batches_and_noise():
     game.play(batch_at)
     assert asked == [0, 1]
     assert drawn == [0, 0, 0, 3, 3, 3]
+
+    drawn.clear()
+    game = toy(schedule=[*alternate(d_steps=2)[:2], Turn("generator_turn", False, False)])
+    game.latent = lambda n, rng: drawn.append(rng.step) or latent(n, rng)
+    game.play(batch_at)
+    game.play(batch_at)
+    assert drawn == [0, 1, 1, 3, 4, 4]  # the noise of the turn before
+
+
+def test_turns_with_the_same_noise_draw_other_numbers_themselves():
+    drawn = []
+
+    def penalty(critic, real, fake, *, rng):
+        drawn.append(rng.uniform(2).tolist())
+        return mg.mean(critic(real)) * 0
+
+    again = Turn("discriminator_turn", fresh_batch=False, fresh_noise=False)
+    game = toy(schedule=[Turn("discriminator_turn"), again, Turn("generator_turn", False)], penalty=penalty)
+    game.play(points)
+    game.play(points)
+    assert len({tuple(numbers) for numbers in drawn}) == 4
 
 
 def test_the_state_is_everything_and_a_copy_of_it_continues_exactly():
@@ -358,6 +414,18 @@ def test_samples_are_fixed_and_leave_the_game_alone():
     assert game.generator.training
     assert all(np.array_equal(v, before[k]) for k, v in numbers(game).items())
     assert not np.array_equal(first, game.sample(5, at=1).numpy())
+
+
+def test_samples_of_a_generator_that_draws_are_fixed_too():
+    game = toy()
+    game.generator = game.players["generator"] = mg.nn.Sequential(mg.nn.Linear(2, 8), mg.nn.Dropout(0.5, always=True))
+    mg.random.seed(5)
+    expected = mg.random.default().uniform(3)
+    mg.random.seed(5)
+    first, second = game.sample(5).numpy(), game.sample(5).numpy()
+    assert np.array_equal(first, second)
+    assert (first == 0).any()
+    assert np.array_equal(mg.random.default().uniform(3), expected)
 
 
 def test_samples_come_from_the_average_if_there_is_one():

@@ -113,6 +113,17 @@ def test_losses_are_the_papers_formulas(name, rng):
     assert loss.generator(column[1], column[0]).item() == pytest.approx(generator(r, f), rel=1e-12)
 
 
+def test_facts_of_losses():
+    """Of which scores are logits; which fall for ever as scores grow, although the two sides overlap."""
+    logistic = {"minimax", "nonsaturating", "likelihood", "boundary", "lab_printed"}
+    assert {name for name, loss in losses.LOSSES.items() if loss.logistic} == logistic
+    r, f = Tensor(np.array([1.0, 0.5, -1.0])), Tensor(np.array([1.0, -0.5, -1.0]))
+    for name, loss in losses.LOSSES.items():
+        ends = [loss.discriminator(by * r, by * f).item() for by in (-300.0, 300.0)]
+        assert loss.unbounded == (min(ends) < -50), name
+    assert not losses.noisy_labels(losses.lab_printed, 0.9).unbounded  # a cross entropy
+
+
 @pytest.mark.parametrize("name", losses.LOSSES)
 def test_every_loss_to_second_order(name, rng):
     loss = losses.LOSSES[name]

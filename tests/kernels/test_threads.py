@@ -4,13 +4,14 @@ import contextlib
 import functools
 import multiprocessing
 import queue
-import sys
+import signal
 import threading
 import time
 import weakref
 
 import numpy as np
 import pytest
+from interrupts import interrupted_at
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import minigan as mg
@@ -126,32 +127,6 @@ def test_a_forked_child_starts_its_own_threads():
 # --- Ctrl-C, wherever it comes ------------------------------------------------------------------------------------
 
 
-def interrupted_at(action, k):
-    """Did action() come to the k-th instruction of threads.py, where it was interrupted?"""
-    left = k
-
-    def trace(frame, event, _):
-        nonlocal left
-        if frame.f_code.co_filename != threads.__file__:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            left -= 1
-            if left == 0:
-                raise KeyboardInterrupt
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        action()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.settrace(before)
-    return False
-
-
 @pytest.fixture
 def workers(monkeypatch):
     """Fresh ones, and three threads to share work."""
@@ -195,7 +170,7 @@ def test_an_interrupt_anywhere_leaves_all_as_it_was(action, workers):
     helpers = list(workers.helpers)
     action()
     k = 1
-    while interrupted_at(action, k):
+    while interrupted_at(action, k, threads):
         workers.asked = 3
         assert blas_threads() == before, k
         assert (workers.holders, workers.before, workers.helpers) == (set(), [], helpers), k
@@ -232,11 +207,35 @@ def test_an_interrupt_leaves_no_helper_at_work(workers):
     assert len(taken) == 3
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals to a thread")
+def test_an_interrupt_that_comes_while_the_caller_waits_waits_too(workers):
+    """A real one: the caller has no part left, a helper is still at work."""
+    running, taken = [], threading.Event()
+
+    def part(mine):
+        if threading.current_thread() is threading.main_thread():
+            taken.wait(timeout=60)
+            return
+        running.append(mine)
+        taken.set()
+        time.sleep(0.05)  # the caller waits by now
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        time.sleep(0.05)
+        running.remove(mine)
+
+    workers.asked, before = 2, blas_threads()
+    with pytest.raises(KeyboardInterrupt):
+        threads.share(part, 2, per_thread=1)
+    assert running == []
+    assert blas_threads() == before
+    assert (workers.holders, workers.before) == (set(), [])
+
+
 def test_an_interrupt_while_helpers_start_counts_those_that_did(monkeypatch):
     over = threading.Event()
     monkeypatch.setattr(threads, "_help", lambda waiting: over.wait(60))
     k, workers = 1, threads._Workers(3)
-    while interrupted_at(functools.partial(workers.start, 2), k):
+    while interrupted_at(functools.partial(workers.start, 2), k, threads):
         assert all(helper.is_alive() for helper in workers.helpers), k
         assert workers.lock.acquire(blocking=False)
         workers.lock.release()

@@ -7,7 +7,7 @@ import pytest
 
 import minigan as mg
 from minigan import nn
-from minigan.errors import CheckpointError
+from minigan.errors import CheckpointError, ShapeError
 from minigan.nn import cost
 
 
@@ -60,6 +60,21 @@ def test_an_embedding_is_counted_too():
     labels = mg.tensor(np.zeros(10**4, "int64"))
     with pytest.raises(CheckpointError, match="Embedding"), cost.bounded(layer := nn.Embedding(1, 10**4)):
         layer(labels)
+
+
+def test_what_does_not_fit_a_layer_is_its_own_error():
+    for layer in (
+        nn.UpsampleNearest(2),
+        nn.Conv2d(1, 1, 1),
+        nn.ConvTranspose2d(1, 1, 1),
+        nn.MaxPool2d(2),
+        nn.Linear(3, 2),
+    ):
+        with pytest.raises(ShapeError) as expected:
+            layer(images(1, 2))
+        with pytest.raises(ShapeError) as found, cost.bounded(layer):
+            layer(images(1, 2))
+        assert str(found.value).split(":")[1] == str(expected.value).split(":")[1]
 
 
 def test_afterwards_the_network_is_as_before():

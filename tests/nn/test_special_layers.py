@@ -83,6 +83,8 @@ def test_a_computed_weight_is_not_written_to():
     for layer in (nn.spectral_norm(nn.Linear(3, 2)), nn.weight_norm(nn.Linear(3, 2))):
         with pytest.raises(mg.errors.GraphError, match="cannot write in place into the result of"):
             nn.init.zeros_(layer.weight)
+        with pytest.raises(mg.errors.GraphError, match=r"Linear\.weight is computed"):
+            layer.weight = nn.Parameter(np.zeros((2, 3)))
         with pytest.raises(AttributeError, match="no attribute 'wieght'"):
             layer.wieght  # noqa: B018
         with pytest.raises(mg.errors.ShapeError, match="has none of its own"):

@@ -8,8 +8,8 @@ from minigan.system.options import Options
 @pytest.fixture
 def options():
     p = Options("program", "What it does.")
-    p.add_argument("kind", nargs="?", choices=["round", "square"], metavar="KIND")
-    p.add_argument("--colour", choices=["red", "green"], default="red")
+    p.add_argument("kind", nargs="?", choices=["round", "square", "oval", "flat", "deep"], metavar="KIND")
+    p.add_argument("--colour", choices=["red", "rod"], default="red")
     p.add_argument("--size", type=int, default=1)
     p.add_argument("--size-of-border", type=float, default=0.0)
     p.idle_without("--size 2 or more", lambda o: o.size > 1, "--size-of-border")
@@ -22,11 +22,12 @@ def options():
         ("--siz 3", "there is no option --siz; did you mean --size or --size-of-border?"),
         ("--color=red", "there is no option --color; did you mean --colour?"),
         ("-size 3", "there is no option -size; did you mean --size"),
-        ("--nothing-like-it", "there is no option --nothing-like-it; program"),
-        ("--colour gren", "argument --colour: invalid choice: 'gren'; did you mean green?"),
-        ("--colour round", "argument --colour: invalid choice: 'round'; round is a KIND: program round;"),
-        ("red", "argument KIND: invalid choice: 'red'; red is a value of --colour;"),
-        ("blue", "argument KIND: invalid choice: 'blue' (choose from round, square)"),
+        ("--nothing-like-it", "there is no option --nothing-like-it (program"),
+        ("--colour rad", "argument --colour: invalid choice: 'rad' (choose from red, rod)"),
+        ("rounds", "argument KIND: invalid choice: 'rounds'; did you mean round?"),
+        ("--colour round", "argument --colour: invalid choice: 'round'; round is a KIND: program round (program"),
+        ("red", "argument KIND: invalid choice: 'red'; red is a value of --colour ("),
+        ("blue", "argument KIND: invalid choice: 'blue' (choose from round, square, oval, flat, deep)"),
         ("round square", "not expected: square"),
         ("--size x", "argument --size: invalid int value: 'x'"),
         ("--size-of-border 1", "--size-of-border changes nothing without --size 2 or more"),
@@ -40,7 +41,7 @@ def test_a_wrong_line_is_one_line_that_says_what_was_meant(options, line, said, 
     assert ended.value.code == 2
     text = capsys.readouterr().err
     assert text.startswith(f"program: {said}")
-    assert text.endswith("; program --help lists what there is\n")
+    assert text.endswith(" (program --help lists what there is)\n")
     assert text.count("\n") == 1
 
 
@@ -56,8 +57,8 @@ def test_what_the_line_gives_is_known(options):
 
 def test_an_option_that_is_taken_away_keeps_its_default(options, capsys):
     options.without("--colour")
-    options.set_defaults(colour="green")
-    assert options.parse_args([]).colour == "green"
+    options.set_defaults(colour="rod")
+    assert options.parse_args([]).colour == "rod"
     with pytest.raises(SystemExit):
         options.parse_args(["--colour", "red"])
     assert "there is no option --colour" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minigan.errors import CheckpointError
-from minigan.system import arrays
+from minigan.system import stored
 
 
 def written(path, tensors, header=None, size=None):
@@ -25,7 +25,7 @@ def written(path, tensors, header=None, size=None):
 def test_the_types_of_numpy_come_as_they_are(tmp_path, dtype):
     x = np.array([[0, 1, 2], [3, 1, 0]]).astype(dtype)
     name = "BOOL" if dtype == "?" else f"{dtype[0].upper()}{8 * x.itemsize}"
-    held, metadata, _ = arrays.read(written(tmp_path / "w", {"x": (name, [2, 3], x.tobytes())}))
+    held, metadata, _ = stored.read(written(tmp_path / "w", {"x": (name, [2, 3], x.tobytes())}))
     assert held["x"].dtype == x.dtype
     assert np.array_equal(held["x"], x)
     assert metadata == {}
@@ -34,7 +34,7 @@ def test_the_types_of_numpy_come_as_they_are(tmp_path, dtype):
 def test_bfloat16_comes_as_float32(tmp_path):
     values = [0.0, -0.0, 1.0, -2.5, 3.0e38, 2.0**-133, np.inf, -np.inf, np.nan]
     halves = (np.array(values, "<f4").view("<u4") >> 16).astype("<u2")
-    held, _, _ = arrays.read(written(tmp_path / "w", {"x": ("BF16", [9, 1], halves.tobytes())}))
+    held, _, _ = stored.read(written(tmp_path / "w", {"x": ("BF16", [9, 1], halves.tobytes())}))
     assert held["x"].dtype == np.float32
     assert held["x"].shape == (9, 1)
     np.testing.assert_allclose(held["x"][:, 0], values, rtol=2**-8)
@@ -47,7 +47,7 @@ def test_bfloat16_comes_as_float32(tmp_path):
 def test_a_type_that_numpy_lacks_is_named_with_its_array(tmp_path, dtype, size):
     tensors = {"0.bias": ("F32", [2], bytes(8)), "0.weight": (dtype, [4, 2], bytes(size))}
     with pytest.raises(CheckpointError, match=rf"w: 0\.weight is of type {dtype}, .*write it as float32"):
-        arrays.read(written(tmp_path / "w", tensors))
+        stored.read(written(tmp_path / "w", tensors))
 
 
 @pytest.mark.parametrize(
@@ -74,13 +74,13 @@ def test_a_header_that_lies_is_an_error_and_takes_no_memory(tmp_path, header, si
     tracemalloc.start()
     try:
         with pytest.raises(CheckpointError, match="w: cannot be read as safetensors"):
-            arrays.read(path)
+            stored.read(path)
         assert tracemalloc.get_traced_memory()[1] < 1 << 24
     finally:
         tracemalloc.stop()
 
 
 def test_json_that_says_a_name_twice_is_an_error():
-    assert arrays.parsed('{"a": {"b": 1}, "b": 2}') == {"a": {"b": 1}, "b": 2}
+    assert stored.parsed('{"a": {"b": 1}, "b": 2}') == {"a": {"b": 1}, "b": 2}
     with pytest.raises(ValueError, match="'b' twice"):
-        arrays.parsed('{"a": {"b": 1, "c": 2, "b": 1}}')
+        stored.parsed('{"a": {"b": 1, "c": 2, "b": 1}}')
