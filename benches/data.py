@@ -34,7 +34,7 @@ def milliseconds(draw, batches):
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__)
+    p = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     p.add_argument("--folder", help="pictures to read instead of generated ones")
     p.add_argument("--count", type=int, default=2000, help="pictures to generate (default: 2000)")
     p.add_argument("--side", type=int, default=64, help="pixels of the squares they are fitted to (default: 64)")

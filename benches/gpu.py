@@ -50,7 +50,9 @@ def chosen_from(known: Any) -> Any:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("--seconds", type=float, default=560, help="altogether (default: 560)")
     parser.add_argument("--stages", type=chosen_from(STAGES), default=list(STAGES), metavar="A,B", help="only these")
     parser.add_argument(

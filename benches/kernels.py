@@ -179,11 +179,7 @@ def products() -> None:
     """x w^T of a linear layer."""
     x, w = RNG.standard_normal((128, 1024)).astype("float32"), RNG.standard_normal((6272, 1024)).astype("float32")
 
-    def alone() -> np.ndarray:
-        with threads.one_blas_thread():
-            return x @ w.T
-
-    compare("linear 128x1024 -> 6272: one thread", alone, lambda: cpu.linear(x, w))
+    compare("linear 128x1024 -> 6272: one thread", lambda: threads.alone(lambda: x @ w.T), lambda: cpu.linear(x, w))
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ length 1; training needs the gradient of that penalty with respect to every weig
 backward pass. Everything is computed in float64; beside each derivative stands the finite difference that confirms it.
 """
 
-import argparse
 import sys
 import textwrap
 import webbrowser
@@ -21,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 import minigan as mg
+from minigan.training import Options, ending, nonempty
 
 EPS = 1e-12  # below the root of the norm, as in minigan.gan.penalties
 STEP = 1e-5  # of the finite differences
@@ -247,12 +247,14 @@ pass runs back through the orange one: that is backprop through a critic.</p>"""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    p = argparse.ArgumentParser("backprop_through_a_critic.py", description=__doc__)
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
+    p = Options("backprop_through_a_critic.py", __doc__)
     p.add_argument("--critic", choices=["dense", "conv", "linear"], nargs="+", help="which (default: all three)")
-    p.add_argument("--out", default="runs/backprop_through_a_critic", metavar="DIR", help="where the pages go")
+    p.add_argument(
+        "--out", type=nonempty, default="runs/backprop_through_a_critic", metavar="DIR", help="where the pages go"
+    )
     p.add_argument("--open", action="store_true", help="show the first page in a browser")
     p.add_argument("--dry-run", action="store_true", help="write no page")
+    p.idle("--open", lambda o: "shows nothing in a --dry-run" if o.dry_run else "")
     options = p.parse_args(arguments)
     pages = []
     for name in options.critic or ["dense", "linear", "conv"]:
@@ -273,4 +275,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ending("backprop_through_a_critic.py", main))

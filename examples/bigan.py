@@ -6,7 +6,6 @@ the paper does: in E's code, in the code before its tanh, which the paper's prog
 OUT/samples, left: what G draws; right: images of the training set over their reconstructions G(E(x)).
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 
@@ -17,12 +16,13 @@ from minigan.errors import DataError
 from minigan.gan import BiGAN, uniform_latent
 from minigan.metrics import one_nn_accuracy
 from minigan.nn import in_chunks
+from minigan.training import positive, say
 
 
 def build(settings: training.Settings) -> BiGAN:
     extra = settings.extra
-    mg.random.seed(settings.seed)
-    G, E, D = (player.to(settings.device) for player in mg.models.bigan28(extra["z_dim"], extra["hidden"]))
+    players = mg.models.bigan28(extra["z_dim"], extra["hidden"], rng=mg.random.Stream(settings.seed))
+    G, E, D = (player.to(settings.device) for player in players)
     adam = {"lr": extra["lr"], "betas": (0.5, 0.999), "weight_decay": extra["weight_decay"]}
     return BiGAN(
         *(G, E, D),
@@ -37,7 +37,7 @@ def measure(game: BiGAN, samples: Samples, settings: training.Settings) -> dict[
     try:
         images, labels = held_out(samples, few=settings.dry_run)
     except DataError as error:
-        print(f"the codes are not measured: {error}")
+        say(f"the codes are not measured: {error}")
         return {}
     again = in_chunks(game.reconstruct, images, settings.device)
 
@@ -54,12 +54,14 @@ def measure(game: BiGAN, samples: Samples, settings: training.Settings) -> dict[
     }
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> training.Options:
     p = training.parser("bigan", __doc__, epochs=12, batch_size=128)
     p.add_argument("--lr", type=float, default=2e-4, help="Adam's learning rate for all (default: 0.0002)")
     p.add_argument("--weight-decay", type=float, default=2.5e-5, help="of all weights (default: 2.5e-5)")
-    p.add_argument("--z-dim", type=int, default=50, help="latent dimensions (default: 50)")
-    p.add_argument("--hidden", type=int, default=512, help="units of the hidden layers (default: 512; the paper: 1024)")
+    p.add_argument("--z-dim", type=positive, default=50, help="latent dimensions (default: 50)")
+    p.add_argument(
+        "--hidden", type=positive, default=512, help="units of the hidden layers (default: 512; the paper: 1024)"
+    )
     return p
 
 

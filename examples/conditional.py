@@ -12,7 +12,6 @@ Networks are small ones of the papers' forms, made for 28x28 pixels. So that the
 higher than the papers' 0.0002, cgan has Adam, and projection takes one step of D for each of G, not five.
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -26,7 +25,7 @@ from minigan import judge, training, viz
 from minigan.data import Samples
 from minigan.gan import AuxiliaryGame, ConditionalGame, Game, alternate, losses, penalties, uniform_latent
 from minigan.models import Players
-from minigan.training import Settings
+from minigan.training import Settings, positive
 
 Z_DIM, CLASSES = 100, 10
 
@@ -51,8 +50,8 @@ SYSTEMS = {
 def build(settings: Settings) -> ConditionalGame:
     extra = settings.extra
     system = SYSTEMS[extra["model"]]
-    mg.random.seed(settings.seed)
-    G, D = system.make(Z_DIM, CLASSES, width=extra["width"])
+    with mg.random.using(mg.random.Stream(settings.seed)):
+        G, D = system.make(Z_DIM, CLASSES, width=extra["width"])
     G.to(settings.device)
     D.to(settings.device)
     lr = extra["lr"] or system.lr
@@ -86,17 +85,19 @@ def measure(game: Game, samples: Samples, settings: Settings) -> dict[str, float
     return {"accuracy": reader.accuracy(drawn, np.arange(n) % CLASSES), "test_accuracy": reader.test_accuracy}
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> training.Options:
     p = training.parser("conditional", __doc__, epochs=2, batch_size=64)
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--model", choices=SYSTEMS, default="cgan", help="how labels come in (default: cgan)")
     p.add_argument("--loss", choices=losses.LOSSES, metavar="NAME", help="another score loss than the model's own")
     p.add_argument("--penalty", choices=penalties.PENALTIES, metavar="NAME", help=", ".join(penalties.PENALTIES))
     p.add_argument("--penalty-weight", type=float, default=10.0, help="times the penalty (default: 10)")
-    p.add_argument("--d-steps", type=int, default=1, help="discriminator turns for each of the generator (default: 1)")
+    p.add_argument(
+        "--d-steps", type=positive, default=1, help="discriminator turns for each of the generator (default: 1)"
+    )
     p.add_argument("--lr", type=float, help="another learning rate than the model's own")
     p.add_argument("--d-lr", type=float, help="the discriminator's, if it is another")
-    p.add_argument("--width", type=int, default=32, help="maps next to the image (default: 32)")
+    p.add_argument("--width", type=positive, default=32, help="maps next to the image (default: 32)")
+    p.idle_without("--penalty", lambda o: o.penalty, "--penalty-weight")
     return p
 
 

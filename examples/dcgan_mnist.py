@@ -18,8 +18,7 @@ def build(settings: training.Settings) -> ScoreGame:
 
     N(0, 0.02) weights, the DCGAN paper's, gave no better samples after two epochs than the document's Glorot ones.
     """
-    mg.random.seed(settings.seed)
-    G, D = mg.models.dcgan28(Z_DIM)
+    G, D = mg.models.dcgan28(Z_DIM, rng=mg.random.Stream(settings.seed))
     G.to(settings.device)
     D.to(settings.device)
     adam = {"lr": settings.extra["lr"], "betas": (0.5, 0.999)}

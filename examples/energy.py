@@ -15,7 +15,6 @@ which are the easiest to reconstruct. BEGAN's own networks (--networks began) ta
 they drew nothing in 2 500 steps.
 """
 
-import argparse
 import sys
 from typing import Any
 
@@ -23,20 +22,19 @@ import minigan as mg
 from minigan import data, training
 from minigan.data import Samples, Shape
 from minigan.gan import BEGAN, EBGAN, Game, uniform_latent
-from minigan.training import Settings
+from minigan.training import Settings, positive
 
 HELD_OUT = 1000  # images, and as many samples, that are measured
 RATES = {"ebgan": 1e-3, "began": 5e-4}  # Adam's, for both players
 
 
 def build(settings: Settings) -> Game:
-    mg.random.seed(settings.seed)
-    extra = settings.extra
+    extra, rng = settings.extra, mg.random.Stream(settings.seed)
     if extra["networks"] == "ebgan":
-        G, D = mg.models.ebgan28(extra["z_dim"])
+        G, D = mg.models.ebgan28(extra["z_dim"], rng=rng)
     else:
         shape = {"channels": extra["channels"], "width": extra["width"], "depth": extra["depth"]}
-        G, D = mg.models.began(extra["side"], extra["z_dim"], **shape)
+        G, D = mg.models.began(extra["side"], extra["z_dim"], rng=rng, **shape)
     G.to(settings.device)
     D.to(settings.device)
     lr = extra["lr"] or RATES[extra["model"]]
@@ -71,21 +69,26 @@ def measure(game: Any, samples: Samples, settings: Settings) -> dict[str, float]
     return found
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> training.Options:
     p = training.parser("energy", __doc__, epochs=2, batch_size=64)
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--model", choices=["ebgan", "began"], default="ebgan", help="the game (default: ebgan)")
     p.add_argument("--networks", choices=["ebgan", "began"], default="ebgan", help="(default: ebgan, 28x28 pixels)")
     p.add_argument("--lr", type=float, help="Adam's learning rate for both (default: 0.001, for BEGAN 0.0005)")
-    p.add_argument("--z-dim", type=int, default=64, help="dimensions of the noise and of began's codes (default: 64)")
+    p.add_argument(
+        "--z-dim", type=positive, default=64, help="dimensions of the noise and of began's codes (default: 64)"
+    )
     p.add_argument("--margin", type=float, default=10.0, help="EBGAN: fakes are pushed up to it (default: 10)")
     p.add_argument("--pull-away", type=float, default=0.1, help="EBGAN: times the pulling-away term (default: 0.1)")
     p.add_argument("--gamma", type=float, default=1.0, help="BEGAN: fakes' energy over images' (default: 1)")
     p.add_argument("--proportion", type=float, default=1e-4, help="BEGAN: how fast k moves (default: 0.0001)")
-    p.add_argument("--side", type=int, default=28, help="of began's images, a multiple of 4 (default: 28)")
+    p.add_argument("--side", type=positive, default=28, help="of began's images, a multiple of 4 (default: 28)")
     p.add_argument("--channels", type=int, choices=[1, 3], default=1, help="of began's images (default: 1)")
-    p.add_argument("--width", type=int, default=16, help="maps of began's first layer (default: 16)")
-    p.add_argument("--depth", type=int, default=1, help="began's convolutions at each size (default: 1)")
+    p.add_argument("--width", type=positive, default=16, help="maps of began's first layer (default: 16)")
+    p.add_argument("--depth", type=positive, default=1, help="began's convolutions at each size (default: 1)")
+    p.idle_without("--model ebgan", lambda o: o.model == "ebgan", "--margin", "--pull-away")
+    p.idle_without("--model began", lambda o: o.model == "began", "--gamma", "--proportion")
+    sizes = ("--side", "--channels", "--width", "--depth")
+    p.idle_without("--networks began", lambda o: o.networks == "began", *sizes)
     return p
 
 

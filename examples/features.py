@@ -15,13 +15,11 @@ features; here D is narrower, sees the images of CIFAR-10 themselves (without la
 from --train of them.
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import data, viz
@@ -30,7 +28,7 @@ from minigan.errors import DataError, MissingExtra
 from minigan.gan import ScoreGame, losses, uniform_latent
 from minigan.nn import Conv2d, LeakyReLU, ReLU, Sequential
 from minigan.tensor import Tensor
-from minigan.training import Settings, positive, studies
+from minigan.training import Options, Settings, nonempty, positive, say, studies
 
 EXAMPLES = Path(__file__).parent
 Z_DIM = 100
@@ -113,8 +111,8 @@ def compared(rows: np.ndarray, labels: np.ndarray, test: tuple[np.ndarray, np.nd
 def dcgan(samples: Samples, settings: Settings) -> ScoreGame:
     """A DCGAN for the samples, not yet trained."""
     channels, side = samples.values.shape[1:3]
-    mg.random.seed(settings.seed)
-    players = mg.models.dcgan(side, Z_DIM, channels=channels, width=settings.extra["width"])
+    rng = mg.random.Stream(settings.seed)
+    players = mg.models.dcgan(side, Z_DIM, channels=channels, width=settings.extra["width"], rng=rng)
     G, D = (player.to(settings.device) for player in players)
     return ScoreGame(
         G,
@@ -138,7 +136,7 @@ def images(settings: Settings, side: int) -> tuple[Samples, tuple[np.ndarray, np
         except DataError as error:
             if settings.data == "cifar10":
                 raise
-            print(f"CIFAR-10 cannot be had ({error}): digits instead")
+            say(f"CIFAR-10 cannot be had ({error}): digits instead")
     source = settings.data if settings.data != "auto" else "digits" if few else "auto"
     samples = load_images(source, studies.FEW if few else None, (1, side, side))
     return samples, held_out(samples, few=few, shape=(1, side, side))
@@ -186,7 +184,7 @@ def describe(found: Found) -> str:
 
 def draw(results: dict[str, Found], all_labels: int, name: str, folder: Path) -> None:
     """Accuracy over the number of labels."""
-    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
+    figure = viz.empty_figure(figsize=(6.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for label, found in results.items():
         counts = sorted(found, key=lambda n: n or all_labels)
@@ -203,21 +201,23 @@ def draw(results: dict[str, Found], all_labels: int, name: str, folder: Path) ->
     viz.save_figure(figure, folder / "features.png")
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> Options:
     p = studies.parser("features", __doc__, steps=500, batch_size=64)
     p.add_argument(
-        "--run", "--checkpoint", metavar="DIR", help="the folder of a training run, instead of training a DCGAN"
+        "--run",
+        "--checkpoint",
+        type=nonempty,
+        metavar="DIR",
+        help="the folder of a training run, instead of training a DCGAN",
     )
     p.add_argument("--width", type=positive, default=16, help="of D's first layer of maps (default: 16)")
     p.add_argument(
-        "--train",
-        type=positive,
-        default=10_000,
-        metavar="N",
-        help="images the SVM learns from (default: 10000)",
+        "--train", type=positive, default=10_000, metavar="N", help="images the SVM learns from (default: 10000)"
     )
     p.add_argument("--labels", type=positive, nargs="+", default=[10, 100, 400], help="a class (default: 10 100 400)")
     p.add_argument("--draws", type=positive, default=3, help="of the few labels, averaged (default: 3)")
+    for option in ("--width", "--steps", "--batch-size"):
+        p.idle(option, lambda o: "changes nothing with --run: that DCGAN is trained" if o.run else "")
     return p
 
 

@@ -11,7 +11,6 @@ most frequent digit, `digits_found` how many digits are some category's. `inform
 information of category and sample in nats, at most ln 10 = 2.303. `test_purity` sorts the held-out digits by Q.
 """
 
-import argparse
 import sys
 from functools import partial
 from pathlib import Path
@@ -32,8 +31,7 @@ COLUMNS = 10
 
 def build(settings: Settings) -> InfoGame:
     extra = settings.extra
-    mg.random.seed(settings.seed)
-    G, D = mg.models.infogan28(CODE.dim, CODE.read, width=extra["width"])
+    G, D = mg.models.infogan28(CODE.dim, CODE.read, width=extra["width"], rng=mg.random.Stream(settings.seed))
     G.to(settings.device)
     D.to(settings.device)
     return InfoGame(
@@ -83,9 +81,8 @@ def measure(game: Game, samples: Samples, settings: Settings) -> dict[str, float
     }
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> training.Options:
     p = training.parser("infogan", __doc__, epochs=2, batch_size=128)
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--loss", choices=losses.LOSSES, default="nonsaturating", metavar="NAME", help="the score loss")
     p.add_argument("--lr", type=float, default=1e-3, help="G's learning rate (default: 0.001)")
     p.add_argument("--d-lr", type=float, default=2e-4, help="D's and Q's (default: 0.0002)")

@@ -17,14 +17,12 @@ Neighbours: under each sample the training image nearest to it (Goodfellow et al
 copies would lie nearer to them than images it has never seen do: the two mean distances are in metrics.json.
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import viz
@@ -33,7 +31,7 @@ from minigan.gan import ScoreGame, lerp, slerp
 from minigan.judge import Judge
 from minigan.metrics import frechet_distance, nearest, slant, thickness
 from minigan.tensor import Tensor
-from minigan.training import Settings, studies
+from minigan.training import Options, Settings, nonempty, studies
 
 EXAMPLES = Path(__file__).parent
 Generate = Callable[[np.ndarray], np.ndarray]  # noise (n, z) to images (n, 1, 28, 28) in [-1, 1]
@@ -154,7 +152,7 @@ def study(settings: Settings, folder: Path) -> dict[str, float]:
 
 def draw(ways: np.ndarray, rows: dict[tuple[str, int], list[np.ndarray]], copies: np.ndarray, folder: Path) -> None:
     """Interpolations, arithmetic and neighbours, side by side."""
-    figure = Figure(figsize=(13, 4.4), layout="constrained")
+    figure = viz.empty_figure(figsize=(13, 4.4), layout="constrained")
     left, middle, right = figure.subfigures(1, 3, width_ratios=[11, 8.6, 7.4])
     show(left.add_subplot(), ways, 11, "straight line (above) and great circle (below)")
     places = middle.subplots(len(ATTRIBUTES), len(GROUPS))
@@ -176,10 +174,14 @@ def show(axes: Any, images: np.ndarray | None, columns: int, title: str) -> None
         axes.imshow(viz.grid(pictures, columns, gap=1), cmap="gray", vmin=0, vmax=255)
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> Options:
     p = studies.parser("latent", __doc__, steps=900, batch_size=64)
-    p.add_argument("--run", metavar="DIR", help="the folder of a training run, instead of training a generator")
+    p.add_argument(
+        "--run", type=nonempty, metavar="DIR", help="the folder of a training run, instead of training a generator"
+    )
     p.add_argument("--lr", type=float, default=1e-3, help="Adam's learning rate, without --run (default: 0.001)")
+    for option in ("--lr", "--steps", "--batch-size"):
+        p.idle(option, lambda o: "changes nothing with --run: that generator is trained" if o.run else "")
     return p
 
 

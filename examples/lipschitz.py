@@ -19,14 +19,12 @@ clouds of 500 samples W itself is known to lie between the distance of their mea
 and what a greedy pairing costs. Critics have no batch norm, with which a slope per sample is not defined.
 """
 
-import argparse
 import csv
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import viz
@@ -35,7 +33,7 @@ from minigan.gan import Moves, ScoreGame, Turn, losses, penalties, uniform_laten
 from minigan.gan.lipschitz import clipped_bound, spectral_bound, steepest_slope
 from minigan.nn import Flatten, LeakyReLU, Linear, Sequential
 from minigan.tensor import Tensor
-from minigan.training import Settings, studies
+from minigan.training import Options, Settings, studies
 
 SHAPE = (1, 32, 32)
 WIDTH = 16
@@ -169,7 +167,7 @@ def report(rows: list[Row], least: float, most: float, folder: Path) -> None:
 
 def draw(rows: list[Row], least: float, most: float, folder: Path) -> None:
     """K three ways; the bare estimates; the estimates divided by K, beside where W lies."""
-    figure = Figure(figsize=(12.5, 3.8), layout="constrained")
+    figure = viz.empty_figure(figsize=(12.5, 3.8), layout="constrained")
     left, middle, right = figure.subplots(1, 3, sharey=True)
     places = -np.arange(len(rows))
     for k, row in zip(places, rows, strict=True):
@@ -196,7 +194,7 @@ def draw(rows: list[Row], least: float, most: float, folder: Path) -> None:
     viz.save_figure(figure, folder / "lipschitz.png")
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> Options:
     p = studies.parser("lipschitz", __doc__, steps=30, batch_size=32)
     p.add_argument(
         "--c", type=float, nargs="+", default=[0.1, 0.01, 0.001], help="limits of the weights (default: 0.1 0.01 0.001)"

@@ -15,7 +15,6 @@ weights: N(0, 0.02) (Lin et al. 2018) makes all its samples one point. With --g-
 samples lie all around the ring, and the plain GAN keeps them there.
 """
 
-import argparse
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +25,7 @@ import minigan as mg
 from minigan import data, training, viz
 from minigan.gan import Moves, ScoreGame, Sight, losses, normal_latent, penalties
 from minigan.metrics import mean_nearest_distance, mode_coverage
+from minigan.training import positive
 
 
 class Mixture(NamedTuple):
@@ -45,8 +45,8 @@ MIXTURES = {
 
 def build(settings: training.Settings) -> ScoreGame:
     extra = settings.extra
-    mg.random.seed(settings.seed)
-    G, D = mg.models.mlp2d(extra["z_dim"], pack=extra["pack"], generator_std=extra["g_std"] or None)
+    rng = mg.random.Stream(settings.seed)
+    G, D = mg.models.mlp2d(extra["z_dim"], pack=extra["pack"], generator_std=extra["g_std"] or None, rng=rng)
     G.to(settings.device)
     D.to(settings.device)
     return ScoreGame(
@@ -114,29 +114,30 @@ def measure(game: ScoreGame, samples: data.Samples, settings: training.Settings)
     return {"modes": found.modes, "good": found.good, "reverse_kl": found.reverse_kl}
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> training.Options:
     p = training.parser("modes", __doc__, epochs=1, batch_size=128, data=list(MIXTURES))
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.set_defaults(steps=3000, sample_every=150)
     add_dynamics(p)
     return p
 
 
-def add_dynamics(p: argparse.ArgumentParser) -> None:
+def add_dynamics(p: training.Options) -> None:
     p.add_argument(
         "--loss", choices=losses.LOSSES, default="nonsaturating", metavar="NAME", help=", ".join(losses.LOSSES)
     )
     p.add_argument("--penalty", choices=penalties.PENALTIES, metavar="NAME", help=", ".join(penalties.PENALTIES))
     p.add_argument("--penalty-weight", type=float, default=1.0, help="times the penalty (default: 1)")
     p.add_argument("--unroll", type=int, default=0, metavar="K", help="steps of D that G looks ahead (default: 0)")
-    p.add_argument("--pack", type=int, default=1, metavar="M", help="points that D sees at once (default: 1)")
+    p.add_argument("--pack", type=positive, default=1, metavar="M", help="points that D sees at once (default: 1)")
     p.add_argument("--consensus", type=float, default=0.0, metavar="G", help="weight of consensus (default: 0)")
     p.add_argument("--instance-noise", type=float, default=0.0, metavar="STD", help="on what D sees (default: 0)")
     p.add_argument("--std", type=float, help="the modes' deviation (default: 0.05)")
-    p.add_argument("--z-dim", type=int, default=16, help="numbers of noise (default: 16)")
+    p.add_argument("--z-dim", type=positive, default=16, help="numbers of noise (default: 16)")
     p.add_argument("--g-std", type=float, default=0.02, help="of G's first weights; 0: Glorot's (default: 0.02)")
     p.add_argument("--lr", type=float, default=1e-3, help="Adam's learning rate for G (default: 0.001)")
     p.add_argument("--d-lr", type=float, default=5e-4, help="and for D (default: 0.0005)")
+    p.idle_without("--penalty", lambda o: o.penalty, "--penalty-weight")
+    p.idle("--std", lambda o: "is for ring and grid" if o.data == "swiss_roll" else "")
 
 
 def main(arguments: list[str] | None = None) -> int:

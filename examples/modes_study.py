@@ -34,7 +34,7 @@ def study(settings: training.Settings, folder: Path) -> dict[str, float]:
         drawn += row
         numbers |= {f"{name}: {k}": v for k, v in found.items()}
         numbers[f"{name}: minutes"] = (time.perf_counter() - began) / 60
-    viz.panels(drawn, folder / "modes.png", columns=LOOKS, size=2.0)
+    viz.panels(drawn, folder / "modes.png", columns=LOOKS, size=2.4)
     return numbers
 
 

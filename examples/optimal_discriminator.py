@@ -13,7 +13,6 @@ from that mean; metrics.json has how many times its first value each becomes. So
 perfect discriminator nor from a poor one: the case for WGAN.
 """
 
-import argparse
 import csv
 import sys
 from collections.abc import Callable
@@ -21,13 +20,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import viz
 from minigan.data import Samples, load_images
 from minigan.gan import ScoreGame, Turn, losses, uniform_latent
-from minigan.training import Settings, positive, studies
+from minigan.training import Options, Settings, positive, studies
 
 SHAPE = (1, 32, 32)
 WIDTH = 16
@@ -136,12 +134,20 @@ def write(found: dict[str, Watched], path: Path) -> None:
 
 def draw(found: dict[str, Watched], folder: Path) -> None:
     """Three panels over the steps of the new discriminator, and what each generator draws."""
-    figure = Figure(figsize=(13, 3.9), layout="constrained")
+    figure = viz.empty_figure(figsize=(13, 3.9), layout="constrained")
+    from matplotlib.ticker import LogLocator, NullFormatter  # after the figure, which sees to it that matplotlib loads
+
     curves, pictures = figure.subfigures(1, 2, width_ratios=[10, 3])
     for axes, (title, curve) in zip(curves.subplots(1, 3), PANELS.values(), strict=True):
         for (name, seen), color in zip(found.items(), COLORS, strict=True):
-            axes.loglog(np.maximum(seen.steps, 0.5), curve(seen), "o-", color=color, markersize=3, label=name)
+            axes.plot(seen.steps, curve(seen), "o-", color=color, markersize=3, label=name)
         axes.set_title(title, fontsize=10)
+        axes.set_xscale("symlog", linthresh=1)  # logarithmic, with a 0
+        axes.set_yscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("steps of a new D, while G stands still")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
@@ -153,7 +159,7 @@ def draw(found: dict[str, Watched], folder: Path) -> None:
     viz.save_figure(figure, folder / "optimal_discriminator.png")
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> Options:
     p = studies.parser("optimal_discriminator", __doc__, steps=1000, batch_size=32)
     p.add_argument("--d-steps", type=positive, default=400, help="steps of each new discriminator (default: 400)")
     p.add_argument("--batches", type=positive, default=8, help="of noise, for each gradient (default: 8)")

@@ -37,8 +37,8 @@ ACTIVATIONS = {
 
 
 def build(settings: training.Settings) -> ScoreGame:
-    mg.random.seed(settings.seed)
-    G, D = mg.models.quadratic(activation=ACTIVATIONS[settings.extra["activation"]])
+    activation = ACTIVATIONS[settings.extra["activation"]]
+    G, D = mg.models.quadratic(activation=activation, rng=mg.random.Stream(settings.seed))
     G.to(settings.device)
     D.to(settings.device)
     game = ScoreGame(

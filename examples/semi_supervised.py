@@ -9,7 +9,6 @@ wrong, and how many if the same classifier learns from the labels alone. The pap
 labels, 1677 for 20, 221 for 50, 90 for 200.
 """
 
-import argparse
 import functools
 import sys
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from minigan.errors import DataError
 from minigan.gan import SemiSupervised, uniform_latent
 from minigan.gan.semi import LABELS_ALONE, balanced
 from minigan.nn import in_chunks
+from minigan.training import say
 
 Z_DIM = 100
 SCALED_TO = 500  # images that the first lengths and biases are taken from
@@ -48,8 +48,7 @@ def make(settings: training.Settings, *, decay: float, schedule: list | None = N
     extra = settings.extra
     known = balanced(samples.labels, extra["labels"], mg.random.Stream(settings.seed, "known labels"))
     images, shown = (scaled(samples.values[part], settings) for part in (known, slice(SCALED_TO)))
-    mg.random.seed(settings.seed)
-    generator, classifier = mg.models.semi28(Z_DIM)
+    generator, classifier = mg.models.semi28(Z_DIM, rng=mg.random.Stream(settings.seed))
     generator.to(settings.device)
     classifier.to(settings.device)
     mg.models.scale_to_data(classifier, shown)
@@ -80,7 +79,7 @@ def measure(game: SemiSupervised, samples: data.Samples, settings: training.Sett
     try:
         images, labels = held_out(samples, few=settings.dry_run)
     except DataError as error:
-        print(f"the errors are not counted: {error}")
+        say(f"the errors are not counted: {error}")
         return {}
     alone = make(settings, decay=0.99, schedule=LABELS_ALONE)  # few steps: an average that soon forgets the start
     for _ in range(2 if settings.dry_run else settings.extra["alone"]):
@@ -93,9 +92,8 @@ def measure(game: SemiSupervised, samples: data.Samples, settings: training.Sett
     }
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> training.Options:
     p = training.parser("semi_supervised", __doc__, epochs=6, batch_size=100)
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--labels", type=int, default=100, help="how many, the same for each class (default: 100)")
     p.add_argument("--lr", type=float, default=3e-3, help="Adam's learning rate for both (default: 0.003)")
     p.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights (default: 0.999)")

@@ -5,7 +5,6 @@ ReLU instead of tanh. At the end it prints the bound on images it has not seen, 
 left: images decoded from draws of the prior; right: images of the training set over their reconstructions.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
@@ -17,12 +16,13 @@ from minigan.data import Samples, held_out
 from minigan.errors import DataError
 from minigan.gan import VAE
 from minigan.nn import in_chunks
+from minigan.training import positive, say
 
 
 def build(settings: training.Settings) -> VAE:
     extra = settings.extra
-    mg.random.seed(settings.seed)
-    encoder, decoder = (player.to(settings.device) for player in mg.models.vae28(extra["z_dim"], extra["hidden"]))
+    players = mg.models.vae28(extra["z_dim"], extra["hidden"], rng=mg.random.Stream(settings.seed))
+    encoder, decoder = (player.to(settings.device) for player in players)
     optimizer = mg.optim.Adam([*encoder.parameters(), *decoder.parameters()], extra["lr"])
     return VAE(encoder, decoder, z_dim=extra["z_dim"], optimizer=optimizer, seed=settings.seed)
 
@@ -31,7 +31,7 @@ def measure(game: VAE, samples: Samples, settings: training.Settings) -> dict[st
     try:
         images, _ = held_out(samples, few=settings.dry_run)
     except DataError as error:
-        print(f"the bound is not measured: {error}")
+        say(f"the bound is not measured: {error}")
         return {}
     rng = game.stream("test").at(0)
     terms = in_chunks(lambda x: mg.stack(game.terms(x, rng), axis=1), images, settings.device)
@@ -39,11 +39,11 @@ def measure(game: VAE, samples: Samples, settings: training.Settings) -> dict[st
     return {"test_elbo": -error - divergence, "test_reconstruction": error, "test_kl": divergence}
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> training.Options:
     p = training.parser("vae", __doc__, epochs=20, batch_size=128)
     p.add_argument("--lr", type=float, default=1e-3, help="Adam's learning rate (default: 0.001)")
-    p.add_argument("--z-dim", type=int, default=20, help="latent dimensions (default: 20)")
-    p.add_argument("--hidden", type=int, default=500, help="units of the hidden layers (default: 500)")
+    p.add_argument("--z-dim", type=positive, default=20, help="latent dimensions (default: 20)")
+    p.add_argument("--hidden", type=positive, default=500, help="units of the hidden layers (default: 500)")
     return p
 
 

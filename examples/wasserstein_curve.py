@@ -18,7 +18,6 @@ An estimate tells nothing until its critic has learned: clipped, it needs some 4
 after --warm-up, and these count in the correlation too. A longer --warm-up takes them away.
 """
 
-import argparse
 import csv
 import math
 import sys
@@ -27,14 +26,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import minigan as mg
 from minigan import viz
 from minigan.data import Samples, held_out, load_images
 from minigan.gan import Moves, ScoreGame, Turn, alternate, losses, normal_latent
 from minigan.metrics import frechet_distance, median_filter, spearman
-from minigan.training import Settings, positive, studies
+from minigan.training import Options, Settings, positive, studies
 
 SHAPE = (1, 32, 32)
 WIDTH = 16
@@ -186,7 +184,7 @@ ENDS = {"first": 0, "last": -1}
 
 def draw(panels: list[Panel], titles: list[str], folder: Path) -> None:
     """The curves above, each over its distance; below, samples of the three runs at three moments."""
-    figure = Figure(figsize=(12, 6.4), layout="constrained")
+    figure = viz.empty_figure(figsize=(12, 6.4), layout="constrained")
     cells = figure.add_gridspec(4, 4, height_ratios=[4.2, 1, 1, 1])
     for k, (p, title) in enumerate(zip(panels, titles, strict=True)):
         axes = figure.add_subplot(cells[0, k])
@@ -218,7 +216,7 @@ def draw(panels: list[Panel], titles: list[str], folder: Path) -> None:
     viz.save_figure(figure, folder / "wasserstein_curve.png")
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> Options:
     p = studies.parser("wasserstein_curve", __doc__, steps=400, batch_size=32)
     p.add_argument("--clip", type=float, default=0.01, help="limit of the critic's weights (default: 0.01)")
     p.add_argument("--lr", type=float, default=5e-4, help="RMSProp's learning rate in WGAN (default: 0.0005)")

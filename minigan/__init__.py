@@ -8,6 +8,9 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from .system import startup  # before all that takes a while to load
+
+# isort: split
 from . import errors
 from .capture import capture
 from .grad import grad, hvp, jvp, vjp
@@ -119,7 +122,12 @@ class _Moved(ModuleType):
 sys.modules.update({f"{__name__}.{old}": _Moved(f"{__name__}.{old}") for old in _MOVED})
 
 
-def __getattr__(name: str) -> ModuleType:
+_SHORT = {"save": "save_weights", "load": "load_weights"}  # of `export`, by their short names
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SHORT:
+        return getattr(importlib.import_module(".export", __name__), _SHORT[name])
     if name in _ON_FIRST_USE or name in _MOVED:
         return importlib.import_module(f".{_MOVED.get(name, name)}", __name__)
-    raise AttributeError(f"module 'minigan' has no attribute {name!r}")
+    raise errors.unknown(__name__, name, sys.modules[__name__])

@@ -58,11 +58,14 @@ def to_device(array: Array, device: str) -> Array:
             f"an array {array.shape} {array.dtype} cannot be copied to {device} within a captured step: "
             "whatever a step reads must be on the device before it begins, and stays there until it has ended"
         )
-    # CuPy would copy into C order
+    moved, axes = in_memory_order(array)  # CuPy would copy into C order
+    return (lib.asarray(moved) if device == "cuda" else moved.get()).transpose(axes)
+
+
+def in_memory_order(array: Array) -> tuple[Array, tuple[int, ...]]:
+    """(`array` with its axes in the order in which they lie in memory, the axes that transpose it back)."""
     order = tuple(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
-    moved = array.transpose(order)
-    moved = lib.asarray(moved) if device == "cuda" else moved.get()
-    return moved.transpose(tuple(sorted(range(array.ndim), key=order.__getitem__)))
+    return array.transpose(order), tuple(sorted(range(array.ndim), key=order.__getitem__))
 
 
 def to_numpy(array: Array) -> np.ndarray:
@@ -119,22 +122,28 @@ _usable: list[ModuleType] = []  # the CuPy that was found to work, so that it is
 
 def check_device(device: str) -> str:
     """`device`, if it is one of DEVICES; DeviceError otherwise."""
-    if device not in DEVICES:
-        raise DeviceError(f"device {device!r} is unknown: expected one of {', '.join(DEVICES)}")
-    return device
+    if isinstance(device, str) and device in DEVICES:
+        return device
+    named = device if isinstance(device, str) else getattr(device, "__name__", "")
+    hint = ""
+    if named.startswith(("cuda:", "gpu")):
+        hint = "; which GPU cuda is, the environment's CUDA_VISIBLE_DEVICES says"
+    elif named.startswith(("float", "int", "uint", "bool", "double")):
+        hint = "; a type of elements goes to a Tensor's astype, or to a Module's to as dtype"
+    raise DeviceError(f"device {device!r:.60} is unknown: expected one of {', '.join(DEVICES)}{hint}")
 
 
 def cuda_problem() -> str | None:
     """None if CUDA can be used, else what is missing (wheel, driver, toolkit library) and the command for it."""
     if "cupy" not in sys.modules and importlib.util.find_spec("cupy") is None:
         return (
-            "CuPy is not installed. For a driver that supports CUDA 13: pip install 'minigan[cuda13]'; "
-            "for CUDA 12: pip install 'minigan[cuda12]'. `nvidia-smi` shows which."
+            f"CuPy is not installed. For a driver that supports CUDA 13: {_command_for(13)}; "
+            f"for CUDA 12: {_command_for(12)}. `nvidia-smi` shows which."
         )
     try:
         cupy = importlib.import_module("cupy")
     except ImportError as error:
-        return f"CuPy is installed but cannot be imported ({error}); reinstall it: pip install 'minigan[cuda13]'"
+        return f"CuPy is installed but cannot be imported ({error}); install it anew: {_command_for(13)}"
     if not cupy.cuda.is_available():
         return (
             f"CuPy {cupy.__version__} is installed, but finds no usable NVIDIA GPU: "
@@ -149,6 +158,11 @@ def cuda_problem() -> str | None:
             f"pip install 'cupy-cuda{major}x[ctk]'"
         )
     return None
+
+
+def _command_for(cuda: int) -> str:
+    """What installs CuPy for that version of CUDA, wherever minigan itself lies."""
+    return f"pip install 'cupy-cuda{cuda}x[ctk]>=14.1,<15'"
 
 
 def library_versions() -> dict[str, str]:

@@ -2,35 +2,41 @@
 
 The file is safetensors: the weights under the names of a `state_dict`, which PyTorch reads too, and in its metadata the
 network as a tree of layers with their arguments, the noise it is fed with, and a checksum. Loading builds layers from
-a list of known ones and executes nothing.
+a list of known ones and executes nothing. What building them and drawing one sample may cost is limited, for a file
+may be anybody's.
 """
 
 import inspect
 import json
 import math
-from collections.abc import Mapping
+import os
+import reprlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from . import nn, random
 from .backend import to_numpy
-from .errors import CheckpointError, ShapeError
+from .errors import CheckpointError, DTypeError, ShapeError
 from .gan import ConditionalGame, Game, Latent, LatentCode
 from .gan.latents import NormalLatent, UniformLatent
 from .models.conditional import ConditionalNormGenerator, OneHotGenerator
 from .models.digits import Maxout
 from .models.ranges import FromUnit, ToUnit
 from .nn import Module, evaluating
-from .system import disk
+from .nn.cost import bounded
+from .nn.naming import renamed
+from .system import disk, stored
 from .system.disk import BLANK, is_whole, sealed
 from .system.machine import versions
-from .tensor import Tensor, tensor
+from .tensor import Tensor, described, tensor
 
 CHUNK = 256  # samples made at a time
-MOST = 1 << 20  # of classes, and of numbers in the noise
+MOST = 1 << 20  # of classes, of numbers in the noise, and of letters in a description
+LAYERS_AT_MOST, DEPTH_AT_MOST = 1000, 100  # in one description, and lists and layers within each other
 FORMAT = 1
 LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "code": LatentCode}
 NORMALISED: dict[str, Any] = {"spectral_norm": nn.spectral_norm, "weight_norm": nn.weight_norm}
@@ -40,6 +46,9 @@ LAYERS: dict[str, type[Module]] = {
     if isinstance(layer, type) and issubclass(layer, Module) and layer is not Module
 }
 """Every layer that a file may hold: those of `nn`, and a few of models."""
+
+
+N = TypeVar("N")
 
 
 class NotDescribed(CheckpointError):
@@ -63,6 +72,8 @@ class Generator:
 
         `labels` are integers (n,) below `classes`, by default 0, 1, ... in turn. ShapeError if they do not fit.
         """
+        if not isinstance(z, Tensor) or z.ndim < 2:
+            raise ShapeError(f"Generator: expected a Tensor of noise (n, dim), got {type(z).__name__} {np.shape(z)}")
         n = len(z)
         asked: list[Tensor] = []
         if self.classes is not None:
@@ -108,11 +119,14 @@ def save_of_game(path: str | Path, game: Game, **about: Any) -> Path:
 
 
 def description(generator: Generator) -> dict[str, Any]:
-    """The generator without its weights, as JSON can hold it; NotDescribed names a layer that no file describes."""
+    """The generator without its weights, as JSON can hold it.
+
+    NotDescribed names a layer that no file describes, or what would be too much for whoever loads the file.
+    """
     latent = next((name for name, kind in LATENTS.items() if type(generator.latent) is kind), None)
     if latent is None:
         raise NotDescribed(f"this generator's noise is drawn by {generator.latent!r}, which no file can describe")
-    return {
+    about = {
         "format": FORMAT,
         "network": _tree(generator.network),
         "latent": {"kind": latent, **{name: _tree(value) for name, value in vars(generator.latent).items()}},
@@ -120,12 +134,25 @@ def description(generator: Generator) -> dict[str, Any]:
         "about": generator.about,
         "versions": versions(),
     }
+    try:
+        _short(json.dumps(about))
+        _check(about, generator.network.num_parameters(buffers=True))
+        with bounded(generator.network):
+            generator.sample(1)
+    except CheckpointError as error:
+        raise NotDescribed(str(error)) from error
+    return about
 
 
 def save_generator(path: str | Path, generator: Generator, weights: Mapping[str, Tensor] | None = None) -> Path:
     """Write the generator to `path`, with its own weights or these; CheckpointError if it cannot be written."""
     from safetensors.numpy import save as to_bytes
 
+    if not isinstance(generator, Generator):
+        raise DTypeError(
+            "save_generator: expected a path and a Generator, save_generator(path, Generator(network, latent)), "
+            f"got {described(path)} and {described(generator)}"
+        )
     path = Path(path)
     arrays = {
         name: np.array(to_numpy(t.data), order="C") for name, t in (weights or generator.network.state_dict()).items()
@@ -137,19 +164,18 @@ def save_generator(path: str | Path, generator: Generator, weights: Mapping[str,
 
 def load_generator(path: str | Path, device: str = "cpu") -> Generator:
     """The generator in a file of `save_generator`; CheckpointError naming the file and what is wrong with it."""
-    arrays, metadata = read_weights(path)
+    arrays, metadata, content = stored.read(path)
     if "minigan" not in metadata:
         raise CheckpointError(
             f"{path}: these are weights without a network; build the network and load them with `load_weights`"
         )
     try:
-        about = json.loads(metadata["minigan"])
+        about = stored.parsed(_short(metadata["minigan"]))
         if about["format"] != FORMAT:
             raise CheckpointError(f"written in format {about['format']}, this minigan reads {FORMAT}")
-        if not is_whole(Path(path).read_bytes(), about["sha256"]):
+        if not is_whole(content, about["sha256"]):
             raise CheckpointError("its checksum is not the one it was written with")
         generator = from_description(about, arrays)
-        generator.sample(1)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     except Exception as error:  # whatever a description that somebody made up leads to
@@ -159,51 +185,81 @@ def load_generator(path: str | Path, device: str = "cpu") -> Generator:
 
 
 def from_description(about: Mapping[str, Any], arrays: Mapping[str, Any]) -> Generator:
-    """The generator that `description` describes, with these weights. CheckpointError if they do not fit it."""
-    latent, classes = dict(about["latent"]), about["classes"]
-    sampler = LATENTS[latent.pop("kind")](**latent)
-    counts = [v for v in (*latent.values(), classes) if isinstance(v, int)]
-    if not (classes is None or type(classes) is int) or not all(0 <= count < MOST for count in counts) or classes == 0:
-        raise CheckpointError(f"noise {latent} and {classes} classes make no sense")
-    network = _build(about["network"], sum(np.size(a) for a in arrays.values()))
-    network.load_state_dict(arrays)
-    return Generator(network, sampler, classes, dict(about["about"]))
+    """The generator that `description` describes, with these weights, after it has drawn a sample.
 
-
-def load_weights(network: Module, path: str | Path) -> None:
-    """Copy the weights of a safetensors file into `network`: a generator's, or what PyTorch saved of the same one.
-
-    Write them there with `safetensors.torch.save_file(network.state_dict(), path)`. CheckpointError if the file is
-    none, or holds other names or shapes; nothing is copied then.
+    CheckpointError if they do not fit it, or if building it or the sample would cost more than a file may ask for,
+    before it does.
     """
-    arrays, _ = read_weights(path)
+    _check(about, sum(np.size(a) for a in arrays.values()))
+    latent = dict(about["latent"])
+    kind = LATENTS[latent.pop("kind")]
+    with random.using(random.Stream(0, "overwritten")):  # loading leaves the default stream alone
+        network = _build(about["network"])
+    network.load_state_dict(arrays)
+    generator = Generator(network, kind(**latent), about["classes"], dict(about["about"]))
+    with bounded(network):
+        generator.sample(1)
+    return generator
+
+
+def save_weights(network: Any, path: str | Path) -> Path:
+    """Write the weights of `network` to the safetensors file `path`, whole or not at all: `mg.save`.
+
+    `network` is whatever has a state_dict (a module, an optimizer, an average), or such a dict itself. CheckpointError
+    if it holds nothing, or nothing that can be written, or the file cannot be.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    _check_path("save", path)
+    state = network.state_dict() if hasattr(network, "state_dict") else network
+    if not isinstance(state, Mapping) or not state:
+        found = f"{type(network).__name__}, which holds none" if isinstance(state, Mapping) else f"{network!r:.80}"
+        raise CheckpointError(f"{path}: expected a network, or arrays by name, to save, got {found}")
+    arrays = {name: _native(name, value) for name, value in state.items()}
+    disk.write(Path(path), sealed(to_bytes(arrays, {"sha256": BLANK.decode()})))
+    return Path(path)
+
+
+def load_weights(network: N, path: str | Path) -> N:
+    """`network` itself, with the weights of a safetensors file copied into it: `mg.load`.
+
+    Written by `save_weights`, as a generator, or by PyTorch of the same network, there with
+    `safetensors.torch.save_file(network.state_dict(), path)`: its weights may be bfloat16, of a module that was
+    wrapped for several devices or compiled, or normalised by torch.nn.utils.parametrizations. `network` is whatever
+    has load_state_dict: a module, an optimizer, an average. CheckpointError if the file is none, is damaged, or holds
+    other names, kinds or shapes; nothing is copied then.
+    """
+    _check_path("load", path)
+    if not hasattr(network, "load_state_dict"):
+        raise CheckpointError(f"{path}: expected a network to load it into, got {network!r:.80}")
+    arrays, metadata, content = stored.read(path)
+    if "sha256" in metadata and not is_whole(content, metadata["sha256"]):
+        raise CheckpointError(f"{path}: its checksum is not the one it was written with")
+    holder: Any = network
     try:
-        network.load_state_dict(arrays)
+        holder.load_state_dict(renamed(arrays, holder.state_dict()))
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    return network
 
 
-def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """(arrays, metadata) of a safetensors file; CheckpointError naming it, and what it is instead if that is known."""
-    from safetensors import SafetensorError, safe_open
+def _check_path(call: str, path: Any) -> None:
+    if not isinstance(path, str | os.PathLike):
+        raise CheckpointError(f"{call}: expected the path of a file after the network, got {path!r:.80}")
 
-    path = Path(path)
-    try:
-        with path.open("rb") as start:
-            first = start.read(2)
-        if first in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-            raise CheckpointError(
-                f"{path}: a pickle, and loading one can run whatever its author put into it. Where it comes from, "
-                "write its state_dict with safetensors.torch.save_file, and give that file"
-            )
-        with safe_open(path, framework="numpy") as held:
-            return {name: held.get_tensor(name) for name in held.keys()}, held.metadata() or {}  # noqa: SIM118  it is no dict
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
+
+def _native(name: Any, value: Any) -> np.ndarray:
+    """A tensor or array as a file can hold it: numbers, in C order, in this machine's byte order."""
+    array = to_numpy(value.data) if isinstance(value, Tensor) else np.asarray(value)
+    if not isinstance(name, str) or array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        raise CheckpointError(f"save: expected numbers by name, {name!r} is of {array.dtype}")
+    return np.array(array, array.dtype.newbyteorder("="), order="C")
 
 
 def _tree(value: Any) -> Any:
     """A module as {"layer": name, argument: value ...}; what its arguments hold likewise."""
+    if isinstance(value, dict):
+        return {name: _tree(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [_tree(part) for part in value]
     if isinstance(value, np.generic):
@@ -223,20 +279,15 @@ def _tree(value: Any) -> Any:
     return {"layer": kind.__name__, **held, **({} if made_by is None else {"normalised": made_by})}
 
 
-def _build(tree: Any, size: int) -> Any:
-    """What `_tree` described, for weights of `size` numbers in all.
-
-    A layer's numbers multiply to not much more than the weights it has, a kernel's side counted twice: one that asks
-    for far more than the file holds is refused before it takes the memory.
-    """
+def _build(tree: Any) -> Any:
+    """What `_tree` described."""
     if isinstance(tree, list):
-        return tuple(_build(value, size) for value in tree)
+        return tuple(map(_build, tree))
     if not isinstance(tree, dict):
         return tree
-    arguments = {k: _build(v, size) for k, v in tree.items() if k not in ("layer", "normalised")}
-    numbers = [n for name, value in arguments.items() for n in _numbers(value) * (1 + (name == "kernel_size"))]
-    if math.prod(max(n, 1) for n in numbers) > 64 * max(size, 1 << 12):
-        raise CheckpointError(f"{tree['layer']} of {arguments} is larger than the weights that came with it")
+    if not isinstance(tree.get("layer"), str):
+        return {name: _build(part) for name, part in tree.items()}
+    arguments = {k: _build(v) for k, v in tree.items() if k not in ("layer", "normalised")}
     kind = LAYERS[tree["layer"]]
     variadic = [p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.VAR_POSITIONAL]
     positional = [part for name in variadic for part in arguments.pop(name, ())]
@@ -247,8 +298,81 @@ def _build(tree: Any, size: int) -> Any:
     return layer
 
 
+# --- limits -----------------------------------------------------------------------------------------------------
+
+GEOMETRY = {"stride", "padding", "output_padding", "dilation", "groups", "output_size", "unflattened_size", "dim"}
+"""Arguments that no layer holds numbers for."""
+HELD: dict[str, Callable[..., float]] = {
+    "ConditionalNormGenerator": lambda z_dim, classes, width: width * (98 * z_dim + 12 * classes + 32 * width + 16)
+}
+"""How many numbers a layer holds, where that is not about the product of those it is made with."""
+
+
+def _short(text: str) -> str:
+    """The same; CheckpointError if a description has no need to be that long."""
+    if len(text) > MOST:
+        raise CheckpointError(f"describes its generator in more than {MOST} letters")
+    return text
+
+
+def _check(about: Mapping[str, Any], size: int) -> None:
+    """CheckpointError if what `description` says is too much for weights of `size` numbers, or nothing to build."""
+    noise = {name: value for name, value in about["latent"].items() if name != "kind"}
+    classes = 1 if about["classes"] is None else about["classes"]
+    if not all(_is_of_noise(*item) for item in noise.items()) or not _is_count(classes) or not classes:
+        raise CheckpointError(f"describes no generator: noise {noise} and {classes} classes make no sense")
+    _check_size(about["network"], size)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < MOST
+
+
+def _is_of_noise(name: str, value: Any) -> bool:
+    """Is this a value that the field of a latent may have?"""
+    if name == "dtype":
+        return value in ("float32", "float64", "f4", "f8")
+    return type(value) in (int, float) and math.isfinite(value) if name in ("low", "high") else _is_count(value)
+
+
+def _check_size(tree: Any, size: int) -> None:
+    """CheckpointError if what `tree` describes holds far more numbers than the `size` that came with it.
+
+    Likewise if it has too many layers, one within the other or in all, or makes one with a number that is none.
+    """
+    left, layers = 16.0 * max(size, 1 << 14), 0
+
+    def visit(tree: Any, depth: int) -> None:
+        nonlocal left, layers
+        if depth > DEPTH_AT_MOST:
+            raise CheckpointError(f"its network is a recursion deeper than {DEPTH_AT_MOST}")
+        if isinstance(tree, dict):
+            layers += 1
+            left -= max(_held(tree), 0)
+            if not left >= 0:  # nor if it is NaN
+                raise CheckpointError(f"{reprlib.repr(tree)} is larger than the weights that came with it")
+            if layers > LAYERS_AT_MOST:
+                raise CheckpointError(f"its network has more than {LAYERS_AT_MOST} layers")
+        for part in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+            visit(part, depth + 1)
+
+    visit(tree, 0)
+
+
+def _held(tree: dict[str, Any]) -> float:
+    """How many numbers the layer holds, not counting the layers within it, at most."""
+    layer = tree.get("layer")  # may itself be a layer, of that name
+    known = HELD.get(layer) if isinstance(layer, str) else None
+    if known is not None:
+        return known(**{name: tree[name] for name in inspect.signature(known).parameters})
+    held = {name: value for name, value in tree.items() if name not in GEOMETRY}
+    side, groups = held.get("kernel_size", 1), tree.get("groups", 1)
+    product = math.prod(max(n, 1) for n in _numbers([*held.values(), side if type(side) is not list else 1]))
+    return product / groups if type(groups) is int and groups > 1 else product
+
+
 def _numbers(value: Any) -> list[float]:
     """The numbers in an argument."""
-    if isinstance(value, tuple):
+    if isinstance(value, list):
         return [number for part in value for number in _numbers(part)]
     return [value] if isinstance(value, int | float) else []

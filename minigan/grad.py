@@ -7,14 +7,15 @@ A gradient penalty is the second form inside the first: the norm of grad(score, 
 number like any other, and grad of it with respect to the critic's weights runs back through the backward pass.
 """
 
-from collections.abc import Callable, Sequence
-from typing import overload
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, overload
 
-from .errors import GraphError, ShapeError
+from .errors import DTypeError, GraphError, ShapeError
 from .op import call_rule
-from .ops import reshape, sum
+from .ops.reduce import sum
+from .ops.shape import reshape
 from .recording import Cause, GradCall, mode, recording, watch
-from .tensor import Node, Tensor, node_of, ones_like, zeros_like
+from .tensor import Node, Tensor, Unrecorded, as_tensor, described, node_of, ones_like, zeros_like
 
 
 @overload
@@ -40,26 +41,52 @@ def grad(
     cost nothing; the graph is not consumed.
 
     Raises GraphError if y depends on none of the inputs, or if an array that the gradient reads was changed in
-    place since the forward pass; ShapeError if y has several elements and no `grad_output`.
+    place since the forward pass; ShapeError if y has several elements and no `grad_output`; DTypeError if y or the
+    inputs are no Tensors.
     """
     single = isinstance(inputs, Tensor)
-    targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if not isinstance(y, Tensor):
+        raise DTypeError(f"grad: expected y, a Tensor computed from the inputs, got {described(y)}")
+    targets = all_tensors(inputs, "grad")
     seed = _seed(y, grad_output)
     wanted = {node_of(t) for t in targets}
     path = _path(node_of(y), wanted)
     if not path:
-        raise GraphError(
-            f"grad: y of shape {y.shape} depends on none of the {len(targets)} inputs: "
-            "were they used under no_grad(), cut off by detach(), or made after y?"
-        )
-    order = 1 + max(node.order for node in path)
+        raise GraphError(f"grad: y of shape {y.shape} depends on none of the {len(targets)} inputs: {_why(y, targets)}")
+    order = 1 + max((node.order for node in path if node.op is not None), default=0)
     with recording(create_graph, order):
         cotangents = _sweep(path, wanted, seed, create_graph)
     results = [cotangents[node_of(t)] if node_of(t) in cotangents else zeros_like(t) for t in targets]
+    if not create_graph:
+        for g in results:
+            if g.version is None and g.node is None:
+                g.version = Unrecorded()
     if watch.gradients is not None:
         found = [cotangents.get(node_of(t)) for t in targets]
         watch.gradients(GradCall(y, targets, seed, grad_output is not None, found, order))
     return results[0] if single else results
+
+
+def _why(y: Tensor, targets: list[Tensor]) -> str:
+    """What may have kept y from depending on the targets."""
+    if _reads_unrecorded_gradient(node_of(y)):
+        return "y is computed from a gradient that was taken without create_graph=True"
+    whole = sorted({str(t.dtype) for t in (y, *targets) if t.dtype.kind != "f"})
+    if whole:
+        return f"only floats have gradients, and among these is {' and '.join(whole)}"
+    return "were they used under no_grad(), cut off by detach(), or made after y?"
+
+
+def _reads_unrecorded_gradient(root: Node) -> bool:
+    seen, stack = {root}, [root]
+    while stack:
+        node = stack.pop()
+        if node.op is None and node.order:
+            return True
+        parents = {p for p in node.parents if p is not None} - seen
+        seen |= parents
+        stack.extend(parents)
+    return False
 
 
 def _seed(y: Tensor, grad_output: Tensor | None) -> Tensor:
@@ -67,6 +94,7 @@ def _seed(y: Tensor, grad_output: Tensor | None) -> Tensor:
         if y.size != 1:
             raise ShapeError(f"grad: y has shape {y.shape}; give grad_output, a cotangent of that shape, or sum y")
         return ones_like(y)
+    grad_output = as_tensor(grad_output, "grad: grad_output")
     if grad_output.shape != y.shape:
         raise ShapeError(f"grad: y has shape {y.shape}, grad_output {grad_output.shape}")
     return grad_output
@@ -140,10 +168,12 @@ Function = Callable[..., Tensor]
 
 def vjp(fn: Function, inputs: Tensor | Sequence[Tensor]) -> "tuple[Tensor, Callable[..., Tensor | list[Tensor]]]":
     """(y, pullback) for y = fn(*inputs): pullback(cotangent, create_graph=False) is cotangent^T J, shaped as inputs."""
-    y = fn(*as_list(inputs))
+    points = all_tensors(inputs, "vjp")
+    y = fn(*points)
 
     def pullback(cotangent: Tensor, *, create_graph: bool = False) -> "Tensor | list[Tensor]":
-        return grad(y, inputs, cotangent, create_graph=create_graph)
+        pulled = grad(y, points, cotangent, create_graph=create_graph)
+        return pulled[0] if isinstance(inputs, Tensor) else pulled
 
     return y, pullback
 
@@ -153,7 +183,7 @@ def jvp(fn: Function, inputs: Tensor | Sequence[Tensor], tangents: Tensor | Sequ
 
     The vjp u^T J is linear in u, and its derivative along t with respect to u is J t; both remain differentiable.
     """
-    points = list(as_list(inputs))
+    points = all_tensors(inputs, "jvp")
     y = fn(*points)
     u = zeros_like(y)
     pulled = grad(y, points, u, create_graph=True)
@@ -167,7 +197,7 @@ def hvp(
     fn: Function, inputs: Tensor | Sequence[Tensor], vectors: Tensor | Sequence[Tensor]
 ) -> "tuple[Tensor, Tensor | list[Tensor]]":
     """(y, H v) for a one-element y = fn(*inputs): the Hessian times `vectors`, shaped as inputs (Pearlmutter 1994)."""
-    points = list(as_list(inputs))
+    points = all_tensors(inputs, "hvp")
     y = fn(*points)
     first = grad(y, points, create_graph=True)
     slope = inner(first, _fitting("hvp", first, vectors))
@@ -183,9 +213,20 @@ def depends_on(y: Tensor, inputs: Sequence[Tensor]) -> bool:
     return y.node is not None and bool(_path(y.node, {t.node for t in inputs if t.node is not None}))
 
 
-def as_list(tensors: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
-    """One Tensor as a list of one."""
-    return [tensors] if isinstance(tensors, Tensor) else tensors
+def all_tensors(xs: Any, name: str, what: str = "inputs") -> list[Tensor]:
+    """`xs`, a Tensor or several, as a list; DTypeError, in words of `name` and `what`, for anything else."""
+    if isinstance(xs, Tensor):
+        return [xs]
+    if not isinstance(xs, list | tuple):
+        told = "; give its .parameters()" if callable(getattr(xs, "parameters", None)) else ""
+        told = "; give its .values()" if isinstance(xs, Mapping) else told
+        if told or isinstance(xs, str) or hasattr(xs, "__array__") or not isinstance(xs, Iterable):
+            raise DTypeError(f"{name}: expected a list of Tensors as {what}, got {described(xs)}{told}")
+    tensors = list(xs)
+    for k, x in enumerate(tensors):
+        if not isinstance(x, Tensor):
+            raise DTypeError(f"{name}: expected a list of Tensors as {what}, got {described(x)} as item {k}")
+    return tensors
 
 
 def inner(xs: Sequence[Tensor], ys: Sequence[Tensor]) -> Tensor:
@@ -197,7 +238,7 @@ def inner(xs: Sequence[Tensor], ys: Sequence[Tensor]) -> Tensor:
 
 
 def _fitting(name: str, gs: Sequence[Tensor], vs: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
-    vectors = as_list(vs)
+    vectors = all_tensors(as_tensor(vs, name) if hasattr(vs, "__array__") else vs, name, "vectors")
     if [v.shape for v in vectors] != [g.shape for g in gs]:
         raise ShapeError(f"{name}: inputs have shapes {[g.shape for g in gs]}, vectors {[v.shape for v in vectors]}")
     return vectors

@@ -4,24 +4,26 @@ Calling an op runs the function on the arrays of its Tensors, records a Node unl
 the observer, if there is one.
 """
 
+import functools
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from . import backend
 from .backend import Array
-from .errors import DeviceError, DTypeError, GraphError, ShapeError
+from .errors import KEYWORDS, DeviceError, DTypeError, GraphError, MiniganError, ShapeError
 from .recording import mode, no_grad, observe, watch  # noqa: F401  two for programs of earlier versions
-from .tensor import FLOAT32, FLOAT64, Node, Tensor, Version, _tensor, node_of, tensor
+from .tensor import FLOAT32, FLOAT64, NUMBER_TYPES, Node, Tensor, Version, _tensor, as_tensor, node_of, width
 
 OPS: dict[str, "Op"] = {}
 """Every op by name: what the op table checks, the benches time and the documentation lists."""
 
-Rule = Callable[..., Tensor]
+Rule = Callable[..., Tensor | None]
+F = TypeVar("F", bound=Callable)
 
-_BARE = (np.ndarray, np.generic)
+_CONSTANTS = NUMBER_TYPES | {tuple, str, type(None)}
 
 
 class Op:
@@ -29,8 +31,8 @@ class Op:
 
     A rule maps (g, y, *args) to the gradient with respect to its argument: g is the cotangent of the result
     y. A parameter whose name starts with "_" is not kept alive; the rule sees only its shape and dtype.
-    A rule that is None says the derivative is zero everywhere it exists. A variadic op has a single rule
-    that is told the position of its argument first.
+    A rule that is None, or gives None, says the derivative is zero everywhere it exists. A variadic op has a
+    single rule that is told the position of its argument first.
     """
 
     def __init__(
@@ -53,6 +55,8 @@ class Op:
         self.domain = domain
         self.kinks = kinks
         self.variadic = variadic
+        self.inner = forward.__name__.startswith("_")  # called by functions alone, with shapes, geometries ...
+        self.plain = _CONSTANTS if self.inner else NUMBER_TYPES  # what is passed on as it is
         self.__doc__ = forward.__doc__
         self.__name__ = name
         self.__signature__ = inspect.signature(forward)
@@ -83,19 +87,22 @@ class Op:
                 elif array.dtype is not first.dtype or type(array) is not type(first):
                     _check_operands(self.name, args)
                 arrays.append(array)
-            elif isinstance(a, _BARE) or backend.is_cuda(a):
-                return self(*_promote(args))
-            else:
+            elif type(a) in self.plain or (self.inner and not _is_array(a)):
                 arrays.append(a)
+            else:
+                return self(*self._operands(args))
         if first is None:
-            return self(tensor(args[0]), *args[1:])
+            return self(*self._operands(args, numbers=False))
         try:
             y = self.forward(*arrays)
         except ValueError as error:
             if isinstance(error, ShapeError):
                 raise
-            shapes = ", ".join(str(a.shape) for a in args if isinstance(a, Tensor))
-            raise ShapeError(f"{self.name}: {error} (tensors of shape {shapes})") from error
+            raise ShapeError(f"{self.name}: {error} (tensors of shape {_shown(args, 'shape')})") from error
+        except (TypeError, OverflowError) as error:
+            if isinstance(error, MiniganError):
+                raise
+            raise DTypeError(f"{self.name}: {error} (tensors of {_shown(args, 'dtype')})") from error
         if isinstance(y, np.generic):  # NumPy turns 0-d results into scalars
             y = np.asarray(y)
         if y.dtype is FLOAT64 and first.dtype is not FLOAT64 and self.name != "astype" and not _any_float64(arrays):
@@ -108,6 +115,23 @@ class Op:
         if watch.callback is not None:
             watch.callback(self, args, out, mode.order)
         return out
+
+    def _operands(self, args: tuple, numbers: bool = True) -> list[Any]:
+        """The arguments as the op takes them: Tensors and numbers; without `numbers` the first is a Tensor."""
+        try:
+            given = list(self.__signature__.bind(*args).args)
+        except TypeError as error:
+            raise DTypeError(f"{self.name}: {error}") from error
+        defaults = [p.default for p in self.__signature__.parameters.values()]
+        while given and given[-1] is None is defaults[len(given) - 1]:  # as good as left out
+            given.pop()
+        floats = width(given)
+        for i, a in enumerate(given):
+            if isinstance(a, np.generic):
+                given[i] = a = a.item()  # a number never widens a type
+            if (i == 0 and not numbers) or not (type(a) in self.plain or (self.inner and not _is_array(a))):
+                given[i] = as_tensor(a, self.name, floats)
+        return given
 
     def _record(self, out: Tensor, args: tuple) -> None:
         """Give `out` a node, if any argument is one that gradients can flow to."""
@@ -138,6 +162,61 @@ class Op:
             node.versions = tuple(versions)
             if self.keeps_output:
                 node.output = y
+
+
+CHECKED: dict[str, Callable] = {}
+"""Functions of Tensors as they are offered, by name: their arguments are looked at first."""
+
+
+def takes_tensors(*names: str, numbers: Collection[str] = ()) -> Callable[[F], F]:
+    """Decorator of a function whose first arguments, of these names, are Tensors: CHECKED has it for other arguments.
+
+    There what `as_tensor` accepts becomes a Tensor, but for None where that is the default, and for numbers where
+    `numbers` has the name. DTypeError, in words of the function, for anything else, and for arguments by a name that
+    another library gives them. The function itself, which rules call, stays as it was.
+    """
+
+    def wrap(fn: F) -> F:
+        parameters = {k: p for k, p in inspect.signature(fn).parameters.items() if p.kind is not p.VAR_POSITIONAL}
+        options = frozenset(parameters) - {*names}
+        count = len(names)
+
+        def converted(given: dict[str, Any]) -> dict[str, Any]:
+            floats = width(given.values())
+            for name in given.keys() & {*names}:
+                a = given[name].item() if isinstance(given[name], np.generic) else given[name]
+                plain = type(a) in NUMBER_TYPES if name in numbers else a is None is parameters[name].default
+                given[name] = a if plain else as_tensor(a, f"{fn.__name__}: {name}", floats)
+            return given
+
+        @functools.wraps(fn)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            for a in args[:count]:
+                if not isinstance(a, Tensor):
+                    args = (*converted(dict(zip(names, args, strict=False))).values(), *args[count:])
+                    break
+            if kwargs and not options.issuperset(kwargs):
+                kwargs = converted(_known(fn.__name__, parameters, kwargs))
+            return fn(*args, **kwargs)
+
+        CHECKED[fn.__name__] = called
+        return fn
+
+    return wrap
+
+
+_HANDED_OVER = {"out": None, "dtype": None, "order": "C"}  # by numpy.sum(x) and the like to x.sum
+
+
+def _known(function: str, parameters: Collection[str], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """`kwargs` without NumPy's defaults; DTypeError for one that is no parameter, with the name that is."""
+    kept = {k: v for k, v in kwargs.items() if k in parameters or k not in _HANDED_OVER or v != _HANDED_OVER[k]}
+    for name in kept:
+        if name not in parameters:
+            mine = next((k for k in KEYWORDS.get(name, ()) if k in parameters), None)
+            told = f"; it is {mine}= here" if mine else f"; there are {', '.join(parameters)}"
+            raise DTypeError(f"{function}: there is no argument {name}={told}")
+    return kept
 
 
 def op(
@@ -214,10 +293,13 @@ def _reads(rule: Rule, variadic: bool) -> tuple[bool, ...]:
     return (*(not a.startswith("_") for a in args), not y.startswith("_"))
 
 
-def _promote(args: Sequence[Any]) -> list[Any]:
-    """`args` with bare arrays made Tensors and NumPy scalars made Python numbers (which never widen a dtype)."""
-    plain = (a.item() if isinstance(a, np.generic) else a for a in args)
-    return [Tensor(a) if isinstance(a, np.ndarray) or backend.is_cuda(a) else a for a in plain]
+def _is_array(a: Any) -> bool:
+    return isinstance(a, np.ndarray | np.generic) or backend.is_cuda(a)
+
+
+def _shown(args: tuple, fact: str) -> str:
+    """A fact of each tensor among `args`, for a message."""
+    return ", ".join(str(getattr(a, fact)) for a in args if isinstance(a, Tensor))
 
 
 def _any_float64(arrays: list) -> bool:

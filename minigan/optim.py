@@ -5,15 +5,18 @@ need, and it is what the tests hold the in-place kernels against. `step` runs th
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from . import backend, ops
-from .errors import CheckpointError, ShapeError
-from .grad import grad
+from .errors import DTypeError, ShapeError, not_negative, unknown
+from .grad import all_tensors, grad
 from .kernels import kernels, portable
 from .nn import Module
-from .tensor import Tensor, full, matched
+from .tensor import Tensor, copy_all, described, full
 
 Slots = tuple[Tensor, ...]
 
@@ -28,13 +31,12 @@ class Optimizer:
     slot_names: tuple[str, ...] = ()
 
     def __init__(self, params: Sequence[Tensor], lr: float) -> None:
-        self.params = list(params)
+        self.params = all_tensors(params, type(self).__name__, "parameters")
         if not self.params:
             raise ShapeError(f"{type(self).__name__}: the list of parameters is empty")
         if len({id(p) for p in self.params}) < len(self.params):
             raise ShapeError(f"{type(self).__name__}: a parameter is listed twice")
-        if not (math.isfinite(lr) and lr >= 0):
-            raise ShapeError(f"{type(self).__name__}: expected a finite learning rate >= 0, got {lr}")
+        self._check_lr(lr)
         for p in self.params:
             p.check_writable(type(self).__name__)
         device = self.params[0].device
@@ -44,11 +46,12 @@ class Optimizer:
 
     @property
     def lr(self) -> float:
-        """The learning rate."""
+        """The learning rate; setting it to what is not finite and >= 0 is a ShapeError."""
         return float(self._lr.item())
 
     @lr.setter
     def lr(self, value: float) -> None:
+        self._check_lr(value)
         self._lr.data.fill(value)  # where it lies, so that a captured step sees it
         self._lr.written("lr")
 
@@ -61,9 +64,11 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} does not define _kernel")
 
     def step(self, grads: Sequence[Tensor]) -> None:
-        """Move every parameter by its gradient, in place."""
+        """Move every parameter by its gradient, in place; an infinite one counts as the largest number of its type."""
+        told = "; minimize(loss) takes a loss" if isinstance(grads, Tensor) else ""
+        grads = all_tensors(grads, self._name(), "gradients")
         if len(grads) != len(self.params):
-            raise ShapeError(f"{self._name()}: {len(self.params)} parameters, {len(grads)} gradients")
+            raise ShapeError(f"{self._name()}: {len(self.params)} parameters, {len(grads)} gradients{told}")
         for p, g in zip(self.params, grads, strict=True):
             if p.shape != g.shape or p.dtype != g.dtype:
                 raise ShapeError(f"{self._name()}: {p.label()} is {p.shape} {p.dtype}, gradient {g.shape} {g.dtype}")
@@ -102,18 +107,20 @@ class Optimizer:
         }
         return {"lr": self._lr, "t": self.t, **named}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Copy `state` into the optimizer's arrays; CheckpointError if keys or shapes differ, nothing copied."""
-        own = self.state_dict()
-        arrays, missing, unknown, misshapen = matched(own, state)
-        wrong = sorted(missing + unknown) or misshapen
-        if wrong:
-            raise CheckpointError(f"{type(self).__name__}.load_state_dict: these do not fit: {', '.join(wrong)}")
-        for k, slot in own.items():
-            slot.copy_(arrays[k], by="load_state_dict")
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copy `state` into the optimizer's arrays; CheckpointError, and nothing copied, if it does not fit."""
+        copy_all(self.state_dict(), state, type(self).__name__)
+
+    def _check_lr(self, lr: float) -> None:
+        not_negative(type(self).__name__, **{"learning rate": lr})
 
     def _name(self) -> str:
         return f"{type(self).__name__}.step"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise unknown("Optimizer", name, self)
 
 
 class SGD(Optimizer):
@@ -128,6 +135,8 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
     ) -> None:
+        not_negative("SGD", weight_decay=weight_decay)
+        _share("SGD", momentum=momentum)
         if nesterov and momentum == 0:
             raise ShapeError("SGD: nesterov needs a momentum")
         self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
@@ -136,7 +145,7 @@ class SGD(Optimizer):
 
     def update(self, p: Tensor, g: Tensor, slots: Slots, lr: Tensor | float, t: Tensor | float) -> tuple[Tensor, Slots]:
         """One step of the formula above."""
-        g = g + self.weight_decay * p
+        g = _limited(g + self.weight_decay * p)
         if not slots:
             return p - lr * g, ()
         v = self.momentum * slots[0] + g
@@ -162,6 +171,8 @@ class RMSProp(Optimizer):
         momentum: float = 0.0,
         centered: bool = False,
     ) -> None:
+        not_negative("RMSProp", eps=eps, weight_decay=weight_decay)
+        _share("RMSProp", alpha=alpha, momentum=momentum)
         self.alpha, self.eps, self.weight_decay = alpha, eps, weight_decay
         self.momentum, self.centered = momentum, centered
         named = [("square_avg", True), ("grad_avg", centered), ("momentum_buffer", bool(momentum))]
@@ -170,12 +181,13 @@ class RMSProp(Optimizer):
 
     def update(self, p: Tensor, g: Tensor, slots: Slots, lr: Tensor | float, t: Tensor | float) -> tuple[Tensor, Slots]:
         """One step of the formula above."""
-        g = g + self.weight_decay * p
+        g = _limited(g + self.weight_decay * p)
         held = dict(zip(self.slot_names, slots, strict=True))
-        s = held["square_avg"] = self.alpha * held["square_avg"] + (1 - self.alpha) * ops.square(g)
+        s = held["square_avg"] = self.alpha * held["square_avg"] + (1 - self.alpha) * g * g
         if self.centered:
             held["grad_avg"] = self.alpha * held["grad_avg"] + (1 - self.alpha) * g
-            s = s - ops.square(held["grad_avg"])
+            unit = float(np.finfo(s.dtype).eps)  # in the last place of 1
+            s = ops.maximum(s - _limited(ops.square(held["grad_avg"])), unit / 2 * s)
         step = g / (_root(s) + self.eps)
         if self.momentum:
             step = held["momentum_buffer"] = self.momentum * held["momentum_buffer"] + step
@@ -203,8 +215,9 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        if not all(0 <= b < 1 for b in betas):
-            raise ShapeError(f"Adam: expected 0 <= beta < 1, got betas {betas}")
+        not_negative(type(self).__name__, eps=eps, weight_decay=weight_decay)
+        if len(betas) != 2 or not all(0 <= b < 1 for b in betas):
+            raise ShapeError(f"{type(self).__name__}: expected 0 <= beta < 1, got betas {betas}")
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         super().__init__(params, lr)
 
@@ -215,8 +228,9 @@ class Adam(Optimizer):
             p = p * (1 - lr * self.weight_decay)
         else:
             g = g + self.weight_decay * p
+        g = _limited(g)
         m = beta1 * slots[0] + (1 - beta1) * g
-        v = beta2 * slots[1] + (1 - beta2) * ops.square(g)
+        v = beta2 * slots[1] + (1 - beta2) * g * g
         corrected = _root(v) / (1 - beta2**t) ** 0.5 + self.eps
         return p - lr / (1 - beta1**t) * m / corrected, (m, v)
 
@@ -251,22 +265,34 @@ def constant() -> Callable[[int], float]:
 
 def step_decay(step_size: int, gamma: float = 0.1) -> Callable[[int], float]:
     """factor = gamma^(step // step_size): PyTorch's StepLR."""
+    _check_steps("step_decay", step_size)
+    not_negative("step_decay", gamma=gamma)
     return lambda step: gamma ** (step // step_size)
 
 
 def exponential_decay(gamma: float) -> Callable[[int], float]:
     """factor = gamma^step: PyTorch's ExponentialLR."""
+    not_negative("exponential_decay", gamma=gamma)
     return lambda step: gamma**step
 
 
 def linear(start: float, end: float, total_steps: int) -> Callable[[int], float]:
     """factor from start to end over total_steps, then end: PyTorch's LinearLR; (1, 0, n) decays to zero."""
+    _check_steps("linear", total_steps)
+    not_negative("linear", start=start, end=end)
     return lambda step: start + (end - start) * min(step, total_steps) / total_steps
 
 
 def cosine(total_steps: int, floor: float = 0.0) -> Callable[[int], float]:
     """factor from 1 to `floor` along half a cosine: PyTorch's CosineAnnealingLR (Loshchilov and Hutter 2017)."""
+    _check_steps("cosine", total_steps)
+    not_negative("cosine", floor=floor)
     return lambda step: floor + (1 - floor) * (1 + math.cos(math.pi * min(step, total_steps) / total_steps)) / 2
+
+
+def _check_steps(name: str, steps: int) -> None:
+    if not 1 <= steps < math.inf:
+        raise ShapeError(f"{name}: expected a finite number of steps >= 1, got {steps}")
 
 
 class Schedule:
@@ -293,8 +319,9 @@ class EMA:
     """
 
     def __init__(self, module: Module, decay: float = 0.999) -> None:
-        if not 0 <= decay < 1:
-            raise ShapeError(f"EMA: expected 0 <= decay < 1, got {decay}")
+        _share("EMA", decay=decay)
+        if not isinstance(module, Module):
+            raise DTypeError(f"EMA: expected a Module, got {described(module)}")
         self.module = module
         self.decay = decay
         self.shadow = {k: Tensor(backend.xp(t.data).array(t.data)) for k, t in module.named_tensors()}
@@ -321,6 +348,10 @@ class EMA:
         """The averaged parameters and the buffers by name, sharing memory with the average."""
         return dict(self.shadow)
 
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copy `state` into the average; CheckpointError, and nothing copied, if it does not fit."""
+        copy_all(self.shadow, state, "EMA")
+
 
 def _root(v: Tensor) -> Tensor:
     """sqrt(v), whose slope at 0 is taken as 0: a parameter that never had a gradient does not poison the others."""
@@ -328,6 +359,25 @@ def _root(v: Tensor) -> Tensor:
     return ops.where(positive, ops.sqrt(ops.where(positive, v, 1.0)), 0.0)
 
 
+def _share(name: str, **options: float) -> None:
+    """ShapeError unless each option is what an average keeps of itself: a number in [0, 1)."""
+    for option, value in options.items():
+        if not 0 <= value < 1:
+            raise ShapeError(f"{name}: expected 0 <= {option} < 1, got {value}")
+
+
+def _limited(g: Tensor) -> Tensor:
+    """g with infinities as the largest number, as the kernels take it."""
+    limit = float(np.finfo(g.dtype).max)
+    return ops.clip(g, -limit, limit)
+
+
 def _zeros_as(p: Tensor) -> Tensor:
     """Zeros of p's shape, in p's memory order, so that updates run along memory."""
     return Tensor(backend.xp(p.data).zeros_like(p.data))
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        raise unknown(__name__, name, sys.modules[__name__])

@@ -7,7 +7,8 @@ seed and a step, and both devices draw the same integers.
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import ModuleType
@@ -17,7 +18,7 @@ import numpy as np
 
 from . import backend
 from .backend import Array
-from .errors import ShapeError
+from .errors import DTypeError, ShapeError
 from .kernels import cuda_random, draws
 
 Shape = int | Sequence[int]
@@ -32,22 +33,22 @@ class Stream:
     """
 
     def __init__(self, seed: int, name: str = "default", step: Any = 0) -> None:
-        digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-        self.seed = seed
+        self.seed = _whole("Stream: seed", seed, None)
         self.name = name
-        self.step = step
+        self.step = _on_device(step)
+        if self.step is None:
+            self.step = _whole("Stream: step", step)
+        digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
         self._key = np.frombuffer(digest[:16], dtype="<u8")
         self._block = 0
 
     def at(self, step: Any) -> "Stream":
         """The stream of the same seed and name at the start of `step`: an integer >= 0, or one on a device."""
-        if not backend.is_cuda(step):
-            held = getattr(step, "data", None)  # of a Tensor
-            step = held if backend.is_cuda(held) else int(step)
         return Stream(self.seed, self.name, step)
 
     def words(self, n: int) -> np.ndarray:
         """The next n random 64-bit words, on the CPU."""
+        n = _whole("words: n", n)
         return draws.words(self._draw("cpu", -(-n // 4)), n)
 
     def uniform(
@@ -59,9 +60,9 @@ class Stream:
         device: str | None = None,
     ) -> Array:
         """An array of `shape`, uniform on [low, high), on `device` (where the step lives, by default)."""
-        sizes, on = _sizes(shape), self._device(device)
+        sizes, on = _sizes("uniform", shape), self._device(device)
         n = math.prod(sizes)
-        return _kernels(on).uniform(self._draw(on, -(-n // 4)), n, low, high, dtype).reshape(sizes)
+        return _kernels(on).uniform(self._draw(on, -(-n // 4)), n, low, high, _float("uniform", dtype)).reshape(sizes)
 
     def normal(
         self,
@@ -75,21 +76,22 @@ class Stream:
 
         Each 64-bit word gives two 32-bit uniforms and so two normals, at most 6.7 deviations from the mean.
         """
-        sizes, on = _sizes(shape), self._device(device)
+        sizes, on, kind = _sizes("normal", shape), self._device(device), _float("normal", dtype)
         n = math.prod(sizes)
-        return _kernels(on).normal(self._draw(on, -(-n // 8)), n, mean, std, dtype).reshape(sizes)
+        wide = np.promote_types(kind, np.float32)  # a word does not fit into a float16
+        found = _kernels(on).normal(self._draw(on, -(-n // 8)), n, mean, std, wide)
+        return found.astype(kind, copy=False).reshape(sizes)
 
     def integers(self, high: int, shape: Shape = (), device: str | None = None) -> Array:
         """An int64 array of `shape`, uniform on 0 .. high - 1, 1 <= high < 2^32 (bias below high / 2^32)."""
-        if not 1 <= high < 2**32:
-            raise ShapeError(f"integers: expected 1 <= high < 2^32, got {high}")
-        sizes, on = _sizes(shape), self._device(device)
+        high = _whole("integers: high", high, 1, 2**32)
+        sizes, on = _sizes("integers", shape), self._device(device)
         n = math.prod(sizes)
         return _kernels(on).integers(self._draw(on, -(-n // 4)), n, high).reshape(sizes)
 
     def permutation(self, n: int) -> np.ndarray:
         """The integers 0 .. n - 1 in random order, int64, on the CPU."""
-        return np.argsort(self.words(n), kind="stable")
+        return np.argsort(self.words(_whole("permutation: n", n)), kind="stable")
 
     def _device(self, wanted: str | None) -> str:
         return backend.device_of(self.step) if wanted is None else backend.check_device(wanted)
@@ -113,8 +115,36 @@ def _kernels(device: str) -> ModuleType:
     return cuda_random
 
 
-def _sizes(shape: Shape) -> tuple[int, ...]:
-    return (shape,) if isinstance(shape, int) else tuple(shape)
+def _sizes(call: str, shape: Shape) -> tuple[int, ...]:
+    sizes = (shape,) if hasattr(shape, "__index__") and np.ndim(shape) == 0 else shape
+    if isinstance(sizes, str) or not isinstance(sizes, Iterable):
+        raise ShapeError(f"{call}: expected a shape, got {shape!r}")
+    return tuple(_whole(f"{call}: size", size) for size in sizes)
+
+
+def _whole(what: str, value: Any, least: int | None = 0, below: int = 2**63) -> int:
+    """`value`, an integer of Python, NumPy or a Tensor; ShapeError unless it is one with least <= value < below."""
+    try:
+        found = operator.index(value.item() if hasattr(value, "item") else value)
+    except (TypeError, ValueError):
+        raise ShapeError(f"{what}: expected an integer, got {value!r}") from None
+    if least is not None and not least <= found < below:
+        raise ShapeError(f"{what}: expected an integer from {least} to {below - 1}, got {found}")
+    return found
+
+
+def _on_device(step: Any) -> Any:
+    """The array of a step that lives on a device, None for any other."""
+    held = step if backend.is_cuda(step) else getattr(step, "data", None)  # of a Tensor
+    return held if backend.is_cuda(held) else None
+
+
+def _float(call: str, dtype: Any) -> np.dtype:
+    """The type of floats that `dtype` means; DTypeError if it is another."""
+    kind = np.dtype(dtype)
+    if kind.kind != "f":
+        raise DTypeError(f"{call}: expected a type of floats, got {kind}")
+    return kind
 
 
 _seeded = Stream(0)
@@ -122,9 +152,14 @@ _used: ContextVar[Stream | None] = ContextVar("minigan's default stream", defaul
 
 
 def seed(n: int) -> None:
-    """Restart the default stream, which every `rng=None` draws from, from the seed n."""
+    """Restart the default stream, which every `rng=None` draws from, from the seed n.
+
+    All threads share it: one that must draw the same whatever the others do has a stream of its own by `using`. In a
+    block of `using` it takes the place of that stream, up to the block's end.
+    """
     global _seeded
     _seeded = Stream(n)
+    _used.set(None)
 
 
 def default() -> Stream:
@@ -135,8 +170,9 @@ def default() -> Stream:
 @contextmanager
 def using(stream: Stream) -> Iterator[Stream]:
     """Within the block, and in this thread only, `rng=None` draws from `stream`."""
-    token = _used.set(stream)
+    before = _used.get()
     try:
+        _used.set(stream)
         yield stream
     finally:
-        _used.reset(token)
+        _used.set(before)

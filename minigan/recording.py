@@ -97,9 +97,9 @@ def recording(on: bool, order: int | None = None) -> Iterator[None]:
         mode.recording, mode.order, mode.cause = before
 
 
-def no_grad() -> Any:
-    """A context manager, and a decorator, within which ops leave no graph."""
-    return recording(False)
+def no_grad(fn: Callable[..., Any] | None = None) -> Any:
+    """A context manager, and a decorator with or without brackets, within which ops leave no graph."""
+    return recording(False) if fn is None else recording(False)(fn)
 
 
 _PASSES = ("forward", "first backward", "second backward", "third backward")

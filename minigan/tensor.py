@@ -4,21 +4,23 @@ A Node holds the op that was executed, its parents' nodes, and the arrays its ru
 A Tensor points to its node and a node to its parents, never back, so a graph dies with its last Tensor.
 """
 
+import operator
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from . import backend
 from .backend import Array
-from .errors import DeviceError, DTypeError, GraphError, ShapeError
+from .errors import CheckpointError, DeviceError, DTypeError, GraphError, MiniganError, ShapeError, hint, unknown
 
 Axis = int | Sequence[int] | None
 
 FLOAT64 = np.dtype(np.float64)
 FLOAT32 = np.dtype(np.float32)
+NUMBERS = "biuf"  # the kinds of elements that Tensors hold: booleans, integers, floats
 
 
 class Version:
@@ -28,6 +30,7 @@ class Version:
     """
 
     __slots__ = ("count", "name", "result_of", "writer")
+    order = 0
 
     def __init__(self, name: str = "", result_of: str = "") -> None:
         self.count = 0
@@ -36,8 +39,18 @@ class Version:
         self.result_of = result_of  # the op whose result this memory is: nobody may write there
 
 
+class Unrecorded(Version):
+    """The Version of a gradient that was taken without `create_graph`."""
+
+    __slots__ = ()
+    order = 1
+
+
 class Node:
-    """One executed op (an `Op`) as its rules will see it. `op` is None for a leaf: an array that no op made."""
+    """One executed op (an `Op`) as its rules will see it. `op` is None for a leaf: an array that no op made.
+
+    The order of a leaf is 0, or 1 if it is a gradient that was not recorded.
+    """
 
     __slots__ = ("args", "dtype", "op", "order", "output", "parents", "shape", "versions")
 
@@ -74,19 +87,19 @@ def writes(log: "list[tuple[Tensor, str]]") -> Iterator[None]:
 class Tensor:
     """An array that remembers how it was computed.
 
-    Made by `mg.tensor(data)`; arithmetic and NumPy-named methods are bound in `minigan/ops/__init__.py`.
+    Made by `mg.tensor(data)`; arithmetic and NumPy-named methods are bound in `minigan/ops/__init__.py`. A copy by
+    `copy` or `pickle` has the values in memory of its own, and no history: graphs are not copied.
     """
 
     __slots__ = ("data", "node", "version")
-    __array_ufunc__ = None  # so that `numpy_array + tensor` asks the tensor instead of looping over it
-    __array_priority__ = 1000
 
     data: Array
     node: Node | None
     version: Version | None
 
     def __init__(self, data: Array) -> None:
-        self.data = data
+        known = type(data) is np.ndarray and (data.dtype is FLOAT32 or data.dtype is FLOAT64)
+        self.data = data if known else _native("Tensor", data)
         self.node = None
         self.version = Version()
 
@@ -108,7 +121,7 @@ class Tensor:
     @property
     def size(self) -> int:
         """Number of elements."""
-        return self.data.size
+        return _Count(self.data.size)
 
     @property
     def device(self) -> str:
@@ -133,12 +146,12 @@ class Tensor:
         out.version = self.version
         return out
 
-    def copy_(self, values: "Tensor | Array", by: str = "copy_") -> "Tensor":
+    def copy_(self, values: Any, by: str = "copy_") -> "Tensor":
         """This tensor, its array overwritten in place by `values` of the same shape; `by` is named in errors."""
         self.check_writable(by)
-        source = values.data if isinstance(values, Tensor) else values
-        if tuple(source.shape) != self.shape:
-            raise ShapeError(f"{by}: cannot copy shape {tuple(source.shape)} into {self.label()} of {self.shape}")
+        source = as_tensor(values, by, width([self])).data
+        if source.shape != self.shape:
+            raise ShapeError(f"{by}: cannot copy shape {source.shape} into {self.label()} of {self.shape}")
         self.data[...] = backend.to_device(source, self.device)
         self.written(by)
         return self
@@ -162,10 +175,11 @@ class Tensor:
 
     def label(self) -> str:
         """The name this tensor goes by in messages, or "a tensor"."""
-        return repr(self.version.name) if self.version is not None and self.version.name else "a tensor"
+        return repr(self._name()) if self._name() else "a tensor"
 
     if TYPE_CHECKING:  # bound in ops/__init__.py, declared here for editors and type checkers
         T: "Tensor"
+        __array_ufunc__: Any
 
         def __add__(self, other: Any) -> "Tensor": ...
         def __radd__(self, other: Any) -> "Tensor": ...
@@ -220,6 +234,36 @@ class Tensor:
     def __int__(self) -> int:
         return int(self.item())
 
+    def __index__(self) -> int:
+        if self.shape or self.dtype.kind not in "iu":
+            raise DTypeError(f"index: expected a 0-d tensor of integers, got {self.dtype} of shape {self.shape}")
+        return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        if spec and self.size != 1:
+            raise ShapeError(f"format: {spec!r} is for one number, got a tensor of shape {self.shape}")
+        return format(self.item(), spec) if spec else str(self)
+
+    def __copy__(self) -> Self:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return _twin(type(self), backend.xp(self.data).array(self.data), range(self.ndim), self._name())
+
+    def __reduce__(self) -> tuple:
+        return _twin, (type(self), *backend.in_memory_order(self.data), self._name())
+
+    def _name(self) -> str:
+        return "" if self.version is None else self.version.name
+
+    def __setitem__(self, index: Any, values: Any) -> None:
+        raise DTypeError("a Tensor is not changed at an index; write mg.where(mask, values, x), or x.copy_(all_values)")
+
+    if not TYPE_CHECKING:  # which would believe that a Tensor has every attribute
+
+        def __getattr__(self, name: str) -> Any:
+            raise unknown("Tensor", name, self)
+
     def __repr__(self) -> str:
         values = np.array2string(backend.to_numpy(self.data), precision=4, separator=", ", threshold=20, prefix=" " * 7)
         return f"tensor({values}, shape={self.shape}, dtype={self.dtype}, device={self.device})"
@@ -234,32 +278,146 @@ def _tensor(array: Array, node: Node | None = None) -> Tensor:
     return out
 
 
+class _Count(int):
+    """A number of elements, which says what to write when it is called, as PyTorch's `size` is."""
+
+    def __call__(self, *axis: Any) -> Any:
+        raise DTypeError(f"size: a number is not called{hint('Tensor', 'size()')}")
+
+
+NUMBER_TYPES: frozenset[type] = frozenset({bool, int, float, _Count})
+
+
+def _twin(kind: Any, array: Array, axes: Sequence[int], name: str) -> Any:
+    """A leaf of that kind of Tensor, around `array` with its axes permuted."""
+    out = kind.__new__(kind)
+    out.data, out.node, out.version = _native(kind.__name__, array).transpose(axes), None, Version(name)
+    return out
+
+
+# --- from numbers, lists and arrays --------------------------------------------------------------------------
+
+
 def tensor(data: Any, dtype: Any = None, device: str | None = None) -> Tensor:
     """A new Tensor that holds a copy of `data`.
 
     Python floats become float32; float64 arrays stay float64; integers and booleans keep their kind.
-    `data` may be a number, nested lists, a NumPy or CuPy array or a Tensor; `device` defaults to where it is.
+    `data` may be a number, nested lists, a NumPy or CuPy array, a Tensor, or another library's array that NumPy can
+    read; `device` defaults to where it is. Lists of Tensors give their values (`stack` keeps their history). Raises
+    ShapeError for lists of unequal length, DTypeError for what is neither numbers nor booleans.
     """
     if isinstance(data, Tensor):
         data = data.data
     is_array = isinstance(data, np.ndarray | np.generic) or backend.is_cuda(data)
-    lib = backend.xp(data)
-    array = lib.array(data)
-    if array.dtype.kind not in "biuf":
+    try:
+        array = backend.xp(data).array(data)
+    except ValueError as error:
+        raise ShapeError(f"tensor: {error}") from error
+    except (TypeError, RuntimeError) as error:  # arrays of other libraries, of another device or with a history
+        raise DTypeError(f"tensor: cannot read {described(data)}: {error}") from error
+    if array.dtype.kind not in NUMBERS:
         raise DTypeError(f"tensor: cannot hold elements of type {array.dtype} ({type(data).__name__})")
     if dtype is None and not is_array and array.dtype.kind == "f":
         dtype = FLOAT32
     if dtype is not None:
-        array = array.astype(dtype)
-    return Tensor(backend.to_device(array, device or backend.device_of(array)))
+        array = array.astype(as_dtype("tensor", dtype))
+    return Tensor(backend.to_device(array, backend.device_of(array) if device is None else device))
+
+
+def as_tensor(x: Any, name: str, floats: np.dtype = FLOAT32) -> Tensor:
+    """x as an argument of the function `name`: itself if it is a Tensor, an array's memory, a copy of numbers in lists.
+
+    Python's floats become `floats`. DTypeError for anything else: other libraries' arrays, which `mg.tensor` copies;
+    lists of Tensors, which `stack` joins; modules.
+    """
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(x, np.ndarray | np.generic) or backend.is_cuda(x):
+        return Tensor(_native(name, x))
+    told = ""
+    if isinstance(x, int | float | list | tuple):
+        leaves = list(_leaves(x))
+        if all(isinstance(leaf, int | float | np.ndarray | np.generic) for leaf in leaves):
+            made = tensor(x)
+            return tensor(x, floats) if made.dtype is FLOAT32 is not floats else made
+        if any(isinstance(leaf, Tensor) for leaf in leaves):
+            told = "; mg.stack and mg.concatenate join Tensors"
+    elif hasattr(x, "__array__") and not isinstance(x, type):
+        told = "; mg.tensor(...) makes a Tensor of it"
+    raise DTypeError(f"{name}: expected a Tensor, an array, numbers or lists of numbers, got {described(x)}{told}")
+
+
+def width(args: Iterable[Any]) -> np.dtype:
+    """The type of the first float Tensor or array among `args`, float32 if there is none."""
+    return next((a.dtype for a in args if isinstance(a, Tensor | np.ndarray) and a.dtype.kind == "f"), FLOAT32)
+
+
+def as_dtype(name: str, dtype: Any) -> np.dtype:
+    """`dtype` as a type of elements that Tensors have, in the machine's byte order; DTypeError if it is none."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError as error:
+        raise DTypeError(
+            f'{name}: {dtype!r:.40} is no type of elements; expected "float32", "float64", "int64", "bool" ...'
+        ) from error
+    if found.kind not in NUMBERS:
+        raise DTypeError(f"{name}: Tensors hold floats, integers or booleans, not {found}")
+    return np.dtype(found.type)
+
+
+def as_shape(name: str, shape: Any) -> tuple[int, ...]:
+    """`shape`, an integer or several, as a tuple of Python integers; ShapeError if it is none or one is negative."""
+    try:
+        sizes = tuple(map(operator.index, np.atleast_1d(shape)))
+    except (TypeError, ValueError):
+        sizes = (-1,)
+    if any(n < 0 for n in sizes):
+        raise ShapeError(f"{name}: expected a shape, an integer >= 0 or a tuple of them, got {shape!r:.60}")
+    return sizes
+
+
+def _native(name: str, array: Array) -> Array:
+    """`array` with the one dtype object of its type, in the machine's byte order, by which ops know it.
+
+    DTypeError if it is no array, or one of anything but numbers and booleans.
+    """
+    if isinstance(array, np.generic):
+        array = np.asarray(array)
+    if not (isinstance(array, np.ndarray) or backend.is_cuda(array)):
+        raise DTypeError(f"{name}: expected an array, got {described(array)}; mg.tensor(...) takes numbers and lists")
+    dtype = array.dtype
+    if dtype is FLOAT32 or dtype is FLOAT64:
+        return array
+    if dtype.kind not in NUMBERS:
+        raise DTypeError(f"{name}: cannot hold elements of type {dtype}")
+    known = np.dtype(dtype.type)
+    return array if dtype is known else array.view(known) if dtype.isnative else array.astype(known)
+
+
+def _leaves(xs: Any) -> Iterator[Any]:
+    """What nested lists hold."""
+    if isinstance(xs, list | tuple):
+        for x in xs:
+            yield from _leaves(x)
+    else:
+        yield xs
+
+
+def described(x: Any) -> str:
+    """What x is, in an error message."""
+    kind = type(x)
+    if isinstance(x, str | int | float | complex | None):
+        return f"{x!r:.40}"
+    module = kind.__module__.split(".")[0]
+    return f"a {kind.__qualname__}" if module in ("builtins", "minigan") else f"a {module}.{kind.__qualname__}"
 
 
 def node_of(t: Tensor) -> Node:
     """The node of t; a leaf's is made when it is first needed."""
     if t.node is None:
-        t.node = Node(None, t.data.shape, t.data.dtype)
         if t.version is None:
             t.version = Version()
+        t.node = Node(None, t.data.shape, t.data.dtype, t.version.order)
     return t.node
 
 
@@ -273,37 +431,76 @@ def mapped(tree: Any, change: Callable[[Any], Any]) -> Any:
     return change(tree)
 
 
-def matched(
-    own: Mapping[str, Tensor], state: Mapping[str, Any]
-) -> tuple[dict[str, Array], list[str], list[str], list[str]]:
-    """(`state` as arrays, its names that are missing, unknown, and of another shape) against the tensors of `own`."""
-    arrays = {k: v.data if isinstance(v, Tensor) else np.asarray(v) for k, v in state.items()}
-    missing = [k for k in own if k not in arrays]
-    unknown = [k for k in arrays if k not in own]
-    misshapen = [k for k, t in own.items() if k in arrays and tuple(arrays[k].shape) != t.shape]
-    return arrays, missing, unknown, misshapen
+def copy_all(own: Mapping[str, Tensor], state: Mapping[str, Any], whose: str, by: str = "load_state_dict") -> None:
+    """Copy `state` (Tensors or arrays by name) into the tensors of `own`, all of it or nothing.
+
+    Floats take floats of any width, integers and booleans; other types take what NumPy casts to them safely.
+    CheckpointError, "`by` of `whose`: ...", names what is missing, unknown, too large, or of another shape or kind.
+    """
+    if not isinstance(state, Mapping):
+        raise CheckpointError(f"{by} of {whose}: expected tensors or arrays by name, got {state!r:.80}")
+    problems = [f"{name} is missing" for name in own if name not in state]
+    problems += [f"{name} is unknown" for name in state if name not in own]
+    copies: dict[str, Array] = {}
+    for name in [name for name in own if name in state]:
+        try:
+            copies[name] = _copy_for(own[name], state[name])
+        except (MiniganError, FloatingPointError) as error:
+            problems.append(f"{name} {error}")
+    if problems:
+        more = f"; and {len(problems) - 9} more" if len(problems) > 9 else ""
+        raise CheckpointError(f"{by} of {whose}: {'; '.join(problems[:9])}{more}")
+    for name, copy in copies.items():
+        own[name].copy_(copy, by=by)
+
+
+def _copy_for(t: Tensor, value: Any) -> Array:
+    """A copy of `value` as an array of t's type; an error that goes on after its name if it does not fit."""
+    array = value.data if isinstance(value, Tensor) else value
+    try:
+        array = array if backend.is_cuda(array) else np.asarray(array)
+    except Exception as error:  # whatever another library's arrays raise, and lists that are ragged
+        raise DTypeError(f"is no array ({error})") from error
+    if tuple(array.shape) != t.shape:
+        raise ShapeError(f"has shape {tuple(array.shape)}, expected {t.shape}")
+    casting: Any = "same_kind" if t.dtype.kind == "f" else "safe"
+    if array.dtype.kind not in "biuf" or not np.can_cast(array.dtype, t.dtype, casting):
+        raise DTypeError(f"is of {array.dtype}, expected {t.dtype}")
+    with np.errstate(over="raise"):
+        return array.astype(t.dtype)
 
 
 def zeros(shape: int | Sequence[int], dtype: Any = FLOAT32, device: str = "cpu") -> Tensor:
     """A tensor of `shape` filled with 0."""
-    return Tensor(backend.array_module(device).zeros(shape, dtype=dtype))
+    return _filled("zeros", shape, 0, dtype, device)
 
 
 def ones(shape: int | Sequence[int], dtype: Any = FLOAT32, device: str = "cpu") -> Tensor:
     """A tensor of `shape` filled with 1."""
-    return Tensor(backend.array_module(device).ones(shape, dtype=dtype))
+    return _filled("ones", shape, 1, dtype, device)
 
 
 def full(shape: int | Sequence[int], value: float, dtype: Any = FLOAT32, device: str = "cpu") -> Tensor:
     """A tensor of `shape` filled with `value`."""
-    return Tensor(backend.array_module(device).full(shape, value, dtype=dtype))
+    return _filled("full", shape, value, dtype, device)
+
+
+def _filled(name: str, shape: Any, value: Any, dtype: Any, device: str) -> Tensor:
+    if not isinstance(value, int | float):
+        value = as_tensor(value, name).data
+    if isinstance(dtype, int):
+        raise ShapeError(f"{name}: a shape is one argument: {name}(({shape!r}, {dtype!r}))")
+    lib = backend.array_module(device)
+    return Tensor(lib.full(as_shape(name, shape), value, dtype=as_dtype(name, dtype)))
 
 
 def zeros_like(x: Tensor) -> Tensor:
     """Zeros of the shape, type and device of `x`."""
+    x = as_tensor(x, "zeros_like")
     return Tensor(backend.xp(x.data).zeros(x.shape, dtype=x.dtype))
 
 
 def ones_like(x: Tensor) -> Tensor:
     """Ones of the shape, type and device of `x`."""
+    x = as_tensor(x, "ones_like")
     return Tensor(backend.xp(x.data).ones(x.shape, dtype=x.dtype))

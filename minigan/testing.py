@@ -6,7 +6,7 @@ import numpy as np
 
 from . import backend
 from .errors import DTypeError, GradcheckError
-from .grad import as_list, depends_on, grad, inner
+from .grad import all_tensors, depends_on, grad, inner
 from .op import Op
 from .ops import sum
 from .recording import observe
@@ -31,7 +31,7 @@ def gradcheck(
     order. Raises GradcheckError with the op, the argument and both numbers; DTypeError for inputs that are not
     float64, in which a difference of 1e-6 means nothing.
     """
-    points = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    points = all_tensors(inputs, "gradcheck")
     for k, point in enumerate(points):
         if point.dtype.kind == "f" and point.dtype != np.float64:
             raise DTypeError(f"gradcheck: input {k} is {point.dtype}; finite differences need float64")
@@ -50,7 +50,7 @@ def _check(
 ) -> None:
     ops: list[Op] = []
     with observe(lambda op, args, out, order: ops.append(op)):
-        outputs = as_list(fn(*points))
+        outputs = _results(fn, points)
     where = f"{_name(fn)} ({', '.join(dict.fromkeys(op.name for op in ops if op.rules))})"
     cotangents = [_random(rng, y.shape, y) for y in outputs]
     checked = [k for k, p in enumerate(points) if p.dtype.kind == "f"]
@@ -58,7 +58,7 @@ def _check(
     relative, absolute = (1e-6 if rtol is None else rtol) * scale, (1e-8 if atol is None else atol) * scale
 
     def projected(*args: Tensor) -> Tensor:
-        return inner(as_list(fn(*args)), cotangents)
+        return inner(_results(fn, args), cotangents)
 
     value, wanted = projected(*points), [points[k] for k in checked]
     # The gradient of a step function is a constant that no op connects to anything: its derivative is zero.
@@ -77,7 +77,7 @@ def _check(
 
         def first_gradient(*args: Tensor) -> Sequence[Tensor]:
             xs, cs = args[: len(points)], args[len(points) :]
-            return grad(inner(as_list(fn(*xs)), cs), [xs[k] for k in checked], create_graph=True)
+            return grad(inner(_results(fn, xs), cs), [xs[k] for k in checked], create_graph=True)
 
         first_gradient.__name__ = f"gradient of {_name(fn)}"
         _check(first_gradient, [*points, *cotangents], level + 1, order, eps, rtol, atol, rng)
@@ -101,6 +101,10 @@ def check_adjoint(
     left, right = sum(forward(x) * y).item(), sum(x * adjoint(y)).item()
     if not abs(left - right) <= 1e-12 * max(abs(left), abs(right), 1e-3):
         raise GradcheckError(f"{name}: <A x, y> = {left:.15g} but <x, A* y> = {right:.15g}")
+
+
+def _results(fn: Callable, args: Sequence[Tensor]) -> list[Tensor]:
+    return all_tensors(fn(*args), f"gradcheck of {_name(fn)}", "its result")
 
 
 def _random(rng: np.random.Generator, shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -4,12 +4,16 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import DTypeError, ShapeError
 from .system import disk
+from .system.machine import load_matplotlib
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -67,18 +71,30 @@ def save_png(picture: np.ndarray, path: str | Path, scale: int = 2) -> None:
         Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)).save(out, "PNG", optimize=True)
 
 
-def save_gif(frames: Sequence[Path], path: str | Path, milliseconds: int = 350) -> None:
-    """Write the pictures in the files `frames` as an animation that pauses on the last one and repeats."""
+def read_png(path: Path) -> "Image.Image | None":
+    """The PNG in a file, grey or RGB; None if it cannot be read."""
     from PIL import Image
 
-    pictures = []
-    for frame in frames:
-        with Image.open(frame) as opened:
-            pictures.append(opened.convert("P" if opened.mode == "L" else "RGB"))
-    if pictures:
-        pauses = [milliseconds] * (len(pictures) - 1) + [4 * milliseconds]
+    try:
+        with Image.open(path, formats=["PNG"]) as opened:
+            return opened.convert("L" if opened.mode in ("1", "L") else "RGB")
+    except Exception:  # Pillow has a dozen ways to fail on damaged bytes, and documents none
+        return None
+
+
+def save_gif(frames: Sequence[Path], path: str | Path, milliseconds: int = 350) -> list[Path]:
+    """Write the pictures in the files `frames` as an animation that pauses on the last one and repeats.
+
+    What cannot be read, or has another size than the last that can, is left out: the list of these.
+    """
+    read = [(frame, picture) for frame in frames if (picture := read_png(frame)) is not None]
+    shown = {frame: picture for frame, picture in read if picture.size == read[-1][1].size}
+    if shown:
+        first, *rest = (p.convert("P") if p.mode == "L" else p for p in shown.values())
+        pauses = [milliseconds] * len(rest) + [4 * milliseconds]
         with disk.replacing(Path(path)) as out:
-            pictures[0].save(out, "GIF", save_all=True, append_images=pictures[1:], duration=pauses, loop=0)
+            first.save(out, "GIF", save_all=True, append_images=rest, duration=pauses, loop=0)
+    return [frame for frame in frames if frame not in shown]
 
 
 def animate(pictures: Sequence[np.ndarray], path: str | Path, milliseconds: int = 120, scale: int = 2) -> None:
@@ -88,6 +104,17 @@ def animate(pictures: Sequence[np.ndarray], path: str | Path, milliseconds: int 
     first, *rest = (Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)) for picture in pictures)
     with disk.replacing(Path(path)) as out:
         first.save(out, "GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)
+
+
+def empty_figure(**options: Any) -> Any:
+    """A matplotlib Figure that needs no screen; the options are Figure's."""
+    load_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(**options)
+    FigureCanvasAgg(figure)
+    return figure
 
 
 LINES = {
@@ -105,15 +132,11 @@ def loss_curves(log: Mapping[str, Sequence[float]], path: str | Path, title: str
     The first panel has d_loss, g_loss, the second d_real, d_fake; each further column has a panel of its own. Columns
     that are absent, and images_per_s, are left out.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     steps = np.asarray(log["step"], float)
     more = [name for name in log if name not in LINES and name not in ("step", "images_per_s")]
     panels = [("loss", ["d_loss", "g_loss"]), ("mean score", ["d_real", "d_fake"]), *((name, [name]) for name in more)]
     panels = [(label, names) for label, wanted in panels if (names := [name for name in wanted if name in log])]
-    figure = Figure(figsize=(9, 1 + 2.7 * max(len(panels), 1)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(figsize=(9, 1 + 2.7 * max(len(panels), 1)), layout="constrained")
     for k, (label, names) in enumerate(panels):
         axes = figure.add_subplot(len(panels), 1, k + 1)
         for name in names:
@@ -167,21 +190,20 @@ def panels(drawn: Sequence[Panel], path: str | Path, columns: int = 1, size: flo
 
 
 def panel_figure(drawn: Sequence[Panel], columns: int = 1, size: float = 3.2, title: str = "") -> Any:
-    """A matplotlib Figure of point sets, `columns` panels of about `size` inches in a row, a legend in the first.
+    """A matplotlib Figure of point sets, `columns` square panels of about `size` inches in a row, one legend for all.
 
     Points outside a panel's limits are counted below it instead.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = -(-len(drawn) // columns)
-    figure = Figure(figsize=(1.15 * size * columns, size * rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(figsize=(size * columns, (size + 0.4) * rows + 0.4), layout="constrained")
     for k, panel in enumerate(drawn):
         axes = figure.add_subplot(rows, columns, k + 1)
         _draw_panel(axes, panel)
-        if k == 0:
-            axes.legend(fontsize="small", framealpha=0.8)
+        axes.set_box_aspect(1)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    legend: Any = figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    for handle in legend.legend_handles:
+        handle.set(alpha=1, sizes=[50])
     if title:
         figure.suptitle(title)
     return figure

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -70,8 +71,15 @@ def test_a_conditional_generator_takes_labels(tmp_path, name):
     for labels, message in (([10] * 6, "from 0 to 9, got 10"), ([1], "expected 6 labels"), ([-1] * 6, "from 0")):
         with pytest.raises(ShapeError, match=message):
             again.sample(6, labels=np.array(labels))
+    plain = export.Generator(mg.models.mlp28(5)[0], uniform_latent(5))
     with pytest.raises(ShapeError, match="takes no labels"):
-        export.Generator(mg.models.mlp28(5)[0], uniform_latent(5)).sample(2, labels=np.zeros(2, int))
+        plain.sample(2, labels=np.zeros(2, int))
+    for noise, found in ((mg.ones(5), r"Tensor \(5,\)"), (np.ones((2, 5), "float32"), r"ndarray \(2, 5\)")):
+        with pytest.raises(ShapeError, match=rf"expected a Tensor of noise \(n, dim\), got {found}"):
+            plain.generate(noise)
+    for n in (-1, 2.5, float("nan")):
+        with pytest.raises(ShapeError, match=f"expected an integer.*got {n}"):
+            plain.sample(n)
 
 
 def test_a_run_leaves_the_generator_that_its_samples_are_of(tmp_path, few_digits):
@@ -191,7 +199,7 @@ def nest(about):
         (lambda about: about["latent"].update(dtype="object"), "describes no generator"),
         (
             lambda about: about["network"]["layers"].insert(0, {"layer": "LeakyReLU", "negative_slope": "x"}),
-            "is missing",
+            "negative_slope: expected a finite number",
         ),
         (rename, "__import__"),
         (nest, "recursion"),
@@ -212,6 +220,121 @@ def test_a_crafted_description_is_an_error_and_takes_no_memory(tmp_path, change,
         export.load_generator(path)
 
 
+def crafted(path, layers, arrays=None, **changes):
+    """A file of nothing but these layers, or of a description that changes otherwise, its checksum right."""
+    about = {"sha256": BLANK.decode(), "format": 1, "network": {"layer": "Sequential", "layers": layers}}
+    about |= {"latent": {"kind": "normal", "dim": 1}, "classes": None, "about": {}, **changes}
+    path.write_bytes(sealed(to_bytes(arrays or {}, {"minigan": json.dumps(about)})))
+    return path
+
+
+def layer(kind, **arguments):
+    return {"layer": kind, **arguments}
+
+
+def conv(kind="Conv2d", **options):
+    return [PIXEL, layer(kind, in_channels=1, out_channels=1, kernel_size=1, bias=False, **options)]
+
+
+def linear(inputs, outputs):
+    return [layer("Linear", in_features=inputs, out_features=outputs)]
+
+
+PIXEL = layer("Unflatten", dim=1, unflattened_size=[1, 1, 1])
+PER_CLASS = layer("ConditionalNormGenerator", z_dim=1, classes=1, width=5000)
+NAN, INFINITY = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("layers", "changes", "message"),
+    [
+        ([PIXEL, *[layer("UpsampleNearest", scale=100)] * 2], {}, "makes 100000000 numbers"),
+        (conv(padding=10**5), {}, "numbers of"),
+        (conv("ConvTranspose2d", stride=10**6, output_size=10**5), {}, "numbers of"),
+        (conv("ConvTranspose2d", stride=10**5, output_padding=10**5 - 1), {}, "numbers of"),
+        (conv(padding=NAN), {}, "got nan"),
+        (conv(padding=-1), {}, "got .-1, -1."),
+        (conv(stride=0.5), {}, r"got 0\.5"),
+        (conv(groups=-1), {}, "got -1"),
+        *[(linear(n, 10**9), {}, "larger than the") for n in (NAN, INFINITY, -1, 0)],
+        *[(linear(n, 9), {}, "describes no generator") for n in (2.5, -1, "5", None, [1, 2])],
+        ([layer("BatchNorm1d", num_features=10**9, eps=NAN)], {}, "larger than the"),
+        ([layer("UpsampleNearest", scale=10**400)], {}, "describes no generator"),
+        ([layer("MaxPool2d", kernel_size=9000, stride=1)], {}, "larger than the"),
+        ([layer("Linear", in_features=1, out_features=1, normalised=["spectral_norm", {"n_power_iterations": 10**9}])],
+         {}, "larger than the"),
+        ([], {"network": PER_CLASS, "classes": 1}, "larger than the"),
+        ([{**PER_CLASS, "z_dim": 10**9, "width": -1}, *linear(500, 10**6)], {}, "larger than the"),
+        (linear(500, 500) * 3000, {}, "larger than the"),
+        ([layer("LayerNorm", normalized_shape=[80])] * 3000, {}, "more than 1000 layers"),
+        ([layer("ReLU")] * 3000, {}, "more than 1000 layers"),
+        ([], {"about": {"long": "x" * (1 << 20)}}, "in more than 1048576 letters"),
+        ([], {"network": {"layer": "Sequential", "layers": [[[]] * 10**5] * 9}}, "in more than 1048576 letters"),
+        ([], {"classes": NAN}, "make no sense"),
+        ([], {"classes": True}, "make no sense"),
+        ([], {"classes": 1 << 20}, "make no sense"),
+        *[([], {"latent": {"kind": "normal", "dim": n}}, "make no sense") for n in (NAN, 1.0, -1, "1", True, 1 << 20)],
+        ([], {"latent": {"kind": "normal", "dim": 5, "dtype": "U100000000"}}, "make no sense"),
+        ([], {"latent": {"kind": "uniform", "dim": 5, "low": INFINITY}}, "make no sense"),
+        ([], {"latent": {"kind": "code", "noise": 1 << 20}}, "make no sense"),
+    ],
+)  # fmt: skip
+def test_a_file_of_a_few_bytes_costs_no_memory(tmp_path, layers, changes, message):
+    arrays = {"1.weight": np.zeros((1, 1, 1, 1), "f4")} if layers and "kernel_size" in layers[-1] else None
+    path = crafted(tmp_path / "g.safetensors", layers, arrays, **changes)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError, match=rf"g\.safetensors: .*{message}"):
+            export.load_generator(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 26
+    finally:
+        tracemalloc.stop()
+
+
+def test_json_that_is_deep_or_says_a_name_twice_is_refused(tmp_path):
+    path = crafted(tmp_path / "g.safetensors", [])
+    content = path.read_bytes()
+    assert export.load_generator(path).sample(2).shape == (2, 1)
+    for wrong, message in (("[" * 9000 + "]" * 9000, "recursion"), ('{"format": 1, "format": 2}', "'format' twice")):
+        path.write_bytes(to_bytes({}, {"minigan": wrong}))
+        with pytest.raises(CheckpointError, match=rf"g\.safetensors: describes no generator .*{message}"):
+            export.load_generator(path)
+    path.write_bytes(content)
+    export.load_generator(path)
+
+
+def test_what_would_be_refused_is_not_written(tmp_path):
+    up = mg.nn.UpsampleNearest(100)
+    for network, latent, message in (
+        (mg.nn.Sequential(mg.nn.Unflatten(1, (1, 1, 1)), up, up), uniform_latent(1), "makes 100000000 numbers"),
+        (mg.nn.Sequential(*[mg.nn.ReLU()] * 1001), uniform_latent(1), "more than 1000 layers"),
+        (mg.nn.ReLU(), uniform_latent(1 << 20), "make no sense"),
+    ):
+        with pytest.raises(export.NotDescribed, match=message):
+            export.save_generator(tmp_path / "g.safetensors", export.Generator(network, latent))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_few_weights_describe_is_kept(tmp_path):
+    """Layers whose arguments multiply to far more than they hold."""
+    up = mg.nn.ConvTranspose2d(16, 8, (5, 5), (2, 2), (2, 2), (1, 1), dilation=(1, 1))
+    apart = mg.nn.Conv2d(8, 8, 9, padding=4, groups=8)
+    network = mg.nn.Sequential(mg.nn.Unflatten(1, (16, 4, 4)), up, mg.nn.GroupNorm(4, 8), apart, mg.nn.AvgPool2d(8))
+    for made, z_dim, classes in ((network, 256, None), (mg.models.projection28(99, classes=900, width=3)[0], 99, 900)):
+        generator = export.Generator(made, normal_latent(z_dim), classes)
+        again = export.load_generator(export.save_generator(tmp_path / "g.safetensors", generator))
+        assert np.array_equal(again.sample(2).numpy(), generator.sample(2).numpy())
+
+
+def test_loading_leaves_the_default_stream_alone(tmp_path):
+    path = export.save_generator(tmp_path / "g.safetensors", export.Generator(mg.models.mlp28(5)[0], uniform_latent(5)))
+    mg.random.seed(1)
+    expected = mg.random.default().uniform(3)
+    mg.random.seed(1)
+    export.load_generator(path)
+    assert np.array_equal(mg.random.default().uniform(3), expected)
+
+
 def test_weights_move_by_name_and_say_what_does_not_fit(tmp_path):
     G = trained(mg.models.mlp28(5)[0])
     path = export.save_generator(tmp_path / "g.safetensors", export.Generator(G, uniform_latent(5)))
@@ -220,8 +343,124 @@ def test_weights_move_by_name_and_say_what_does_not_fit(tmp_path):
     assert all(np.array_equal(t.numpy(), G.state_dict()[k].numpy()) for k, t in other.state_dict().items())
     with pytest.raises(CheckpointError, match=r"g\.safetensors: load_state_dict.*0\.weight has shape \(1024, 5\)"):
         export.load_weights(mg.models.mlp28(6)[0], path)
+    kept = {name: t.numpy() for name, t in other.state_dict().items()}
+    wrong = {**kept, "4.bias": kept["4.bias"][:5]}
+    save_file({name: np.ascontiguousarray(a) + 1 for name, a in wrong.items()}, path)
+    with pytest.raises(CheckpointError, match=r"4\.bias has shape \(5,\)"):
+        export.load_weights(other, path)
+    assert all(np.array_equal(t.numpy(), kept[name]) for name, t in other.state_dict().items())
     save_file({"0.weight": np.zeros((2, 2), np.float32)}, tmp_path / "bare.safetensors")
     with pytest.raises(CheckpointError, match="weights without a network"):
         export.load_generator(tmp_path / "bare.safetensors")
     with pytest.raises(CheckpointError, match=r"absent\.safetensors: cannot be read"):
         export.load_generator(tmp_path / "absent.safetensors")
+
+
+def test_arguments_in_the_wrong_order_are_told_which_is_which(tmp_path):
+    network, path = mg.nn.Linear(2, 1), tmp_path / "g.safetensors"
+    for arguments in ((path, network), (network, path)):
+        with pytest.raises(mg.errors.DTypeError, match=r"save_generator: expected a path and a Generator, .* a Linear"):
+            export.save_generator(*arguments)
+    assert not path.exists()
+
+
+# --- mg.save and mg.load ------------------------------------------------------------------------------------------
+
+
+class Own(mg.nn.Module):
+    """A network that no generator file describes."""
+
+    def __init__(self, width=3):
+        self.layers = [mg.nn.Conv2d(2, width, 3), mg.nn.BatchNorm2d(width)]
+        self.heads = {"score": mg.nn.spectral_norm(mg.nn.Linear(width, 1))}
+
+
+def same(state, other):
+    return state.keys() == other.keys() and all(np.array_equal(state[k].numpy(), other[k].numpy()) for k in state)
+
+
+def test_a_network_of_ones_own_is_saved_and_loaded(tmp_path):
+    net, other = trained(Own()), Own()
+    path = mg.save(net, tmp_path / "net.safetensors")
+    assert path == tmp_path / "net.safetensors"
+    assert not same(net.state_dict(), other.state_dict())
+    assert mg.load(other, str(path)) is other
+    assert same(net.state_dict(), other.state_dict())
+    assert set(load_file(path)) == set(net.state_dict())
+    third = Own()
+    mg.load(third, mg.save(net.state_dict(), path))
+    assert same(net.state_dict(), third.state_dict())
+    third.load_state_dict(load_file(path))  # any reader of safetensors gives the same
+    assert same(net.state_dict(), third.state_dict())
+    assert [p.name for p in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+def test_optimizers_and_averages_are_saved_and_loaded(tmp_path):
+    net = Own()
+    for make in (lambda: mg.optim.Adam(net.parameters(), 0.5), lambda: mg.optim.EMA(net, 0.5)):
+        first, second = make(), make()
+        state = first.state_dict()
+        for t in state.values():
+            t.data[...] = 3
+        mg.load(second, mg.save(first, tmp_path / "state"))
+        assert same(state, second.state_dict())
+        state.popitem()
+        with pytest.raises(CheckpointError, match=r"state: load_state_dict of \w+: .* is missing"):
+            mg.load(second, mg.save(state, tmp_path / "state"))
+
+
+def test_numbers_of_any_order_in_memory_and_of_bytes_are_saved(tmp_path):
+    array = np.arange(6, dtype=">f4").reshape(2, 3)
+    mg.save({"a": array, "b": array.T, "c": array[:, ::2], "d": [1, 2]}, tmp_path / "a")
+    found = load_file(tmp_path / "a")
+    for name, expected in {"a": array, "b": array.T, "c": array[:, ::2], "d": [1, 2]}.items():
+        np.testing.assert_array_equal(found[name], expected)
+
+
+def damaged(tmp_path):
+    path = mg.save(Own(), tmp_path / "damaged.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda folder: mg.load(Own(), folder / "none"), "none: cannot be read as safetensors"),
+        (lambda folder: mg.load(Own(), folder), "cannot be read as safetensors"),
+        (
+            lambda folder: mg.load(Own(), mg.save(Own(4), folder / "w")),
+            r"w: load_state_dict of Own: layers\.0\.weight has",
+        ),
+        (lambda folder: mg.load(Own(), damaged(folder)), "damaged.safetensors: its checksum is not the one"),
+        (
+            lambda folder: mg.load(folder / "w", Own()),
+            r"load: expected the path of a file after the network, got Own\(",
+        ),
+        (lambda folder: mg.load("w", folder / "w"), "expected a network to load it into, got 'w'"),
+        (lambda folder: mg.save(Own(), folder / "no" / "w"), "w: cannot be written"),
+        (lambda folder: mg.save(Own(), folder), "cannot be written"),
+        (lambda folder: mg.save("w", Own()), "save: expected the path of a file after the network"),
+        (lambda folder: mg.save(3, folder / "w"), "expected a network, or arrays by name, to save, got 3"),
+        (lambda folder: mg.save(mg.nn.ReLU(), folder / "w"), "got ReLU, which holds none"),
+        (lambda folder: mg.save({"a": "x"}, folder / "w"), "expected numbers by name, 'a' is of <U1"),
+        (lambda folder: mg.save({"a": 1j}, folder / "w"), "'a' is of complex128"),
+        (lambda folder: mg.save({1: np.ones(2)}, folder / "w"), "expected numbers by name, 1 is of float64"),
+    ],
+)
+def test_what_cannot_be_saved_or_loaded_is_named(tmp_path, call, message):
+    with pytest.raises(CheckpointError, match=message):
+        call(tmp_path)
+    assert not [p for p in tmp_path.iterdir() if p.name not in ("w", "damaged.safetensors")]
+
+
+def test_layers_with_names_of_their_own_are_described(tmp_path):
+    network = mg.nn.Sequential(
+        {"body": mg.nn.Sequential([mg.nn.Linear(2, 4), mg.nn.ReLU()]), "layer": mg.nn.Linear(4, 3)}
+    )
+    generator = export.Generator(network, normal_latent(2))
+    again = export.load_generator(export.save_generator(tmp_path / "g.safetensors", generator))
+    assert list(again.network.state_dict()) == ["body.0.weight", "body.0.bias", "layer.weight", "layer.bias"]
+    assert np.array_equal(again.sample(3).numpy(), generator.sample(3).numpy())

@@ -63,6 +63,36 @@ def test_an_unreached_input_gets_zeros_and_none_reached_is_an_error():
             mg.grad(y, inputs)
 
 
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        lambda g: mg.sum(g * g),
+        lambda g: mg.mean((mg.sqrt(mg.sum(mg.square(g))) - 1) ** 2),
+        lambda g: mg.sum(g) * 2.0,  # of which no rule reads the gradient
+        lambda g: mg.sum(g[1:]),
+    ],
+)
+def test_a_gradient_that_was_not_recorded_is_told_from_any_other_constant(penalty):
+    x = mg.tensor([1.0, 2.0])
+    y = mg.sum(x**3)
+    with pytest.raises(mg.errors.GraphError, match=r"y is computed from a gradient .* without create_graph=True"):
+        mg.grad(penalty(mg.grad(y, x)), x)
+    assert mg.grad(penalty(mg.grad(y, x, create_graph=True)), x).shape == (2,)
+    first = mg.grad(y, x)
+    assert mg.grad(penalty(first), first).shape == (2,)  # of the gradient itself it can be taken
+    for constant in (mg.grad(y, x, create_graph=True).detach(), mg.tensor([3.0, 12.0])):
+        with pytest.raises(mg.errors.GraphError, match="cut off by detach"):
+            mg.grad(penalty(constant), x)
+    first.copy_([0.0, 0.0])  # it is an array like any other, to be clipped in place, say
+
+
+def test_integers_have_no_gradient():
+    whole = mg.tensor([1, 2])
+    for y, x in ((mg.sum(whole), whole), (mg.sum(mg.ones(2)), whole), (mg.sum(whole), mg.ones(2))):
+        with pytest.raises(mg.errors.GraphError, match="only floats have gradients, and among these is int64"):
+            mg.grad(y, x)
+
+
 def test_the_last_bias_of_a_critic_under_a_penalty():
     w, b, x = mg.tensor([[1.0], [2.0]]), mg.tensor([0.5]), mg.tensor([[3.0, 4.0]])
     slope = mg.grad(mg.sum(x @ w + b), x, create_graph=True)
@@ -93,7 +123,14 @@ def test_no_grad_and_detach_cut_the_graph():
     def square(x):
         return x * x
 
+    @mg.no_grad
+    def cube(x):
+        """x^3"""
+        return x * x * x
+
     assert square(x).node is None
+    assert cube(x).node is None
+    assert cube.__doc__ == "x^3"
     assert (x * x).node is not None
     assert mg.grad(mg.sum(x * x.detach()), x).item() == 2
 
@@ -300,3 +337,45 @@ def test_a_linear_critics_penalty_in_closed_form(rng):
     norm = np.linalg.norm(w.numpy())
     np.testing.assert_allclose(penalty.item(), (norm - 1) ** 2, rtol=1e-12)
     np.testing.assert_allclose(mg.grad(penalty, w).numpy(), 2 * (norm - 1) * w.numpy() / norm, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x, y, net: mg.grad(3.0, x), "grad: expected y, a Tensor computed from the inputs, got 3.0"),
+        (lambda x, y, net: mg.grad([y, y], x), "grad: expected y, .* got a list"),
+        (lambda x, y, net: mg.grad(lambda: y, x), "grad: expected y, .* got a function"),
+        (lambda x, y, net: mg.grad(y, net), r"grad: expected a list of Tensors as inputs, got a Linear; .*parameters"),
+        (lambda x, y, net: mg.grad(y, net.state_dict()), r"grad: .* got a dict; give its \.values\(\)"),
+        (lambda x, y, net: mg.grad(y, 1.0), "grad: .* as inputs, got 1.0"),
+        (lambda x, y, net: mg.grad(y, "x"), "grad: .* as inputs, got 'x'"),
+        (lambda x, y, net: mg.grad(y, x.numpy()), "grad: .* as inputs, got a numpy.ndarray"),
+        (lambda x, y, net: mg.grad(y, [x, 1.0]), "grad: .* as inputs, got 1.0 as item 1"),
+        (lambda x, y, net: mg.grad(y, net.named_parameters()), "grad: .* got a tuple as item 0"),
+        (lambda x, y, net: mg.grad(y, x, "seed"), "grad: grad_output: expected a Tensor"),
+        (lambda x, y, net: mg.vjp(mg.sum, [[1.0]]), "vjp: .* as inputs, got a list as item 0"),
+        (lambda x, y, net: mg.vjp(x, mg.sum), "vjp: .* as inputs, got a function"),
+        (lambda x, y, net: mg.jvp(mg.sum, x, [1.0, 2.0]), "jvp: .* as vectors, got 1.0 as item 0"),
+        (lambda x, y, net: mg.jvp(lambda x: 2.0, x, x), "grad: expected y, .* got 2.0"),
+        (lambda x, y, net: mg.hvp(mg.sum, net, x), r"hvp: .* got a Linear; give its \.parameters"),
+        (lambda x, y, net: mg.testing.gradcheck(mg.exp, np.ones(2)), "gradcheck: .* as inputs, got a numpy.ndarray"),
+        (
+            lambda x, y, net: mg.testing.gradcheck(lambda x: 1.0, mg.zeros(2, float)),
+            "gradcheck of .*as its result, got 1.0",
+        ),
+    ],
+)
+def test_what_are_no_tensors_is_named(call, message):
+    x = mg.tensor([1.0, 2.0])
+    with pytest.raises(mg.errors.DTypeError, match=message):
+        call(x, mg.sum(x * x), mg.nn.Linear(2, 1))
+
+
+def test_cotangents_and_vectors_may_be_arrays_and_inputs_any_iterable():
+    x = mg.tensor([1.0, 2.0])
+    assert mg.grad(x * x, x, np.ones(2, "float32")).numpy().tolist() == [2, 4]
+    assert mg.grad(mg.sum(x * x), x, 3.0).numpy().tolist() == [6, 12]
+    assert [g.numpy().tolist() for g in mg.grad(mg.sum(x * x), (t for t in (x, x)))] == [[2, 4], [2, 4]]
+    assert mg.hvp(lambda x: mg.sum(x**3), x, np.ones(2, "float32"))[1].numpy().tolist() == [6, 12]
+    _, pullback = mg.vjp(lambda x, y: x * y, (t for t in (x, mg.tensor([3.0, 4.0]))))
+    assert [g.numpy().tolist() for g in pullback(mg.ones(2))] == [[3, 4], [1, 2]]

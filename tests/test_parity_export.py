@@ -1,5 +1,7 @@
 """A generator trained by minigan draws the same images in PyTorch, and one of PyTorch the same in minigan."""
 
+import warnings
+
 import numpy as np
 import pytest
 from parity import torch
@@ -72,6 +74,89 @@ def test_a_generator_trained_here_draws_the_same_in_pytorch(tmp_path):
     found = ours.generate(z).numpy()
     assert found.std() > 0.01
     assert np.abs(found - images(theirs, z.numpy())).max() < 1e-5
+
+
+def small_in_torch():
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
+
+
+def small():
+    return mg.nn.Sequential(mg.nn.Linear(3, 4), mg.nn.BatchNorm1d(4), mg.nn.ReLU(), mg.nn.Linear(4, 2))
+
+
+def saved(path, state):
+    save_file({name: t.detach().contiguous().clone() for name, t in state.items()}, path)
+    return path
+
+
+def same(ours, theirs, tolerance=1e-6):
+    x = mg.random.Stream(0).normal((5, 3))
+    with mg.nn.evaluating(ours):
+        found = ours(mg.tensor(x)).numpy()
+    return np.abs(found - images(theirs, x)).max() < tolerance
+
+
+def compiled(network):
+    return torch.compile(network, backend="eager")
+
+
+WRAPPED = {
+    "DataParallel": nn.DataParallel,
+    "compile": compiled,
+    "both": lambda network: compiled(nn.DataParallel(network)),
+    "AveragedModel": torch.optim.swa_utils.AveragedModel,
+    "a compiled layer": lambda network: nn.Sequential(compiled(network[0]), *network[1:]),
+}
+
+
+@pytest.mark.parametrize("how", WRAPPED)
+def test_weights_of_a_wrapped_network(tmp_path, how):
+    theirs, ours = small_in_torch(), small()
+    theirs(torch.randn(9, 3))
+    export.load_weights(ours, saved(tmp_path / "w.safetensors", WRAPPED[how](theirs).state_dict()))
+    assert same(ours, theirs)
+
+
+@pytest.mark.parametrize("width", [torch.bfloat16, torch.float16, torch.float64])
+def test_weights_of_other_widths(tmp_path, width):
+    theirs, ours = small_in_torch().to(width), small()
+    export.load_weights(ours, saved(tmp_path / "w.safetensors", theirs.state_dict()))
+    assert same(ours, theirs.float())
+
+
+def test_weights_from_before_batches_were_counted(tmp_path):
+    theirs, ours = small_in_torch(), small()
+    state = {name: t for name, t in theirs.state_dict().items() if "tracked" not in name}
+    export.load_weights(ours, saved(tmp_path / "w.safetensors", state))
+    assert same(ours, theirs)
+
+
+@pytest.mark.parametrize("norm", ["spectral_norm", "weight_norm"])
+@pytest.mark.parametrize("where", ["torch.nn.utils", "torch.nn.utils.parametrizations"])
+def test_weights_of_normalised_layers(tmp_path, norm, where):
+    module = nn.utils.parametrizations if where.endswith("parametrizations") else nn.utils
+    if not hasattr(module, norm):
+        pytest.skip(f"this PyTorch has no {where}.{norm}")
+    wrap = getattr(module, norm)
+    z = mg.random.Stream(1).normal((2, 3, 4, 4))
+    for kind in ("Conv2d", "ConvTranspose2d"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # that the older one will go
+            theirs = nn.DataParallel(wrap(getattr(nn, kind)(3, 5, 3)))
+        theirs(torch.tensor(z))  # the vectors of spectral_norm move
+        ours = getattr(mg.nn, norm)(getattr(mg.nn, kind)(3, 5, 3))
+        export.load_weights(ours, saved(tmp_path / "w.safetensors", theirs.state_dict()))
+        with mg.nn.evaluating(ours):
+            assert np.abs(ours(mg.tensor(z)).numpy() - images(theirs, z)).max() < 1e-5
+
+
+def test_a_type_that_numpy_lacks_is_refused_and_nothing_copied(tmp_path):
+    state, ours = small_in_torch().state_dict(), small()
+    state["3.bias"] = state["3.bias"].to(torch.float8_e4m3fn)
+    before = {name: t.numpy() for name, t in ours.state_dict().items()}
+    with pytest.raises(mg.errors.CheckpointError, match=r"3\.bias is of type F8_E4M3"):
+        export.load_weights(ours, saved(tmp_path / "w.safetensors", state))
+    assert all(np.array_equal(t.numpy(), before[name]) for name, t in ours.state_dict().items())
 
 
 def test_what_pytorch_pickles_is_refused(tmp_path):

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+from interrupts import interrupted_at
 
 import minigan as mg
 from minigan.random import Stream
@@ -35,11 +36,54 @@ def test_a_stream_is_decided_by_seed_name_and_step():
     assert draws[1, "b", 1] == tuple(Stream(1, "b", 1).uniform(3))
 
 
+def test_what_a_seed_means_stays():
+    """Numbers that programs of earlier versions drew."""
+    close = {"rtol": 1e-6}
+    np.testing.assert_allclose(
+        Stream(0).uniform(3), [0.3480226993560791, 0.9050950407981873, 0.4500100016593933], **close
+    )
+    np.testing.assert_allclose(
+        Stream(0).normal(3), [-0.9328526258468628, 1.3180913925170898, 1.0737559795379639], **close
+    )
+    assert Stream(7, "noise", 5).integers(1000, 4).tolist() == [809, 904, 311, 969]
+    assert Stream(7).permutation(6).tolist() == [3, 4, 0, 5, 2, 1]
+    assert Stream(0).words(2).tolist() == [0x591804BB458116C4, 0xE7B44FCD6E4AEA8D]
+
+
+def test_a_seed_and_a_name_do_not_run_into_each_other():
+    assert not np.array_equal(Stream(1, "1x").words(4), Stream(11, "x").words(4))
+
+
 def test_draws_within_a_step_advance():
     stream = Stream(0)
     first, second = stream.uniform(8), stream.uniform(8)
     assert not np.array_equal(first, second)
     assert np.array_equal(np.concatenate([first, second]), Stream(0).uniform(16))
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda stream, n: stream.uniform(n, dtype="float64"),
+        lambda stream, n: stream.normal(n, dtype="float64"),
+        lambda stream, n: stream.integers(2**32 - 1, n),
+        lambda stream, n: stream.words(n),
+    ],
+)
+def test_draws_of_any_length_do_not_overlap(draw):
+    """Also those that use up less than a block of words."""
+    for sizes in ((10, 10), (3, 3), (1, 9, 2), (8, 5, 5), (17, 1)):
+        stream = Stream(0)
+        drawn = [draw(stream, n) for n in sizes]
+        assert [len(part) for part in drawn] == list(sizes)
+        assert len(set(np.concatenate(drawn).tolist())) == sum(sizes), sizes
+
+
+def test_uniform_goes_from_0_to_1_by_default():
+    x = Stream(3).uniform(10_000, dtype="float64")
+    assert 0 <= x.min() < 0.001
+    assert 0.999 < x.max() < 1
+    assert Stream(3).normal(10_000).mean() == pytest.approx(0, abs=0.03)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -100,3 +144,77 @@ def test_another_threads_stream_is_its_own():
         thread.start()
         thread.join()
     assert seen[0].seed != 9
+
+
+def test_a_seed_counts_within_a_block_too():
+    mg.random.seed(4)
+    expected = mg.random.default().uniform(3)
+    with mg.random.using(Stream(9)):
+        mg.random.seed(4)
+        assert np.array_equal(mg.random.default().uniform(3), expected)
+    with mg.random.using(Stream(9)) as outer, mg.random.using(Stream(8)):
+        mg.random.seed(4)
+    assert mg.random.default() is not outer
+
+
+def test_after_an_interrupt_anywhere_a_seed_means_the_same():
+    def draw():
+        with mg.random.using(Stream(9)):
+            mg.random.default().uniform(3)
+
+    mg.random.seed(4)
+    expected = mg.random.default().uniform(3)
+    k = 1
+    while interrupted_at(draw, k, mg.random):
+        mg.random.seed(4)
+        assert np.array_equal(mg.random.default().uniform(3), expected), k
+        k += 1
+    assert k > 50
+
+
+@pytest.mark.parametrize("wrong", [-1, 2.5, float("nan"), float("inf"), "3", None, (2, -1), (2, 2.5), [[1, 2]]])
+def test_a_size_that_is_none_is_named(wrong):
+    stream = Stream(0)
+    draws = [stream.uniform, stream.normal, lambda shape: stream.integers(9, shape)]
+    for draw in draws if isinstance(wrong, tuple | list) else [*draws, stream.words, stream.permutation]:
+        with pytest.raises(mg.errors.ShapeError, match=r"expected (an integer|a shape).*, got"):
+            draw(wrong)
+    assert np.array_equal(stream.words(4), Stream(0).words(4))  # nothing was drawn
+
+
+def test_a_seed_and_a_step_are_integers():
+    for wrong in (1.5, float("nan"), None, "1"):
+        with pytest.raises(mg.errors.ShapeError, match=f"Stream: seed: expected an integer, got {wrong!r}"):
+            Stream(wrong)
+        with pytest.raises(mg.errors.ShapeError, match="seed"):
+            mg.random.seed(wrong)
+    for wrong in (-1, 1.5, "1", None, 1 << 63, np.float32(1)):
+        with pytest.raises(mg.errors.ShapeError, match="Stream: step: expected an integer"):
+            Stream(0).at(wrong)
+        with pytest.raises(mg.errors.ShapeError, match="Stream: step: expected an integer"):
+            Stream(0, "x", wrong)
+    expected = Stream(3, "x", 5).words(4)
+    for seed, step in ((np.int64(3), np.uint8(5)), (np.array(3), mg.tensor(5)), (3, np.array(5))):
+        assert np.array_equal(Stream(seed, "x").at(step).words(4), expected)
+    assert len(Stream(-(1 << 70)).words(2)) == 2
+
+
+def test_numbers_of_numpy_are_sizes():
+    for shape in (np.int64(6), np.array(6), (np.int32(2), 3), np.array([2, 3]), [2, 3]):
+        assert Stream(0).uniform(shape).reshape(-1).tolist() == Stream(0).uniform(6).tolist()
+        assert Stream(0).normal(shape).size == 6
+    assert np.array_equal(Stream(0).integers(np.int64(9), 4), Stream(0).integers(9, 4))
+    for wrong in (2.5, float("nan"), np.float64(5), "5", 0, 1 << 32):
+        with pytest.raises(mg.errors.ShapeError, match="integers: high: expected an integer"):
+            Stream(0).integers(wrong)
+
+
+def test_only_floats_are_drawn():
+    for draw in (Stream(0).uniform, Stream(0).normal):
+        for wrong in ("int32", "complex64", "object", "U3", "bool"):
+            with pytest.raises(mg.errors.DTypeError, match="expected a type of floats, got"):
+                draw(3, dtype=wrong)
+        narrow = draw(999, dtype="float16")
+        assert narrow.dtype == np.float16
+        assert np.isfinite(narrow).all()
+    np.testing.assert_allclose(Stream(0).normal(99, dtype="float16"), Stream(0).normal(99), rtol=1e-3)

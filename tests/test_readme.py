@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import minigan as mg
+from minigan.command.recipe import NETWORKS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,7 +34,7 @@ def test_what_it_counts_is_there():
     counted = re.search(r"any of (\d+) score losses with any of (\w+) penalties on any of (\w+)\s+networks", README)
     assert int(counted[1]) == len(mg.gan.losses.LOSSES)
     assert words.index(counted[2]) + 2 == len(mg.gan.penalties.PENALTIES)
-    assert words.index(counted[3]) + 2 == len(mg.command.recipe.NETWORKS)
+    assert words.index(counted[3]) + 2 == len(NETWORKS)
 
 
 def test_links_lead_somewhere():

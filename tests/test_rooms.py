@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "minigan"
 ROOMS = {
     "errors": "the exceptions",
     "backend": "devices, NumPy or CuPy from an array's type",
-    "system": "files on disk, the machine and its BLAS, the terminal",
+    "system": "files on disk, the machine and its BLAS, the terminal, options, signals",
     "kernels": "arrays in, arrays out, fast",
     "random": "streams of random numbers",
     "tensor": "arrays that remember",

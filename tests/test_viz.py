@@ -39,6 +39,23 @@ def test_grid_places_images_row_by_row():
         viz.grid(np.zeros((2, 1, 2, 2)))
 
 
+def test_an_animation_leaves_out_what_cannot_be_read_and_what_has_another_size(tmp_path):
+    frames = [tmp_path / f"{k}.png" for k in range(8)]
+    for k, frame in enumerate(frames):
+        viz.save_png(np.random.default_rng(k).integers(0, 256, (9, 9 + (k == 2)), np.uint8), frame)
+    whole = frames[4].read_bytes()
+    frames[3].write_bytes(whole[:-30])
+    frames[4].write_bytes(whole.replace(b"IDAT", b"IDAT\0"))
+    frames[5].unlink()
+    frames[7].write_bytes(b"[" * 1000)
+    assert viz.save_gif(frames, tmp_path / "x.gif") == [frames[k] for k in (2, 3, 4, 5, 7)]
+    with Image.open(tmp_path / "x.gif") as opened:
+        assert (opened.n_frames, opened.size) == (3, (18, 18))
+    assert viz.save_gif(frames[3:6], tmp_path / "none.gif") == frames[3:6]
+    assert not (tmp_path / "none.gif").exists()
+    assert [viz.read_png(frame) is None for frame in frames] == [k in (3, 4, 5, 7) for k in range(8)]
+
+
 def test_files_open_again(tmp_path):
     frames = []
     for k in range(3):

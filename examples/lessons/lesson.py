@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minigan import viz
+from minigan.training import nonempty
 
 
 class Lesson:
@@ -22,7 +23,9 @@ class Lesson:
             f"Lesson {int(number)}: {title.replace('_', ' ')}. The text is in the file, which opens as a notebook too."
         )
         p = argparse.ArgumentParser(f"{name}.py", description=about, allow_abbrev=False)
-        p.add_argument("--out", default="runs/lessons", metavar="DIR", help="where the figure goes (runs/lessons)")
+        p.add_argument(
+            "--out", type=nonempty, default="runs/lessons", metavar="DIR", help="where the figure goes (runs/lessons)"
+        )
         p.add_argument("--dry-run", action="store_true", help="two steps of everything, nothing is written")
         options, _ = p.parse_known_args()
         self.name = name

@@ -1,12 +1,9 @@
-"""The command line: `minigan COMMAND`, beside the examples and sharing their code.
-
-Exit statuses: 0 done, 1 an error that is named on stderr, 2 a wrong command line, 3 a run stopped by --early-stop, 130
-one stopped by Ctrl-C or SIGTERM, whose state is saved.
-"""
+"""The command line: `minigan COMMAND`, beside the examples and sharing their code."""
 
 import argparse
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -21,8 +18,9 @@ from ..errors import CheckpointError, ShapeError
 from ..gan import lerp, slerp
 from ..gan.latents import NormalLatent
 from ..system import disk
-from ..system.machine import __version__, blas_info, show_config, versions
-from ..system.terminal import ending
+from ..system.machine import __version__, blas_info, config_lines, versions
+from ..system.options import Options, meant, nonempty
+from ..system.terminal import answer, ending, say, shown
 from ..tensor import tensor
 from ..training import RunFolder, Settings, positive, record, report, start
 from ..training.settings import flat
@@ -30,26 +28,41 @@ from . import recipe
 from .presets import PRESETS
 
 Arguments = Sequence[str]
+STATUSES = """exit status:
+  0 done, 1 an error, which is named on stderr, 2 a wrong command line, 3 a run stopped by --early-stop,
+  130 stopped by Ctrl-C, SIGTERM or SIGHUP: a run saves its state first"""
+RESUMED = """Continue a run from its last checkpoint, with the settings it was started with.
+
+What does not decide the result may be given anew:
+
+    --epochs, --steps, --checkpoint-every, --sample-every, --keep, --early-stop, --debug-nan
+
+So may any other option if --allow-change names it. The defaults below are those of a new run.
+"""
 
 
 def main(arguments: Arguments | None = None) -> int:
     """Run the command that the command line names; the exit status of the program."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    name = f"minigan {given[0]}" if given and given[0] in COMMANDS else "minigan"
+    return ending(name, lambda: _command_of(given))
+
+
+def _command_of(given: list[str]) -> int:
+    """Do what the words say; the exit status."""
     commands = "\n".join(f"  {name:12} {about}" for name, (_, about) in COMMANDS.items())
-    p = argparse.ArgumentParser(
-        prog="minigan",
-        description="GANs from scratch, on NumPy or CuPy.",
-        epilog=f"commands:\n{commands}\n\nminigan COMMAND --help says more.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    p = Options(
+        "minigan",
+        "GANs from scratch, on NumPy or CuPy.",
+        epilog=f"commands:\n{commands}\n\nminigan COMMAND --help says more.\n\n{STATUSES}",
     )
     p.add_argument("--version", action="version", version=f"minigan {__version__}")
     p.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
-    given = list(sys.argv[1:] if arguments is None else arguments)
     if not given:
         p.print_help(sys.stderr)
         return 2
-    chosen = p.parse_args(given[:1])
-    command = COMMANDS[chosen.command][0]
-    return ending(f"minigan {chosen.command}", lambda: command(given[1:]))
+    command, _ = COMMANDS[p.parse_args(given[:1]).command]
+    return command(given[1:])
 
 
 # --- training ---------------------------------------------------------------------------------------------------
@@ -62,26 +75,18 @@ def train(arguments: Arguments) -> int:
 
 def resume(arguments: Arguments) -> int:
     """A run from its last checkpoint, with its own settings but for what the command line says."""
-    p = argparse.ArgumentParser(
-        prog="minigan resume",
-        description="Continue a run from its last checkpoint, with the settings it was started with.",
-        epilog="What does not decide the result may be given anew: --epochs, --steps, --checkpoint-every, "
-        "--sample-every, --keep, --early-stop, --debug-nan. So may any other option of `minigan train`, if "
-        "--allow-change names it.",
-    )
-    p.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
-    chosen = p.parse_args(arguments[:1])  # whatever follows is for the parser of `minigan train`
-    before = RunFolder(chosen.run).settings()
+    p = recipe.part_options("minigan resume", "RUN", RESUMED)
+    p.without("--out", "--resume")
+    p.add_argument("out", type=nonempty, metavar="RUN", help="the run's folder")
+    run = p.parse_known_args(arguments)[0].out
+    before = RunFolder(Path(run)).settings()
     if before.name != "train":
         raise CheckpointError(
-            f"{chosen.run}: made by {before.name}.py; continue it by the same command with --out {chosen.run} --resume"
+            f"{run}: made by {before.name}.py; continue it by the same command with --out {run} --resume"
         )
-    options = recipe.options([], prog="minigan resume")
-    saved = {name: value for name, value in asdict(before).items() if name not in ("name", "extra")}
-    options.set_defaults(**{**saved, **before.extra, "out": str(chosen.run), "resume": True, "allow_change": []})
-    if any(given.split("=")[0] == "--epochs" for given in arguments[1:]):
-        options.set_defaults(steps=None)  # which would count more
-    return start(recipe.build, Settings.parsed(options, arguments[1:], "train"), recipe.shape)
+    saved = {name: value for name, value in flat(asdict(before)).items() if name != "name"}
+    p.set_defaults(**{**saved, "resume": True, "allow_change": []})
+    return start(recipe.build, Settings.parsed(p, arguments, "train"), recipe.shape)
 
 
 # --- what a generator makes -------------------------------------------------------------------------------------
@@ -95,19 +100,21 @@ def sample(arguments: Arguments) -> int:
     p.add_argument("--columns", type=positive, help="of a grid (default: near a square)")
     p.add_argument(
         "--out",
+        type=nonempty,
         default="samples.png",
+        metavar="PATH",
         help="a grid (.png), an array (.npy, in [-1, 1]), or a folder with a PNG for each (default: samples.png)",
     )
+    p.idle_without("a grid, --out NAME.png", lambda o: _kind(o.out) == ".png", "--columns")
     chosen = p.parse_args(arguments)
+    if _kind(chosen.out) not in (".png", ".npy", "folder"):
+        raise ShapeError(f"--out {chosen.out}: expected a name that ends in .png or .npy, or in / for a folder")
     generator = _generator(chosen.source, chosen.device)
     labels = None if chosen.labels is None else np.resize(np.array(chosen.labels), chosen.n)
     samples = generator.sample(chosen.n, seed=chosen.seed, labels=labels).numpy()
-    out = Path(chosen.out)
-    with disk.naming(out):
-        _write(out, samples, chosen.columns, str(chosen.source))
-    return _done(
-        chosen, {"out": str(out), "n": chosen.n, "shape": list(samples.shape[1:]), "generator": generator.about}
-    )
+    with disk.naming(Path(chosen.out)):
+        _write(chosen.out, samples, chosen.columns, chosen.source)
+    return _done(chosen, {"n": chosen.n, "shape": list(samples.shape[1:]), "generator": generator.about})
 
 
 def interpolate(arguments: Arguments) -> int:
@@ -122,9 +129,16 @@ def interpolate(arguments: Arguments) -> int:
     )
     p.add_argument("--label", type=int, help="the class, of a conditional generator (default: 0)")
     p.add_argument(
-        "--out", default="interpolation.png", help="a .png, a way a row, or a .gif (default: interpolation.png)"
+        "--out",
+        type=nonempty,
+        default="interpolation.png",
+        metavar="PATH",
+        help="a .png, a way a row, or a .gif (default: interpolation.png)",
     )
     chosen = p.parse_args(arguments)
+    out, kind = Path(chosen.out), _kind(chosen.out)
+    if kind not in (".png", ".gif"):
+        raise ShapeError(f"--out {chosen.out}: expected a name that ends in .png or .gif")
     generator = _generator(chosen.source, chosen.device)
     ends = generator.latent(2 * chosen.pairs, random.Stream(chosen.seed, "interpolation")).numpy()
     circle = isinstance(generator.latent, NormalLatent) if chosen.path is None else chosen.path == "circle"
@@ -138,15 +152,14 @@ def interpolate(arguments: Arguments) -> int:
     if samples.ndim != 4:
         raise ShapeError(f"interpolate draws images, this generator makes samples of shape {samples.shape[1:]}")
     images = viz.to_uint8(samples).reshape(*z.shape[:2], *samples.shape[1:])
-    out = Path(chosen.out)
     with disk.naming(out):
-        if out.suffix == ".gif":
+        if kind == ".gif":
             columns = min(chosen.pairs, 8)
             there_and_back = [*range(chosen.frames), *range(chosen.frames - 2, 0, -1)]
             viz.animate([viz.grid(images[k], columns) for k in there_and_back], out, milliseconds=120)
         else:
-            viz.save_png(viz.grid(images.swapaxes(0, 1).reshape(-1, *samples.shape[1:]), chosen.frames), _png(out))
-    return _done(chosen, {"out": str(out), "path": "circle" if circle else "line", "generator": generator.about})
+            viz.save_png(viz.grid(images.swapaxes(0, 1).reshape(-1, *samples.shape[1:]), chosen.frames), out)
+    return _done(chosen, {"path": "circle" if circle else "line", "generator": generator.about})
 
 
 # --- what is known of a run -------------------------------------------------------------------------------------
@@ -155,38 +168,42 @@ def interpolate(arguments: Arguments) -> int:
 def report_of(arguments: Arguments) -> int:
     """The page of a run, and its verdict."""
     p = _command("report", "Write a run's report, one HTML page, and say how the run stands.")
-    p.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
-    p.add_argument("--out", type=Path, help="the page (default: RUN/report.html)")
+    p.add_argument("run", type=nonempty, metavar="RUN", help="the run's folder")
+    p.add_argument("--out", type=nonempty, metavar="PATH", help="the page (default: RUN/report.html)")
     chosen = p.parse_args(arguments)
-    held = record.read(chosen.run)
-    page = report.write(held, chosen.out)
-    about: dict[str, Any] = {"out": str(page), "system": held.title, "step": int(held.steps[-1])}
+    held = record.read(Path(chosen.run))
+    chosen.out = str(report.write(held, chosen.out and Path(chosen.out)))
+    about: dict[str, Any] = {"system": held.title, "step": int(held.steps[-1])}
     about["numbers"] = {name: float(values[-1]) for name, (_, values) in held.health.items()}
     if held.looks:
         about["verdict"] = held.looks[-1].verdict
         about["findings"] = [finding._asdict() for finding in held.looks[-1].findings]
     if chosen.json:
         return _done(chosen, about)
-    print(f"{held.title}, step {about['step']}: {page}")
+    lines = [f"{held.title}, step {about['step']}: {chosen.out}"]
     if held.looks:
-        print(f"Verdict: {about['verdict']}")
-        for finding in about["findings"]:
-            print(f"- {finding['title']}: {finding['explanation']}")
+        lines.append(f"Verdict: {about['verdict']}")
+        lines += [f"- {finding['title']}: {finding['explanation']}" for finding in about["findings"]]
+    answer("\n".join(lines))
     return 0
 
 
 def config(arguments: Arguments) -> int:
     """Settings of a preset or a run, or of this installation."""
     p = _command("config", "Show the settings of a preset or of a run; without either, what minigan runs on.")
-    p.add_argument("of", nargs="?", metavar="PRESET|RUN", help=f"a run's folder, or one of {', '.join(PRESETS)}")
+    p.add_argument(
+        "of", nargs="?", type=nonempty, metavar="PRESET|RUN", help=f"a run's folder, or one of {', '.join(PRESETS)}"
+    )
     chosen = p.parse_args(arguments)
     if chosen.of is None:
         if chosen.json:
-            return _done(chosen, {"versions": versions(), "blas": blas_info()})
-        show_config()
+            answer(json.dumps({"versions": versions(), "blas": blas_info()}, indent=2))
+        else:
+            answer("\n".join(config_lines()))
         return 0
     if chosen.of not in PRESETS and not Path(chosen.of).exists():
-        raise CheckpointError(f"{chosen.of}: no such run, and none of the presets: {', '.join(PRESETS)}")
+        near = meant(chosen.of, PRESETS) or f", of which there are {', '.join(PRESETS)}"
+        raise CheckpointError(f"{chosen.of}: no such run, and no preset{near}")
     if chosen.of in PRESETS:
         options = recipe.options([chosen.of, "--data", "FOLDER"])  # some presets ask for one
         settings: dict[str, Any] = vars(options.parse_args([chosen.of]))
@@ -196,39 +213,39 @@ def config(arguments: Arguments) -> int:
         settings = flat(asdict(RunFolder(Path(chosen.of)).settings()))
         heading = chosen.of
     if chosen.json:
-        return _done(chosen, settings)
-    print(heading)
-    for name, value in settings.items():
-        print(f"  {name:20} {value}")
+        answer(json.dumps(settings, indent=2))
+    else:
+        answer("\n".join([heading, *(f"  {name:20} {value}" for name, value in settings.items())]))
     return 0
 
 
 # --- what they share --------------------------------------------------------------------------------------------
 
 
-def _command(name: str, about: str) -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog=f"minigan {name}", description=about)
+def _command(name: str, about: str) -> Options:
+    p = Options(f"minigan {name}", about)
     p.add_argument("--json", action="store_true", help="say what was done as JSON, for a program to read")
     return p
 
 
-def _of_generator(name: str, about: str) -> argparse.ArgumentParser:
+def _of_generator(name: str, about: str) -> Options:
     p = _command(name, about)
-    p.add_argument("source", type=Path, metavar="RUN|FILE", help="a run's folder, or a generator.safetensors")
+    p.add_argument("source", type=nonempty, metavar="RUN|FILE", help="a run's folder, or a generator.safetensors")
     p.add_argument("--seed", type=int, default=0, help="the same seed draws the same samples (default: 0)")
     p.add_argument("--device", choices=DEVICES, default="cpu", help="where to compute (default: cpu)")
     return p
 
 
-def _generator(source: Path, device: str) -> export.Generator:
+def _generator(given: str, device: str) -> export.Generator:
     """The generator of a file, or of a run's folder."""
+    source = Path(given)
     if not source.exists():
         raise CheckpointError(f"{source}: no such run or generator file")
     if source.is_dir():
         folder = RunFolder(source)
-        folder.settings()  # says that it is no run, if it is none
         source = folder.generator
         if not source.exists():
+            folder.settings()  # says that it is no run, if it is none
             raise CheckpointError(f"{source}: the run has not written its generator yet, or has one no file describes")
     return export.load_generator(source, device)
 
@@ -240,31 +257,37 @@ def _numbers(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"expected numbers with commas between, got {text!r}") from error
 
 
-def _write(out: Path, samples: np.ndarray, columns: int | None, title: str) -> None:
+def _kind(name: str) -> str:
+    """What --out is a name of: "folder", or a file's ending in small letters."""
+    is_folder = name.endswith(("/", os.sep)) or Path(name).is_dir() or not Path(name).suffix
+    return "folder" if is_folder else Path(name).suffix.lower()
+
+
+def _write(name: str, samples: np.ndarray, columns: int | None, title: str) -> None:
     """The samples as an array, a picture or a folder of pictures, as the name says."""
-    if out.suffix == ".npy":
+    out, kind = Path(name), _kind(name)
+    if kind == ".npy":
         content = io.BytesIO()
         np.save(content, samples)
         disk.write(out, content.getvalue())
+    elif kind == ".png" and samples.ndim == 2:
+        viz.panels([viz.Panel(shown(title), {"samples": samples[:, :2]})], out)
+    elif kind == ".png":
+        viz.save_png(viz.grid(viz.to_uint8(samples), columns), out)
     elif samples.ndim == 2:
-        viz.panels([viz.Panel(title, {"samples": samples[:, :2]})], _png(out))
-    elif out.suffix:
-        viz.save_png(viz.grid(viz.to_uint8(samples), columns), _png(out))
+        raise ShapeError(f"--out {name}: a folder takes pictures, this generator makes samples of shape (2,)")
     else:
         out.mkdir(parents=True, exist_ok=True)
         for k, picture in enumerate(viz.to_uint8(samples)):
             viz.save_png(viz.grid(picture[None], 1, gap=0), out / f"{k:05d}.png", scale=1)
 
 
-def _png(path: Path) -> Path:
-    if path.suffix.lower() != ".png":
-        raise ShapeError(f"{path}: expected a name that ends in .png, or another of those that --help lists")
-    return path
-
-
 def _done(chosen: argparse.Namespace, about: dict[str, Any]) -> int:
-    """Say what was done."""
-    print(json.dumps(about, indent=2) if chosen.json else about["out"])
+    """Say what was done, and where it is."""
+    if chosen.json:
+        answer(json.dumps({"out": chosen.out, **about}, indent=2))
+    else:
+        say(chosen.out)
     return 0
 
 

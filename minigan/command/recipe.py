@@ -5,14 +5,16 @@ Networks, losses, penalties, moves and tricks are parts; an option chooses each.
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from .. import models, nn, optim, random
-from ..data import Shape
+from ..data import DATASETS, Shape
 from ..errors import ShapeError
 from ..gan import Latent, Moves, ScoreGame, Sight, Turn, alternate, losses, normal_latent, penalties, uniform_latent
 from ..models import Players
-from ..system.terminal import ending
+from ..system.options import Options
+from ..system.terminal import answer, ending
 from ..training import Settings, parser, positive, start
 from .presets import PRESETS
 
@@ -39,7 +41,7 @@ class Network(NamedTuple):
     shaped_by: tuple[str, ...] = ()  # options that `make` takes
 
 
-SIZES = ("channels", "width")
+SIZES = ("side", "channels", "width")
 NETWORKS = {
     "mlp28": Network(models.mlp28, 96, "uniform", ("pack",)),
     "dcgan28": Network(models.dcgan28, 96, "uniform", ("pack",)),
@@ -50,7 +52,7 @@ NETWORKS = {
     "mlp512": Network(models.mlp512, 100, "normal", SIZES),
     "sndcgan": Network(models.sndcgan, 128, "normal", SIZES),
 }
-SHAPING = {  # options that need a network which is made for them, and their defaults
+SHAPING = {  # options that need a network which is made for them, even if a preset gives them, and their defaults
     **{"pack": 1, "stddev": False, "generator_norm": "batch", "activation": "leaky_relu", "padding": 0},
     "output": "tanh",
 }
@@ -60,7 +62,26 @@ OUTPUTS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 def sized(extra: Extra) -> bool:
     """Are the networks made for images of any size?"""
-    return "channels" in NETWORKS[extra["model"]].shaped_by
+    return "side" in NETWORKS[extra["model"]].shaped_by
+
+
+def untaken(name: str, model: str) -> str:
+    """Why an option that shapes some networks does nothing with these, "" if they take it."""
+    taken = NETWORKS[model].shaped_by
+    if name in taken:
+        return ""
+    able = ", ".join(other for other, network in NETWORKS.items() if name in network.shaped_by)
+    own = ", ".join(map(flag, taken)) or "nothing of the kind"
+    return f"is for {able}; {model} takes {own}"
+
+
+def _not_for_its_model(name: str, chosen: argparse.Namespace) -> str:
+    return untaken(name, chosen.model)
+
+
+def flag(name: str) -> str:
+    """How the command line calls an option."""
+    return f"--{name.replace('_', '-')}"
 
 
 def shape(settings: Settings) -> Shape:
@@ -73,16 +94,14 @@ def players(extra: Extra) -> Players:
     """The two networks, with what is changed in any network."""
     network = NETWORKS[extra["model"]]
     for name, default in SHAPING.items():
-        if extra[name] != default and name not in network.shaped_by:
-            able = ", ".join(other for other, n in NETWORKS.items() if name in n.shaped_by)
-            raise ShapeError(f"--{name.replace('_', '-')} needs a network made for it ({able}), not {extra['model']}")
+        if extra[name] != default and (why := untaken(name, extra["model"])):
+            raise ShapeError(f"{flag(name)} {why}")
     options = {name: extra[name] for name in network.shaped_by}
     if "norm" in options and options["norm"] == "auto":  # a penalty is per sample, batch norm is not
         options["norm"] = None if extra["penalty"] else "batch"
     if "output" in options:
         options["output"] = OUTPUTS[options["output"]]
-    sizes = (extra["side"], z_dim(extra)) if sized(extra) else (z_dim(extra),)
-    G, D = network.make(*sizes, **options)
+    G, D = network.make(z_dim=z_dim(extra), **options)
     if extra["dropout"] and isinstance(G, nn.Sequential):
         layers = [
             (layer, nn.Dropout(extra["dropout"], always=True)) if isinstance(layer, nn.ReLU) else (layer,)
@@ -122,8 +141,8 @@ def schedule(extra: Extra) -> list[Turn] | None:
 def build(settings: Settings) -> ScoreGame:
     """The game of these settings."""
     extra = settings.extra
-    random.seed(settings.seed)
-    G, D = players(extra)
+    with random.using(random.Stream(settings.seed)):
+        G, D = players(extra)
     G.to(settings.device)
     D.to(settings.device)
     d_lr = extra["lr"] if extra["d_lr"] is None else extra["d_lr"]
@@ -150,18 +169,42 @@ def build(settings: Settings) -> ScoreGame:
     )
 
 
-def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> argparse.ArgumentParser:
+def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> Options:
     """The parser, with the defaults of the preset that `arguments` name; `prog` is what the program is called."""
-    p = parser("train", DESCRIPTION.format(prog=prog), epochs=5, batch_size=64)
-    p.prog = prog
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
+    p = part_options(prog, "[PRESET]", DESCRIPTION.format(prog=prog))
     p.add_argument("preset", nargs="?", choices=PRESETS, metavar="PRESET", help="a system by its name, see --list")
     p.add_argument("--list", action=Listing, nargs=0, help="name every preset and exit")
     p.add_argument("--as-printed", action="store_true", help="with the mistakes that the preset's document prints")
+    p.idle_without("a PRESET", lambda o: o.preset, "--as-printed")
+    p.meanings |= dict.fromkeys(DATASETS, "a value of --data")
+    chosen, _ = p.parse_known_args(arguments)
+    if chosen.preset:
+        preset = PRESETS[chosen.preset]
+        p.set_defaults(out=f"runs/{chosen.preset}", **preset.options)
+        if chosen.as_printed:
+            if not preset.as_printed:
+                p.error(f"--as-printed: {preset.source} prints nothing else for {chosen.preset}")
+            p.set_defaults(**preset.as_printed)
+        if preset.needs_folder and chosen.data == "auto" and not chosen.dry_run:
+            p.error(f"{chosen.preset} learns from pictures: give a folder of them with --data FOLDER")
+    return p
+
+
+def part_options(prog: str, of: str, description: str) -> Options:
+    """The options of a run and of all that it can be put together from; `of` is what the program takes beside them."""
+    p = parser("train", description, epochs=5, batch_size=64)
+    p.prog, p.usage = prog, f"{prog} {of} [options]"
+    p.without("--labels-from")
     parts = p.add_argument_group("parts")
     names: dict[str, Any] = {"metavar": "NAME"}
     parts.add_argument("--model", choices=NETWORKS, default="dcgan28", help="the two networks (default: dcgan28)")
-    parts.add_argument("--loss", choices=losses.LOSSES, default="nonsaturating", help=", ".join(losses.LOSSES), **names)
+    parts.add_argument(
+        "--loss",
+        choices=losses.LOSSES,
+        default="nonsaturating",
+        help=f"{', '.join(losses.LOSSES)} (default: nonsaturating)",
+        **names,
+    )
     parts.add_argument("--penalty", choices=penalties.PENALTIES, help=", ".join(penalties.PENALTIES), **names)
     parts.add_argument("--penalty-weight", type=float, default=10.0, help="times the penalty (default: 10)")
     parts.add_argument("--clip", type=float, help="limit D's weights to [-CLIP, CLIP]")
@@ -176,10 +219,14 @@ def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> a
         "--width", type=positive, default=32, help="of the maps next to the image, likewise (default: 32)"
     )
     norms: dict[str, Any] = {"type": _norm, "metavar": "batch|layer|none"}
-    parts.add_argument("--norm", default="auto", help="in D (default: none with a penalty, else batch)", **norms)
+    shown = "in wgan_gp28's and dcgan's D (default: none with a penalty, else batch)"
+    parts.add_argument("--norm", default="auto", help=shown, **norms)
     parts.add_argument("--generator-norm", default="batch", help="in dcgan's G (default: batch)", **norms)
     parts.add_argument(
-        "--activation", choices=["leaky_relu", "prelu", "relu"], default="leaky_relu", help="in dcgan's D"
+        "--activation",
+        choices=["leaky_relu", "prelu", "relu"],
+        default="leaky_relu",
+        help="in dcgan's D (default: leaky_relu)",
     )
     parts.add_argument("--padding", type=int, default=0, help="around the image in wgan_gp28's D (default: 0)")
     parts.add_argument("--output", choices=OUTPUTS, default="tanh", help="of lab28's G (default: tanh)")
@@ -205,20 +252,18 @@ def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> a
     tricks.add_argument("--noise-steps", type=positive, help="steps over which that noise falls to 0")
     tricks.add_argument("--replay", type=int, default=0, help="half of D's fakes come from so many earlier ones")
     tricks.add_argument("--dropout", type=float, default=0.0, help="after each ReLU of G, in training and in samples")
-    tricks.add_argument("--joint-batches", action="store_true", help="real images and fakes in one batch for D")
+    tricks.add_argument("--joint-batches", action="store_true", help="real and fake in one batch for D's batch norm")
     tricks.add_argument("--pack", type=positive, default=1, help="images that D sees at once")
     tricks.add_argument("--stddev", action="store_true", help="dcgan's D sees how much a batch differs")
     tricks.add_argument("--spectral-norm", action="store_true", help="in every layer of D")
-    chosen, _ = p.parse_known_args(arguments)
-    if chosen.preset:
-        preset = PRESETS[chosen.preset]
-        p.set_defaults(out=f"runs/{chosen.preset}", **preset.options)
-        if chosen.as_printed:
-            if not preset.as_printed:
-                p.error(f"--as-printed: {preset.source} prints nothing else for {chosen.preset}")
-            p.set_defaults(**preset.as_printed)
-        if preset.needs_folder and chosen.data == "auto" and not chosen.dry_run:
-            p.error(f"{chosen.preset} learns from pictures: give a folder of them with --data FOLDER")
+    for name in sorted({name for network in NETWORKS.values() for name in network.shaped_by}):
+        p.idle(flag(name), partial(_not_for_its_model, name))
+    p.idle_without("--penalty", lambda o: o.penalty, "--penalty-weight")
+    p.idle_without("--optimizer adam", lambda o: o.optimizer == "adam", "--beta1", "--beta2")
+    p.idle_without("--optimizer sgd", lambda o: o.optimizer == "sgd", "--momentum")
+    p.idle_without("--instance-noise", lambda o: o.instance_noise, "--noise-steps")
+    for option in ("--d-steps", "--repeat"):
+        p.idle(option, lambda o: "changes nothing with --consensus: both move at once" if o.consensus else "")
     return p
 
 
@@ -234,10 +279,12 @@ class Listing(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> None:
         """Print and exit."""
+        lines = []
         for name, preset in PRESETS.items():
-            print(f"{name:14} {preset.about} ({preset.source})")
+            lines.append(f"{name:14} {preset.about} ({preset.source})")
             if preset.mistakes:
-                print(f"{'':14} --as-printed: {preset.mistakes}")
+                lines.append(f"{'':14} --as-printed: {preset.mistakes}")
+        answer("\n".join(lines))
         parser.exit()
 
 

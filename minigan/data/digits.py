@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..random import Stream
+from ..system.machine import load_matplotlib
 
 SIDE = 28
 FONTS = [
@@ -36,10 +37,9 @@ def digits(n: int = 60_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 @lru_cache(maxsize=1)
 def _glyphs() -> np.ndarray:
     """Float32 pictures (fonts, 10, 56, 56) in [0, 1] of every digit in every font, at twice the final size."""
-    import matplotlib
     from PIL import Image, ImageDraw, ImageFont
 
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    folder = Path(load_matplotlib().get_data_path()) / "fonts" / "ttf"
     side = 2 * SIDE
     glyphs = np.zeros((len(FONTS), 10, side, side), np.float32)
     for i, name in enumerate(FONTS):

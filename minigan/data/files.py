@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..system import disk
-from ..system.terminal import shown
+from ..system.terminal import progress, shown
 
 CONNECT_TIMEOUT = 5.0  # seconds
 PATIENCE = 20.0  # seconds, after which a download has to be faster than
@@ -23,15 +23,23 @@ SLOWEST = 20_000  # bytes a second
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: $XDG_CACHE_HOME/minigan, or ~/.cache/minigan."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minigan"
+    """Where downloads are kept: $XDG_CACHE_HOME/minigan, or ~/.cache/minigan; DataError if there is no home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minigan"
+    except RuntimeError as error:
+        raise DataError(
+            "no folder for downloads is known, since this user has no home: "
+            "set MINIGAN_DATA to a folder that holds the data, or XDG_CACHE_HOME"
+        ) from error
 
 
 def folders(dataset: str, shared: bool = True) -> list[Path]:
     """Where the files of `dataset` are looked for: $MINIGAN_DATA/dataset, $MINIGAN_DATA if `shared`, the cache."""
     given = os.environ.get("MINIGAN_DATA")
-    own = [Path(given) / dataset, *([Path(given)] if shared else [])] if given else []
-    return [*own, cache_folder() / dataset]
+    places = [Path(given) / dataset, *([Path(given)] if shared else [])] if given else []
+    with contextlib.suppress(DataError):
+        places.append(cache_folder() / dataset)
+    return places
 
 
 def find(places: Sequence[Path], spellings: Sequence[Sequence[str]]) -> list[Path] | None:
@@ -95,8 +103,6 @@ def download(name: str, mirrors: list[str], sha256: str, most: int, folder: Path
 
 
 def _fetch(url: str, sha256: str, most: int, target: Path) -> Path:
-    from tqdm import tqdm
-
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with disk.replacing(target) as out, urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as response:
@@ -104,7 +110,7 @@ def _fetch(url: str, sha256: str, most: int, target: Path) -> Path:
         total = int(promised) if promised.isdecimal() else None
         if total is not None and total > most:
             raise DataError(f"{response.url} promises {total} bytes, expected at most {most}")
-        with tqdm(total=total, unit="B", unit_scale=True, desc=target.name, disable=None) as bar:
+        with progress(total=total, unit="B", unit_scale=True, desc=target.name) as bar:
             for chunk in _arriving(response, most):
                 digest.update(chunk)
                 out.write(chunk)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..system import machine
-from ..system.terminal import say, shown
+from ..system.terminal import progress, say, shown
 from .arrays import Images
 from .pictures import FORMATS, START, is_picture, read_picture
 
@@ -196,6 +196,4 @@ def in_order(work: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, N
 
 
 def _with_bar(items: Iterable[T], total: int, name: str) -> Iterable[T]:
-    from tqdm import tqdm
-
-    return tqdm(items, total=total, unit="picture", desc=name, disable=None)
+    return progress(items, total=total, unit="picture", desc=shown(name))

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..recording import pass_name
 from ..system.disk import write
+from ..viz import empty_figure
 from .layout import Section, sections
 from .tape import Step, Tape, Value
 
@@ -22,12 +23,8 @@ def figure(tape: Tape) -> Any:
 
     A tape of more than LARGE steps is drawn with one box for each section and pass.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     boxes, arrows, titles, width, height = _placed(tape)
-    drawn = Figure(figsize=(width, height))
-    FigureCanvasAgg(drawn)
+    drawn = empty_figure(figsize=(width, height))
     axes = drawn.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
     axes.axis("off")
     for (x1, y1), (x2, y2), order in arrows:

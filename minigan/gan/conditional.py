@@ -4,7 +4,7 @@ from typing import Any
 
 from .. import ops
 from ..backend import xp
-from ..errors import ShapeError
+from ..errors import ShapeError, not_negative
 from ..nn import Module
 from ..recording import no_grad
 from ..tensor import Tensor
@@ -55,6 +55,7 @@ class AuxiliaryGame(ConditionalGame):
     def __init__(
         self, generator: Module, discriminator: Module, *, classes: int, class_weight: float = 1.0, **parts: Any
     ) -> None:
+        not_negative("AuxiliaryGame", class_weight=class_weight)
         self.class_weight = class_weight
         super().__init__(generator, discriminator, classes=classes, **parts)
 

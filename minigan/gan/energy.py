@@ -1,9 +1,10 @@
 """Games with an autoencoder as discriminator: its score is an energy, low for what it can reconstruct."""
 
+import math
 from typing import Any
 
 from .. import ops
-from ..errors import ShapeError
+from ..errors import ShapeError, not_negative
 from ..models.energy import Autoencoder
 from ..nn import Module
 from ..random import Stream
@@ -16,8 +17,8 @@ from .score import Critic, ScoreGame, Sides
 
 def margin_loss(margin: float) -> Loss:
     """D: E e(x) + E max(0, margin - e(G(z))); G: E e(G(z)), e the energies (Zhao et al. 2017)."""
-    if not margin > 0:
-        raise ShapeError(f"margin_loss: expected a margin > 0, got {margin}")
+    if not 0 < margin < math.inf:
+        raise ShapeError(f"margin_loss: expected a finite margin > 0, got {margin}")
     return Loss(
         "margin",
         lambda real, fake: ops.mean(real) + ops.mean(ops.relu(margin - fake)),
@@ -57,6 +58,7 @@ class EBGAN(ScoreGame):
         pull_away: float = 0.1,
         **rest: Any,
     ) -> None:
+        not_negative("EBGAN", pull_away=pull_away)
         self.pull_away = pull_away
         super().__init__(generator, discriminator, loss=margin_loss(margin), **rest)
 
@@ -77,7 +79,7 @@ class BEGAN(ScoreGame):
     def __init__(
         self, generator: Module, discriminator: Module, *, gamma: float = 0.5, proportion: float = 1e-3, **rest: Any
     ) -> None:
-        if not (0 <= gamma <= 1 and proportion >= 0):
+        if not (0 <= gamma <= 1 and 0 <= proportion < math.inf):
             raise ShapeError(f"BEGAN: expected 0 <= gamma <= 1 and a proportion >= 0, got {gamma} and {proportion}")
         self.gamma = gamma
         self.proportion = proportion

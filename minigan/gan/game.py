@@ -14,11 +14,11 @@ from typing import Any, NamedTuple, Protocol
 
 from .. import random
 from ..capture import Captured
-from ..errors import CheckpointError, ShapeError
+from ..errors import ShapeError
 from ..nn import Module, evaluating, functional_call
 from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
-from ..tensor import Tensor, full, mapped, matched
+from ..tensor import Tensor, copy_all, full, mapped
 from .latents import Latent
 
 State = dict[str, Tensor]
@@ -136,22 +136,18 @@ class Game:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Copy `state` (Tensors or arrays by name) into the game's own arrays.
 
-        Raises CheckpointError naming what does not fit; nothing is copied then.
+        CheckpointError naming what does not fit; nothing is copied then.
         """
-        own = self.state
-        arrays, missing, unknown, misshapen = matched(own, state)
-        if missing or unknown or misshapen:
-            raise CheckpointError(
-                f"the saved state is of another game: missing {sorted(missing)[:5]}, unknown {sorted(unknown)[:5]}, "
-                f"of another shape {misshapen[:5]}"
-            )
-        for key, t in own.items():
-            t.copy_(arrays[key], by="load_state")
+        copy_all(self.state, state, type(self).__name__, by="load_state")
         self.rounds = int(self.step.item())
 
     def stream(self, name: str) -> Stream:
         """The random stream of this game with that name."""
         return Stream(self.seed, name)
+
+    def doubts(self) -> list[str]:
+        """What is known to train badly in this game though it can be played, a sentence each; here nothing."""
+        return []
 
     def sampling_network(self) -> Module:
         """What makes samples of noise: the network that a generator file holds."""

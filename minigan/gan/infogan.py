@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import ops
 from ..backend import xp
-from ..errors import ShapeError
+from ..errors import ShapeError, not_negative
 from ..models.labels import one_hot
 from ..nn import Module, evaluating
 from ..random import Stream
@@ -31,6 +31,10 @@ class LatentCode:
     noise: int = 62
     categories: int = 10
     continuous: int = 2
+
+    def __post_init__(self) -> None:
+        if not (self.noise >= 0 and self.categories >= 1 and self.continuous >= 0):
+            raise ShapeError(f"LatentCode: expected categories >= 1 and the others >= 0, got {self}")
 
     @property
     def dim(self) -> int:
@@ -96,6 +100,7 @@ class InfoGame(ScoreGame):
         code_weight: float = 1.0,
         **parts: Any,
     ) -> None:
+        not_negative("InfoGame", category_weight=category_weight, code_weight=code_weight)
         self.code = code
         self.category_weight, self.code_weight = category_weight, code_weight
         super().__init__(generator, discriminator, latent=code, **parts)

@@ -41,11 +41,15 @@ class NormalLatent:
 
 def uniform_latent(dim: int, low: float = -1.0, high: float = 1.0, dtype: Any = "float32") -> Latent:
     """A sampler: (n, rng) -> z (n, dim) ~ U[low, high)."""
+    if not (dim >= 1 and -np.inf < low < high < np.inf):
+        raise ShapeError(f"uniform_latent: expected dim >= 1 and finite low < high, got {dim}, {low} and {high}")
     return UniformLatent(dim, low, high, dtype)
 
 
 def normal_latent(dim: int, dtype: Any = "float32") -> Latent:
     """A sampler: (n, rng) -> z (n, dim) ~ N(0, 1)."""
+    if not dim >= 1:
+        raise ShapeError(f"normal_latent: expected dim >= 1, got {dim}")
     return NormalLatent(dim, dtype)
 
 

@@ -125,7 +125,9 @@ def _length(x: Tensor) -> float:
 
 
 def _layers(critic: nn.Sequential, shape: Shape) -> Iterator[tuple[nn.Module, Shape]]:
-    """Each layer of the critic and the shape of what enters it."""
+    """Each layer of the critic and the shape of what enters it; ShapeError if it is no Sequential with weights."""
+    if not isinstance(critic, nn.Sequential) or not critic.parameters():
+        raise ShapeError(f"a Lipschitz bound is that of a Sequential with weights, got {critic!r:.80}")
     first = critic.parameters()[0]
     x = zeros((1, *shape), first.dtype, first.device)
     for k in range(len(critic)):

@@ -3,14 +3,16 @@
 Scores are raw (logits): r for real samples, f for fakes, any shape. Every result is a 0-d tensor.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .. import random
 from ..errors import ShapeError
 from ..ops import concatenate, exp, logsumexp, mean, relu, reshape, softplus, square, tanh
-from ..tensor import Tensor
+from ..tensor import Tensor, as_tensor
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Loss:
     of_fakes: Callable[..., Tensor]  # the generator's, of the scores it needs
     logistic: bool = False  # are scores logits of "this is real", so that sigmoid(score) is a probability?
     compares: bool = False  # does the generator's objective need the scores of real samples too?
+    unbounded: bool = False  # does the discriminator's fall for ever as scores grow, unless its slopes are limited?
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """What the generator minimises; ShapeError if it needs real scores too, and there are none."""
@@ -38,8 +41,18 @@ LOSSES: dict[str, Loss] = {}
 
 def listed(name: str, discriminator: Callable, of_fakes: Callable, **facts: bool) -> Loss:
     """A loss that LOSSES has from now on."""
-    LOSSES[name] = loss = Loss(name, discriminator, of_fakes, **facts)
+    LOSSES[name] = loss = Loss(name, _of_scores(name, discriminator), _of_scores(name, of_fakes), **facts)
     return loss
+
+
+def _of_scores(name: str, objective: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`objective`, whose scores may be what `as_tensor` takes."""
+
+    @functools.wraps(objective)
+    def of_scores(*scores: Any, **named: Any) -> Tensor:
+        return objective(*(as_tensor(s, name) for s in scores), **{k: as_tensor(s, name) for k, s in named.items()})
+
+    return of_scores
 
 
 def _logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -73,6 +86,7 @@ wasserstein = listed(
     "wasserstein",
     lambda real, fake: mean(fake) - mean(real),
     lambda fake: -mean(fake),
+    unbounded=True,
 )
 """D: E f - E r, with D held near 1-Lipschitz by a penalty or by clipping; G: -E f (Arjovsky et al. 2017)."""
 
@@ -81,6 +95,7 @@ lab_printed = listed(
     lambda real, fake: mean(real) - mean(fake),
     lambda fake: mean(fake),
     logistic=True,
+    unbounded=True,
 )
 """wasserstein with every sign turned, as a course's lab prints it: the same game, since a critic may turn its sign too.
 
@@ -186,8 +201,8 @@ def f_divergence(
 
 def alpha_divergence(alpha: float) -> Loss:
     """f(u) = (u^a - 1 - a (u - 1)) / (a (a - 1)), alpha not 0 or 1; T(v) = f'(e^v), so that v estimates ln p/q."""
-    if alpha in (0, 1):
-        raise ShapeError(f"alpha_divergence: alpha is neither 0 (reverse KL) nor 1 (KL), got {alpha}")
+    if alpha in (0, 1) or not math.isfinite(alpha):
+        raise ShapeError(f"alpha_divergence: alpha is finite, and neither 0 (reverse KL) nor 1 (KL), got {alpha}")
     return f_divergence(
         f"alpha_divergence({alpha})",
         lambda v: (exp((alpha - 1) * v) - 1) * (1 / (alpha - 1)),
@@ -236,6 +251,7 @@ def noisy_labels(loss: Loss, smooth: float = 1.0, flip: float = 0.0) -> Loss:
         )
 
     def cross_entropy(scores: Tensor, target: float, wrong: float) -> Tensor:
+        scores = as_tensor(scores, loss.name)
         uniform = random.default().uniform(scores.shape, dtype=scores.dtype, device=scores.device)
         flipped = Tensor((uniform < flip).astype(scores.dtype))
         return mean(softplus(scores) - (target + (wrong - target) * flipped) * scores)
@@ -243,4 +259,4 @@ def noisy_labels(loss: Loss, smooth: float = 1.0, flip: float = 0.0) -> Loss:
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
         return cross_entropy(real, smooth, 0.0) + cross_entropy(fake, 0.0, smooth)
 
-    return replace(loss, discriminator=discriminator)
+    return replace(loss, discriminator=discriminator, unbounded=False)

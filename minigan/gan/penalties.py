@@ -6,16 +6,18 @@ taken per sample, over everything but the first axis. A critic with batch normal
 sample, so its penalty means something else; LayerNorm has one (Gulrajani et al. 2017, section 4).
 """
 
+import functools
+import math
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from .. import random
 from ..backend import xp
-from ..errors import ShapeError
-from ..grad import grad
-from ..ops import mean, relu, reshape, sqrt, square, sum, var
+from ..errors import DTypeError, ShapeError, not_negative
+from ..grad import all_tensors, grad
+from ..ops import mean, relu, reshape, sqrt, square, sum, var, where
 from ..random import Stream
-from ..tensor import Tensor
+from ..tensor import Tensor, as_tensor, described
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -27,9 +29,20 @@ P = TypeVar("P", bound=Callable[..., Tensor])
 
 
 def listed(penalty: P) -> P:
-    """`penalty`, which PENALTIES has from now on."""
-    PENALTIES[penalty.__name__] = penalty
-    return penalty
+    """`penalty`, which PENALTIES has from now on; its samples may be what `as_tensor` takes.
+
+    DTypeError for anything else, and for a critic that cannot be called.
+    """
+    name = penalty.__name__
+
+    @functools.wraps(penalty)
+    def of_samples(critic: Any, real: Any, fake: Any, **options: Any) -> Tensor:
+        if not callable(critic):
+            raise DTypeError(f"{name}: expected critic, real and fake samples, got {described(critic)} as the critic")
+        return penalty(critic, as_tensor(real, name), as_tensor(fake, name), **options)
+
+    PENALTIES[name] = of_samples
+    return cast(P, of_samples)
 
 
 def input_gradient(critic: Critic, x: Tensor) -> Tensor:
@@ -54,7 +67,8 @@ def gradient_penalty(
     The norm is sqrt(sum g^2 + eps): differentiable where the gradient is zero. Two-sided: a gradient that is
     too short is pulled up as one that is too long is pushed down.
     """
-    norm = sqrt(_squared_slopes_between("gradient_penalty", critic, real, fake, rng) + eps)
+    name = "gradient_penalty"
+    norm = _of_squares(name, sqrt, _squared_slopes_between(name, critic, real, fake, rng), eps)
     return mean(square(norm - target))
 
 
@@ -63,7 +77,8 @@ def one_sided(
     critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 1e-12, target: float = 1.0
 ) -> Tensor:
     """E max(0, |grad critic(x)| - target)^2 at the same x: only slopes that are too steep cost (Petzka et al. 2018)."""
-    norm = sqrt(_squared_slopes_between("one_sided", critic, real, fake, rng) + eps)
+    name = "one_sided"
+    norm = _of_squares(name, sqrt, _squared_slopes_between(name, critic, real, fake, rng), eps)
     return mean(square(relu(norm - target)))
 
 
@@ -72,7 +87,12 @@ def wgan_div(
     critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 0.0, p: float = 6.0
 ) -> Tensor:
     """E (|grad critic(x)|^2 + eps)^(p/2) at the same x; the paper takes p = 6 with weight 2 (Wu et al. 2018)."""
-    return mean((_squared_slopes_between("wgan_div", critic, real, fake, rng) + eps) ** (p / 2))
+    if not 0 < p < math.inf:
+        raise ShapeError(f"wgan_div: expected a finite p > 0, got {p}")
+    squares = _squared_slopes_between("wgan_div", critic, real, fake, rng)
+    if p % 2 == 0:
+        return mean((squares + eps) ** (p / 2))
+    return mean(_of_squares("wgan_div", lambda s: s ** (p / 2), squares, eps))
 
 
 def _squared_slopes_between(name: str, critic: Critic, real: Tensor, fake: Tensor, rng: Stream | None) -> Tensor:
@@ -88,7 +108,7 @@ def dragan(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = N
     """E (|grad critic(x)| - 1)^2 at x = real + std(real) u / 2, u ~ U[0, 1) per element (Kodali et al. 2017)."""
     u = (rng or random.default()).uniform(real.shape, dtype=real.dtype, device=real.device)
     around = real + Tensor(u) * (0.5 * sqrt(var(real)))
-    norm = sqrt(sum(square(input_gradient(critic, around)), 1) + eps)
+    norm = _of_squares("dragan", sqrt, sum(square(input_gradient(critic, around)), 1), eps)
     return mean(square(norm - 1))
 
 
@@ -122,14 +142,23 @@ def cs231n_printed(
     u = Tensor((rng or random.default()).uniform((), dtype=real.dtype, device=real.device))
     unscaled = (real + 1) * 0.5
     slopes = input_gradient(critic, unscaled + u * (fake.detach() - unscaled))
-    return square(sqrt(sum(square(slopes)) + eps) - 1)
+    return square(_of_squares("cs231n_printed", sqrt, sum(square(slopes)), eps) - 1)
+
+
+def _of_squares(name: str, power: Callable[[Tensor], Tensor], squares: Tensor, eps: float) -> Tensor:
+    """power(squares + eps), for a power that is not smooth at 0: there it is 0, and so are its slopes of any order."""
+    not_negative(name, eps=eps)
+    if eps:
+        return power(squares + eps)
+    positive = squares > 0
+    return where(positive, power(where(positive, squares, 1.0)), 0.0)
 
 
 def clip_weights(params: Sequence[Tensor], limit: float) -> None:
     """Limit every element of `params` to [-limit, limit], in place: WGAN's constraint (Arjovsky et al. 2017)."""
     if not limit > 0:
         raise ShapeError(f"clip_weights: expected a limit > 0, got {limit}")
-    for p in params:
+    for p in all_tensors(params, "clip_weights", "parameters"):
         p.check_writable("clip_weights")
         xp(p.data).clip(p.data, -limit, limit, out=p.data)
         p.written("clip_weights")
@@ -142,7 +171,7 @@ def limit_lengths(params: Sequence[Tensor], limit: float) -> None:
     """
     if not limit > 0:
         raise ShapeError(f"limit_lengths: expected a limit > 0, got {limit}")
-    for p in params:
+    for p in all_tensors(params, "limit_lengths", "parameters"):
         if p.ndim < 2:
             continue
         p.check_writable("limit_lengths")

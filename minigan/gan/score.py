@@ -1,14 +1,16 @@
 """Two players and a loss of scores: the game of nearly every GAN, with its parts to choose from."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 from .. import ops
-from ..errors import ShapeError
+from ..errors import ShapeError, not_negative
 from ..grad import grad
-from ..nn import Module, functional_call
+from ..nn import BatchNorm1d, BatchNorm2d, Module, functional_call
+from ..nn.reparametrize import SpectralNorm
 from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
 from ..recording import no_grad
@@ -53,8 +55,10 @@ class Sight:
     prepare: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
-        if self.pack < 1 or min(self.replay, self.instance_noise) < 0:
+        if not (self.pack >= 1 and self.replay >= 0 and 0 <= self.instance_noise < math.inf):
             raise ShapeError(f"Sight: expected pack >= 1 and the others >= 0, got {self}")
+        if self.noise_steps is not None and not self.noise_steps >= 1:
+            raise ShapeError(f"Sight: expected noise_steps >= 1, got {self}")
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,10 @@ class Moves:
     max_norm: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.unroll, self.consensus) < 0:
+        if not (self.unroll >= 0 and 0 <= self.consensus < math.inf):
             raise ShapeError(f"Moves: expected unroll and consensus >= 0, got {self}")
+        if not all(limit is None or limit > 0 for limit in (self.clip, self.max_norm)):
+            raise ShapeError(f"Moves: expected clip and max_norm > 0, got {self}")
 
 
 class Sides(NamedTuple):
@@ -114,6 +120,7 @@ class ScoreGame(Game):
         ema: EMA | None = None,
         schedules: Sequence[Schedule] = (),
     ) -> None:
+        not_negative(type(self).__name__, penalty_weight=penalty_weight)
         sight, moves = sight or Sight(), moves or Moves()
         if self.one_by_one:
             self._refuse_unsuited(sight, moves)
@@ -151,6 +158,22 @@ class ScoreGame(Game):
     def state(self) -> State:
         """Every tensor of the game by name, sharing memory with it."""
         return super().state | ({} if self.pool is None else self.pool.state_dict("replay."))
+
+    def doubts(self) -> list[str]:
+        """A loss without a bound whose discriminator nothing limits; a penalty on samples that batch norm mixes."""
+        layers, found = list(self.discriminator.modules()), []
+        limits = self.penalty, self.moves.clip, self.moves.max_norm
+        if self.loss.unbounded and not (any(limits) or any(isinstance(m, SpectralNorm) for m in layers)):
+            found.append(
+                f"nothing limits how steep the discriminator becomes, and its {self.loss.name} loss falls for ever as "
+                "it does: give it a penalty, limits to its weights (clip, max_norm) or spectral norm"
+            )
+        if self.penalty is not None and any(isinstance(m, BatchNorm1d | BatchNorm2d) for m in layers):
+            found.append(
+                "the penalty is on the slope at each sample, which batch norm in the discriminator mixes with the "
+                "others': layer norm or none goes with it"
+            )
+        return found
 
     def _refuse_unsuited(self, sight: Sight, moves: Moves) -> None:
         given, usual = {**vars(sight), **vars(moves)}, {**vars(Sight()), **vars(Moves())}

@@ -40,7 +40,9 @@ class Judge:
         return self._in_chunks(images, self.classifier.body)
 
     def accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
-        """The share of images whose class is their label."""
+        """The share of images whose class is their label; DataError unless there is one for each."""
+        if labels.shape != images.shape[:1]:
+            raise DataError(f"Judge: expected a label for each image, got {images.shape} and {labels.shape}")
         return float((self.predict(images) == labels).mean())
 
     def _logits(self, images: np.ndarray) -> np.ndarray:
@@ -49,6 +51,8 @@ class Judge:
     def _in_chunks(self, images: np.ndarray, network: Callable[[Tensor], Tensor]) -> np.ndarray:
         if images.ndim != 4 or len(images) == 0:
             raise DataError(f"Judge: expected images (N, channels, 28, 28), at least one, got {images.shape}")
+        if not np.isfinite(images).all():
+            raise DataError("Judge: an image with a NaN or an infinity cannot be read")
         return in_chunks(network, images, self.classifier.head.parameters()[0].device)
 
 

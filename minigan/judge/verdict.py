@@ -7,6 +7,7 @@ from typing import NamedTuple
 EARLY = 100  # steps before which nothing is said of the samples
 LEVELS = ("healthy", "watch", "failing")
 VERDICTS = ("early", *LEVELS)  # early: before anything can be said
+MEASURED = ("distance", "diversity", "spacing")  # of samples, by a yardstick
 PATIENCE = 3  # looks in a row that fail before a run is stopped early
 
 
@@ -31,10 +32,8 @@ class Look(NamedTuple):
         """The verdict, and the worst of the findings in a few words, for the terminal."""
         bad = [finding.title for finding in self.findings if finding.level == self.verdict]
         named = " and ".join(bad[:2])
-        shown = ", ".join(
-            f"{name} {self.numbers[name]:.2f}" for name in ("distance", "diversity", "spacing") if name in self.numbers
-        )
-        return f"{self.verdict}{': ' + named if named else ''} ({shown})"
+        shown = ", ".join(f"{name} {self.numbers[name]:.2f}" for name in MEASURED if name in self.numbers)
+        return f"{self.verdict}{': ' + named if named else ''}{f' ({shown})' if shown else ''}"
 
     @property
     def explained(self) -> str:
@@ -58,6 +57,7 @@ def verdict(step: int, numbers: Mapping[str, float], before: Sequence[Look], *, 
     findings += _of_gradients(numbers)
     if step < EARLY:  # too early for more than a warning
         findings = [f._replace(level="info") if f.level == "watch" else f for f in findings]
+    findings += _of_measuring(numbers)
     worst = max((LEVELS.index(f.level) for f in findings if f.level in LEVELS), default=0)
     said = "early" if worst == 0 and step < EARLY else LEVELS[worst]
     return Look(step, dict(numbers), said, sorted(findings, key=_urgency))
@@ -67,8 +67,35 @@ def _urgency(finding: Finding) -> int:
     return ("failing", "watch", "info").index(finding.level)
 
 
+def _measured(numbers: Mapping[str, float]) -> bool:
+    """Do the numbers say how the samples are?"""
+    return all(math.isfinite(numbers.get(name, math.nan)) for name in MEASURED)
+
+
+def _of_measuring(numbers: Mapping[str, float]) -> list[Finding]:
+    """Why nothing can be said of the samples, at any step."""
+    if numbers.get("spread") == 0:
+        return [
+            Finding(
+                "watch",
+                "data without spread",
+                "The data that samples are compared with are all the same, so how far samples are from them, and how "
+                "varied, cannot be told. Is that what was to be learnt from (--data)?",
+            )
+        ]
+    if set(MEASURED) <= set(numbers) and not _measured(numbers):
+        return [
+            Finding(
+                "failing",
+                "samples are not finite",
+                "Some values of the samples are NaN or infinite; --debug-nan finds the op that makes them.",
+            )
+        ]
+    return []
+
+
 def _of_samples(step: int, numbers: Mapping[str, float], before: Sequence[Look]) -> list[Finding]:
-    if not {"distance", "diversity", "spacing"} <= set(numbers) or step < EARLY:
+    if not _measured(numbers) or step < EARLY:
         return []
     found = []
     distance, diversity, spacing = numbers["distance"], numbers["diversity"], numbers["spacing"]
@@ -91,13 +118,14 @@ def _of_samples(step: int, numbers: Mapping[str, float], before: Sequence[Look])
                 f"{spacing:.0%} of the data's: some kinds may be missing.",
             )
         )
-    seen = [look.numbers["distance"] for look in before if "distance" in look.numbers and look.step >= EARLY]
-    first = next((look.numbers["distance"] for look in before if "distance" in look.numbers), distance)
+    before = [look for look in before if _measured(look.numbers)]
+    seen = [look.numbers["distance"] for look in before if look.step >= EARLY]
+    first = before[0].numbers["distance"] if before else distance
     best = min([*seen, distance])
     state = f"The samples' features are {distance:.2f} from the data's"
     state += f" (other data are at {numbers['floor']:.2f})" if "floor" in numbers else ""
     if len(seen) >= 3 and min(distance, *seen[-2:]) > 1.3 * best + numbers.get("floor", 0.0):
-        where = next(look.step for look in before if look.numbers.get("distance") == best)
+        where = next(look.step for look in before if look.numbers["distance"] == best)
         found.append(
             Finding(
                 "watch",

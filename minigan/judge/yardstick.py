@@ -9,6 +9,7 @@ from ..nn import in_chunks, init
 from ..random import Stream
 
 COUNT = 512  # samples compared
+ROUNDING = 1e-6  # of the largest of some numbers, that they may differ by and still be the same
 CELLS = 4  # features are averaged over so many cells a side
 
 
@@ -22,15 +23,17 @@ class Yardstick:
 
     def __init__(self, data: np.ndarray, seed: int = 0) -> None:
         order = Stream(seed, "yardstick").permutation(len(data))
-        self.count = min(COUNT, max(len(data) // 2, 1))
+        self.count = min(COUNT, max(len(data) // 2, min(len(data), 2)))
         real, others = data[order[: self.count]], data[order[self.count : 2 * self.count]]
         self._network = _features(data.shape[1:]) if data.ndim == 4 else None
         self._real = self._described(real)
-        self._spread = max(float(np.sqrt(self._real.var(0).mean())), 1e-12)
         flat = (scaled(real) if real.dtype == np.uint8 else real).reshape(self.count, -1)
-        self._variance = max(float(flat.var(0).mean()), 1e-12)
-        self._gap = max(_gap(flat), 1e-12)
-        self.floor = self._distance(self._described(others)) if len(others) == self.count else 0.0
+        spreads = [_deviation(a) > ROUNDING * abs(a).max(initial=0.0) for a in (self._real, flat)]
+        self.spread = all(spreads)  # do the data differ at all? Nothing can be measured in units of what is 0
+        if self.spread:
+            self._units = _deviation(self._real), _deviation(flat), _gap(_distinct(flat))
+        comparable = self.spread and len(others) == self.count
+        self.floor = self._distance(self._described(others)) if comparable else 0.0
 
     def measure(self, samples: np.ndarray) -> dict[str, float]:
         """Of `count` samples, float32 images in [-1, 1] or points:
@@ -38,18 +41,25 @@ class Yardstick:
         - `distance`: the sliced Wasserstein distance of their features to the data's, in units of the spread of the
           data's: `floor` for other data, about 1 for what is recognisable, above 2 for what is not;
         - `diversity`: the deviation of a value between samples, in units of the data's: 0 if all are the same;
-        - `spacing`: the distance of a sample to the nearest other, in units of the data's: near 0 if there are only a
-          few different ones, or if all lie on a curve.
+        - `spacing`: the distance of a sample to the nearest other, in units of that of the data to the nearest that
+          is not the same: near 0 if there are only a few different ones, or if all lie on a curve.
+
+        They are NaN for samples that are not finite. If the data do not differ, there is `spread` alone, and it is 0.
         """
+        if not self.spread:
+            return {"spread": 0.0}
+        if not (np.isfinite(samples).all() and np.isfinite(features := self._described(samples)).all()):
+            return dict.fromkeys(("distance", "diversity", "spacing"), np.nan)
         flat = samples.reshape(len(samples), -1)
+        _, deviation, gap = self._units
         return {
-            "distance": self._distance(self._described(samples)),
-            "diversity": float(np.sqrt(flat.var(0).mean() / self._variance)),
-            "spacing": _gap(flat) / self._gap,
+            "distance": self._distance(features),
+            "diversity": _deviation(flat) / deviation,
+            "spacing": _gap(flat) / gap,
         }
 
     def _distance(self, features: np.ndarray) -> float:
-        return sliced_wasserstein(features, self._real) / self._spread
+        return sliced_wasserstein(features, self._real) / self._units[0]
 
     def _described(self, samples: np.ndarray) -> np.ndarray:
         if self._network is None:
@@ -66,6 +76,16 @@ def _features(shape: tuple[int, ...]) -> nn.Sequential:
         init.normal_(layer.weight, 0.0, (2 / (layer.weight.size // len(layer.weight))) ** 0.5, rng=rng)
     pooled = nn.AvgPool2d((max(height // 4 // CELLS, 1), max(width // 4 // CELLS, 1)))
     return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), pooled, nn.Flatten())
+
+
+def _deviation(rows: np.ndarray) -> float:
+    """The root of the mean variance of a column."""
+    return float(np.sqrt(rows.var(0).mean()))
+
+
+def _distinct(rows: np.ndarray) -> np.ndarray:
+    """The rows, in order, each once."""
+    return rows[np.sort(np.unique(rows, axis=0, return_index=True)[1])]
 
 
 def _gap(points: np.ndarray) -> float:

@@ -5,7 +5,6 @@ Convolution and matrix products have files of their own, and what needs no care 
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -28,9 +27,10 @@ from .portable import (  # noqa: F401  as they are on each device
     sigmoid,
     softplus,
     track,
+    where,
     zero_image,
 )
-from .threads import VECTOR_ALONE, one_blas_thread, scratch, share
+from .threads import VECTOR_ALONE, alone, scratch, share
 
 
 def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options: Any) -> None:
@@ -83,7 +83,7 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
             return lambda part, out: function(part, other, out=out)
         return lambda part, out: function(other, part, out=out)
 
-    if min(sizes) <= 1:
+    if is_number or small.size == 1:
         _along_memory(with_other(small if is_number else small.reshape(())), large, y)
     elif a.shape == b.shape:
         _along_memory(lambda a, b, out: function(a, b, out=out), a, b, y)
@@ -210,8 +210,10 @@ def _column_sums(block_of: Callable[[slice], Array], shape: tuple[int, int], dty
         values = block_of(block)
         return np.dot(ones[: len(values)], values)
 
-    with one_blas_thread() if shape[0] * shape[1] > VECTOR_ALONE / 2 else nullcontext():
-        first, *rest = _in_blocks(kernel, shape)
+    def sums() -> list[Array]:
+        return _in_blocks(kernel, shape)
+
+    first, *rest = alone(sums) if shape[0] * shape[1] > VECTOR_ALONE / 2 else sums()
     for total in rest:
         first += total
     return first

@@ -15,7 +15,7 @@ from . import cpu_winograd as winograd
 from .cpu_linear import product
 from .geometry import Geometry
 from .portable import channels_last, kernel_matrix
-from .threads import PARTS_PER_THREAD, WORTH_THREADS, one_blas_thread, scratch, share
+from .threads import PARTS_PER_THREAD, WORTH_THREADS, alone, scratch, share
 
 T = TypeVar("T")
 
@@ -83,7 +83,8 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
         for channels, outs in s.group_slices():
             partial = scratch("products", w[outs].shape, x.dtype)
             for block, columns in _columns(image[images, ..., channels], s):
-                w[outs] += _multiply(result[images][block][..., outs].reshape(len(columns), -1).T, columns, partial, s)
+                pixels = result[images][block][..., outs].reshape(len(columns), len(partial))
+                w[outs] += _multiply(pixels.T, columns, partial, s)
         return w
 
     first, *rest = _share_images(part, s, per_thread=2)
@@ -100,8 +101,7 @@ def _shares_images(s: Geometry) -> bool:
 def _share_images(part: Callable[[slice], T], s: Geometry, per_thread: int = PARTS_PER_THREAD) -> list[T]:
     if not _shares_images(s):
         return [part(slice(0, s.y[0]))]
-    with one_blas_thread():
-        return share(part, s.y[0], least=-(-_ROWS // (s.y[2] * s.y[3])), per_thread=per_thread)
+    return alone(lambda: share(part, s.y[0], least=-(-_ROWS // (s.y[2] * s.y[3])), per_thread=per_thread))
 
 
 def _multiply(a: Array, b: Array, out: Array, s: Geometry) -> Array:
@@ -130,7 +130,7 @@ def _columns(image: Array, s: Geometry) -> Iterator[tuple[slice, Array]]:
     """
     n, (_, _, oh, ow), (_, c, kh, kw) = len(image), s.y, s.w
     (sh, sw), (dh, dw) = s.stride, s.dilation
-    if kh == kw == sh == sw == 1 and s.groups == 1 and s.padded == (s.y[0], oh, ow, c):
+    if kh == kw == sh == sw == 1 and s.groups == 1 and not _has_border(s) and s.x[2:] == (oh, ow):
         yield slice(0, n), image.reshape(n * oh * ow, c)  # the image itself, not a copy
         return
     axes = (3, 4, 5, 0, 1, 2) if _few_channels(s) else (0, 1, 2, 3, 4, 5)
@@ -149,9 +149,13 @@ def _columns(image: Array, s: Geometry) -> Iterator[tuple[slice, Array]]:
         yield block, columns.reshape(-1, rows).T if _few_channels(s) else columns.reshape(rows, -1)
 
 
+def _has_border(s: Geometry) -> bool:
+    return any(map(any, s.pads))
+
+
 def _pad(image: Array, s: Geometry) -> Array:
     """`image` (N, H, W, C) with the geometry's border of zeros."""
-    if not any(map(any, s.pads)):
+    if not _has_border(s):
         return image
     (top, _), (left, _) = s.pads
     padded = scratch("padded", (len(image), *s.padded[1:3], image.shape[3]), image.dtype)

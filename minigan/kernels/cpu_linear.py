@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..backend import Array
-from .threads import VECTOR_ALONE, WORTH_THREADS, one_blas_thread, scratch, share
+from .portable import as_rows
+from .threads import VECTOR_ALONE, WORTH_THREADS, alone, scratch, share
 
 _MATRIX_ALONE = 5e5  # floating-point operations below which OpenBLAS wakes none of its own threads
 _SIDE = 512  # of a part of a product: each part packs the other factor again
@@ -18,12 +19,12 @@ def linear(x: Array, w: Array, b: Array = None) -> Array:
     """x w^T + b."""
     if x.ndim == 2:
         return product(x, w.T, b)
-    return product(x.reshape(-1, x.shape[-1]), w.T, b).reshape(*x.shape[:-1], len(w))
+    return product(as_rows(x), w.T, b).reshape(*x.shape[:-1], len(w))
 
 
 def linear_weight(x: Array, y: Array) -> Array:
     """The sum over rows of y^T x."""
-    return product(y.reshape(-1, y.shape[-1]).T, x.reshape(-1, x.shape[-1]))
+    return product(as_rows(y).T, as_rows(x))
 
 
 def product(a: Array, b: Array, bias: Array = None, out: Array = None) -> Array:
@@ -52,8 +53,7 @@ def product(a: Array, b: Array, bias: Array = None, out: Array = None) -> Array:
             y[:, part] += bias[part]
 
     if flops < WORTH_THREADS:
-        with one_blas_thread():
-            part_of_rows(slice(0, rows))
+        alone(lambda: part_of_rows(slice(0, rows)))
     else:
         task = part_of_rows if rows >= columns else part_of_columns
         share(task, max(rows, columns), least=_SIDE, per_thread=2)

@@ -15,7 +15,14 @@ from .cuda_conv import conv, conv_input, conv_weight  # noqa: F401  offered as k
 from .cuda_linear import linear, linear_weight, matmul  # noqa: F401  likewise
 from .geometry import Geometry
 from .launch import THREADS, is_dense, is_real, launch, launch_each, packed
-from .portable import arithmetic, channels_last, empty_image, winner_dtype, zero_image  # noqa: F401  as they are
+from .portable import (  # noqa: F401  as they are on each device
+    arithmetic,
+    channels_last,
+    empty_image,
+    where,
+    winner_dtype,
+    zero_image,
+)
 
 PARTS = 128  # at most, into which the rows of a sum are cut
 ARRAYS = 64  # that one launch of an update moves

@@ -6,7 +6,9 @@ from typing import Any
 from ..backend import Array, array_module
 from . import cublas, precision
 from .launch import launch
+from .portable import as_rows
 
+_BATCH = 65_535  # matrices that one grid can have
 TILE = 64  # rows and columns of a tile of our own kernel
 
 
@@ -15,7 +17,7 @@ def matmul(a: Array, b: Array) -> Array:
     lib = array_module("cuda")
     leading = () if a.ndim == b.ndim == 2 else lib.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     if a.ndim > 2 and b.ndim == 2:  # one product of all rows
-        return product(a.reshape(-1, a.shape[-1]), b).reshape(*leading, a.shape[-2], b.shape[-1])
+        return product(as_rows(a), b).reshape(*leading, a.shape[-2], b.shape[-1])
     count = math.prod(leading)
     operands = [x if x.ndim == 2 else _as_batch(lib, x, leading, count) for x in (a, b)]
     return product(*operands).reshape(*leading, a.shape[-2], b.shape[-1])
@@ -27,13 +29,13 @@ def _as_batch(lib: Any, x: Array, leading: tuple[int, ...], count: int) -> Array
 
 def linear(x: Array, w: Array, b: Array = None) -> Array:
     """x w^T + b."""
-    y = product(x.reshape(-1, x.shape[-1]), w.T, b)
+    y = product(as_rows(x), w.T, b)
     return y if x.ndim == 2 else y.reshape(*x.shape[:-1], w.shape[0])
 
 
 def linear_weight(x: Array, y: Array) -> Array:
     """The sum over rows of y^T x."""
-    return product(y.reshape(-1, y.shape[-1]).T, x.reshape(-1, x.shape[-1]))
+    return product(as_rows(y).T, as_rows(x))
 
 
 def product(a: Array, b: Array, bias: Array = None) -> Array:
@@ -64,6 +66,12 @@ def _trivial(lib: Any, a: Array, b: Array, out: Array, bias: Array) -> Array:
 
 def own_product(a: Array, b: Array, out: Array, bias: Array = None) -> None:
     """out = a @ b (+ bias) without cuBLAS, for operands as `product` takes them."""
+    if out.ndim == 3 and len(out) > _BATCH:
+        for start in range(0, len(out), _BATCH):
+            part = slice(start, start + _BATCH)
+            left, right = (x[part] if x.ndim == 3 else x for x in (a, b))
+            own_product(left, right, out[part], bias)
+        return
     m, n = out.shape[-2:]
     sizes = []
     along = []

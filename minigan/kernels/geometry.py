@@ -1,5 +1,6 @@
 """Where a convolution's windows lie: built once by the public function, handed along, never inferred again."""
 
+import operator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -55,16 +56,25 @@ class Geometry:
         ]
 
 
-def frozen(value: Any) -> Any:
-    """`value` with lists as tuples and NumPy's integers as Python's, so that a geometry can be looked up by it."""
+def frozen(what: str, value: Any) -> Any:
+    """`value` with lists as tuples and NumPy's integers as Python's, so that a geometry can be looked up by it.
+
+    Texts and None are left as they are. Raises ShapeError for anything else.
+    """
+    if value is None or isinstance(value, str):
+        return value
     if isinstance(value, list | tuple):
-        return tuple(frozen(v) for v in value)
-    return int(value) if hasattr(value, "__index__") else value
+        return tuple(frozen(what, v) for v in value)
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ShapeError(f"{what}: expected an integer or several, got {value!r}") from None
 
 
 def pair(value: int | Pair, what: str, least: int) -> Pair:
     """`value` as (vertical, horizontal); ShapeError unless both are integers of at least `least`."""
-    both = tuple(value) if isinstance(value, tuple) else (value, value)
+    given = frozen(what, value)
+    both = given if isinstance(given, tuple) else (given, given)
     if len(both) != 2 or not all(isinstance(v, int) and v >= least for v in both):
         raise ShapeError(f"{what}: expected an integer >= {least} or two of them, got {value!r}")
     return both
@@ -157,6 +167,8 @@ def pooling(name: str, x: tuple[int, ...], window: int | Pair, stride: int | Pai
     """The geometry of windows of `window` pixels over x (N, C, H, W), each channel by itself."""
     if len(x) != 4:
         raise ShapeError(f"{name}: expected x of shape (N, C, H, W), got {x}")
+    if not x[1]:
+        raise ShapeError(f"{name}: images {x} have no channel")
     window = pair(window, f"{name}: window", 1)
     return convolution(name, x, (x[1], 1, *window), window if stride is None else stride, 0, 1, x[1])
 

@@ -2,11 +2,11 @@
 #include "common.cuh"
 
 extern "C" __global__ void leaky_relu(const real* x, real* y, real slope, int64 n) {
-    EACH(i, n) y[i] = x[i] > 0 ? x[i] : slope * x[i];
+    EACH(i, n) y[i] = x[i] > 0 ? x[i] : x[i] < 0 && slope == 0 ? 0 : slope * x[i]; // 0 * infinity: NaN
 }
 
 extern "C" __global__ void leaky_relu_grad(const real* g, const real* y, real* out, real slope, int64 n) {
-    EACH(i, n) out[i] = y[i] > 0 ? g[i] : slope * g[i];
+    EACH(i, n) out[i] = y[i] > 0 ? g[i] : slope == 0 ? 0 : slope * g[i];
 }
 
 // ln(1 + e^x), finite for every finite x.

@@ -39,12 +39,15 @@ extern "C" __global__ void pool_max(const real* x, real* y, Geometry s, int64 n)
     }
 }
 
-// The number of elements before the first that equals the window's maximum.
+// The number of elements before the first that equals the window's maximum; a NaN is larger than any number.
 extern "C" __global__ void pool_winner(const real* x, const real* y, unsigned char* winner, Geometry s, int64 n) {
     EACH(e, n) {
         Place p(e, s.c, s.oh, s.ow);
-        int k = 0, last = s.kh * s.kw - 1;
-        while (k < last && x[under(s, p, k / s.kw, k % s.kw)] != y[e]) k++;
+        int k = 0;
+        for (int last = s.kh * s.kw - 1; k < last; k++) {
+            real v = x[under(s, p, k / s.kw, k % s.kw)];
+            if (v == y[e] || v != v) break;
+        }
         winner[e] = k;
     }
 }

@@ -1,9 +1,12 @@
 """Kernels that run as they are on NumPy and on CuPy."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..backend import Array, xp
+import numpy as np
+
+from ..backend import Array, is_cuda, xp
 from .geometry import Geometry
 
 
@@ -16,6 +19,11 @@ def channels_last(x: Array) -> Array:
 def kernel_matrix(w: Array) -> Array:
     """A convolution's kernel as a matrix (O, kh kw C): one row for each channel of y, as windows are laid out."""
     return w.transpose(0, 2, 3, 1).reshape(w.shape[0], -1)
+
+
+def as_rows(x: Array) -> Array:
+    """x (..., C) as a matrix with one row for each of its vectors of C, none of which need have an element."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def empty_image(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
@@ -33,6 +41,8 @@ def zero_image(like: Array, shape: tuple[int, ...]) -> Array:
 def leaky_relu(x: Array, slope: float, out: Array = None) -> Array:
     """x where x > 0, slope * x elsewhere, in `out` if given; slope >= 0."""
     lib = xp(x)
+    if not slope:  # 0 * infinity would be NaN
+        return lib.maximum(x, 0, out=out)
     y = lib.multiply(x, slope, out=out)
     return lib.maximum(x, y, out=y) if slope <= 1 else lib.minimum(x, y, out=y)
 
@@ -41,14 +51,46 @@ def leaky_relu_grad(g: Array, y: Array, slope: float, out: Array = None) -> Arra
     """g where y > 0, slope * g elsewhere; in `out` if given, which may not be g."""
     lib = xp(g)
     out = lib.empty_like(y) if out is None else out
+    if not slope:
+        return selected(g, y > 0, out)
     out[...] = y > 0
     if slope > 1:
         out *= 1 - slope
         out += slope
-    elif slope:
+    else:
         lib.maximum(out, slope, out=out)
     out *= g
     return out
+
+
+def selected(x: Array, mask: Array, out: Array = None) -> Array:
+    """x where `mask`, 0 elsewhere; in `out` if given, which may not be x.
+
+    The bits are multiplied by 1 or 0: a product of floats would make infinity * 0 NaN, and a choice for each
+    element is many times slower.
+    """
+    lib = xp(x)
+    out = lib.empty_like(x) if out is None else out
+    integer = f"i{x.itemsize}"
+    bits = out.view(integer)
+    bits[...] = mask
+    bits *= x.view(integer)
+    return out
+
+
+def where(mask: Array, a: Array | float, b: Array | float) -> Array:
+    """a where `mask`, b elsewhere; either may be a number."""
+    if _is_zero_beside(a, b, mask):
+        return selected(b, ~mask)
+    if _is_zero_beside(b, a, mask):
+        return selected(a, mask)
+    return xp(mask).where(mask, a, b)
+
+
+def _is_zero_beside(value: Array | float, x: Array | float, mask: Array) -> bool:
+    """Is `value` the number 0, and x an array of floats of the mask's shape?"""
+    is_zero = isinstance(value, int | float) and value == 0 and math.copysign(1, value) > 0
+    return is_zero and not isinstance(x, int | float) and x.shape == mask.shape and x.dtype.kind == "f"
 
 
 def softplus(x: Array) -> Array:
@@ -143,13 +185,20 @@ def pool_max(x: Array, s: Geometry) -> Array:
 
 
 def pool_winner(x: Array, y: Array, s: Geometry) -> Array:
-    """Which element of each window is its largest, y: the number of elements before the first that equals it."""
+    """Which element of each window is its largest, y: the number of elements before the first that equals it.
+
+    A NaN is larger than any number.
+    """
     taps = s.taps()
     winner = xp(x).empty_like(y, dtype=winner_dtype(s))
     winner[...] = 0
     unmatched: Array = True
+    may_be_nan = is_cuda(y) or np.isnan(y).any()  # a GPU would have to be waited for
     for _, _, rows, columns in taps[:-1]:
-        unmatched = unmatched & (x[:, :, rows, columns] != y)
+        piece = x[:, :, rows, columns]
+        unmatched = unmatched & (piece != y)
+        if may_be_nan:
+            unmatched &= piece == piece
         winner += unmatched
     return winner
 
@@ -163,24 +212,21 @@ def pool_take(x: Array, winner: Array, s: Geometry) -> Array:
     """The element of each window that `winner` points at."""
     y = zero_image(x, s.y)
     for k, (_, _, rows, columns) in enumerate(s.taps()):
-        chosen = (winner == k).astype(x.dtype)
-        chosen *= x[:, :, rows, columns]
-        y += chosen
+        y += selected(x[:, :, rows, columns], winner == k)
     return y
 
 
 def pool_put(g: Array, winner: Array, s: Geometry, out: Array = None) -> Array:
     """Zeros of the shape of x, with each g added where its window's winner lies."""
-    lib = xp(g)
     x = empty_image(g, s.x) if out is None else out
     tiled = s.stride == s.w[2:] and s.x[2:] == (s.y[2] * s.w[2], s.y[3] * s.w[3])  # each pixel lies in one window
     if not tiled:
         x[...] = 0
     for k, (_, _, rows, columns) in enumerate(s.taps()):
         if tiled:
-            lib.multiply(g, winner == k, out=x[:, :, rows, columns])
+            selected(g, winner == k, x[:, :, rows, columns])
         else:
-            x[:, :, rows, columns] += g * (winner == k)
+            x[:, :, rows, columns] += selected(g, winner == k)
     return x
 
 
@@ -230,8 +276,7 @@ def average(shadow: Array, parameter: Array, *, decay: float) -> None:
 
 def sgd(p: Array, g: Array, *slots: Array, lr: Array, momentum: float, weight_decay: float, nesterov: bool) -> None:
     """Stochastic gradient descent with (Nesterov) momentum, in place in p and slots: (v,) or none."""
-    if weight_decay:
-        g = g + weight_decay * p
+    g = _limited(g + weight_decay * p if weight_decay else g)
     if slots:
         (v,) = slots
         v *= momentum
@@ -255,15 +300,14 @@ def rmsprop(
     """RMSProp, in place in p, s and slots: the average of g if centered, the buffer if there is a momentum."""
     average = slots[0] if centered else None
     buffer = slots[-1] if momentum else None
-    if weight_decay:
-        g = g + weight_decay * p
+    g = _limited(g + weight_decay * p if weight_decay else g)
     s *= alpha
     s += (1 - alpha) * g * g
     centred = s
     if average is not None:
         average *= alpha
         average += (1 - alpha) * g
-        centred = s - average * average
+        centred = _variance(s, average)
     step = g / (xp(p).sqrt(centred) + eps)
     if buffer is not None:
         buffer *= momentum
@@ -293,15 +337,30 @@ def adam(
         p *= (1 - lr * weight_decay).astype(p.dtype)
     elif weight_decay:
         g = g + weight_decay * p
-    step = g - m
-    step *= 1 - beta1
+    g = _limited(g)
+    step = (1 - beta1) * g
+    m *= beta1
     m += step
-    xp(p).multiply(g, g, out=step)
-    step -= v
-    step *= 1 - beta2
+    xp(p).multiply(g, (1 - beta2) ** 0.5, out=step)
+    xp(p).square(step, out=step)
+    v *= beta2
     v += step
     xp(p).sqrt(v, out=step)
     step += eps * correction
     xp(p).divide(m, step, out=step)
     step *= rate * correction
     p -= step
+
+
+def _limited(g: Array) -> Array:
+    """g with infinities as the largest number: where they have made an average of squares infinite, a weight stands."""
+    if isinstance(g, np.ndarray) and math.isfinite(np.vdot(g, g)):  # faster than to limit what needs no limit
+        return g
+    limit = np.finfo(g.dtype).max
+    return g.clip(-limit, limit)
+
+
+def _variance(s: Array, average: Array) -> Array:
+    """s - average^2, at least half a unit in the last place of s: less is rounding, which may lie below zero."""
+    with np.errstate(invalid="ignore"):  # infinite less infinite: s, which is infinite, has the last word
+        return xp(s).fmax(s - average * average, float(np.finfo(s.dtype).eps / 2) * s)

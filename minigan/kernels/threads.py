@@ -10,7 +10,6 @@ import math
 import os
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -26,64 +25,107 @@ WORTH_THREADS = 1e8  # floating-point operations below which waking a thread cos
 VECTOR_ALONE = 1.8e4  # of a product with a vector, below which OpenBLAS wakes none of its own threads
 
 
-class _Job:
-    """Tasks by number, which any thread may take, and their results."""
+def _surely(action: Callable[[], T], cleanup: Callable[[], None]) -> T:
+    """action(), and then cleanup() whatever comes, be it Ctrl-C while cleaning up: which may be done twice, therefore.
 
-    def __init__(self, task: Callable[[slice], Any], parts: list[slice]) -> None:
-        self.task = task
+    A `with` block promises less: an interrupt can come between what it does and the block.
+    """
+    try:
+        try:
+            result = action()
+        finally:
+            cleanup()
+    except BaseException:
+        cleanup()
+        raise
+    return result
+
+
+class _Job:
+    """Tasks by number, which any thread may take, their results, and a place for each helper."""
+
+    def __init__(self, task: Callable[[slice], Any], parts: list[slice], helpers: int) -> None:
+        self.task: Any = task
         self.parts = parts
         self.results: list[Any] = [None] * len(parts)
         self.error: BaseException | None = None
         self.numbers = itertools.count()
-        self.unfinished = len(parts)
-        self.lock = threading.Lock()
-        self.finished = threading.Lock()
-        self.finished.acquire()
+        self.places = [threading.RLock() for _ in range(helpers)]  # a helper's while it works, then the caller's
+        self.arrivals = itertools.count()
 
     def work(self) -> None:
-        """Take parts until none is left."""
-        while (i := next(self.numbers)) < len(self.parts):
+        """Take parts until none is left, or one has failed."""
+        while self.error is None and (i := next(self.numbers)) < len(self.parts):
+            self.results[i] = self.task(self.parts[i])
+
+    def help(self) -> None:
+        """Work along, unless the caller has gone."""
+        place = self.places[next(self.arrivals)]
+        if place.acquire(blocking=False):
             try:
-                if self.error is None:
-                    self.results[i] = self.task(self.parts[i])
+                self.work()
             except BaseException as error:
                 self.error = error
-            with self.lock:
-                self.unfinished -= 1
-                if self.unfinished == 0:
-                    self.finished.release()
+            finally:
+                place.release()
 
-    def run(self, waiting: "SimpleQueue[_Job]", helpers: int) -> list:
-        """The results, with up to so many helpers; one that wakes up when all is done holds up nobody."""
-        for _ in range(helpers):
-            waiting.put(self)
-        self.work()
-        self.finished.acquire()
-        results, error = self.results, self.error
-        del self.task, self.results, self.error  # a helper that is late must not keep arrays alive
-        if error is not None:
-            raise error
-        return results
+    def run(self, waiting: "SimpleQueue[_Job]") -> list:
+        """The results; whoever calls this calls `end` afterwards."""
+        try:
+            for _ in self.places:
+                waiting.put(self)
+            self.work()
+        except BaseException as error:
+            self.error = error
+            raise
+        self.wait()
+        if self.error is not None:
+            raise self.error
+        return self.results
+
+    def wait(self) -> None:
+        """Until no helper works; none will start to."""
+        for place in self.places:
+            place.acquire()
+
+    def end(self) -> None:
+        """Have no helper work any more; one that wakes up when all is done must not keep arrays alive."""
+        self.wait()
+        self.task, self.results, self.error = None, [], None
 
 
 class _Workers:
-    """The helpers, the BLAS they use, and how many callers hold it to one thread just now."""
+    """The helpers, the BLAS they use, and who holds it to one thread just now."""
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
+    def __init__(self, asked: int | None = None) -> None:
+        self.lock = threading.RLock()  # which only its owner can release, so that to release it twice does no harm
         self.waiting: SimpleQueue[_Job] = SimpleQueue()
-        self.helpers = 0
-        self.callers = 0
-        self.asked: int | None = None
+        self.helpers: list[threading.Thread] = []
+        self.holders: set[object] = set()
+        self.asked = asked
         self.blas: list[Any] | None = None
-        self.before: list[int] = []
+        self.before: list[int] = []  # the BLAS's threads, while somebody holds it
+
+    def locked(self, action: Callable[[], T]) -> T:
+        """action(), done by one thread at a time."""
+
+        def alone() -> T:
+            self.lock.acquire()
+            return action()
+
+        return _surely(alone, self._unlock)
+
+    def _unlock(self) -> None:
+        try:  # noqa: SIM105  faster than suppress
+            self.lock.release()
+        except RuntimeError:  # it was not acquired, or is released already
+            pass
 
     def count(self) -> int:
         """How many threads work: as many as were asked for, or the BLAS is allowed, or there are cores."""
         if self.asked is not None:
             return self.asked
-        with self.lock:
-            allowed = self.before if self.callers else [library.get_num_threads() for library in self._libraries()]
+        allowed = self.locked(lambda: self.before or [library.get_num_threads() for library in self._libraries()])
         return max(1, min([cores(), *allowed]))
 
     def _libraries(self) -> list[Any]:
@@ -95,30 +137,47 @@ class _Workers:
 
     def start(self, helpers: int) -> None:
         """Have at least so many helpers."""
-        with self.lock:
-            while self.helpers < helpers:
-                self.helpers += 1
-                threading.Thread(target=_help, args=(self.waiting,), name="minigan", daemon=True).start()
 
-    def __enter__(self) -> None:
-        with self.lock:
-            self.callers += 1
-            if self.callers == 1:
+        def more() -> None:
+            while len(self.helpers) < helpers:
+                thread = threading.Thread(target=_help, args=(self.waiting,), name="minigan", daemon=True)
+                try:
+                    self.helpers.append(thread)
+                    thread.start()
+                finally:
+                    self.helpers = [helper for helper in self.helpers if helper.is_alive()]
+
+        if len(self.helpers) < helpers:
+            self.locked(more)
+
+    def hold(self, holder: object) -> None:
+        """Have the BLAS use one thread until every holder has let it go."""
+
+        def take() -> None:
+            if not self.before:
                 self.before = [library.get_num_threads() for library in self._libraries()]
                 for library in self._libraries():
                     library.set_num_threads(1)
+            self.holders.add(holder)
 
-    def __exit__(self, *exception: object) -> None:
-        with self.lock:
-            self.callers -= 1
-            if self.callers == 0:
+        self.locked(take)
+
+    def let_go(self, holder: object) -> None:
+        """Take back `hold`, if it came that far."""
+
+        def give() -> None:
+            self.holders.discard(holder)
+            if self.before and not self.holders:
                 for library, threads in zip(self._libraries(), self.before, strict=True):
                     library.set_num_threads(threads)
+                self.before = []
+
+        self.locked(give)
 
 
 def _help(waiting: "SimpleQueue[_Job]") -> None:
     while True:
-        waiting.get().work()
+        waiting.get().help()
 
 
 _workers = _Workers()
@@ -128,9 +187,7 @@ _buffers = threading.local()
 def _forget() -> None:
     """After a fork the child has no helpers: it starts its own."""
     global _workers
-    asked = _workers.asked
-    _workers = _Workers()
-    _workers.asked = asked
+    _workers = _Workers(_workers.asked)
 
 
 if hasattr(os, "register_at_fork"):
@@ -151,16 +208,22 @@ def set_num_threads(n: int | None) -> None:
     """Let n threads share the work of a kernel.
 
     With None, and at first, there are as many as the BLAS may use, which OMP_NUM_THREADS and threadpoolctl decide,
-    but no more than cores. Results are the same up to rounding. Raises ValueError unless n >= 1.
+    but no more than cores. Results are the same up to rounding. Raises ValueError unless n is an integer >= 1.
     """
-    if n is not None and n < 1:
-        raise ValueError(f"set_num_threads: expected a number >= 1 or None, got {n}")
-    _workers.asked = n
+    if n is not None and (not hasattr(n, "__index__") or n < 1):
+        raise ValueError(f"set_num_threads: expected an integer >= 1 or None, got {n}")
+    _workers.asked = None if n is None else int(n)
 
 
-def one_blas_thread() -> AbstractContextManager:
-    """Within the block the BLAS uses the calling thread alone."""
-    return _workers
+def alone(task: Callable[[], T]) -> T:
+    """task(), during which the BLAS uses the calling thread alone."""
+    workers, holder = _workers, object()
+
+    def held() -> T:
+        workers.hold(holder)
+        return task()
+
+    return _surely(held, lambda: workers.let_go(holder))
 
 
 def share(
@@ -177,10 +240,10 @@ def share(
         return [task(slice(0, n))]
     count = max(threads, min(n // least, threads * per_thread))
     edges = [n * i // count for i in range(count + 1)]
-    _workers.start(threads - 1)
-    with _workers:
-        job = _Job(task, [slice(a, b) for a, b in itertools.pairwise(edges)])
-        return job.run(_workers.waiting, threads - 1)
+    workers = _workers
+    workers.start(threads - 1)
+    job = _Job(task, [slice(a, b) for a, b in itertools.pairwise(edges)], threads - 1)
+    return alone(lambda: _surely(lambda: job.run(workers.waiting), job.end))
 
 
 def scratch(name: str, shape: tuple[int, ...], dtype: Any) -> Array:

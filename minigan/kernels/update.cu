@@ -15,6 +15,13 @@ struct Table {
 };
 
 #define EACH_ELEMENT(i) EACH(i, table.size[blockIdx.y])
+#define OF_TYPE(single, wide) (real)(sizeof(real) == 4 ? single : wide)
+#define LARGEST OF_TYPE(3.40282346638528859812e+38, 1.79769313486231570815e+308)
+#define HALF_A_UNIT OF_TYPE(5.9604644775390625e-08, 1.11022302462515654042e-16)  // in the last place of a number
+
+__device__ inline real limited(real g) { return g > LARGEST ? LARGEST : g < -LARGEST ? -LARGEST : g; }
+
+__device__ inline real variance(real s, real average) { return fmax(s - average * average, HALF_A_UNIT * s); }
 
 extern "C" __global__ void sgd(
     Table table, const double* lr, real momentum, real weight_decay, int64 nesterov, int64 slots) {
@@ -22,7 +29,7 @@ extern "C" __global__ void sgd(
     const real* gradient = table.g[blockIdx.y];
     real rate = (real)*lr;
     EACH_ELEMENT(i) {
-        real g = gradient[i] + weight_decay * p[i];
+        real g = limited(gradient[i] + weight_decay * p[i]);
         if (slots) {
             v[i] = momentum * v[i] + g;
             g = nesterov ? g + momentum * v[i] : v[i];
@@ -38,11 +45,11 @@ extern "C" __global__ void rmsprop(
     const real* gradient = table.g[k];
     real rate = (real)*lr;
     EACH_ELEMENT(i) {
-        real g = gradient[i] + weight_decay * p[i];
+        real g = limited(gradient[i] + weight_decay * p[i]);
         real square = s[i] = alpha * s[i] + (1 - alpha) * g * g;
         if (centered) {
             average[i] = alpha * average[i] + (1 - alpha) * g;
-            square -= average[i] * average[i];
+            square = variance(square, average[i]);
         }
         real step = g / (sqrt(square) + eps);
         if (momentum != 0) step = buffer[i] = momentum * buffer[i] + step;
@@ -70,8 +77,9 @@ extern "C" __global__ void adam(
             before *= kept;
         else
             g += decay * before;
-        m[i] += toward1 * (g - m[i]);
-        v[i] += toward2 * (g * g - v[i]);
+        g = limited(g);
+        m[i] = (real)beta1 * m[i] + toward1 * g;
+        v[i] = (real)beta2 * v[i] + toward2 * g * g;
         p[i] = before - rate * m[i] / (sqrt(v[i]) + floor);
     }
 }

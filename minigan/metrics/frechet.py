@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..errors import ShapeError
+from .finite import check_finite
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -11,10 +12,11 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     m are means, C covariances (divided by N - 1, as NumPy's `cov` does): the squared Wasserstein-2 distance of two
     normal distributions (Dowson and Landau 1982), used on a classifier's features by Heusel et al. 2017. It falls as
     samples become like the real ones, and is biased upwards where there are few: compare equal numbers of samples.
-    ShapeError if the features do not fit or one cloud has fewer than two of them.
+    ShapeError if the features do not fit, are not finite, or one cloud has fewer than two of them.
     """
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or not a.shape[1] or min(len(a), len(b)) < 2:
         raise ShapeError(f"frechet_distance: expected (N, d) and (M, d) with N, M >= 2, got {a.shape} and {b.shape}")
+    check_finite("frechet_distance", a, b)
     (mean_a, cov_a), (mean_b, cov_b) = _moments(a), _moments(b)
     root = _square_root(cov_a)
     # C_a C_b is similar to the symmetric C_a^(1/2) C_b C_a^(1/2), so its root has the same trace

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import ShapeError
+from .finite import check_finite
 
 
 class ModeCoverage(NamedTuple):
@@ -21,13 +22,16 @@ def mode_coverage(points: np.ndarray, centres: np.ndarray, std: float) -> ModeCo
 
     A sample is good if it lies within 3 std of its nearest centre; reverse KL is sum h ln(h K) over the shares h of the
     good samples, infinite if there are none (Srivastava et al. 2017, Lin et al. 2018, who draw 2 500 samples). In the
-    plane 1.1% of the mixture's own samples are not good. ShapeError if shapes do not fit or std <= 0.
+    plane 1.1% of the mixture's own samples are not good. ShapeError if shapes do not fit, one is empty, std <= 0, or a
+    number is not finite.
     """
-    if points.ndim != 2 or centres.ndim != 2 or points.shape[1] != centres.shape[1] or not (len(points) and std > 0):
+    fitting = points.ndim == centres.ndim == 2 and points.shape[1] == centres.shape[1]
+    if not (fitting and points.size and centres.size and 0 < std < np.inf):
         raise ShapeError(
             f"mode_coverage: expected points (N, D), centres (K, D) and std > 0, "
             f"got {points.shape}, {centres.shape} and {std}"
         )
+    check_finite("mode_coverage", points, centres)
     distance = np.sqrt(((points[:, None] - centres[None]) ** 2).sum(2, dtype=np.float64))
     nearest = distance.argmin(1)
     good = distance.min(1) <= 3 * std

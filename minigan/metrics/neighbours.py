@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..errors import ShapeError
+from .finite import check_finite
 
 BLOCK = 1 << 24  # distances held at a time: 64 MiB
 
@@ -11,12 +12,14 @@ def nearest(queries: np.ndarray, pool: np.ndarray) -> np.ndarray:
     """The position in `pool` (M, ...) of the sample closest to each of `queries` (N, ...): int64 (N,).
 
     Distances are Euclidean over all axes but the first; the first of several that are equally close is taken. They are
-    computed in float32, blockwise. ShapeError if the pool is empty or its samples have another shape.
+    computed in float32, blockwise. ShapeError if the pool is empty, its samples have another shape, or a number is not
+    finite.
     """
     if len(pool) == 0 or queries.shape[1:] != pool.shape[1:]:
         raise ShapeError(
             f"nearest: expected samples of one shape and some to find, got {queries.shape} in a pool {pool.shape}"
         )
+    check_finite("nearest", queries, pool)
     known = np.asarray(pool, np.float32).reshape(len(pool), -1)
     centre = known.mean(0)
     known = known - centre  # squares of small numbers: what is common to all would only cost digits
@@ -34,7 +37,8 @@ def one_nn_accuracy(train: np.ndarray, train_labels: np.ndarray, test: np.ndarra
     ShapeError if there is nothing to test, or not one label for each sample.
     """
     counts = len(train), len(train_labels), len(test), len(test_labels)
-    if counts[0] != counts[1] or counts[2] != counts[3] or counts[2] == 0:
+    listed = train_labels.ndim == test_labels.ndim == 1
+    if not listed or counts[0] != counts[1] or counts[2] != counts[3] or counts[2] == 0:
         raise ShapeError(
             f"one_nn_accuracy: expected a label for each sample and a test sample at least, got {counts[0]} samples "
             f"with {counts[1]} labels, and {counts[2]} with {counts[3]} to test"

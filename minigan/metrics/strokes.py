@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..errors import ShapeError
+from .finite import check_finite
 
 
 def thickness(images: np.ndarray) -> np.ndarray:
@@ -36,4 +37,5 @@ def _ink(name: str, images: np.ndarray) -> np.ndarray:
     """(N, H, W) in [0, 1], 1 where it is lightest."""
     if images.ndim != 4 or images.shape[1] != 1:
         raise ShapeError(f"{name}: expected images (N, 1, H, W), got {images.shape}")
+    check_finite(name, images)
     return (images[:, 0].astype(np.float64) + 1) / 2

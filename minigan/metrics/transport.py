@@ -4,18 +4,21 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..random import Stream
+from .finite import check_finite
 
 
 def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
     """The mean Euclidean distance of the pairs, paired so that it is smallest, of points a and b (N, D): W_1, >= 0.
 
     It is exact, by shortest augmenting paths (Kuhn 1955, Jonker and Volgenant 1987): time grows as N^3, a second or so
-    for 500 points. ShapeError unless there are as many points in both, of as many dimensions.
+    for 500 points. ShapeError unless there are as many points in both, of as many dimensions, all finite.
     """
-    if a.ndim != 2 or a.shape != b.shape or not len(a):
+    if a.ndim != 2 or a.shape != b.shape or not a.size:
         raise ShapeError(f"wasserstein: expected two clouds (N, D) of as many points, got {a.shape} and {b.shape}")
+    check_finite("wasserstein", a, b)
     a, b = a.astype(np.float64), b.astype(np.float64)
     cost = np.sqrt(np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0.0))
+    check_finite("wasserstein", cost)
     return float(cost[np.arange(len(a)), _assignment(cost)].mean())
 
 
@@ -23,12 +26,13 @@ def sliced_wasserstein(a: np.ndarray, b: np.ndarray, directions: int = 256, seed
     """sqrt(E_u W_2^2(a u, b u)) of points a and b (N, D) over unit directions u, >= 0: 0 for the same points.
 
     Along a line the cheapest pairing is in order, so it takes a sort (Rabin et al. 2012). The same directions for the
-    same seed. ShapeError unless there are as many points in both, of as many dimensions.
+    same seed. ShapeError unless there are as many points in both, of as many dimensions, all finite.
     """
-    if a.ndim != 2 or a.shape != b.shape or not len(a):
+    if a.ndim != 2 or a.shape != b.shape or not a.size or directions < 1:
         raise ShapeError(
             f"sliced_wasserstein: expected two clouds (N, D) of as many points, got {a.shape} and {b.shape}"
         )
+    check_finite("sliced_wasserstein", a, b)
     u = Stream(seed, "directions").normal((a.shape[1], directions))
     u /= np.linalg.norm(u, axis=0)
     apart = np.sort(a @ u, axis=0) - np.sort(b @ u, axis=0)

@@ -1,5 +1,9 @@
 """Networks: Module and the layers, with PyTorch's names and weight layouts."""
 
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..errors import unknown
 from . import init
 from .calling import evaluating, functional_call, in_chunks
 from .conditional import ConditionalBatchNorm2d
@@ -29,3 +33,8 @@ from .module import Buffer, Module, Parameter, Sequential
 from .noise import GaussianNoise
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
 from .reparametrize import spectral_norm, weight_norm
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        raise unknown(__name__, name, sys.modules[__name__])

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import backend
-from ..errors import DataError, ShapeError
+from ..errors import DataError, DTypeError, ShapeError
 from ..kernels import kernels
 from ..recording import no_grad
-from ..tensor import Tensor
-from .module import Module, Parameter
+from ..tensor import Tensor, mapped
+from .module import Module, parts_of, tensors_in
 
 
 def functional_call(module: Module, params: Mapping[str, Tensor] | Sequence[Tensor], *args: Any) -> Any:
@@ -25,6 +25,8 @@ def functional_call(module: Module, params: Mapping[str, Tensor] | Sequence[Tens
             raise ShapeError(f"functional_call: the module has {len(own)} parameters, got {len(params)}")
         params = dict(zip(own, params, strict=True))
     for name, value in params.items():
+        if not isinstance(value, Tensor):
+            raise DTypeError(f"functional_call: expected a Tensor for {name}, got {value!r:.60}")
         if name not in own or own[name].shape != value.shape:
             expected = f"shape {own[name].shape}" if name in own else f"one of {', '.join(own)}"
             raise ShapeError(f"functional_call: {name} of shape {value.shape}; expected {expected}")
@@ -67,12 +69,18 @@ def in_chunks(network: Callable[[Tensor], Tensor], images: np.ndarray, device: s
 
 @contextmanager
 def _replaced(module: Module, replacements: dict[int, Tensor]) -> Iterator[None]:
-    """Within the block, attributes of `module` hold the replacement of the parameter with that id."""
-    places = [(m, name, p) for m in module.modules() for name, p in list(m._own(Parameter)) if id(p) in replacements]
+    """Within the block, `module` holds, wherever it held a parameter with one of these ids, its replacement."""
+    places = [
+        (m, name, value)
+        for m in module.modules()
+        for name, value in parts_of(m)
+        if id(value) in replacements
+        or (isinstance(value, list | tuple | dict) and any(id(t) in replacements for _, t in tensors_in(value)))
+    ]
     try:
-        for m, name, p in places:
-            vars(m)[name] = replacements[id(p)]
+        for m, name, value in places:
+            vars(m)[name] = mapped(value, lambda part: replacements.get(id(part), part))
         yield
     finally:
-        for m, name, p in places:
-            vars(m)[name] = p
+        for m, name, value in places:
+            vars(m)[name] = value

@@ -2,7 +2,7 @@
 
 from .. import ops
 from ..errors import ShapeError
-from ..tensor import Tensor
+from ..tensor import Tensor, as_tensor
 from . import init
 from .layers import Embedding
 from .module import Module
@@ -25,6 +25,7 @@ class ConditionalBatchNorm2d(Module):
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """Of x's shape (N, C, H, W); labels are integers (N,)."""
+        x, labels = as_tensor(x, "ConditionalBatchNorm2d"), as_tensor(labels, "ConditionalBatchNorm2d")
         if labels.shape != x.shape[:1] or labels.dtype.kind not in "iu":
             raise ShapeError(
                 f"ConditionalBatchNorm2d: expected one integer label for each sample of {x.shape}, "

@@ -6,6 +6,7 @@ from .. import random
 from ..errors import ShapeError
 from ..random import Stream
 from ..tensor import Tensor
+from .checks import number
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
@@ -36,12 +37,14 @@ def ones_(tensor: Tensor) -> Tensor:
 
 def uniform_(tensor: Tensor, low: float = 0.0, high: float = 1.0, *, rng: Stream | None = None) -> Tensor:
     """`tensor` filled with draws from U[low, high)."""
+    low = number("init.uniform_: low", low, most=number("init.uniform_: high", high))
     drawn = (rng or random.default()).uniform(tensor.shape, low, high, tensor.dtype)
     return tensor.copy_(drawn, by="init.uniform_")
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, rng: Stream | None = None) -> Tensor:
     """`tensor` filled with draws from N(mean, std^2)."""
+    mean, std = number("init.normal_: mean", mean), number("init.normal_: std", std, least=0)
     drawn = (rng or random.default()).normal(tensor.shape, mean, std, tensor.dtype)
     return tensor.copy_(drawn, by="init.normal_")
 

@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import ops, random
-from ..errors import ShapeError
-from ..kernels.geometry import Pads, Pair, pair
+from ..errors import DTypeError, ShapeError
+from ..kernels import geometry
+from ..kernels.geometry import Pads, Pair, frozen, pair
 from ..kernels.portable import channels_last
 from ..random import Stream
-from ..tensor import Tensor, full, ones, zeros
+from ..tensor import Tensor, as_tensor, full, ones, zeros
 from . import init
+from .checks import flag, integer, number
 from .module import Module, Parameter
 
 
@@ -18,12 +20,14 @@ class Linear(Module):
     """y = x W^T + b: x (..., in_features), weight (out_features, in_features), bias (out_features,)."""
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, *, rng: Stream | None = None) -> None:
-        self.weight = Parameter(zeros((out_features, in_features)))
+        shape = integer("Linear: out_features", out_features, 1), integer("Linear: in_features", in_features, 1)
+        self.weight = Parameter(zeros(shape))
         init.kaiming_uniform_(self.weight, math.sqrt(5), rng=rng)
-        self.bias = _bias(out_features, in_features, rng) if bias else None
+        self.bias = _bias(out_features, in_features, rng) if flag("Linear: bias", bias) else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., out_features)."""
+        x = as_tensor(x, "Linear")
         if x.ndim < 1 or x.shape[-1] != self.weight.shape[1]:
             raise ShapeError(f"Linear: expected (..., {self.weight.shape[1]}), got {x.shape}")
         return ops.linear(x, self.weight) if self.bias is None else ops.linear(x, self.weight, self.bias)
@@ -49,10 +53,12 @@ class Conv2d(Module):
         *,
         rng: Stream | None = None,
     ) -> None:
-        self.options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        kernel = pair(kernel_size, "Conv2d: kernel_size", 1)
-        self.weight = _kernel("Conv2d", out_channels, in_channels, kernel, groups, rng)
-        self.bias = _bias(out_channels, math.prod(self.weight.shape[1:]), rng) if bias else None
+        options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        self.options = {option: frozen(f"Conv2d: {option}", value) for option, value in options.items()}
+        inner, outer = integer("Conv2d: in_channels", in_channels, 1), integer("Conv2d: out_channels", out_channels, 1)
+        self.weight = _kernel("Conv2d", outer, inner, kernel_size, groups, rng)
+        geometry.convolution("Conv2d", (1, inner, *_LARGE), self.weight.shape, **self.options)
+        self.bias = _bias(outer, math.prod(self.weight.shape[1:]), rng) if flag("Conv2d: bias", bias) else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, out_channels, OH, OW)."""
@@ -81,11 +87,17 @@ class ConvTranspose2d(Module):
         output_size: int | Pair | None = None,
         rng: Stream | None = None,
     ) -> None:
-        self.options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        self.options |= {"output_padding": output_padding, "output_size": output_size}
-        kernel = pair(kernel_size, "ConvTranspose2d: kernel_size", 1)
-        self.weight = _kernel("ConvTranspose2d", in_channels, out_channels, kernel, groups, rng)
-        self.bias = _bias(out_channels, math.prod(self.weight.shape[1:]), rng) if bias else None
+        options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        options |= {"output_padding": output_padding, "output_size": None}
+        name = "ConvTranspose2d"
+        self.options = {option: frozen(f"{name}: {option}", value) for option, value in options.items()}
+        outer = integer(f"{name}: in_channels", in_channels, 1)
+        inner = integer(f"{name}: out_channels", out_channels, 1)
+        self.weight = _kernel(name, outer, inner, kernel_size, groups, rng)
+        geometry.transposed(name, (1, outer, *_LARGE), self.weight.shape, **self.options)
+        if output_size is not None:
+            self.options["output_size"] = pair(output_size, f"{name}: output_size", 1)
+        self.bias = _bias(inner, math.prod(self.weight.shape[1:]), rng) if flag(f"{name}: bias", bias) else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, out_channels, OH, OW)."""
@@ -100,12 +112,27 @@ class Embedding(Module):
     """Rows of weight (num_embeddings, embedding_dim), N(0, 1) at first, picked by integer indices."""
 
     def __init__(self, num_embeddings: int, embedding_dim: int, *, rng: Stream | None = None) -> None:
-        self.weight = Parameter(zeros((num_embeddings, embedding_dim)))
+        rows = integer("Embedding: num_embeddings", num_embeddings, 1)
+        self.weight = Parameter(zeros((rows, integer("Embedding: embedding_dim", embedding_dim, 1))))
         init.normal_(self.weight, rng=rng)
 
     def forward(self, indices: Tensor) -> Tensor:
-        """(*indices.shape, embedding_dim)."""
+        """(*indices.shape, embedding_dim); DTypeError if they are no integers, ShapeError if there is no such row.
+
+        On a GPU nothing reads them back, and what they name is not looked at.
+        """
+        indices = as_tensor(indices, "Embedding")
+        if indices.dtype.kind not in "iu":
+            raise DTypeError(f"Embedding: expected integers as indices, got {indices.dtype} of shape {indices.shape}")
+        rows = len(self.weight)
+        if indices.device == "cpu" and indices.size and not 0 <= indices.data.min() <= indices.data.max() < rows:
+            found = f"{indices.data.min()} to {indices.data.max()}"
+            raise ShapeError(f"Embedding: expected indices from 0 to {rows - 1}, got {found}")
         return self.weight[indices]
+
+    def extra_repr(self) -> str:
+        """How many rows, of how many numbers."""
+        return f"{self.weight.shape[0]}, {self.weight.shape[1]}"
 
 
 class Dropout(Module):
@@ -117,14 +144,13 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, always: bool = False, rng: Stream | None = None) -> None:
-        if not 0 <= p < 1:
-            raise ShapeError(f"Dropout: expected a probability 0 <= p < 1, got {p}")
-        self.p = p
-        self.always = always
+        self.p = number("Dropout: p", p, least=0, below=1)
+        self.always = flag("Dropout: always", always)
         self.rng = rng
 
     def forward(self, x: Tensor) -> Tensor:
         """x with elements dropped; x itself in evaluation mode, unless `always`."""
+        x = as_tensor(x, "Dropout")
         if not (self.training or self.always) or self.p == 0:
             return x
         kept = (self.rng or random.default()).uniform(x.shape, dtype=x.dtype, device=x.device) >= self.p
@@ -136,6 +162,7 @@ class Flatten(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, features)."""
+        x = as_tensor(x, "Flatten")
         return ops.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
 
 
@@ -143,11 +170,16 @@ class Unflatten(Module):
     """Axis `dim` of x cut into several: (N, features) to (N, *unflattened_size) for dim 1."""
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
-        self.dim = dim
-        self.unflattened_size = tuple(unflattened_size)
+        if not isinstance(unflattened_size, Sequence) or not unflattened_size:
+            raise ShapeError(f"Unflatten: expected the sizes of at least one axis, got {unflattened_size!r:.60}")
+        self.dim = integer("Unflatten: dim", dim)
+        self.unflattened_size = tuple(integer("Unflatten: a size", size, -1) for size in unflattened_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., *unflattened_size, ...)."""
+        """(..., *unflattened_size, ...); ShapeError if x has no such axis, or one of another size."""
+        x = as_tensor(x, "Unflatten")
+        if not -x.ndim <= self.dim < x.ndim:
+            raise ShapeError(f"Unflatten: {x.shape} has no axis {self.dim}")
         return ops.reshape(x, (*x.shape[: self.dim], *self.unflattened_size, *x.shape[self.dim :][1:]))
 
     def extra_repr(self) -> str:
@@ -159,9 +191,7 @@ class _Function(Module):
     """A module that applies a function of one tensor, with options but no parameters."""
 
     function: Callable[..., Tensor]
-
-    def __init__(self, *options: Any) -> None:
-        self.options = options
+    options: tuple[Any, ...] = ()
 
     def forward(self, x: Tensor) -> Tensor:
         """function(x, *options)."""
@@ -178,7 +208,7 @@ class ReLU(_Function):
     function = staticmethod(ops.relu)
 
     def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
+        flag("ReLU: inplace", inplace)
 
 
 class LeakyReLU(_Function):
@@ -187,21 +217,23 @@ class LeakyReLU(_Function):
     function = staticmethod(ops.leaky_relu)
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        super().__init__(negative_slope)
+        self.options = (number("LeakyReLU: negative_slope", negative_slope, least=0),)
 
 
 class PReLU(Module):
     """x where x > 0, weight * x elsewhere, the weight learnt: one, or one for each channel, axis 1 (He et al. 2015)."""
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
-        self.weight = Parameter(full(num_parameters, init))
+        count = integer("PReLU: num_parameters", num_parameters, 1)
+        self.weight = Parameter(full(count, number("PReLU: init", init)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape; ShapeError if there is neither one weight nor as many as channels."""
+        x = as_tensor(x, "PReLU")
         count = self.weight.shape[0]
         if count != 1 and (x.ndim < 2 or x.shape[1] != count):
             raise ShapeError(f"PReLU: expected {count} channels on axis 1, got {x.shape}")
-        slope = self.weight if x.ndim < 2 else ops.reshape(self.weight, (count,) + (1,) * (x.ndim - 2))
+        slope = ops.reshape(self.weight, (count,)[: x.ndim] + (1,) * (x.ndim - 2))
         return ops.where(x > 0, x, slope * x)
 
     def extra_repr(self) -> str:
@@ -215,7 +247,7 @@ class ELU(_Function):
     function = staticmethod(ops.elu)
 
     def __init__(self, alpha: float = 1.0) -> None:
-        super().__init__(alpha)
+        self.options = (number("ELU: alpha", alpha, above=0),)
 
 
 class Tanh(_Function):
@@ -242,7 +274,7 @@ class Softmax(_Function):
     function = staticmethod(ops.softmax)
 
     def __init__(self, dim: int = -1) -> None:
-        super().__init__(dim)
+        self.options = (integer("Softmax: dim", dim),)
 
 
 class MaxPool2d(_Function):
@@ -251,7 +283,7 @@ class MaxPool2d(_Function):
     function = staticmethod(ops.max_pool2d)
 
     def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None) -> None:
-        super().__init__(kernel_size, stride)
+        self.options = _window("MaxPool2d", kernel_size, stride)
 
 
 class AvgPool2d(_Function):
@@ -260,7 +292,7 @@ class AvgPool2d(_Function):
     function = staticmethod(ops.avg_pool2d)
 
     def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None) -> None:
-        super().__init__(kernel_size, stride)
+        self.options = _window("AvgPool2d", kernel_size, stride)
 
 
 class UpsampleNearest(_Function):
@@ -269,7 +301,7 @@ class UpsampleNearest(_Function):
     function = staticmethod(ops.upsample_nearest)
 
     def __init__(self, scale: int | Pair = 2) -> None:
-        super().__init__(scale)
+        self.options = (pair(scale, "UpsampleNearest: scale", 1),)
 
 
 class PixelShuffle(_Function):
@@ -278,12 +310,24 @@ class PixelShuffle(_Function):
     function = staticmethod(ops.pixel_shuffle)
 
     def __init__(self, factor: int) -> None:
-        super().__init__(factor)
+        self.options = (integer("PixelShuffle: factor", factor, 1),)
 
 
-def _kernel(name: str, outer: int, inner: int, kernel: Pair, groups: int, rng: Stream | None) -> Parameter:
+def _window(name: str, kernel_size: int | Pair, stride: int | Pair | None) -> tuple[Pair, Pair]:
+    """(size, step) of a pooling window."""
+    size = pair(kernel_size, f"{name}: kernel_size", 1)
+    return size, size if stride is None else pair(stride, f"{name}: stride", 1)
+
+
+# An image that every window fits into: with it the geometry says if a convolution's options make sense.
+_LARGE = (1 << 20, 1 << 20)
+
+
+def _kernel(name: str, outer: int, inner: int, size: int | Pair, groups: int, rng: Stream | None) -> Parameter:
     """A weight (outer, inner / groups, kh, kw), channels-last in memory, with PyTorch's default initialisation."""
-    if groups < 1 or outer % groups or inner % groups:
+    kernel = pair(size, f"{name}: kernel_size", 1)
+    groups = integer(f"{name}: groups", groups, 1)
+    if outer % groups or inner % groups:
         raise ShapeError(f"{name}: groups must divide both {outer} and {inner} channels, got {groups}")
     weight = Parameter(channels_last(ones((outer, inner // groups, *kernel)).data))
     init.kaiming_uniform_(weight, math.sqrt(5), rng=rng)

@@ -2,7 +2,8 @@
 
 from .. import ops
 from ..errors import ShapeError
-from ..tensor import Tensor
+from ..tensor import Tensor, as_tensor
+from .checks import integer
 from .module import Module
 
 
@@ -17,12 +18,11 @@ class MinibatchStdDev(Module):
     """
 
     def __init__(self, group_size: int = 4) -> None:
-        if group_size < 1:
-            raise ShapeError(f"MinibatchStdDev: expected a group of at least one sample, got {group_size}")
-        self.group_size = group_size
+        self.group_size = integer("MinibatchStdDev: group_size", group_size, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C + 1, ...) of x (N, C, ...); ShapeError if N is not divisible into groups."""
+        x = as_tensor(x, "MinibatchStdDev")
         size = min(self.group_size, x.shape[0]) if x.ndim else 0
         if x.ndim < 2 or size < 1 or x.shape[0] % size:
             raise ShapeError(f"MinibatchStdDev: a batch of shape {x.shape} does not split into groups of {size}")

@@ -1,27 +1,34 @@
 """Module: a network is an object whose attributes are its parameters, buffers and sub-networks."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .. import backend
-from ..errors import CheckpointError
+from ..errors import DTypeError, ShapeError, unknown
 from ..recording import watch, within
-from ..tensor import Tensor, Version, matched
+from ..tensor import Tensor, Version, as_dtype, copy_all, mapped, tensor
+from .checks import flag
 
 
 class _Held(Tensor):
-    """A Tensor that a Module holds: a leaf with memory of its own."""
+    """A Tensor that a Module holds: a leaf with memory of its own, a copy of `data`, whatever `mg.tensor` takes."""
 
     __slots__ = ()
 
     def __init__(self, data: Any) -> None:
-        super().__init__(backend.xp(data.data).array(data.data) if isinstance(data, Tensor) else data)
+        super().__init__(tensor(data).data)
 
 
 class Parameter(_Held):
-    """What an optimizer may move."""
+    """What an optimizer may move: floats. DTypeError for anything else, which a Buffer can hold."""
 
     __slots__ = ()
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(data)
+        if self.dtype.kind != "f":
+            raise DTypeError(f"Parameter: expected floats, got {self.dtype} of shape {self.shape}; a Buffer holds them")
 
 
 class Buffer(_Held):
@@ -33,8 +40,10 @@ class Buffer(_Held):
 class Module:
     """Base of every layer and network: assign Parameters, Buffers and Modules as attributes, write `forward`.
 
-    They are found in the order of assignment and named by attribute, as torch.nn names them, so that state
-    dicts of the same network move both ways.
+    They are found in the order of assignment, also in lists, tuples and dicts that an attribute holds, in these within
+    each other, and what is appended later. They are named by attribute, place and key, as torch.nn names them and what
+    its ModuleList and ModuleDict hold ("layers.0.weight", "heads.real.weight"), so that state dicts of the same network
+    move both ways. An object that is to be used and not owned is kept out of attributes, or in an object of its own.
     """
 
     training = True
@@ -44,8 +53,11 @@ class Module:
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """A module that knows what it was made with."""
         module = super().__new__(cls)
-        vars(module)["made_with"] = args, kwargs
+        vars(module)["made_with"] = mapped((args, kwargs), lambda value: value)  # lists that nobody else appends to
         return module
+
+    def __init__(self) -> None:
+        """Nothing; and no arguments, unless a subclass takes some."""
 
     def forward(self, *args: Any) -> Any:
         """What the module computes."""
@@ -59,46 +71,39 @@ class Module:
             return self.forward(*args)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        """Set the attribute; an error for what would not be found there, or for a Tensor in a parameter's place."""
+        if isinstance(value, _CHECKED):
+            _check(self, name, value)
         object.__setattr__(self, name, value)
-        if isinstance(value, _Held | Module):
-            self._name_all(self._path)
-
-    def _name_all(self, path: str) -> None:
-        """Tell every tensor below the name it goes by in errors."""
-        object.__setattr__(self, "_path", path)
-        prefix = f"{path}." if path else ""
-        for name, value in self._own(_Held):
-            if value.version is None:
-                value.version = Version()
-            value.version.name = prefix + name
-        for name, child in self._children():
-            child._name_all(prefix + name)
+        if isinstance(value, _PARTS):
+            _name_all(self, self._path)
 
     def rename(self, name: str) -> None:
         """Call this network `name` in error messages: "discriminator.0.weight" instead of "0.weight"."""
-        self._name_all(name)
-
-    def _own(self, kind: type) -> Iterator[tuple[str, Any]]:
-        for name, value in vars(self).items():
-            if isinstance(value, kind):
-                yield name, value
-
-    def _children(self) -> Iterator[tuple[str, "Module"]]:
-        return self._own(Module)
+        _name_all(self, name)
 
     def modules(self) -> Iterator["Module"]:
-        """This module and every one below it."""
-        yield self
-        for _, child in self._children():
-            yield from child.modules()
+        """This module and every one below it, each once."""
+        seen: set[int] = set()
+        below: list[Module] = [self]
+        while below:
+            module = below.pop()
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield module
+                below += [child for _, child in modules_in(module)][::-1]
 
     def named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """(name, tensor) of all parameters and buffers: a module's own parameters, its buffers, its children's."""
-        for kind in (Parameter, Buffer):
-            for name, value in self._own(kind):
-                yield prefix + name, value
-        for name, child in self._children():
-            yield from child.named_tensors(f"{prefix}{name}.")
+        """(name, tensor) of all parameters and buffers: a module's own parameters, its buffers, its children's.
+
+        ShapeError if two go by one name, as those at the keys 1 and "1" of a dict do.
+        """
+        named = list(tensors_in(self, prefix))
+        names = [name for name, _ in named]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ShapeError(f"{type(self).__name__}: more than one tensor goes by the name {twice}")
+        return iter(named)
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         """(name, parameter) in a stable order; a parameter shared by two layers is listed once."""
@@ -123,22 +128,15 @@ class Module:
         return {name: value.detach() for name, value in self.named_tensors()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy `state` (Tensors or arrays by name) into the module's own arrays.
+        """Copy `state` (Tensors or arrays by name) into the module's own arrays, all of it or nothing.
 
-        Raises CheckpointError naming every key that is missing, unknown or of another shape; nothing is
-        copied then.
+        CheckpointError names every key that is missing, unknown, or of another shape or kind.
         """
-        own = dict(self.named_tensors())
-        arrays, missing, unknown, misshapen = matched(own, state)
-        problems = [f"{k} is missing" for k in missing] + [f"{k} is unknown" for k in unknown]
-        problems += [f"{k} has shape {tuple(arrays[k].shape)}, expected {own[k].shape}" for k in misshapen]
-        if problems:
-            raise CheckpointError(f"load_state_dict of {type(self).__name__}: {'; '.join(problems)}")
-        for k, t in own.items():
-            t.copy_(arrays[k], by="load_state_dict")
+        copy_all(dict(self.named_tensors()), state, type(self).__name__)
 
     def train(self, mode: bool = True) -> "Module":
         """This module with it and all below in training mode (or not)."""
+        mode = flag("train: mode", mode)
         for module in self.modules():
             module.training = mode
         return self
@@ -148,13 +146,21 @@ class Module:
         return self.train(False)
 
     def to(self, device: str | None = None, dtype: Any = None) -> "Module":
-        """This module with its float tensors converted to `dtype` and all of them moved to `device`."""
+        """This module with its float tensors converted to the float type `dtype` and all of them moved to `device`."""
+        floats = None if dtype is None else as_dtype("Module.to", dtype)
+        if floats is not None and floats.kind != "f":
+            raise DTypeError(f"Module.to: expected a type of floats, got {dtype!r}")
         for _, t in self.named_tensors():
-            array = t.data if dtype is None or t.dtype.kind != "f" else t.data.astype(dtype)
+            array = t.data if floats is None or t.dtype.kind != "f" else t.data.astype(floats)
             t.data = array if device is None else backend.to_device(array, device)
             t.node = None
             t.written("Module.to")
         return self
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise unknown("Module", name, self)
 
     def apply(self, fn: Callable[["Module"], Any]) -> "Module":
         """This module after fn(m) was called for it and every module below."""
@@ -167,18 +173,27 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        inner = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self._children()]
+        inner = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in modules_in(self)]
         if not inner:
             return f"{type(self).__name__}({self.extra_repr()})"
         return f"{type(self).__name__}(\n  " + "\n  ".join(inner) + "\n)"
 
 
 class Sequential(Module):
-    """Modules applied one after the other; named "0", "1", ... as in torch.nn."""
+    """Modules applied one after the other; named "0", "1", ... as in torch.nn.
 
-    def __init__(self, *layers: Module) -> None:
-        for i, layer in enumerate(layers):
-            setattr(self, str(i), layer)
+    They may come in one list or tuple, or in one dict with names of their own. ShapeError for what is no module.
+    """
+
+    def __init__(self, *layers: Any) -> None:
+        several = layers[0] if len(layers) == 1 and isinstance(layers[0], list | tuple | dict) else layers
+        for name, layer in several.items() if isinstance(several, dict) else enumerate(several):
+            if not isinstance(layer, Module):
+                hint = f": write {layer.__name__}(...)" if isinstance(layer, type) else ""
+                raise ShapeError(f"{type(self).__name__}: expected modules, layer {name} is {layer!r}{hint}")
+            if not str(name) or "." in str(name) or hasattr(type(self), str(name)):
+                raise ShapeError(f"{type(self).__name__}: a layer cannot go by the name {name!r}")
+            setattr(self, str(name), layer)
 
     def forward(self, x: Any) -> Any:
         """The last layer's result."""
@@ -187,16 +202,83 @@ class Sequential(Module):
         return x
 
     def __len__(self) -> int:
-        return sum(1 for _ in self._children())
+        return len(list(iter(self)))
 
     def __iter__(self) -> Iterator[Module]:
-        return (layer for _, layer in self._children())
+        return iter([value for value in vars(self).values() if isinstance(value, Module)])
 
     def __getitem__(self, i: int | slice) -> "Module":
-        layers = [layer for _, layer in self._children()]
+        layers = list(self)
         if not isinstance(i, slice):
             return layers[i]
         part = Sequential()
         vars(part).update({str(k): layer for k, layer in enumerate(layers[i])})  # the layers keep their names
         vars(part)["made_with"] = tuple(layers[i]), {}
         return part
+
+
+_PARTS = (_Held, Module, list, tuple, dict)  # what may belong to a module, or contain what does
+_NAMELESS: Any = (set, frozenset, deque, type({}.keys()), type({}.values()))  # name nothing they hold
+_CHECKED = (Tensor, *_PARTS, *_NAMELESS)
+
+
+def parts_of(holder: Any) -> list[tuple[str, Any]]:
+    """(name, value) of all _PARTS that a module's attributes, or a list, a tuple or a dict, hold."""
+    if isinstance(holder, list | tuple):
+        return [(str(i), value) for i, value in enumerate(holder) if isinstance(value, _PARTS)]
+    if isinstance(holder, Module):
+        return [(k, value) for k, value in vars(holder).items() if isinstance(value, _PARTS) and k != "made_with"]
+    return [(str(key), value) for key, value in holder.items() if isinstance(value, _PARTS)]
+
+
+def tensors_in(holder: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """(name, tensor) of the parameters right in a module or container, its buffers, and those below it."""
+    parts = parts_of(holder)
+    for kind in (Parameter, Buffer):
+        for name, part in parts:
+            if isinstance(part, kind):
+                yield prefix + name, part
+    for name, part in parts:
+        if not isinstance(part, _Held):
+            yield from tensors_in(part, f"{prefix}{name}.")
+
+
+def modules_in(holder: Any, prefix: str = "") -> Iterator[tuple[str, Module]]:
+    """(name, module) of the modules right below a module or container."""
+    for name, part in parts_of(holder):
+        if isinstance(part, Module):
+            yield prefix + name, part
+        elif not isinstance(part, _Held):
+            yield from modules_in(part, f"{prefix}{name}.")
+
+
+def _check(module: Module, name: str, value: Any) -> None:
+    """Refuse what a module cannot take as its attribute of that name: it would be lost without a word, or never end."""
+    place = f"{type(module).__name__}.{name}"
+    if isinstance(value, Tensor) and not isinstance(value, _Held) and isinstance(vars(module).get(name), _Held):
+        kind = type(vars(module)[name]).__name__
+        raise DTypeError(
+            f"{place}: a Tensor in the place of a {kind} would belong to nobody; "
+            f"write into it with copy_, or assign a new nn.{kind}"
+        )
+    if isinstance(value, _NAMELESS) and any(isinstance(part, _Held | Module) for part in value):
+        raise ShapeError(
+            f"{place}: a {type(value).__name__} gives what it holds no names; "
+            "put modules and parameters into a list, a tuple or a dict"
+        )
+    if any(below is module for _, child in modules_in({name: value}) for below in child.modules()):
+        raise ShapeError(f"{place}: a module cannot be a part of itself")
+
+
+def _name_all(holder: Any, path: str) -> None:
+    """Tell every tensor below a module or container the name it goes by in errors, and every module its own."""
+    if isinstance(holder, Module):
+        object.__setattr__(holder, "_path", path)
+    prefix = f"{path}." if path else ""
+    for name, part in parts_of(holder):
+        if isinstance(part, _Held):
+            if part.version is None:
+                part.version = Version()
+            part.version.name = prefix + name
+        else:
+            _name_all(part, prefix + name)

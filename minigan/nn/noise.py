@@ -1,9 +1,9 @@
 """Noise between layers."""
 
 from .. import random
-from ..errors import ShapeError
 from ..random import Stream
-from ..tensor import Tensor
+from ..tensor import Tensor, as_tensor
+from .checks import number
 from .module import Module
 
 
@@ -14,13 +14,12 @@ class GaussianNoise(Module):
     """
 
     def __init__(self, std: float, *, rng: Stream | None = None) -> None:
-        if not std >= 0:
-            raise ShapeError(f"GaussianNoise: expected a standard deviation >= 0, got {std}")
-        self.std = std
+        self.std = number("GaussianNoise: std", std, least=0)
         self.rng = rng
 
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape."""
+        x = as_tensor(x, "GaussianNoise")
         if not self.training or self.std == 0:
             return x
         return x + Tensor((self.rng or random.default()).normal(x.shape, 0.0, self.std, x.dtype, x.device))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from .. import ops
 from ..errors import ShapeError
 from ..kernels import kernels
-from ..tensor import Tensor, ones, tensor, zeros
+from ..tensor import Tensor, as_tensor, ones, tensor, zeros
+from .checks import flag, integer, number
 from .module import Buffer, Module, Parameter
 
 
@@ -29,16 +30,19 @@ class _BatchNorm(Module):
     axes: tuple[int, ...]  # over which the statistics are taken
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
-        self.eps = eps
-        self.momentum = momentum
-        self.weight = Parameter(ones(num_features)) if affine else None
-        self.bias = Parameter(zeros(num_features)) if affine else None
-        self.running_mean = Buffer(zeros(num_features))
-        self.running_var = Buffer(ones(num_features))
+        name = type(self).__name__
+        channels = integer(f"{name}: num_features", num_features, 1)
+        self.eps = number(f"{name}: eps", eps, least=0)
+        self.momentum = number(f"{name}: momentum", momentum, least=0, most=1)
+        self.weight = Parameter(ones(channels)) if flag(f"{name}: affine", affine) else None
+        self.bias = Parameter(zeros(channels)) if affine else None
+        self.running_mean = Buffer(zeros(channels))
+        self.running_var = Buffer(ones(channels))
         self.num_batches_tracked = Buffer(tensor(0))
 
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape."""
+        x = as_tensor(x, type(self).__name__)
         channels = self.running_mean.shape[0]
         if x.ndim != len(self.axes) + 1 or x.shape[1] != channels:
             raise ShapeError(
@@ -89,13 +93,18 @@ class LayerNorm(Module):
     def __init__(
         self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True
     ) -> None:
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        self.eps = eps
-        self.weight = Parameter(ones(self.normalized_shape)) if elementwise_affine else None
-        self.bias = Parameter(zeros(self.normalized_shape)) if elementwise_affine else None
+        sizes = normalized_shape if isinstance(normalized_shape, Sequence) else [normalized_shape]
+        self.normalized_shape = tuple(integer("LayerNorm: a size of normalized_shape", size, 1) for size in sizes)
+        if not self.normalized_shape:
+            raise ShapeError("LayerNorm: expected at least one axis to normalise over, got none")
+        self.eps = number("LayerNorm: eps", eps, least=0)
+        affine = flag("LayerNorm: elementwise_affine", elementwise_affine)
+        self.weight = Parameter(ones(self.normalized_shape)) if affine else None
+        self.bias = Parameter(zeros(self.normalized_shape)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape."""
+        x = as_tensor(x, "LayerNorm")
         k = len(self.normalized_shape)
         if x.shape[-k:] != self.normalized_shape:
             raise ShapeError(f"LayerNorm: expected (..., {self.normalized_shape}), got {x.shape}")
@@ -112,16 +121,18 @@ class GroupNorm(Module):
     """Each sample's channels normalised in `num_groups` groups, over the group and the image (Wu and He 2018)."""
 
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True) -> None:
-        if num_groups < 1 or num_channels % num_groups:
-            raise ShapeError(f"GroupNorm: {num_channels} channels do not split into {num_groups} groups")
-        self.num_groups = num_groups
-        self.num_channels = num_channels
-        self.eps = eps
-        self.weight = Parameter(ones(num_channels)) if affine else None
-        self.bias = Parameter(zeros(num_channels)) if affine else None
+        name = type(self).__name__
+        self.num_channels = integer(f"{name}: the number of channels", num_channels, 1)
+        self.num_groups = integer(f"{name}: num_groups", num_groups, 1)
+        if self.num_channels % self.num_groups:
+            raise ShapeError(f"{name}: {num_channels} channels do not split into {num_groups} groups")
+        self.eps = number(f"{name}: eps", eps, least=0)
+        self.weight = Parameter(ones(self.num_channels)) if flag(f"{name}: affine", affine) else None
+        self.bias = Parameter(zeros(self.num_channels)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape (N, C, ...)."""
+        x = as_tensor(x, type(self).__name__)
         if x.ndim < 2 or x.shape[1] != self.num_channels:
             raise ShapeError(f"{type(self).__name__}: expected {self.num_channels} channels, got {x.shape}")
         n, c = x.shape[:2]

@@ -8,10 +8,11 @@ import functools
 from typing import Any, TypeVar, cast
 
 from .. import ops, random
-from ..errors import ShapeError
+from ..errors import GraphError, ShapeError, unknown
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor
+from .checks import integer, number
 from .layers import ConvTranspose2d
 from .module import Buffer, Module, Parameter
 
@@ -31,11 +32,17 @@ class _Reparametrized(Module):
     def __getattr__(self, name: str) -> Any:
         """The weight, which is nowhere else to be found."""
         if name != "weight":
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise unknown("Module", name, self)
         weight = self._weight(self._calling)
         if self._calling:
             vars(self)["weight"] = weight  # the layer may read it more than once
         return weight
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set the attribute; GraphError for the weight, which would not be computed any more."""
+        if name == "weight":
+            raise GraphError(f"{type(self).__name__}.weight is computed; write into what it is computed from")
+        super().__setattr__(name, value)
 
     def forward(self, *args: Any) -> Any:
         """What the layer computes with this weight, which is the same each time it is read."""
@@ -45,6 +52,10 @@ class _Reparametrized(Module):
         finally:
             del vars(self)["_calling"]
             vars(self).pop("weight", None)  # its graph lives as long as the result's, no longer
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How `pickle` and `copy` make it again: its class is made at run time, and goes by no name."""
+        return _blank, type(self).__bases__, vars(self)
 
     def extra_repr(self) -> str:
         """The layer's own, and how its weight is normalised."""
@@ -94,7 +105,9 @@ def spectral_norm(
     with two axes or more.
     """
     weight = _taken("spectral_norm", layer, 2)
-    axis = (1 if isinstance(layer, ConvTranspose2d) else 0) if dim is None else dim
+    n_power_iterations = integer("spectral_norm: n_power_iterations", n_power_iterations, 1)
+    eps = number("spectral_norm: eps", eps, least=0)
+    axis = (1 if isinstance(layer, ConvTranspose2d) else 0) if dim is None else _axis("spectral_norm", dim, weight)
     rows = weight.shape[axis]
     drawn = rng or random.default()
     vectors = [Tensor(drawn.normal(n, dtype=weight.dtype)).to(weight.device) for n in (rows, weight.size // rows)]
@@ -116,6 +129,7 @@ def weight_norm(layer: L, dim: int = 0) -> L:
     has no weight of its own.
     """
     weight = _taken("weight_norm", layer, 1)
+    dim = _axis("weight_norm", dim, weight)
     changed = _become(WeightNorm, layer)
     changed._axis = dim
     changed.made_by = "weight_norm", {"dim": dim}
@@ -127,11 +141,19 @@ def weight_norm(layer: L, dim: int = 0) -> L:
 
 def _taken(name: str, layer: Module, axes: int) -> Parameter:
     """The layer's own weight, if it is one to normalise."""
-    weight = vars(layer).get("weight")
+    weight = vars(layer).get("weight") if isinstance(layer, Module) else None
     if not isinstance(weight, Parameter) or weight.ndim < axes:
         found = f"{weight.shape}" if isinstance(weight, Parameter) else "none of its own"
         raise ShapeError(f"{name}: expected a layer whose weight has at least {axes} axes, {layer!r} has {found}")
     return weight
+
+
+def _axis(name: str, dim: int, weight: Parameter) -> int:
+    """The axis of the weight that `dim` names, counted from the first."""
+    axis = integer(f"{name}: dim", dim)
+    if not -weight.ndim <= axis < weight.ndim:
+        raise ShapeError(f"{name}: a weight of shape {weight.shape} has no axis {dim}")
+    return axis % weight.ndim
 
 
 def _become(kind: Any, layer: Any) -> Any:
@@ -144,6 +166,11 @@ def _become(kind: Any, layer: Any) -> Any:
 @functools.cache
 def _combined(kind: Any, layer: Any) -> Any:
     return type(layer.__name__, (kind, layer), {"__doc__": layer.__doc__})
+
+
+def _blank(kind: Any, layer: Any) -> Any:
+    """An object of the class that `_become` makes, with nothing in it."""
+    return Module.__new__(_combined(kind, layer))
 
 
 def _rows(weight: Tensor, axis: int) -> Tensor:

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+import numpy as np
+
+from ..errors import DTypeError
+from ..op import CHECKED, Op
 from ..tensor import Tensor
 from .conv import conv2d, conv_transpose2d
 from .elementwise import (
@@ -58,7 +62,6 @@ from .shape import (
     flip,
     getitem,
     pad,
-    permute,
     reshape,
     split,
     squeeze,
@@ -67,7 +70,10 @@ from .shape import (
     transpose,
 )
 
+# What is offered looks at its arguments first; the rules call each other's functions as they are.
+globals().update(CHECKED)
 abs = absolute
+permute = transpose
 
 # --- what Tensor's operators and methods mean: one visible table --------------------------------------------
 
@@ -106,6 +112,20 @@ _METHODS = {
 _PROPERTIES = {"T": transpose}
 
 
+_OF_NUMPY = {name: fn for name, fn in globals().items() if isinstance(getattr(np, name, None), np.ufunc)}
+
+
+def _ufunc(x: Tensor, ufunc: np.ufunc, method: str, *args: Any, **options: Any) -> Tensor:
+    """numpy.exp(x), or what `array + x` calls: minigan's function of that name, which has a derivative."""
+    name = ufunc.__name__
+    if method != "__call__" or options or name not in _OF_NUMPY:
+        asked = ".".join([name] if method == "__call__" else [name, method])
+        if "out" in options:
+            raise DTypeError(f"numpy.{asked}: the result is a Tensor, and cannot go into an array in place")
+        raise DTypeError(f"numpy.{asked} of Tensors has no derivative; of their values it is numpy.{asked}(x.numpy())")
+    return _OF_NUMPY[name](*args)
+
+
 def _bind() -> None:
     def forward(fn: Any) -> Any:
         return lambda self, other: fn(self, other)
@@ -113,18 +133,29 @@ def _bind() -> None:
     def reflected(fn: Any) -> Any:
         return lambda self, other: fn(other, self)
 
-    def method(fn: Any) -> Any:
-        return lambda self, *args, **kwargs: fn(self, *args, **kwargs)
+    def compared(fn: Any) -> Any:
+        """As `forward`, but with what can be no operand, such as None, Python compares by identity."""
+        return lambda self, other: fn(self, other) if hasattr(other, "__array__") or _plain(other) else NotImplemented
+
+    def method(name: str, fn: Any) -> Any:
+        if isinstance(fn, Op):
+            return lambda self: fn(self)
+        return fn.__wrapped__ if name.startswith("__") else fn  # operators have no arguments by name
 
     for name, fn in _BINARY.items():
         setattr(Tensor, f"__{name}__", forward(fn))
         setattr(Tensor, f"__r{name}__", reflected(fn))
     for name, fn in _COMPARE.items():
-        setattr(Tensor, f"__{name}__", forward(fn))
+        setattr(Tensor, f"__{name}__", (compared if name in ("eq", "ne") else forward)(fn))
     for name, fn in _METHODS.items():
-        setattr(Tensor, name, method(fn))
+        setattr(Tensor, name, method(name, fn))
     for name, fn in _PROPERTIES.items():
         setattr(Tensor, name, property(fn))
+    Tensor.__array_ufunc__ = _ufunc
+
+
+def _plain(x: Any) -> bool:
+    return isinstance(x, int | float | list | tuple)
 
 
 _bind()

@@ -19,7 +19,7 @@ from ..backend import Array
 from ..errors import DTypeError, ShapeError
 from ..kernels import geometry, kernels
 from ..kernels.geometry import Geometry, Pads, Pair, frozen
-from ..op import op
+from ..op import op, takes_tensors
 from ..tensor import Tensor
 from .reduce import sum
 
@@ -67,6 +67,7 @@ def _conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     return kernels(x).conv_weight(x, y, s)
 
 
+@takes_tensors("x", "w", "b")
 def conv2d(
     x: Tensor,
     w: Tensor,
@@ -84,10 +85,19 @@ def conv2d(
     the odd pixel at the bottom and right). Raises ShapeError if the shapes or numbers do not fit.
     """
     _check_floats("conv2d", x, w)
-    s = geometry.convolution("conv2d", x.shape, w.shape, frozen(stride), frozen(padding), frozen(dilation), groups)
+    s = geometry.convolution(
+        "conv2d",
+        x.shape,
+        w.shape,
+        frozen("conv2d: stride", stride),
+        frozen("conv2d: padding", padding),
+        frozen("conv2d: dilation", dilation),
+        frozen("conv2d: groups", groups),
+    )
     return _conv(x, w, s) if b is None else _conv(x, w, s, _checked("conv2d", b, s.y))
 
 
+@takes_tensors("x", "w", "b")
 def conv_transpose2d(
     x: Tensor,
     w: Tensor,
@@ -111,12 +121,12 @@ def conv_transpose2d(
         "conv_transpose2d",
         x.shape,
         w.shape,
-        frozen(stride),
-        frozen(padding),
-        frozen(output_padding),
-        None if output_size is None else frozen(output_size),
-        frozen(dilation),
-        groups,
+        frozen("conv_transpose2d: stride", stride),
+        frozen("conv_transpose2d: padding", padding),
+        frozen("conv_transpose2d: output_padding", output_padding),
+        frozen("conv_transpose2d: output_size", output_size),
+        frozen("conv_transpose2d: dilation", dilation),
+        frozen("conv_transpose2d: groups", groups),
     )
     return _conv_input(w, x, s) if b is None else _conv_input(w, x, s, _checked("conv_transpose2d", b, s.x))
 

@@ -9,8 +9,8 @@ from typing import Any
 from ..backend import Array, xp
 from ..errors import DTypeError, ShapeError
 from ..kernels import kernels
-from ..op import op
-from ..tensor import Tensor
+from ..op import op, takes_tensors
+from ..tensor import Tensor, as_dtype
 
 
 def _log_flops(y: Array, *_: Any) -> float:
@@ -45,16 +45,18 @@ def negative(x: Array) -> Array:
     return -x
 
 
-def _power_base(g: Tensor, _y: Any, a: Tensor, b: Any) -> Tensor:
+def _power_base(g: Tensor, _y: Any, a: Tensor, b: Any) -> Tensor | None:
     if isinstance(b, Tensor):
         zero = equal(b, 0)
-        return g * where(zero, 0.0, b * a ** where(zero, 1.0, b - 1))
-    return g * (b * a ** (b - 1)) if b else g * 0.0  # 0 * 0 ** -1 would be NaN
+        b = where(zero, 1.0, b)
+        return where(zero, 0.0, g) * (b * a ** (b - 1))
+    return g * (b * a ** (b - 1)) if b else None
 
 
-def _power_exponent(g: Tensor, y: Tensor, a: Any, _b: Any) -> Tensor:
+def _power_exponent(g: Tensor, y: Tensor, a: Any, b: Tensor) -> Tensor:
     base = a if isinstance(a, Tensor) else full_like(y, a)
-    return g * y * log(where(base > 0, base, 1.0))
+    zero = where(equal(base, 0), greater_equal(b, 0), False)  # there a^b is 0, or jumps
+    return where(zero, 0.0, g) * (y * log(where(zero, 1.0, base)))
 
 
 @op(_power_base, _power_exponent, formula="a^b", flops=_log_flops, domain=(0.5, 2.0))
@@ -72,9 +74,14 @@ def sign(x: Array) -> Array:
     return xp(x).sign(x)
 
 
+def _share(g: Tensor, not_won: Tensor, tied: Tensor) -> Tensor:
+    """What a maximum or minimum hands to one of its arguments: half where it tied; a NaN wins against all."""
+    return where(not_won, 0.0, g) + where(tied, g * 0.5, 0.0)
+
+
 @op(
-    lambda g, _y, a, b: g * (0.5 + 0.5 * sign(a - b)),
-    lambda g, _y, a, b: g * (0.5 + 0.5 * sign(b - a)),
+    lambda g, _y, a, b: _share(g, less_equal(a, b), equal(a, b)),
+    lambda g, _y, a, b: _share(g, less_equal(b, a), equal(a, b)),
     formula="max(a, b)",
 )
 def maximum(a: Array, b: Array) -> Array:
@@ -83,8 +90,8 @@ def maximum(a: Array, b: Array) -> Array:
 
 
 @op(
-    lambda g, _y, a, b: g * (0.5 + 0.5 * sign(b - a)),
-    lambda g, _y, a, b: g * (0.5 + 0.5 * sign(a - b)),
+    lambda g, _y, a, b: _share(g, less_equal(b, a), equal(a, b)),
+    lambda g, _y, a, b: _share(g, less_equal(a, b), equal(a, b)),
     formula="min(a, b)",
 )
 def minimum(a: Array, b: Array) -> Array:
@@ -109,6 +116,7 @@ def _between(x: Array, low: float | None, high: float | None) -> Array:
     return above & (x <= high) if high is not None else above
 
 
+@takes_tensors("x")
 def clip(x: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
     """x limited to [low, high], numbers or None; the gradient passes where low <= x <= high."""
     if isinstance(low, Tensor) or isinstance(high, Tensor):
@@ -124,9 +132,10 @@ def clip(x: Tensor, low: float | None = None, high: float | None = None) -> Tens
     formula="a if mask else b",
 )
 def _where(mask: Array, a: Array, b: Array) -> Array:
-    return xp(mask).where(mask, a, b)
+    return kernels(mask).where(mask, a, b)
 
 
+@takes_tensors("mask", "a", "b", numbers=("a", "b"))
 def where(mask: Tensor, a: Tensor | float, b: Tensor | float) -> Tensor:
     """a where the boolean `mask` is true, b elsewhere; the three broadcast."""
     if mask.dtype != bool:
@@ -146,11 +155,14 @@ def _astype(x: Array, dtype: Any) -> Array:
     return x.astype(dtype)
 
 
+@takes_tensors("x")
 def astype(x: Tensor, dtype: Any) -> Tensor:
     """x with elements of another type; the gradient comes back in x's own."""
+    dtype = as_dtype("astype", dtype)
     return x if x.dtype == dtype else _astype(x, dtype)
 
 
+@takes_tensors("x")
 def full_like(x: Tensor, value: float) -> Tensor:
     """A tensor of the shape, type and device of `x`, filled with `value`."""
     return Tensor(xp(x.data).full(x.shape, value, dtype=x.dtype))
@@ -159,34 +171,39 @@ def full_like(x: Tensor, value: float) -> Tensor:
 # --- functions --------------------------------------------------------------------------------------------
 
 
+def as_floats(x: Array) -> Array:
+    """x, if it is of floats; integers and booleans as float32."""
+    return x if x.dtype.kind == "f" else x.astype("float32")
+
+
 @op(lambda g, y, _x: g * y, formula="e^x", flops=_log_flops)
 def exp(x: Array) -> Array:
-    return xp(x).exp(x)
+    return xp(x).exp(as_floats(x))
 
 
 @op(lambda g, _y, x: g / x, formula="ln x", flops=_log_flops, domain=(0.5, 2.0))
 def log(x: Array) -> Array:
-    return xp(x).log(x)
+    return xp(x).log(as_floats(x))
 
 
 @op(lambda g, _y, x: g / (1 + x), formula="ln(1 + x)", flops=_log_flops, domain=(-0.5, 1.0))
 def log1p(x: Array) -> Array:
-    return xp(x).log1p(x)
+    return xp(x).log1p(as_floats(x))
 
 
 @op(lambda g, y, _x: g * (y + 1), formula="e^x - 1", flops=_log_flops)
 def expm1(x: Array) -> Array:
-    return xp(x).expm1(x)
+    return xp(x).expm1(as_floats(x))
 
 
 @op(lambda g, y, _x: g / y * 0.5, formula="x^(1/2)", domain=(0.5, 2.0))
 def sqrt(x: Array) -> Array:
-    return xp(x).sqrt(x)
+    return xp(x).sqrt(as_floats(x))
 
 
 @op(lambda g, y, _x: g * (y * y * y) * -0.5, formula="x^(-1/2)", flops=lambda y, *_: 2 * y.size, domain=(0.5, 2.0))
 def rsqrt(x: Array) -> Array:
-    return 1 / xp(x).sqrt(x)
+    return 1 / xp(x).sqrt(as_floats(x))
 
 
 @op(lambda g, _y, x: g * x * 2, formula="x^2")
@@ -196,12 +213,12 @@ def square(x: Array) -> Array:
 
 @op(lambda g, _y, x: g * cos(x), formula="sin x", flops=_log_flops)
 def sin(x: Array) -> Array:
-    return xp(x).sin(x)
+    return xp(x).sin(as_floats(x))
 
 
 @op(lambda g, _y, x: -g * sin(x), formula="cos x", flops=_log_flops)
 def cos(x: Array) -> Array:
-    return xp(x).cos(x)
+    return xp(x).cos(as_floats(x))
 
 
 # --- activations ------------------------------------------------------------------------------------------
@@ -209,19 +226,19 @@ def cos(x: Array) -> Array:
 
 @op(lambda g, y, _x: g * (1 - y * y), formula="tanh x", flops=_log_flops)
 def tanh(x: Array) -> Array:
-    return xp(x).tanh(x)
+    return xp(x).tanh(as_floats(x))
 
 
 @op(lambda g, y, _x: g * y * (1 - y), formula="1 / (1 + e^-x)", flops=_log_flops)
 def sigmoid(x: Array) -> Array:
     """The logistic function, accurate on both tails."""
-    return kernels(x).sigmoid(x)
+    return kernels(x).sigmoid(as_floats(x))
 
 
 @op(lambda g, _y, x: g * sigmoid(x), formula="ln(1 + e^x)", flops=_log_flops)
 def softplus(x: Array) -> Array:
     """ln(1 + e^x): finite for every finite x."""
-    return kernels(x).softplus(x)
+    return kernels(x).softplus(as_floats(x))
 
 
 @op(lambda g, y, _x: _leaky_relu_grad(g, y, 0.0), formula="max(x, 0)", kinks=(0.0,))
@@ -252,6 +269,7 @@ def _leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
     return kernels(g).leaky_relu_grad(g, y, slope)
 
 
+@takes_tensors("x")
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, negative_slope * x elsewhere (Maas et al. 2013); the slope must be >= 0."""
     if not negative_slope >= 0:
@@ -270,9 +288,11 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
 )
 def _elu(x: Array, alpha: float) -> Array:
     lib = xp(x)
+    x = as_floats(x)
     return lib.where(x > 0, x, alpha * lib.expm1(lib.minimum(x, 0)))
 
 
+@takes_tensors("x")
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """x where x > 0, alpha * (e^x - 1) elsewhere, alpha > 0 (Clevert et al. 2016)."""
     if not alpha > 0:

@@ -5,20 +5,26 @@ import numpy as np
 from ..backend import Array, xp
 from ..errors import DTypeError, ShapeError
 from ..kernels import kernels
-from ..op import op
+from ..op import op, takes_tensors
 from ..tensor import Tensor, ones_like
 from .elementwise import softplus
 from .reduce import log_softmax, mean, sum
 from .shape import reshape
 
 
+@takes_tensors("logits", "target", numbers=("target",))
 def binary_cross_entropy_with_logits(logits: Tensor, target: Tensor | float) -> Tensor:
-    """mean(softplus(x) - t x): the cross entropy of sigmoid(x) against targets t in [0, 1]. A 0-d tensor."""
-    if isinstance(target, Tensor) and target.shape != logits.shape:
-        raise ShapeError(f"binary_cross_entropy_with_logits: logits {logits.shape}, target {target.shape}")
+    """mean(softplus(x) - t x): the cross entropy of sigmoid(x) against targets t in [0, 1]. A 0-d tensor.
+
+    `target` has the shape of `logits` or is a number. Raises ShapeError if it is neither.
+    """
+    shape = () if isinstance(target, int | float) else target.shape
+    if shape not in ((), logits.shape):
+        raise ShapeError(f"binary_cross_entropy_with_logits: logits {logits.shape}, target {shape}")
     return mean(softplus(logits) - logits * target)
 
 
+@takes_tensors("logits", "labels")
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """-mean(log softmax(logits)[label]): logits (N, K), integer labels (N,) in 0..K-1. A 0-d tensor."""
     if labels.dtype.kind not in "iu":
@@ -39,21 +45,40 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 # that depend on x, and the rules it leads to are elementary ops: the second derivative is whole as well.
 
 
+@takes_tensors("x")
 def channel_norm(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """(y, mean, r): x (N, C, ...) less its mean over all but the channels, times r = 1 / sqrt(var + eps).
 
     The variance is the biased one; mean and r have the shape (1, C, 1, ...).
     """
+    _check_channels("channel_norm", x)
     average = _channel_mean(x)
     r = _inv_std(x, average, eps)
     return _normalize(x, average, r), average, r
 
 
+@takes_tensors("x", "weight", "bias")
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """(y, mean, r) of `channel_norm`, with y weight + bias for y: weight and bias (C,)."""
+    w, b = _for_channels("batch_norm", x, weight, bias)
     y, average, r = channel_norm(x, eps)
-    w, b = reshape(weight, r.shape), reshape(bias, r.shape)
     return _batch_norm(x, y, r, w, b), average, r
+
+
+def _for_channels(name: str, x: Tensor, weight: Tensor, bias: Tensor) -> list[Tensor]:
+    """weight and bias (C,) in the shape that broadcasts over the channels of x (N, C, ...)."""
+    _check_channels(name, x)
+    shape = x.shape[1:2]
+    if not weight.shape == bias.shape == shape:
+        raise ShapeError(f"{name}: expected weight and bias of shape {shape}, got {weight.shape} and {bias.shape}")
+    return [reshape(v, (1, -1, *(1 for _ in x.shape[2:]))) for v in (weight, bias)]
+
+
+def _check_channels(name: str, x: Tensor) -> None:
+    if x.dtype.kind != "f":
+        raise DTypeError(f"{name}: expected floats, got {x.shape} {x.dtype}")
+    if x.ndim < 2:
+        raise ShapeError(f"{name}: expected x of shape (N, C, ...), got {x.shape}")
 
 
 def _but_channels(x: Tensor) -> tuple[int, ...]:
@@ -128,14 +153,10 @@ def _scale_shift(x: Array, w: Array, b: Array) -> Array:
     return kernels(x).scale_shift(x, w, b)
 
 
-def _for_channels(v: Tensor, x: Tensor) -> Tensor:
-    """v (C,) in the shape that broadcasts over the channels of x."""
-    return reshape(v, (1, -1, *(1 for _ in x.shape[2:])))
-
-
+@takes_tensors("x", "weight", "bias")
 def scale_shift(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """x weight + bias for each channel of x (N, C, ...): weight and bias (C,)."""
-    return _scale_shift(x, _for_channels(weight, x), _for_channels(bias, x))
+    return _scale_shift(x, *_for_channels("scale_shift", x, weight, bias))
 
 
 @op(

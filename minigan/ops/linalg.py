@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, xp
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError
 from ..kernels import kernels
-from ..op import op
-from ..tensor import Tensor, tensor
+from ..op import op, takes_tensors
+from ..tensor import Tensor, as_tensor, described
 from .reduce import sum
 from .shape import expand_dims, reshape, transpose
 
@@ -37,26 +37,40 @@ def _matmul(a: Array, b: Array) -> Array:
     formula="x w^T (+ b)",
     flops=lambda y, x, w, b=None: 2 * y.size * x.shape[-1],
 )
-def linear(x: Array, w: Array, b: Array = None) -> Array:
-    """x (..., I) times the transpose of w (O, I), plus b (O,): (..., O). The gradient of w has w's own layout."""
+def _linear(x: Array, w: Array, b: Array = None) -> Array:
+    """The gradient of w has w's own layout."""
     return kernels(x).linear(x, w, b)
 
 
 @op(
     lambda g, _w, _x, y: y @ g,
-    lambda g, _w, x, _y: linear(x, g),
+    lambda g, _w, x, _y: _linear(x, g),
     name="linear_weight",
     formula="sum over rows of y^T x",
-    flops=lambda w, x, y: 2 * w.size * y.size / y.shape[-1],
+    flops=lambda w, x, y: 2 * x.size * y.shape[-1],
 )
 def _linear_weight(x: Array, y: Array) -> Array:
     """The w-slot of <x w^T, y>, its gradient with respect to w: (O, I)."""
     return kernels(x).linear_weight(x, y)
 
 
+@takes_tensors("x", "w", "b")
+def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
+    """x (..., I) times the transpose of w (O, I), plus b (O,): (..., O). Raises ShapeError and DTypeError."""
+    if x.dtype.kind != "f" or w.dtype.kind != "f":
+        raise DTypeError(f"linear: expected floats, got x {x.shape} {x.dtype}, w {w.shape} {w.dtype}")
+    if w.ndim != 2 or x.shape[-1:] != w.shape[1:]:
+        raise ShapeError(f"linear: expected x (..., I) and w (O, I), got {x.shape} and {w.shape}")
+    if b is None:
+        return _linear(x, w)
+    if b.shape != w.shape[:1]:
+        raise ShapeError(f"linear: expected a bias of shape {w.shape[:1]}, got {b.shape}")
+    return _linear(x, w, b)
+
+
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """The matrix product over the last two axes, earlier axes broadcast; a 1-D operand is a row or a column."""
-    a, b = (t if isinstance(t, Tensor) else tensor(t) for t in (a, b))
+    a, b = as_tensor(a, "matmul"), as_tensor(b, "matmul")
     row, column = a.ndim == 1, b.ndim == 1
     left = expand_dims(a, 0) if row else a
     right = expand_dims(b, 1) if column else b
@@ -99,6 +113,11 @@ def einsum(subscripts: str, *xs: Tensor) -> Tensor:
 
     Letters only: no ellipsis, and no index twice in one operand.
     """
+    if not isinstance(subscripts, str):
+        raise DTypeError(
+            f"einsum: expected subscripts, such as 'ij,jk->ik', before the operands, got {described(subscripts)}"
+        )
+    xs = tuple(as_tensor(x, "einsum") for x in xs)
     inputs, arrow, output = subscripts.replace(" ", "").partition("->")
     names = inputs.split(",")
     if not arrow:

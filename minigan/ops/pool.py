@@ -4,8 +4,9 @@ from ..backend import Array
 from ..errors import ShapeError
 from ..kernels import geometry, kernels
 from ..kernels.geometry import Geometry, Pair, frozen
-from ..op import op
-from ..tensor import Tensor
+from ..op import op, takes_tensors
+from ..tensor import FLOAT32, Tensor
+from .elementwise import astype
 from .shape import reshape, transpose
 
 
@@ -62,30 +63,42 @@ def _pool_spread(g: Array, s: Geometry) -> Array:
     return kernels(g).pool_spread(g, s)
 
 
+def _windows(name: str, x: Tensor, window: int | Pair, stride: int | Pair | None) -> Geometry:
+    return geometry.pooling(name, x.shape, frozen(f"{name}: kernel_size", window), frozen(f"{name}: stride", stride))
+
+
+@takes_tensors("x")
 def max_pool2d(x: Tensor, kernel_size: int | Pair, stride: int | Pair | None = None) -> Tensor:
     """The largest element of each window; `stride` defaults to the window. The first of equals gets the gradient."""
-    return _max_pool(x, geometry.pooling("max_pool2d", x.shape, frozen(kernel_size), frozen(stride)))
+    return _max_pool(x, _windows("max_pool2d", x, kernel_size, stride))
 
 
+@takes_tensors("x")
 def avg_pool2d(x: Tensor, kernel_size: int | Pair, stride: int | Pair | None = None) -> Tensor:
     """The mean of each window; `stride` defaults to the window."""
-    s = geometry.pooling("avg_pool2d", x.shape, frozen(kernel_size), frozen(stride))
-    return _pool_sum(x, s) * (1 / (s.w[2] * s.w[3]))
+    s = _windows("avg_pool2d", x, kernel_size, stride)
+    floats = x if x.dtype.kind == "f" else astype(x, FLOAT32)
+    return _pool_sum(floats, s) * (1 / (s.w[2] * s.w[3]))
 
 
+@takes_tensors("x")
 def upsample_nearest(x: Tensor, scale: int | Pair) -> Tensor:
     """Each pixel repeated into a block of `scale` pixels: (N, C, H, W) to (N, C, H scale, W scale)."""
     if x.ndim != 4:
         raise ShapeError(f"upsample_nearest: expected x of shape (N, C, H, W), got {x.shape}")
-    sh, sw = geometry.pair(frozen(scale), "upsample_nearest: scale", 1)
+    sh, sw = geometry.pair(scale, "upsample_nearest: scale", 1)
     n, c, h, w = x.shape
     return _pool_spread(x, geometry.pooling("upsample_nearest", (n, c, h * sh, w * sw), (sh, sw), None))
 
 
+@takes_tensors("x")
 def pixel_shuffle(x: Tensor, factor: int) -> Tensor:
     """(N, C r r, H, W) to (N, C, H r, W r): each block of r r channels becomes a square of pixels (Shi et al. 2016)."""
-    if x.ndim != 4 or factor < 1 or x.shape[1] % factor**2:
-        raise ShapeError(f"pixel_shuffle: {x.shape} does not have a multiple of {factor}^2 channels")
+    r = frozen("pixel_shuffle: factor", factor)
+    if not isinstance(r, int) or r < 1:
+        raise ShapeError(f"pixel_shuffle: expected an integer factor >= 1, got {factor!r}")
+    if x.ndim != 4 or x.shape[1] % r**2:
+        raise ShapeError(f"pixel_shuffle: {x.shape} does not have a multiple of {r}^2 channels")
     n, c, h, w = x.shape
-    y = reshape(x, (n, c // factor**2, factor, factor, h, w))
-    return reshape(transpose(y, (0, 1, 4, 2, 5, 3)), (n, c // factor**2, h * factor, w * factor))
+    y = reshape(x, (n, c // r**2, r, r, h, w))
+    return reshape(transpose(y, (0, 1, 4, 2, 5, 3)), (n, c // r**2, h * r, w * r))

@@ -1,36 +1,29 @@
 """Over axes: sums, means, extremes, and the soft maximum. NumPy's `axis` and `keepdims`."""
 
 import math
-import operator
-from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..kernels import kernels
-from ..op import op
+from ..op import op, takes_tensors
 from ..tensor import Axis, Tensor
-from .elementwise import exp, square
-from .shape import broadcast_to, reshape
+from .elementwise import as_floats, astype, exp, square, where
+from .shape import broadcast_to, normalize_axes, reshape
 
 Axes = tuple[int, ...]
 
 
-def normalize_axes(name: str, axis: Axis, ndim: int) -> Axes:
-    """`axis` as a sorted tuple of non-negative axes; ShapeError if it names none of `ndim` or one twice."""
-    if axis is None:
-        return tuple(range(ndim))
-    given = tuple(axis) if isinstance(axis, Sequence) else (operator.index(axis),)
-    axes = tuple(sorted(a + ndim if a < 0 else a for a in given))
-    if not all(0 <= a < ndim for a in axes) or len(set(axes)) != len(axes):
-        raise ShapeError(f"{name}: axis {axis} does not fit a tensor of {ndim} axes")
-    return axes
-
-
 def _spread(g: Tensor, x: Any, axes: Axes) -> Tensor:
     """g, of a reduction's shape, repeated along `axes` to the shape of x."""
-    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-    return broadcast_to(reshape(g, kept), x.shape)
+    return broadcast_to(_kept(g, x, axes), x.shape)
+
+
+def _kept(g: Tensor, x: Any, axes: Axes) -> Tensor:
+    """g, of a reduction's shape, with an axis of length 1 for each of `axes` of x."""
+    return reshape(g, tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
 
 
 @op(
@@ -43,11 +36,13 @@ def _sum(x: Array, axes: Axes, keepdims: bool) -> Array:
     return kernels(x).sum(x, axes, keepdims)
 
 
+@takes_tensors("x")
 def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum of x over `axis` (all axes by default)."""
     return _sum(x, normalize_axes("sum", axis, x.ndim), keepdims)
 
 
+@takes_tensors("x")
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean of x over `axis` (all axes by default); NaN over no element."""
     axes = normalize_axes("mean", axis, x.ndim)
@@ -55,6 +50,7 @@ def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return _sum(x, axes, keepdims) * (1 / count if count else math.nan)
 
 
+@takes_tensors("x")
 def var(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
     """The variance of x over `axis`: squared deviations from the mean, summed and divided by n - ddof."""
     axes = normalize_axes("var", axis, x.ndim)
@@ -66,17 +62,16 @@ def var(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> 
     return _sum(square(x - mean(x, axes, keepdims=True)), axes, keepdims) * (1 / (count - ddof))
 
 
-# Elements that share the extreme share its gradient equally.
-
-
-@op(None, None, name="tie_share", formula="[x = y] / number of ties", kinks=(0.0,))
-def _tie_share(x: Array, y: Array, axes: Axes) -> Array:
-    ties = (x == y).astype(x.dtype)
-    return ties / ties.sum(axis=axes, keepdims=True)
+@op(name="ties", formula="x = y, or both are NaN")
+def _ties(x: Array, y: Array) -> Array:
+    return (x == y) | ((x != x) & (y != y))
 
 
 def _extreme_rule(g: Tensor, y: Tensor, x: Tensor, axes: Axes, _keepdims: bool) -> Tensor:
-    return _spread(g, x, axes) * _tie_share(x, _spread(y, x, axes), axes)
+    """Elements that share the extreme share its gradient equally."""
+    ties = _ties(x, _spread(y, x, axes))
+    share = _kept(g, x, axes) / sum(astype(ties, g.dtype), axes, keepdims=True)
+    return where(ties, broadcast_to(share, x.shape), 0.0)
 
 
 @op(_extreme_rule, name="max", formula="max of x over axes", flops=lambda y, x, *_: x.size)
@@ -89,11 +84,13 @@ def _min(x: Array, axes: Axes, keepdims: bool) -> Array:
     return x.min(axis=axes, keepdims=keepdims)
 
 
+@takes_tensors("x")
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The largest element over `axis`; elements that tie share the gradient equally."""
     return _max(x, normalize_axes("max", axis, x.ndim), keepdims)
 
 
+@takes_tensors("x")
 def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The smallest element over `axis`; elements that tie share the gradient equally."""
     return _min(x, normalize_axes("min", axis, x.ndim), keepdims)
@@ -107,22 +104,28 @@ def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 )
 def _logsumexp(x: Array, axes: Axes, keepdims: bool) -> Array:
     lib = xp(x)
-    top = x.max(axis=axes, keepdims=True)
+    x = as_floats(x)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    top = x.max(axis=axes, keepdims=True) if x.size else lib.zeros(kept, dtype=x.dtype)
     top = lib.where(lib.isfinite(top), top, 0)  # all -inf: the sum is 0, not NaN
-    total = lib.log(lib.exp(x - top).sum(axis=axes, keepdims=True)) + top
+    with np.errstate(divide="ignore"):
+        total = lib.log(lib.exp(x - top).sum(axis=axes, keepdims=True)) + top
     return total if keepdims else total.reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
+@takes_tensors("x")
 def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """ln(sum(e^x)) over `axis`, computed without overflow."""
+    """ln(sum(e^x)) over `axis`, computed without overflow; -inf over no element."""
     return _logsumexp(x, normalize_axes("logsumexp", axis, x.ndim), keepdims)
 
 
+@takes_tensors("x")
 def log_softmax(x: Tensor, axis: Axis = -1) -> Tensor:
     """x - logsumexp(x): the logarithm of `softmax`, finite where softmax underflows."""
     return x - logsumexp(x, axis, keepdims=True)
 
 
+@takes_tensors("x")
 def softmax(x: Tensor, axis: Axis = -1) -> Tensor:
     """e^x / sum(e^x) over `axis`: positive, summing to 1."""
     return exp(log_softmax(x, axis))

@@ -5,7 +5,8 @@ A 4-D result is an image batch (N, C, H, W): reshape returns it channels-last in
 
 import itertools
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from .. import backend
 from ..backend import Array, xp
 from ..errors import DeviceError, DTypeError, ShapeError
 from ..kernels import kernels
-from ..op import op
-from ..tensor import Tensor
+from ..op import op, takes_tensors
+from ..tensor import Axis, Tensor, as_tensor, described
 
 Shape = tuple[int, ...]
 
@@ -24,16 +25,36 @@ def _free(y: Array, *_: Any) -> float:
     return 0.0
 
 
+def integers(name: str, value: Any) -> tuple[int, ...]:
+    """`value`, an integer or several, as a tuple of Python's integers; DTypeError if it is anything else."""
+    try:
+        if isinstance(value, int) or not np.iterable(value):
+            return (operator.index(value),)
+        return tuple(map(operator.index, value))
+    except TypeError:
+        raise DTypeError(f"{name}: expected an integer or several, got {value!r}") from None
+
+
+def normalize_axes(name: str, axis: Axis, ndim: int) -> Shape:
+    """`axis` as a sorted tuple of non-negative axes; ShapeError if it names none of `ndim` or one twice."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = tuple(sorted(a + ndim if a < 0 else a for a in integers(name, axis)))
+    if not all(0 <= a < ndim for a in axes) or len(set(axes)) != len(axes):
+        raise ShapeError(f"{name}: axis {axis} does not fit a tensor of {ndim} axes")
+    return axes
+
+
 @op(lambda g, _y, _x, _shape: reshape(g, _x.shape), name="reshape", formula="x", flops=_free)
 def _reshape(x: Array, shape: Shape) -> Array:
     y = x.reshape(shape)
     return kernels(x).channels_last(y) if len(shape) == 4 else y
 
 
+@takes_tensors("x")
 def reshape(x: Tensor, *shape: int | Sequence[int]) -> Tensor:
     """x with its elements, in row-major order, in another shape; one entry may be -1."""
-    sizes: Any = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
-    sizes = tuple(sizes)
+    sizes = integers("reshape", shape[0] if len(shape) == 1 else shape)
     if -1 in sizes:
         rest = -math.prod(sizes)
         if sizes.count(-1) > 1 or rest == 0 or x.size % rest:
@@ -54,15 +75,14 @@ def _transpose(x: Array, axes: Shape) -> Array:
     return x.transpose(axes)
 
 
+@takes_tensors("x")
 def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
     """x with its axes permuted: axis i of the result is axis axes[i] of x; reversed if `axes` is None."""
-    order = tuple(range(x.ndim))[::-1] if axes is None else tuple(a + x.ndim if a < 0 else a for a in axes)
+    given = range(x.ndim)[::-1] if axes is None else integers("transpose", axes)
+    order = tuple(a + x.ndim if a < 0 else a for a in given)
     if sorted(order) != list(range(x.ndim)):
         raise ShapeError(f"transpose: {axes} is not a permutation of the axes of {x.shape}")
     return _transpose(x, order)
-
-
-permute = transpose
 
 
 @op(lambda g, _y, _x, _shape: g, name="broadcast_to", formula="x", flops=_free)
@@ -70,27 +90,28 @@ def _broadcast_to(x: Array, shape: Shape) -> Array:
     return xp(x).broadcast_to(x, shape)
 
 
-def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
+@takes_tensors("x")
+def broadcast_to(x: Tensor, shape: int | Sequence[int]) -> Tensor:
     """x repeated to `shape` by NumPy's broadcasting rules, without a copy."""
-    return x if x.shape == tuple(shape) else _broadcast_to(x, tuple(shape))
+    sizes = integers("broadcast_to", shape)
+    return x if x.shape == sizes else _broadcast_to(x, sizes)
 
 
+@takes_tensors("x")
 def squeeze(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
     """x without the axes of length 1 (all of them, or those named by `axis`)."""
-    given = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else [axis] if isinstance(axis, int) else axis
-    axes = {a + x.ndim if a < 0 else a for a in given}
-    if any(not 0 <= a < x.ndim or x.shape[a] != 1 for a in axes):
+    axes = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else normalize_axes("squeeze", axis, x.ndim)
+    if any(x.shape[a] != 1 for a in axes):
         raise ShapeError(f"squeeze: axis {axis} of {x.shape} is not of length 1")
     return reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
+@takes_tensors("x")
 def expand_dims(x: Tensor, axis: int | Sequence[int]) -> Tensor:
     """x with new axes of length 1 at the positions `axis` of the result."""
-    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    given = integers("expand_dims", axis)
     ndim = x.ndim + len(given)
-    axes = {a + ndim if a < 0 else a for a in given}
-    if len(axes) != len(given) or any(not 0 <= a < ndim for a in axes):
-        raise ShapeError(f"expand_dims: axis {axis} does not fit a result of {ndim} axes")
+    axes = normalize_axes("expand_dims", given, ndim)
     rest = iter(x.shape)
     return reshape(x, tuple(1 if i in axes else next(rest) for i in range(ndim)))
 
@@ -100,12 +121,20 @@ def _to(x: Array, device: str, origin: str) -> Array:
     return backend.to_device(x, device)
 
 
+@takes_tensors("x")
 def to(x: Tensor, device: str) -> Tensor:
     """x on `device` ("cpu" or "cuda"), x itself if it is there; the gradient comes back to where x is."""
     return x if x.device == backend.check_device(device) else _to(x, device, x.device)
 
 
 # --- join and cut -----------------------------------------------------------------------------------------
+
+
+def _one_axis(name: str, axis: int, ndim: int) -> int:
+    axes = normalize_axes(name, axis, ndim)
+    if len(axes) != 1:
+        raise ShapeError(f"{name}: expected one axis, got {axis!r}")
+    return axes[0]
 
 
 def _cut_out(i: int, g: Tensor, _y: Any, axis: int, *_xs: Any) -> Tensor:
@@ -123,37 +152,49 @@ def _concatenate(axis: int, *xs: Array) -> Array:
     return lib.concatenate(xs, axis)
 
 
+@takes_tensors()
 def concatenate(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
     """The tensors `xs` joined along `axis`; their other axes must agree."""
+    xs = _several(xs, axis, "concatenate")
     shapes = [x.shape for x in xs]
     if not shapes:
         raise ShapeError("concatenate: expected at least one tensor, got none")
     ndim = len(shapes[0])
-    at = axis + ndim if axis < 0 else axis
+    at = _one_axis("concatenate", axis, ndim)
     others = {s[:at] + s[at + 1 :] for s in shapes}
-    if not 0 <= at < ndim or any(len(s) != ndim for s in shapes) or len(others) > 1:
+    if any(len(s) != ndim for s in shapes) or len(others) > 1:
         raise ShapeError(f"concatenate: shapes {shapes} cannot be joined along axis {axis}")
     return _concatenate(at, *xs)
 
 
+def _several(xs: Any, axis: Any, name: str) -> list[Tensor]:
+    """`xs` as a list of Tensors."""
+    if isinstance(axis, Tensor) or not isinstance(xs, Iterable):
+        raise DTypeError(f"{name}: expected a list of Tensors and an axis, {name}([a, b], axis), got {described(xs)}")
+    return [as_tensor(x, name) for x in xs]
+
+
+@takes_tensors()
 def stack(xs: Sequence[Tensor], axis: int = 0) -> Tensor:
     """The tensors `xs`, all of one shape, joined along a new axis."""
+    xs = _several(xs, axis, "stack")
     if len({x.shape for x in xs}) > 1:
         raise ShapeError(f"stack: expected equal shapes, got {[x.shape for x in xs]}")
     return concatenate([expand_dims(x, axis) for x in xs], axis)
 
 
+@takes_tensors("x")
 def split(x: Tensor, parts: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """x cut along `axis` into `parts` equal pieces, or at the given indices (numpy.split)."""
-    at = axis + x.ndim if axis < 0 else axis
-    if not 0 <= at < x.ndim:
-        raise ShapeError(f"split: axis {axis} does not fit {x.shape}")
+    at = _one_axis("split", axis, x.ndim)
     n = x.shape[at]
-    if isinstance(parts, int):
-        if parts < 1 or n % parts:
-            raise ShapeError(f"split: cannot cut {n} elements of axis {axis} of {x.shape} into {parts} equal parts")
-        parts = range(n // parts, n, n // parts)
-    edges = [0, *parts, n]
+    cuts = integers("split", parts)
+    if not np.iterable(parts):
+        (count,) = cuts
+        if count < 1 or n % count:
+            raise ShapeError(f"split: cannot cut {n} elements of axis {axis} of {x.shape} into {count} equal parts")
+        cuts = tuple(k * (n // count) for k in range(1, count))
+    edges = [0, *cuts, n]
     return [x[(slice(None),) * at + (slice(a, b),)] for a, b in itertools.pairwise(edges)]
 
 
@@ -176,14 +217,15 @@ def _inside(shape: Shape, pads: tuple[tuple[int, int], ...]) -> tuple[slice, ...
     return tuple(slice(before, before + n) for (before, _), n in zip(pads, shape, strict=True))
 
 
+@takes_tensors("x")
 def pad(x: Tensor, pad_width: Any, constant_values: float = 0.0) -> Tensor:
     """x with `constant_values` around it: pad_width is n, (before, after), or one such pair per axis (numpy.pad)."""
     try:
-        pads = tuple((int(a), int(b)) for a, b in np.broadcast_to(pad_width, (x.ndim, 2)))
-    except ValueError:
+        pads = tuple((operator.index(a), operator.index(b)) for a, b in np.broadcast_to(pad_width, (x.ndim, 2)))
+    except (TypeError, ValueError):
         pads = ((-1, -1),)
     if any(p < 0 for both in pads for p in both):
-        raise ShapeError(f"pad: expected widths >= 0, one pair for each axis of {x.shape}, got {pad_width!r}")
+        raise ShapeError(f"pad: expected whole widths >= 0, one pair for each axis of {x.shape}, got {pad_width!r}")
     return _pad(x, pads, float(constant_values))
 
 
@@ -192,13 +234,10 @@ def _flip(x: Array, axes: Shape) -> Array:
     return xp(x).flip(x, axes)
 
 
+@takes_tensors("x")
 def flip(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
     """x with its elements in reverse order along `axis` (all axes by default)."""
-    given = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    axes = tuple(a + x.ndim if a < 0 else a for a in given)
-    if any(not 0 <= a < x.ndim for a in axes):
-        raise ShapeError(f"flip: axis {axis} does not fit {x.shape}")
-    return _flip(x, axes)
+    return _flip(x, normalize_axes("flip", axis, x.ndim))
 
 
 # --- index: x[index] and its adjoint, which adds into zeros -------------------------------------------------
@@ -238,6 +277,7 @@ def _put(g: Array, index: Index, shape: Shape) -> Array:
     return x
 
 
+@takes_tensors("x")
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index] for integers, slices, None, Ellipsis, boolean and integer arrays or Tensors, as NumPy has it.
 
@@ -260,11 +300,22 @@ def _index_entry(entry: Any, x: Tensor) -> Any:
     if isinstance(entry, Tensor):
         entry = entry.data
     elif not backend.is_cuda(entry):
-        entry = np.asarray(entry, dtype=None if np.size(entry) else np.intp)
+        entry = _as_index(entry)
     if entry.dtype.kind not in "biu":
         raise DTypeError(f"getitem: expected integers or booleans as indices, got {entry.dtype}")
+    if not entry.dtype.isnative:
+        entry = entry.astype(entry.dtype.type)
     if backend.device_of(entry) != x.device:
         if x.device == "cpu":
             raise DeviceError("getitem: the index is on cuda, the tensor on cpu; move one with .to(device)")
         entry = backend.to_device(entry, x.device)
     return entry
+
+
+def _as_index(entry: Any) -> np.ndarray:
+    """A list or an array as an array; a list of nothing has no type of its own and picks nothing."""
+    try:
+        array = np.asarray(entry)
+    except ValueError as error:
+        raise ShapeError(f"getitem: {error}") from error
+    return array if array.size or isinstance(entry, np.ndarray) else array.astype(np.intp)

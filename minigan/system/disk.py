@@ -5,29 +5,38 @@ that changes is noticed. By one process: a lock that the system drops when its h
 """
 
 import contextlib
+import errno
 import hashlib
+import itertools
+import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from ..errors import CheckpointError
+
+DEEPEST = 32  # of the JSON that is read: nothing of ours is nested so deeply
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # through one, another file would be written
+_AS_IT_IS = getattr(os, "O_BINARY", 0)  # else Windows translates the ends of lines
+
+
+def _opened(path: Path, flags: int) -> int:
+    """A descriptor of the file `path`, made if it is not there, as readable as any other; OSError if it is a link."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK | _AS_IT_IS | flags, 0o666)
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A binary file that becomes `path` when the block ends without an exception; OSError as the system has it."""
-    umask = os.umask(0)
-    os.umask(umask)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    partial = path.with_name(f".{os.urandom(8).hex()}.part")
+    handle = _opened(partial, os.O_EXCL)
     try:
         with open(handle, "wb") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())
-        os.chmod(partial, 0o666 & ~umask)  # what open() would have given it
         os.replace(partial, path)
         _sync_folder(path.parent)
     finally:
@@ -46,12 +55,12 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
+def naming(path: Path, done: str = "written") -> Iterator[None]:
     """Within the block, an OSError is raised as a CheckpointError that names `path` and what the system said."""
     try:
         yield
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise CheckpointError(f"{path}: cannot be {done} ({error.strerror or error})") from error
 
 
 def write(path: Path, content: bytes) -> None:
@@ -60,10 +69,64 @@ def write(path: Path, content: bytes) -> None:
         out.write(content)
 
 
+def append(path: Path, content: bytes, *, lasting: bool = False) -> None:
+    """Add `content` at the end of the file `path`, and have it on disk if it is to be `lasting`.
+
+    CheckpointError naming the file if it cannot be written; a part of the content may be there then.
+    """
+    with naming(path), open(_opened(path, os.O_APPEND), "ab") as out:
+        out.write(content)
+        if lasting:
+            out.flush()
+            os.fsync(out.fileno())
+
+
 def clear(folder: Path) -> None:
     """Delete what `replacing` left in `folder` if it was killed; nobody else may be writing there."""
     for part in folder.glob(".*.part"):
-        part.unlink(missing_ok=True)
+        if not part.is_dir():
+            part.unlink(missing_ok=True)
+
+
+def spare(path: Path) -> Path:
+    """`path` if nothing goes by that name, else the first of NAME.2, NAME.3, ... that is free."""
+    numbered = (path.with_name(f"{path.name}.{k}") for k in itertools.count(2))
+    return next(free for free in itertools.chain([path], numbered) if not os.path.lexists(free))
+
+
+def put_aside(path: Path, name: str | None = None) -> Path:
+    """Rename the file or folder `path` to NAME.damaged beside it, or `name`, or the next that is free; what it is now.
+
+    CheckpointError naming it if it cannot be renamed.
+    """
+    with naming(path):
+        return path.rename(spare(path.with_name(name or f"{path.name}.damaged")))
+
+
+def check_regular(path: Path) -> None:
+    """OSError if `path` is there, but is no file: a folder, or something that might never end."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def read(path: Path) -> bytes:
+    """What is in the file `path`; OSError if it cannot be read or is no file."""
+    check_regular(path)
+    return path.read_bytes()
+
+
+def parsed(text: str | bytes) -> Any:
+    """What JSON says; ValueError if it says nothing, or is nested more deeply than DEEPEST."""
+    with contextlib.suppress(RecursionError):
+        held = json.loads(text)
+        if _is_shallow(held, DEEPEST):
+            return held
+    raise ValueError("nested too deeply")
+
+
+def _is_shallow(held: Any, depth: int) -> bool:
+    parts = held.values() if isinstance(held, dict) else held if isinstance(held, list) else ()
+    return depth > 0 and all(_is_shallow(part, depth - 1) for part in parts)
 
 
 # --- sealed -----------------------------------------------------------------------------------------------------
@@ -78,9 +141,9 @@ def sealed(content: bytes, beside: bytes = b"") -> bytes:
     return content.replace(BLANK, hashlib.sha256(beside + content).hexdigest().encode(), 1)
 
 
-def is_whole(content: bytes, digest: str, beside: bytes = b"") -> bool:
+def is_whole(content: bytes, digest: Any, beside: bytes = b"") -> bool:
     """Is `digest`, which the content says of itself, the one that `sealed` put there?"""
-    if not re.fullmatch("[0-9a-f]{64}", digest):
+    if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
         return False
     return hashlib.sha256(beside + content.replace(digest.encode(), BLANK, 1)).hexdigest() == digest
 
@@ -96,23 +159,26 @@ def holding(path: Path) -> Iterator[None]:
     leaves the file behind and no lock.
     """
     try:
-        file = path.open("a+")
+        handle = _opened(path, 0)
     except OSError as error:
-        raise CheckpointError(f"{path.parent}: cannot write there ({error.strerror})") from error
-    with file:
-        if not _lock(file):
+        raise CheckpointError(f"{path.parent}: cannot write there ({path.name}: {error.strerror})") from error
+    with open(handle, "r+b", buffering=0) as file:
+        with naming(path):
+            free = _lock(file)
+        if not free:
             file.seek(0)
-            holder = file.read(64).strip() or "unknown"
-            raise CheckpointError(f"{path.parent}: another process (number {holder}) is writing there")
+            holder = file.read(20)
+            number = holder.decode() if holder.isdigit() else "unknown"
+            raise CheckpointError(f"{path.parent}: another process (number {number}) is writing there")
         if not _is(file, path):
             raise CheckpointError(f"{path.parent}: another process has just removed it; start again")
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with naming(path):
+            file.truncate(0)
+            file.write(str(os.getpid()).encode())
         yield  # closing the file drops the lock
 
 
-def _is(file: IO[str], path: Path) -> bool:
+def _is(file: IO[bytes], path: Path) -> bool:
     """Is the open file still the one that goes by that name?"""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
@@ -123,7 +189,7 @@ def _is(file: IO[str], path: Path) -> bool:
 try:
     import fcntl
 
-    def _lock(file: IO[str]) -> bool:
+    def _lock(file: IO[bytes]) -> bool:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -133,7 +199,7 @@ try:
 except ImportError:  # Windows
     import msvcrt
 
-    def _lock(file: IO[str]) -> bool:
+    def _lock(file: IO[bytes]) -> bool:
         file.seek(1 << 20)  # a byte far behind the text, which others may read meanwhile
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ import ctypes
 import math
 import os
 import platform
+import sys
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,23 @@ def memory() -> float:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):
         return math.inf
+
+
+def load_matplotlib() -> Any:
+    """The module matplotlib, which does not load where $MPLBACKEND names a backend that is not there.
+
+    A notebook leaves such a name to the programs of other environments that it starts. Nothing is drawn on a screen.
+    """
+    given = os.environ.pop("MPLBACKEND", None) if "matplotlib" not in sys.modules else None
+    try:
+        import matplotlib
+    finally:
+        if given is not None:
+            os.environ["MPLBACKEND"] = given
+    if given:
+        with contextlib.suppress(ValueError):
+            matplotlib.rcParams["backend"] = given
+    return matplotlib
 
 
 def blas_info() -> list[dict[str, Any]]:
@@ -70,15 +88,19 @@ def versions() -> dict[str, str]:
     }
 
 
+def config_lines() -> list[str]:
+    """Versions, devices, the BLAS kernel and its threads, and what is missing for CUDA."""
+    lines = [f"{name:10} {value}" for name, value in versions().items()]
+    lines += [
+        f"{'blas':10} {blas['internal_api']} {blas['version']}, "
+        f"kernel {blas['architecture']}, {blas['num_threads']} threads"
+        for blas in blas_info()
+    ]
+    if pinned := blas_pinned():
+        lines.append(f"{'':10} {pinned}")
+    return [*lines, f"{'cuda':10} {cuda_problem() or 'usable'}"]
+
+
 def show_config() -> None:
     """Print versions, devices, the BLAS kernel and its threads, and what is missing for CUDA."""
-    for name, value in versions().items():
-        print(f"{name:10} {value}")
-    for blas in blas_info():
-        print(
-            f"{'blas':10} {blas['internal_api']} {blas['version']}, "
-            f"kernel {blas['architecture']}, {blas['num_threads']} threads"
-        )
-    if pinned := blas_pinned():
-        print(f"{'':10} {pinned}")
-    print(f"{'cuda':10} {cuda_problem() or 'usable'}")
+    print("\n".join(config_lines()))

@@ -1,56 +1,127 @@
-"""What a program says, and how it ends: errors are lines, and a reader who is gone ends nothing."""
+"""What a program says, and how it ends: errors are lines, and nothing that befalls its output ends its work."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ..errors import MiniganError
+from .signals import INTERRUPTED, interrupting
 
-INTERRUPTED = 130  # the exit status of a program stopped by Ctrl-C or SIGTERM
+# what libraries say that have no MemoryError for it
+NO_ROOM = ("out of memory", "llocate memory", "can't start new thread", "ALLOC_FAILED")
+
+
+def shown(name: object) -> str:
+    r"""A name of a file, or any other text, as one line that is safe on a terminal.
+
+    What does not print is escaped: line breaks, the escape sequences of terminals, characters that turn the direction
+    of writing (`\u202e`), and bytes of a name that are no text (`\xe9`).
+    """
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in str(name))
+
+
+def _escaped(letter: str) -> str:
+    byte = ord(letter) - 0xDC00  # what Python makes of a byte that is no text
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else letter.encode("unicode_escape").decode()
+
+
+class Lenient:
+    """A text stream that takes everything: what it cannot encode is escaped, what it cannot write goes nowhere.
+
+    `failure` is the first error of the system. The stream may be None, which is what Python makes of a closed one.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream.stream if isinstance(stream, Lenient) else stream
+        self.failure: OSError | None = None
+
+    def write(self, text: str) -> int:
+        """Write the text; its length."""
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        self._attempt("write", text.encode(encoding, "backslashreplace").decode(encoding))
+        return len(text)
+
+    def flush(self) -> None:
+        """Have what was written where it goes."""
+        self._attempt("flush")
+
+    def isatty(self) -> bool:
+        """Does somebody watch it?"""
+        return bool(self._attempt("isatty"))
+
+    def _attempt(self, method: str, *arguments: str) -> Any:
+        if self.stream is None:
+            return None
+        try:
+            return getattr(self.stream, method)(*arguments)
+        except OSError as error:
+            self.failure = self.failure or error
+            self._lead_nowhere()
+        except ValueError:  # the program has closed it
+            self.stream = None
+        return None
+
+    def _lead_nowhere(self) -> None:
+        """Let what waits in the stream's buffer, and all that follows, go nowhere."""
+        with contextlib.suppress(OSError, ValueError):  # it is no file
+            number = self.stream.fileno()
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, number)
+            os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def say(text: str) -> None:
+    """Print lines at once, each as `shown`. It is a courtesy: work goes on if nobody can read them."""
+    _print(text, sys.stdout)
+
+
+def answer(text: str) -> None:
+    """Print the lines that a command was asked for. OSError if they cannot be written, unless their reader is gone."""
+    failure = _print(text, sys.stdout)
+    if failure is not None and not isinstance(failure, BrokenPipeError):
+        raise OSError(f"the answer cannot be written ({failure.strerror})")
+
+
+def _print(text: str, stream: Any) -> OSError | None:
+    out = Lenient(stream)
+    print("\n".join(map(shown, text.split("\n"))), file=out, flush=True)
+    return out.failure
+
+
+def progress(things: Iterable[Any] | None = None, **about: Any) -> Any:
+    """tqdm's bar over the things, on stderr if that is a terminal and else invisible; `about` as tqdm has it."""
+    from tqdm import tqdm
+
+    return tqdm(things, file=Lenient(sys.stderr), disable=None, **about)
 
 
 def ending(name: str, program: Callable[[], int]) -> int:
     """The exit status of the program of that name: its own, 1 after an error, which is named on stderr.
 
-    INTERRUPTED after Ctrl-C; 0 if the reader of its output has seen enough.
+    INTERRUPTED after Ctrl-C, SIGTERM or SIGHUP. What it prints is taken as `Lenient` takes it.
     """
-    try:
+    out, problems = Lenient(sys.stdout), Lenient(sys.stderr)
+
+    def ended(status: int, why: object) -> int:
+        _print(f"{name}: {why}", problems)
+        return status
+
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(problems), interrupting():
         try:
             return program()
+        except KeyboardInterrupt:
+            return ended(INTERRUPTED, "interrupted")
+        except (MiniganError, OSError) as error:
+            return ended(1, error)
+        except (MemoryError, ImportError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and not any(sign in str(error) for sign in NO_ROOM):
+                raise
+            return ended(1, f"out of memory ({error}); smaller batches or networks need less")
         finally:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        silence()
-        return 0
-    except (MiniganError, OSError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
-        return INTERRUPTED
-
-
-def say(text: str) -> None:
-    """Print a line at once. If the reader of a pipe is gone, this and all that follows goes nowhere: work goes on."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        silence()
-
-
-def silence() -> None:
-    """Let everything that is printed from now on go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def shown(name: object) -> str:
-    """The text of a name as a line can show it: what is not printable, or is no text of any encoding, is escaped.
-
-    A name may hold anything: bytes that are no UTF-8, line breaks, sequences that a terminal obeys.
-    """
-    return "".join(c if c.isprintable() else _escaped(c) for c in str(name))
-
-
-def _escaped(character: str) -> str:
-    undecoded = ord(character) - 0xDC00  # how Python keeps a byte 0x80 .. 0xff of a file's name
-    return f"\\x{undecoded:02x}" if 0x80 <= undecoded <= 0xFF else character.encode("unicode_escape").decode()
+            out.flush()
+            problems.flush()

@@ -4,6 +4,8 @@
 """
 
 from ..data import Samples, Shape
+from ..system.options import Options, nonempty
+from ..system.terminal import ending, say
 from . import checkpoint, record, report, studies
 from .folder import RunFolder
 from .program import main, parser, reconstruction_grid, run, sample_grid, start

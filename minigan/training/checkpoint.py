@@ -19,6 +19,7 @@ from ..errors import CheckpointError
 from ..system import disk
 from ..system.disk import BLANK, is_whole, sealed
 from ..system.machine import versions
+from ..system.terminal import say
 from ..tensor import Tensor
 
 KEEP = 3  # how many of the newest checkpoints are kept
@@ -55,51 +56,81 @@ def save(
 def settle(folder: str | Path, keep: int = KEEP) -> None:
     """Let BEST name the checkpoint in `folder` of the smallest distance, and delete all but it and the newest `keep`.
 
-    What a killed program left of that is made up for.
+    What a killed program left of that is made up for. A checkpoint whose distance is damaged takes no other's place;
+    CheckpointError, and nothing deleted, if the system does not let us see.
     """
-    held = find(folder)
-    distances = {path: distance for path in held if (distance := _distance(path)) is not None}
-    best = min(distances, key=lambda path: distances[path], default=None)  # the earliest, if several are
-    if best is not None and best != find_best(folder):
-        disk.write(Path(folder) / BEST, json.dumps({"checkpoint": best.name}).encode())
-    for old in held[:-keep]:
-        if old != best:
-            old.unlink(missing_ok=True)
-    for about in Path(folder).glob("step_*.json"):
-        if not about.with_suffix(".safetensors").exists():
-            about.unlink(missing_ok=True)
+    folder = Path(folder)
+    held, known = find(folder), find_best(folder)
+    with disk.naming(folder, "read"):
+        distances = {path: distance for path in held if (distance := _distance(path)) is not None}
+        nearest = sorted(distances, key=lambda path: distances[path])  # the earliest first, if several are as near
+        best = next((path for path in nearest if path == known or _is_whole(path)), None)
+    with disk.naming(folder):
+        if best is None:
+            (folder / BEST).unlink(missing_ok=True)
+        elif best != known:
+            disk.write(folder / BEST, json.dumps({"checkpoint": best.name}).encode())
+        for old in held[:-keep]:
+            if old != best:
+                old.unlink(missing_ok=True)
+        for about in folder.glob("step_*.json"):
+            if not about.with_suffix(".safetensors").exists():
+                about.unlink(missing_ok=True)
 
 
 def find_best(folder: str | Path) -> Path | None:
     """The checkpoint in `folder` whose samples were nearest to the data, if one is known."""
     try:
-        path = Path(folder) / Path(json.loads((Path(folder) / BEST).read_text())["checkpoint"]).name
+        path = Path(folder) / Path(disk.parsed(disk.read(Path(folder) / BEST))["checkpoint"]).name
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return path if path in find(folder) else None
 
 
 def _distance(path: Path) -> float | None:
-    """What the checkpoint says how far samples were from the data, if it says so."""
+    """What the checkpoint says how far samples were from the data, if it says so; OSError if it cannot be read."""
     try:
-        distance = float(json.loads(path.with_suffix(".json").read_text())["distance"])
-    except (OSError, ValueError, KeyError, TypeError):
+        distance = float(disk.parsed(disk.read(path.with_suffix(".json")))["distance"])
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
     return distance if math.isfinite(distance) else None
+
+
+def _is_whole(path: Path) -> bool:
+    """Does a load of the checkpoint find nothing wrong? OSError if it cannot be read."""
+    try:
+        _sealed(path)
+    except (CheckpointError, ValueError, KeyError, TypeError):
+        return False
+    return True
 
 
 def find(folder: str | Path) -> list[Path]:
     """The complete checkpoints in `folder`, oldest first."""
     named = {path: match for path in Path(folder).glob("step_*.safetensors") if (match := NAME.fullmatch(path.name))}
-    return sorted((p for p in named if p.with_suffix(".json").is_file()), key=lambda p: int(named[p][1]))
+    both = (path for path in named if path.is_file() and path.with_suffix(".json").is_file())
+    return sorted(both, key=lambda path: int(named[path][1]))
+
+
+def newest(folder: str | Path, problems: list[str]) -> tuple[Path, dict[str, np.ndarray], dict[str, Any]] | None:
+    """(path, arrays, meta) of the newest whole checkpoint in `folder`; what is wrong with newer ones is a problem."""
+    for path in reversed(find(folder)):
+        try:
+            return path, *load(path)
+        except CheckpointError as error:
+            problems.append(str(error))
+    return None
 
 
 def continue_from(folder: str | Path, path: Path, keep: int = KEEP) -> None:
     """Put aside the checkpoints in `folder` that are newer than the one at `path`, damaged ones as a rule; settle."""
+    folder = Path(folder)
     held = find(folder)
     for newer in held[held.index(path) + 1 :]:
-        newer.replace(newer.with_suffix(".damaged"))
-        newer.with_suffix(".json").unlink(missing_ok=True)
+        disk.put_aside(newer, f"{newer.stem}.damaged")
+        disk.put_aside(newer.with_suffix(".json"))
+    if (folder / BEST).exists() and find_best(folder) is None:
+        say(f"{folder / BEST} names no checkpoint that is there: it is made anew")
     settle(folder, keep)
 
 
@@ -110,11 +141,16 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
     path = Path(path)
     try:
-        content = path.read_bytes()
-        text = path.with_suffix(".json").read_bytes()
-        meta = json.loads(text)
-        if not is_whole(text, meta["sha256"], content):
-            raise CheckpointError(f"{path}: its checksum is not the one in {path.with_suffix('.json').name}")
+        content, meta = _sealed(path)
         return from_bytes(content), meta
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
+
+
+def _sealed(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """(the arrays as they are in the file, meta) of a checkpoint whose seal is whole."""
+    content, text = disk.read(path), disk.read(path.with_suffix(".json"))
+    meta = disk.parsed(text)
+    if not is_whole(text, meta["sha256"], content):
+        raise CheckpointError(f"{path}: its checksum is not the one in {path.with_suffix('.json').name}")
+    return content, meta

@@ -5,7 +5,8 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,12 @@ from . import checkpoint, record
 from .record import COLUMNS
 from .settings import FREE_ON_RESUME, Settings, flat
 
+FILES = (
+    *("config.json", "log.csv", "health.jsonl", "timings.json", "metrics.json"),
+    *("generator.safetensors", "losses.png", "samples.gif", "report.html"),
+)
+AT_THE_END = ("losses.png", "samples.gif")
+
 
 class RunFolder:
     """The files of one run: `record`'s, checkpoints/, generator.safetensors, losses.png, samples.gif, report.html."""
@@ -33,6 +40,7 @@ class RunFolder:
         self.log = path / "log.csv"
         self.health = path / "health.jsonl"
         self.generator = path / "generator.safetensors"
+        self._columns: list[str] | None = None  # of the log, once they have been read
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -57,9 +65,10 @@ class RunFolder:
         for folder in (self.samples, self.checkpoints):
             with contextlib.suppress(OSError):  # there is none, or it is not empty
                 folder.rmdir()
-        if [p.name for p in self.path.iterdir()] == [".lock"]:
-            (self.path / ".lock").unlink()
-            self.path.rmdir()
+        with contextlib.suppress(OSError):  # what ended the run is more to say
+            if [p.name for p in self.path.iterdir()] == [".lock"]:
+                (self.path / ".lock").unlink()
+                self.path.rmdir()
 
     def open(self, settings: Settings) -> bool:
         """Make the folders; True if a run is to be continued. CheckpointError if --out and --resume do not fit."""
@@ -72,8 +81,16 @@ class RunFolder:
         if settings.resume and not held:
             if not (self.path / "config.json").exists():
                 raise CheckpointError(f"{self.path} holds no checkpoint to resume from")
+            # these are written after a checkpoint
+            if left := [name for name in (self.generator.name, "timings.json") if (self.path / name).exists()]:
+                raise CheckpointError(
+                    f"{self.path}: no whole checkpoint is left, and a run that begins anew would replace what is "
+                    f"({', '.join(left)}): move it elsewhere first, or give another folder with --out"
+                )
             say(f"{self.path}: the run was stopped before its first checkpoint; it begins anew")
         try:
+            for path in self._in_the_way():
+                say(f"{path} was in the way and is {disk.put_aside(path).name} now")
             for folder in (self.samples, self.checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
             for folder in (self.path, self.samples, self.checkpoints):
@@ -82,13 +99,22 @@ class RunFolder:
             raise CheckpointError(f"{self.path}: cannot write there ({error.strerror})") from error
         return bool(held)
 
+    def _in_the_way(self) -> list[Path]:
+        """What is a folder, or no file at all, where the run writes a file; or no folder where it needs one."""
+        files = [self.path / name for name in FILES]
+        files += [path for path in self.samples.glob("*.png") if record.PICTURE.fullmatch(path.name)]
+        files += [self.checkpoints / checkpoint.BEST, *self.checkpoints.glob("step_*.json")]
+        files += self.checkpoints.glob("step_*.safetensors")
+        wrong = [path for path in files if not path.is_file()]
+        wrong += [path for path in (self.samples, self.checkpoints) if not path.is_dir()]
+        return [path for path in wrong if os.path.lexists(path)]
+
     def settings(self) -> Settings:
-        """What the run was started with; CheckpointError if the folder holds none."""
-        try:
-            settings = Settings(**record.read_config(self.path)["settings"])
-            settings.extra = dict(settings.extra)
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{self.path}: holds no config.json of a training run ({error!r})") from error
+        """What the run was started with; CheckpointError if nothing in the folder says it. What is damaged is said."""
+        problems: list[str] = []
+        settings = record.read_settings(self.path, problems)
+        for problem in problems:
+            print(f"{self.path}: {problem}", file=sys.stderr)
         return settings
 
     def check_unchanged(self, settings: Settings, images: dict[str, Any], saved: Mapping[str, Any]) -> list[str]:
@@ -125,18 +151,19 @@ class RunFolder:
     def write_config(self, settings: Settings, steps: int, images: dict[str, Any]) -> None:
         """config.json: every setting, the data set that is really used, versions."""
         about = {
+            "sha256": disk.BLANK.decode(),
             "settings": asdict(settings),
             "total_steps": steps,
             "images": images,
             "versions": versions(),
             "blas": blas_info(),
         }
-        disk.write(self.path / "config.json", json.dumps(about, indent=2).encode())
+        disk.write(self.path / "config.json", disk.sealed(json.dumps(about, indent=2).encode()))
 
     def write_metrics(self, metrics: Mapping[str, float]) -> None:
         """metrics.json, and a line for each number on the terminal; one that is not finite is null in the file."""
         for name, value in metrics.items():
-            print(f"{name}: {value:.6g}")
+            say(f"{name}: {value:.6g}")
         disk.write(self.path / "metrics.json", json.dumps(record.plain(metrics), indent=2).encode())
 
     def load_newest(self) -> tuple[Path, dict[str, np.ndarray], dict[str, Any]]:
@@ -144,88 +171,132 @@ class RunFolder:
 
         Those that are damaged are named on the terminal.
         """
-        problems = []
-        for path in reversed(checkpoint.find(self.checkpoints)):
-            try:
-                return path, *checkpoint.load(path)
-            except CheckpointError as error:
-                problems.append(str(error))
-                say(f"{error}; trying the one before")
-        raise CheckpointError(f"{self.path}: no checkpoint can be read: {'; '.join(problems)}")
+        problems: list[str] = []
+        found = checkpoint.newest(self.checkpoints, problems)
+        for problem in problems if found else ():
+            say(f"{problem}; trying the one before")
+        if found is None:
+            raise CheckpointError(f"{self.path}: no checkpoint can be read: {'; '.join(problems)}")
+        return found
 
-    def cut(self, step: int) -> None:
-        """Let the folder say nothing of what came after `step`: a resumed run says it again."""
+    def what_is_kept(self) -> str:
+        """Which checkpoint a run that stops now leaves, in words."""
+        held = checkpoint.find(self.checkpoints)
+        if not held:
+            return "before its first checkpoint"
+        return f"and the last good checkpoint, {held[-1].name}, is kept in {self.checkpoints}"
+
+    def begin(self, step: int) -> list[Look]:
+        """Let the folder say nothing of what came after `step`: a resumed run says it again. The looks that stay.
+
+        Of a log or looks that are damaged, what can be read stays, and all of it under another name.
+        """
+        with disk.naming(self.path):
+            if step == 0:
+                self.log.unlink(missing_ok=True)
+                self.health.unlink(missing_ok=True)
+            for picture in self.samples.glob("*.png"):
+                if (named := record.PICTURE.fullmatch(picture.name)) and int(named[2]) > step:
+                    picture.unlink()
+            for name in AT_THE_END:
+                (self.path / name).unlink(missing_ok=True)
         self.cut_log(step)
-        for picture in self.samples.glob("*.png"):
-            if (named := record.PICTURE.fullmatch(picture.name)) and int(named[2]) > step:
-                picture.unlink()
-        for made_at_the_end in ("losses.png", "samples.gif"):
-            (self.path / made_at_the_end).unlink(missing_ok=True)
+        return self.cut_looks(step)
+
+    def keep_damaged(self, path: Path, problems: Sequence[str]) -> None:
+        """Keep a damaged file under another name too, and say so. CheckpointError if it cannot be read at all."""
+        if problems:
+            with disk.naming(path, "read"):
+                content = disk.read(path)
+            aside = disk.spare(path.with_name(f"{path.name}.damaged"))
+            disk.write(aside, content)
+            say(f"{self.path}: {'; '.join(problems)}; {aside.name} is what it was")
 
     def read_log(self) -> dict[str, list[float]]:
         """The columns of log.csv that hold a number in every row."""
-        columns = record.series(record.read_log(self.path, []))
+        with disk.naming(self.log, "read"):
+            columns = record.series(record.read_log(self.path, []))
         steps = np.unique(np.concatenate([[], *(at for at, _ in columns.values())]))
         whole = {name: values.tolist() for name, (at, values) in columns.items() if np.array_equal(at, steps)}
         return {**(whole or {name: [] for name in COLUMNS}), "step": steps.tolist()}
 
     def cut_log(self, step: int) -> None:
         """Drop the rows after `step`, which a resumed run writes again, and any that was being written at a crash."""
-        if not self.log.exists():
-            return
-        lines = self.log.read_bytes().split(b"\n")[:-1]  # a whole row ends in a newline
-        header, *rows = lines or [",".join(COLUMNS).encode()]
-        kept = [row for row in rows if (first := row.split(b",", 1)[0]).isdigit() and int(first) <= step]
-        disk.write(self.log, b"\n".join([header, *kept, b""]))
+        problems: list[str] = []
+        with disk.naming(self.log, "read"):
+            kept = {row_step for row_step, _ in record.read_log(self.path, problems) if row_step <= step}
+        self.keep_damaged(self.log, problems)
+        if missing := step - len(kept - {0}):
+            say(f"{self.path}: log.csv has no rows of {missing} of the {step} steps")
+        if kept:
+            self._write_log(record.log_columns(self.path), step)
+        else:
+            with disk.naming(self.log):
+                self.log.unlink(missing_ok=True)
+
+    def _write_log(self, columns: Sequence[str], last: int | None = None) -> None:
+        """Write the log anew, up to the step `last`, with COLUMNS, the others of `columns`, and empty cells."""
+        self._columns = list(dict.fromkeys([*COLUMNS, *columns]))
+        rows = ({**row, "step": step} for step, row in record.read_log(self.path, []) if last is None or step <= last)
+        with disk.naming(self.log), disk.replacing(self.log) as out:
+            text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+            _write_rows(text, self._columns, rows, header=True)
+            text.detach()
 
     def looks(self) -> list[Look]:
         """What health.jsonl says of the run."""
-        return record.read_looks(self.path, [])
+        with disk.naming(self.health, "read"):
+            return record.read_looks(self.path, [])
 
     def cut_looks(self, step: int) -> list[Look]:
         """The looks up to `step`, and no other in the file any more: a resumed run takes them again."""
-        looks = [look for look in self.looks() if look.step <= step]
+        problems: list[str] = []
+        with disk.naming(self.health, "read"):
+            looks = [look for look in record.read_looks(self.path, problems) if look.step <= step]
+        self.keep_damaged(self.health, problems)
         if self.health.exists():
             disk.write(self.health, "".join(map(record.look_line, looks)).encode())
         return looks
 
     def append_look(self, look: Look) -> None:
         """Write the look to health.jsonl; CheckpointError if it cannot be written."""
-        with disk.naming(self.health), self.health.open("a", encoding="utf-8") as out:
-            out.write(record.look_line(look))
-            out.flush()
-            os.fsync(out.fileno())
+        disk.append(self.health, record.look_line(look).encode(), lasting=True)
 
     def sync_log(self) -> None:
         """Have the log on disk before a checkpoint that counts on it."""
         if self.log.exists():
-            with disk.naming(self.log), self.log.open("rb") as file:
-                os.fsync(file.fileno())
+            disk.append(self.log, b"", lasting=True)
 
-    def append_log(self, rows: list[dict[str, float]]) -> None:
-        """Write rows to log.csv, the header first."""
+    def append_log(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Write rows to log.csv, the header first, which grows by a column that the log has not had so far."""
+        if self._columns is None or not self.log.exists():
+            self._columns = record.log_columns(self.path)
+        if new := dict.fromkeys(name for row in rows for name in row if name not in self._columns):
+            self._write_log([*self._columns, *new])
         text = io.StringIO()
-        extra = [name for name in rows[0] if name not in COLUMNS]
-        writer = csv.DictWriter(text, COLUMNS + extra, lineterminator="\n")
-        if not self.log.exists():
-            writer.writeheader()
-        writer.writerows(rows)
-        with disk.naming(self.log), self.log.open("a", encoding="utf-8") as out:
-            out.write(text.getvalue())
+        _write_rows(text, self._columns, rows)
+        disk.append(self.log, text.getvalue().encode())
+
+
+def _write_rows(out: Any, columns: Sequence[str], rows: Iterable[Mapping[str, float]], header: bool = False) -> None:
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows(rows)
 
 
 class Timings:
     """timings.json: where a run's seconds went, and from when to when it ran, over all its parts."""
 
-    def __init__(self, path: Path, step: int) -> None:
-        self.path = path
+    def __init__(self, folder: RunFolder, step: int) -> None:
+        self.folder = folder
+        self.path = folder.path / "timings.json"
         self.seconds = {"training": 0.0, "samples": 0.0, "health": 0.0, "checkpoints": 0.0}
         self.sessions: list[dict[str, Any]] = []
+        self.problems: list[str] = []
         if step:
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                held = record.read_object(path, [])
-                self.sessions = [{**session} for session in held["sessions"]]
-                self.seconds = {name: float(held[name]) for name in self.seconds}
+            seconds, self.sessions = record.read_timings(folder.path, self.problems)
+            self.seconds |= seconds
         self.sessions.append({"started": _now(), "ended": _now(), "first": step, "last": step})
 
     def add(self, what: str, seconds: float) -> None:
@@ -234,6 +305,8 @@ class Timings:
 
     def write(self, step: int) -> None:
         """Write the file, `step` being the last one done."""
+        self.folder.keep_damaged(self.path, self.problems)
+        self.problems.clear()
         self.sessions[-1] |= {"ended": _now(), "last": step}
         rounded = {name: round(seconds, 3) for name, seconds in self.seconds.items()}
         disk.write(self.path, json.dumps({**rounded, "sessions": self.sessions}, indent=2).encode())

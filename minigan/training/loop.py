@@ -3,9 +3,8 @@
 import itertools
 import math
 import shlex
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, asdict, dataclass
 from pathlib import Path
@@ -23,7 +22,8 @@ from ..judge import Look, Yardstick
 from ..judge.verdict import has_failed, verdict
 from ..system import disk
 from ..system.machine import blas_info
-from ..system.terminal import INTERRUPTED, say
+from ..system.signals import INTERRUPTED, stopped_by_signals
+from ..system.terminal import progress, say
 from ..tensor import Tensor
 from . import checkpoint, record
 from .folder import RunFolder, Timings
@@ -63,15 +63,13 @@ class Loop:
         self.recent = Means()  # of the log since the last look
         self.looks: list[Look] = []
         self.kept: Kept | None = None  # the state at the last read-back, to find where a NaN arises
-        self.timings = Timings(self.folder.path / "timings.json", self.step)
+        self.timings = Timings(self.folder, self.step)
 
     def run(self) -> int:
         """0 when the last step is done, INTERRUPTED when a signal stopped it, FAILED when its verdict did.
 
         What it did is saved in each case.
         """
-        from tqdm import tqdm
-
         if self.step >= self.last:
             more = "--epochs" if self.settings.steps is None else "--steps"
             say(f"{self.folder.path}: finished, {self.step} steps; nothing to do (a larger {more} continues it)")
@@ -83,8 +81,23 @@ class Loop:
         self.begin()
         each = f"{self.settings.batch_size} {self.samples.noun}"
         say(f"{self.settings.data}: {self.last} steps of {each}, {self.per_epoch} an epoch")
+        with stopped_by_signals() as stop:
+            failed = self.rounds(stop)
+            self.save()
+        if self.step < self.last:
+            if failed:
+                self.finish()
+                say(f"Stopped at step {self.step} of {self.last} by --early-stop. {self.looks[-1].explained}")
+                return FAILED
+            say(f"\nStopped at step {self.step} of {self.last}{self.how_to_continue()}")
+            return INTERRUPTED
+        self.finish()
+        return 0
+
+    def rounds(self, stop: Collection[int]) -> bool:
+        """Play until the last step, or until `stop` holds something; True if --early-stop ended it."""
         failed, before = False, len(self.looks)
-        with stopped_by_signals() as stop, tqdm(total=self.last, initial=self.step, unit="step", disable=None) as bar:
+        with progress(total=self.last, initial=self.step, unit="step") as bar:
             while self.step < self.last and not stop and not failed:
                 self.waiting.append(self.game.play(self.batches))
                 self.step += 1
@@ -94,19 +107,7 @@ class Loop:
                     bar.set_postfix_str(f"{self.summary()}  {self.looks[-1].verdict}")
                 self.after_step(quiet=not bar.disable)
                 failed = self.settings.early_stop and len(self.looks) > before and has_failed(self.looks)
-        if self.step < self.last:
-            self.save()
-            if failed:
-                self.finish()
-                say(f"Stopped at step {self.step} of {self.last} by --early-stop. {self.looks[-1].explained}")
-                return FAILED
-            again = "the same command with --resume"
-            if self.settings.name == "train":
-                again += f", or minigan resume {shlex.quote(str(self.folder.path))}"
-            say(f"\nStopped at step {self.step} of {self.last}; everything is saved. To continue: {again}")
-            return INTERRUPTED
-        self.finish()
-        return 0
+        return failed
 
     def begin(self) -> None:
         """Samples of the untrained generator; or what is left of an earlier part of the run, up to its checkpoint."""
@@ -114,13 +115,9 @@ class Loop:
             export.description(export.of_game(self.game))
         except CheckpointError as error:
             say(f"no generator file will be written: {error}")
-        if self.step == 0:
-            self.folder.log.unlink(missing_ok=True)
-            self.folder.health.unlink(missing_ok=True)
-        self.folder.cut(self.step)
+        self.looks = self.folder.begin(self.step)
         if self.step == 0:
             self.draw_samples()
-        self.looks = self.folder.cut_looks(self.step)
         for step, row in record.read_log(self.folder.path, []):
             if not self.looks or step > self.looks[-1].step:
                 self.recent.add(row)
@@ -179,15 +176,21 @@ class Loop:
 
     def give_up(self, step: int, what: str) -> None:
         """Raise NonFiniteLoss that says what is not finite and, with --debug-nan, where that began."""
+        dry = self.settings.dry_run  # whose folder is gone when this is read
         if self.kept is None:
-            where = "to find the op: the same command with --resume --debug-nan"
+            where = f"to find the op: the same command with {'' if dry else '--resume '}--debug-nan"
         else:
             self.kept.put_back()
             where = first_nonfinite(self.game, self.batches, step)
-        raise NonFiniteLoss(
-            f"step {step}: {what}; training stopped, the last good checkpoint is kept in {self.folder.checkpoints}; "
-            f"{where}"
-        )
+        left = "" if dry else f" {self.folder.what_is_kept()}"
+        raise NonFiniteLoss(f"step {step}: {what}; training stopped{left}; {where}")
+
+    def how_to_continue(self) -> str:
+        """The end of a sentence that says how a run that was stopped goes on; a dry run does not."""
+        if self.settings.dry_run:
+            return ""
+        command = f", or minigan resume {shlex.quote(str(self.folder.path))}" if self.settings.name == "train" else ""
+        return f"; everything is saved. To continue: the same command with --resume{command}"
 
     def summary(self) -> str:
         """The newest losses and the speed, for the terminal."""
@@ -258,16 +261,21 @@ class Loop:
         try:
             export.save_of_game(self.folder.generator, self.game, run=self.settings.title)
         except export.NotDescribed:
-            self.folder.generator.unlink(missing_ok=True)
+            with disk.naming(self.folder.generator):
+                self.folder.generator.unlink(missing_ok=True)
 
     def finish(self) -> None:
         """losses.png and samples.gif, where the time went, and lines that say where everything is and how it stands."""
         with self.aside("samples"), disk.naming(self.folder.path):
             viz.loss_curves(self.folder.read_log(), self.folder.path / "losses.png", self.settings.title)
-            viz.save_gif(sorted(self.folder.samples.glob("step_*.png")), self.folder.path / "samples.gif")
+            frames = sorted(self.folder.samples.glob("step_*.png"))
+            if left_out := viz.save_gif(frames, self.folder.path / "samples.gif"):
+                names = ", ".join(path.name for path in left_out)
+                say(f"{self.folder.path}: samples.gif is without {names}: damaged, or of another size")
         self.timings.write(self.step)
         if not self.settings.dry_run and self.step >= self.last:
-            say(f"Done: {self.summary()}. Samples, curves and checkpoints are in {self.folder.path}")
+            page = self.folder.path / "report.html"
+            say(f"Done: {self.summary()}. {page} shows the run; samples, curves and checkpoints are beside it")
             if self.looks:
                 say(self.looks[-1].explained)
 
@@ -290,26 +298,3 @@ class Means:
         means = {name: total / count for name, (total, count) in self.sums.items()}
         self.sums.clear()
         return means
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[list[int]]:
-    """A list that fills when Ctrl-C or SIGTERM arrives, so that a step is finished first; a second one kills."""
-    received: list[int] = []
-
-    def handler(number: int, frame: Any) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    try:
-        heeded = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) is not signal.SIG_IGN]
-        before = {s: signal.signal(s, handler) for s in heeded}
-    except ValueError:  # not the main thread: signals are somebody else's business
-        yield received
-        return
-    try:
-        yield received
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)

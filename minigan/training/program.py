@@ -13,16 +13,17 @@ from typing import Any
 from .. import data, viz
 from ..backend import array_module
 from ..data import DATASETS, Samples, Shape, fingerprint, fingerprint_of_files, load_images
-from ..errors import DataError, MiniganError
+from ..errors import CheckpointError, DataError, MiniganError
 from ..gan import Game
 from ..kernels import PRECISIONS, set_precision
 from ..nn import in_chunks
 from ..system.machine import keep_freed_memory
-from ..system.terminal import ending
+from ..system.options import Options
+from ..system.terminal import ending, say
 from . import checkpoint, report
 from .folder import RunFolder
 from .loop import Loop, Picture
-from .settings import FEW, Settings, common_options, positive
+from .settings import ALL_IS_WELL, FEW, Settings, common_options, positive
 
 Build = Callable[[Settings], Game]
 Load = Callable[[Settings, int | None], Samples]
@@ -30,9 +31,7 @@ Measure = Callable[[Game, Samples, Settings], Mapping[str, float]]
 SEEN = 4096  # samples of a streamed folder that pictures and verdicts are made with
 
 
-def parser(
-    name: str, description: str, *, epochs: int, batch_size: int, data: Sequence[str] = ()
-) -> argparse.ArgumentParser:
+def parser(name: str, description: str, *, epochs: int, batch_size: int, data: Sequence[str] = ()) -> Options:
     """The options that every example has; a script adds its own to it.
 
     `data` are the names that --data may give, if a script loads its samples itself; auto then means the first.
@@ -52,7 +51,9 @@ def parser(
         "--no-graph", dest="graph", action="store_false", help="on cuda, launch every kernel instead of a CUDA graph"
     )
     if not data:
-        p.add_argument("--labels-from", choices=["folders"], help="each folder of pictures is a class")
+        p.add_argument(
+            "--labels-from", choices=["folders"], help="each folder of pictures is a class, for a game of labels"
+        )
         p.add_argument(
             "--stream", action="store_true", help="read a folder of pictures while training, if memory cannot hold it"
         )
@@ -84,6 +85,10 @@ def parser(
         metavar="NAME,...",
         help="settings that may differ from the saved run's when it is resumed, lr say",
     )
+    p.idle_without("--device cuda", lambda o: o.device == "cuda" or o.precision == "fp32", "--precision")
+    p.idle_without("--device cuda", lambda o: o.device == "cuda", "--no-graph")
+    p.idle("--epochs", lambda o: "changes nothing beside --steps" if "steps" in p.given else "")
+    p.idle_without("--resume", lambda o: o.resume, "--allow-change")
     return p
 
 
@@ -123,7 +128,10 @@ def main(
 def start(build: Build, settings: Settings, shape: Callable[[Settings], Shape], **parts: Any) -> int:
     """`run`, in a temporary folder if it is a dry run."""
     with settings.ready():
-        return run(build, settings, shape(settings), **parts)
+        status = run(build, settings, shape(settings), **parts)
+    if settings.dry_run and status == 0:
+        say(ALL_IS_WELL)
+    return status
 
 
 def run(
@@ -143,7 +151,12 @@ def run(
     write more into settings.out.
     """
     array_module(settings.device)  # fails before anything is written
+    if not settings.out:
+        raise CheckpointError("run: expected settings.out to be a folder, got an empty path")
     keep_freed_memory()
+    set_precision(settings.precision)
+    game = build(settings)  # likewise, if the settings do not make one
+    game.graphs = settings.graph
     folder = RunFolder(Path(settings.out))
     with folder.held():
         resumed = folder.open(settings)
@@ -154,9 +167,6 @@ def run(
         else:
             samples = load(settings, limit)
         settings.data = samples.name
-        set_precision(settings.precision)
-        game = build(settings)
-        game.graphs = settings.graph
         with contextlib.ExitStack() as open_files:
             batches, about_samples = _batches(samples, game, settings, shape, open_files)
             if saved is not None:
@@ -167,6 +177,8 @@ def run(
             last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
             if game.rounds <= last:
                 folder.write_config(settings, last, about_samples)
+            for doubt in game.doubts():
+                say(f"note: {doubt}")
             about_run: dict[str, Any] = {"per_epoch": per_epoch, "last": last, "about_samples": about_samples}
             loop = Loop(game, batches, samples, settings, folder, picture, **about_run)
             try:
@@ -185,6 +197,8 @@ def _batches(
     samples: Samples, game: Game, settings: Settings, shape: Shape, open_files: contextlib.ExitStack
 ) -> tuple[data.Shuffled | data.Together, dict[str, Any]]:
     """The batches of the run, and what tells its data from others."""
+    if settings.labels_from and not (game.labelled or settings.resume):
+        raise DataError(f"--labels-from {settings.labels_from}: {type(game).__name__} does not learn from labels")
     if game.labelled:
         samples.needed_labels(f"and {type(game).__name__} learns from labels")
     drawn: dict[str, Any] = {"seed": settings.seed, "device": settings.device}

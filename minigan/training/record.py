@@ -1,39 +1,46 @@
 """What a run writes down as it goes, and the one place where each of these files is read.
 
-    config.json             the settings, what the data were, versions
+    config.json             the settings, what the data were, versions; sealed
     log.csv                 losses and scores of each step
     health.jsonl            a verdict a line
     timings.json            where the time went
     metrics.json            numbers of its system, measured at the end
     samples/step_N.png      what the generator drew, PREFIX_step_N.png if it draws several
 
-Damaged rows are left out and counted: a report is wanted most of a run that went wrong. `checkpoint` and `export` read
-theirs, which are whole or refused.
+What is damaged is left out and counted: a report is wanted most of a run that went wrong. `checkpoint` and `export`
+read theirs, which are whole or refused; where config.json is damaged, a checkpoint says what it said.
 """
 
 import contextlib
 import csv
 import json
 import math
+import operator
 import re
+import sys
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, TypeGuard, TypeVar, get_origin, get_type_hints
 
 import numpy as np
 
 from ..errors import CheckpointError
 from ..judge.verdict import VERDICTS, Finding, Look
-from .settings import flat, title
+from ..system import disk
+from . import checkpoint
+from .settings import Settings, flat, title
 
 Series = tuple[np.ndarray, np.ndarray]  # steps, ascending; their values, which may be NaN or infinite
 SHOWN = ("d_loss", "g_loss", "d_real", "d_fake")  # what most games log, as `viz.LINES` draws it
 COLUMNS = ["step", *SHOWN, "images_per_s"]  # of log.csv, before what a game adds
+START = ",".join(COLUMNS)
 PLAYERS = {"d_": "discriminator", "g_": "generator"}  # whose a column is
 LARGEST = 2**53  # of a step: as far as JavaScript counts
 PICTURE = re.compile(r"(?:(.+)_)?step_(\d{1,15})\.png")
+T = TypeVar("T")
 
 
 @dataclass
@@ -46,7 +53,8 @@ class Run:
     health: dict[str, Series] = field(default_factory=dict)
     looks: list[Look] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
-    timings: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)  # by what they were spent on
+    sessions: list[dict[str, Any]] = field(default_factory=list)  # started, ended (ISO 8601), first, last (steps)
     pictures: dict[str, dict[int, Path]] = field(default_factory=dict)  # by the file names' prefix, by step
     problems: list[str] = field(default_factory=list)
 
@@ -69,15 +77,16 @@ class Run:
 
 
 def read(path: Path) -> Run:
-    """The run in the folder `path`; CheckpointError naming it if its config.json is missing or not a run's."""
-    run = Run(path, read_config(path, errors="replace"))
-    with _noting("log.csv", run.problems):
-        run.log = series(read_log(path, run.problems))
-    with _noting("health.jsonl", run.problems):
-        run.looks = read_looks(path, run.problems)
+    """The run in the folder `path`; CheckpointError naming it if nothing there says of which run it is."""
+    problems: list[str] = []
+    run = Run(path, read_config(path, problems), problems=problems)
+    with _noting("log.csv", problems):
+        run.log = series(read_log(path, problems))
+    with _noting("health.jsonl", problems):
+        run.looks = read_looks(path, problems)
     run.health = series((look.step, look.numbers) for look in run.looks)
-    run.metrics = read_object(path / "metrics.json", run.problems)
-    run.timings = read_object(path / "timings.json", run.problems)
+    run.metrics = read_object(path / "metrics.json", problems)
+    run.seconds, run.sessions = read_timings(path, problems)
     for picture in sorted((path / "samples").glob("*.png")):
         if named := PICTURE.fullmatch(picture.name):
             run.pictures.setdefault(named[1] or "", {})[int(named[2])] = picture
@@ -85,27 +94,88 @@ def read(path: Path) -> Run:
     return run
 
 
-def read_config(path: Path, errors: str = "strict") -> dict[str, Any]:
-    """config.json of the run in the folder `path`; CheckpointError naming it if it is missing or not a run's."""
+def read_config(path: Path, problems: list[str]) -> dict[str, Any]:
+    """What config.json of the run in the folder `path` says, or failing that a checkpoint, or what is left of it.
+
+    `settings`, `images` and `versions` by name, a list `blas`, and `total_steps` if it is known. CheckpointError
+    naming the folder or the file if none of them says the settings.
+    """
+    try:
+        config = _told(path, problems, lambda config: config)
+    except CheckpointError as error:
+        try:
+            config = disk.parsed(disk.read(path / "config.json").decode("utf-8", "replace"))
+        except (OSError, ValueError):
+            raise error from None
+        if not _has_settings(config):
+            raise
+        problems.append("config.json is damaged")
+    named = {name: held if isinstance(held := config.get(name), dict) else {} for name in ("images", "versions")}
+    blas = config.get("blas")
+    return {**config, **named, "blas": blas if isinstance(blas, list) else []}
+
+
+def read_settings(path: Path, problems: list[str]) -> Settings:
+    """What the run in the folder `path` was started with, as config.json says, or failing that a checkpoint.
+
+    CheckpointError naming the folder or the file if neither does.
+    """
+    return _told(path, problems, lambda config: _typed(config["settings"]))
+
+
+def _told(path: Path, problems: list[str], accept: Callable[[dict[str, Any]], T]) -> T:
+    """What `accept` makes of config.json, or of the newest whole checkpoint where that is missing or damaged."""
     file = path / "config.json"
     try:
-        config = json.loads(file.read_text(encoding="utf-8", errors=errors))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: no run is in this folder, it has no config.json") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{file}: cannot be read ({error})") from error
-    if not isinstance(config, dict) or not isinstance(config.get("settings"), dict):
+        content = disk.read(file)
+        config = disk.parsed(content)
+        if _has_settings(config) and "sha256" in config and not disk.is_whole(content, config["sha256"]):
+            raise CheckpointError(f"{file}: is not as the run wrote it, by its checksum")
+        return _accepted(file, accept, config)
+    except FileNotFoundError:
+        problem = CheckpointError(f"{path}: no run is in this folder, it has no config.json")
+    except CheckpointError as error:
+        problem = error
+    except (OSError, ValueError) as error:
+        problem = CheckpointError(f"{file}: cannot be read ({error})")
+    newest = checkpoint.newest(path / "checkpoints", [])
+    if newest is None:
+        raise problem
+    told = _accepted(newest[0], accept, newest[2])
+    problems.append(f"config.json is missing or damaged; the settings are those of {newest[0].name}")
+    return told
+
+
+def _accepted(file: Path, accept: Callable[[dict[str, Any]], T], config: Any) -> T:
+    """What `accept` makes of what the file says; CheckpointError if it says no settings, or `accept` refuses them."""
+    if not _has_settings(config):
         raise CheckpointError(f"{file}: expected the settings of a run")
-    return config
+    try:
+        return accept(config)
+    except TypeError as error:
+        raise CheckpointError(f"{file.parent}: holds no {file.name} of a training run ({error})") from error
+
+
+def _has_settings(config: Any) -> bool:
+    return isinstance(config, dict) and isinstance(config.get("settings"), dict)
+
+
+def _typed(settings: dict[str, Any]) -> Settings:
+    """Settings of these values; TypeError if one has another type, or there is no such setting."""
+    for name, hint in get_type_hints(Settings).items():
+        kind = hint if isinstance(hint, UnionType) else get_origin(hint) or hint
+        if name in settings and not isinstance(settings[name], kind):
+            raise TypeError(f"{name} is {settings[name]!r}")
+    return Settings(**settings)
 
 
 def read_object(path: Path, problems: list[str]) -> dict[str, Any]:
     """What a JSON file holds by name."""
     try:
-        held = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+        held = disk.parsed(disk.read(path).decode("utf-8", "replace"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         held = None
     if not isinstance(held, dict):
         problems.append(f"{path.name} is damaged and left out")
@@ -113,18 +183,57 @@ def read_object(path: Path, problems: list[str]) -> dict[str, Any]:
     return held
 
 
-def read_log(path: Path, problems: list[str]) -> Iterator[tuple[int, dict[str, float]]]:
-    """(step, the cells that are not empty) of each row of log.csv in the folder `path`, in its order."""
-    lines = _lines(path / "log.csv")
+def read_timings(path: Path, problems: list[str]) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """(seconds by what they were spent on, the sessions) in timings.json in the folder `path`."""
+    held = read_object(path / "timings.json", problems)
+    found = held.pop("sessions", [])
+    seconds = {str(name): float(spent) for name, spent in held.items() if is_number(spent) and spent >= 0}
+    sessions = [_session(session) for session in found if isinstance(session, dict)] if isinstance(found, list) else []
+    if seconds != held or sessions != found:
+        problems.append("timings.json: what is damaged is left out")
+    return seconds, sessions
+
+
+def _session(held: dict[str, Any]) -> dict[str, Any]:
+    times = {name: held[name] for name in ("started", "ended") if isinstance(held.get(name), str)}
+    return times | {name: held[name] for name in ("first", "last") if is_number(held.get(name))}
+
+
+def is_number(x: Any) -> TypeGuard[float]:
+    """True of a finite int or float."""
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) <= sys.float_info.max
+
+
+def log_columns(path: Path) -> list[str]:
+    """The columns of log.csv in the folder `path`: step and what follows, or none if there is no log."""
+    return _columns(next(_lines(path / "log.csv"), ""), [])
+
+
+def _columns(line: str, problems: list[str]) -> list[str]:
+    if len(line) > len(START) and sum(map(operator.ne, line, START)) == 1:
+        problems.append("log.csv: a letter of its header is damaged")
+        line = START + line[len(START) :]
     try:
-        header = next(csv.reader([next(lines, "").strip()]), [])
+        header = next(csv.reader([line.strip()]), [])
     except csv.Error:  # a line that is no header at all
         header = [""]
     if header and header[0] != "step":
         problems.append("log.csv does not begin with a column step and is left out")
-        return
+        return []
+    return header
+
+
+def read_log(path: Path, problems: list[str]) -> Iterator[tuple[int, dict[str, float]]]:
+    """(step, the cells that are not empty) of each row of log.csv in the folder `path`, in its order.
+
+    A last line that does not end is one that is being written, or was when the run was killed: it is no row yet.
+    """
+    lines = _lines(path / "log.csv")
+    header = _columns(next(lines, ""), problems)
     damaged = 0
-    for line in lines:
+    for line in lines if header else ():
+        if not line.endswith("\n"):
+            break
         cells = line.strip().split(",")  # only numbers: a stray quote must not swallow the rows after it
         try:
             step = _step(int(cells[0]))
@@ -142,9 +251,9 @@ def read_looks(path: Path, problems: list[str]) -> list[Look]:
     damaged = 0
     for line in _lines(path / "health.jsonl"):
         try:
-            look = _look(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-            damaged += 1
+            look = _look(disk.parsed(line))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            damaged += line.endswith("\n")  # else it is being written
             continue
         looks[look.step] = look
     _count("health.jsonl", damaged, problems)
@@ -185,8 +294,10 @@ def _step(step: int) -> int:
 
 def _lines(path: Path) -> Iterator[str]:
     """The lines that are not empty; none if there is no file."""
-    with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace") as lines:
-        yield from (line for line in lines if line.strip())
+    if path.exists():
+        disk.check_regular(path)
+        with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+            yield from (line for line in lines if line.strip())
 
 
 @contextlib.contextmanager

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ..backend import DEVICES
+from ..system.options import Options, nonempty
 from .checkpoint import KEEP
 
 FEW = 256  # samples of a dry run
+ALL_IS_WELL = "Dry run: all is well. Nothing was kept; the same line without --dry-run begins."
 FREE_ON_RESUME = {
     *("graph", "epochs", "steps", "out", "resume", "allow_change", "dry_run"),
     *("checkpoint_every", "sample_every", "keep", "early_stop", "debug_nan"),
@@ -49,8 +51,13 @@ class Settings:
     def parsed(
         cls, options: argparse.ArgumentParser, arguments: Sequence[str] | None = None, name: str | None = None
     ) -> Self:
-        """What a command line says; `name` is what the run says it was made by, the program's if it is not given."""
+        """What a command line says; `name` is what the run says it was made by, the program's if it is not given.
+
+        An --epochs that is given counts more than the --steps that a program has without being told.
+        """
         parsed = vars(options.parse_args(arguments))
+        if isinstance(options, Options) and "epochs" in options.given and "steps" not in options.given:
+            parsed["steps"] = None
         known = {k: parsed.pop(k) for k in list(parsed) if k in cls.__dataclass_fields__}
         return cls(name=name or options.prog.removesuffix(".py"), extra=parsed, **known)
 
@@ -94,21 +101,23 @@ def positive(text: str) -> int:
 
 def common_options(
     name: str, description: str, *, batch_size: int, data: Sequence[str], images: str, noun: str
-) -> argparse.ArgumentParser:
+) -> Options:
     """The options that runs and studies share.
 
     `data` are the names that --data may give, of which auto is the first; if there is none, it names images, and
     `images` is its help. `noun` is what the program does: a run, a study.
     """
-    p = argparse.ArgumentParser(prog=f"{name}.py", description=description)
+    p = Options(f"{name}.py", description)
     p.add_argument("--device", choices=DEVICES, default="cpu", help="where to compute (default: cpu)")
     if data:
         shown = f"what to learn from (default: {data[0]})"
         p.add_argument("--data", choices=["auto", *data], default="auto", help=shown)
     else:
-        p.add_argument("--data", default="auto", metavar="NAME|PATH", help=images)
+        p.add_argument("--data", type=nonempty, default="auto", metavar="NAME|PATH", help=images)
     p.add_argument("--batch-size", type=positive, default=batch_size, help=f"samples a step (default: {batch_size})")
     p.add_argument("--seed", type=int, default=0, help=f"the same seed gives the same {noun} (default: 0)")
-    p.add_argument("--out", default=f"runs/{name}", metavar="DIR", help=f"where to write (default: runs/{name})")
-    p.add_argument("--dry-run", action="store_true", help="two steps of everything, in a temporary folder")
+    shown = f"where to write (default: runs/{name})"
+    p.add_argument("--out", type=nonempty, default=f"runs/{name}", metavar="DIR", help=shown)
+    shown = "two steps of everything in a temporary folder, whatever other options say, to see that all is well"
+    p.add_argument("--dry-run", action="store_true", help=shown)
     return p

@@ -16,21 +16,19 @@ from ..errors import CheckpointError
 from ..gan import Game, ScoreGame
 from ..judge import Judge, centre  # noqa: F401  centre and FEW are for scripts
 from ..system.machine import keep_freed_memory
-from ..system.terminal import ending
+from ..system.options import Options
+from ..system.terminal import ending, progress, say
 from . import checkpoint
 from .folder import RunFolder
-from .settings import FEW, Settings, common_options, positive  # noqa: F401
+from .settings import ALL_IS_WELL, FEW, Settings, common_options, positive  # noqa: F401
 
 Study = Callable[[Settings, Path], Mapping[str, float]]
 
 
-def parser(
-    name: str, description: str, *, steps: int, batch_size: int, data: Sequence[str] = ()
-) -> argparse.ArgumentParser:
+def parser(name: str, description: str, *, steps: int, batch_size: int, data: Sequence[str] = ()) -> Options:
     """The options that every study has; a script adds its own to it. `data` as in training.parser."""
     images = "images, as in train.py (default: auto)"
     p = common_options(name, description, batch_size=batch_size, data=data, images=images, noun="study")
-    p.formatter_class = argparse.RawDescriptionHelpFormatter
     p.add_argument("--steps", type=positive, default=steps, help=f"rounds of each game (default: {steps})")
     return p
 
@@ -45,7 +43,10 @@ def main(study: Study, options: argparse.ArgumentParser, *, arguments: list[str]
     def program() -> int:
         settings = Settings.parsed(options, arguments)
         with settings.ready():
-            return _run(study, settings)
+            status = _run(study, settings)
+        if settings.dry_run:
+            say(ALL_IS_WELL)
+        return status
 
     return ending(options.prog, program)
 
@@ -61,7 +62,7 @@ def _run(study: Study, settings: Settings) -> int:
     folder.write_config(settings, settings.steps or 0, {})
     folder.write_metrics(metrics)
     if not settings.dry_run:
-        print(f"Done. The figure and its numbers are in {folder.path}")
+        say(f"Done. The figure and its numbers are in {folder.path}")
     return 0
 
 
@@ -72,12 +73,10 @@ def play(
 
     Steps are counted from the game's first one, so that a second call goes on where the first stopped.
     """
-    from tqdm import tqdm
-
     labels = samples.labels if game.labelled else None
     drawn: dict[str, Any] = {"labels": labels, "seed": settings.seed, "device": settings.device}
     batches = shuffled_batches(samples.values, settings.batch_size, paired=samples.paired, **drawn)
-    for _ in tqdm(range(settings.steps or 0 if steps is None else steps), desc=label, unit="step", disable=None):
+    for _ in progress(range(settings.steps or 0 if steps is None else steps), desc=label, unit="step"):
         losses = game.play(batches)
         values = to_numbers([value.data for value in losses.values()])
         yield game.rounds, dict(zip(losses, values, strict=True))

@@ -1,8 +1,12 @@
 """`minigan COMMAND`: what each does, what it says to a person and to a program, and how it ends."""
 
+import contextlib
 import json
+import os
+import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +27,6 @@ def minigan(*arguments, **options):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The folder of a short run."""
-    import contextlib
     import io
 
     from minigan import data
@@ -57,7 +60,10 @@ def test_every_command_has_help_and_a_wrong_line_is_status_2(capsys):
         with pytest.raises(SystemExit) as ended:
             cli.main(arguments)
         assert ended.value.code == 2
-        assert "usage: minigan" in capsys.readouterr().err
+        problem = capsys.readouterr().err
+        assert problem.startswith("minigan")
+        assert "--help lists what there is" in problem
+        assert problem.count("\n") == 1
 
 
 def test_an_error_is_one_line_and_status_1(tmp_path, capsys):
@@ -67,6 +73,36 @@ def test_an_error_is_one_line_and_status_1(tmp_path, capsys):
         assert problem.out == ""
         assert problem.err.startswith(f"minigan {command}: {tmp_path}: ")
         assert problem.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--optimizer sgd --momentum -1", "SGD: expected 0 <= momentum < 1, got -1.0"),
+        ("--lr -1", "Adam: expected a finite learning rate >= 0, got -1.0"),
+        ("--beta2 1", "Adam: expected 0 <= beta < 1, got betas (0.5, 1.0)"),
+        ("--clip -1", "Moves: expected clip and max_norm > 0, got Moves(unroll=0, consensus=0.0, clip=-1.0"),
+        ("--penalty r1 --penalty-weight nan", "ScoreGame: expected a finite penalty_weight >= 0, got nan"),
+        ("--ema 1", "EMA: expected 0 <= decay < 1, got 1.0"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_before_a_folder_is_made(options, told, tmp_path, capsys):
+    out = tmp_path / "runs" / "new"
+    assert cli.main(["train", *OPTIONS.split(), *options.split(), "--out", str(out)]) == 1
+    problem = capsys.readouterr()
+    assert problem.out == ""
+    assert problem.err.startswith(f"minigan train: {told}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_combination_that_trains_badly_is_noted_in_a_line(tmp_path, capsys):
+    line = "train --data digits --model mlp28 --dry-run --loss wasserstein"
+    assert cli.main(line.split()) == 0
+    notes = [told for told in capsys.readouterr().out.splitlines() if told.startswith("note: ")]
+    assert len(notes) == 1
+    assert "wasserstein loss falls for ever" in notes[0]
+    assert cli.main([*line.split(), "--penalty", "gradient_penalty"]) == 0
+    assert "note: " not in capsys.readouterr().out
 
 
 def test_a_source_that_is_not_there_is_named(tmp_path, capsys):
@@ -93,7 +129,7 @@ def test_a_run_can_be_sampled(run, tmp_path, capsys):
     assert cli.main(["sample", file, "--labels", "3", "--out", str(tmp_path / "b.png")]) == 1
     assert "takes no labels" in capsys.readouterr().err
     assert cli.main(["sample", file, "--out", str(tmp_path / "b.jpg")]) == 1
-    assert "expected a name that ends in .png" in capsys.readouterr().err
+    assert "b.jpg: expected a name that ends in .png or .npy, or in / for a folder" in capsys.readouterr().err
     assert not (tmp_path / "b.jpg").exists()
     assert cli.main(["sample", file, "--out", str(tmp_path / "absent" / "b.png")]) == 1
     assert "b.png: cannot be written (No such file or directory)" in capsys.readouterr().err
@@ -101,6 +137,41 @@ def test_a_run_can_be_sampled(run, tmp_path, capsys):
         cli.main(["sample", file, "--labels", "a"])
     assert "expected numbers with commas between, got 'a'" in capsys.readouterr().err
     assert cli.main(["interpolate", file, "--label", "3", "--out", str(tmp_path / "b.png")]) == 1
+
+
+def test_out_is_what_its_name_says(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.v2").mkdir()
+    for name in ("X.NPY", "X.PNG", "there.v2", "new.v2/"):
+        assert cli.main(["sample", "--n", "2", "--out", name, str(run)]) == 0
+        assert capsys.readouterr().out == f"{name}\n"
+    assert np.load("X.NPY").shape == (2, 1, 32, 32)
+    assert [sorted(p.name for p in (tmp_path / name).iterdir()) for name in ("there.v2", "new.v2")] == [
+        ["00000.png", "00001.png"]
+    ] * 2
+    assert cli.main(["interpolate", str(run), "--pairs", "1", "--frames", "2", "--out", "X.GIF"]) == 0
+    with Image.open("X.GIF") as film:
+        assert film.format == "GIF"
+    assert cli.main(["interpolate", str(run), "--out", "x.npy"]) == 1
+    assert "x.npy: expected a name that ends in .png or .gif" in capsys.readouterr().err
+    for name in ("X.NPY", "there.v2"):
+        with pytest.raises(SystemExit):
+            cli.main(["sample", str(run), "--out", name, "--columns", "2"])
+        assert "--columns changes nothing without a grid, --out NAME.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["train --out=", "train --data=", "sample RUN --out=", "interpolate RUN --out=", "report RUN --out="]
+    + [f"{command} EMPTY" for command in ("resume", "sample", "interpolate", "report", "config")],
+)
+def test_an_empty_path_is_not_the_working_directory(line, run, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        cli.main([{"RUN": str(run), "EMPTY": ""}.get(word, word) for word in line.split()])
+    assert ended.value.code == 2
+    assert "expected a path, got an empty one" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_lies_between_samples(run, tmp_path, capsys):
@@ -124,6 +195,15 @@ def test_a_damaged_run_has_a_report(run, tmp_path, capsys):
     assert cli.main(["report", str(folder)]) == 0
     config = json.loads((folder / "config.json").read_text())
     config["settings"]["extra"] = None
+    (folder / "config.json").write_text(json.dumps(config))
+    assert cli.main(["config", str(folder), "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out[shown.out.index("{") :])["width"] == 4
+    assert f"{folder}: config.json is missing or damaged; the settings are those of step_00000004" in shown.err
+    shutil.rmtree(folder / "checkpoints")
+    assert cli.main(["config", str(folder)]) == 1
+    assert "config.json: is not as the run wrote it" in capsys.readouterr().err
+    del config["sha256"]  # as runs of old have it
     (folder / "config.json").write_text(json.dumps(config))
     assert cli.main(["config", str(folder)]) == 1
     assert "holds no config.json of a training run" in capsys.readouterr().err
@@ -175,8 +255,18 @@ def test_a_run_is_resumed_with_its_own_settings(run, tmp_path, capsys, monkeypat
     assert "no setting learning_rate; there are activation, as_printed" in capsys.readouterr().err
     assert cli.main(["resume", str(folder), "--epochs", "1"]) == 0  # though it was started with --steps
     assert "12 steps of 8 images" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        cli.main(["resume", "--epochs", "2", str(folder)])
+    assert cli.main(["resume", "--epochs", "2", str(folder)]) == 0  # options may come first
+    assert "24 steps of 8 images" in capsys.readouterr().out
+    for words, problem in {
+        ("--epoch", "3"): "there is no option --epoch; did you mean --epochs?",
+        ("--out", "elsewhere"): "there is no option --out",
+        ("mlp",): "not expected: mlp",
+        ("--momentum", "0.5"): "--momentum changes nothing without --optimizer sgd",
+    }.items():
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["resume", str(folder), *words])
+        assert ended.value.code == 2
+        assert problem in capsys.readouterr().err
     config = json.loads((folder / "config.json").read_text())
     assert cli.main(["resume", str(folder), "--steps", "2"]) == 0
     assert json.loads((folder / "config.json").read_text()) == config
@@ -185,6 +275,7 @@ def test_a_run_is_resumed_with_its_own_settings(run, tmp_path, capsys, monkeypat
 def test_a_run_of_another_script_says_how_it_goes_on(run, tmp_path, capsys):
     config = json.loads((run / "config.json").read_text())
     config["settings"]["name"] = "conditional"
+    del config["sha256"]
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert cli.main(["resume", str(tmp_path)]) == 1
     assert f"made by conditional.py; continue it by the same command with --out {tmp_path} --resume" in (
@@ -202,3 +293,78 @@ def test_a_pipe_that_closes_early_is_no_error_and_a_bar_does_not_fill_it(tmp_pat
     trained = minigan("train", "mlp", "--dry-run", cwd=tmp_path)
     assert trained.returncode == 0
     assert "\r" not in trained.stdout + trained.stderr
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of pictures, with files that are none and whose names no terminal should be given."""
+    folder = tmp_path_factory.mktemp("größe")
+    for k in range(6):
+        Image.new("L", (16, 16), 40 * k).save(folder / f"{k}.png")
+    for name in (b"caf\xe9.txt", b"\x1b[31mred.txt"):
+        (folder / os.fsdecode(name)).write_bytes(b"x")
+    return folder
+
+
+@pytest.mark.parametrize("led", [">&- 2>&-", "| true", ">/dev/full", ">said"])
+def test_a_run_is_done_whoever_reads_of_it(led, pictures, tmp_path):
+    run = f"train --model dcgan --channels 1 --side 16 --width 2 --steps 1 --batch-size 4 --out run --data '{pictures}'"
+    command = f"{sys.executable} -m minigan {run} {led}"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict", "PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (tmp_path / "run" / "generator.safetensors").exists()
+    assert (tmp_path / "run" / "report.html").exists()
+    if led == ">said":
+        said = (tmp_path / "said").read_text(encoding="ascii")
+        assert r"gr\xf6\xdfe" in said
+        assert r"caf\xe9.txt (not a picture)" in said
+        assert r"\x1b[31mred.txt (not a picture)" in said
+        assert "Done: " in said
+        assert "run/report.html shows the run" in said
+
+
+def test_too_little_memory_is_a_line(run, tmp_path):
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+    ended = minigan("sample", run, "--n", 10**8, cwd=tmp_path, preexec_fn=limit)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert ended.stderr.startswith("minigan sample: out of memory (Unable to allocate")
+
+
+def test_a_dry_run_says_that_all_is_well(capsys, monkeypatch):
+    from minigan import data
+
+    held = data.digits(64)
+    monkeypatch.setattr(data.sources, "digits", lambda n, seed=0: held)
+    assert cli.main(["train", "mlp", "--dry-run"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Dry run: all is well. Nothing was kept;")
+
+
+def test_help_of_resume_lists_what_it_takes(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["resume", "--help"])
+    text = capsys.readouterr().out
+    assert "usage: minigan resume RUN [options]" in text
+    for option in ("--epochs", "--steps", "--keep", "--allow-change", "--lr"):
+        assert f"\n  {option}" in text
+    assert "--out " not in text
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("trian", "minigan: argument COMMAND: invalid choice: 'trian'; did you mean train?"),
+        ("config wgan-gp", "wgan-gp: no such run, and no preset; did you mean wgan_gp"),
+        ("sample x --device gpu", "minigan sample: argument --device: invalid choice: 'gpu' (choose from cpu, cuda)"),
+        ("sample x --number 3", "minigan sample: there is no option --number"),
+        ("resume x --optimiser sgd", "minigan resume: there is no option --optimiser; did you mean --optimizer?"),
+    ],
+)
+def test_a_wrong_word_is_met_with_what_was_meant(line, said, capsys):
+    with contextlib.suppress(SystemExit):
+        assert cli.main(line.split()) == 1
+    problem = capsys.readouterr().err
+    assert said in problem
+    assert problem.count("\n") == 1

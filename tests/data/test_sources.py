@@ -3,6 +3,7 @@
 import gzip
 import os
 import struct
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 import minigan as mg
 from minigan import data
+from minigan.data import files
 
 
 def test_digits_are_the_same_for_the_same_seed():
@@ -219,3 +221,17 @@ def test_scaled_images_are_those_of_batches_and_come_back(rng):
     np.testing.assert_allclose(data.scaled(np.array([0, 255], np.uint8)), [-1, 1], atol=1e-6)
     with pytest.raises(mg.errors.DataError, match=r"scaled: expected uint8 images, got float32 \(6, 3"):
         data.scaled(found)
+
+
+def test_a_user_without_a_home_is_told_what_to_set_and_needs_none_where_the_data_are(monkeypatch):
+    def unknown():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("MINIGAN_DATA", "given")
+    assert files.folders("mnist") == [Path("given/mnist"), Path("given")]
+    with pytest.raises(mg.errors.DataError, match="set MINIGAN_DATA to a folder that holds the data"):
+        files.cache_folder()
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    assert files.folders("mnist")[-1] == Path("cache/minigan/mnist")

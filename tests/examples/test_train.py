@@ -1,5 +1,6 @@
 """The examples as programs: every preset and model of train.py, and what it says of settings that cannot be."""
 
+import runpy
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from example_scripts import EXAMPLES, example
 
 import minigan as mg
 from minigan.command.presets import PRESETS
+from minigan.command.recipe import sized
 
 train = example("train")
 
@@ -22,12 +24,14 @@ def game(*arguments):
     return train.build(train.Settings.parsed(train.options(arguments), arguments))
 
 
-QUICK = ["--side", "32", "--width", "4", "--dry-run"]  # of the networks that come in any size
+def quick(preset):
+    """What makes the networks of a preset small, if they come in any size."""
+    return ["--side", "32", "--width", "4"] if sized(PRESETS[preset].options) else []
 
 
 def plays_a_round(*arguments):
     """A round of what these words ask for, on eight images of noise: everything stays finite, and both players move."""
-    played = game(*arguments, *QUICK)
+    played = game(*arguments, *quick(arguments[0]), "--dry-run")
     image = played.sample(1).shape[1:]
     before = {name: played.players[name].parameters()[0].numpy() for name in played.players}
     shown = played.play(lambda k: mg.tensor(mg.random.Stream(k).uniform((8, *image), -1, 1)))
@@ -43,7 +47,7 @@ def test_every_preset_plays(name):
 
 @pytest.mark.parametrize("name", ["lab_adam", "goodfellow", "r3gan", "tricks"])
 def test_a_preset_trains(name, capsys):
-    status, said = dry(" ".join([name, "--side", "32", "--width", "4"]), capsys)
+    status, said = dry(" ".join([name, *quick(name)]), capsys)
     assert status == 0, said.err
     assert "2 steps" in said.out
 
@@ -128,8 +132,8 @@ def test_a_model_trains_from_one_command(options, capsys):
         ("--model dcgan --side 16 --data digits", "digits has images of shape (1, 28, 28)"),
         ("--model dcgan --side 40", "divisible by 16"),
         ("--data cifar10", "cifar10 has images of shape (3, 32, 32)"),
-        ("--model lab28 --pack 2", "--pack needs a network made for it (mlp28, dcgan28, dcgan), not lab28"),
-        ("--model mlp28 --stddev", "--stddev needs a network made for it (dcgan), not mlp28"),
+        ("pacgan --model lab28", "--pack is for mlp28, dcgan28, dcgan; lab28 takes --output"),
+        ("tricks --model mlp28", "--stddev is for dcgan; mlp28 takes --pack"),
         ("--loss hinge --label-smoothing 0.9", "expected a logistic loss"),
         ("--pack 3", "a batch of 16 samples does not split into packs of 3"),
     ],
@@ -146,6 +150,13 @@ def test_settings_that_cannot_be_are_named(options, message, capsys):
         ("nonesuch", "sngan"),
         ("mlp --as-printed", "prints nothing else for mlp"),
         ("faces_wgan", "give a folder of them with --data FOLDER"),
+        ("dcgna", "argument PRESET: invalid choice: 'dcgna'; did you mean dcgan"),
+        ("wasserstein", "argument PRESET: invalid choice: 'wasserstein'; wasserstein is a value of --loss"),
+        ("mnist", "invalid choice: 'mnist'; mnist is a value of --data"),
+        ("--loss wgan", "argument --loss: invalid choice: 'wgan'; wgan is a PRESET: train.py wgan ("),
+        ("--penalty gradient-penalty", "argument --penalty: invalid choice: 'gradient-penalty'; did you mean"),
+        ("--model dcgan64", "dcgan64 is a PRESET"),
+        ("--optimizer adm", "(choose from adam, rmsprop, sgd)"),
     ],
 )
 def test_words_that_are_not_known_are_named(options, message, capsys):
@@ -153,6 +164,102 @@ def test_words_that_are_not_known_are_named(options, message, capsys):
         train.main(options.split())
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--model dcgan28 --side 64", "--side is for dcgan, mlp512, sndcgan; dcgan28 takes --pack"),
+        ("--channels 1", "--channels is for dcgan, mlp512, sndcgan; dcgan28 takes --pack"),
+        ("lab --width 32", "--width is for dcgan, mlp512, sndcgan; lab28 takes --output"),
+        ("--model goodfellow28 --norm none", "--norm is for wgan_gp28, dcgan; goodfellow28 takes nothing of the kind"),
+        ("--model mlp512 --norm none", "--norm is for wgan_gp28, dcgan; mlp512 takes --side, --channels, --width"),
+        ("--model lab28 --pack 2", "--pack is for mlp28, dcgan28, dcgan; lab28 takes --output"),
+        ("--model mlp28 --stddev", "--stddev is for dcgan"),
+        ("--padding 1", "--padding is for wgan_gp28"),
+        ("--momentum 0.9", "--momentum changes nothing without --optimizer sgd"),
+        ("--optimizer sgd --beta1=0.9", "--beta1 changes nothing without --optimizer adam"),
+        ("wgan --beta2 0.9", "--beta2 changes nothing without --optimizer adam"),
+        ("--penalty-weight 3", "--penalty-weight changes nothing without --penalty"),
+        ("--noise-steps 100", "--noise-steps changes nothing without --instance-noise"),
+        ("--consensus 1 --d-steps 2", "--d-steps changes nothing with --consensus"),
+        ("--consensus 1 --repeat 2", "--repeat changes nothing with --consensus"),
+        ("--as-printed", "--as-printed changes nothing without a PRESET"),
+        ("--precision tf32", "--precision changes nothing without --device cuda"),
+        ("--no-graph", "--no-graph changes nothing without --device cuda"),
+        ("--epochs 2 --steps 100", "--epochs changes nothing beside --steps"),
+        ("--allow-change lr", "--allow-change changes nothing without --resume"),
+        ("--labels-from folders", "there is no option --labels-from"),
+        ("--epoch 2", "there is no option --epoch; did you mean --epochs?"),
+        ("--out=", "argument --out: expected a path, got an empty one"),
+        ("--data=", "argument --data: expected a path, got an empty one"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(options, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        train.main(options.split())
+    assert stopped.value.code == 2
+    problem = capsys.readouterr().err
+    assert message in problem
+    assert problem.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "wgan --momentum 0.5 --optimizer sgd",
+        "wgan_gp --penalty-weight 3",  # the preset has a penalty
+        "cifar10 --side 64",
+        "wgan_lp --model mlp28",  # a preset's own values may have nothing to do
+        "--consensus 1 --unroll 0",
+        "--precision fp32",
+        "--epochs 3",
+        "--model wgan_gp28 --norm=none",
+    ],
+)
+def test_an_option_that_does_something_is_taken(options):
+    arguments = options.split()
+    train.options(arguments).parse_args(arguments)
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "message"),
+    [
+        ("energy", "--model began --margin 1", "--margin changes nothing without --model ebgan"),
+        ("energy", "--gamma 0.5", "--gamma changes nothing without --model began"),
+        ("energy", "--side 32", "--side changes nothing without --networks began"),
+        ("conditional", "--penalty-weight 1", "--penalty-weight changes nothing without --penalty"),
+        ("modes", "--penalty-weight 1", "--penalty-weight changes nothing without --penalty"),
+        ("modes", "--data swiss_roll --std 0.1", "--std is for ring and grid"),
+        ("latent", "--run x --lr 1", "--lr changes nothing with --run"),
+        ("features", "--run x --steps 1", "--steps changes nothing with --run"),
+        ("features", "--checkpoint x --width 1", "--width changes nothing with --run"),
+        ("modes", "--step 5", "there is no option --step; did you mean --steps?"),
+        ("wasserstein_curve", "--warm 5", "there is no option --warm; did you mean --warm-up?"),
+    ],
+)
+def test_so_it_is_in_every_script(script, options, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        example(script).options().parse_args(options.split())
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_epochs_count_where_a_script_has_steps_of_its_own():
+    modes = example("modes")
+    for options, expected in (([], (1, 3000)), (["--epochs", "2"], (2, None)), (["--steps", "7"], (1, 7))):
+        settings = train.Settings.parsed(modes.options(), options)
+        assert (settings.epochs, settings.steps) == expected
+
+
+@pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_no_script_takes_an_abbreviation_or_an_empty_path(script, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "path", [str(EXAMPLES), *sys.path])
+    for word in ("--dry-ru", "--out="):
+        monkeypatch.setattr(sys, "argv", [str(script), word])
+        with pytest.raises(SystemExit) as stopped:
+            runpy.run_path(str(script), run_name="__main__")
+        assert (stopped.value.code, capsys.readouterr().err.count("\n")) == (2, 1)
 
 
 def test_the_list_of_presets(tmp_path):

@@ -160,3 +160,25 @@ def test_the_focus_stays_in_the_panel_and_the_box_in_sight(browser, flagship):
             "const g = document.getElementById('graph').getBoundingClientRect();"
             "return b.left >= g.left - 1 && b.right <= g.right + 1"
         )
+
+
+@pytest.mark.parametrize(("width", "height"), [(1300, 900), (390, 844)])
+def test_the_step_is_always_in_the_window_and_the_introduction_folds_away(browser, flagship, width, height):
+    tape, path = flagship
+    resize(browser, width=width, height=height)
+    browser.get("about:blank")
+    browser.get(path.as_uri())
+    is_open = "return document.getElementById('about').open"
+    assert browser.execute_script(is_open) == (width > 720)
+    for _ in tape.steps:
+        press(browser, "ARROW_RIGHT")
+        assert not browser.execute_script(is_open)
+        assert browser.execute_script(
+            "const b = document.querySelector('.box.now').getBoundingClientRect();"
+            "const bar = document.getElementById('bar').getBoundingClientRect();"
+            "return b.top >= bar.bottom && b.bottom <= innerHeight && b.left >= 0 && b.right <= innerWidth"
+        )
+    browser.find_element("css selector", "#about summary").click()
+    press(browser, "HOME")
+    assert browser.execute_script(is_open)  # the reader wants it
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -1,5 +1,7 @@
 """Losses and penalties against closed forms; the game: who moves, what is drawn, what its state holds."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from resumed_game import numbers
@@ -85,6 +87,7 @@ def test_penalty_of_a_linear_critic_in_closed_form(rng):
         (penalties.r1, norm**2, 2.0),
         (penalties.r2, norm**2, 2.0),
         (penalties.r1_r2, 2 * norm**2, 4.0),
+        (partial(penalties.r1_r2, eps=0.1), 2 * norm**2 + 0.2, 4.0),
     ]:
         penalty = fn(linear_critic(w), real, fake)
         assert penalty.item() == pytest.approx(value, rel=1e-10)
@@ -116,11 +119,51 @@ def test_penalty_draws_one_number_per_sample(rng):
     assert penalty.item() == pytest.approx(4 * float((u**2).mean()), rel=1e-5)
 
 
-def test_penalty_is_differentiable_where_the_gradient_is_zero():
+AT_ZERO = {  # (penalty, options, value for a critic that is 0, its curvature where that is a power of its slope)
+    "gradient_penalty": (penalties.gradient_penalty, {}, 1.0, None),
+    "one_sided": (penalties.one_sided, {}, 0.0, 0.0),
+    "dragan": (penalties.dragan, {}, 1.0, None),
+    "cs231n_printed": (penalties.cs231n_printed, {}, 1.0, None),
+    "r1": (penalties.r1, {}, 0.0, 2.0),
+    "r2": (penalties.r2, {}, 0.0, 2.0),
+    "r1_r2": (penalties.r1_r2, {}, 0.0, 4.0),
+    "wgan_div": (penalties.wgan_div, {}, 0.0, 0.0),
+    **{
+        f"{name}, eps 0": (getattr(penalties, name), {"eps": 0.0}, 1.0, 0.0)
+        for name in ("gradient_penalty", "dragan", "cs231n_printed")
+    },
+    "one_sided, eps 0": (penalties.one_sided, {"eps": 0.0}, 0.0, 0.0),
+    **{f"wgan_div, p {p}": (penalties.wgan_div, {"p": p}, 0.0, 0.0) for p in (0.5, 1, 1.5, 3, 4, 5)},
+    "wgan_div, p 2": (penalties.wgan_div, {"p": 2}, 0.0, 2.0),
+    "wgan_div, p 1, eps": (penalties.wgan_div, {"p": 1, "eps": 1e-6}, 1e-3, None),
+}
+
+
+def test_every_penalty_is_tried_where_the_gradient_is_zero():
+    assert penalties.PENALTIES.keys() <= AT_ZERO.keys()
+
+
+@pytest.mark.parametrize("name", AT_ZERO)
+def test_penalty_is_differentiable_where_the_gradient_is_zero(name):
+    penalty, options, expected, curvature = AT_ZERO[name]
     w = mg.zeros((4, 1))
-    value = penalties.gradient_penalty(linear_critic(w), mg.ones((3, 4)), mg.zeros((3, 4)))
-    assert value.item() == pytest.approx(1, abs=1e-5)
-    assert np.isfinite(mg.grad(value, w).numpy()).all()
+    value = penalty(linear_critic(w), mg.ones((3, 4)), mg.zeros((3, 4)), **options)
+    assert value.item() == pytest.approx(expected, abs=1e-5)
+    slope = mg.grad(value, w, create_graph=True)
+    assert slope.numpy().tolist() == [[0]] * 4
+    second = mg.grad(mg.sum(slope), w).numpy()
+    assert np.isfinite(second).all()
+    assert curvature is None or second == pytest.approx(np.full((4, 1), curvature))
+
+
+def test_penalties_refuse_numbers_that_make_no_power():
+    w = mg.ones((4, 1))
+    for penalty in (penalties.gradient_penalty, penalties.one_sided, penalties.dragan, penalties.cs231n_printed):
+        with pytest.raises(mg.errors.ShapeError, match=f"{penalty.__name__}: expected a finite eps >= 0, got -1"):
+            penalty(linear_critic(w), mg.ones((3, 4)), mg.zeros((3, 4)), eps=-1)
+    for p in (0, -1, np.nan, np.inf):
+        with pytest.raises(mg.errors.ShapeError, match=f"wgan_div: expected a finite p > 0, got {p}"):
+            penalties.wgan_div(linear_critic(w), mg.ones((3, 4)), mg.zeros((3, 4)), p=p)
 
 
 @pytest.mark.parametrize("name", penalties.PENALTIES)
@@ -135,6 +178,28 @@ def test_every_penalty_to_second_order_through_a_convolutional_critic(name, rng)
         return penalties.PENALTIES[name](critic, real, fake, rng=mg.random.Stream(0))
 
     mg.testing.gradcheck(penalty, [w1, w2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", penalties.PENALTIES)
+def test_samples_are_constants_for_a_penalty(name, rng):
+    """For the player who made them too: an unrolled one's gradient comes through the critic alone."""
+    players = [Tensor(rng.standard_normal((4, 4))) for _ in range(2)]
+    real, fake = (Tensor(rng.standard_normal((3, 4))) @ g for g in players)
+    w = Tensor(rng.standard_normal((4, 1)))
+    penalty = penalties.PENALTIES[name](lambda x: mg.tanh(x @ w), real, fake)
+    mg.grad(penalty, w)
+    for g in players:
+        with pytest.raises(mg.errors.GraphError):
+            mg.grad(penalty, g)
+
+
+def test_dragan_looks_around_samples_as_far_as_they_are_spread(rng):
+    """For C(x) = |x|^2 / 2 the gradient is x = real + std(real) u / 2, u of each element, std of all of them."""
+    real = Tensor(rng.standard_normal((6, 2, 3)) * np.array([1.0, 5.0, 9.0]))
+    u = mg.random.Stream(4).uniform((6, 2, 3), dtype="float64")
+    norms = np.linalg.norm((real.numpy() + 0.5 * real.numpy().std() * u).reshape(6, -1), axis=1)
+    value = penalties.dragan(lambda x: mg.sum(x * x, (1, 2)) * 0.5, real, real, rng=mg.random.Stream(4))
+    assert value.item() == pytest.approx(((norms - 1) ** 2).mean(), rel=1e-10)
 
 
 def test_penalty_does_not_reach_the_generator(rng):
@@ -218,6 +283,16 @@ def test_clip_is_applied_after_each_discriminator_step():
     assert max(np.abs(p.numpy()).max() for p in game.discriminator.parameters()) <= np.float32(0.01)
 
 
+def test_both_limits_hold_after_each_discriminator_step():
+    game = toy(moves=Moves(clip=0.3, max_norm=0.35))
+    for p in game.discriminator.parameters():
+        p.copy_(p * 10)
+    game.play(points)
+    for p in game.discriminator.parameters():
+        assert np.abs(p.numpy()).max() <= np.float32(0.3)
+        assert p.ndim < 2 or np.linalg.norm(p.numpy(), axis=1).max() <= 0.35001
+
+
 def test_schedules_draw_fresh_or_reused_batches_and_noise():
     asked, drawn = [], []
 
@@ -242,6 +317,27 @@ def test_schedules_draw_fresh_or_reused_batches_and_noise():
     game.play(batch_at)
     assert asked == [0, 1]
     assert drawn == [0, 0, 0, 3, 3, 3]
+
+    drawn.clear()
+    game = toy(schedule=[*alternate(d_steps=2)[:2], Turn("generator_turn", False, False)])
+    game.latent = lambda n, rng: drawn.append(rng.step) or latent(n, rng)
+    game.play(batch_at)
+    game.play(batch_at)
+    assert drawn == [0, 1, 1, 3, 4, 4]  # the noise of the turn before
+
+
+def test_turns_with_the_same_noise_draw_other_numbers_themselves():
+    drawn = []
+
+    def penalty(critic, real, fake, *, rng):
+        drawn.append(rng.uniform(2).tolist())
+        return mg.mean(critic(real)) * 0
+
+    again = Turn("discriminator_turn", fresh_batch=False, fresh_noise=False)
+    game = toy(schedule=[Turn("discriminator_turn"), again, Turn("generator_turn", False)], penalty=penalty)
+    game.play(points)
+    game.play(points)
+    assert len({tuple(numbers) for numbers in drawn}) == 4
 
 
 def test_the_state_is_everything_and_a_copy_of_it_continues_exactly():
@@ -299,9 +395,14 @@ def test_another_games_state_is_refused_and_nothing_is_copied():
     before = numbers(game)
     saved = {**before, "step": np.array(9)}
     del saved["generator.0.weight"]
-    with pytest.raises(mg.errors.CheckpointError, match=r"missing \['generator\.0\.weight'\]"):
+    with pytest.raises(mg.errors.CheckpointError, match=r"load_state of ScoreGame: generator\.0\.weight is missing$"):
         game.load_state(saved)
-    assert game.step.item() == 0
+    for key, value in (("step", 9.5), ("discriminator.3.bias", ["x"]), ("generator_optimizer.t", "9")):
+        wrong = {**{k: v + 1 for k, v in before.items()}, key: np.full(before[key].shape, value)}
+        with pytest.raises(mg.errors.CheckpointError, match=f"load_state of ScoreGame: {key} is of"):
+            game.load_state(wrong)
+    assert all(np.array_equal(before[k], v) for k, v in numbers(game).items())
+    assert game.rounds == 0
 
 
 def test_samples_are_fixed_and_leave_the_game_alone():
@@ -313,6 +414,18 @@ def test_samples_are_fixed_and_leave_the_game_alone():
     assert game.generator.training
     assert all(np.array_equal(v, before[k]) for k, v in numbers(game).items())
     assert not np.array_equal(first, game.sample(5, at=1).numpy())
+
+
+def test_samples_of_a_generator_that_draws_are_fixed_too():
+    game = toy()
+    game.generator = game.players["generator"] = mg.nn.Sequential(mg.nn.Linear(2, 8), mg.nn.Dropout(0.5, always=True))
+    mg.random.seed(5)
+    expected = mg.random.default().uniform(3)
+    mg.random.seed(5)
+    first, second = game.sample(5).numpy(), game.sample(5).numpy()
+    assert np.array_equal(first, second)
+    assert (first == 0).any()
+    assert np.array_equal(mg.random.default().uniform(3), expected)
 
 
 def test_samples_come_from_the_average_if_there_is_one():

@@ -128,6 +128,12 @@ def test_other_losses(options):
         game(**options, sight=Sight(pack=2))
 
 
+@pytest.mark.parametrize("name", ["category_weight", "code_weight"])
+def test_a_weight_out_of_range_is_refused(name):
+    with pytest.raises(mg.errors.ShapeError, match=f"InfoGame: expected a finite {name} >= 0, got -1"):
+        game(**{name: -1})
+
+
 def test_reading_leaves_the_game_alone():
     g = game()
     g.play(batches)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minigan.errors import ShapeError
-from minigan.gan import lerp, slerp
+from minigan.gan import LatentCode, lerp, normal_latent, slerp, uniform_latent
 
 T = np.linspace(0, 1, 9)
 
@@ -54,3 +54,21 @@ def test_what_has_no_way_is_an_error():
     for way in (lerp, slerp):
         with pytest.raises(ShapeError, match=r"\(2,\), \(3,\), \(9,\)"):
             way(a, np.zeros(3), T)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: normal_latent(0),
+        lambda: uniform_latent(-1),
+        lambda: uniform_latent(2, 1.0, 1.0),
+        lambda: uniform_latent(2, np.nan),
+        lambda: uniform_latent(2, 0.0, np.inf),
+        lambda: LatentCode(noise=-1),
+        lambda: LatentCode(categories=0),
+        lambda: LatentCode(continuous=-1),
+    ],
+)
+def test_noise_that_cannot_be_drawn_is_refused(make):
+    with pytest.raises(ShapeError, match=r"(normal_latent|uniform_latent|LatentCode): expected .* >= "):
+        make()

@@ -81,3 +81,6 @@ def test_layers_without_a_bound_are_named():
         lipschitz.spectral_bound(norm, (1, 8, 8))
     with pytest.raises(mg.errors.ShapeError, match="got Tanh"):
         lipschitz.spectral_norm(mg.nn.Tanh(), (3,))
+    for critic in (mg.nn.Linear(3, 1), mg.nn.Sequential(mg.nn.Tanh())):
+        with pytest.raises(mg.errors.ShapeError, match="that of a Sequential with weights, got"):
+            lipschitz.clipped_bound(critic, (3,))

@@ -113,6 +113,17 @@ def test_losses_are_the_papers_formulas(name, rng):
     assert loss.generator(column[1], column[0]).item() == pytest.approx(generator(r, f), rel=1e-12)
 
 
+def test_facts_of_losses():
+    """Of which scores are logits; which fall for ever as scores grow, although the two sides overlap."""
+    logistic = {"minimax", "nonsaturating", "likelihood", "boundary", "lab_printed"}
+    assert {name for name, loss in losses.LOSSES.items() if loss.logistic} == logistic
+    r, f = Tensor(np.array([1.0, 0.5, -1.0])), Tensor(np.array([1.0, -0.5, -1.0]))
+    for name, loss in losses.LOSSES.items():
+        ends = [loss.discriminator(by * r, by * f).item() for by in (-300.0, 300.0)]
+        assert loss.unbounded == (min(ends) < -50), name
+    assert not losses.noisy_labels(losses.lab_printed, 0.9).unbounded  # a cross entropy
+
+
 @pytest.mark.parametrize("name", losses.LOSSES)
 def test_every_loss_to_second_order(name, rng):
     loss = losses.LOSSES[name]
@@ -124,7 +135,7 @@ def test_every_loss_to_second_order(name, rng):
 
 
 def test_alpha_divergence_refuses_its_limits():
-    for alpha in (0, 1):
+    for alpha in (0, 1, np.nan, np.inf):
         with pytest.raises(mg.errors.ShapeError, match=f"got {alpha}"):
             losses.alpha_divergence(alpha)
 
@@ -195,3 +206,42 @@ def test_every_loss_with_every_penalty(loss, penalty):
 @pytest.mark.parametrize("loss", losses.LOSSES)
 def test_every_loss_with_every_penalty_on_every_network(loss, penalty, network):
     plays_two_rounds(network, loss, penalty)
+
+
+# --- samples and scores that are no Tensors -----------------------------------------------------------------------
+
+OTHERS = [(None, "None"), ("words", "'words'"), ([mg.ones(2)], "a list; mg.stack"), (mg.nn.ReLU(), "a ReLU")]
+
+
+@pytest.mark.parametrize("name", [*losses.LOSSES, "noisy"])
+def test_scores_are_arrays_and_lists_too_and_anything_else_is_named(name):
+    loss = losses.noisy_labels(losses.minimax) if name == "noisy" else losses.LOSSES[name]
+    r, f = np.array([[0.5], [2.0]], "float32"), np.array([[-1.0], [0.25]], "float32")
+    expected = loss.discriminator(mg.tensor(r), mg.tensor(f)).item(), loss.generator(mg.tensor(f), mg.tensor(r)).item()
+    for real, fake in ((r, f), (r.tolist(), f.tolist())):
+        assert (loss.discriminator(real, fake).item(), loss.generator(fake, real).item()) == expected
+    for other, told in OTHERS:
+        with pytest.raises(mg.errors.DTypeError, match=f"^{loss.name}: expected a Tensor, .* got {told}"):
+            loss.discriminator(r, other)
+
+
+@pytest.mark.parametrize("name", penalties.PENALTIES)
+def test_samples_are_arrays_and_lists_too_and_anything_else_is_named(name):
+    penalty, critic = penalties.PENALTIES[name], mg.nn.Sequential(mg.nn.Linear(2, 3), mg.nn.Tanh(), mg.nn.Linear(3, 1))
+    r, f = np.array([[0.5, 1.0], [2.0, 0.0]], "float32"), np.array([[-1.0, 3.0], [0.25, 1.0]], "float32")
+    given = ((mg.tensor(r), mg.tensor(f)), (r, f), (r.tolist(), f.tolist()))
+    first, *rest = (penalty(critic, real, fake, rng=mg.random.Stream(0)).item() for real, fake in given)
+    assert rest == [first, first]
+    for other, told in OTHERS:
+        with pytest.raises(mg.errors.DTypeError, match=f"^{name}: expected a Tensor, .* got {told}"):
+            penalty(critic, r, other)
+    with pytest.raises(
+        mg.errors.DTypeError, match=f"^{name}: expected critic, real and fake samples, got a Tensor as "
+    ):
+        penalty(mg.tensor(r), critic, f)
+
+
+@pytest.mark.parametrize("limit", [mg.gan.clip_weights, mg.gan.limit_lengths])
+def test_weights_are_limited_in_a_list(limit):
+    with pytest.raises(mg.errors.DTypeError, match=rf"{limit.__name__}: .* got a Linear; give its \.parameters"):
+        limit(mg.nn.Linear(2, 2), 0.1)

@@ -85,11 +85,16 @@ def test_mode_coverage_by_hand():
     assert found.reverse_kl == pytest.approx(np.log(2))
     uneven = mode_coverage(np.repeat(centres[:2], [3, 1], 0), centres, 0.1)
     assert uneven.reverse_kl == pytest.approx(0.75 * np.log(3) + 0.25 * np.log(1))
+    single = mode_coverage(np.repeat(centres[:2], [5, 1], 0), centres, 0.1)
+    assert single.reverse_kl == pytest.approx(5 / 6 * np.log(20 / 6) + 1 / 6 * np.log(4 / 6))
     nowhere = mode_coverage(np.full((3, 2), 99.0), centres, 0.1)
     assert (nowhere.modes, nowhere.good, nowhere.reverse_kl) == (0, 0, np.inf)
     for wrong in (np.zeros((3, 3)), np.zeros((0, 2))):
         with pytest.raises(ShapeError, match=f"got \\({len(wrong)}, {wrong.shape[1]}\\), \\(4, 2\\) and 0.1"):
             mode_coverage(wrong, centres, 0.1)
+    for std in (0, -1, np.nan, np.inf):
+        with pytest.raises(ShapeError, match=f"std > 0, got .* and {std}"):
+            mode_coverage(points, centres, std)
 
 
 def test_on_curve_by_hand():
@@ -102,8 +107,15 @@ def test_on_curve_by_hand():
     half = on_curve(np.stack([x / 2, 1.5 * x], 1), f, 0, 1)
     assert (half.residual, half.coverage) == (pytest.approx(0, abs=1e-12), 0.5)
     assert on_curve(np.array([[5.0, 15.0]]), f, 0, 1).coverage == 0
+    x = np.repeat([0.1, 0.3, 0.6, 0.8], [50, 42, 6, 2])  # a fifth of an even share is 5 of a hundred
+    assert on_curve(np.stack([x, 3 * x], 1), f, 0, 1, pieces=4).coverage == 0.75
     with pytest.raises(ShapeError, match=r"got \(4, 3\)"):
         on_curve(np.zeros((4, 3)), f, 0, 1)
+    for low, high, pieces in ((1, 1, 4), (0, np.inf, 4), (0, 1, 0)):
+        with pytest.raises(ShapeError, match=f"low < high and pieces >= 1, got {low}, {high} and {pieces}"):
+            on_curve(np.zeros((4, 2)), f, low, high, pieces)
+    with pytest.raises(ShapeError, match=r"a function that varies on \[0, 1\)"):
+        on_curve(np.zeros((4, 2)), np.zeros_like, 0, 1)
 
 
 def test_mean_nearest_distance_is_one_sided():

@@ -64,8 +64,16 @@ def test_players_that_move_at_once_both_move_from_where_they_are():
     assert set(shown) == {"d_loss", "g_loss", "d_real", "d_fake"}
 
 
-def test_consensus_adds_the_slope_of_the_squared_length_of_the_joint_gradient():
-    game = tiny(moves=Moves(consensus=0.6))
+def relativistic_slopes(theta, psi, x=0.25):
+    """As `slopes`, of L_G = sp(psi x - psi theta) and L_D = sp(psi theta - psi x)."""
+    return -s(psi * (x - theta)) * psi, s(psi * (theta - x)) * (theta - x)
+
+
+@pytest.mark.parametrize(
+    ("loss", "slopes"), [(losses.nonsaturating, slopes), (losses.relativistic, relativistic_slopes)]
+)
+def test_consensus_adds_the_slope_of_the_squared_length_of_the_joint_gradient(loss, slopes):
+    game = tiny(loss=loss, moves=Moves(consensus=0.6))
     shown = game.play(lambda k: REAL)
     g, d = slopes(0.7, 0.4)
     assert shown["joint_gradient"].item() == pytest.approx(np.hypot(g, d), rel=1e-12)
@@ -83,10 +91,18 @@ def test_consensus_adds_the_slope_of_the_squared_length_of_the_joint_gradient():
 
 
 @pytest.mark.parametrize("optimizer", [mg.optim.SGD, mg.optim.Adam])
-@pytest.mark.parametrize("steps", [1, 3])
-def test_unrolled_gradient_is_that_of_the_loss_after_the_steps(steps, optimizer):
+@pytest.mark.parametrize(
+    ("steps", "loss", "clip"),
+    [
+        (1, losses.nonsaturating, None),
+        (3, losses.nonsaturating, None),
+        (2, losses.relativistic, None),  # real scores depend on the steps too
+        (3, losses.nonsaturating, 0.41),
+    ],
+)
+def test_unrolled_gradient_is_that_of_the_loss_after_the_steps(steps, loss, clip, optimizer):
     """Against finite differences of: let D take its steps, then ask for G's loss."""
-    game = tiny(moves=Moves(unroll=steps))
+    game = tiny(loss=loss, moves=Moves(unroll=steps, clip=clip))
     game.optimizers["discriminator"] = optimizer(game.discriminator.parameters(), 0.3)
 
     def loss_after(theta):
@@ -94,8 +110,10 @@ def test_unrolled_gradient_is_that_of_the_loss_after_the_steps(steps, optimizer)
         opt = optimizer(D.parameters(), 0.3)
         fake = Tensor(np.full((4, 1), theta))
         for _ in range(steps):
-            opt.minimize(losses.nonsaturating.discriminator(D(REAL), D(fake)))
-        return losses.nonsaturating.generator(D(fake)).item()
+            opt.minimize(loss.discriminator(D(REAL), D(fake)))
+            if clip is not None:
+                mg.gan.clip_weights(D.parameters(), clip)
+        return loss.generator(D(fake), D(REAL)).item()
 
     h = 1e-6
     slope = (loss_after(0.7 + h) - loss_after(0.7 - h)) / (2 * h)
@@ -165,11 +183,25 @@ def test_the_pool_gives_back_earlier_fakes_and_forgets_the_oldest():
         assert (pool.mix(mg.full((2, 1), float(k)), stream).numpy() == k).all()
     seen = np.concatenate([pool.mix(mg.full((2, 1), float(k)), stream).numpy()[:, 0] for k in range(3, 300)])
     k = np.repeat(np.arange(3, 300), 2)
-    assert 0.4 < (seen == k).mean() < 0.6
+    assert 0.45 < (seen == k).mean() < 0.55
     assert (k - seen).max() == 3  # the pool holds the last three batches
     assert sorted(pool.fakes.numpy()[:, 0]) == [297, 297, 298, 298, 299, 299]
     with pytest.raises(mg.errors.ShapeError, match="7 fakes do not fit into a pool of 6"):
         pool.mix(mg.zeros((7, 1)), stream)
+
+
+def test_the_pool_exchanges_from_the_batch_after_it_is_full():
+    exchanged = set()
+    for seed in range(20):
+        stream = mg.random.Stream(seed)
+        for size, each in ((6, 2), (7, 2)):
+            pool = Pool(size, mg.zeros((1, 1)))
+            for k in range(1, 7):
+                seen = pool.mix(mg.full((each, 1), float(k)), stream).numpy()
+                assert (seen > 0).all()  # what the pool held before anything was put in is never given
+                if (seen != k).any():
+                    exchanged.add((size, k))
+    assert exchanged == {(6, 4), (6, 5), (6, 6), (7, 5), (7, 6)}
 
 
 def test_one_batch_of_both_shares_the_statistics_of_batch_norm():
@@ -212,6 +244,9 @@ def test_noisy_labels_are_cross_entropy_with_other_targets():
         losses.noisy_labels(losses.hinge, 0.9)
     with pytest.raises(mg.errors.ShapeError, match=r"got minimax, smooth 1.0, flip 2"):
         losses.noisy_labels(losses.minimax, flip=2)
+    for smooth in (1.5, -0.1, np.nan):
+        with pytest.raises(mg.errors.ShapeError, match=f"got minimax, smooth {smooth}, flip 0"):
+            losses.noisy_labels(losses.minimax, smooth)
 
 
 SWITCHES = {
@@ -288,6 +323,54 @@ def test_switches_that_cannot_be_together_are_named():
         Sight(pack=0)
     with pytest.raises(mg.errors.ShapeError, match=r"unroll and consensus >= 0, got Moves\(unroll=-1"):
         Moves(unroll=-1)
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda v: Sight(instance_noise=v),
+        lambda v: Moves(consensus=v),
+        lambda v: Moves(clip=v),
+        lambda v: Moves(max_norm=v),
+        lambda v: Sight(noise_steps=v),
+        lambda v: Sight(replay=v),
+        lambda v: tiny(penalty_weight=v),
+    ],
+)
+def test_a_number_out_of_range_is_refused_where_it_is_given(give):
+    for value in (-1, np.nan):
+        with pytest.raises(mg.errors.ShapeError, match=f"expected .*{value}"):
+            give(value)
+
+
+def test_limits_of_zero_would_leave_no_weights():
+    for name in ("clip", "max_norm"):
+        with pytest.raises(mg.errors.ShapeError, match=rf"clip and max_norm > 0, got .*{name}=0"):
+            Moves(**{name: 0})
+    with pytest.raises(mg.errors.ShapeError, match=r"noise_steps >= 1, got .*noise_steps=0"):
+        Sight(noise_steps=0)
+
+
+def with_layers(*layers, **options):
+    game = tiny(**options)
+    game.discriminator = mg.nn.Sequential(mg.nn.Linear(1, 1), *layers)
+    return game.doubts()
+
+
+def test_what_is_known_to_train_badly_is_said():
+    for loss in (losses.wasserstein, losses.lab_printed):
+        (doubt,) = with_layers(loss=loss)
+        assert f"its {loss.name} loss falls for ever" in doubt
+        for held in ({"penalty": penalties.r1}, {"moves": Moves(clip=0.1)}, {"moves": Moves(max_norm=1.0)}):
+            assert with_layers(loss=loss, **held) == []
+        assert with_layers(mg.nn.spectral_norm(mg.nn.Linear(1, 1)), loss=loss) == []
+        assert with_layers(mg.nn.weight_norm(mg.nn.Linear(1, 1)), loss=loss) != []
+    for norm in (mg.nn.BatchNorm1d(1), mg.nn.BatchNorm2d(1)):
+        (doubt,) = with_layers(norm, penalty=penalties.r1)
+        assert "batch norm in the discriminator" in doubt
+        assert with_layers(norm) == []
+    assert with_layers(mg.nn.LayerNorm(1), penalty=penalties.r1) == []
+    assert mg.gan.Game.doubts(tiny()) == []
 
 
 def test_printed_penalty_has_the_documents_three_mistakes(rng):

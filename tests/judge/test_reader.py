@@ -62,6 +62,10 @@ def test_a_judge_of_a_few_samples_knows_how_good_it_is():
 def test_what_it_cannot_judge_is_named(reader):
     with pytest.raises(mg.errors.DataError, match=r"at least one, got \(0, 1, 28, 28\)"):
         reader.predict(np.zeros((0, 1, 28, 28), np.uint8))
+    with pytest.raises(mg.errors.DataError, match="with a NaN or an infinity cannot be read"):
+        reader.predict(np.full((2, 1, 28, 28), np.nan, "float32"))
+    with pytest.raises(mg.errors.DataError, match=r"a label for each image, got \(2, 1, 28, 28\) and \(2, 1\)"):
+        reader.accuracy(np.zeros((2, 1, 28, 28), "uint8"), np.zeros((2, 1), "int64"))
     with pytest.raises(mg.errors.DataError, match=r"28, 28\), at least one, got \(4, 3, 32, 32\)"):
         judge.fit_classifier(np.zeros((4, 3, 32, 32), np.uint8), np.zeros(4, np.int64))
     with pytest.raises(mg.errors.DataError, match="faces: these samples have no labels"):

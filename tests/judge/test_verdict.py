@@ -10,7 +10,7 @@ from tiny_run import build, settings
 import minigan as mg
 from minigan import data, training
 from minigan.judge import Yardstick
-from minigan.judge.verdict import EARLY, verdict
+from minigan.judge.verdict import verdict
 from minigan.training import RunFolder, loop, record
 
 FINE = {"distance": 0.5, "floor": 0.2, "diversity": 1.0, "spacing": 0.9, "d_real": 0.7, "d_fake": 0.3}
@@ -28,7 +28,10 @@ def judged(step=1000, before=(), loss="nonsaturating", logistic=True, **numbers)
         ({"diversity": 0.01}, "failing", "mode collapse"),
         ({"diversity": 0.3}, "watch", "little variety"),
         ({"spacing": 0.1}, "watch", "little variety"),
+        ({"diversity": 0.15}, "watch", "little variety"),
+        ({"diversity": 0.9, "spacing": 0.25}, "healthy", "distance to the data"),
         ({"d_real": 0.99, "d_fake": 0.01}, "watch", "D wins"),
+        ({"d_real": 0.95, "d_fake": 0.05}, "healthy", "distance to the data"),
         ({"d_real": 0.5, "d_fake": 0.5}, "healthy", "distance to the data"),
         ({"d_real": 0.5, "d_fake": 0.5, "distance": 2.0}, "watch", "D sees no difference"),
         ({"generator_grad": 1e-8}, "failing", "generator's gradient vanishes"),
@@ -67,6 +70,13 @@ def test_it_is_said_when_samples_get_worse_and_where_they_were_best():
     assert "they were at 0.40 at step 1001" in looks[-1].findings[0].explanation
 
 
+def test_a_little_worse_is_not_worse():
+    looks = []
+    for step, distance in enumerate([1.0, 1.2, 1.2, 1.2]):
+        looks.append(judged(1000 + step, looks, distance=distance, floor=0.0))
+    assert [look.verdict for look in looks] == ["healthy"] * 4
+
+
 def test_a_run_that_does_not_get_on_is_told_so():
     looks = []
     for step in range(7):
@@ -76,7 +86,8 @@ def test_a_run_that_does_not_get_on_is_told_so():
 
 
 def test_nothing_is_said_of_samples_before_there_was_time():
-    assert judged(step=EARLY - 1, diversity=0.0).verdict == "early"
+    assert judged(step=99, diversity=0.0).verdict == "early"
+    assert judged(step=100, diversity=0.0).verdict == "failing"
     assert judged(step=0, generator_grad=0.0).verdict == "failing"
 
 
@@ -160,6 +171,57 @@ def test_the_yardstick_orders_samples_as_an_eye_would():
     assert 0.9 < found["others"]["diversity"] < 1.1
     assert 0.9 < found["others"]["spacing"] < 1.1
     assert max(found["one"]["diversity"], found["one"]["spacing"]) < 1e-4
+
+
+def test_data_that_are_all_the_same_are_no_yardstick(rng):
+    one = rng.integers(0, 255, (1, 3, 16, 16)).astype("uint8")
+    for data_ in (one, np.repeat(one, 40, 0), np.full((9, 2), np.float32(0.1)), np.zeros((4, 2), np.float32)):
+        yardstick = Yardstick(data_)
+        numbers = yardstick.measure(rng.uniform(-1, 1, (yardstick.count, *data_.shape[1:])).astype("float32"))
+        assert numbers == {"spread": 0.0}
+        assert yardstick.floor == 0
+    for step in (5, 1000):
+        look = verdict(step, {"floor": 0.0, **numbers, "generator_grad": 1.0}, (), loss="hinge", logistic=False)
+        assert look.sentence == "watch: data without spread"
+        assert "all the same" in look.explained
+
+
+def test_a_run_on_one_picture_says_that_there_is_no_spread(tmp_path, monkeypatch, capsys):
+    samples = data.Samples(np.full((48, 1, 28, 28), 7, "uint8"), None, "one picture")
+    monkeypatch.setattr("minigan.training.program.load_images", lambda *args, **options: samples)
+    assert training.run(build, settings(tmp_path, epochs=1)) == 0
+    assert [look.sentence for look in record.read_looks(tmp_path, [])] == ["watch: data without spread"] * 2
+    assert "Verdict: watch: data without spread\n- The data" in capsys.readouterr().out
+    assert "data without spread" in (tmp_path / "report.html").read_text()
+
+
+def test_two_or_three_data_that_differ_are_one(rng):
+    for n in (2, 3):
+        yardstick = Yardstick(rng.integers(0, 255, (n, 1, 8, 8)).astype("uint8"))
+        assert yardstick.count == 2
+        found = yardstick.measure(rng.uniform(-1, 1, (2, 1, 8, 8)).astype("float32"))
+        assert 0.1 < min(found.values()) < max(found.values()) < 10
+
+
+def test_data_that_are_there_twice_measure_as_if_they_were_there_once(rng):
+    points = rng.standard_normal((300, 5)).astype("float32")
+    samples = rng.standard_normal((300, 5)).astype("float32")
+    twice = Yardstick(np.repeat(points, 2, 0))
+    found = twice.measure(samples)
+    assert found["spacing"] == pytest.approx(1, rel=0.2)
+    assert found["diversity"] == pytest.approx(1, rel=0.1)
+
+
+def test_samples_that_are_not_finite_fail(rng):
+    yardstick = Yardstick(rng.standard_normal((300, 5)).astype("float32"))
+    for bad in (np.nan, np.inf):
+        samples = rng.standard_normal((150, 5)).astype("float32")
+        samples[3, 2] = bad
+        look = judged(5, **yardstick.measure(samples))
+        assert (look.verdict, look.findings[0].title) == ("failing", "samples are not finite")
+        later = judged(before=[look], distance=0.5)
+        assert later.verdict == "healthy"
+        assert "at the first look it was 0.50" in later.findings[0].explanation
 
 
 def test_points_are_measured_as_they_are():

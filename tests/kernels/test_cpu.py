@@ -111,3 +111,28 @@ def test_small_parameters_that_move_together_move_as_alone(rng):
     for a, b in zip(together, alone, strict=True):
         for ours, theirs in zip(a, b, strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (700, 500)])
+def test_two_memory_orders_are_the_same_numbers(shape, rng):
+    """One of them rows of channels, the other not: as the first operand and as the second."""
+    rows = image(rng, shape, "float64") if len(shape) == 4 else rng.standard_normal(shape)
+    other = rng.standard_normal(shape) if len(shape) == 4 else rng.standard_normal(shape[::-1]).T
+    scale = rng.uniform(1, 2, (1, shape[1], *(1 for _ in shape[2:])))
+    axes = tuple(i for i in range(rows.ndim) if i != 1)
+    for a, b in ((rows, other), (other, rows)):
+        np.testing.assert_allclose(cpu.channel_dot(a, b), (a * b).sum(axes, keepdims=True), rtol=1e-9)
+        along = a - a.mean(axes, keepdims=True) - b * (a * b).mean(axes, keepdims=True)
+        np.testing.assert_allclose(cpu.normalize_grad(a, b, scale), scale * along, rtol=1e-9, atol=1e-12)
+
+
+def test_a_large_parameter_that_is_a_view_moves(rng):
+    """Every second column, so that its memory is not one run: the update goes into it, not into a copy."""
+    memory = rng.standard_normal((600, 1200))
+    p, g = memory[:, ::2], rng.standard_normal((600, 1200))[:, ::2]
+    before, kept = p.copy(), memory[:, 1::2].copy()
+    assert p.strides == g.strides
+    assert p.size > cpu._SHARED_ELEMENTS
+    cpu.update(portable.sgd, [[p, g]], lr=np.asarray(0.5), momentum=0.0, weight_decay=0.0, nesterov=False)
+    np.testing.assert_array_equal(p, before - 0.5 * g)
+    np.testing.assert_array_equal(memory[:, 1::2], kept)

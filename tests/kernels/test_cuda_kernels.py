@@ -181,12 +181,26 @@ RULES = [
 ]
 
 
+def test_more_matrices_than_a_grid_can_have(order, monkeypatch, rng):
+    monkeypatch.setattr(cuda_linear, "_BATCH", 2)
+    a, b = rng.standard_normal((5, 3, 4)), rng.standard_normal((4, 2))
+    check(order, cuda_linear.product, a, b, b[0, :2].copy())
+    check(order, cuda_linear.product, a, rng.standard_normal((5, 4, 2)), None)
+
+
 @pytest.mark.parametrize(("rule", "slots", "options"), RULES, ids=lambda v: getattr(v, "__name__", None))
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:invalid value encountered in subtract:RuntimeWarning")  # fmax has the last word
 def test_update(order, rule, slots, options, dtype, rng):
     sizes = [(3, 5), (1,), (700,), *[(2, 2)] * 70]  # more arrays than one table holds
     # later slots are smaller: an average of squares is not less than the average's square
     rows = [[rng.random(size).astype(dtype) + (3 - k) % 4 for k in range(2 + slots)] for size in sizes]
+    if rule is not portable.average:
+        largest = np.finfo(dtype).max
+        rows[2][1][:5] = np.inf, -np.inf, np.nan, largest, float(largest) ** 0.6
+    if options.get("centered"):
+        rows[2][3][5:40] = 100  # its square is above the average of squares, as rounding may have it
     arrays = [a for row in rows for a in row]
 
     def update(*given):

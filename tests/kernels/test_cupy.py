@@ -1,7 +1,10 @@
 """The CUDA path without a GPU: the op table and whole training steps on the strict stand-in for CuPy."""
 
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import fakecupy
 import numpy as np
@@ -163,7 +166,11 @@ def test_the_stand_in_counts_transfers(cupy):
 def test_cuda_without_cupy_says_what_is_missing(monkeypatch):
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(mg.errors.DeviceError, match=r"CuPy is not installed.*pip install 'minigan\[cuda13\]'"):
+    extra = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    command = re.escape(f"pip install '{extra['cuda13'][0]}'")
+    with pytest.raises(mg.errors.DeviceError, match=f"CuPy is not installed.*{command}"):
         mg.ones(2, device="cuda")
 
 

@@ -47,6 +47,48 @@ def test_both_gradients_equal_the_direct_ones(shape, outs, stride, algorithm, pa
     assert got.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
+DEEP = (70, 128, 12, 12)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation", "groups", "goes"),
+    [
+        ((20, 128, 3, 3), 1, 1, 1, True),
+        ((20, 128, 3, 3), (1, 2), 1, 1, False),
+        ((20, 128, 4, 4), (2, 4), 1, 1, False),
+        ((20, 128, 3, 3), 1, 2, 1, False),
+        ((20, 128, 3, 2), 1, 1, 1, False),
+        ((20, 128, 4, 6), 2, 1, 1, False),
+        ((20, 128, 5, 5), 2, 1, 1, False),
+        ((20, 128, 5, 5), 1, 1, 1, False),
+        ((40, 64, 3, 3), 1, 1, 2, False),
+    ],
+)
+def test_it_is_chosen_for_square_kernels_without_holes_alone(kernel, stride, dilation, groups, goes, rng):
+    s = geometry.convolution("conv2d", DEEP, kernel, stride, 2, dilation, groups)
+    assert (plan(s) is not None) == goes
+    if min(s.y[2:]) * max(s.y[2:]) < 100:  # the trilinear form, where it is quick
+        x, w, y = (rng.standard_normal(size) for size in (s.x, s.w, s.y))
+        np.testing.assert_allclose((cpu.conv_input(w, y, s) * x).sum(), (cpu.conv(x, w, s) * y).sum(), rtol=1e-9)
+
+
+def test_groups_of_many_channels_go_the_direct_way():
+    s = geometry.convolution("conv2d", (70, 256, 12, 12), (40, 128, 3, 3), 1, 1, 1, 2)
+    assert plan(s) is None
+
+
+def test_pixels_that_no_window_sees_get_nothing(rng):
+    s = geometry.convolution("conv2d", (70, 128, 19, 21), (20, 128, 6, 6), 2, 0, 1, 1)
+    p = plan(s)
+    assert p is not None
+    assert s.x[2] > 2 * s.y[2] + 4  # the last row and column
+    w, y = rng.standard_normal(s.w), rng.standard_normal(s.y)
+    np.full((70, 19, 21, 128), np.nan)  # memory that is taken next
+    got = cpu_winograd.conv_input(w, y, s, p)
+    assert not got[:, :, 18:].any()
+    assert not got[:, :, :, 20:].any()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_where_it_is_chosen_the_trilinear_form_is_still_one(dtype, rng):
     s = geometry.convolution("conv2d", (70, 128, 12, 12), (20, 128, 4, 4), 2, 1, 1, 1)

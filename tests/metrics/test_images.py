@@ -30,8 +30,17 @@ def test_frechet_distance_against_the_root_of_the_product(rng):
     assert frechet_distance(a, a[::-1]) == pytest.approx(0, abs=1e-9)
 
 
+def test_frechet_distance_of_fewer_samples_than_features(rng):
+    """Covariances without full rank: rounding makes some of their eigenvalues negative."""
+    a, b = rng.standard_normal((8, 64)), rng.standard_normal((8, 64)) + 1
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
+    apart = ((a.mean(0) - b.mean(0)) ** 2).sum()
+    assert apart < frechet_distance(a, b) < apart + 64 * 2 * 2
+    assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-6)
+
+
 def test_frechet_distance_refuses_what_does_not_fit():
-    for shapes in [((5, 2), (5, 3)), ((1, 2), (5, 2)), ((4,), (4,))]:
+    for shapes in [((5, 2), (5, 3)), ((1, 2), (5, 2)), ((5, 2), (1, 2)), ((4,), (4,)), ((4, 0), (4, 0))]:
         with pytest.raises(ShapeError, match="frechet_distance"):
             frechet_distance(*(np.zeros(shape) for shape in shapes))
 

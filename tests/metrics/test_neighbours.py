@@ -37,5 +37,7 @@ def test_what_does_not_fit_is_named():
         nearest(np.zeros((2, 3)), np.zeros((4, 5)))
     with pytest.raises(ShapeError, match=r"pool \(0, 3\)"):
         nearest(np.zeros((2, 3)), np.zeros((0, 3)))
+    with pytest.raises(ShapeError, match="2 samples with 2 labels, and 2 with 2 to test"):
+        one_nn_accuracy(np.zeros((2, 1)), np.zeros((2, 1)), np.zeros((2, 1)), np.zeros(2))
     with pytest.raises(ShapeError, match="4 samples with 3 labels, and 2 with 2 to test"):
         one_nn_accuracy(np.zeros((4, 1)), np.zeros(3), np.zeros((2, 1)), np.zeros(2))

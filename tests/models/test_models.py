@@ -1,5 +1,8 @@
 """The networks of the documents: their parameters, counted, how they fit together and where they start."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -94,3 +97,27 @@ def test_the_printed_critic_does_not_see_the_last_two_rows_and_the_padded_one_do
     assert not printed[26:].any()
     assert not printed[:, 26:].any()
     assert (padded > 0).all()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["acgan28", "bigan28", "cgan28", "classifier28", "ebgan28", "goodfellow28", "infogan28", "mlp2d"],
+        *["projection28", "semi28", "vae28"],
+    ],
+)
+def test_players_can_be_copied_and_pickled(name):
+    made = getattr(mg.models, name)()
+    for player in made if isinstance(made, tuple) else [made]:
+        for other in (copy.deepcopy(player), pickle.loads(pickle.dumps(player))):
+            assert repr(other) == repr(player)
+            for (k, t), (_, theirs) in zip(player.named_tensors(), other.named_tensors(), strict=True):
+                np.testing.assert_array_equal(t.numpy(), theirs.numpy(), err_msg=k)
+                assert not np.may_share_memory(t.data, theirs.data)
+
+
+def test_labels_are_arrays_and_lists_too():
+    for labels in ([0, 2], np.array([0, 2]), mg.tensor([0, 2])):
+        assert mg.models.labels.one_hot(labels, 3).numpy().tolist() == [[1, 0, 0], [0, 0, 1]]
+    with pytest.raises(mg.errors.DTypeError, match=r"one_hot: expected a Tensor, an array, numbers .* got None"):
+        mg.models.labels.one_hot(None, 3)

@@ -198,12 +198,59 @@ def test_a_network_prints_its_layers():
         (lambda: nn.LayerNorm(3)(mg.ones((2, 4))), "LayerNorm"),
         (lambda: nn.GroupNorm(3, 4), "4 channels do not split into 3 groups"),
         (lambda: nn.GroupNorm(2, 4)(mg.ones((2, 6, 1, 1))), "expected 4 channels"),
-        (lambda: nn.Dropout(1.0), "0 <= p < 1"),
+        (lambda: nn.Dropout(1.0), "Dropout: p: expected a finite number >= 0 and < 1, got 1.0"),
+        (lambda: nn.Unflatten(1, 4), "Unflatten: expected the sizes of at least one axis, got 4"),
+        (lambda: nn.Unflatten(3, (1,))(mg.ones((2, 2))), r"Unflatten: \(2, 2\) has no axis 3"),
+        (lambda: nn.LayerNorm(()), "at least one axis"),
+        (lambda: nn.Conv2d(3, 4, 3, padding="full"), 'padding must be "valid", "same" or numbers'),
+        (lambda: nn.ConvTranspose2d(3, 4, 3, output_padding=1), "must be smaller than stride"),
+        (lambda: nn.Embedding(4, 2)(mg.tensor([0, -1])), "Embedding: expected indices from 0 to 3, got -1 to 0"),
+        (lambda: nn.Embedding(4, 2)(mg.tensor([4])), "Embedding: expected indices from 0 to 3, got 4 to 4"),
+        (lambda: nn.init.normal_(mg.ones(2), std=-1.0), "init.normal_: std: expected a finite number >= 0"),
+        (
+            lambda: nn.init.uniform_(mg.ones(2), 1.0, 0.0),
+            "init.uniform_: low: expected a finite number <= 0.0",
+        ),
+        (lambda: nn.init.xavier_uniform_(mg.ones((2, 2)), float("nan")), "expected a finite number, got nan"),
     ],
 )
 def test_wrong_calls_are_named(call, message):
     with pytest.raises(mg.errors.ShapeError, match=message):
         call()
+
+
+def test_indices_of_an_embedding_are_integers():
+    layer = nn.Embedding(4, 2)
+    for wrong in (mg.tensor([True, False, True, True]), mg.ones(2)):
+        with pytest.raises(mg.errors.DTypeError, match="Embedding: expected integers as indices, got"):
+            layer(wrong)
+    rows = layer.weight.numpy()
+    for right in ([[3, 0]], np.array([[3, 0]], np.uint8)):
+        np.testing.assert_array_equal(layer(right).numpy(), rows[[[3, 0]]])
+    assert layer(mg.tensor(np.zeros((0, 3), np.int64))).shape == (0, 3, 2)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+def test_prelu_keeps_the_shape(shape):
+    x = mg.full(shape, -2.0)
+    y = nn.PReLU()(x)
+    assert y.shape == shape
+    assert (y.numpy() == -0.5).all()
+
+
+def test_norms_start_as_torch_documents():
+    assert nn.InstanceNorm2d(3).weight is None
+    assert nn.InstanceNorm2d(3).bias is None
+    assert len(nn.InstanceNorm2d(3, affine=True).parameters()) == 2
+    x = mg.tensor([[0.0, 0.0], [0.02, 0.0]])
+    layer = nn.BatchNorm1d(2)
+    y = layer(x).numpy()
+    np.testing.assert_allclose(y[:, 0], np.array([-0.01, 0.01]) / np.sqrt(1e-4 + 1e-5), rtol=1e-5)
+    np.testing.assert_allclose(layer.running_mean.numpy()[0], 0.1 * 0.01, rtol=1e-5)
+    for norm in (nn.LayerNorm(2), nn.GroupNorm(1, 2), nn.InstanceNorm2d(1)):
+        row = mg.reshape(x[1:], (1, 1, 1, 2)) if isinstance(norm, nn.InstanceNorm2d) else x[1:]
+        expected = np.array([0.01, -0.01]) / np.sqrt(1e-4 + 1e-5)
+        np.testing.assert_allclose(norm(row).numpy().ravel(), expected, rtol=1e-5)
 
 
 def test_evaluating_is_for_a_while_and_keeps_what_was():
@@ -227,3 +274,37 @@ def test_evaluating_leaves_every_part_as_it_was():
     with mg.nn.evaluating(network):
         assert not any(module.training for module in network.modules())
     assert [module.training for module in network.modules()] == [True, True, False, False, False]
+
+
+LAYERS = {
+    "Linear": (lambda: nn.Linear(2, 3), (4, 2)),
+    "Conv2d": (lambda: nn.Conv2d(2, 3, 1), (4, 2, 2, 2)),
+    "ConvTranspose2d": (lambda: nn.ConvTranspose2d(2, 3, 1), (4, 2, 2, 2)),
+    "BatchNorm1d": (lambda: nn.BatchNorm1d(2), (4, 2)),
+    "BatchNorm2d": (lambda: nn.BatchNorm2d(2), (4, 2, 2, 2)),
+    "LayerNorm": (lambda: nn.LayerNorm(2), (4, 2)),
+    "GroupNorm": (lambda: nn.GroupNorm(1, 2), (4, 2)),
+    "InstanceNorm2d": (lambda: nn.InstanceNorm2d(2), (4, 2, 2, 2)),
+    "PReLU": (lambda: nn.PReLU(), (4, 2)),
+    "Dropout": (lambda: nn.Dropout(0.5).eval(), (4, 2)),
+    "GaussianNoise": (lambda: nn.GaussianNoise(0.5).eval(), (4, 2)),
+    "Flatten": (lambda: nn.Flatten(), (4, 2, 2)),
+    "Unflatten": (lambda: nn.Unflatten(1, (1, 2)), (4, 2)),
+    "MinibatchStdDev": (lambda: nn.MinibatchStdDev(), (4, 2)),
+    "LeakyReLU": (lambda: nn.LeakyReLU(), (4, 2)),
+    "Softmax": (lambda: nn.Softmax(), (4, 2)),
+    "MaxPool2d": (lambda: nn.MaxPool2d(2), (4, 2, 2, 2)),
+    "UpsampleNearest": (lambda: nn.UpsampleNearest(2), (4, 2, 2, 2)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_take_arrays_and_lists_and_name_what_they_cannot(name):
+    make, shape = LAYERS[name]
+    layer, x = make(), np.arange(float(np.prod(shape)), dtype="float32").reshape(shape)
+    expected = layer(mg.tensor(x)).numpy()
+    assert np.array_equal(layer(x).numpy(), expected)
+    assert np.array_equal(layer(x.tolist()).numpy(), expected)
+    for other, told in ((None, "None"), ("words", "'words'"), (layer, f"a {name}"), ([mg.ones(2)], "a list; mg.stack")):
+        with pytest.raises(mg.errors.DTypeError, match=f"expected a Tensor, an array, numbers .*, got {told}"):
+            layer(other)

@@ -1,5 +1,7 @@
 """Layers, optimizers, schedules and whole training steps, side by side with PyTorch."""
 
+import inspect
+
 import numpy as np
 import pytest
 from parity import both, check, close, torch
@@ -103,6 +105,15 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.parametrize("name", ["SGD", "RMSProp", "Adam", "AdamW"])
+def test_defaults_of_an_optimizer(name):
+    make, reference, _ = OPTIMIZERS[name]
+    defaults = {k: p.default for k, p in inspect.signature(reference.__init__).parameters.items()}
+    for option, parameter in inspect.signature(make.__init__).parameters.items():
+        if parameter.default is not parameter.empty:
+            assert parameter.default == defaults[option], option
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizer(name, dtype, rng):
@@ -117,6 +128,20 @@ def test_optimizer(name, dtype, rng):
         theirs.step()
     for x, t in zip(xs, ts, strict=True):
         close(x, t, dtype)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("first", [1e18, 1e20, 1e21, 1e22])
+def test_an_optimizer_after_a_gradient_that_overflows(name, first):
+    make, make_theirs, options = OPTIMIZERS[name]
+    (ours,), (theirs,) = both([np.ones(3)], "float32")
+    optimizer, reference = make([ours], **options), make_theirs([theirs], **options)
+    for value in (first, 1.0, -2.0):
+        optimizer.step([mg.full((3,), value)])
+        theirs.grad = torch.full((3,), value)
+        reference.step()
+        close(ours, theirs, "float32", name)
 
 
 SCHEDULES = {
@@ -260,3 +285,29 @@ def test_ten_steps_of_the_wgan_gp():
         return f.mean() - r.mean() + 10 * ((norm - 1) ** 2).mean()
 
     compare(game, theirs, play_both(game, theirs, (0.5, 0.9), 1e-4, 10, d_loss, lambda f: -f.mean()))
+
+
+def test_names_in_containers_are_those_of_module_lists_and_dicts():
+    class Theirs(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = torch.nn.ModuleList([torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3)])
+            self.heads = torch.nn.ModuleDict(
+                {"real": torch.nn.Linear(3, 1), "deep": torch.nn.ModuleList([torch.nn.PReLU()])}
+            )
+            self.scales = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(2))])
+            self.last = torch.nn.Parameter(torch.ones(1))
+
+    class Ours(mg.nn.Module):
+        def __init__(self):
+            self.layers = [mg.nn.Linear(2, 3), mg.nn.BatchNorm1d(3)]
+            self.heads = {"real": mg.nn.Linear(3, 1), "deep": [mg.nn.PReLU()]}
+            self.scales = (mg.nn.Parameter(mg.ones(2)),)
+            self.last = mg.nn.Parameter(mg.ones(1))
+
+    theirs, ours = Theirs(), Ours()
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert [name for name, _ in ours.named_parameters()] == [name for name, _ in theirs.named_parameters()]
+    ours.load_state_dict(theirs.state_dict())
+    for name, t in theirs.state_dict().items():
+        np.testing.assert_array_equal(ours.state_dict()[name].numpy(), t.numpy())

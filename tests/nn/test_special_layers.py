@@ -83,10 +83,47 @@ def test_a_computed_weight_is_not_written_to():
     for layer in (nn.spectral_norm(nn.Linear(3, 2)), nn.weight_norm(nn.Linear(3, 2))):
         with pytest.raises(mg.errors.GraphError, match="cannot write in place into the result of"):
             nn.init.zeros_(layer.weight)
+        with pytest.raises(mg.errors.GraphError, match=r"Linear\.weight is computed"):
+            layer.weight = nn.Parameter(np.zeros((2, 3)))
         with pytest.raises(AttributeError, match="no attribute 'wieght'"):
             layer.wieght  # noqa: B018
         with pytest.raises(mg.errors.ShapeError, match="has none of its own"):
             nn.spectral_norm(layer)
+
+
+def test_the_vectors_of_one_forward_are_its_own(rng):
+    """An evaluation forward reads the buffers; the training forward after it writes them; then the first's gradient."""
+    layer = nn.spectral_norm(nn.Linear(4, 3))
+    x = mg.tensor(rng.standard_normal((2, 4)).astype("float32"))
+    layer.eval()
+    expected = mg.grad(mg.sum(layer(x)), layer.weight_orig).numpy()
+    y = mg.sum(layer(x))
+    layer.train()(x)
+    np.testing.assert_array_equal(mg.grad(y, layer.weight_orig).numpy(), expected)
+
+
+def test_the_gradient_takes_the_vectors_for_constants(rng):
+    """d (W / sigma) with sigma = u^T W v, u and v held (Miyato et al. 2018, equation 12), in training too."""
+    layer = nn.spectral_norm(nn.Linear(4, 3).to(dtype="float64"))
+    w, x = layer.weight_orig.numpy(), rng.standard_normal((2, 4))
+    slope = mg.grad(mg.sum(layer(mg.tensor(x))), layer.weight_orig).numpy()
+    u, v = layer.weight_u.numpy(), layer.weight_v.numpy()
+    sigma = u @ w @ v
+    g = np.ones((2, 3)).T @ x
+    np.testing.assert_allclose(slope, g / sigma - (g * w).sum() / sigma**2 * np.outer(u, v), rtol=1e-10)
+
+
+def test_a_negative_axis_counts_from_the_last():
+    for normalize in (nn.spectral_norm, nn.weight_norm):
+        first, second = nn.Linear(4, 3), nn.Linear(4, 3)
+        second.load_state_dict(first.state_dict())
+        mg.random.seed(0)
+        normalize(first, dim=1)
+        mg.random.seed(0)
+        normalize(second, dim=-1)
+        for name, t in first.state_dict().items():
+            np.testing.assert_array_equal(t.numpy(), second.state_dict()[name].numpy())
+        np.testing.assert_array_equal(first(mg.ones((1, 4))).numpy(), second(mg.ones((1, 4))).numpy())
 
 
 def spectral_game():
@@ -176,8 +213,22 @@ def test_conditional_batch_norm(rng):
     [
         (lambda: nn.PReLU(3)(mg.ones((2, 4))), r"expected 3 channels on axis 1, got \(2, 4\)"),
         (lambda: nn.MinibatchStdDev(4)(mg.ones((6, 3))), r"batch of shape \(6, 3\) does not split into groups of 4"),
-        (lambda: nn.MinibatchStdDev(0), "at least one sample, got 0"),
+        (lambda: nn.MinibatchStdDev(0), "group_size: expected an integer >= 1, got 0"),
         (lambda: nn.spectral_norm(nn.ReLU()), "none of its own"),
+        (lambda: nn.spectral_norm(nn.Linear), "none of its own"),
+        (lambda: nn.spectral_norm(nn.Linear(3, 2), 0), "n_power_iterations: expected an integer >= 1, got 0"),
+        (lambda: nn.spectral_norm(nn.Linear(3, 2), eps=-1e-9), "spectral_norm: eps: expected a finite number >= 0"),
+        (lambda: nn.spectral_norm(nn.Linear(3, 2), dim=2), r"spectral_norm: a weight of shape \(2, 3\) has no axis 2"),
+        (lambda: nn.weight_norm(nn.Linear(3, 2), dim=-3), r"weight_norm: a weight of shape \(2, 3\) has no axis -3"),
+        (lambda: nn.weight_norm(nn.Linear(3, 2), dim=0.5), "weight_norm: dim: expected an integer, got 0.5"),
+        (lambda: nn.GaussianNoise(-0.1), "GaussianNoise: std: expected a finite number >= 0, got -0.1"),
+        (lambda: nn.GaussianNoise(float("nan")), "GaussianNoise: std"),
+        (lambda: nn.MinibatchStdDev(2.5), "MinibatchStdDev: group_size"),
+        (lambda: nn.ConditionalBatchNorm2d(3, 0), "Embedding: num_embeddings: expected an integer >= 1, got 0"),
+        (
+            lambda: nn.ConditionalBatchNorm2d(3, 5)(mg.ones((2, 3, 2, 2)), mg.tensor([1, 5])),
+            "expected indices from 0 to 4, got 1 to 5",
+        ),
         (lambda: nn.spectral_norm(nn.BatchNorm1d(3)), r"at least 2 axes, BatchNorm1d.* has \(3,\)"),
         (lambda: nn.weight_norm(nn.Flatten()), "weight_norm: expected a layer"),
         (

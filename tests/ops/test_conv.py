@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigan as mg
@@ -27,16 +27,33 @@ def naive(x, w, s):
 
 @st.composite
 def geometries(draw):
+    """All that fits: kernels of one pixel or one row, borders wider than the kernel or the image, an empty batch."""
     small = st.integers(1, 3)
-    kernel, stride, dilation = (draw(st.tuples(small, small)) for _ in range(3))
+    pixel = st.just((1, 1))
+    kernel = draw(st.one_of(pixel, st.tuples(st.integers(1, 4), st.integers(1, 4))))
+    stride, dilation = draw(st.one_of(pixel, st.tuples(small, small))), draw(st.tuples(small, small))
     groups = draw(st.integers(1, 2))
-    sides = st.tuples(st.integers(0, 2), st.integers(0, 2))
+    sides = st.tuples(*[st.sampled_from([0, 0, 1, 2, 5])] * 2)
     padding = draw(st.one_of(sides, st.tuples(sides, sides), st.just("same"), st.just("valid")))
     extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
-    size = [e + draw(st.integers(0, 4)) for e in extent]
-    x = (draw(st.integers(1, 2)), groups * draw(st.integers(1, 3)), *size)
+    border = [sum(p) if isinstance(p, tuple) else 2 * p for p in padding] if isinstance(padding, tuple) else (0, 0)
+    least = [1 if padding == "same" else max(1, e - b) for e, b in zip(extent, border, strict=True)]
+    size = [n + draw(st.integers(0, 4)) for n in least]
+    x = (draw(st.sampled_from([0, 1, 2])), groups * draw(st.integers(1, 3)), *size)
     w = (groups * draw(st.integers(1, 2)), x[1] // groups, *kernel)
-    return geometry.convolution("conv2d", x, w, stride, padding, dilation, groups)
+    if draw(st.booleans()):
+        return geometry.convolution("conv2d", x, w, stride, padding, dilation, groups)
+    padding = padding if padding != "valid" else 0
+    fits = [(n - 1) * s + e > b for n, s, e, b in zip(size, stride, extent, border, strict=True)]
+    extra = (
+        0
+        if padding == "same"
+        else tuple(draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True))
+    )
+    y, w = (x[0], w[0], *size), (w[0], w[1], *kernel)
+    return geometry.transposed(
+        "conv_transpose2d", y, w, stride, padding if all(fits) else 0, extra, None, dilation, groups
+    )
 
 
 def slots(s, seed):
@@ -44,6 +61,7 @@ def slots(s, seed):
     return [Tensor(rng.standard_normal(shape)) for shape in (s.x, s.w, s.y)]
 
 
+@settings(max_examples=300)
 @given(geometries(), st.integers(0, 99))
 def test_three_faces_of_one_trilinear_form(s, seed):
     x, w, y = slots(s, seed)
@@ -55,6 +73,7 @@ def test_three_faces_of_one_trilinear_form(s, seed):
     assert abs(by_y - by_w) <= 1e-12 * scale
 
 
+@settings(max_examples=100)
 @given(geometries(), st.integers(0, 99))
 def test_one_face_against_plain_loops(s, seed):
     x, w, _ = slots(s, seed)
@@ -68,6 +87,32 @@ def test_every_face_to_second_order(s, seed):
     mg.testing.gradcheck(lambda x, w: faces._conv(x, w, s), [x, w])
     mg.testing.gradcheck(lambda w, y: faces._conv_input(w, y, s), [w, y])
     mg.testing.gradcheck(lambda x, y: faces._conv_weight(x, y, s), [x, y])
+
+
+@pytest.mark.parametrize("padding", [(1, 1), ((0, 2), (1, 0)), ((0, 0), (0, 3))])
+@pytest.mark.parametrize("batch", [0, 2])
+def test_a_kernel_of_one_pixel_with_a_border(padding, batch, rng):
+    """The windows are not the image itself then."""
+    s = geometry.convolution("conv2d", (batch, 3, 4, 5), (2, 3, 1, 1), 1, padding, 1, 1)
+    x, w, y = slots(s, 0)
+    np.testing.assert_allclose(faces._conv(x, w, s).numpy(), naive(x.numpy(), w.numpy(), s), rtol=1e-12)
+    (top, bottom), (left, right) = s.pads
+    image = np.pad(x.numpy(), ((0, 0), (0, 0), (top, bottom), (left, right)))
+    np.testing.assert_allclose(
+        faces._conv_weight(x, y, s).numpy()[:, :, 0, 0], np.einsum("ncij,noij->oc", image, y.numpy()), rtol=1e-12
+    )
+    if batch:
+        mg.testing.gradcheck(lambda x, w: faces._conv(x, w, s), [x, w])
+        mg.testing.gradcheck(lambda x, y: faces._conv_weight(x, y, s), [x, y])
+
+
+def test_a_kernel_of_one_pixel_and_pixels_that_it_does_not_see():
+    """A dilated kernel allows an output padding at a stride of 1, even one of a single pixel."""
+    x, w = mg.ones((2, 1, 1, 3)), mg.ones((1, 1, 1, 1))
+    y = mg.conv_transpose2d(x, w, output_padding=(1, 0), dilation=(2, 1))
+    np.testing.assert_array_equal(y.numpy(), np.broadcast_to([[[[1.0] * 3, [0.0] * 3]]], (2, 1, 2, 3)))
+    assert mg.grad(mg.sum(y), w).item() == 6
+    np.testing.assert_array_equal(mg.grad(mg.sum(y), x).numpy(), np.ones(x.shape))
 
 
 def test_convolution_to_third_order(rng):

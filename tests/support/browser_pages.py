@@ -43,11 +43,11 @@ def set_slider(browser, name, value):
     browser.execute_script(script, name, value)
 
 
-def resize(browser, scheme="light", width=1280):
-    """What the reader prefers, and how wide the page is from now on."""
+def resize(browser, scheme="light", width=1280, height=900):
+    """What the reader prefers, and how large the window is from now on."""
     look = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", look)
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 

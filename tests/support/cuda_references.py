@@ -27,12 +27,12 @@ def at_address(address, size, dtype):
 
 @reference
 def leaky_relu(x, y, slope, n):
-    y[:n] = np.where(x > 0, x, slope * x)[:n]
+    y[:n] = (np.where(x > 0, x, slope * x) if slope else np.maximum(x, 0))[:n]
 
 
 @reference
 def leaky_relu_grad(g, y, out, slope, n):
-    out[:n] = np.where(y > 0, g, slope * g)[:n]
+    out[:n] = np.where(y > 0, g, slope * g if slope else g.dtype.type(0))[:n]
 
 
 @reference
@@ -250,10 +250,14 @@ def rows(table, dtype):
             yield at_address(table["p"][k], size, dtype), at_address(table["g"][k], size, dtype), slots
 
 
+def limited(g):
+    return np.where(np.isinf(g), np.copysign(np.finfo(g.dtype).max, g), g)
+
+
 @reference
 def sgd(table, lr, momentum, weight_decay, nesterov, slots):
     for p, g, (v, *_) in rows(table, momentum.dtype):
-        g = g + weight_decay * p
+        g = limited(g + weight_decay * p)
         if slots:
             v[:] = momentum * v + g
             g = g + momentum * v if nesterov else v
@@ -264,12 +268,12 @@ def sgd(table, lr, momentum, weight_decay, nesterov, slots):
 def rmsprop(table, lr, alpha, eps, weight_decay, momentum, centered):
     for p, g, slots in rows(table, alpha.dtype):
         s, average, buffer = slots[0], slots[1], slots[2 if centered else 1]
-        g = g + weight_decay * p
+        g = limited(g + weight_decay * p)
         s[:] = alpha * s + (1 - alpha) * g * g
         square = s
         if centered:
             average[:] = alpha * average + (1 - alpha) * g
-            square = s - average * average
+            square = np.fmax(s - average * average, s * s.dtype.type(np.finfo(s.dtype).epsneg))
         step = g / (np.sqrt(square) + eps)
         if momentum:
             buffer[:] = step = momentum * buffer + step
@@ -286,8 +290,9 @@ def adam(table, lr, t, beta1, beta2, eps, weight_decay, decoupled):
             p *= real(1 - lr[0] * weight_decay)
         else:
             g = g + real(weight_decay) * p
-        m += real(1 - beta1) * (g - m)
-        v += real(1 - beta2) * (g * g - v)
+        g = limited(g)
+        m[:] = real(beta1) * m + real(1 - beta1) * g
+        v[:] = real(beta2) * v + real(1 - beta2) * g * g
         p -= rate * m / (np.sqrt(v) + eps * correction)
 
 

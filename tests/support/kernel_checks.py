@@ -75,16 +75,24 @@ def images(rng, shape, dtype):
     return portable.channels_last(x) if rng.integers(2) else x
 
 
+def spoilt(rng, x, *values):
+    """x with an eighth of its elements replaced by some of `values`."""
+    chosen = rng.random(x.shape) < 1 / 8
+    x[chosen] = rng.choice(values, chosen.sum())
+    return x
+
+
 # --- what is checked of the kernels of a source, for any sizes ---------------------------------------------------
 
 
 def pointwise(order, shape, seed, dtype, slope):
     rng = np.random.default_rng(seed)
     x, g = (rng.standard_normal(shape).astype(dtype) * 10 for _ in range(2))
-    check(order, lambda x: cuda.leaky_relu(x, slope), x)
-    check(order, lambda g, x: cuda.leaky_relu_grad(g, x, slope), g, x)
     check(order, cuda.softplus, x)
     check(order, cuda.sigmoid, x)
+    x, g = (spoilt(rng, a, np.inf, -np.inf, np.nan) for a in (x, g))
+    check(order, lambda x: cuda.leaky_relu(x, slope), x)
+    check(order, lambda g, x: cuda.leaky_relu_grad(g, x, slope), g, x)
 
 
 def channels(order, shape, seed, dtype):
@@ -106,8 +114,9 @@ def channels(order, shape, seed, dtype):
 def pool(order, shape, window, stride, seed, dtype):
     s = geometry.pooling("pool", shape, window, stride)
     rng = np.random.default_rng(seed)
-    x = portable.channels_last(rng.permutation(np.prod(shape)).reshape(shape).astype(dtype))
-    g = images(rng, s.y, dtype)
+    x = rng.permutation(np.prod(shape)).reshape(shape).astype(dtype)
+    x = portable.channels_last(spoilt(rng, x, np.inf, np.nan))
+    g = spoilt(rng, images(rng, s.y, dtype), np.inf)
     y = portable.pool_max(x, s)
     winner = portable.pool_winner(x, y, s)
     check(order, lambda x: cuda.pool_max(x, s), x)

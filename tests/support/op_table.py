@@ -105,7 +105,7 @@ TABLE: dict[str, list[Row]] = {
     ],
     "max": [Row(lambda x: reduce.max(x, 1), distinct(3, 4)), Row(lambda x: reduce.max(x), distinct(3, 4))],
     "min": [Row(lambda x: reduce.min(x, (0, 2), keepdims=True), distinct(2, 3, 4))],
-    "tie_share": [Row(lambda x: reduce._tie_share(x, reduce.max(x, 1, keepdims=True), (1,)), distinct(3, 4))],
+    "ties": [Row(lambda x: reduce._ties(x, reduce.max(x, 1, keepdims=True)), distinct(3, 4), differentiable=False)],
     "logsumexp": [
         Row(lambda x: reduce.logsumexp(x, 1), normal((3, 4))),
         Row(lambda x: reduce.logsumexp(x, (0, 2), keepdims=True), normal((2, 3, 4))),

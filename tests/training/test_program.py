@@ -73,7 +73,20 @@ def test_a_wrong_command_line_is_one_line_and_no_traceback(tmp_path, options, me
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_without_a_folder_does_not_take_the_working_directory(tmp_path, few_digits, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(mg.errors.CheckpointError, match=r"expected settings.out to be a folder, got an empty path"):
+        training.run(build, settings(""))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_that_a_game_does_not_learn_from_are_refused(tmp_path, few_digits):
+    with pytest.raises(mg.errors.DataError, match="--labels-from folders: ScoreGame does not learn from labels"):
+        training.run(build, settings(tmp_path / "run", labels_from="folders"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -185,19 +198,6 @@ def test_numbers_at_the_end_go_to_the_terminal_and_into_a_file_that_any_program_
 
     text = (tmp_path / "metrics.json").read_text()
     assert json.loads(text, parse_constant=refuse) == {"count": 96, "bound": None}
-
-
-def test_a_signal_that_is_ignored_stays_ignored():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with loop.stopped_by_signals() as stop:
-            os.kill(os.getpid(), signal.SIGINT)
-            assert not stop
-            os.kill(os.getpid(), signal.SIGTERM)
-            assert stop == [signal.SIGTERM]
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 # --- data of a run --------------------------------------------------------------------------------------------

@@ -253,7 +253,7 @@ def test_damaged_rows_are_left_out_and_counted(tmp_path):
     (run / "samples" / "step_00000002.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     html = written(run)
     for problem in (
-        "log.csv: 6 damaged rows are left out",
+        "log.csv: 5 damaged rows are left out",
         "health.jsonl: 7 damaged rows are left out",
         "metrics.json is damaged",
         "timings.json is damaged",

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ...viz import read_png
+
 MOST = 60  # pictures of a run
 BUDGET = 4_000_000  # bytes of all pictures together
 SCALES = (4, 3, 2)  # how much larger than the images `viz.save_png` may have drawn them
@@ -46,12 +48,10 @@ def encode(path: Path) -> bytes | None:
     """The picture as a small PNG: pixels drawn k by k are drawn once, colours are at most 256; None if it is broken."""
     from PIL import Image
 
-    try:
-        with Image.open(path) as opened:
-            picture = opened.convert("L" if opened.mode in ("1", "L") else "RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for broken files
+    drawn = read_png(path)
+    if drawn is None:
         return None
-    picture = Image.fromarray(_unscaled(np.asarray(picture)))
+    picture = Image.fromarray(_unscaled(np.asarray(drawn)))
     if picture.mode == "RGB":
         picture = picture.quantize(256, dither=Image.Dither.NONE)
     out = io.BytesIO()

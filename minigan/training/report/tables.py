@@ -1,14 +1,13 @@
 """What a run's page says in words and tables, as HTML. Whatever comes from a file goes through `escape`."""
 
-import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from html import escape
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
-from ..record import Look, Run
+from ..record import Look, Run, is_number
 from .curves import SPEED
 
 PARTS = {"training": 0, "samples": 3, "checkpoints": 2, "health": 1}  # of the time, and the tones they are drawn in
@@ -17,11 +16,6 @@ PARTS = {"training": 0, "samples": 3, "checkpoints": 2, "health": 1}  # of the t
 def number(x: float) -> str:
     """Six digits; whole numbers in groups of three."""
     return f"{x:,.0f}".replace(",", "\u202f") if float(x).is_integer() and abs(x) < 1e15 else f"{x:.6g}"
-
-
-def is_number(x: Any) -> TypeGuard[float]:
-    """True of a finite int or float."""
-    return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) <= sys.float_info.max
 
 
 def duration(seconds: float) -> str:
@@ -115,7 +109,7 @@ def facts(run: Run) -> str:
     else:
         held.append(("steps", number(done)))
     if settings.get("data"):
-        count = (run.config.get("images") or {}).get("count")
+        count = run.config["images"].get("count")
         held.append(
             ("data", shown(settings["data"]) + (beside(f" {number(count)} samples") if is_number(count) else ""))
         )
@@ -128,14 +122,9 @@ def facts(run: Run) -> str:
             held.append(("median speed", number(float(f"{np.median(speed):.3g}")) + beside(" samples/s")))
     spent = wall_clock(run)
     if spent:
-        sessions = len(_sessions(run))
+        sessions = len(run.sessions)
         held.append(("time", duration(spent) + (beside(f" {sessions} sessions") if sessions > 1 else "")))
     return pairs(held, "facts")
-
-
-def _sessions(run: Run) -> list[dict[str, Any]]:
-    held = run.timings.get("sessions")
-    return [session for session in held if isinstance(session, dict)] if isinstance(held, list) else []
 
 
 def _length(session: Mapping[str, Any]) -> float | None:
@@ -146,20 +135,15 @@ def _length(session: Mapping[str, Any]) -> float | None:
         return None
 
 
-def _parts(run: Run) -> dict[str, float]:
-    """Seconds by what they were spent on."""
-    return {str(name): float(spent) for name, spent in run.timings.items() if is_number(spent) and spent >= 0}
-
-
 def wall_clock(run: Run) -> float:
     """Seconds from start to end of each session; what is accounted for, if that is more or nothing else is known."""
-    lengths = [_length(session) or 0.0 for session in _sessions(run)]
-    return max(sum(lengths), sum(_parts(run).values()))
+    lengths = [_length(session) or 0.0 for session in run.sessions]
+    return max(sum(lengths), sum(run.seconds.values()))
 
 
 def timings(run: Run) -> str:
     """Where the time went as a bar, and the sessions."""
-    parts, total = _parts(run), wall_clock(run)
+    parts, total = dict(run.seconds), wall_clock(run)
     if not total:
         return ""
     rest = total - sum(parts.values())
@@ -179,7 +163,7 @@ def timings(run: Run) -> str:
 def sessions(run: Run) -> str:
     """A row for each time the run was started."""
     rows = []
-    for session in _sessions(run):
+    for session in run.sessions:
         length = _length(session)
         started = str(session.get("started", ""))[:16].replace("T", " ")
         steps = [number(n) if is_number(n := session.get(key)) else "?" for key in ("first", "last")]
@@ -205,9 +189,8 @@ def settings(run: Run) -> str:
 
 def versions(run: Run) -> str:
     """Versions, and a line for each BLAS."""
-    held = run.config.get("versions")
-    rows = [(str(name), shown(value)) for name, value in held.items()] if isinstance(held, dict) else []
-    for blas in run.config.get("blas") or []:
+    rows = [(str(name), shown(value)) for name, value in run.config["versions"].items()]
+    for blas in run.config["blas"]:
         if isinstance(blas, dict):
             threads = f", {blas['num_threads']} threads" if blas.get("num_threads") else ""
             named = " ".join(str(blas[k]) for k in ("internal_api", "version", "architecture") if blas.get(k))

@@ -1,0 +1,46 @@
+"""What a layer may be made with: each function returns its argument as Python has it, or raises a ShapeError."""
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+
+
+def integer(what: str, value: Any, least: float = -math.inf) -> int:
+    """`value` as an int of at least `least`: NumPy's integers too, no booleans."""
+    try:
+        found = None if isinstance(value, bool | np.bool_) else operator.index(value)
+    except TypeError:
+        found = None
+    if found is None or found < least:
+        bound = f" >= {least}" if math.isfinite(least) else ""
+        raise ShapeError(f"{what}: expected an integer{bound}, got {value!r:.60}")
+    return found
+
+
+def number(
+    what: str,
+    value: Any,
+    *,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    most: float = math.inf,
+    below: float = math.inf,
+) -> float:
+    """`value` as a float that is finite and within these bounds: NumPy's numbers too, no booleans."""
+    bounds = {">=": least, ">": above, "<=": most, "<": below}
+    fits = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not (fits and math.isfinite(value) and least <= value <= most and above < value < below):
+        told = " and ".join(f"{sign} {bound}" for sign, bound in bounds.items() if math.isfinite(bound))
+        raise ShapeError(f"{what}: expected a finite number{' ' * bool(told)}{told}, got {value!r:.60}")
+    return float(value)
+
+
+def flag(what: str, value: Any) -> bool:
+    """`value`, which is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ShapeError(f"{what}: expected True or False, got {value!r:.60}")
+    return bool(value)

@@ -1,0 +1,90 @@
+"""What a layer costs, known from shapes before anything is spent: so that a made-up network is refused in time."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from ..errors import CheckpointError
+from ..kernels import geometry
+from ..kernels.geometry import Geometry
+from ..tensor import Tensor
+from .layers import AvgPool2d, Conv2d, ConvTranspose2d, Embedding, Linear, MaxPool2d, UpsampleNearest
+from .module import Module
+
+NUMBERS = 1 << 26  # in the largest array that a layer makes: a quarter of a gigabyte of float32
+OPERATIONS = 1 << 36  # of floating point, in all layers: some seconds
+MOVED = 1 << 5  # operations that it costs to move a number, or to do one thing to it, outside a matrix product
+CALL = 1 << 13  # operations that a call of NumPy's costs if it has next to nothing to do
+TAP = 1 << 6  # numbers whose memory it takes to list an element of a window
+
+
+@contextmanager
+def bounded(network: Module) -> Iterator[None]:
+    """Within the block, CheckpointError is raised before a layer of `network` makes an array of more than NUMBERS.
+
+    Likewise before all its layers together do more than OPERATIONS. A layer that is not of `nn` counts as one that
+    makes nothing larger than what it is given.
+    """
+    spent = 0
+
+    def guarded(layer: Module, forward: Callable[..., Any], x: Tensor, *args: Any) -> Any:
+        nonlocal spent
+        numbers, operations = _cost(layer, x)
+        spent += operations + CALL
+        if numbers > NUMBERS:
+            raise CheckpointError(f"{layer!r} makes {numbers} numbers of {x.shape}, more than {NUMBERS}")
+        if spent > OPERATIONS:
+            raise CheckpointError(
+                f"{layer!r} of {x.shape} brings the work to {spent} operations, more than {OPERATIONS}"
+            )
+        return forward(x, *args)
+
+    layers = set(network.modules())  # each once, however often it is called
+    try:
+        for layer in layers:
+            vars(layer)["forward"] = partial(guarded, layer, layer.forward)
+        yield
+    finally:
+        for layer in layers:
+            vars(layer).pop("forward", None)
+
+
+def _cost(layer: Module, x: Tensor) -> tuple[int, int]:
+    """(numbers in the largest array, operations) of `layer` for x, at most; ShapeError where x does not fit it."""
+    if isinstance(layer, Linear):
+        outs, ins = layer.weight.shape
+        made = x.size // ins * outs
+        return max(x.size, made), 2 * made * ins
+    if isinstance(layer, Embedding):
+        made = x.size * layer.weight.shape[1]
+        return made, MOVED * made
+    if isinstance(layer, Conv2d):
+        s = geometry.convolution("conv2d", x.shape, layer.weight.shape, **layer.options)
+        return _of_windows(s, s.w[3])
+    if isinstance(layer, ConvTranspose2d):
+        s = geometry.transposed("conv_transpose2d", x.shape, layer.weight.shape, **layer.options)
+        return _of_windows(s, (s.w[3] - 1) * s.dilation[1] + 1 + s.stride[1])
+    if isinstance(layer, MaxPool2d | AvgPool2d):
+        return _of_taps(geometry.pooling("pooling", x.shape, *layer.options))
+    if isinstance(layer, UpsampleNearest) and x.ndim == 4:
+        scale = layer.options[0]
+        larger = (*x.shape[:2], *(side * s for side, s in zip(x.shape[2:], scale, strict=True)))
+        return _of_taps(geometry.pooling("upsample_nearest", larger, scale, None))
+    return x.size, MOVED * x.size
+
+
+def _of_windows(s: Geometry, reach: int) -> tuple[int, int]:
+    """Of a convolution or its transpose, whose windows are laid side by side, `reach` pixels in each of their rows."""
+    n, o, oh, ow = s.y
+    _, c, kh, kw = s.w
+    columns, kernels = n * oh * ow * c * kh * reach, 2 * o * c * kh * reach
+    numbers = max(math.prod(s.padded), math.prod(s.y), columns, kernels)
+    return numbers, s.flops // kw * reach + MOVED * numbers + 16 * s.groups * CALL
+
+
+def _of_taps(s: Geometry) -> tuple[int, int]:
+    """Of pooling and its transpose, which go through the elements of a window one by one."""
+    taps = s.w[2] * s.w[3]
+    return max(math.prod(s.x), TAP * taps), taps * (MOVED * math.prod(s.y) + CALL)

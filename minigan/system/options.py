@@ -1,0 +1,117 @@
+"""The options of a command line: by their whole names, and refused where they would change nothing."""
+
+import argparse
+import difflib
+import itertools
+import sys
+from collections.abc import Callable, Collection
+from typing import Any, NoReturn
+
+from .terminal import answer, shown
+
+FEW = 4  # choices that can all be named
+Why = Callable[[argparse.Namespace], str]  # why an option changes nothing, "" if it does something
+
+
+class Options(argparse.ArgumentParser):
+    """A parser of options, which ends the program with status 2 and one line if something is wrong.
+
+    `given` are the names, as the namespace has them, of the options on the line that was parsed last.
+    """
+
+    def __init__(self, prog: str, description: str, **more: Any) -> None:
+        wrapped = argparse.RawDescriptionHelpFormatter  # a description is, line by line
+        super().__init__(prog, description=description, formatter_class=wrapped, allow_abbrev=False, **more)
+        self.given: set[str] = set()
+        self.meanings: dict[str, str] = {}  # what a word is that stands where it is not expected
+        self._idle: list[tuple[str, Why]] = []
+
+    def without(self, *options: str) -> None:
+        """Take options away, whose values stay the defaults."""
+        for option in options:
+            self._option_string_actions.pop(option).help = argparse.SUPPRESS
+
+    def idle(self, option: str, why: Why) -> None:
+        """Refuse the option on a line of whose values `why` gives a reason that it would change nothing."""
+        self._idle.append((option, why))
+
+    def idle_without(self, needed: str, holds: Callable[[argparse.Namespace], Any], *options: str) -> None:
+        """Refuse each of the options on a line for whose values `holds` is false; `needed` says what it needs."""
+        for option in options:
+            self.idle(option, lambda values: "" if holds(values) else f"changes nothing without {needed}")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """(the values by name, the words that are left); no unknown option is left, it is an error."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        self.given = set()
+        for argument in itertools.takewhile(lambda argument: argument != "--", arguments):
+            name = argument.split("=")[0]
+            if name in self._option_string_actions:
+                self.given.add(self._option_string_actions[name].dest)
+            elif name.startswith("-") and name != "-" and not _is_number(argument):
+                self.error(f"there is no option {name}{meant(name, self._option_string_actions)}")
+        return super().parse_known_args(arguments, namespace)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The values by name."""
+        values, left = self.parse_known_args(args, namespace)
+        if left:
+            self.error(f"not expected: {' '.join(left)}")
+        for option, why in self._idle:
+            if self._option_string_actions[option].dest in self.given and (reason := why(values)):
+                self.error(f"{option} {reason}")
+        return values
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """argparse's, which says what was meant."""
+        if action.choices is None or value in action.choices:
+            return
+        meanings: dict[Any, Any] = dict(self.meanings)
+        for other in self._actions:
+            if other.choices is not None:
+                meanings |= {word: _place(other, f"{self.prog} {word}") for word in other.choices}
+        known = list(map(str, action.choices))
+        if value in meanings:
+            hint = f"; {value} is {meanings[value]}"
+        else:
+            near = meant(str(value), known) if len(known) > FEW else ""
+            hint = near or f" (choose from {', '.join(known)})"
+        raise argparse.ArgumentError(action, f"invalid choice: {value!r}{hint}")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """argparse's, for which help is the answer of the program, as anything else on stdout."""
+        if file is sys.stdout:
+            answer(message.rstrip())
+        else:
+            super()._print_message(message, file)
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with the line."""
+        self.exit(2, shown(f"{self.prog}: {message} ({self.prog} --help lists what there is)") + "\n")
+
+
+def nonempty(text: str) -> str:
+    """A path from the command line, as it stands, but no empty one: that is a variable of a shell which is not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got an empty one")
+    return text
+
+
+def meant(word: str, known: Collection[str]) -> str:
+    """What may have been meant by a word, "" if nothing is near."""
+    longer = [name for name in known if name.startswith(word)]
+    near = longer or difflib.get_close_matches(word, known, cutoff=0.7)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _place(action: argparse.Action, alone: str) -> str:
+    """What a value of the action is; `alone` is the line that gives it without an option."""
+    return f"a value of {action.option_strings[0]}" if action.option_strings else f"a {action.metavar}: {alone}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,78 @@
+"""Arrays by name in a safetensors file, which is what PyTorch and others write them to.
+
+A file is eight bytes with the length of its header, the header, which is JSON, and the arrays one after the other.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import CheckpointError
+
+HEADER = 1 << 22  # bytes of a header: a network of ten thousand arrays has a million
+TYPES = {
+    **{f"F{8 * size}": f"<f{size}" for size in (2, 4, 8)},
+    **{f"I{8 * size}": f"<i{size}" for size in (1, 2, 4, 8)},
+    **{f"U{8 * size}": f"<u{size}" for size in (1, 2, 4, 8)},
+    "BOOL": "?",
+}
+"""What safetensors calls the types that NumPy has and a network can hold."""
+
+
+def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str], bytes]:
+    """(arrays, metadata, the bytes) of a safetensors file; bfloat16, which NumPy does not have, as float32.
+
+    CheckpointError names the file and what it is instead, or the array whose type NumPy cannot take.
+    """
+    from safetensors import SafetensorError, deserialize
+
+    path = Path(path)
+    try:
+        _refuse_pickle(path)
+        content = path.read_bytes()
+        size = int.from_bytes(content[:8], "little")
+        if size > HEADER:
+            raise ValueError(f"its header says it has {size} bytes, of at most {HEADER}")
+        held = deserialize(content)
+        metadata = parsed(content[8 : 8 + size]).get("__metadata__", {})
+        return {name: _array(name, **about) for name, about in held}, metadata, content
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def parsed(text: str | bytes) -> Any:
+    """What JSON says; ValueError where an object says the same name twice, of which readers take either."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            raise ValueError(f"it says {next(name for name in names if names.count(name) > 1)!r} twice")
+        return found
+
+    return json.loads(text, object_pairs_hook=once)
+
+
+def _array(name: str, dtype: str, shape: list[int], data: bytes) -> np.ndarray:
+    if dtype == "BF16":  # the upper half of a float32
+        return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4").reshape(shape)
+    if dtype not in TYPES:
+        raise CheckpointError(
+            f"{name} is of type {dtype}, which NumPy does not have; write it as float32 where it comes from"
+        )
+    return np.frombuffer(data, TYPES[dtype]).reshape(shape)
+
+
+def _refuse_pickle(path: Path) -> None:
+    """CheckpointError that says what to do with a file of `torch.save`."""
+    with path.open("rb") as start:
+        first = start.read(2)
+    if first in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        raise CheckpointError(
+            "a pickle, and loading one can run whatever its author put into it. Where it comes from, "
+            "write its state_dict with safetensors.torch.save_file, and give that file"
+        )

@@ -1,0 +1,60 @@
+"""No measure makes a number of what is none, of nothing, or of what does not fit."""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+
+from minigan import metrics
+from minigan.errors import ShapeError
+
+RNG = np.random.default_rng(0)
+CALLS = {  # arrays that each measure takes, and what else
+    "frechet_distance": ([RNG.random((6, 3)), RNG.random((5, 3))], ()),
+    "mean_nearest_distance": ([RNG.random((6, 3)), RNG.random((5, 3))], ()),
+    "median_filter": ([RNG.random(9)], (3,)),
+    "mode_coverage": ([RNG.random((6, 2)), RNG.random((5, 2))], (0.1,)),
+    "nearest": ([RNG.random((6, 2)), RNG.random((5, 2))], ()),
+    "on_curve": ([RNG.random((6, 2))], (np.sin, 0.0, 1.0)),
+    "slant": ([RNG.random((2, 1, 5, 5))], ()),
+    "sliced_wasserstein": ([RNG.random((6, 2)), RNG.random((6, 2))], ()),
+    "spearman": ([RNG.random(9), RNG.random(9)], ()),
+    "thickness": ([RNG.random((2, 1, 5, 5))], ()),
+    "wasserstein": ([RNG.random((6, 2)), RNG.random((6, 2))], ()),
+}
+OF_CLASSES = {"majority", "purity", "one_nn_accuracy"}  # integers, and a nearest one
+OF_NOTHING = {"slant", "thickness", "nearest"}  # one number for each sample, so none for none
+
+
+def test_every_measure_is_tried():
+    assert CALLS.keys() | OF_CLASSES == {name for name, _ in inspect.getmembers(metrics, inspect.isfunction)}
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", CALLS)
+def test_a_number_that_is_none_is_refused(name, bad):
+    arrays, options = CALLS[name]
+    getattr(metrics, name)(*arrays, *options)
+    for k in range(len(arrays)):
+        given = [a.copy() for a in arrays]
+        given[k].reshape(-1)[1] = bad
+        told = f"{name}: expected finite numbers, got 1 that are not in {re.escape(str(given[k].shape))}"
+        with pytest.raises(ShapeError, match=told):
+            getattr(metrics, name)(*given, *options)
+
+
+@pytest.mark.parametrize("name", CALLS.keys() - OF_NOTHING)
+def test_nothing_is_not_measured(name):
+    arrays, options = CALLS[name]
+    for k in range(len(arrays)):
+        given = [a[:0] if i == k else a for i, a in enumerate(arrays)]
+        with pytest.raises(ShapeError, match=f"{name}: expected"):
+            getattr(metrics, name)(*given, *options)
+
+
+@pytest.mark.parametrize("name", [name for name, (arrays, _) in CALLS.items() if len(arrays) == 2])
+def test_samples_of_other_shapes_are_not_compared(name):
+    (a, b), options = CALLS[name]
+    with pytest.raises(ShapeError, match=f"{name}: expected"):
+        getattr(metrics, name)(a, np.stack([b, b], -1), *options)

@@ -1,0 +1,85 @@
+"""Every number that a layer is made with is looked at: what is refused, by name, and what NumPy's are taken for."""
+
+import numpy as np
+import pytest
+
+import minigan as mg
+from minigan import nn
+
+COUNTS = {
+    "Linear: in_features": lambda n: nn.Linear(n, 2),
+    "Linear: out_features": lambda n: nn.Linear(2, n),
+    "Conv2d: in_channels": lambda n: nn.Conv2d(n, 2, 1),
+    "Conv2d: out_channels": lambda n: nn.Conv2d(2, n, 1),
+    "Conv2d: kernel_size": lambda n: nn.Conv2d(2, 2, n),
+    "Conv2d: stride": lambda n: nn.Conv2d(2, 2, 1, n),
+    "Conv2d: dilation": lambda n: nn.Conv2d(2, 2, 1, dilation=n),
+    "Conv2d: groups": lambda n: nn.Conv2d(6, 6, 1, groups=n),
+    "ConvTranspose2d: in_channels": lambda n: nn.ConvTranspose2d(n, 2, 1),
+    "ConvTranspose2d: out_channels": lambda n: nn.ConvTranspose2d(2, n, 1),
+    "ConvTranspose2d: kernel_size": lambda n: nn.ConvTranspose2d(2, 2, (1, n)),
+    "ConvTranspose2d: stride": lambda n: nn.ConvTranspose2d(2, 2, 1, n),
+    "ConvTranspose2d: output_size": lambda n: nn.ConvTranspose2d(2, 2, 1, output_size=n),
+    "Embedding: num_embeddings": lambda n: nn.Embedding(n, 2),
+    "Embedding: embedding_dim": lambda n: nn.Embedding(2, n),
+    "PReLU: num_parameters": lambda n: nn.PReLU(n),
+    "MaxPool2d: kernel_size": lambda n: nn.MaxPool2d(n),
+    "AvgPool2d: stride": lambda n: nn.AvgPool2d(2, n),
+    "UpsampleNearest: scale": lambda n: nn.UpsampleNearest(n),
+    "PixelShuffle: factor": lambda n: nn.PixelShuffle(n),
+    "BatchNorm2d: num_features": lambda n: nn.BatchNorm2d(n),
+    "LayerNorm: a size": lambda n: nn.LayerNorm(n),
+    "GroupNorm: num_groups": lambda n: nn.GroupNorm(n, 6),
+    "InstanceNorm2d: the number of channels": lambda n: nn.InstanceNorm2d(n),
+}
+
+
+@pytest.mark.parametrize("what", COUNTS)
+def test_counts_are_looked_at(what):
+    COUNTS[what](np.int64(3))
+    for wrong in (0, -1, 2.5, 2.0, "2", None if what != "AvgPool2d: stride" and "output_size" not in what else 0.0):
+        with pytest.raises(mg.errors.ShapeError, match=f"^{what}"):
+            COUNTS[what](wrong)
+
+
+NUMBERS = {  # how, a few that are right, some that are wrong
+    "Dropout: p": (nn.Dropout, [0, 0.999], [-0.1, 1, 2]),
+    "LeakyReLU: negative_slope": (nn.LeakyReLU, [0, np.float32(2)], [-1]),
+    "ELU: alpha": (nn.ELU, [0.1], [0, -1]),
+    "PReLU: init": (lambda a: nn.PReLU(2, a), [-1], []),
+    "BatchNorm1d: eps": (lambda a: nn.BatchNorm1d(2, a), [0], [-1e-9]),
+    "BatchNorm2d: momentum": (lambda a: nn.BatchNorm2d(2, 1e-5, a), [0, 1], [-0.1, 1.1]),
+    "LayerNorm: eps": (lambda a: nn.LayerNorm(2, a), [0], [-1e-9]),
+    "GroupNorm: eps": (lambda a: nn.GroupNorm(1, 2, a), [0], [-1e-9]),
+    "InstanceNorm2d: eps": (lambda a: nn.InstanceNorm2d(2, a), [0], [-1e-9]),
+}
+
+
+@pytest.mark.parametrize("what", NUMBERS)
+def test_numbers_are_looked_at(what):
+    make, right, wrong = NUMBERS[what]
+    for value in right:
+        make(value)
+    for value in [*wrong, float("nan"), float("inf"), None, "0.5", True, [0.5]]:
+        with pytest.raises(mg.errors.ShapeError, match=f"^{what}: expected a finite number"):
+            make(value)
+
+
+@pytest.mark.parametrize(
+    ("what", "make"),
+    [
+        ("Linear: bias", lambda b: nn.Linear(2, 2, b)),
+        ("Conv2d: bias", lambda b: nn.Conv2d(2, 2, 1, bias=b)),
+        ("ConvTranspose2d: bias", lambda b: nn.ConvTranspose2d(2, 2, 1, bias=b)),
+        ("ReLU: inplace", nn.ReLU),
+        ("Dropout: always", lambda b: nn.Dropout(0.5, always=b)),
+        ("BatchNorm2d: affine", lambda b: nn.BatchNorm2d(2, affine=b)),
+        ("LayerNorm: elementwise_affine", lambda b: nn.LayerNorm(2, 1e-5, b)),
+        ("GroupNorm: affine", lambda b: nn.GroupNorm(1, 2, 1e-5, b)),
+    ],
+)
+def test_flags_are_looked_at(what, make):
+    make(np.bool_(True))
+    for wrong in (1, 0, None, "relu"):
+        with pytest.raises(mg.errors.ShapeError, match=f"^{what}: expected True or False"):
+            make(wrong)

@@ -1,0 +1,86 @@
+"""Arrays in a safetensors file, as others write them: every type that a network can hold, and what is no such file."""
+
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from minigan.errors import CheckpointError
+from minigan.system import stored
+
+
+def written(path, tensors, header=None, size=None):
+    """A safetensors file of {name: (type, shape, bytes)}, or with any other header, or one that says another size."""
+    about, content = {}, b""
+    for name, (dtype, shape, data) in tensors.items():
+        about[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(content), len(content) + len(data)]}
+        content += data
+    text = (json.dumps(about) if header is None else header).encode()
+    path.write_bytes((len(text) if size is None else size).to_bytes(8, "little") + text + content)
+    return path
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"])
+def test_the_types_of_numpy_come_as_they_are(tmp_path, dtype):
+    x = np.array([[0, 1, 2], [3, 1, 0]]).astype(dtype)
+    name = "BOOL" if dtype == "?" else f"{dtype[0].upper()}{8 * x.itemsize}"
+    held, metadata, _ = stored.read(written(tmp_path / "w", {"x": (name, [2, 3], x.tobytes())}))
+    assert held["x"].dtype == x.dtype
+    assert np.array_equal(held["x"], x)
+    assert metadata == {}
+
+
+def test_bfloat16_comes_as_float32(tmp_path):
+    values = [0.0, -0.0, 1.0, -2.5, 3.0e38, 2.0**-133, np.inf, -np.inf, np.nan]
+    halves = (np.array(values, "<f4").view("<u4") >> 16).astype("<u2")
+    held, _, _ = stored.read(written(tmp_path / "w", {"x": ("BF16", [9, 1], halves.tobytes())}))
+    assert held["x"].dtype == np.float32
+    assert held["x"].shape == (9, 1)
+    np.testing.assert_allclose(held["x"][:, 0], values, rtol=2**-8)
+    assert np.signbit(held["x"][1, 0])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size"), [("F8_E4M3", 8), ("F8_E5M2", 8), ("F8_E8M0", 8), ("F4", 4), ("F6_E2M3", 6), ("C64", 64)]
+)
+def test_a_type_that_numpy_lacks_is_named_with_its_array(tmp_path, dtype, size):
+    tensors = {"0.bias": ("F32", [2], bytes(8)), "0.weight": (dtype, [4, 2], bytes(size))}
+    with pytest.raises(CheckpointError, match=rf"w: 0\.weight is of type {dtype}, .*write it as float32"):
+        stored.read(written(tmp_path / "w", tensors))
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        (None, 1 << 62),
+        (None, 1 << 30),
+        (None, 0),
+        (None, 3),
+        ("[" * 100_000, None),
+        ('{"x": {"dtype": "F32", "shape": [1099511627776], "data_offsets": [0, 4398046511104]}}', None),
+        ('{"x": {"dtype": "F32", "shape": [4294967296, 4294967296], "data_offsets": [0, 8]}}', None),
+        ('{"x": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 8]}}', None),
+        ('{"x": {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]}}', None),
+        ('{"x": {"dtype": "F32", "shape": [2.0], "data_offsets": [0, 8]}}', None),
+        ('{"__metadata__": {"a": 1}}', None),
+        ('{"__metadata__": {"a": "1", "a": "2"}, "x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}', None),
+        ('{"x": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}, '
+         '"x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}', None),
+    ],
+)  # fmt: skip
+def test_a_header_that_lies_is_an_error_and_takes_no_memory(tmp_path, header, size):
+    path = written(tmp_path / "w", {"x": ("F32", [2], bytes(8))}, header, size)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError, match="w: cannot be read as safetensors"):
+            stored.read(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
+
+
+def test_json_that_says_a_name_twice_is_an_error():
+    assert stored.parsed('{"a": {"b": 1}, "b": 2}') == {"a": {"b": 1}, "b": 2}
+    with pytest.raises(ValueError, match="'b' twice"):
+        stored.parsed('{"a": {"b": 1, "c": 2, "b": 1}}')
