@@ -32,8 +32,10 @@ def test_a_name_is_shown_as_one_line_that_prints(name, line):
 def test_what_is_said_is_escaped_as_its_stream_needs_it(monkeypatch):
     held = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(held, encoding="ascii"))
-    terminal.say("größe\n\x1b[2J" + os.fsdecode(b"\xe9"))
-    assert held.getvalue() == b"gr\\xf6\\xdfe\n\\x1b[2J\\xe9\n"
+    monkeypatch.setattr(sys, "stderr", sys.stdout)
+    for say in (terminal.say, terminal.warn, terminal.answer):
+        say("größe\n\x1b[2J" + os.fsdecode(b"\xe9"))
+    assert held.getvalue() == 3 * b"gr\\xf6\\xdfe\n\\x1b[2J\\xe9\n"
 
 
 class Broken(io.StringIO):
