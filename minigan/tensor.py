@@ -326,15 +326,16 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None) -> Tensor:
 
 
 def as_tensor(x: Any, name: str, floats: np.dtype = FLOAT32) -> Tensor:
-    """x as an argument of the function `name`: itself if it is a Tensor, an array's memory, a copy of numbers in lists.
+    """x as an argument of the function `name`: itself if it is a Tensor, a copy of an array or of numbers in lists.
 
-    Python's floats become `floats`. DTypeError for anything else: other libraries' arrays, which `mg.tensor` copies;
-    lists of Tensors, which `stack` joins; modules.
+    A copy, because a gradient may read it after its owner has changed it, which only a Tensor takes note of. Python's
+    floats become `floats`. DTypeError for anything else: other libraries' arrays, which `mg.tensor` copies; lists of
+    Tensors, which `stack` joins; modules.
     """
     if isinstance(x, Tensor):
         return x
     if isinstance(x, np.ndarray | np.generic) or backend.is_cuda(x):
-        return Tensor(native(name, x))
+        return Tensor(native(name, backend.xp(x).array(x)))
     told = ""
     if isinstance(x, int | float | list | tuple):
         leaves = list(_leaves(x))

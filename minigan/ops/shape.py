@@ -308,8 +308,8 @@ def _index_entry(entry: Any, x: Tensor) -> Any:
     if backend.device_of(entry) != x.device:
         if x.device == "cpu":
             raise DeviceError("getitem: the index is on cuda, the tensor on cpu; move one with .to(device)")
-        entry = backend.to_device(entry, x.device)
-    return entry
+        return backend.to_device(entry, x.device)
+    return xp(entry).array(entry)  # a gradient may read it after its owner has changed it
 
 
 def _as_index(entry: Any) -> np.ndarray:

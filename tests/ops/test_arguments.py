@@ -170,3 +170,23 @@ def test_no_error_of_an_op_is_numpys_own():
     for call in (lambda: x + 999, lambda: x**-1, lambda: mg.ones((2, 3)) + mg.ones(4), lambda: mg.max(mg.zeros(0))):
         with pytest.raises(MiniganError):
             call()
+
+
+@pytest.mark.parametrize(
+    ("call", "given", "expected"),
+    [
+        (lambda x, a: x * a, np.array([2.0, 3.0, 4.0], "float32"), [2.0, 3.0, 4.0]),
+        (lambda x, a: mg.where(a, x, 0.0), np.array([True, False, True]), [1.0, 0.0, 1.0]),
+        (lambda x, a: x[a], np.array([0, 0, 1]), [2.0, 1.0, 0.0]),
+        (lambda x, a: x[a], np.array([True, False, True]), [1.0, 0.0, 1.0]),
+        (lambda x, a: x[a], mg.tensor([0, 0, 1]), [2.0, 1.0, 0.0]),
+    ],
+)
+def test_an_array_that_its_owner_changes_afterwards_changes_no_gradient(call, given, expected):
+    x = mg.ones(3)
+    y = mg.sum(call(x, given))
+    if isinstance(given, np.ndarray):
+        given[:] = 0
+    else:
+        given.copy_(mg.zeros(3).astype("int64"))
+    np.testing.assert_array_equal(mg.grad(y, x).numpy(), expected)
