@@ -50,7 +50,7 @@ def load_array(path: str | Path) -> Images:
 
     Which of the two it is, is told by its content; an .npy file may be gzipped. An .npz file holds them as "images",
     "x", "x_train" or "arr_0", and "labels", "y" or "y_train". Raises DataError naming the file and its defect, or more
-    than this machine's memory; arrays of Python objects, which are pickles, are refused.
+    than this machine's memory; what numpy.savez does not write is refused: pickles, LZMA, BZ2.
     """
     path = Path(path)
     where = shown(path)
@@ -86,14 +86,13 @@ def _load_npz(content: io.BufferedIOBase, where: str) -> Images:
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> np.ndarray:
     """An array of the archive; its checksum is compared, since it is read to its end."""
-    held = member.file_size
-    if member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        held = min(held, files.DEFLATE * member.compress_size)
+    where = f"{where}/{shown(member.filename)}"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # zipfile expands those without bound
+        raise DataError(f"{where}: compressed as numpy.savez does not; it stores or deflates")
     with archive.open(member) as content:
-        return _read_npy(content, held, f"{where}/{shown(member.filename)}")
+        return _read_npy(content, min(member.file_size, files.DEFLATE * member.compress_size), where)
 
 
-STEP = 1 << 12  # bytes that are read at once: zipfile has LZMA and BZ2 expand a step without bound, this one to 80 MB
 LONGEST_HEADER = 10_000  # bytes, NumPy's own limit
 MOST_AXES = 32
 LONGEST_AXIS = 1 << 63
@@ -119,9 +118,7 @@ def _read_npy(content: io.BufferedIOBase | IO[bytes], held: int, where: str) -> 
         raise DataError(f"{promise}, at most {held} can follow")
     if expected > machine.memory():
         raise DataError(f"{promise}, more than this machine's memory")
-    values = bytearray()
-    while len(values) <= expected and (part := content.read(min(expected + 1 - len(values), STEP))):
-        values += part  # to the end, where a zip file's checksum is compared
+    values = content.read(expected + 1)  # to the end, where a zip file's checksum is compared
     if len(values) != expected:
         raise DataError(f"{promise}, but {'more' if len(values) > expected else len(values)} follow")
     return np.frombuffer(values, dtype).reshape(shape, order="F" if fortran else "C")
