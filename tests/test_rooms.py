@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).parent.parent / "minigan"
 
 # From the top: a room may import those above it. Beside each is what it knows.
 ROOMS = {
-    "errors": "the exceptions",
-    "backend": "devices, NumPy or CuPy from an array's type",
+    "errors": "the exceptions, and names of other libraries",
+    "backend": "devices, NumPy or CuPy from an array's type, what a shape and a type may be",
     "system": "files on disk, the machine and its BLAS, the terminal, options, signals",
     "kernels": "arrays in, arrays out, fast",
     "random": "streams of random numbers",
