@@ -162,7 +162,7 @@ class ScoreGame(Game):
     def doubts(self) -> list[str]:
         """A loss without a bound whose discriminator nothing limits; a penalty on samples that batch norm mixes."""
         layers, found = list(self.discriminator.modules()), []
-        limits = self.penalty, self.moves.clip, self.moves.max_norm
+        limits = self.penalty and self.penalty_weight, self.moves.clip, self.moves.max_norm
         if self.loss.unbounded and not (any(limits) or any(isinstance(m, SpectralNorm) for m in layers)):
             found.append(
                 f"nothing limits how steep the discriminator becomes, and its {self.loss.name} loss falls for ever as "

@@ -7,6 +7,7 @@ from ..data import scaled
 from ..metrics import sliced_wasserstein
 from ..nn import in_chunks, init
 from ..random import Stream
+from .verdict import MEASURED
 
 COUNT = 512  # samples compared
 ROUNDING = 1e-6  # of the largest of some numbers, that they may differ by and still be the same
@@ -49,7 +50,7 @@ class Yardstick:
         if not self.spread:
             return {"spread": 0.0}
         if not (np.isfinite(samples).all() and np.isfinite(features := self._described(samples)).all()):
-            return dict.fromkeys(("distance", "diversity", "spacing"), np.nan)
+            return dict.fromkeys(MEASURED, np.nan)
         flat = samples.reshape(len(samples), -1)
         _, deviation, gap = self._units
         return {

@@ -363,6 +363,7 @@ def test_what_is_known_to_train_badly_is_said():
         assert f"its {loss.name} loss falls for ever" in doubt
         for held in ({"penalty": penalties.r1}, {"moves": Moves(clip=0.1)}, {"moves": Moves(max_norm=1.0)}):
             assert with_layers(loss=loss, **held) == []
+        assert with_layers(loss=loss, penalty=penalties.r1, penalty_weight=0.0) == [doubt]
         assert with_layers(mg.nn.spectral_norm(mg.nn.Linear(1, 1)), loss=loss) == []
         assert with_layers(mg.nn.weight_norm(mg.nn.Linear(1, 1)), loss=loss) != []
     for norm in (mg.nn.BatchNorm1d(1), mg.nn.BatchNorm2d(1)):
