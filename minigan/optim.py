@@ -323,10 +323,13 @@ class EMA:
         self.shadow = {k: Tensor(backend.xp(t.data).array(t.data)) for k, t in module.named_tensors()}
 
     def update(self) -> None:
-        """Move the average towards the module's parameters as they are now."""
+        """Move the average towards the module's parameters as they are now; ShapeError if some came or went."""
         averaged = {name for name, _ in self.module.named_parameters()}
+        tensors = dict(self.module.named_tensors())
+        if changed := sorted(tensors.keys() ^ self.shadow.keys()):
+            raise ShapeError(f"EMA.update: {', '.join(changed)} came or went since the average was made")
         rows = []
-        for name, t in self.module.named_tensors():
+        for name, t in tensors.items():
             s = self.shadow[name]
             if name in averaged:
                 rows.append((s.data, t.data))

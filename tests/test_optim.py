@@ -178,6 +178,14 @@ def test_ema():
     assert net.weight.numpy().tolist() == [5, 9]
 
 
+def test_an_average_says_that_its_module_has_changed():
+    net = mg.nn.Sequential(mg.nn.Linear(1, 1, bias=False))
+    ema = mg.optim.EMA(net)
+    mg.nn.spectral_norm(net[0])
+    with pytest.raises(mg.errors.ShapeError, match=r"EMA\.update: 0\.weight, 0\.weight_orig, 0\.weight_u, 0"):
+        ema.update()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
