@@ -122,9 +122,14 @@ def _upright_square(image: "ImageFile.ImageFile", size: int, channels: int) -> n
 _WIDENED: dict[str, Callable[[Any], Any]] = {
     "L;2": lambda grey: grey % 4 * 85,
     "L;4": lambda grey: grey % 16 * 17,
+    "L": lambda grey: grey % 256,
+    "RGB": lambda colour: tuple(value % 256 for value in colour),
     "RGB;16B": lambda colour: tuple(value >> 8 for value in colour),
 }
-"""How a PNG stores pixels, and what becomes of its transparent colour, which Pillow keeps as it is stored."""
+"""How a PNG stores pixels, and what becomes of its transparent colour, which Pillow keeps as it stands in the file.
+
+Bits above the depth say nothing.
+"""
 
 
 def _orientation(image: "Image.Image") -> int:

@@ -3,27 +3,17 @@
 import gzip
 import io
 import pickle
-import struct
 import tarfile
 import zipfile
 
 import numpy as np
 import pytest
+from damaged_files import idx, saved
 from PIL import Image
 
 import minigan as mg
 from minigan import data
 from minigan.data import cifar, kinds
-
-
-def saved(write, *args, **kwargs):
-    content = io.BytesIO()
-    write(content, *args, **kwargs)
-    return content.getvalue()
-
-
-def idx(array):
-    return b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 
 def tar(name, content, **options):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damaged_files import chunk
 from PIL import Image
 
 import minigan as mg
@@ -27,10 +28,6 @@ def encoded(image, form="PNG", **options):
     content = io.BytesIO()
     image.save(content, form, **options)
     return content.getvalue()
-
-
-def chunk(kind, body):
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def png_of_size(width, height, body=b""):
@@ -119,7 +116,7 @@ def test_the_transparent_grey_of_a_png(depth, channels):
     pixels = np.resize(np.array(greys), (8, 8))
     rows = [np.packbits(row).tobytes() for row in (pixels[..., None] >> np.arange(depth)[::-1] & 1).astype(np.uint8)]
     for key in greys:
-        stray = 0x4000 if depth in (2, 4) else 0  # bits above the depth say nothing
+        stray = 0x4000 if depth in (2, 4, 8) else 0  # bits above the depth say nothing
         found = decode(png(8, 8, depth, 0, rows, (b"tRNS", struct.pack(">H", key + stray))), 8, channels)
         expected = np.where(pixels == key, 255, pixels >> 8 if depth == 16 else pixels * 255 // (2**depth - 1))
         assert np.abs(found.astype(int) - expected[..., None]).max() <= 1, key
@@ -132,7 +129,7 @@ def test_the_transparent_colour_of_a_png(depth):
     pixels = np.resize(colours, (8, 8, 3))
     rows = [row.astype(f">u{depth // 8}").tobytes() for row in pixels * scale + scale // 3]
     for colour in colours:
-        key = struct.pack(">3H", *(colour * scale + scale // 3))
+        key = struct.pack(">3H", *(colour * scale + scale // 3 + (0x4000 if depth == 8 else 0)))
         found = decode(png(8, 8, depth, 2, rows, (b"tRNS", key)), 8, 3)
         expected = np.where((pixels == colour).all(-1, keepdims=True), 255, pixels)
         assert np.abs(found.astype(int) - expected).max() <= 1
