@@ -194,7 +194,7 @@ def reference_picture(content):
         image.draft(None, (2 * SIDE, 2 * SIDE))
         image.load()
         try:
-            turn = turns[image.getexif().get(0x0112, 1) - 1]
+            turn = dict(enumerate(turns, 1))[image.getexif().get(0x0112, 1)]
         except Exception:
             turn = None
         kept = opaque(image, content)
