@@ -7,6 +7,7 @@ global and nothing imports CuPy until a CUDA device is asked for.
 import contextlib
 import importlib
 import importlib.util
+import operator
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -15,11 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from .errors import CaptureError, DeviceError
+from .errors import CaptureError, DeviceError, DTypeError, ShapeError, described
 
 Array = Any  # a numpy.ndarray or a cupy.ndarray
 
 DEVICES = ("cpu", "cuda")
+
+FLOAT64 = np.dtype(np.float64)
+FLOAT32 = np.dtype(np.float32)
+NUMBERS = "biuf"  # the kinds of elements that Tensors hold: booleans, integers, floats
 
 
 def xp(*arrays: Array) -> ModuleType:
@@ -78,6 +83,48 @@ def to_numbers(arrays: Sequence[Array]) -> list[float]:
     if not arrays:
         return []
     return [float(value) for value in to_numpy(xp(*arrays).stack(arrays))]
+
+
+def as_dtype(name: str, dtype: Any) -> np.dtype:
+    """`dtype` as a type of elements that Tensors have, in the machine's byte order; DTypeError if it is none."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError as error:
+        raise DTypeError(
+            f'{name}: {dtype!r:.40} is no type of elements; expected "float32", "float64", "int64", "bool" ...'
+        ) from error
+    if found.kind not in NUMBERS:
+        raise DTypeError(f"{name}: Tensors hold floats, integers or booleans, not {found}")
+    return np.dtype(found.type)
+
+
+def as_shape(name: str, shape: Any) -> tuple[int, ...]:
+    """`shape`, an integer or several, as a tuple of Python integers; ShapeError if it is none or one is negative."""
+    try:
+        sizes = tuple(map(operator.index, shape if isinstance(shape, tuple | list) else np.atleast_1d(shape)))
+    except (TypeError, ValueError):
+        sizes = (-1,)
+    if any(n < 0 for n in sizes):
+        raise ShapeError(f"{name}: expected a shape, an integer >= 0 or a tuple of them, got {shape!r:.60}")
+    return sizes
+
+
+def native(name: str, array: Array) -> Array:
+    """`array` with the one dtype object of its type, in the machine's byte order, by which ops know it.
+
+    DTypeError if it is no array, or one of anything but numbers and booleans.
+    """
+    if isinstance(array, np.generic):
+        array = np.asarray(array)
+    if not (isinstance(array, np.ndarray) or is_cuda(array)):
+        raise DTypeError(f"{name}: expected an array, got {described(array)}; mg.tensor(...) takes numbers and lists")
+    dtype = array.dtype
+    if dtype is FLOAT32 or dtype is FLOAT64:
+        return array
+    if dtype.kind not in NUMBERS:
+        raise DTypeError(f"{name}: cannot hold elements of type {dtype}")
+    known = np.dtype(dtype.type)
+    return array if dtype is known else array.view(known) if dtype.isnative else array.astype(known)
 
 
 class _Capture(threading.local):

@@ -4,7 +4,10 @@ Each exception says which call failed, what it got and what it expected.
 """
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+C = TypeVar("C")
 
 
 class MiniganError(Exception):
@@ -49,6 +52,15 @@ class CaptureError(MiniganError, RuntimeError):
 
 class MissingExtra(MiniganError, ImportError):
     """A package that only one feature needs is not installed; the text says which extra brings it."""
+
+
+def described(x: Any) -> str:
+    """What x is, in an error message."""
+    kind = type(x)
+    if isinstance(x, str | int | float | complex | None):
+        return f"{x!r:.40}"
+    module = kind.__module__.split(".")[0]
+    return f"a {kind.__qualname__}" if module in ("builtins", "minigan") else f"a {module}.{kind.__qualname__}"
 
 
 class UnknownName(MiniganError, AttributeError):
@@ -277,3 +289,31 @@ def not_negative(call: str, **numbers: float) -> None:
     for name, number in numbers.items():
         if not 0 <= number < math.inf:
             raise ShapeError(f"{call}: expected a finite {name} >= 0, got {number}")
+
+
+class _Missing:
+    """An attribute that is not there: who asks for it is told what to write."""
+
+    def __init__(self, owner: str, name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def __get__(self, asked: Any, kind: type) -> NoReturn:
+        raise unknown(self.owner, self.name, kind if asked is None else asked)
+
+
+def hinted(owner: str) -> Callable[[type[C]], type[C]]:
+    """Class decorator: who asks for one of the owner's names in HINTS is told what to write.
+
+    An attribute for each, as `__getattr__` would slow down every other; one that an object has itself comes before it.
+    """
+    names = {name for who, name in HINTS if who == owner}
+
+    def wrap(kind: type[C]) -> type[C]:
+        for name in names:
+            setattr(kind, name, _Missing(owner, name))
+        there: Any = kind
+        there.__dir__ = lambda self: [k for k in object.__dir__(self) if k not in names or hasattr(self, k)]
+        return kind
+
+    return wrap

@@ -20,7 +20,7 @@ import numpy as np
 
 from . import nn, random
 from .backend import to_numpy
-from .errors import CheckpointError, DTypeError, ShapeError
+from .errors import CheckpointError, DTypeError, ShapeError, described
 from .gan import ConditionalGame, Game, Latent, LatentCode
 from .gan.latents import NormalLatent, UniformLatent
 from .models.conditional import ConditionalNormGenerator, OneHotGenerator
@@ -32,7 +32,7 @@ from .nn.naming import renamed
 from .system import disk, stored
 from .system.disk import BLANK, is_whole, sealed
 from .system.machine import versions
-from .tensor import Tensor, described, tensor
+from .tensor import Tensor, tensor
 
 CHUNK = 256  # samples made at a time
 MOST = 1 << 20  # of classes, of numbers in the noise, and of letters in a description

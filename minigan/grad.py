@@ -10,12 +10,12 @@ number like any other, and grad of it with respect to the critic's weights runs 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, overload
 
-from .errors import DTypeError, GraphError, ShapeError
+from .errors import DTypeError, GraphError, ShapeError, described
 from .op import call_rule
 from .ops.reduce import sum
 from .ops.shape import reshape
 from .recording import Cause, GradCall, mode, recording, watch
-from .tensor import Node, Tensor, Unrecorded, as_tensor, described, node_of, ones_like, zeros_like
+from .tensor import Node, Tensor, Unrecorded, as_tensor, node_of, ones_like, zeros_like
 
 
 @overload

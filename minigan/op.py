@@ -102,7 +102,9 @@ class Op:
         except (TypeError, OverflowError) as error:
             if isinstance(error, MiniganError):
                 raise
-            raise DTypeError(f"{self.name}: {error} (tensors of {_shown(args, 'dtype')})") from error
+            raise DTypeError(
+                f"{self.name}: {error} (tensors of {_shown(args, 'dtype')}; .astype(dtype) converts)"
+            ) from error
         if isinstance(y, np.generic):  # NumPy turns 0-d results into scalars
             y = np.asarray(y)
         if y.dtype is FLOAT64 and first.dtype is not FLOAT64 and self.name != "astype" and not _any_float64(arrays):
@@ -180,6 +182,7 @@ def takes_tensors(*names: str, numbers: Collection[str] = ()) -> Callable[[F], F
         parameters = {k: p for k, p in inspect.signature(fn).parameters.items() if p.kind is not p.VAR_POSITIONAL}
         options = frozenset(parameters) - {*names}
         count = len(names)
+        may_end = {k + 1 for k, p in enumerate(parameters.values()) if p.default is None}  # with None, the default
 
         def converted(given: dict[str, Any]) -> dict[str, Any]:
             floats = width(given.values())
@@ -191,6 +194,8 @@ def takes_tensors(*names: str, numbers: Collection[str] = ()) -> Callable[[F], F
 
         @functools.wraps(fn)
         def called(*args: Any, **kwargs: Any) -> Any:
+            if args and args[-1] is None and len(args) in may_end:
+                args = args[:-1]
             for a in args[:count]:
                 if not isinstance(a, Tensor):
                     args = (*converted(dict(zip(names, args, strict=False))).values(), *args[count:])

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import backend, ops
-from .errors import DTypeError, ShapeError, not_negative, unknown
+from .errors import DTypeError, ShapeError, described, hinted, not_negative, unknown
 from .grad import all_tensors, grad
 from .kernels import kernels, portable
 from .nn import Module
-from .tensor import Tensor, copy_all, described, full
+from .tensor import Tensor, copy_all, full
 
 Slots = tuple[Tensor, ...]
 
 
+@hinted("Optimizer")
 class Optimizer:
     """Moves a given list of parameters. Who moves is said in one line: opt.step(mg.grad(loss, opt.params)).
 
@@ -116,11 +117,6 @@ class Optimizer:
 
     def _name(self) -> str:
         return f"{type(self).__name__}.step"
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            raise unknown("Optimizer", name, self)
 
 
 class SGD(Optimizer):

@@ -4,7 +4,6 @@ A Node holds the op that was executed, its parents' nodes, and the arrays its ru
 A Tensor points to its node and a node to its parents, never back, so a graph dies with its last Tensor.
 """
 
-import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,14 +12,20 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from . import backend
-from .backend import Array
-from .errors import CheckpointError, DeviceError, DTypeError, GraphError, MiniganError, ShapeError, hint, unknown
+from .backend import FLOAT32, FLOAT64, NUMBERS, Array, as_dtype, as_shape, native
+from .errors import (
+    CheckpointError,
+    DeviceError,
+    DTypeError,
+    GraphError,
+    MiniganError,
+    ShapeError,
+    described,
+    hint,
+    hinted,
+)
 
 Axis = int | Sequence[int] | None
-
-FLOAT64 = np.dtype(np.float64)
-FLOAT32 = np.dtype(np.float32)
-NUMBERS = "biuf"  # the kinds of elements that Tensors hold: booleans, integers, floats
 
 
 class Version:
@@ -84,6 +89,7 @@ def writes(log: "list[tuple[Tensor, str]]") -> Iterator[None]:
         _changes.log = before
 
 
+@hinted("Tensor")
 class Tensor:
     """An array that remembers how it was computed.
 
@@ -99,7 +105,7 @@ class Tensor:
 
     def __init__(self, data: Array) -> None:
         known = type(data) is np.ndarray and (data.dtype is FLOAT32 or data.dtype is FLOAT64)
-        self.data = data if known else _native("Tensor", data)
+        self.data = data if known else native("Tensor", data)
         self.node = None
         self.version = Version()
 
@@ -259,11 +265,6 @@ class Tensor:
     def __setitem__(self, index: Any, values: Any) -> None:
         raise DTypeError("a Tensor is not changed at an index; write mg.where(mask, values, x), or x.copy_(all_values)")
 
-    if not TYPE_CHECKING:  # which would believe that a Tensor has every attribute
-
-        def __getattr__(self, name: str) -> Any:
-            raise unknown("Tensor", name, self)
-
     def __repr__(self) -> str:
         values = np.array2string(backend.to_numpy(self.data), precision=4, separator=", ", threshold=20, prefix=" " * 7)
         return f"tensor({values}, shape={self.shape}, dtype={self.dtype}, device={self.device})"
@@ -291,7 +292,7 @@ NUMBER_TYPES: frozenset[type] = frozenset({bool, int, float, _Count})
 def _twin(kind: Any, array: Array, axes: Sequence[int], name: str) -> Any:
     """A leaf of that kind of Tensor, around `array` with its axes permuted."""
     out = kind.__new__(kind)
-    out.data, out.node, out.version = _native(kind.__name__, array).transpose(axes), None, Version(name)
+    out.data, out.node, out.version = native(kind.__name__, array).transpose(axes), None, Version(name)
     return out
 
 
@@ -333,7 +334,7 @@ def as_tensor(x: Any, name: str, floats: np.dtype = FLOAT32) -> Tensor:
     if isinstance(x, Tensor):
         return x
     if isinstance(x, np.ndarray | np.generic) or backend.is_cuda(x):
-        return Tensor(_native(name, x))
+        return Tensor(native(name, x))
     told = ""
     if isinstance(x, int | float | list | tuple):
         leaves = list(_leaves(x))
@@ -352,48 +353,6 @@ def width(args: Iterable[Any]) -> np.dtype:
     return next((a.dtype for a in args if isinstance(a, Tensor | np.ndarray) and a.dtype.kind == "f"), FLOAT32)
 
 
-def as_dtype(name: str, dtype: Any) -> np.dtype:
-    """`dtype` as a type of elements that Tensors have, in the machine's byte order; DTypeError if it is none."""
-    try:
-        found = np.dtype(dtype)
-    except TypeError as error:
-        raise DTypeError(
-            f'{name}: {dtype!r:.40} is no type of elements; expected "float32", "float64", "int64", "bool" ...'
-        ) from error
-    if found.kind not in NUMBERS:
-        raise DTypeError(f"{name}: Tensors hold floats, integers or booleans, not {found}")
-    return np.dtype(found.type)
-
-
-def as_shape(name: str, shape: Any) -> tuple[int, ...]:
-    """`shape`, an integer or several, as a tuple of Python integers; ShapeError if it is none or one is negative."""
-    try:
-        sizes = tuple(map(operator.index, np.atleast_1d(shape)))
-    except (TypeError, ValueError):
-        sizes = (-1,)
-    if any(n < 0 for n in sizes):
-        raise ShapeError(f"{name}: expected a shape, an integer >= 0 or a tuple of them, got {shape!r:.60}")
-    return sizes
-
-
-def _native(name: str, array: Array) -> Array:
-    """`array` with the one dtype object of its type, in the machine's byte order, by which ops know it.
-
-    DTypeError if it is no array, or one of anything but numbers and booleans.
-    """
-    if isinstance(array, np.generic):
-        array = np.asarray(array)
-    if not (isinstance(array, np.ndarray) or backend.is_cuda(array)):
-        raise DTypeError(f"{name}: expected an array, got {described(array)}; mg.tensor(...) takes numbers and lists")
-    dtype = array.dtype
-    if dtype is FLOAT32 or dtype is FLOAT64:
-        return array
-    if dtype.kind not in NUMBERS:
-        raise DTypeError(f"{name}: cannot hold elements of type {dtype}")
-    known = np.dtype(dtype.type)
-    return array if dtype is known else array.view(known) if dtype.isnative else array.astype(known)
-
-
 def _leaves(xs: Any) -> Iterator[Any]:
     """What nested lists hold."""
     if isinstance(xs, list | tuple):
@@ -401,15 +360,6 @@ def _leaves(xs: Any) -> Iterator[Any]:
             yield from _leaves(x)
     else:
         yield xs
-
-
-def described(x: Any) -> str:
-    """What x is, in an error message."""
-    kind = type(x)
-    if isinstance(x, str | int | float | complex | None):
-        return f"{x!r:.40}"
-    module = kind.__module__.split(".")[0]
-    return f"a {kind.__qualname__}" if module in ("builtins", "minigan") else f"a {module}.{kind.__qualname__}"
 
 
 def node_of(t: Tensor) -> Node:

@@ -123,6 +123,7 @@ LINES = {
     "d_real": ("score of real samples", "#1b9e77"),
     "d_fake": ("score of fakes", "#7570b3"),
 }
+LARGEST = 1e300  # of a number that is drawn: matplotlib takes differences
 OTHERS = ["#e7298a", "#66a61e", "#a6761d", "#666666"]  # colours of further columns
 
 
@@ -142,6 +143,7 @@ def loss_curves(log: Mapping[str, Sequence[float]], path: str | Path, title: str
         for name in names:
             legend, color = LINES.get(name, (name, OTHERS[k % len(OTHERS)]))
             values = np.asarray(log[name], float)
+            values = np.where(np.abs(values) < LARGEST, values, np.nan)
             axes.plot(steps, values, color=color, alpha=0.2, linewidth=0.8)
             axes.plot(steps, smooth(values), color=color, linewidth=1.8, label=legend)
         axes.grid(alpha=0.25)
@@ -242,11 +244,14 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
-    """`values` averaged over a window of a fiftieth of their number, edges over what there is."""
+    """`values` averaged over a window of a fiftieth of their number, of which edges and gaps (NaN) have less."""
     half = len(values) // 100
     if half == 0:
         return values
-    total = np.concatenate([[0.0], np.cumsum(values)])
+    finite = np.isfinite(values)
+    total = np.concatenate([[0.0], np.cumsum(np.where(finite, values, 0.0))])
+    count = np.concatenate([[0], np.cumsum(finite)])
     low = np.maximum(np.arange(len(values)) - half, 0)
     high = np.minimum(np.arange(len(values)) + half + 1, len(values))
-    return (total[high] - total[low]) / (high - low)
+    with np.errstate(invalid="ignore"):  # a window without a finite value has no mean
+        return (total[high] - total[low]) / (count[high] - count[low])

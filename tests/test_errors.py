@@ -47,6 +47,7 @@ def test_each_hint_is_given_and_is_code_that_runs(owner, name, names):
     assert f"has no attribute '{name}'; write {write}" in str(told.value)
     assert why in str(told.value)
     assert not hasattr(asked(owner, names), name)
+    assert name not in dir(asked(owner, names))
     eval(write.replace('"cuda"', '"cpu"'), names)
 
 
@@ -69,6 +70,29 @@ def test_any_other_name_is_refused_as_python_does(owner, names):
     assert type(told.value) is AttributeError
     assert (told.value.name, told.value.obj) == ("shap", who)  # from which Python finds what was meant
     assert getattr(who, "shap", 3) == 3
+
+
+def test_names_that_a_network_gives_a_meaning_are_its_own():
+    class Net(mg.nn.Module):
+        dtype = "any"
+
+        def __init__(self):
+            self.device = "somewhere"
+
+        def summary(self):
+            return "a net"
+
+    net = Net()
+    assert (net.device, net.dtype, net.summary()) == ("somewhere", "any", "a net")
+    assert {"device", "dtype", "summary"} <= set(dir(net))
+    assert not hasattr(net, "cuda")
+
+
+def test_a_normalised_layer_tells_as_any_other_does():
+    layer = mg.nn.spectral_norm(mg.nn.Linear(2, 3))
+    assert layer.weight.shape == (3, 2)
+    with pytest.raises(mg.errors.UnknownName, match=r"'Linear' object has no attribute 'cuda'; write network.to"):
+        layer.cuda()
 
 
 def test_modules_and_optimizers_are_copied_and_pickled_all_the_same(names):

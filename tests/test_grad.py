@@ -315,6 +315,15 @@ def test_products_of_constant_and_linear_functions():
         mg.jvp(lambda x: x, x, mg.ones(3))
 
 
+def test_a_product_with_the_hessian_can_be_differentiated_again():
+    x = mg.tensor(np.array([1.0, -2.0]))
+    v = mg.tensor(np.array([3.0, 5.0]))
+    _, product = mg.hvp(lambda x: mg.sum(x**4), x, v)
+    np.testing.assert_allclose(product.numpy(), 12 * x.numpy() ** 2 * v.numpy())
+    np.testing.assert_allclose(mg.grad(mg.sum(product), x).numpy(), 24 * x.numpy() * v.numpy())
+    np.testing.assert_allclose(mg.grad(mg.sum(product), v).numpy(), 12 * x.numpy() ** 2)
+
+
 def test_gradcheck_refuses_float32():
     with pytest.raises(mg.errors.DTypeError, match="input 0 is float32"):
         mg.testing.gradcheck(mg.exp, mg.ones(3))

@@ -87,6 +87,19 @@ def test_smooth_keeps_length_level_and_short_series():
     assert viz.smooth(np.array([1.0, 2.0])).tolist() == [1, 2]
 
 
+def test_what_is_not_finite_is_a_gap_of_a_curve_and_not_its_end(tmp_path):
+    values = np.ones(400)
+    values[7], values[100:120] = np.inf, np.nan
+    assert np.flatnonzero(np.isnan(viz.smooth(values))).tolist() == list(range(104, 116))
+    assert np.nanmax(viz.smooth(values)) == 1
+    for bad in (np.inf, np.nan, 1.797e308, 9e299):
+        values[[3, 5]] = bad, -bad
+        log = {"step": range(400), "d_loss": values, "g_loss": values, "more": values}
+        viz.loss_curves(log, tmp_path / "x.png")
+        with Image.open(tmp_path / "x.png") as opened:
+            assert opened.size[0] > 500
+
+
 def test_in_pairs_puts_each_image_over_its_fellow():
     above = np.arange(8, dtype=np.uint8).reshape(8, 1, 1, 1)
     picture = viz.grid(viz.in_pairs(above, above + 100, 4), 4, gap=0)

@@ -13,11 +13,11 @@ from typing import Any, TypeVar, cast
 
 from .. import random
 from ..backend import xp
-from ..errors import DTypeError, ShapeError, not_negative
+from ..errors import DTypeError, ShapeError, described, not_negative
 from ..grad import all_tensors, grad
 from ..ops import mean, relu, reshape, sqrt, square, sum, var, where
 from ..random import Stream
-from ..tensor import Tensor, as_tensor, described
+from ..tensor import Tensor, as_tensor
 
 Critic = Callable[[Tensor], Tensor]
 

@@ -33,7 +33,7 @@ def number(
     """`value` as a float that is finite and within these bounds: NumPy's numbers too, no booleans."""
     bounds = {">=": least, ">": above, "<=": most, "<": below}
     fits = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not (fits and math.isfinite(value) and least <= value <= most and above < value < below):
+    if not (fits and least <= value <= most and above < value < below):  # as NaN and infinities never are
         told = " and ".join(f"{sign} {bound}" for sign, bound in bounds.items() if math.isfinite(bound))
         raise ShapeError(f"{what}: expected a finite number{' ' * bool(told)}{told}, got {value!r:.60}")
     return float(value)

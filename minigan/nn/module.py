@@ -2,12 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from .. import backend
-from ..errors import DTypeError, ShapeError, unknown
+from ..backend import as_dtype
+from ..errors import DTypeError, ShapeError, hinted
 from ..recording import watch, within
-from ..tensor import Tensor, Version, as_dtype, copy_all, mapped, tensor
+from ..tensor import Tensor, Version, copy_all, mapped, tensor
 from .checks import flag
 
 
@@ -37,6 +38,7 @@ class Buffer(_Held):
     __slots__ = ()
 
 
+@hinted("Module")
 class Module:
     """Base of every layer and network: assign Parameters, Buffers and Modules as attributes, write `forward`.
 
@@ -156,11 +158,6 @@ class Module:
             t.node = None
             t.written("Module.to")
         return self
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            raise unknown("Module", name, self)
 
     def apply(self, fn: Callable[["Module"], Any]) -> "Module":
         """This module after fn(m) was called for it and every module below."""

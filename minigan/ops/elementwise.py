@@ -6,11 +6,11 @@ array before it scales by a number: g may be a broadcast view, whose own multipl
 
 from typing import Any
 
-from ..backend import Array, xp
+from ..backend import Array, as_dtype, xp
 from ..errors import DTypeError, ShapeError
 from ..kernels import kernels
 from ..op import op, takes_tensors
-from ..tensor import Tensor, as_dtype
+from ..tensor import Tensor
 
 
 def _log_flops(y: Array, *_: Any) -> float:

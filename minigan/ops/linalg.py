@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, xp
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, described
 from ..kernels import kernels
 from ..op import op, takes_tensors
-from ..tensor import Tensor, as_tensor, described
+from ..tensor import Tensor, as_tensor
 from .reduce import sum
 from .shape import expand_dims, reshape, transpose
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from .. import backend
 from ..backend import Array, xp
-from ..errors import DeviceError, DTypeError, ShapeError
+from ..errors import DeviceError, DTypeError, ShapeError, described
 from ..kernels import kernels
 from ..op import op, takes_tensors
-from ..tensor import Axis, Tensor, as_tensor, described
+from ..tensor import Axis, Tensor, as_tensor
 
 Shape = tuple[int, ...]
 

@@ -35,23 +35,6 @@ def memory() -> float:
         return math.inf
 
 
-def load_matplotlib() -> Any:
-    """The module matplotlib, which does not load where $MPLBACKEND names a backend that is not there.
-
-    A notebook leaves such a name to the programs of other environments that it starts. Nothing is drawn on a screen.
-    """
-    given = os.environ.pop("MPLBACKEND", None) if "matplotlib" not in sys.modules else None
-    try:
-        import matplotlib
-    finally:
-        if given is not None:
-            os.environ["MPLBACKEND"] = given
-    if given:
-        with contextlib.suppress(ValueError):
-            matplotlib.rcParams["backend"] = given
-    return matplotlib
-
-
 def blas_info() -> list[dict[str, Any]]:
     """One dict per BLAS library that NumPy has loaded: name, version, architecture (kernel), threads."""
     from threadpoolctl import threadpool_info
@@ -104,3 +87,20 @@ def config_lines() -> list[str]:
 def show_config() -> None:
     """Print versions, devices, the BLAS kernel and its threads, and what is missing for CUDA."""
     print("\n".join(config_lines()))
+
+
+def load_matplotlib() -> Any:
+    """The module matplotlib, which does not load where $MPLBACKEND names a backend that is not there.
+
+    A notebook leaves such a name to the programs of other environments that it starts. Nothing is drawn on a screen.
+    """
+    given = os.environ.pop("MPLBACKEND", None) if "matplotlib" not in sys.modules else None
+    try:
+        import matplotlib
+    finally:
+        if given is not None:
+            os.environ["MPLBACKEND"] = given
+    if given:
+        with contextlib.suppress(ValueError):
+            matplotlib.rcParams["backend"] = given
+    return matplotlib

@@ -80,6 +80,11 @@ def say(text: str) -> None:
     _print(text, sys.stdout)
 
 
+def warn(text: str) -> None:
+    """Print lines on stderr at once, likewise: what is wrong, and no part of what a command was asked for."""
+    _print(text, sys.stderr)
+
+
 def answer(text: str) -> None:
     """Print the lines that a command was asked for. OSError if they cannot be written, unless their reader is gone."""
     failure = _print(text, sys.stdout)
@@ -108,7 +113,7 @@ def ending(name: str, program: Callable[[], int]) -> int:
     out, problems = Lenient(sys.stdout), Lenient(sys.stderr)
 
     def ended(status: int, why: object) -> int:
-        _print(f"{name}: {why}", problems)
+        warn(f"{name}: {why}")
         return status
 
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(problems), interrupting():

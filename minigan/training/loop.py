@@ -94,21 +94,6 @@ class Loop:
         self.finish()
         return 0
 
-    def rounds(self, stop: Collection[int]) -> bool:
-        """Play until the last step, or until `stop` holds something; True if --early-stop ended it."""
-        failed, before = False, len(self.looks)
-        with progress(total=self.last, initial=self.step, unit="step") as bar:
-            while self.step < self.last and not stop and not failed:
-                self.waiting.append(self.game.play(self.batches))
-                self.step += 1
-                bar.update()
-                if self.step % READ_BACK == 0:
-                    self.read_back()
-                    bar.set_postfix_str(f"{self.summary()}  {self.looks[-1].verdict}")
-                self.after_step(quiet=not bar.disable)
-                failed = self.settings.early_stop and len(self.looks) > before and has_failed(self.looks)
-        return failed
-
     def begin(self) -> None:
         """Samples of the untrained generator; or what is left of an earlier part of the run, up to its checkpoint."""
         try:
@@ -124,6 +109,21 @@ class Loop:
         if not self.looks:
             self.look()
         self.keep_state()
+
+    def rounds(self, stop: Collection[int]) -> bool:
+        """Play until the last step, or until `stop` holds something; True if --early-stop ended it."""
+        failed, before = False, len(self.looks)
+        with progress(total=self.last, initial=self.step, unit="step") as bar:
+            while self.step < self.last and not stop and not failed:
+                self.waiting.append(self.game.play(self.batches))
+                self.step += 1
+                bar.update()
+                if self.step % READ_BACK == 0:
+                    self.read_back()
+                    bar.set_postfix_str(f"{self.summary()}  {self.looks[-1].verdict}")
+                self.after_step(quiet=not bar.disable)
+                failed = self.settings.early_stop and len(self.looks) > before and has_failed(self.looks)
+        return failed
 
     def after_step(self, quiet: bool) -> None:
         """Samples, a look and checkpoints where they are due."""

@@ -37,9 +37,15 @@ COUNTS = {
 @pytest.mark.parametrize("what", COUNTS)
 def test_counts_are_looked_at(what):
     COUNTS[what](np.int64(3))
-    for wrong in (0, -1, 2.5, 2.0, "2", None if what != "AvgPool2d: stride" and "output_size" not in what else 0.0):
+    for wrong in (0, -1, 2.5, 3.0, "3", None if what != "AvgPool2d: stride" and "output_size" not in what else 0.0):
         with pytest.raises(mg.errors.ShapeError, match=f"^{what}"):
             COUNTS[what](wrong)
+
+
+def test_a_boolean_is_no_count():
+    for wrong in (True, np.bool_(True)):
+        with pytest.raises(mg.errors.ShapeError, match="Linear: in_features: expected an integer >= 1, got"):
+            nn.Linear(wrong, 2)
 
 
 NUMBERS = {  # how, a few that are right, some that are wrong

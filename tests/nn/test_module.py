@@ -285,6 +285,7 @@ def test_a_copy_computes_the_same_and_is_its_own(name, copied, rng):
     other = copied(layer)
     assert type(other) is type(layer)
     assert repr(other) == repr(layer)
+    assert repr(other.made_with) == repr(layer.made_with)
     for (k, t), (_, theirs) in zip(layer.named_tensors(), other.named_tensors(), strict=True):
         np.testing.assert_array_equal(t.numpy(), theirs.numpy(), err_msg=k)
         assert not np.may_share_memory(t.data, theirs.data)

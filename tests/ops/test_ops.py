@@ -314,6 +314,65 @@ def test_power_with_an_exponent_tensor_of_zero():
     assert mg.grad(mg.sum(a**b), a).numpy().tolist() == [0, 1]
 
 
+def test_elu_at_zero_and_far_from_it():
+    zero = mg.tensor(np.zeros(1))
+    assert mg.grad(mg.elu(zero, 0.5), zero).item() == 0.5
+    assert mg.elu(mg.tensor(np.array([1000.0, -1000.0])), 2.0).numpy().tolist() == [1000, -2]  # and nothing overflows
+
+
+def test_a_soft_maximum_of_nothing_but_minus_infinity():
+    x = mg.tensor(np.array([[-np.inf, -np.inf], [-np.inf, 2.0]]))
+    assert mg.logsumexp(x, 1).numpy().tolist() == [-np.inf, 2]
+
+
+def test_cross_entropy_of_no_sample_is_a_mean_of_nothing():
+    assert np.isnan(mg.cross_entropy(mg.ones((0, 3)), mg.tensor(np.zeros(0, "int64"))).item())
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_a_label_that_is_no_class_is_named(label):
+    with pytest.raises(mg.errors.ShapeError, match=rf"cross_entropy: labels must lie in 0\.\.2, got .*{label}"):
+        mg.cross_entropy(mg.ones((2, 3)), mg.tensor([1, label]))
+
+
+def test_the_default_slope():
+    assert mg.leaky_relu(mg.tensor(np.array([-1.0]))).item() == -0.01
+
+
+# --- products -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["ba", "cb,ba", "ji,kj,lk", "a,b", "ab,ab", "zx,xy"])
+def test_einsum_without_an_arrow_orders_its_result_by_the_alphabet(text, rng):
+    sizes = dict(zip("abcijklxyz", [2, 3, 4, 2, 3, 4, 5, 2, 3, 4], strict=True))
+    arrays = [rng.standard_normal([sizes[i] for i in name]) for name in text.split(",")]
+    found = mg.einsum(text, *map(Tensor, arrays))
+    np.testing.assert_allclose(found.numpy(), np.einsum(text, *arrays), rtol=1e-12)
+    assert found.shape == np.einsum(text, *arrays).shape
+
+
+@pytest.mark.parametrize("shapes", [((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (4, 3, 2)), ((4, 2, 3), (3,))])
+def test_a_product_with_one_axis_is_a_row_or_a_column(shapes, rng):
+    a, b = (rng.standard_normal(s) for s in shapes)
+    found = mg.matmul(Tensor(a), Tensor(b))
+    assert found.shape == (a @ b).shape
+    np.testing.assert_allclose(found.numpy(), a @ b, rtol=1e-12)
+
+
+@pytest.mark.parametrize("leading", [(), (3,), (2, 3), (0,)])
+def test_linear_with_a_bias_on_any_leading_axes(leading, rng):
+    x, w, b = (Tensor(rng.standard_normal(s)) for s in ((*leading, 4), (2, 4), (2,)))
+    np.testing.assert_allclose(mg.linear(x, w, b).numpy(), x.numpy() @ w.numpy().T + b.numpy(), rtol=1e-12)
+    mg.testing.gradcheck(mg.linear, [x, w, b])
+
+
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_split_along_an_axis_counted_from_the_end(axis, rng):
+    x = rng.standard_normal((2, 6))
+    for ours, numpys in zip(mg.split(Tensor(x), 3, axis), np.split(x, 3, axis), strict=True):
+        np.testing.assert_array_equal(ours.numpy(), numpys)
+
+
 # --- pooling and friends ------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from parity import torch
+from parity import one_thread, torch  # noqa: F401  a fixture
 from program_parity import differences
 from programs import Program, Uncomputable, program, shrunken
 
@@ -10,16 +10,7 @@ import minigan as mg
 
 array, nan, inf = np.array, np.nan, np.inf  # as a program prints its inputs
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:torch")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small operations by one thread: waking others takes PyTorch longer than the work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.filterwarnings("ignore:.*:UserWarning:torch")]
 
 
 def disagreements(seeds, dtype="float64", edges=False):

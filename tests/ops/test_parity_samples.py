@@ -1,12 +1,13 @@
 """PyTorch's own database of sample inputs, run on minigan: values, first and second gradients, and what is refused."""
 
+import gc
 import itertools
 import re
 from collections import defaultdict
 
 import numpy as np
 import pytest
-from parity import torch
+from parity import one_thread, torch  # noqa: F401  a fixture
 from program_parity import compared, torch_gradients
 from programs import gradients
 from sample_calls import CALLS
@@ -16,7 +17,7 @@ from minigan.errors import MiniganError
 from minigan.tensor import Tensor
 
 pytest.importorskip("expecttest", reason="needs expecttest for PyTorch's samples: pip install 'minigan[parity]'")
-pytestmark = pytest.mark.filterwarnings("ignore")  # PyTorch's, of its own samples
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.filterwarnings("ignore")]  # PyTorch's, of its samples
 
 NAMES = sorted(CALLS)
 
@@ -116,10 +117,12 @@ def database():
     """Entries of the database by the names of their functions."""
     from torch.testing._internal.common_methods_invocations import op_db
 
+    gc.freeze()  # what it holds need not be gone through after each test
     entries = defaultdict(list)
     for entry in op_db:
         entries[entry.name].append(entry)
-    return entries
+    yield entries
+    gc.unfreeze()
 
 
 class Sample:

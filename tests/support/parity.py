@@ -9,6 +9,16 @@ from minigan.tensor import Tensor
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'minigan[parity]'")
 
+
+@pytest.fixture
+def one_thread():
+    """PyTorch on one thread: for small operations, waking others takes longer than the work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 RTOL = {"float64": 1e-10, "float32": 2e-4}
 
 

@@ -1,9 +1,11 @@
 """What a program says: names that no terminal should be given raw, output that goes nowhere, errors as lines."""
 
+import ast
 import io
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,8 +32,10 @@ def test_a_name_is_shown_as_one_line_that_prints(name, line):
 def test_what_is_said_is_escaped_as_its_stream_needs_it(monkeypatch):
     held = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(held, encoding="ascii"))
-    terminal.say("größe\n\x1b[2J" + os.fsdecode(b"\xe9"))
-    assert held.getvalue() == b"gr\\xf6\\xdfe\n\\x1b[2J\\xe9\n"
+    monkeypatch.setattr(sys, "stderr", sys.stdout)
+    for say in (terminal.say, terminal.warn, terminal.answer):
+        say("größe\n\x1b[2J" + os.fsdecode(b"\xe9"))
+    assert held.getvalue() == 3 * b"gr\\xf6\\xdfe\n\\x1b[2J\\xe9\n"
 
 
 class Broken(io.StringIO):
@@ -116,3 +120,30 @@ def test_python_ends_as_quietly(led):
     command = f'{sys.executable} -c "{SAYING}" {led}'
     ended = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+PACKAGE = Path(terminal.__file__).parents[1]
+ASKED_TO_PRINT = {"explain/text.py", "system/machine.py"}  # functions that somebody calls to have something printed
+
+
+def used(path):
+    """What a module prints with, or parses a command line with."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name) and node.id == "print":
+            yield "print"
+        elif isinstance(node, ast.ImportFrom | ast.Import) and "tqdm" in ast.unparse(node):
+            yield "tqdm"
+        elif isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr"):
+            yield node.attr
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("ArgumentParser"):
+            yield "ArgumentParser"
+
+
+def test_all_that_is_printed_and_parsed_goes_through_one_place():
+    found = {
+        (str(path.relative_to(PACKAGE)), name)
+        for path in PACKAGE.rglob("*.py")
+        for name in used(path)
+        if path.name not in ("terminal.py", "options.py")
+    }
+    assert found == {(name, "print") for name in ASKED_TO_PRINT} | {("command/cli.py", "stderr")}

@@ -160,6 +160,7 @@ def test_values_that_are_not_finite_leave_a_mark(rng):
     assert curve["y"][0] is not None  # of the finite ones in its bucket
     short = curves.thin(np.arange(3), np.array([1, np.inf, 2]))
     assert (short["y"], short["bad"]) == ([1.0, None, 2.0], [1])
+    assert json.dumps(curves.thin(np.arange(2), np.array([np.finfo(float).max, 1.0])), allow_nan=False)
 
 
 def test_a_long_log_makes_a_small_page(tmp_path):

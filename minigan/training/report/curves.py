@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ...viz import LINES
+from ...viz import LARGEST, LINES
 from .. import record
 from ..record import Run, Series
 
@@ -94,4 +94,4 @@ def thin(steps: np.ndarray, values: np.ndarray, most: int = POINTS) -> dict[str,
 
 def _plain(values: np.ndarray) -> list[float | None]:
     """Five digits, more than a screen shows; None for what JSON has no number for."""
-    return [float(f"{value:.5g}") if np.isfinite(value) else None for value in values.tolist()]
+    return [float(f"{value:.5g}") if abs(value) < LARGEST else None for value in values.tolist()]
