@@ -75,7 +75,7 @@ def _load_npz(content: io.BufferedIOBase, where: str) -> Images:
                     raise DataError(f"{where}: a zip archive, but not of arrays; unpack it first (it holds {held})")
                 raise DataError(f"{where}: expected images under the name {' or '.join(IMAGES)}, it holds {held}")
             arrays = [None if name is None else _member(archive, members[name], where) for name in names]
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except Exception as error:  # a dozen kinds, of zipfile and of what it decompresses with, few of them documented
         raise DataError(f"{where}: not an archive that can be read ({shown(error)})") from error

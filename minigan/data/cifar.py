@@ -66,7 +66,8 @@ def holds_cifar10(folder: Path) -> bool:
 
 def is_records(path: Path) -> bool:
     """True if this is a file of whole records, as far as its size tells."""
-    return path.is_file() and not files.is_gzipped(path) and path.stat().st_size % RECORD == 0 < path.stat().st_size
+    size = path.stat().st_size if path.is_file() else 0
+    return size > 0 and size % RECORD == 0 and not files.is_gzipped(path)
 
 
 def _found(place: Path, pattern: str) -> list[tuple[str, bytes]]:

@@ -69,13 +69,13 @@ def most_content(path: Path) -> int:
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[io.BufferedIOBase]:
     """The content of a file, decompressed if it is gzipped; DataError naming it if that fails within the block."""
-    if path.exists() and not path.is_file():
+    if not path.exists():
+        raise DataError(f"{shown(path)}: no such file")
+    if not path.is_file():
         raise DataError(f"{shown(path)}: not a regular file")
     try:
         with gzip.open(path) if is_gzipped(path) else path.open("rb") as content:
             yield content
-    except FileNotFoundError as error:
-        raise DataError(f"{shown(path)}: no such file") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{shown(path)}: cannot be decompressed ({error})") from error
     except OSError as error:

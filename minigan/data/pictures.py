@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MAX_BYTES = 1 << 28  # of a file
-MAX_PIXELS = 1 << 26  # of a picture: 8192 x 8192, which takes up to half a gigabyte to convert
+MAX_PIXELS = 1 << 26  # of a picture, half of it of a WEBP: 8192 x 8192 take up to half a gigabyte to convert
 MAX_PARTS = 1 << 16  # chunks, segments or blocks of a file
 MAX_PASSES = 1 << 31  # pixels times scans of a progressive JPEG, each of which goes over all of them
 LARGE = 1 << 22  # pixels above which pictures are decoded one at a time, whatever the number of threads
@@ -68,8 +68,9 @@ def decode(content: bytes, size: int, channels: int) -> np.ndarray:
     try:
         with _without_warnings(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
             width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise DataError(f"{width}x{height} pixels, more than the {MAX_PIXELS} that are decoded")
+            most = MAX_PIXELS // 2 if image.format == "WEBP" else MAX_PIXELS  # its decoder has two more of the size
+            if width * height > most:
+                raise DataError(f"{width}x{height} pixels, more than the {most} that are decoded")
             if width * height * scans > MAX_PASSES:
                 raise DataError(f"{scans} scans of {width}x{height} pixels, more than are decoded")
             image.draft(None, (2 * size, 2 * size))
@@ -121,9 +122,14 @@ def _upright_square(image: "ImageFile.ImageFile", size: int, channels: int) -> n
 _WIDENED: dict[str, Callable[[Any], Any]] = {
     "L;2": lambda grey: grey % 4 * 85,
     "L;4": lambda grey: grey % 16 * 17,
+    "L": lambda grey: grey % 256,
+    "RGB": lambda colour: tuple(value % 256 for value in colour),
     "RGB;16B": lambda colour: tuple(value >> 8 for value in colour),
 }
-"""How a PNG stores pixels, and what becomes of its transparent colour, which Pillow keeps as it is stored."""
+"""How a PNG stores pixels, and what becomes of its transparent colour, which Pillow keeps as it stands in the file.
+
+Bits above the depth say nothing.
+"""
 
 
 def _orientation(image: "Image.Image") -> int:

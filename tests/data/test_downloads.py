@@ -115,6 +115,15 @@ def test_the_right_file_however_it_comes(server, tmp_path, kind):
     assert download(server, tmp_path / "cache", kind).read_bytes() == CONTENT
 
 
+def test_a_slow_download_is_waited_for_as_long_as_it_is_fast_enough(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "PATIENCE", 0)
+    monkeypatch.setattr(files, "SLOWEST", 1)
+    assert download(server, tmp_path, "right").read_bytes() == CONTENT
+    monkeypatch.setattr(files, "SLOWEST", 1e12)
+    with pytest.raises(mg.errors.DataError, match=r"right/file sent \d+ bytes in 0 s"):
+        download(server, tmp_path / "again", "right")
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
     [

@@ -86,8 +86,9 @@ def test_idx_without_gzip_and_without_a_file(tmp_path):
     array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     (tmp_path / "plain").write_bytes(idx_bytes(array))
     assert np.array_equal(data.read_idx(tmp_path / "plain"), array)
-    with pytest.raises(mg.errors.DataError, match="no such file"):
-        data.read_idx(tmp_path / "absent")
+    for name in ("absent", "a\0name that no file has"):
+        with pytest.raises(mg.errors.DataError, match="no such file"):
+            data.read_idx(tmp_path / name)
 
 
 def test_images_that_do_not_go_with_their_labels(tiny_mnist):

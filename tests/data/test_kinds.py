@@ -3,27 +3,17 @@
 import gzip
 import io
 import pickle
-import struct
 import tarfile
 import zipfile
 
 import numpy as np
 import pytest
+from damaged_files import idx, saved
 from PIL import Image
 
 import minigan as mg
 from minigan import data
 from minigan.data import cifar, kinds
-
-
-def saved(write, *args, **kwargs):
-    content = io.BytesIO()
-    write(content, *args, **kwargs)
-    return content.getvalue()
-
-
-def idx(array):
-    return b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 
 def tar(name, content, **options):
@@ -119,7 +109,8 @@ def test_a_folder_with_mnists_files_is_no_folder_of_pictures(tmp_path):
 
 def test_records_are_told_by_their_size(tmp_path):
     path = tmp_path / "data"
-    for content, whole in ((RECORDS, True), (RECORDS[1:], False), (b"", False), (gzip.compress(RECORDS), False)):
+    gzipped = b"\x1f\x8b" + RECORDS[2:]
+    for content, whole in ((RECORDS, True), (RECORDS[1:], False), (b"", False), (gzipped, False)):
         path.write_bytes(content)
         assert cifar.is_records(path) == whole
     assert not cifar.is_records(tmp_path)

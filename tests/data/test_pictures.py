@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damaged_files import chunk
 from PIL import Image
 
 import minigan as mg
@@ -27,10 +28,6 @@ def encoded(image, form="PNG", **options):
     content = io.BytesIO()
     image.save(content, form, **options)
     return content.getvalue()
-
-
-def chunk(kind, body):
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def png_of_size(width, height, body=b""):
@@ -119,7 +116,7 @@ def test_the_transparent_grey_of_a_png(depth, channels):
     pixels = np.resize(np.array(greys), (8, 8))
     rows = [np.packbits(row).tobytes() for row in (pixels[..., None] >> np.arange(depth)[::-1] & 1).astype(np.uint8)]
     for key in greys:
-        stray = 0x4000 if depth in (2, 4) else 0  # bits above the depth say nothing
+        stray = 0x4000 if depth in (2, 4, 8) else 0  # bits above the depth say nothing
         found = decode(png(8, 8, depth, 0, rows, (b"tRNS", struct.pack(">H", key + stray))), 8, channels)
         expected = np.where(pixels == key, 255, pixels >> 8 if depth == 16 else pixels * 255 // (2**depth - 1))
         assert np.abs(found.astype(int) - expected[..., None]).max() <= 1, key
@@ -132,7 +129,7 @@ def test_the_transparent_colour_of_a_png(depth):
     pixels = np.resize(colours, (8, 8, 3))
     rows = [row.astype(f">u{depth // 8}").tobytes() for row in pixels * scale + scale // 3]
     for colour in colours:
-        key = struct.pack(">3H", *(colour * scale + scale // 3))
+        key = struct.pack(">3H", *(colour * scale + scale // 3 + (0x4000 if depth == 8 else 0)))
         found = decode(png(8, 8, depth, 2, rows, (b"tRNS", key)), 8, 3)
         expected = np.where((pixels == colour).all(-1, keepdims=True), 255, pixels)
         assert np.abs(found.astype(int) - expected).max() <= 1
@@ -159,7 +156,7 @@ def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded():
 def test_scans_of_a_thumbnail_or_behind_the_end_do_not_count():
     jpeg, usual = with_scans(6, 64)
     thumbnail = b"\xff\xe1" + struct.pack(">H", 4002) + b"\xff\xda" * 2000
-    assert usual == 6 == pictures._scans(jpeg[:2] + thumbnail + jpeg[2:] + b"\xff\xda\0\2" * 1000)
+    assert usual == 6 == pictures._scans(jpeg[:2] + thumbnail + jpeg[2:] + b"\0\4" + b"\xff\xda\0\2" * 1000)
     assert pictures._scans(encoded(Image.new("L", (64, 64)), "JPEG", restart_marker_blocks=1)) == 1
 
 
@@ -181,6 +178,12 @@ def test_a_file_of_too_many_parts_is_refused(form, before, part):
         else:
             with pytest.raises(mg.errors.DataError, match="more than 65536 parts, which a picture has not"):
                 decode(flooded, 8, 3)
+
+
+def test_a_gif_without_a_palette_of_its_own_is_counted_too():
+    flood = b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0, 0, 0) + b"!\xfe\1a\0" * 100_000
+    with pytest.raises(mg.errors.DataError, match="more than 65536 parts"):
+        decode(flood, 8, 3)
 
 
 @pytest.mark.parametrize("kind", [b"iTXt", b"zTXt", b"iCCP"])
@@ -250,15 +253,39 @@ def test_the_largest_picture_takes_less_than_a_gigabyte(colour, depth, size, tmp
     body = b"".join(packer.compress(bytes(1 + side * size)) for _ in range(side)) + packer.flush()
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, depth, colour, 0, 0, 0))
     content = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", body) + chunk(b"IEND", b"")
-    (tmp_path / "large.png").write_bytes(content)
+    assert peak_of(content, tmp_path) < 1e9
+
+
+def peak_of(content, folder):
+    """The most memory of a process that decodes this."""
+    (folder / "large").write_bytes(content)
     script = (
         "import peak_memory, sys; from pathlib import Path; from minigan.data.pictures import read_picture; "
         "read_picture(Path(sys.argv[1]), 64, 3); print(peak_memory.peak())"
     )
-    command = [sys.executable, "-c", script, str(tmp_path / "large.png")]
+    command = [sys.executable, "-c", script, str(folder / "large")]
     path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests/support"), str(ROOT)])}
     ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, env=path)
-    assert int(ended.stdout) < 1e9
+    return int(ended.stdout)
+
+
+def webp_of_size(side):
+    """An animation whose canvas is so large, and of which little is drawn."""
+    frames = [Image.new("RGB", (8, 8), (k, 9, 99)) for k in range(2)]
+    content = bytearray(encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True))
+    at = content.index(b"VP8X") + 12
+    content[at : at + 6] = 2 * (side - 1).to_bytes(3, "little")
+    return bytes(content)
+
+
+@pytest.mark.slow
+def test_the_largest_animation_takes_less_than_a_gigabyte(tmp_path):
+    assert peak_of(webp_of_size(int((MAX_PIXELS // 2) ** 0.5)), tmp_path) < 1e9
+
+
+def test_an_animation_that_would_take_more_is_refused():
+    with pytest.raises(mg.errors.DataError, match="8191x8191 pixels, more than the 33554432 that are decoded"):
+        decode(webp_of_size(8191), 8, 3)
 
 
 def test_large_pictures_are_decoded_one_at_a_time(monkeypatch):

@@ -32,10 +32,15 @@ HANG = 60  # seconds after which a file is one that never ends
 # --- whole files ------------------------------------------------------------------------------------------------
 
 
-def _saved(write, *args, **kwargs):
+def saved(write, *args, **kwargs):
     content = io.BytesIO()
     write(content, *args, **kwargs)
     return content.getvalue()
+
+
+def chunk(kind, body):
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def idx(array):
@@ -61,19 +66,19 @@ def _pictures():
     deep = Image.fromarray(rng.integers(0, 65536, (16, 13)).astype(np.uint16))
     pngs = [smooth, rgb, rgb.convert("L"), smooth.quantize(9), deep, rgb.convert("1"), smooth.convert("LA")]
     jpegs = [
-        _saved(rgb.save, "JPEG"),
-        _saved(rgb.save, "JPEG", progressive=True, exif=exif),
-        _saved(rgb.convert("L").save, "JPEG", exif=exif, quality=30),
-        _saved(rgb.convert("CMYK").save, "JPEG"),
-        _saved(rgb.resize((90, 120)).save, "JPEG", restart_marker_blocks=2),
+        saved(rgb.save, "JPEG"),
+        saved(rgb.save, "JPEG", progressive=True, exif=exif),
+        saved(rgb.convert("L").save, "JPEG", exif=exif, quality=30),
+        saved(rgb.convert("CMYK").save, "JPEG"),
+        saved(rgb.resize((90, 120)).save, "JPEG", restart_marker_blocks=2),
     ]
     keyed = [_keyed(rng, depth, 0) for depth in (1, 2, 4, 8, 16)] + [_keyed(rng, depth, 2) for depth in (8, 16)]
     return {
-        "png": [*(_saved(p.save, "PNG") for p in pngs), _saved(rgb.save, "PNG", exif=exif), *keyed],
+        "png": [*(saved(p.save, "PNG") for p in pngs), saved(rgb.save, "PNG", exif=exif), *keyed],
         "jpg": jpegs,
-        "gif": [_saved(rgb.quantize(9).save, "GIF", save_all=True, append_images=[rgb.quantize(5)], comment="a" * 300)],
-        "webp": [_saved(smooth.save, "WEBP", lossless=True), _saved(rgb.save, "WEBP", exif=exif)],
-        "bmp": [_saved(p.save, "BMP") for p in (smooth, rgb, rgb.convert("L"), rgb.convert("1"))],
+        "gif": [saved(rgb.quantize(9).save, "GIF", save_all=True, append_images=[rgb.quantize(5)], comment="a" * 300)],
+        "webp": [saved(smooth.save, "WEBP", lossless=True), saved(rgb.save, "WEBP", exif=exif)],
+        "bmp": [saved(p.save, "BMP") for p in (smooth, rgb, rgb.convert("L"), rgb.convert("1"))],
     }
 
 
@@ -89,10 +94,7 @@ def _keyed(rng, depth, colour):
         b"IDAT": zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)),
         b"IEND": b"",
     }
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks.items()
-    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks.items())
 
 
 def whole_files():
@@ -103,7 +105,7 @@ def whole_files():
     records[:, 0] = (3, 0, 9)
     pictures = _pictures()
     labels = np.arange(4)
-    array = _saved(np.save, images)
+    array = saved(np.save, images)
     return {
         "idx": [idx(images), idx(labels.astype(np.uint8))],
         "idx.gz": [gzip.compress(idx(images)), gzip.compress(idx(images), 0)],
@@ -111,9 +113,9 @@ def whole_files():
         "tar.gz": [_tar_gz(records.tobytes())],
         **pictures,
         "png, checksums renewed": pictures["png"],
-        "npy": [array, _saved(np.save, np.asfortranarray(images / 255)), _saved(np.save, images.astype(">f4") / 255)],
+        "npy": [array, saved(np.save, np.asfortranarray(images / 255)), saved(np.save, images.astype(">f4") / 255)],
         "npy.gz": [gzip.compress(array)],
-        "npz": [_saved(np.savez, x=images, y=labels), _saved(np.savez_compressed, images=images / 255)],
+        "npz": [saved(np.savez, x=images, y=labels), saved(np.savez_compressed, images=images / 255)],
     }
 
 
@@ -146,12 +148,11 @@ def renewed(rng, content):
     made, at = bytearray(content[:8]), 8
     while at < len(content):
         (length,) = struct.unpack_from(">I", content, at)
-        chunk = content[at + 4 : at + 8 + length]
+        kind, body = content[at + 4 : at + 8], content[at + 8 : at + 8 + length]
         if length and rng.integers(2):
-            body = zlib.decompress(chunk[4:]) if chunk[:4] == b"IDAT" and rng.integers(2) else None
-            body = mutated(rng, chunk[4:]) if body is None else zlib.compress(mutated(rng, body))
-            chunk = chunk[:4] + body
-        made += struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+            inner = zlib.decompress(body) if kind == b"IDAT" and rng.integers(2) else None
+            body = mutated(rng, body) if inner is None else zlib.compress(mutated(rng, inner))
+        made += chunk(kind, body)
         at += 12 + length
     return bytes(made)
 
@@ -193,7 +194,7 @@ def reference_picture(content):
         image.draft(None, (2 * SIDE, 2 * SIDE))
         image.load()
         try:
-            turn = turns[image.getexif().get(0x0112, 1) - 1]
+            turn = dict(enumerate(turns, 1))[image.getexif().get(0x0112, 1)]
         except Exception:
             turn = None
         kept = opaque(image, content)
@@ -216,9 +217,9 @@ def opaque(image, content):
     key, depth = image.info.get("transparency"), content[24]
     if key is None or image.format != "PNG" or image.mode not in ("1", "L", "I;16", "RGB"):
         return None
-    stored = np.asarray(image).astype(int)
+    stored = np.asarray(image).astype(int) * (255 if image.mode == "1" else 1)
     if image.mode == "RGB":
-        return (stored != [value // 256 if depth == 16 else value for value in key]).any(-1)
+        return (stored != [value // 256 if depth == 16 else value % 256 for value in key]).any(-1)
     return stored != key if image.mode != "L" else stored * (2**depth - 1) // 255 != key % 2**depth
 
 
