@@ -25,7 +25,7 @@ from ..system import disk
 from ..system.machine import blas_info
 from ..system.terminal import INTERRUPTED, say
 from ..tensor import Tensor
-from . import checkpoint, record
+from . import checkpoint
 from .folder import RunFolder, Timings
 from .record import COLUMNS, PLAYERS, SHOWN
 from .settings import Settings
@@ -114,7 +114,7 @@ class Loop:
         self.looks = self.folder.begin(self.step)
         if self.step == 0:
             self.draw_samples()
-        for step, row in record.read_log(self.folder.path, []):
+        for step, row in self.folder.rows([]):
             if not self.looks or step > self.looks[-1].step:
                 self.recent.add(row)
         if not self.looks:
