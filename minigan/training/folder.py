@@ -212,10 +212,19 @@ class RunFolder:
             disk.write(aside, content)
             say(f"{self.path}: {'; '.join(problems)}; {aside.name} is what it was")
 
+    def rows(self, problems: list[str]) -> Iterator[tuple[int, dict[str, float]]]:
+        """`record.read_log` of the run; CheckpointError naming the log if it cannot be read."""
+        with disk.naming(self.log, "read"):
+            yield from record.read_log(self.path, problems)
+
+    def columns(self) -> list[str]:
+        """`record.log_columns` of the run; CheckpointError naming the log if it cannot be read."""
+        with disk.naming(self.log, "read"):
+            return record.log_columns(self.path)
+
     def read_log(self) -> dict[str, list[float]]:
         """The columns of log.csv that hold a number in every row."""
-        with disk.naming(self.log, "read"):
-            columns = record.series(record.read_log(self.path, []))
+        columns = record.series(self.rows([]))
         steps = np.unique(np.concatenate([[], *(at for at, _ in columns.values())]))
         whole = {name: values.tolist() for name, (at, values) in columns.items() if np.array_equal(at, steps)}
         return {**(whole or {name: [] for name in COLUMNS}), "step": steps.tolist()}
@@ -223,13 +232,12 @@ class RunFolder:
     def cut_log(self, step: int) -> None:
         """Drop the rows after `step`, which a resumed run writes again, and any that was being written at a crash."""
         problems: list[str] = []
-        with disk.naming(self.log, "read"):
-            kept = {row_step for row_step, _ in record.read_log(self.path, problems) if row_step <= step}
+        kept = {row_step for row_step, _ in self.rows(problems) if row_step <= step}
         self.keep_damaged(self.log, problems)
         if missing := step - len(kept - {0}):
             say(f"{self.path}: log.csv has no rows of {missing} of the {step} steps")
         if kept:
-            self._write_log(record.log_columns(self.path), step)
+            self._write_log(self.columns(), step)
         else:
             with disk.naming(self.log):
                 self.log.unlink(missing_ok=True)
@@ -237,7 +245,7 @@ class RunFolder:
     def _write_log(self, columns: Sequence[str], last: int | None = None) -> None:
         """Write the log anew, up to the step `last`, with COLUMNS, the others of `columns`, and empty cells."""
         self._columns = list(dict.fromkeys([*COLUMNS, *columns]))
-        rows = ({**row, "step": step} for step, row in record.read_log(self.path, []) if last is None or step <= last)
+        rows = ({**row, "step": step} for step, row in self.rows([]) if last is None or step <= last)
         with disk.naming(self.log), disk.replacing(self.log) as out:
             text = io.TextIOWrapper(out, encoding="utf-8", newline="")
             _write_rows(text, self._columns, rows, header=True)
@@ -270,7 +278,7 @@ class RunFolder:
     def append_log(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Write rows to log.csv, the header first, which grows by a column that the log has not had so far."""
         if self._columns is None or not self.log.exists():
-            self._columns = record.log_columns(self.path)
+            self._columns = self.columns()
         if new := dict.fromkeys(name for row in rows for name in row if name not in self._columns):
             self._write_log([*self._columns, *new])
         text = io.StringIO()

@@ -25,7 +25,7 @@ from ..system.machine import blas_info
 from ..system.signals import INTERRUPTED, stopped_by_signals
 from ..system.terminal import progress, say
 from ..tensor import Tensor
-from . import checkpoint, record
+from . import checkpoint
 from .folder import RunFolder, Timings
 from .record import COLUMNS, PLAYERS, SHOWN
 from .settings import Settings
@@ -103,7 +103,7 @@ class Loop:
         self.looks = self.folder.begin(self.step)
         if self.step == 0:
             self.draw_samples()
-        for step, row in record.read_log(self.folder.path, []):
+        for step, row in self.folder.rows([]):
             if not self.looks or step > self.looks[-1].step:
                 self.recent.add(row)
         if not self.looks:

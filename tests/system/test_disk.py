@@ -134,3 +134,20 @@ def test_a_file_that_is_being_written_takes_no_name_that_is_taken(tmp_path, monk
     with pytest.raises(CheckpointError, match="whole: cannot be written"):
         disk.write(tmp_path / "whole", b"x")
     assert taken.read_bytes() == b"of somebody else"
+
+
+def test_content_is_on_disk_before_its_name_is(tmp_path, monkeypatch):
+    done = []
+
+    def noted(call, original):
+        return lambda *args: done.append(call) or original(*args)
+
+    for call in ("fsync", "replace"):
+        monkeypatch.setattr(os, call, noted(call, getattr(os, call)))
+    disk.write(tmp_path / "whole", b"x")
+    assert done == ["fsync", "replace", *(["fsync"] if os.name == "posix" else [])]
+    done.clear()
+    disk.append(tmp_path / "whole", b"x")
+    assert done == []
+    disk.append(tmp_path / "whole", b"x", lasting=True)
+    assert done == ["fsync"]
