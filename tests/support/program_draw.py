@@ -40,7 +40,7 @@ class Draw:
             x = np.asarray(np.abs(x) + 0.5)
         if self.edges:
             special = self.rng.choice([0.0, 0.0, 1.0, -1.0, 2.0, np.inf, -np.inf, np.nan], shape, p=EDGES)
-            x = np.where(self.rng.random(shape) < 0.4, special, x)
+            x = np.where(self.rng.random(shape) < 0.4, special, np.round(x, 2) + 0.0)  # nothing tiny, and no -0
         name = f"x{len(self.inputs)}"
         self.inputs[name] = self.values[name] = np.asarray(x)
         return name
