@@ -184,6 +184,7 @@ for _name, _ufunc in {
 }.items():
     _bind(_name, _ufunc)
 ndarray.__neg__ = lambda self: _call("neg", np.negative, self)
+ndarray.__invert__ = lambda self: _call("invert", np.invert, self)
 ndarray.__abs__ = lambda self: _call("abs", np.absolute, self)
 
 
