@@ -88,6 +88,7 @@ from .ops import (
     where,
 )
 from .recording import mode, no_grad, observe
+from .system.hints import unknown
 from .system.machine import __version__, show_config
 from .tensor import Tensor, full, ones, ones_like, tensor, zeros, zeros_like
 
@@ -130,4 +131,4 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(".export", __name__), _SHORT[name])
     if name in _ON_FIRST_USE or name in _MOVED:
         return importlib.import_module(f".{_MOVED.get(name, name)}", __name__)
-    raise errors.unknown(__name__, name, sys.modules[__name__])
+    raise unknown(__name__, name, sys.modules[__name__])

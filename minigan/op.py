@@ -13,8 +13,9 @@ import numpy as np
 
 from . import backend
 from .backend import Array
-from .errors import KEYWORDS, DeviceError, DTypeError, GraphError, MiniganError, ShapeError
+from .errors import DeviceError, DTypeError, GraphError, MiniganError, ShapeError
 from .recording import mode, no_grad, observe, watch  # noqa: F401  two for programs of earlier versions
+from .system.hints import KEYWORDS
 from .tensor import FLOAT32, FLOAT64, NUMBER_TYPES, Node, Tensor, Version, _tensor, as_tensor, node_of, width
 
 OPS: dict[str, "Op"] = {}

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import backend, ops
-from .errors import DTypeError, ShapeError, described, hinted, not_negative, unknown
+from .errors import DTypeError, ShapeError, described
 from .grad import all_tensors, grad
 from .kernels import kernels, portable
 from .nn import Module
-from .tensor import Tensor, copy_all, full
+from .nn.checks import not_negative, number
+from .nn.state import copy_all
+from .system.hints import hinted, unknown
+from .tensor import Tensor, full
 
 Slots = tuple[Tensor, ...]
 
@@ -361,8 +364,7 @@ def _root(v: Tensor) -> Tensor:
 def _share(name: str, **options: float) -> None:
     """ShapeError unless each option is what an average keeps of itself: a number in [0, 1)."""
     for option, value in options.items():
-        if not 0 <= value < 1:
-            raise ShapeError(f"{name}: expected 0 <= {option} < 1, got {value}")
+        number(f"{name}: {option}", value, least=0, below=1)
 
 
 def _limited(g: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ A Tensor points to its node and a node to its parents, never back, so a graph di
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,17 +13,8 @@ import numpy as np
 
 from . import backend
 from .backend import FLOAT32, FLOAT64, NUMBERS, Array, as_dtype, as_shape, native
-from .errors import (
-    CheckpointError,
-    DeviceError,
-    DTypeError,
-    GraphError,
-    MiniganError,
-    ShapeError,
-    described,
-    hint,
-    hinted,
-)
+from .errors import DeviceError, DTypeError, GraphError, ShapeError, described
+from .system.hints import hinted
 
 Axis = int | Sequence[int] | None
 
@@ -127,7 +118,7 @@ class Tensor:
     @property
     def size(self) -> int:
         """Number of elements."""
-        return _Count(self.data.size)
+        return self.data.size
 
     @property
     def device(self) -> str:
@@ -279,14 +270,7 @@ def _tensor(array: Array, node: Node | None = None) -> Tensor:
     return out
 
 
-class _Count(int):
-    """A number of elements, which says what to write when it is called, as PyTorch's `size` is."""
-
-    def __call__(self, *axis: Any) -> Any:
-        raise DTypeError(f"size: a number is not called{hint('Tensor', 'size()')}")
-
-
-NUMBER_TYPES: frozenset[type] = frozenset({bool, int, float, _Count})
+NUMBER_TYPES: frozenset[type] = frozenset({bool, int, float})
 
 
 def _twin(kind: Any, array: Array, axes: Sequence[int], name: str) -> Any:
@@ -380,45 +364,6 @@ def mapped(tree: Any, change: Callable[[Any], Any]) -> Any:
         values = [mapped(value, change) for value in tree]
         return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
     return change(tree)
-
-
-def copy_all(own: Mapping[str, Tensor], state: Mapping[str, Any], whose: str, by: str = "load_state_dict") -> None:
-    """Copy `state` (Tensors or arrays by name) into the tensors of `own`, all of it or nothing.
-
-    Floats take floats of any width, integers and booleans; other types take what NumPy casts to them safely.
-    CheckpointError, "`by` of `whose`: ...", names what is missing, unknown, too large, or of another shape or kind.
-    """
-    if not isinstance(state, Mapping):
-        raise CheckpointError(f"{by} of {whose}: expected tensors or arrays by name, got {state!r:.80}")
-    problems = [f"{name} is missing" for name in own if name not in state]
-    problems += [f"{name} is unknown" for name in state if name not in own]
-    copies: dict[str, Array] = {}
-    for name in [name for name in own if name in state]:
-        try:
-            copies[name] = _copy_for(own[name], state[name])
-        except (MiniganError, FloatingPointError) as error:
-            problems.append(f"{name} {error}")
-    if problems:
-        more = f"; and {len(problems) - 9} more" if len(problems) > 9 else ""
-        raise CheckpointError(f"{by} of {whose}: {'; '.join(problems[:9])}{more}")
-    for name, copy in copies.items():
-        own[name].copy_(copy, by=by)
-
-
-def _copy_for(t: Tensor, value: Any) -> Array:
-    """A copy of `value` as an array of t's type; an error that goes on after its name if it does not fit."""
-    array = value.data if isinstance(value, Tensor) else value
-    try:
-        array = array if backend.is_cuda(array) else np.asarray(array)
-    except Exception as error:  # whatever another library's arrays raise, and lists that are ragged
-        raise DTypeError(f"is no array ({error})") from error
-    if tuple(array.shape) != t.shape:
-        raise ShapeError(f"has shape {tuple(array.shape)}, expected {t.shape}")
-    casting: Any = "same_kind" if t.dtype.kind == "f" else "safe"
-    if array.dtype.kind not in "biuf" or not np.can_cast(array.dtype, t.dtype, casting):
-        raise DTypeError(f"is of {array.dtype}, expected {t.dtype}")
-    with np.errstate(over="raise"):
-        return array.astype(t.dtype)
 
 
 def zeros(shape: int | Sequence[int], dtype: Any = FLOAT32, device: str = "cpu") -> Tensor:

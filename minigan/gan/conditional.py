@@ -4,8 +4,9 @@ from typing import Any
 
 from .. import ops
 from ..backend import xp
-from ..errors import ShapeError, not_negative
+from ..errors import ShapeError
 from ..nn import Module
+from ..nn.checks import not_negative
 from ..recording import no_grad
 from ..tensor import Tensor
 from .game import Batch, Losses

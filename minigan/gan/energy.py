@@ -4,9 +4,10 @@ import math
 from typing import Any
 
 from .. import ops
-from ..errors import ShapeError, not_negative
+from ..errors import ShapeError
 from ..models.energy import Autoencoder
 from ..nn import Module
+from ..nn.checks import not_negative
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor, full

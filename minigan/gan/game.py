@@ -16,9 +16,10 @@ from .. import random
 from ..capture import Captured
 from ..errors import ShapeError
 from ..nn import Module, evaluating, functional_call
+from ..nn.state import copy_all
 from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
-from ..tensor import Tensor, copy_all, full, mapped
+from ..tensor import Tensor, full, mapped
 from .latents import Latent
 
 State = dict[str, Tensor]

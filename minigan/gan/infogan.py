@@ -12,9 +12,10 @@ import numpy as np
 
 from .. import ops
 from ..backend import xp
-from ..errors import ShapeError, not_negative
+from ..errors import ShapeError
 from ..models.labels import one_hot
 from ..nn import Module, evaluating
+from ..nn.checks import not_negative
 from ..random import Stream
 from ..tensor import Tensor
 from .game import Batch, Losses

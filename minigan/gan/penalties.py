@@ -13,8 +13,9 @@ from typing import Any, TypeVar, cast
 
 from .. import random
 from ..backend import xp
-from ..errors import DTypeError, ShapeError, described, not_negative
+from ..errors import DTypeError, ShapeError, described
 from ..grad import all_tensors, grad
+from ..nn.checks import not_negative
 from ..ops import mean, relu, reshape, sqrt, square, sum, var, where
 from ..random import Stream
 from ..tensor import Tensor, as_tensor

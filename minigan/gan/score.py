@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from .. import ops
-from ..errors import ShapeError, not_negative
+from ..errors import ShapeError
 from ..grad import grad
 from ..nn import BatchNorm1d, BatchNorm2d, Module, functional_call
+from ..nn.checks import not_negative
 from ..nn.reparametrize import SpectralNorm
 from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream

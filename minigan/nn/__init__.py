@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..errors import unknown
+from ..system.hints import unknown
 from . import init
 from .calling import evaluating, functional_call, in_chunks
 from .conditional import ConditionalBatchNorm2d

@@ -39,6 +39,12 @@ def number(
     return float(value)
 
 
+def not_negative(call: str, **numbers: Any) -> None:
+    """ShapeError unless each of the numbers is finite and at least 0."""
+    for name, value in numbers.items():
+        number(f"{call}: {name}", value, least=0)
+
+
 def flag(what: str, value: Any) -> bool:
     """`value`, which is True or False."""
     if not isinstance(value, bool | np.bool_):

@@ -8,9 +8,10 @@ import functools
 from typing import Any, TypeVar, cast
 
 from .. import ops, random
-from ..errors import GraphError, ShapeError, unknown
+from ..errors import GraphError, ShapeError
 from ..random import Stream
 from ..recording import no_grad
+from ..system.hints import unknown
 from ..tensor import Tensor
 from .checks import integer, number
 from .layers import ConvTranspose2d

@@ -78,12 +78,12 @@ def test_an_error_is_one_line_and_status_1(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ("--optimizer sgd --momentum -1", "SGD: expected 0 <= momentum < 1, got -1.0"),
-        ("--lr -1", "Adam: expected a finite learning rate >= 0, got -1.0"),
+        ("--optimizer sgd --momentum -1", "SGD: momentum: expected a finite number >= 0 and < 1, got -1.0"),
+        ("--lr -1", "Adam: learning rate: expected a finite number >= 0, got -1.0"),
         ("--beta2 1", "Adam: expected 0 <= beta < 1, got betas (0.5, 1.0)"),
         ("--clip -1", "Moves: expected clip and max_norm > 0, got Moves(unroll=0, consensus=0.0, clip=-1.0"),
-        ("--penalty r1 --penalty-weight nan", "ScoreGame: expected a finite penalty_weight >= 0, got nan"),
-        ("--ema 1", "EMA: expected 0 <= decay < 1, got 1.0"),
+        ("--penalty r1 --penalty-weight nan", "ScoreGame: penalty_weight: expected a finite number >= 0, got nan"),
+        ("--ema 1", "EMA: decay: expected a finite number >= 0 and < 1, got 1.0"),
     ],
 )
 def test_a_number_out_of_range_is_refused_before_a_folder_is_made(options, told, tmp_path, capsys):

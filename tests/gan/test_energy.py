@@ -185,7 +185,7 @@ def test_the_script(model, networks, capsys):
         (lambda: margin_loss(0), "margin > 0, got 0"),
         (lambda: mg.gan.pulling_away(mg.ones((1, 3))), r"at least two samples, got \(1, 3\)"),
         (lambda: margin_loss(np.inf), "finite margin > 0, got inf"),
-        (lambda: small(EBGAN, pull_away=-1), "EBGAN: expected a finite pull_away >= 0, got -1"),
+        (lambda: small(EBGAN, pull_away=-1), "EBGAN: pull_away: expected a finite number >= 0, got -1"),
         (lambda: small(BEGAN, gamma=1.5), "got 1.5 and 0.001"),
         (lambda: small(BEGAN, proportion=np.inf), "got 0.5 and inf"),
         (lambda: networks.began(30), "divisible by 4, got 30"),

@@ -130,7 +130,7 @@ def test_other_losses(options):
 
 @pytest.mark.parametrize("name", ["category_weight", "code_weight"])
 def test_a_weight_out_of_range_is_refused(name):
-    with pytest.raises(mg.errors.ShapeError, match=f"InfoGame: expected a finite {name} >= 0, got -1"):
+    with pytest.raises(mg.errors.ShapeError, match=f"InfoGame: {name}: expected a finite number >= 0, got -1"):
         game(**{name: -1})
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import minigan as mg
-from minigan.errors import HINTS, KEYWORDS
 from minigan.op import CHECKED
+from minigan.system.hints import HINTS, KEYWORDS
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def asked(owner, names):
     }[owner]
 
 
-@pytest.mark.parametrize(("owner", "name"), [row for row in HINTS if row != ("Tensor", "size()")])
+@pytest.mark.parametrize(("owner", "name"), list(HINTS))
 def test_each_hint_is_given_and_is_code_that_runs(owner, name, names):
     write, why = HINTS[owner, name]
     with pytest.raises(mg.errors.UnknownName) as told:
@@ -49,17 +49,6 @@ def test_each_hint_is_given_and_is_code_that_runs(owner, name, names):
     assert not hasattr(asked(owner, names), name)
     assert name not in dir(asked(owner, names))
     eval(write.replace('"cuda"', '"cpu"'), names)
-
-
-def test_a_tensor_says_which_size_is_which():
-    x = mg.ones((2, 3))
-    assert x.size == 6
-    assert (x * x.size).dtype == np.float32
-    assert pickle.loads(pickle.dumps(x.size)) == 6
-    with pytest.raises(mg.errors.DTypeError, match=r"write x\.shape"):
-        x.size()
-    with pytest.raises(mg.errors.DTypeError, match=r"write x\.shape"):
-        x.size(0)
 
 
 @pytest.mark.parametrize("owner", sorted({owner for owner, _ in HINTS}))
