@@ -312,6 +312,9 @@ def test_what_would_be_refused_is_not_written(tmp_path):
     ):
         with pytest.raises(export.NotDescribed, match=message):
             export.save_generator(tmp_path / "g.safetensors", export.Generator(network, latent))
+    plain = export.Generator(mg.nn.ReLU(), uniform_latent(1), about={"long": "x" * (1 << 20)})
+    with pytest.raises(export.NotDescribed, match="more than 1048576 letters"):
+        export.save_generator(tmp_path / "g.safetensors", plain)
     assert not list(tmp_path.iterdir())
 
 
@@ -320,7 +323,10 @@ def test_what_few_weights_describe_is_kept(tmp_path):
     up = mg.nn.ConvTranspose2d(16, 8, (5, 5), (2, 2), (2, 2), (1, 1), dilation=(1, 1))
     apart = mg.nn.Conv2d(8, 8, 9, padding=4, groups=8)
     network = mg.nn.Sequential(mg.nn.Unflatten(1, (16, 4, 4)), up, mg.nn.GroupNorm(4, 8), apart, mg.nn.AvgPool2d(8))
-    for made, z_dim, classes in ((network, 256, None), (mg.models.projection28(99, classes=900, width=3)[0], 99, 900)):
+    alone = mg.nn.Conv2d(256, 256, 9, padding=4, groups=256)
+    depthwise = mg.nn.Sequential(mg.nn.Unflatten(1, (256, 1, 1)), alone)
+    conditional = mg.models.projection28(99, classes=900, width=3)[0]
+    for made, z_dim, classes in ((network, 256, None), (depthwise, 256, None), (conditional, 99, 900)):
         generator = export.Generator(made, normal_latent(z_dim), classes)
         again = export.load_generator(export.save_generator(tmp_path / "g.safetensors", generator))
         assert np.array_equal(again.sample(2).numpy(), generator.sample(2).numpy())
@@ -343,6 +349,10 @@ def test_weights_move_by_name_and_say_what_does_not_fit(tmp_path):
     assert all(np.array_equal(t.numpy(), G.state_dict()[k].numpy()) for k, t in other.state_dict().items())
     with pytest.raises(CheckpointError, match=r"g\.safetensors: load_state_dict.*0\.weight has shape \(1024, 5\)"):
         export.load_weights(mg.models.mlp28(6)[0], path)
+    theirs = {f"module.{name}": 2 * t.numpy() for name, t in trained(mg.models.mlp28(5)[0]).state_dict().items()}
+    save_file(theirs, path)
+    export.load_weights(other, path)
+    assert all(np.array_equal(t.numpy(), theirs[f"module.{name}"]) for name, t in other.state_dict().items())
     kept = {name: t.numpy() for name, t in other.state_dict().items()}
     wrong = {**kept, "4.bias": kept["4.bias"][:5]}
     save_file({name: np.ascontiguousarray(a) + 1 for name, a in wrong.items()}, path)

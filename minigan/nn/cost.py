@@ -32,7 +32,7 @@ def bounded(network: Module) -> Iterator[None]:
     def guarded(layer: Module, forward: Callable[..., Any], x: Tensor, *args: Any) -> Any:
         nonlocal spent
         numbers, operations = _cost(layer, x)
-        spent += operations + CALL
+        spent += operations
         if numbers > NUMBERS:
             raise CheckpointError(f"{layer!r} makes {numbers} numbers of {x.shape}, more than {NUMBERS}")
         if spent > OPERATIONS:
