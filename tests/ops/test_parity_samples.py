@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.filterwarnings(
 
 NAMES = sorted(CALLS)
 
+NO_ARGUMENT = "there is no argument {}="
 NO_BATCH = r"expected x of shape \(N, C, H, W\)"
 
 NOT_OFFERED = {  # what samples ask for, and how minigan refuses it
@@ -30,23 +31,20 @@ NOT_OFFERED = {  # what samples ask for, and how minigan refuses it
     "nn.functional.conv_transpose2d": {"images without a batch axis": NO_BATCH},
     "nn.functional.max_pool2d": {
         "images without a batch axis": NO_BATCH,
-        **{
-            name: f"unexpected keyword argument '{name}'"
-            for name in ("padding", "dilation", "ceil_mode", "return_indices")
-        },
+        **{name: NO_ARGUMENT.format(name) for name in ("padding", "dilation", "ceil_mode", "return_indices")},
     },
     "nn.functional.avg_pool2d": {
-        "padding": "unexpected keyword argument 'padding'",
-        "a divisor of one's own": "unexpected keyword argument 'divisor_override'",
+        "padding": NO_ARGUMENT.format("padding"),
+        "a divisor of one's own": NO_ARGUMENT.format("divisor_override"),
     },
     "nn.functional.interpolate": {
-        "a size": "unexpected keyword argument 'size'",
-        "another mode than nearest": "unexpected keyword argument 'mode'",
+        "a size": NO_ARGUMENT.format("size"),
+        "another mode than nearest": NO_ARGUMENT.format("mode"),
         "a scale that is not whole": "scale: expected an integer",
         "one or three axes of pixels": NO_BATCH,
     },
     "nn.functional.upsample_nearest": {
-        "a size": "unexpected keyword argument 'size'",
+        "a size": NO_ARGUMENT.format("size"),
         "a scale that is not whole": "scale: expected an integer",
         "one or three axes of pixels": NO_BATCH,
     },
@@ -56,27 +54,26 @@ NOT_OFFERED = {  # what samples ask for, and how minigan refuses it
     },
     "nn.functional.group_norm": {"an eps below 0": "eps: expected a finite number >= 0"},
     "nn.functional.layer_norm": {"an eps below 0": "eps: expected a finite number >= 0"},
-    "nn.functional.instance_norm": {
-        "a weight without a bias": "different float widths",
-    },
+    "nn.functional.instance_norm": {"a weight without a bias": "different float widths"},
     "nn.functional.cross_entropy": {
         "probabilities of classes": "expected integer labels",
         "axes of pixels": r"expected logits \(N, K\)",
-        **{name: f"unexpected keyword argument '{name}'" for name in ("reduction", "weight", "ignore_index")},
+        **{name: NO_ARGUMENT.format(name) for name in ("reduction", "weight", "ignore_index")},
     },
     "nn.functional.binary_cross_entropy_with_logits": {
-        name: f"unexpected keyword argument '{name}'" for name in ("reduction", "weight", "pos_weight")
+        name: NO_ARGUMENT.format(name) for name in ("reduction", "weight", "pos_weight")
     },
-    "nn.functional.pad": {"another mode than constant": "'mode'", "negative widths": "expected whole widths >= 0"},
+    "nn.functional.pad": {
+        "another mode than constant": NO_ARGUMENT.format("mode"),
+        "negative widths": "expected whole widths >= 0",
+    },
     "constant_pad_nd": {"negative widths": "expected whole widths >= 0"},
     "tensor_split": {"unequal parts given as a count": "equal parts"},
     "einsum": {"an ellipsis": r"cannot read '[a-z]*\.\.\.", "an index twice in one operand": "cannot read 'iji'"},
     "cat": {"an empty tensor of one axis among others": "does not fit a tensor of 1 axes"},
 }
 
-ABSENT = {  # functions of PyTorch's that GANs are written with and minigan has none of
-    *("pixel_unshuffle", "roll", "gather", "cumsum", "prod", "argmax", "tile", "diagonal", "conv1d", "conv3d")
-}
+ABSENT = {"pixel_unshuffle", "roll", "gather", "cumsum", "prod", "argmax", "tile", "diagonal", "conv1d", "conv3d"}
 
 FLOATS_ONLY = {"integers": "expected floats"}
 OF_INTEGERS = {  # what is refused of integers and booleans besides
@@ -87,27 +84,15 @@ OF_INTEGERS = {  # what is refused of integers and booleans besides
     "sign": {"booleans": "did not contain a loop"},
     "__rpow__": {"negative powers of integers": "negative integer powers"},
 }
-ROUNDED_BY_PYTORCH = {  # numbers that PyTorch rounds or wraps to the type of integers before it uses them
-    *(
-        "addmm",
-        "addmv",
-        "baddbmm",
-        "masked_fill",
-        "nn.functional.hardtanh",
-        "nn.functional.softmin",
-        "nn.functional.avg_pool2d",
-    ),
+# numbers that PyTorch rounds or wraps to the type of integers before it uses them
+ROUNDED_BY_PYTORCH = {
+    *["addmm", "addmv", "baddbmm", "masked_fill"],
+    *[f"nn.functional.{name}" for name in ("hardtanh", "softmin", "avg_pool2d")],
 }
-
-OUR_OWN = {  # functions that sample_calls.py puts together, which check nothing themselves
-    *("mean", "nn.functional.group_norm"),
-    "narrow",
-    "select",
-    "unbind",
-    "index_select",
-    "t",
-    "nn.functional.embedding",
-    "nn.functional.l1_loss",
+# functions that sample_calls.py puts together, which check nothing themselves
+OUR_OWN = {
+    *["mean", "narrow", "select", "unbind", "index_select", "t"],
+    *[f"nn.functional.{name}" for name in ("group_norm", "embedding", "l1_loss")],
 }
 ACCEPTED = {  # what PyTorch refuses and minigan has a meaning for
     "masked_fill": "0-dimensional value tensor|without overflow",

@@ -6,7 +6,7 @@ import numpy as np
 
 Made = tuple[str, str] | None  # a step as minigan and as PyTorch have it; None if nothing suits it
 
-EDGES = [0.25, 0.15, 0.15, 0.1, 0.15, 0.08, 0.08, 0.04]
+EDGES = {0.0: 0.4, 1.0: 0.15, -1.0: 0.1, 2.0: 0.15, math.inf: 0.08, -math.inf: 0.08, math.nan: 0.04}  # how often each
 
 
 class Draw:
@@ -39,7 +39,7 @@ class Draw:
         if positive:
             x = np.asarray(np.abs(x) + 0.5)
         if self.edges:
-            special = self.rng.choice([0.0, 0.0, 1.0, -1.0, 2.0, np.inf, -np.inf, np.nan], shape, p=EDGES)
+            special = self.rng.choice([*EDGES], shape, p=[*EDGES.values()])
             x = np.where(self.rng.random(shape) < 0.4, special, np.round(x, 2) + 0.0)  # nothing tiny, and no -0
         name = f"x{len(self.inputs)}"
         self.inputs[name] = self.values[name] = np.asarray(x)

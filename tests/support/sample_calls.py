@@ -158,7 +158,7 @@ def module(layer, **tensors):
     """A layer whose parameters and buffers are these tensors, those that are not None."""
     for name, value in tensors.items():
         if value is not None:
-            setattr(layer, name, value)
+            vars(layer)[name] = value  # past the check for Parameters: it belongs to the sample
     return layer
 
 
