@@ -159,9 +159,7 @@ def test_penalty_is_differentiable_where_the_gradient_is_zero(name):
 def test_penalties_refuse_numbers_that_make_no_power():
     w = mg.ones((4, 1))
     for penalty in (penalties.gradient_penalty, penalties.one_sided, penalties.dragan, penalties.cs231n_printed):
-        with pytest.raises(
-            mg.errors.ShapeError, match=f"{penalty.__name__}: eps: .* >= 0, got -1"
-        ):
+        with pytest.raises(mg.errors.ShapeError, match=f"{penalty.__name__}: eps: .* >= 0, got -1"):
             penalty(linear_critic(w), mg.ones((3, 4)), mg.zeros((3, 4)), eps=-1)
     for p in (0, -1, np.nan, np.inf):
         with pytest.raises(mg.errors.ShapeError, match=f"wgan_div: expected a finite p > 0, got {p}"):

@@ -213,7 +213,7 @@ def test_modes_and_types_are_looked_at():
     with pytest.raises(mg.errors.ShapeError, match="train: mode: expected True or False, got 'eval'"):
         net.train("eval")
     for dtype in ("int32", bool, "complex64"):
-        with pytest.raises(mg.errors.DTypeError, match=r"Sequential\.to: expected a type of floats, got"):
+        with pytest.raises(mg.errors.DTypeError, match=r"Sequential\.to: .* floats"):
             net.to(dtype=dtype)
     assert net[0].weight.dtype == np.float32
     with pytest.raises(mg.errors.DTypeError, match=r"functional_call: expected a Tensor for 0\.bias, got array"):
