@@ -211,7 +211,7 @@ def panel_figure(drawn: Sequence[Panel], columns: int = 1, size: float = 3.2, ti
     return figure
 
 
-def save_figure(figure: Any, path: str | Path, colours: int = 64) -> None:
+def save_figure(figure: Any, path: str | Path, colours: int = 128) -> None:
     """Write a matplotlib figure as a PNG of at most 256 colours: a third of the bytes, for the eye the same."""
     from PIL import Image
 
