@@ -84,6 +84,13 @@ CONVENTIONS = {  # minigan, PyTorch, the input, the gradients of both
         [0, 0.25],
         [nan, 0.25],
     ),
+    "the power 0 hands nothing on": (
+        "mg.rsqrt(x) ** 0",
+        "torch.rsqrt(x) ** 0",
+        [0.0],
+        [0],
+        [nan],
+    ),
     "an exponent's gradient at the base 0 is 0, whatever the gradient": (
         "mg.sqrt(mg.power(mg.tensor(np.zeros(1)), x))",
         "torch.sqrt(torch.pow(torch.zeros(1, dtype=torch.float64), x))",

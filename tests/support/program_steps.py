@@ -61,7 +61,7 @@ def with_options(d: Draw) -> Made:
 
 
 def power(d: Draw) -> Made:
-    exponent = d.among([0, 1, 2, 3, 2.0, 0.5, -1, -0.5, 1.5, -2])
+    exponent = d.among([2 if d.edges else 0, 1, 2, 3, 2.0, 0.5, -1, -0.5, 1.5, -2])
     whole = exponent in (0, 1, 2, 3)
     x = d.inside(-4, 4) if whole else d.value(lambda x: (x > 0.2).all() and (x < 9).all())
     return x and (f"{x} ** {exponent}", f"{x} ** {exponent}")
