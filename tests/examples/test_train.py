@@ -252,7 +252,11 @@ def test_epochs_count_where_a_script_has_steps_of_its_own():
         assert (settings.epochs, settings.steps) == expected
 
 
-@pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "script",
+    [path for path in sorted(EXAMPLES.glob("*.py")) if path.stem != "first_gan"],  # it has no options
+    ids=lambda path: path.stem,
+)
 def test_no_script_takes_an_abbreviation_or_an_empty_path(script, monkeypatch, capsys):
     monkeypatch.setattr(sys, "path", [str(EXAMPLES), *sys.path])
     for word in ("--dry-ru", "--out="):
