@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend
-from ..backend import Array, xp
+from ..backend import Array, integers, xp
 from ..errors import DeviceError, DTypeError, ShapeError, described
 from ..kernels import kernels
 from ..op import op, takes_tensors
@@ -23,16 +23,6 @@ Shape = tuple[int, ...]
 
 def _free(y: Array, *_: Any) -> float:
     return 0.0
-
-
-def integers(name: str, value: Any) -> tuple[int, ...]:
-    """`value`, an integer or several, as a tuple of Python's integers; DTypeError if it is anything else."""
-    try:
-        if isinstance(value, int) or not np.iterable(value):
-            return (operator.index(value),)
-        return tuple(map(operator.index, value))
-    except TypeError:
-        raise DTypeError(f"{name}: expected an integer or several, got {value!r}") from None
 
 
 def normalize_axes(name: str, axis: Axis, ndim: int) -> Shape:
