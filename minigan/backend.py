@@ -110,7 +110,7 @@ def integers(name: str, value: Any) -> tuple[int, ...]:
     """`value`, an integer or several, as a tuple of Python's integers; DTypeError if it is anything else."""
     if isinstance(value, int):
         return (int(value),)
-    several = isinstance(value, tuple) or (np.iterable(value) and getattr(value, "ndim", None) != 0)
+    several = isinstance(value, tuple) or (getattr(value, "ndim", None) != 0 and np.iterable(value))
     try:
         return tuple(map(operator.index, value)) if several else (operator.index(value),)
     except TypeError:

@@ -126,7 +126,7 @@ class Op:
         except TypeError as error:
             raise DTypeError(f"{self.name}: {error}") from error
         defaults = [p.default for p in self.__signature__.parameters.values()]
-        while given and given[-1] is None is defaults[len(given) - 1]:  # as good as left out
+        while given and given[-1] is None and defaults[len(given) - 1] is None:  # as good as left out
             given.pop()
         floats = width(given)
         for i, a in enumerate(given):
@@ -189,8 +189,10 @@ def takes_tensors(*names: str, numbers: Collection[str] = ()) -> Callable[[F], F
             floats = width(given.values())
             for name in given.keys() & {*names}:
                 a = given[name].item() if isinstance(given[name], np.generic) else given[name]
-                plain = type(a) in NUMBER_TYPES if name in numbers else a is None is parameters[name].default
-                given[name] = a if plain else as_tensor(a, f"{fn.__name__}: {name}", floats)
+                left_out = a is None and parameters[name].default is None
+                if not (left_out or (name in numbers and type(a) in NUMBER_TYPES)):
+                    a = as_tensor(a, f"{fn.__name__}: {name}", floats)
+                given[name] = a
             return given
 
         @functools.wraps(fn)

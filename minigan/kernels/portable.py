@@ -353,7 +353,7 @@ def adam(
 
 
 def _limited(g: Array) -> Array:
-    """g with infinities as the largest number: where they have made an average of squares infinite, a weight stands."""
+    """g with infinities as the largest number: a step is then 0 where squares overflow, and not infinity / infinity."""
     if isinstance(g, np.ndarray) and math.isfinite(np.vdot(g, g)):  # faster than to limit what needs no limit
         return g
     limit = np.finfo(g.dtype).max

@@ -162,7 +162,7 @@ def test_penalties_refuse_numbers_that_make_no_power():
         with pytest.raises(mg.errors.ShapeError, match=f"{penalty.__name__}: eps: .* >= 0, got -1"):
             penalty(linear_critic(w), mg.ones((3, 4)), mg.zeros((3, 4)), eps=-1)
     for p in (0, -1, np.nan, np.inf):
-        with pytest.raises(mg.errors.ShapeError, match=f"wgan_div: expected a finite p > 0, got {p}"):
+        with pytest.raises(mg.errors.ShapeError, match=f"wgan_div: p: expected a finite number > 0, got {p}"):
             penalties.wgan_div(linear_critic(w), mg.ones((3, 4)), mg.zeros((3, 4)), p=p)
 
 
