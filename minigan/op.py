@@ -185,12 +185,15 @@ def takes_tensors(*names: str, numbers: Collection[str] = ()) -> Callable[[F], F
         count = len(names)
         may_end = {k + 1 for k, p in enumerate(parameters.values()) if p.default is None}  # with None, the default
 
+        def fits(name: str, a: Any) -> bool:
+            return isinstance(a, Tensor) or (type(a) in NUMBER_TYPES and name in numbers)
+
         def converted(given: dict[str, Any]) -> dict[str, Any]:
             floats = width(given.values())
             for name in given.keys() & {*names}:
                 a = given[name].item() if isinstance(given[name], np.generic) else given[name]
                 left_out = a is None and parameters[name].default is None
-                if not (left_out or (name in numbers and type(a) in NUMBER_TYPES)):
+                if not (left_out or fits(name, a)):
                     a = as_tensor(a, f"{fn.__name__}: {name}", floats)
                 given[name] = a
             return given
@@ -201,7 +204,8 @@ def takes_tensors(*names: str, numbers: Collection[str] = ()) -> Callable[[F], F
                 args = args[:-1]
             for a in args[:count]:
                 if not isinstance(a, Tensor):
-                    args = (*converted(dict(zip(names, args, strict=False))).values(), *args[count:])
+                    if not all(map(fits, names, args)):
+                        args = (*converted(dict(zip(names, args, strict=False))).values(), *args[count:])
                     break
             if kwargs and not options.issuperset(kwargs):
                 kwargs = converted(_known(fn.__name__, parameters, kwargs))

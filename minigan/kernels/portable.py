@@ -9,6 +9,8 @@ import numpy as np
 from ..backend import Array, is_cuda, xp
 from .geometry import Geometry
 
+_NUMBERS = (int, float)  # a tuple, as `int | float` would be made anew in every call
+
 
 def channels_last(x: Array) -> Array:
     """`x` (N, C, H, W) with its memory in the order N, H, W, C; the same object if it is so already."""
@@ -89,8 +91,8 @@ def where(mask: Array, a: Array | float, b: Array | float) -> Array:
 
 def _is_zero_beside(value: Array | float, x: Array | float, mask: Array) -> bool:
     """Is `value` the number 0, and x an array of floats of the mask's shape?"""
-    is_zero = isinstance(value, int | float) and value == 0 and math.copysign(1, value) > 0
-    return is_zero and not isinstance(x, int | float) and x.shape == mask.shape and x.dtype.kind == "f"
+    is_zero = isinstance(value, _NUMBERS) and value == 0 and math.copysign(1, value) > 0
+    return is_zero and not isinstance(x, _NUMBERS) and x.shape == mask.shape and x.dtype.kind == "f"
 
 
 def softplus(x: Array) -> Array:
