@@ -221,10 +221,10 @@ _CHECKED = (Tensor, *_PARTS, *_NAMELESS)
 
 def parts_of(holder: Any) -> list[tuple[str, Any]]:
     """(name, value) of all _PARTS that a module's attributes, or a list, a tuple or a dict, hold."""
-    if isinstance(holder, list | tuple):
-        return [(str(i), value) for i, value in enumerate(holder) if isinstance(value, _PARTS)]
     if isinstance(holder, Module):
         return [(k, value) for k, value in vars(holder).items() if isinstance(value, _PARTS) and k != "made_with"]
+    if isinstance(holder, list | tuple):
+        return [(str(i), value) for i, value in enumerate(holder) if isinstance(value, _PARTS)]
     return [(str(key), value) for key, value in holder.items() if isinstance(value, _PARTS)]
 
 
