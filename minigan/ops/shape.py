@@ -29,10 +29,10 @@ def normalize_axes(name: str, axis: Axis, ndim: int) -> Shape:
     """`axis` as a sorted tuple of non-negative axes; ShapeError if it names none of `ndim` or one twice."""
     if axis is None:
         return tuple(range(ndim))
-    axes = tuple(sorted(a + ndim if a < 0 else a for a in integers(name, axis)))
-    if not all(0 <= a < ndim for a in axes) or len(set(axes)) != len(axes):
+    axes = sorted([a + ndim if a < 0 else a for a in integers(name, axis)])
+    if axes and (axes[0] < 0 or axes[-1] >= ndim or len(set(axes)) < len(axes)):
         raise ShapeError(f"{name}: axis {axis} does not fit a tensor of {ndim} axes")
-    return axes
+    return tuple(axes)
 
 
 @op(lambda g, _y, _x, _shape: reshape(g, _x.shape), name="reshape", formula="x", flops=_free)
