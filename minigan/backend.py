@@ -118,12 +118,12 @@ def integers(name: str, value: Any) -> tuple[int, ...]:
 
 
 def as_shape(name: str, shape: Any) -> tuple[int, ...]:
-    """`shape`, an integer or several, as a tuple of Python's integers; ShapeError if it is none or one is negative."""
+    """`shape`, an integer or several, as a tuple of Python's integers from 0 to 2^63 - 1; ShapeError if it is none."""
     try:
         sizes = integers(name, shape)
     except DTypeError:
         sizes = (-1,)
-    if any(n < 0 for n in sizes):
+    if not all(0 <= n < 1 << 63 for n in sizes):
         raise ShapeError(f"{name}: expected a shape, an integer >= 0 or a tuple of them, got {shape!r:.60}")
     return sizes
 
