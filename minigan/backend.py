@@ -98,13 +98,32 @@ def as_dtype(name: str, dtype: Any) -> np.dtype:
     return np.dtype(found.type)
 
 
-def as_shape(name: str, shape: Any) -> tuple[int, ...]:
-    """`shape`, an integer or several, as a tuple of Python integers; ShapeError if it is none or one is negative."""
+def as_float_dtype(name: str, dtype: Any) -> np.dtype:
+    """`dtype` as a type of floats; DTypeError if it is none."""
+    found = as_dtype(name, dtype)
+    if found.kind != "f":
+        raise DTypeError(f"{name}: expected a type of floats, got {dtype!r:.40}")
+    return found
+
+
+def integers(name: str, value: Any) -> tuple[int, ...]:
+    """`value`, an integer or several, as a tuple of Python's integers; DTypeError if it is anything else."""
+    if isinstance(value, int):
+        return (int(value),)
+    several = isinstance(value, tuple) or (getattr(value, "ndim", None) != 0 and np.iterable(value))
     try:
-        sizes = tuple(map(operator.index, shape if isinstance(shape, tuple | list) else np.atleast_1d(shape)))
-    except (TypeError, ValueError):
+        return tuple(map(operator.index, value)) if several else (operator.index(value),)
+    except TypeError:
+        raise DTypeError(f"{name}: expected an integer or several, got {value!r:.60}") from None
+
+
+def as_shape(name: str, shape: Any) -> tuple[int, ...]:
+    """`shape`, an integer or several, as a tuple of Python's integers from 0 to 2^63 - 1; ShapeError if it is none."""
+    try:
+        sizes = integers(name, shape)
+    except DTypeError:
         sizes = (-1,)
-    if any(n < 0 for n in sizes):
+    if not all(0 <= n < 1 << 63 for n in sizes):
         raise ShapeError(f"{name}: expected a shape, an integer >= 0 or a tuple of them, got {shape!r:.60}")
     return sizes
 

@@ -47,6 +47,10 @@ class MissingExtra(MiniganError, ImportError):
     """A package that only one feature needs is not installed; the text says which extra brings it."""
 
 
+class UnknownName(MiniganError, AttributeError):
+    """A name that another library has and minigan does not; the text says what to write instead."""
+
+
 def described(x: Any) -> str:
     """What x is, in an error message."""
     kind = type(x)
@@ -54,7 +58,3 @@ def described(x: Any) -> str:
         return f"{x!r:.40}"
     module = kind.__module__.split(".")[0]
     return f"a {kind.__qualname__}" if module in ("builtins", "minigan") else f"a {module}.{kind.__qualname__}"
-
-
-class UnknownName(MiniganError, AttributeError):
-    """A name that another library has and minigan does not; the text says what to write instead."""

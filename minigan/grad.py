@@ -58,7 +58,7 @@ def grad(
         cotangents = _sweep(path, wanted, seed, create_graph)
     results = [cotangents[node_of(t)] if node_of(t) in cotangents else zeros_like(t) for t in targets]
     if not create_graph:
-        for g in results:
+        for g in results:  # so that who differentiates one is told why that is impossible
             if g.version is None and g.node is None:
                 g.version = Unrecorded()
     if watch.gradients is not None:

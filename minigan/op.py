@@ -126,7 +126,7 @@ class Op:
         except TypeError as error:
             raise DTypeError(f"{self.name}: {error}") from error
         defaults = [p.default for p in self.__signature__.parameters.values()]
-        while given and given[-1] is None is defaults[len(given) - 1]:  # as good as left out
+        while given and given[-1] is None and defaults[len(given) - 1] is None:  # as good as left out
             given.pop()
         floats = width(given)
         for i, a in enumerate(given):
@@ -185,12 +185,17 @@ def takes_tensors(*names: str, numbers: Collection[str] = ()) -> Callable[[F], F
         count = len(names)
         may_end = {k + 1 for k, p in enumerate(parameters.values()) if p.default is None}  # with None, the default
 
+        def fits(name: str, a: Any) -> bool:
+            return isinstance(a, Tensor) or (type(a) in NUMBER_TYPES and name in numbers)
+
         def converted(given: dict[str, Any]) -> dict[str, Any]:
             floats = width(given.values())
             for name in given.keys() & {*names}:
                 a = given[name].item() if isinstance(given[name], np.generic) else given[name]
-                plain = type(a) in NUMBER_TYPES if name in numbers else a is None is parameters[name].default
-                given[name] = a if plain else as_tensor(a, f"{fn.__name__}: {name}", floats)
+                left_out = a is None and parameters[name].default is None
+                if not (left_out or fits(name, a)):
+                    a = as_tensor(a, f"{fn.__name__}: {name}", floats)
+                given[name] = a
             return given
 
         @functools.wraps(fn)
@@ -199,7 +204,8 @@ def takes_tensors(*names: str, numbers: Collection[str] = ()) -> Callable[[F], F
                 args = args[:-1]
             for a in args[:count]:
                 if not isinstance(a, Tensor):
-                    args = (*converted(dict(zip(names, args, strict=False))).values(), *args[count:])
+                    if not all(map(fits, names, args)):
+                        args = (*converted(dict(zip(names, args, strict=False))).values(), *args[count:])
                     break
             if kwargs and not options.issuperset(kwargs):
                 kwargs = converted(_known(fn.__name__, parameters, kwargs))

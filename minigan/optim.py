@@ -215,8 +215,9 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         not_negative(type(self).__name__, eps=eps, weight_decay=weight_decay)
-        if len(betas) != 2 or not all(0 <= b < 1 for b in betas):
-            raise ShapeError(f"{type(self).__name__}: expected 0 <= beta < 1, got betas {betas}")
+        if len(betas) != 2:
+            raise ShapeError(f"{type(self).__name__}: expected two betas, got {betas}")
+        _share(type(self).__name__, beta1=betas[0], beta2=betas[1])
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         super().__init__(params, lr)
 
@@ -264,7 +265,7 @@ def constant() -> Callable[[int], float]:
 
 def step_decay(step_size: int, gamma: float = 0.1) -> Callable[[int], float]:
     """factor = gamma^(step // step_size): PyTorch's StepLR."""
-    _check_steps("step_decay", step_size)
+    number("step_decay: step_size", step_size, least=1)
     not_negative("step_decay", gamma=gamma)
     return lambda step: gamma ** (step // step_size)
 
@@ -277,21 +278,16 @@ def exponential_decay(gamma: float) -> Callable[[int], float]:
 
 def linear(start: float, end: float, total_steps: int) -> Callable[[int], float]:
     """factor from start to end over total_steps, then end: PyTorch's LinearLR; (1, 0, n) decays to zero."""
-    _check_steps("linear", total_steps)
+    number("linear: total_steps", total_steps, least=1)
     not_negative("linear", start=start, end=end)
     return lambda step: start + (end - start) * min(step, total_steps) / total_steps
 
 
 def cosine(total_steps: int, floor: float = 0.0) -> Callable[[int], float]:
     """factor from 1 to `floor` along half a cosine: PyTorch's CosineAnnealingLR (Loshchilov and Hutter 2017)."""
-    _check_steps("cosine", total_steps)
+    number("cosine: total_steps", total_steps, least=1)
     not_negative("cosine", floor=floor)
     return lambda step: floor + (1 - floor) * (1 + math.cos(math.pi * min(step, total_steps) / total_steps)) / 2
-
-
-def _check_steps(name: str, steps: int) -> None:
-    if not 1 <= steps < math.inf:
-        raise ShapeError(f"{name}: expected a finite number of steps >= 1, got {steps}")
 
 
 class Schedule:

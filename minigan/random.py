@@ -8,7 +8,7 @@ seed and a step, and both devices draw the same integers.
 import hashlib
 import math
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import ModuleType
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from . import backend
-from .backend import Array
-from .errors import DTypeError, ShapeError
+from .backend import Array, as_float_dtype, as_shape
+from .errors import ShapeError
 from .kernels import cuda_random, draws
 
 Shape = int | Sequence[int]
@@ -60,9 +60,9 @@ class Stream:
         device: str | None = None,
     ) -> Array:
         """An array of `shape`, uniform on [low, high), on `device` (where the step lives, by default)."""
-        sizes, on = _sizes("uniform", shape), self._device(device)
-        n = math.prod(sizes)
-        return _kernels(on).uniform(self._draw(on, -(-n // 4)), n, low, high, _float("uniform", dtype)).reshape(sizes)
+        sizes, on = as_shape("uniform", shape), self._device(device)
+        n, kind = math.prod(sizes), as_float_dtype("uniform", dtype)
+        return _kernels(on).uniform(self._draw(on, -(-n // 4)), n, low, high, kind).reshape(sizes)
 
     def normal(
         self,
@@ -76,7 +76,7 @@ class Stream:
 
         Each 64-bit word gives two 32-bit uniforms and so two normals, at most 6.7 deviations from the mean.
         """
-        sizes, on, kind = _sizes("normal", shape), self._device(device), _float("normal", dtype)
+        sizes, on, kind = as_shape("normal", shape), self._device(device), as_float_dtype("normal", dtype)
         n = math.prod(sizes)
         wide = np.promote_types(kind, np.float32)  # a word does not fit into a float16
         found = _kernels(on).normal(self._draw(on, -(-n // 8)), n, mean, std, wide)
@@ -85,7 +85,7 @@ class Stream:
     def integers(self, high: int, shape: Shape = (), device: str | None = None) -> Array:
         """An int64 array of `shape`, uniform on 0 .. high - 1, 1 <= high < 2^32 (bias below high / 2^32)."""
         high = _whole("integers: high", high, 1, 2**32)
-        sizes, on = _sizes("integers", shape), self._device(device)
+        sizes, on = as_shape("integers", shape), self._device(device)
         n = math.prod(sizes)
         return _kernels(on).integers(self._draw(on, -(-n // 4)), n, high).reshape(sizes)
 
@@ -115,13 +115,6 @@ def _kernels(device: str) -> ModuleType:
     return cuda_random
 
 
-def _sizes(call: str, shape: Shape) -> tuple[int, ...]:
-    sizes = (shape,) if hasattr(shape, "__index__") and np.ndim(shape) == 0 else shape
-    if isinstance(sizes, str) or not isinstance(sizes, Iterable):
-        raise ShapeError(f"{call}: expected a shape, got {shape!r}")
-    return tuple(_whole(f"{call}: size", size) for size in sizes)
-
-
 def _whole(what: str, value: Any, least: int | None = 0, below: int = 2**63) -> int:
     """`value`, an integer of Python, NumPy or a Tensor; ShapeError unless it is one with least <= value < below."""
     try:
@@ -137,14 +130,6 @@ def _on_device(step: Any) -> Any:
     """The array of a step that lives on a device, None for any other."""
     held = step if backend.is_cuda(step) else getattr(step, "data", None)  # of a Tensor
     return held if backend.is_cuda(held) else None
-
-
-def _float(call: str, dtype: Any) -> np.dtype:
-    """The type of floats that `dtype` means; DTypeError if it is another."""
-    kind = np.dtype(dtype)
-    if kind.kind != "f":
-        raise DTypeError(f"{call}: expected a type of floats, got {kind}")
-    return kind
 
 
 _seeded = Stream(0)

@@ -18,6 +18,8 @@ from .system.hints import hinted
 
 Axis = int | Sequence[int] | None
 
+NUMBER_TYPES: frozenset[type] = frozenset({bool, int, float})
+
 
 class Version:
     """How often an array was written in place, by whom last, and the name it goes by in errors.
@@ -26,7 +28,7 @@ class Version:
     """
 
     __slots__ = ("count", "name", "result_of", "writer")
-    order = 0
+    order = 0  # of the node of a leaf with this version
 
     def __init__(self, name: str = "", result_of: str = "") -> None:
         self.count = 0
@@ -270,11 +272,8 @@ def _tensor(array: Array, node: Node | None = None) -> Tensor:
     return out
 
 
-NUMBER_TYPES: frozenset[type] = frozenset({bool, int, float})
-
-
 def _twin(kind: Any, array: Array, axes: Sequence[int], name: str) -> Any:
-    """A leaf of that kind of Tensor, around `array` with its axes permuted."""
+    """A leaf of that kind of Tensor, around `array` with its axes permuted: what `copy` and `pickle` make."""
     out = kind.__new__(kind)
     out.data, out.node, out.version = native(kind.__name__, array).transpose(axes), None, Version(name)
     return out
@@ -325,7 +324,7 @@ def as_tensor(x: Any, name: str, floats: np.dtype = FLOAT32) -> Tensor:
         leaves = list(_leaves(x))
         if all(isinstance(leaf, int | float | np.ndarray | np.generic) for leaf in leaves):
             made = tensor(x)
-            return tensor(x, floats) if made.dtype is FLOAT32 is not floats else made
+            return tensor(x, floats) if made.dtype is FLOAT32 and floats is not FLOAT32 else made  # not rounded twice
         if any(isinstance(leaf, Tensor) for leaf in leaves):
             told = "; mg.stack and mg.concatenate join Tensors"
     elif hasattr(x, "__array__") and not isinstance(x, type):

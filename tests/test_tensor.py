@@ -155,7 +155,7 @@ def test_shapes_are_integers_of_any_kind(make):
         assert make(shape).shape == (6,)
     assert make(()).shape == make([]).shape == ()
     assert make((2, np.prod((2, 2)))).shape == (2, 4)
-    for shape in (-1, (2, -1), 1.5, (2, 1.5), "a", None, [[1, 2], [3]]):
+    for shape in (-1, (2, -1), 1 << 63, 1.5, (2, 1.5), "a", None, [[1, 2], [3]]):
         with pytest.raises(mg.errors.ShapeError, match="expected a shape, an integer >= 0 or a tuple of them"):
             make(shape)
     for dtype in (complex, object, str, "flot", "M8[s]"):

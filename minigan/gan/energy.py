@@ -1,13 +1,12 @@
 """Games with an autoencoder as discriminator: its score is an energy, low for what it can reconstruct."""
 
-import math
 from typing import Any
 
 from .. import ops
 from ..errors import ShapeError
 from ..models.energy import Autoencoder
 from ..nn import Module
-from ..nn.checks import not_negative
+from ..nn.checks import not_negative, number
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor, full
@@ -18,8 +17,7 @@ from .score import Critic, ScoreGame, Sides
 
 def margin_loss(margin: float) -> Loss:
     """D: E e(x) + E max(0, margin - e(G(z))); G: E e(G(z)), e the energies (Zhao et al. 2017)."""
-    if not 0 < margin < math.inf:
-        raise ShapeError(f"margin_loss: expected a finite margin > 0, got {margin}")
+    margin = number("margin_loss: margin", margin, above=0)
     return Loss(
         "margin",
         lambda real, fake: ops.mean(real) + ops.mean(ops.relu(margin - fake)),
@@ -80,10 +78,8 @@ class BEGAN(ScoreGame):
     def __init__(
         self, generator: Module, discriminator: Module, *, gamma: float = 0.5, proportion: float = 1e-3, **rest: Any
     ) -> None:
-        if not (0 <= gamma <= 1 and 0 <= proportion < math.inf):
-            raise ShapeError(f"BEGAN: expected 0 <= gamma <= 1 and a proportion >= 0, got {gamma} and {proportion}")
-        self.gamma = gamma
-        self.proportion = proportion
+        self.gamma = number("BEGAN: gamma", gamma, least=0, most=1)
+        self.proportion = number("BEGAN: proportion", proportion, least=0)
         weight = discriminator.parameters()[0]
         self.k = full((), 0.0, weight.dtype, weight.device)
         loss = Loss(

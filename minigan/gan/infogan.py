@@ -15,7 +15,7 @@ from ..backend import xp
 from ..errors import ShapeError
 from ..models.labels import one_hot
 from ..nn import Module, evaluating
-from ..nn.checks import not_negative
+from ..nn.checks import integer, not_negative
 from ..random import Stream
 from ..tensor import Tensor
 from .game import Batch, Losses
@@ -34,8 +34,9 @@ class LatentCode:
     continuous: int = 2
 
     def __post_init__(self) -> None:
-        if not (self.noise >= 0 and self.categories >= 1 and self.continuous >= 0):
-            raise ShapeError(f"LatentCode: expected categories >= 1 and the others >= 0, got {self}")
+        integer("LatentCode: noise", self.noise, 0)
+        integer("LatentCode: categories", self.categories, 1)
+        integer("LatentCode: continuous", self.continuous, 0)
 
     @property
     def dim(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
+from ..nn.checks import integer, number
 from ..random import Stream
 from ..tensor import Tensor
 
@@ -41,16 +42,13 @@ class NormalLatent:
 
 def uniform_latent(dim: int, low: float = -1.0, high: float = 1.0, dtype: Any = "float32") -> Latent:
     """A sampler: (n, rng) -> z (n, dim) ~ U[low, high)."""
-    if not (dim >= 1 and -np.inf < low < high < np.inf):
-        raise ShapeError(f"uniform_latent: expected dim >= 1 and finite low < high, got {dim}, {low} and {high}")
-    return UniformLatent(dim, low, high, dtype)
+    low = number("uniform_latent: low", low, below=number("uniform_latent: high", high))
+    return UniformLatent(integer("uniform_latent: dim", dim, 1), low, float(high), dtype)
 
 
 def normal_latent(dim: int, dtype: Any = "float32") -> Latent:
     """A sampler: (n, rng) -> z (n, dim) ~ N(0, 1)."""
-    if not dim >= 1:
-        raise ShapeError(f"normal_latent: expected dim >= 1, got {dim}")
-    return NormalLatent(dim, dtype)
+    return NormalLatent(integer("normal_latent: dim", dim, 1), dtype)
 
 
 def lerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ sample, so its penalty means something else; LayerNorm has one (Gulrajani et al.
 """
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -15,7 +14,7 @@ from .. import random
 from ..backend import xp
 from ..errors import DTypeError, ShapeError, described
 from ..grad import all_tensors, grad
-from ..nn.checks import not_negative
+from ..nn.checks import not_negative, number
 from ..ops import mean, relu, reshape, sqrt, square, sum, var, where
 from ..random import Stream
 from ..tensor import Tensor, as_tensor
@@ -88,8 +87,7 @@ def wgan_div(
     critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 0.0, p: float = 6.0
 ) -> Tensor:
     """E (|grad critic(x)|^2 + eps)^(p/2) at the same x; the paper takes p = 6 with weight 2 (Wu et al. 2018)."""
-    if not 0 < p < math.inf:
-        raise ShapeError(f"wgan_div: expected a finite p > 0, got {p}")
+    p = number("wgan_div: p", p, above=0)
     squares = _squared_slopes_between("wgan_div", critic, real, fake, rng)
     if p % 2 == 0:
         return mean((squares + eps) ** (p / 2))

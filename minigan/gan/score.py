@@ -1,6 +1,5 @@
 """Two players and a loss of scores: the game of nearly every GAN, with its parts to choose from."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,7 @@ from .. import ops
 from ..errors import ShapeError
 from ..grad import grad
 from ..nn import BatchNorm1d, BatchNorm2d, Module, functional_call
-from ..nn.checks import not_negative
+from ..nn.checks import integer, not_negative
 from ..nn.reparametrize import SpectralNorm
 from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
@@ -56,10 +55,11 @@ class Sight:
     prepare: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
-        if not (self.pack >= 1 and self.replay >= 0 and 0 <= self.instance_noise < math.inf):
-            raise ShapeError(f"Sight: expected pack >= 1 and the others >= 0, got {self}")
-        if self.noise_steps is not None and not self.noise_steps >= 1:
-            raise ShapeError(f"Sight: expected noise_steps >= 1, got {self}")
+        integer("Sight: pack", self.pack, 1)
+        integer("Sight: replay", self.replay, 0)
+        not_negative("Sight", instance_noise=self.instance_noise)
+        if self.noise_steps is not None:
+            integer("Sight: noise_steps", self.noise_steps, 1)
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class Moves:
     max_norm: float | None = None
 
     def __post_init__(self) -> None:
-        if not (self.unroll >= 0 and 0 <= self.consensus < math.inf):
-            raise ShapeError(f"Moves: expected unroll and consensus >= 0, got {self}")
+        integer("Moves: unroll", self.unroll, 0)
+        not_negative("Moves", consensus=self.consensus)
         if not all(limit is None or limit > 0 for limit in (self.clip, self.max_norm)):
             raise ShapeError(f"Moves: expected clip and max_norm > 0, got {self}")
 

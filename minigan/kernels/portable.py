@@ -9,6 +9,8 @@ import numpy as np
 from ..backend import Array, is_cuda, xp
 from .geometry import Geometry
 
+_NUMBERS = (int, float)  # a tuple, as `int | float` would be made anew in every call
+
 
 def channels_last(x: Array) -> Array:
     """`x` (N, C, H, W) with its memory in the order N, H, W, C; the same object if it is so already."""
@@ -89,8 +91,8 @@ def where(mask: Array, a: Array | float, b: Array | float) -> Array:
 
 def _is_zero_beside(value: Array | float, x: Array | float, mask: Array) -> bool:
     """Is `value` the number 0, and x an array of floats of the mask's shape?"""
-    is_zero = isinstance(value, int | float) and value == 0 and math.copysign(1, value) > 0
-    return is_zero and not isinstance(x, int | float) and x.shape == mask.shape and x.dtype.kind == "f"
+    is_zero = isinstance(value, _NUMBERS) and value == 0 and math.copysign(1, value) > 0
+    return is_zero and not isinstance(x, _NUMBERS) and x.shape == mask.shape and x.dtype.kind == "f"
 
 
 def softplus(x: Array) -> Array:
@@ -353,7 +355,7 @@ def adam(
 
 
 def _limited(g: Array) -> Array:
-    """g with infinities as the largest number: where they have made an average of squares infinite, a weight stands."""
+    """g with infinities as the largest number: a step is then 0 where squares overflow, and not infinity / infinity."""
     if isinstance(g, np.ndarray) and math.isfinite(np.vdot(g, g)):  # faster than to limit what needs no limit
         return g
     limit = np.finfo(g.dtype).max

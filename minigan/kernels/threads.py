@@ -26,9 +26,10 @@ VECTOR_ALONE = 1.8e4  # of a product with a vector, below which OpenBLAS wakes n
 
 
 def _surely(action: Callable[[], T], cleanup: Callable[[], None]) -> T:
-    """action(), and then cleanup() whatever comes, be it Ctrl-C while cleaning up: which may be done twice, therefore.
+    """What action() returns, with cleanup() done afterwards whatever happens.
 
-    A `with` block promises less: an interrupt can come between what it does and the block.
+    If Ctrl-C comes while cleaning up, cleanup() is called again: it must do no harm to do it twice. A `with` block
+    promises less, as an interrupt can come between its `__enter__` and its body.
     """
     try:
         try:

@@ -1,4 +1,7 @@
-"""What a layer may be made with: each function returns its argument as Python has it, or raises a ShapeError."""
+"""What layers, optimizers and games may be made with.
+
+Each function returns its argument as Python has it, or raises a ShapeError.
+"""
 
 import math
 import operator
@@ -34,8 +37,9 @@ def number(
     bounds = {">=": least, ">": above, "<=": most, "<": below}
     fits = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not (fits and least <= value <= most and above < value < below):  # as NaN and infinities never are
-        told = " and ".join(f"{sign} {bound}" for sign, bound in bounds.items() if math.isfinite(bound))
-        raise ShapeError(f"{what}: expected a finite number{' ' * bool(told)}{told}, got {value!r:.60}")
+        given = [f"{sign} {bound}" for sign, bound in bounds.items() if math.isfinite(bound)]
+        limits = f" {' and '.join(given)}" if given else ""
+        raise ShapeError(f"{what}: expected a finite number{limits}, got {value!r:.60}")
     return float(value)
 
 

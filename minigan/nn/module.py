@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from .. import backend
-from ..backend import as_dtype
+from ..backend import as_float_dtype
 from ..errors import DTypeError, ShapeError
 from ..recording import watch, within
 from ..system.hints import hinted
@@ -151,9 +151,7 @@ class Module:
 
     def to(self, device: str | None = None, dtype: Any = None) -> "Module":
         """This module with its float tensors converted to the float type `dtype` and all of them moved to `device`."""
-        floats = None if dtype is None else as_dtype(f"{type(self).__name__}.to", dtype)
-        if floats is not None and floats.kind != "f":
-            raise DTypeError(f"{type(self).__name__}.to: expected a type of floats, got {dtype!r}")
+        floats = None if dtype is None else as_float_dtype(f"{type(self).__name__}.to", dtype)
         for _, t in self.named_tensors():
             array = t.data if floats is None or t.dtype.kind != "f" else t.data.astype(floats)
             t.data = array if device is None else backend.to_device(array, device)
@@ -223,10 +221,10 @@ _CHECKED = (Tensor, *_PARTS, *_NAMELESS)
 
 def parts_of(holder: Any) -> list[tuple[str, Any]]:
     """(name, value) of all _PARTS that a module's attributes, or a list, a tuple or a dict, hold."""
-    if isinstance(holder, list | tuple):
-        return [(str(i), value) for i, value in enumerate(holder) if isinstance(value, _PARTS)]
     if isinstance(holder, Module):
         return [(k, value) for k, value in vars(holder).items() if isinstance(value, _PARTS) and k != "made_with"]
+    if isinstance(holder, list | tuple):
+        return [(str(i), value) for i, value in enumerate(holder) if isinstance(value, _PARTS)]
     return [(str(key), value) for key, value in holder.items() if isinstance(value, _PARTS)]
 
 

@@ -56,15 +56,19 @@ def _linear_weight(x: Array, y: Array) -> Array:
 
 @takes_tensors("x", "w", "b")
 def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
-    """x (..., I) times the transpose of w (O, I), plus b (O,): (..., O). Raises ShapeError and DTypeError."""
-    if x.dtype.kind != "f" or w.dtype.kind != "f":
+    """x (..., I) times the transpose of w (O, I), plus b (O,): (..., O).
+
+    Raises ShapeError if the shapes do not fit, DTypeError if x or w is not of floats.
+    """
+    if x.data.dtype.kind != "f" or w.data.dtype.kind != "f":
         raise DTypeError(f"linear: expected floats, got x {x.shape} {x.dtype}, w {w.shape} {w.dtype}")
-    if w.ndim != 2 or x.shape[-1:] != w.shape[1:]:
-        raise ShapeError(f"linear: expected x (..., I) and w (O, I), got {x.shape} and {w.shape}")
+    given, shape = x.data.shape, w.data.shape
+    if len(shape) != 2 or not given or given[-1] != shape[1]:
+        raise ShapeError(f"linear: expected x (..., I) and w (O, I), got {given} and {shape}")
     if b is None:
         return _linear(x, w)
-    if b.shape != w.shape[:1]:
-        raise ShapeError(f"linear: expected a bias of shape {w.shape[:1]}, got {b.shape}")
+    if b.data.shape != shape[:1]:
+        raise ShapeError(f"linear: expected a bias of shape {shape[:1]}, got {b.shape}")
     return _linear(x, w, b)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend
-from ..backend import Array, xp
+from ..backend import Array, integers, xp
 from ..errors import DeviceError, DTypeError, ShapeError, described
 from ..kernels import kernels
 from ..op import op, takes_tensors
@@ -25,24 +25,14 @@ def _free(y: Array, *_: Any) -> float:
     return 0.0
 
 
-def integers(name: str, value: Any) -> tuple[int, ...]:
-    """`value`, an integer or several, as a tuple of Python's integers; DTypeError if it is anything else."""
-    try:
-        if isinstance(value, int) or not np.iterable(value):
-            return (operator.index(value),)
-        return tuple(map(operator.index, value))
-    except TypeError:
-        raise DTypeError(f"{name}: expected an integer or several, got {value!r}") from None
-
-
 def normalize_axes(name: str, axis: Axis, ndim: int) -> Shape:
     """`axis` as a sorted tuple of non-negative axes; ShapeError if it names none of `ndim` or one twice."""
     if axis is None:
         return tuple(range(ndim))
-    axes = tuple(sorted(a + ndim if a < 0 else a for a in integers(name, axis)))
-    if not all(0 <= a < ndim for a in axes) or len(set(axes)) != len(axes):
+    axes = sorted([a + ndim if a < 0 else a for a in integers(name, axis)])
+    if axes and (axes[0] < 0 or axes[-1] >= ndim or len(set(axes)) < len(axes)):
         raise ShapeError(f"{name}: axis {axis} does not fit a tensor of {ndim} axes")
-    return axes
+    return tuple(axes)
 
 
 @op(lambda g, _y, _x, _shape: reshape(g, _x.shape), name="reshape", formula="x", flops=_free)

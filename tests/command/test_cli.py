@@ -80,7 +80,7 @@ def test_an_error_is_one_line_and_status_1(tmp_path, capsys):
     [
         ("--optimizer sgd --momentum -1", "SGD: momentum: expected a finite number >= 0 and < 1, got -1.0"),
         ("--lr -1", "Adam: learning rate: expected a finite number >= 0, got -1.0"),
-        ("--beta2 1", "Adam: expected 0 <= beta < 1, got betas (0.5, 1.0)"),
+        ("--beta2 1", "Adam: beta2: expected a finite number >= 0 and < 1, got 1.0"),
         ("--clip -1", "Moves: expected clip and max_norm > 0, got Moves(unroll=0, consensus=0.0, clip=-1.0"),
         ("--penalty r1 --penalty-weight nan", "ScoreGame: penalty_weight: expected a finite number >= 0, got nan"),
         ("--ema 1", "EMA: decay: expected a finite number >= 0 and < 1, got 1.0"),

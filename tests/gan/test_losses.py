@@ -113,6 +113,22 @@ def test_losses_are_the_papers_formulas(name, rng):
     assert loss.generator(column[1], column[0]).item() == pytest.approx(generator(r, f), rel=1e-12)
 
 
+def test_value_at_the_optimum_is_minus_ln_4():
+    zeros = mg.zeros((4, 1))  # D = 1/2 everywhere
+    assert losses.minimax.discriminator(zeros, zeros).item() == pytest.approx(np.log(4))
+
+
+EXPONENTIAL = {"likelihood", "kl", "reverse_kl", "neyman", "hellinger", "jeffrey"}  # as their formulas have it
+
+
+@pytest.mark.parametrize("name", [name for name in losses.LOSSES if name not in EXPONENTIAL])
+def test_losses_are_finite_on_extreme_scores(name):
+    scores = mg.tensor([[-1e4], [1e4]])
+    for value in (losses.LOSSES[name].discriminator(scores, scores), losses.LOSSES[name].generator(scores, scores)):
+        assert np.isfinite(value.item())
+        assert np.isfinite(mg.grad(value, scores).numpy()).all()
+
+
 def test_facts_of_losses():
     """Of which scores are logits; which fall for ever as scores grow, although the two sides overlap."""
     logistic = {"minimax", "nonsaturating", "likelihood", "boundary", "lab_printed"}
