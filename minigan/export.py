@@ -170,7 +170,7 @@ def load_generator(path: str | Path, device: str = "cpu") -> Generator:
             f"{path}: these are weights without a network; build the network and load them with `load_weights`"
         )
     try:
-        about = stored.parsed(_short(metadata["minigan"]))
+        about = disk.parsed(_short(metadata["minigan"]))
         if about["format"] != FORMAT:
             raise CheckpointError(f"written in format {about['format']}, this minigan reads {FORMAT}")
         if not is_whole(content, about["sha256"]):
@@ -178,6 +178,8 @@ def load_generator(path: str | Path, device: str = "cpu") -> Generator:
         generator = from_description(about, arrays)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    except MemoryError:
+        raise
     except Exception as error:  # whatever a description that somebody made up leads to
         raise CheckpointError(f"{path}: describes no generator ({error!r})") from error
     generator.network.to(device)

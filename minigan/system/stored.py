@@ -3,13 +3,12 @@
 A file is eight bytes with the length of its header, the header, which is JSON, and the arrays one after the other.
 """
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..errors import CheckpointError
+from . import disk
 
 HEADER = 1 << 22  # bytes of a header: a network of ten thousand arrays has a million
 TYPES = {
@@ -30,31 +29,19 @@ def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str], bytes
 
     path = Path(path)
     try:
+        disk.check_regular(path)
         _refuse_pickle(path)
         content = path.read_bytes()
         size = int.from_bytes(content[:8], "little")
         if size > HEADER:
             raise ValueError(f"its header says it has {size} bytes, of at most {HEADER}")
         held = deserialize(content)
-        metadata = parsed(content[8 : 8 + size]).get("__metadata__", {})
+        metadata = disk.parsed(content[8 : 8 + size]).get("__metadata__", {})
         return {name: _array(name, **about) for name, about in held}, metadata, content
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-
-
-def parsed(text: str | bytes) -> Any:
-    """What JSON says; ValueError where an object says the same name twice, of which readers take either."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            raise ValueError(f"it says {next(name for name in names if names.count(name) > 1)!r} twice")
-        return found
-
-    return json.loads(text, object_pairs_hook=once)
 
 
 def _array(name: str, dtype: str, shape: list[int], data: bytes) -> np.ndarray:

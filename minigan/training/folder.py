@@ -5,7 +5,6 @@ import csv
 import io
 import json
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from ..errors import CheckpointError
 from ..judge.verdict import Look
 from ..system import disk
 from ..system.machine import blas_info, versions
-from ..system.terminal import say
+from ..system.terminal import say, warn
 from . import checkpoint, record
 from .record import COLUMNS
 from .settings import FREE_ON_RESUME, Settings, flat
@@ -114,7 +113,7 @@ class RunFolder:
         problems: list[str] = []
         settings = record.read_settings(self.path, problems)
         for problem in problems:
-            print(f"{self.path}: {problem}", file=sys.stderr)
+            warn(f"{self.path}: {problem}")
         return settings
 
     def check_unchanged(self, settings: Settings, images: dict[str, Any], saved: Mapping[str, Any]) -> list[str]:
