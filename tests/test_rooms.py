@@ -31,7 +31,7 @@ ROOMS = {
     "metrics": "measures of samples: arrays only",
     "viz": "pictures: arrays only",
     "judge": "how good, how healthy",
-    "export": "a generator in a file",
+    "export": "a generator, or weights, in a file",
     "training": "settings, the files of a run, the loop, reports",
     "explain": "the lens on a tape",
     "command": "the command line",

@@ -3,10 +3,12 @@
 A file is eight bytes with the length of its header, the header, which is JSON, and the arrays one after the other.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from ..backend import Array, to_numpy
 from ..errors import CheckpointError
 from . import disk
 
@@ -20,6 +22,15 @@ TYPES = {
 """What safetensors calls the types that NumPy has and a network can hold."""
 
 
+def content(arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> bytes:
+    """Arrays by name, on whichever device, and metadata as the bytes of a safetensors file."""
+    from safetensors.numpy import save
+
+    # safetensors writes memory as it lies: anything but C order would come back as other values
+    held = {name: np.array(to_numpy(x), x.dtype.newbyteorder("="), order="C") for name, x in arrays.items()}
+    return save(held, dict(metadata) if metadata else None)
+
+
 def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str], bytes]:
     """(arrays, metadata, the bytes) of a safetensors file; bfloat16, which NumPy does not have, as float32.
 
@@ -31,13 +42,13 @@ def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str], bytes
     try:
         disk.check_regular(path)
         _refuse_pickle(path)
-        content = path.read_bytes()
-        size = int.from_bytes(content[:8], "little")
+        found = path.read_bytes()
+        size = int.from_bytes(found[:8], "little")
         if size > HEADER:
             raise ValueError(f"its header says it has {size} bytes, of at most {HEADER}")
-        held = deserialize(content)
-        metadata = disk.parsed(content[8 : 8 + size]).get("__metadata__", {})
-        return {name: _array(name, **about) for name, about in held}, metadata, content
+        held = deserialize(found)
+        metadata = disk.parsed(found[8 : 8 + size]).get("__metadata__", {})
+        return {name: _array(name, **about) for name, about in held}, metadata, found
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
     except CheckpointError as error:

@@ -32,6 +32,16 @@ def test_the_types_of_numpy_come_as_they_are(tmp_path, dtype):
     assert metadata == {}
 
 
+def test_what_is_written_comes_back_however_it_lies_in_memory(tmp_path):
+    x = np.arange(24.0).reshape(2, 3, 4)
+    for k, kept in enumerate((x.transpose(2, 0, 1), x[:, ::2], x.astype(">f4"), np.array(3.0), x[:0])):
+        (tmp_path / "w").write_bytes(stored.content({"x": kept}, {"k": str(k)}))
+        held, metadata, _ = stored.read(tmp_path / "w")
+        assert np.array_equal(held["x"], kept)
+        assert held["x"].dtype == kept.dtype.newbyteorder("=")
+        assert metadata == {"k": str(k)}
+
+
 def test_bfloat16_comes_as_float32(tmp_path):
     values = [0.0, -0.0, 1.0, -2.5, 3.0e38, 2.0**-133, np.inf, -np.inf, np.nan]
     halves = (np.array(values, "<f4").view("<u4") >> 16).astype("<u2")
