@@ -3,13 +3,12 @@
 After some ten seconds first_gan.png shows its points on the real ones, and first_gan.safetensors holds the generator.
 """
 
-import argparse
-
 import minigan as mg
 from minigan import nn
+from minigan.training import Options, positive
 
-options = argparse.ArgumentParser(description=__doc__)
-options.add_argument("--steps", type=int, default=2500, help="how long to train (default: 2500)")
+options = Options("first_gan.py", __doc__)
+options.add_argument("--steps", type=positive, default=2500, help="how long to train (default: 2500)")
 options.add_argument("--dry-run", action="store_const", const=2, dest="steps", help="take two steps")
 steps = options.parse_args().steps
 

@@ -1,9 +1,9 @@
-"""A generator alone, in one small file: what draws samples, without what it takes to train.
+"""A generator alone, in one small file: what draws samples, without what it takes to train. Or any network's weights.
 
-The file is safetensors: the weights under the names of a `state_dict`, which PyTorch reads too, and in its metadata the
-network as a tree of layers with their arguments, the noise it is fed with, and a checksum. Loading builds layers from
-a list of known ones and executes nothing. What building them and drawing one sample may cost is limited, for a file
-may be anybody's.
+Both files are safetensors, whose names are those of a `state_dict`, which PyTorch reads too. A generator's has in its
+metadata the network as a tree of layers with their arguments, the noise it is fed with, and a checksum. Loading builds
+layers from a list of known ones and executes nothing. What building them and drawing one sample may cost is limited,
+for a file may be anybody's.
 """
 
 import inspect
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import nn, random
-from .backend import to_numpy
+from .backend import Array
 from .errors import CheckpointError, DTypeError, ShapeError, described
 from .gan import ConditionalGame, Game, Latent, LatentCode
 from .gan.latents import NormalLatent, UniformLatent
@@ -146,19 +146,15 @@ def description(generator: Generator) -> dict[str, Any]:
 
 def save_generator(path: str | Path, generator: Generator, weights: Mapping[str, Tensor] | None = None) -> Path:
     """Write the generator to `path`, with its own weights or these; CheckpointError if it cannot be written."""
-    from safetensors.numpy import save as to_bytes
-
     if not isinstance(generator, Generator):
         raise DTypeError(
             "save_generator: expected a path and a Generator, save_generator(path, Generator(network, latent)), "
             f"got {described(path)} and {described(generator)}"
         )
     path = Path(path)
-    arrays = {
-        name: np.array(to_numpy(t.data), order="C") for name, t in (weights or generator.network.state_dict()).items()
-    }
+    arrays = {name: t.data for name, t in (weights or generator.network.state_dict()).items()}
     about = {"sha256": BLANK.decode(), **description(generator)}
-    disk.write(path, sealed(to_bytes(arrays, {"minigan": json.dumps(about)})))
+    disk.write(path, sealed(stored.content(arrays, {"minigan": json.dumps(about)})))
     return path
 
 
@@ -170,7 +166,7 @@ def load_generator(path: str | Path, device: str = "cpu") -> Generator:
             f"{path}: these are weights without a network; build the network and load them with `load_weights`"
         )
     try:
-        about = stored.parsed(_short(metadata["minigan"]))
+        about = disk.parsed(_short(metadata["minigan"]))
         if about["format"] != FORMAT:
             raise CheckpointError(f"written in format {about['format']}, this minigan reads {FORMAT}")
         if not is_whole(content, about["sha256"]):
@@ -178,6 +174,8 @@ def load_generator(path: str | Path, device: str = "cpu") -> Generator:
         generator = from_description(about, arrays)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    except MemoryError:
+        raise
     except Exception as error:  # whatever a description that somebody made up leads to
         raise CheckpointError(f"{path}: describes no generator ({error!r})") from error
     generator.network.to(device)
@@ -208,15 +206,13 @@ def save_weights(network: Any, path: str | Path) -> Path:
     `network` is whatever has a state_dict (a module, an optimizer, an average), or such a dict itself. CheckpointError
     if it holds nothing, or nothing that can be written, or the file cannot be.
     """
-    from safetensors.numpy import save as to_bytes
-
     _check_path("save", path)
     state = network.state_dict() if hasattr(network, "state_dict") else network
     if not isinstance(state, Mapping) or not state:
         found = f"{type(network).__name__}, which holds none" if isinstance(state, Mapping) else f"{network!r:.80}"
         raise CheckpointError(f"{path}: expected a network, or arrays by name, to save, got {found}")
-    arrays = {name: _native(name, value) for name, value in state.items()}
-    disk.write(Path(path), sealed(to_bytes(arrays, {"sha256": BLANK.decode()})))
+    arrays = {name: _array(name, value) for name, value in state.items()}
+    disk.write(Path(path), sealed(stored.content(arrays, {"sha256": BLANK.decode()})))
     return Path(path)
 
 
@@ -248,12 +244,12 @@ def _check_path(call: str, path: Any) -> None:
         raise CheckpointError(f"{call}: expected the path of a file after the network, got {path!r:.80}")
 
 
-def _native(name: Any, value: Any) -> np.ndarray:
-    """A tensor or array as a file can hold it: numbers, in C order, in this machine's byte order."""
-    array = to_numpy(value.data) if isinstance(value, Tensor) else np.asarray(value)
+def _array(name: Any, value: Any) -> Array:
+    """What a tensor or array holds; CheckpointError unless it is numbers that a file can hold."""
+    array = value.data if isinstance(value, Tensor) else np.asarray(value)
     if not isinstance(name, str) or array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         raise CheckpointError(f"save: expected numbers by name, {name!r} is of {array.dtype}")
-    return np.array(array, array.dtype.newbyteorder("="), order="C")
+    return array
 
 
 def _tree(value: Any) -> Any:

@@ -78,6 +78,8 @@ def read_png(path: Path) -> "Image.Image | None":
     try:
         with Image.open(path, formats=["PNG"]) as opened:
             return opened.convert("L" if opened.mode in ("1", "L") else "RGB")
+    except MemoryError:
+        raise
     except Exception:  # Pillow has a dozen ways to fail on damaged bytes, and documents none
         return None
 

@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).parent.parent / "minigan"
 
 # From the top: a room may import those above it. Beside each is what it knows.
 ROOMS = {
-    "errors": "the exceptions, and names of other libraries",
+    "errors": "the exceptions",
     "backend": "devices, NumPy or CuPy from an array's type, what a shape and a type may be",
-    "system": "files on disk, the machine and its BLAS, the terminal, options, signals",
+    "system": "files on disk, the machine and its BLAS, the terminal, options, signals, names of other libraries",
     "kernels": "arrays in, arrays out, fast",
     "random": "streams of random numbers",
     "tensor": "arrays that remember",
@@ -31,7 +31,7 @@ ROOMS = {
     "metrics": "measures of samples: arrays only",
     "viz": "pictures: arrays only",
     "judge": "how good, how healthy",
-    "export": "a generator in a file",
+    "export": "a generator, or weights, in a file",
     "training": "settings, the files of a run, the loop, reports",
     "explain": "the lens on a tape",
     "command": "the command line",

@@ -56,6 +56,16 @@ def test_an_animation_leaves_out_what_cannot_be_read_and_what_has_another_size(t
     assert [viz.read_png(frame) is None for frame in frames] == [k in (3, 4, 5, 7) for k in range(8)]
 
 
+def test_a_lack_of_memory_is_not_blamed_on_the_picture(tmp_path, monkeypatch):
+    def lacking(*args, **options):
+        raise MemoryError("Unable to allocate 9 TiB")
+
+    viz.save_png(np.zeros((9, 9), np.uint8), tmp_path / "x.png")
+    monkeypatch.setattr(Image.Image, "convert", lacking)
+    with pytest.raises(MemoryError, match="9 TiB"):
+        viz.read_png(tmp_path / "x.png")
+
+
 def test_files_open_again(tmp_path):
     frames = []
     for k in range(3):

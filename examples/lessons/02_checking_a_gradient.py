@@ -9,9 +9,9 @@
 # %%
 import numpy as np
 from lesson import Lesson
-from matplotlib.figure import Figure
 
 import minigan as mg
+from minigan import viz
 
 lesson = Lesson("02_checking_a_gradient")
 
@@ -62,7 +62,7 @@ def error_at(f, e):
 
 
 steps = 10.0 ** np.arange(-14, 0.01, 0.5)
-figure = Figure(figsize=(7, 4), layout="constrained")
+figure = viz.empty_figure(figsize=(7, 4), layout="constrained")
 axes = figure.add_subplot(xscale="log", yscale="log", xlabel="step e of the difference", ylabel="relative error")
 for name, f in rules.items():
     axes.plot(steps, [max(error_at(f, e), 1e-16) for e in steps], marker=".", label=name)

@@ -8,9 +8,9 @@
 # %%
 import numpy as np
 from lesson import Lesson
-from matplotlib.figure import Figure
 
 import minigan as mg
+from minigan import viz
 
 lesson = Lesson("03_convolution_as_a_matrix")
 rng = np.random.default_rng(0)
@@ -67,7 +67,7 @@ print("conv2d agrees with difference quotients to third order")
 # %%
 narrow = matrix(w, 4, stride=2, padding=1)
 shown = {"stride 1: 4x4 to 2x2": C, "stride 2, padding 1: 4x4 to 2x2": narrow, "its transpose: 2x2 to 4x4": narrow.T}
-figure = Figure(figsize=(10, 3.4), layout="constrained")
+figure = viz.empty_figure(figsize=(10, 3.4), layout="constrained")
 for k, (title, entries) in enumerate(shown.items()):
     axes = figure.add_subplot(1, 3, k + 1)
     axes.set_title(title, fontsize="medium")

@@ -8,9 +8,9 @@
 # %%
 import numpy as np
 from lesson import Lesson
-from matplotlib.figure import Figure
 
 import minigan as mg
+from minigan import viz
 from minigan.gan import losses, penalties
 
 lesson = Lesson("04_the_optimal_discriminator")
@@ -72,7 +72,7 @@ for theta, j, w in zip(thetas, by_js, by_w, strict=True):
     print(f"theta {theta:+.2f}: JS found {j:.3f} of {np.log(2):.3f}, Wasserstein {w:.3f} of {abs(theta):.2f}")
 
 # %%
-figure = Figure(figsize=(10, 3.6), layout="constrained")
+figure = viz.empty_figure(figsize=(10, 3.6), layout="constrained")
 axes = figure.add_subplot(1, 2, 1, xlabel="x", title="D between two Gaussians")
 axes.plot(x, p, color="grey", label="p and q")
 axes.plot(x, q, color="grey")

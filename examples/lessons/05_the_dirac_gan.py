@@ -9,9 +9,9 @@
 # %%
 import numpy as np
 from lesson import Lesson
-from matplotlib.figure import Figure
 
 import minigan as mg
+from minigan import viz
 from minigan.gan import losses, penalties
 
 lesson = Lesson("05_the_dirac_gan")
@@ -81,7 +81,7 @@ def path(f, steps, h=0.2):
 
 
 ticks = np.linspace(-1.6, 1.6, 5 if lesson.dry_run else 13)
-figure = Figure(figsize=(10, 6.6), layout="constrained")
+figure = viz.empty_figure(figsize=(10, 6.6), layout="constrained")
 for k, (name, (f, _)) in enumerate(methods.items()):
     axes = figure.add_subplot(2, 3, k + 1, title=name, xlim=(-1.7, 1.7), ylim=(-1.7, 1.7), aspect="equal")
     arrows = np.array([[[v.item() for v in f(mg.tensor(t), mg.tensor(p))] for t in ticks] for p in ticks])

@@ -9,10 +9,9 @@
 # %%
 import numpy as np
 from lesson import Lesson
-from matplotlib.figure import Figure
 
 import minigan as mg
-from minigan import data
+from minigan import data, viz
 from minigan.gan import clip_weights, losses, penalties
 from minigan.gan.lipschitz import steepest_slope
 from minigan.metrics import wasserstein
@@ -58,7 +57,7 @@ def critic(name, penalised):
 # with this small weight its slope is 2 in places, and it may say more than the distance.
 
 # %%
-figure = Figure(figsize=(10.5, 7), layout="constrained")
+figure = viz.empty_figure(figsize=(10.5, 7), layout="constrained")
 side = np.linspace(-2.4, 2.4, 81, dtype=np.float32)
 plane = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
 for k, name in enumerate(("8 Gaussians", "25 Gaussians", "Swiss roll")):

@@ -9,9 +9,9 @@
 # %%
 import numpy as np
 from lesson import Lesson
-from matplotlib.figure import Figure
 
 import minigan as mg
+from minigan import viz
 
 lesson = Lesson("08_second_order_goes_wrong")
 x = mg.tensor(np.random.default_rng(0).normal(0, 1, (4, 5)))
@@ -81,7 +81,7 @@ def errors(f):
 
 
 cases = {"variance": variance, "detached mean": with_a_detached_mean, "length": length(1e-12)}
-figure = Figure(figsize=(10, 3.4), layout="constrained")
+figure = viz.empty_figure(figsize=(10, 3.4), layout="constrained")
 axes = figure.add_subplot(1, 2, 1, yscale="log", ylim=(1e-13, 10), title="off the difference quotient, relatively")
 for k, (name, f) in enumerate(cases.items()):
     found = errors(f)

@@ -15,10 +15,9 @@
 # %%
 import numpy as np
 from lesson import Lesson
-from matplotlib.figure import Figure
 
 import minigan as mg
-from minigan import data
+from minigan import data, viz
 from minigan.gan import ScoreGame, alternate, losses, normal_latent, penalties
 from minigan.metrics import median_filter, spearman
 
@@ -59,7 +58,7 @@ games = {
 
 # %%
 rounds, every = lesson.steps(1500), 25
-figure = Figure(figsize=(11, 6), layout="constrained")
+figure = viz.empty_figure(figsize=(11, 6), layout="constrained")
 for k, (name, (played, equilibrium)) in enumerate(games.items()):
     batches = data.shuffled_batches(points, 128, seed=0)
     d_loss, g_loss, quality = [], [], []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minigan import viz
+from minigan.system.terminal import Lenient
 from minigan.training import nonempty
 
 
@@ -14,7 +15,8 @@ class Lesson:
     """A script that is also a notebook.
 
     `--out DIR` says where the figure goes (runs/lessons), `--dry-run` takes two steps of everything and writes nothing;
-    what else stands on the command line, as a notebook's server puts it there, is ignored.
+    what else stands on the command line, as a notebook's server puts it there, is ignored. What a script prints may go
+    to a program that stops reading, as `head` does.
     """
 
     def __init__(self, name: str) -> None:
@@ -28,6 +30,8 @@ class Lesson:
         )
         p.add_argument("--dry-run", action="store_true", help="two steps of everything, nothing is written")
         options, _ = p.parse_known_args()
+        if "ipykernel" not in sys.modules:
+            sys.stdout = Lenient(sys.stdout)
         self.name = name
         self.dry_run: bool = options.dry_run
         self.folder = Path(options.out)

@@ -76,7 +76,7 @@ def decode(content: bytes, size: int, channels: int) -> np.ndarray:
             image.draft(None, (2 * size, 2 * size))
             with _one_large if image.size[0] * image.size[1] > LARGE else contextlib.nullcontext():
                 return _upright_square(image, size, channels)
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except Image.UnidentifiedImageError as error:  # whose text names an object of ours
         raise DataError(f"not a picture in the form of {', '.join(FORMATS)}") from error

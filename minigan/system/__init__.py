@@ -1,1 +1,1 @@
-"""What surrounds the library: files on disk, the machine it runs on, the terminal it speaks to."""
+"""What surrounds the library: files on disk, the machine, the terminal, the names that other libraries have."""

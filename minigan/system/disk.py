@@ -11,13 +11,14 @@ import itertools
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from ..errors import CheckpointError
 
-DEEPEST = 32  # of the JSON that is read: nothing of ours is nested so deeply
+DEEPEST = 128  # of the JSON that is read: nothing of ours is nested so deeply
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # through one, another file would be written
 _AS_IT_IS = getattr(os, "O_BINARY", 0)  # else Windows translates the ends of lines
 
@@ -116,12 +117,20 @@ def read(path: Path) -> bytes:
 
 
 def parsed(text: str | bytes) -> Any:
-    """What JSON says; ValueError if it says nothing, or is nested more deeply than DEEPEST."""
+    """What JSON says; ValueError if it says nothing, or a name twice, or is nested more deeply than DEEPEST."""
     with contextlib.suppress(RecursionError):
-        held = json.loads(text)
+        held = json.loads(text, object_pairs_hook=_each_once)
         if _is_shallow(held, DEEPEST):
             return held
     raise ValueError("nested too deeply")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's values by name; ValueError for a name that is there twice, of which readers take either."""
+    twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if twice:
+        raise ValueError(f"it says {twice[0]!r} twice")
+    return dict(pairs)
 
 
 def _is_shallow(held: Any, depth: int) -> bool:

@@ -3,13 +3,14 @@
 A file is eight bytes with the length of its header, the header, which is JSON, and the arrays one after the other.
 """
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..backend import Array, to_numpy
 from ..errors import CheckpointError
+from . import disk
 
 HEADER = 1 << 22  # bytes of a header: a network of ten thousand arrays has a million
 TYPES = {
@@ -21,6 +22,15 @@ TYPES = {
 """What safetensors calls the types that NumPy has and a network can hold."""
 
 
+def content(arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> bytes:
+    """Arrays by name, on whichever device, and metadata as the bytes of a safetensors file."""
+    from safetensors.numpy import save
+
+    # safetensors writes memory as it lies: anything but C order would come back as other values
+    held = {name: np.array(to_numpy(x), x.dtype.newbyteorder("="), order="C") for name, x in arrays.items()}
+    return save(held, dict(metadata) if metadata else None)
+
+
 def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str], bytes]:
     """(arrays, metadata, the bytes) of a safetensors file; bfloat16, which NumPy does not have, as float32.
 
@@ -30,31 +40,19 @@ def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str], bytes
 
     path = Path(path)
     try:
+        disk.check_regular(path)
         _refuse_pickle(path)
-        content = path.read_bytes()
-        size = int.from_bytes(content[:8], "little")
+        found = path.read_bytes()
+        size = int.from_bytes(found[:8], "little")
         if size > HEADER:
             raise ValueError(f"its header says it has {size} bytes, of at most {HEADER}")
-        held = deserialize(content)
-        metadata = parsed(content[8 : 8 + size]).get("__metadata__", {})
-        return {name: _array(name, **about) for name, about in held}, metadata, content
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+        held = deserialize(found)
+        metadata = disk.parsed(found[8 : 8 + size]).get("__metadata__", {})
+        return {name: _array(name, **about) for name, about in held}, metadata, found
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-
-
-def parsed(text: str | bytes) -> Any:
-    """What JSON says; ValueError where an object says the same name twice, of which readers take either."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            raise ValueError(f"it says {next(name for name in names if names.count(name) > 1)!r} twice")
-        return found
-
-    return json.loads(text, object_pairs_hook=once)
 
 
 def _array(name: str, dtype: str, shape: list[int], data: bytes) -> np.ndarray:

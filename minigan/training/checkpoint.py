@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import to_numpy
 from ..errors import CheckpointError
-from ..system import disk
+from ..system import disk, stored
 from ..system.disk import BLANK, is_whole, sealed
 from ..system.machine import versions
 from ..system.terminal import say
@@ -40,12 +39,9 @@ def save(
 
     The newest `keep` stay, and the one of the smallest `distance`, how far samples were from the data: BEST names it.
     """
-    from safetensors.numpy import save as to_bytes
-
     folder = Path(folder)
     path = folder / f"step_{step:08d}.safetensors"
-    # safetensors writes memory as it lies: anything but C order would come back as other values
-    content = to_bytes({key: np.array(to_numpy(t.data), order="C") for key, t in state.items()})
+    content = stored.content({name: t.data for name, t in state.items()})
     about = {"sha256": BLANK.decode(), "step": step, "distance": distance, "versions": versions(), **meta}
     disk.write(path, content)
     disk.write(path.with_suffix(".json"), sealed(json.dumps(about, indent=2).encode(), content))

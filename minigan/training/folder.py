@@ -186,9 +186,9 @@ class RunFolder:
         return f"and the last good checkpoint, {held[-1].name}, is kept in {self.checkpoints}"
 
     def begin(self, step: int) -> list[Look]:
-        """Let the folder say nothing of what came after `step`: a resumed run says it again. The looks that stay.
+        """Take away what came after `step`, which a resumed run writes again; the looks that stay.
 
-        Of a log or looks that are damaged, what can be read stays, and all of it under another name.
+        Of a damaged log or damaged looks, what can be read stays; a copy of the whole file has another name.
         """
         with disk.naming(self.path):
             if step == 0:

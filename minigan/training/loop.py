@@ -26,7 +26,7 @@ from ..system.signals import INTERRUPTED, stopped_by_signals
 from ..system.terminal import progress, say
 from ..tensor import Tensor
 from . import checkpoint
-from .folder import RunFolder, Timings
+from .folder import AT_THE_END, RunFolder, Timings
 from .record import COLUMNS, PLAYERS, SHOWN
 from .settings import Settings
 
@@ -75,7 +75,7 @@ class Loop:
             say(f"{self.folder.path}: finished, {self.step} steps; nothing to do (a larger {more} continues it)")
             self.looks = self.folder.looks()
             self.save_generator()  # the run may have been killed before it was written
-            if not all((self.folder.path / name).exists() for name in ("losses.png", "samples.gif")):
+            if not all((self.folder.path / name).exists() for name in AT_THE_END):
                 self.finish()
             return 0
         self.begin()

@@ -283,16 +283,11 @@ def test_a_run_of_another_script_says_how_it_goes_on(run, tmp_path, capsys):
     )
 
 
-def test_a_pipe_that_closes_early_is_no_error_and_a_bar_does_not_fill_it(tmp_path):
-    run = f"train mlp --data digits --steps 3 --batch-size 8 --out {tmp_path / 'run'}"
-    for arguments in ("train --list", "config mlp --json", "config", run):
+def test_a_pipe_that_closes_early_is_no_error():
+    for arguments in ("train --list", "config mlp --json", "config"):
         command = f"{sys.executable} -u -m minigan {arguments} | true"
         ended = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
         assert (ended.returncode, ended.stderr) == (0, "")
-    assert (tmp_path / "run" / "report.html").exists()
-    trained = minigan("train", "mlp", "--dry-run", cwd=tmp_path)
-    assert trained.returncode == 0
-    assert "\r" not in trained.stdout + trained.stderr
 
 
 @pytest.fixture(scope="module")
@@ -319,6 +314,7 @@ def test_a_run_is_done_whoever_reads_of_it(led, pictures, tmp_path):
     assert (tmp_path / "run" / "report.html").exists()
     if led == ">said":
         said = (tmp_path / "said").read_text(encoding="ascii")
+        assert "\r" not in said
         assert r"gr\xf6\xdfe" in said
         assert r"caf\xe9.txt (not a picture)" in said
         assert r"\x1b[31mred.txt (not a picture)" in said

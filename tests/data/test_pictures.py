@@ -326,6 +326,15 @@ def test_what_is_damaged_is_named():
             decode(broken, 8, 3)
 
 
+def test_a_lack_of_memory_is_not_blamed_on_the_picture(monkeypatch):
+    def lacking(*args):
+        raise MemoryError("Unable to allocate 9 TiB")
+
+    monkeypatch.setattr(pictures, "_upright_square", lacking)
+    with pytest.raises(MemoryError, match="9 TiB"):
+        decode(encoded(Image.new("RGB", (4, 4))), 4, 3)
+
+
 def test_the_filters_of_warnings_are_as_before():
     before = list(warnings.filters)
     decode(encoded(Image.new("RGB", (4, 4))), 4, 3)

@@ -1,5 +1,6 @@
 """The lessons: each runs, writes its figure, and tells a right answer to its exercise from a wrong one."""
 
+import os
 import re
 import subprocess
 import sys
@@ -43,6 +44,7 @@ SOLUTIONS = {  # by the number of the lesson
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_runs_and_its_exercise_can_be_solved(name, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
     monkeypatch.setattr(sys, "argv", [name, "--dry-run", "-f", "kernel-1234.json"])  # as a notebook's server calls it
     lesson = studies.script(FOLDER, name)
     assert "Exercise: not yet. " in capsys.readouterr().out
@@ -88,6 +90,15 @@ def test_help_and_foreign_arguments(tmp_path):
     assert "--dry-run" in run("--help").stdout
     assert "The figure is in figures/01_" in run("--out", "figures", "-f", "kernel.json").stdout
     assert [path.name for path in (tmp_path / "figures").iterdir()] == [f"{LESSONS[0]}.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell with pipes")
+def test_it_goes_on_when_nobody_reads_and_where_a_notebook_has_left_its_backend(tmp_path):
+    script = f"'{sys.executable}' '{FOLDER / LESSONS[1]}.py' --out figures 2>errors | true; echo ${{PIPESTATUS[0]}}"
+    environment = {**os.environ, "MPLBACKEND": "module://of_a_notebook"}
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert (ended.stdout, (tmp_path / "errors").read_text()) == ("0\n", "")
+    assert (tmp_path / "figures" / f"{LESSONS[1]}.png").exists()
 
 
 @pytest.mark.slow

@@ -120,6 +120,12 @@ def test_json_is_read_that_is_no_deeper_than_ours():
         disk.parsed("{")
 
 
+def test_json_that_says_a_name_twice_is_an_error():
+    assert disk.parsed('{"a": {"b": 1}, "b": 2}') == {"a": {"b": 1}, "b": 2}
+    with pytest.raises(ValueError, match="'b' twice"):
+        disk.parsed('{"a": {"b": 1, "c": 2, "b": 1}}')
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")

@@ -9,7 +9,19 @@ import time
 import pytest
 
 from minigan.system import signals
+from minigan.system.signals import STOPPING
 from minigan.system.terminal import ending
+
+
+@pytest.fixture(autouse=True)
+def handled():
+    """Python's own handlers: a shell has what it starts in the background ignore Ctrl-C."""
+    before = {
+        n: signal.signal(n, signal.default_int_handler if n == signal.SIGINT else signal.SIG_DFL) for n in STOPPING
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(params=["SIGINT", "SIGTERM", "SIGHUP"])
@@ -22,7 +34,7 @@ def send(number):
 
 
 def test_a_program_that_is_interrupted_says_so_and_puts_the_handlers_back(number, capsys):
-    before = [signal.getsignal(n) for n in signals.STOPPING]
+    before = [signal.getsignal(n) for n in STOPPING]
     undone = []
 
     def program():
@@ -35,7 +47,7 @@ def test_a_program_that_is_interrupted_says_so_and_puts_the_handlers_back(number
     assert ending("program", program) == signals.INTERRUPTED == 130
     assert capsys.readouterr().err == "program: interrupted\n"
     assert undone
-    assert [signal.getsignal(n) for n in signals.STOPPING] == before
+    assert [signal.getsignal(n) for n in STOPPING] == before
 
 
 def test_a_step_is_finished_and_only_a_second_ctrl_c_kills(number):
@@ -56,7 +68,7 @@ def test_a_signal_that_is_ignored_stays_ignored(number):
         with signals.stopped_by_signals() as stop:
             send(number)
             assert not stop
-            others = [n for n in signals.STOPPING if n != number]
+            others = [n for n in STOPPING if n != number]
             send(others[0])
             assert stop == [others[0]]
         assert ending("program", lambda: send(number) or 5) == 5
