@@ -8,18 +8,20 @@ seed and a step, and both devices draw the same integers.
 import hashlib
 import math
 import operator
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import backend
 from .backend import Array
-from .errors import DTypeError, ShapeError
+from .errors import DTypeError, ShapeError, brief
 from .kernels import cuda_random, draws
+from .system.hints import unknown
 
 Shape = int | Sequence[int]
 
@@ -118,7 +120,7 @@ def _kernels(device: str) -> ModuleType:
 def _sizes(call: str, shape: Shape) -> tuple[int, ...]:
     sizes = (shape,) if hasattr(shape, "__index__") and np.ndim(shape) == 0 else shape
     if isinstance(sizes, str) or not isinstance(sizes, Iterable):
-        raise ShapeError(f"{call}: expected a shape, got {shape!r}")
+        raise ShapeError(f"{call}: expected a shape, got {brief(shape)}")
     return tuple(_whole(f"{call}: size", size) for size in sizes)
 
 
@@ -127,7 +129,7 @@ def _whole(what: str, value: Any, least: int | None = 0, below: int = 2**63) -> 
     try:
         found = operator.index(value.item() if hasattr(value, "item") else value)
     except (TypeError, ValueError):
-        raise ShapeError(f"{what}: expected an integer, got {value!r}") from None
+        raise ShapeError(f"{what}: expected an integer, got {brief(value)}") from None
     if least is not None and not least <= found < below:
         raise ShapeError(f"{what}: expected an integer from {least} to {below - 1}, got {found}")
     return found
@@ -176,3 +178,9 @@ def using(stream: Stream) -> Iterator[Stream]:
         yield stream
     finally:
         _used.set(before)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        raise unknown(__name__, name, sys.modules[__name__])
