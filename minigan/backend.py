@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import CaptureError, DeviceError, DTypeError, ShapeError, described
+from .errors import CaptureError, DeviceError, DTypeError, ShapeError, brief, described
 
 Array = Any  # a numpy.ndarray or a cupy.ndarray
 
@@ -91,7 +91,7 @@ def as_dtype(name: str, dtype: Any) -> np.dtype:
         found = np.dtype(dtype)
     except TypeError as error:
         raise DTypeError(
-            f'{name}: {dtype!r:.40} is no type of elements; expected "float32", "float64", "int64", "bool" ...'
+            f'{name}: {brief(dtype)} is no type of elements; expected "float32", "float64", "int64", "bool" ...'
         ) from error
     if found.kind not in NUMBERS:
         raise DTypeError(f"{name}: Tensors hold floats, integers or booleans, not {found}")
@@ -105,7 +105,7 @@ def as_shape(name: str, shape: Any) -> tuple[int, ...]:
     except (TypeError, ValueError):
         sizes = (-1,)
     if any(n < 0 for n in sizes):
-        raise ShapeError(f"{name}: expected a shape, an integer >= 0 or a tuple of them, got {shape!r:.60}")
+        raise ShapeError(f"{name}: expected a shape, an integer >= 0 or a tuple of them, got {brief(shape)}")
     return sizes
 
 
@@ -177,7 +177,7 @@ def check_device(device: str) -> str:
         hint = "; which GPU cuda is, the environment's CUDA_VISIBLE_DEVICES says"
     elif named.startswith(("float", "int", "uint", "bool", "double")):
         hint = "; a type of elements goes to a Tensor's astype, or to a Module's to as dtype"
-    raise DeviceError(f"device {device!r:.60} is unknown: expected one of {', '.join(DEVICES)}{hint}")
+    raise DeviceError(f"device {brief(device)} is unknown: expected one of {', '.join(DEVICES)}{hint}")
 
 
 def cuda_problem() -> str | None:

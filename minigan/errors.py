@@ -56,5 +56,10 @@ def described(x: Any) -> str:
     return f"a {kind.__qualname__}" if module in ("builtins", "minigan") else f"a {module}.{kind.__qualname__}"
 
 
+def brief(x: Any, most: int = 60) -> str:
+    """repr(x) on one line, in an error message, and at most so many letters of it."""
+    return " ".join(repr(x).split())[:most]
+
+
 class UnknownName(MiniganError, AttributeError):
     """A name that another library has and minigan does not; the text says what to write instead."""

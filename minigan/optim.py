@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import backend, ops
-from .errors import DTypeError, ShapeError, described
+from .errors import DTypeError, ShapeError, brief, described
 from .grad import all_tensors, grad
 from .kernels import kernels, portable
 from .nn import Module
@@ -215,8 +215,12 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         not_negative(type(self).__name__, eps=eps, weight_decay=weight_decay)
-        if len(betas) != 2 or not all(0 <= b < 1 for b in betas):
-            raise ShapeError(f"{type(self).__name__}: expected 0 <= beta < 1, got betas {betas}")
+        try:
+            fits = len(betas) == 2 and all(0 <= b < 1 for b in betas)
+        except TypeError:
+            fits = False
+        if not fits:
+            raise ShapeError(f"{type(self).__name__}: expected 0 <= beta < 1, got betas {brief(betas)}")
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         super().__init__(params, lr)
 

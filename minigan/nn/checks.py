@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import ShapeError, brief
 
 
 def integer(what: str, value: Any, least: float = -math.inf) -> int:
@@ -17,7 +17,7 @@ def integer(what: str, value: Any, least: float = -math.inf) -> int:
         found = None
     if found is None or found < least:
         bound = f" >= {least}" if math.isfinite(least) else ""
-        raise ShapeError(f"{what}: expected an integer{bound}, got {value!r:.60}")
+        raise ShapeError(f"{what}: expected an integer{bound}, got {brief(value)}")
     return found
 
 
@@ -35,7 +35,7 @@ def number(
     fits = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not (fits and least <= value <= most and above < value < below):  # as NaN and infinities never are
         told = " and ".join(f"{sign} {bound}" for sign, bound in bounds.items() if math.isfinite(bound))
-        raise ShapeError(f"{what}: expected a finite number{' ' * bool(told)}{told}, got {value!r:.60}")
+        raise ShapeError(f"{what}: expected a finite number{' ' * bool(told)}{told}, got {brief(value)}")
     return float(value)
 
 
@@ -48,5 +48,5 @@ def not_negative(call: str, **numbers: Any) -> None:
 def flag(what: str, value: Any) -> bool:
     """`value`, which is True or False."""
     if not isinstance(value, bool | np.bool_):
-        raise ShapeError(f"{what}: expected True or False, got {value!r:.60}")
+        raise ShapeError(f"{what}: expected True or False, got {brief(value)}")
     return bool(value)

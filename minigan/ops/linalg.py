@@ -58,7 +58,8 @@ def _linear_weight(x: Array, y: Array) -> Array:
 def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
     """x (..., I) times the transpose of w (O, I), plus b (O,): (..., O). Raises ShapeError and DTypeError."""
     if x.dtype.kind != "f" or w.dtype.kind != "f":
-        raise DTypeError(f"linear: expected floats, got x {x.shape} {x.dtype}, w {w.shape} {w.dtype}")
+        got = f"x {x.shape} {x.dtype}, w {w.shape} {w.dtype}"
+        raise DTypeError(f"linear: expected floats, got {got}; .astype(dtype) converts")
     if w.ndim != 2 or x.shape[-1:] != w.shape[1:]:
         raise ShapeError(f"linear: expected x (..., I) and w (O, I), got {x.shape} and {w.shape}")
     if b is None:
