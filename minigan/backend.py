@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import CaptureError, DeviceError, DTypeError, ShapeError, described
+from .errors import CaptureError, DeviceError, DTypeError, ShapeError, brief, described
 
 Array = Any  # a numpy.ndarray or a cupy.ndarray
 
@@ -91,7 +91,7 @@ def as_dtype(name: str, dtype: Any) -> np.dtype:
         found = np.dtype(dtype)
     except TypeError as error:
         raise DTypeError(
-            f'{name}: {dtype!r:.40} is no type of elements; expected "float32", "float64", "int64", "bool" ...'
+            f'{name}: {brief(dtype)} is no type of elements; expected "float32", "float64", "int64", "bool" ...'
         ) from error
     if found.kind not in NUMBERS:
         raise DTypeError(f"{name}: Tensors hold floats, integers or booleans, not {found}")
@@ -114,7 +114,7 @@ def integers(name: str, value: Any) -> tuple[int, ...]:
     try:
         return tuple(map(operator.index, value)) if several else (operator.index(value),)
     except TypeError:
-        raise DTypeError(f"{name}: expected an integer or several, got {value!r:.60}") from None
+        raise DTypeError(f"{name}: expected an integer or several, got {brief(value)}") from None
 
 
 def as_shape(name: str, shape: Any) -> tuple[int, ...]:
@@ -124,7 +124,7 @@ def as_shape(name: str, shape: Any) -> tuple[int, ...]:
     except DTypeError:
         sizes = (-1,)
     if not all(0 <= n < 1 << 63 for n in sizes):
-        raise ShapeError(f"{name}: expected a shape, an integer >= 0 or a tuple of them, got {shape!r:.60}")
+        raise ShapeError(f"{name}: expected a shape, an integer >= 0 or a tuple of them, got {brief(shape)}")
     return sizes
 
 
@@ -196,7 +196,7 @@ def check_device(device: str) -> str:
         hint = "; which GPU cuda is, the environment's CUDA_VISIBLE_DEVICES says"
     elif named.startswith(("float", "int", "uint", "bool", "double")):
         hint = "; a type of elements goes to a Tensor's astype, or to a Module's to as dtype"
-    raise DeviceError(f"device {device!r:.60} is unknown: expected one of {', '.join(DEVICES)}{hint}")
+    raise DeviceError(f"device {brief(device)} is unknown: expected one of {', '.join(DEVICES)}{hint}")
 
 
 def cuda_problem() -> str | None:

@@ -58,3 +58,8 @@ def described(x: Any) -> str:
         return f"{x!r:.40}"
     module = kind.__module__.split(".")[0]
     return f"a {kind.__qualname__}" if module in ("builtins", "minigan") else f"a {module}.{kind.__qualname__}"
+
+
+def brief(x: Any, most: int = 60) -> str:
+    """repr(x) on one line, in an error message, and at most so many letters of it."""
+    return " ".join(repr(x).split())[:most]

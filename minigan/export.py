@@ -20,7 +20,7 @@ import numpy as np
 
 from . import nn, random
 from .backend import Array
-from .errors import CheckpointError, DTypeError, ShapeError, described
+from .errors import CheckpointError, DTypeError, ShapeError, brief, described
 from .gan import ConditionalGame, Game, Latent, LatentCode
 from .gan.latents import NormalLatent, UniformLatent
 from .models.conditional import ConditionalNormGenerator, OneHotGenerator
@@ -125,7 +125,9 @@ def description(generator: Generator) -> dict[str, Any]:
     """
     latent = next((name for name, kind in LATENTS.items() if type(generator.latent) is kind), None)
     if latent is None:
-        raise NotDescribed(f"this generator's noise is drawn by {generator.latent!r}, which no file can describe")
+        raise NotDescribed(
+            f"this generator's noise is drawn by {brief(generator.latent, 200)}, which no file can describe"
+        )
     about = {
         "format": FORMAT,
         "network": _tree(generator.network),
@@ -207,9 +209,10 @@ def save_weights(network: Any, path: str | Path) -> Path:
     if it holds nothing, or nothing that can be written, or the file cannot be.
     """
     _check_path("save", path)
-    state = network.state_dict() if hasattr(network, "state_dict") else network
+    is_holder = hasattr(network, "state_dict") and not isinstance(network, type)
+    state = network.state_dict() if is_holder else network
     if not isinstance(state, Mapping) or not state:
-        found = f"{type(network).__name__}, which holds none" if isinstance(state, Mapping) else f"{network!r:.80}"
+        found = f"{type(network).__name__}, which holds none" if isinstance(state, Mapping) else brief(network)
         raise CheckpointError(f"{path}: expected a network, or arrays by name, to save, got {found}")
     arrays = {name: _array(name, value) for name, value in state.items()}
     disk.write(Path(path), sealed(stored.content(arrays, {"sha256": BLANK.decode()})))
@@ -226,8 +229,8 @@ def load_weights(network: N, path: str | Path) -> N:
     other names, kinds or shapes; nothing is copied then.
     """
     _check_path("load", path)
-    if not hasattr(network, "load_state_dict"):
-        raise CheckpointError(f"{path}: expected a network to load it into, got {network!r:.80}")
+    if isinstance(network, type) or not hasattr(network, "load_state_dict"):
+        raise CheckpointError(f"{path}: expected a network to load it into, got {brief(network)}")
     arrays, metadata, content = stored.read(path)
     if "sha256" in metadata and not is_whole(content, metadata["sha256"]):
         raise CheckpointError(f"{path}: its checksum is not the one it was written with")
@@ -241,7 +244,7 @@ def load_weights(network: N, path: str | Path) -> N:
 
 def _check_path(call: str, path: Any) -> None:
     if not isinstance(path, str | os.PathLike):
-        raise CheckpointError(f"{call}: expected the path of a file after the network, got {path!r:.80}")
+        raise CheckpointError(f"{call}: expected the path of a file after the network, got {brief(path)}")
 
 
 def _array(name: Any, value: Any) -> Array:
@@ -263,7 +266,8 @@ def _tree(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if not isinstance(value, Module):
-        raise NotDescribed(f"a generator file holds layers made with numbers and words; this network has a {value!r}")
+        found = brief(value)
+        raise NotDescribed(f"a generator file holds layers made with numbers and words; this network has a {found}")
     made_by = getattr(value, "made_by", None)  # by spectral_norm, say, of an ordinary layer
     kind = type(value) if made_by is None else type(value).__bases__[1]
     if LAYERS.get(kind.__name__) is not kind:

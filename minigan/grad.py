@@ -8,6 +8,7 @@ number like any other, and grad of it with respect to the critic's weights runs 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MethodType
 from typing import Any, overload
 
 from .errors import DTypeError, GraphError, ShapeError, described
@@ -218,15 +219,23 @@ def all_tensors(xs: Any, name: str, what: str = "inputs") -> list[Tensor]:
     if isinstance(xs, Tensor):
         return [xs]
     if not isinstance(xs, list | tuple):
-        told = "; give its .parameters()" if callable(getattr(xs, "parameters", None)) else ""
-        told = "; give its .values()" if isinstance(xs, Mapping) else told
+        told = "; give its .values()" if isinstance(xs, Mapping) else _offered(xs)
         if told or isinstance(xs, str) or hasattr(xs, "__array__") or not isinstance(xs, Iterable):
             raise DTypeError(f"{name}: expected a list of Tensors as {what}, got {described(xs)}{told}")
     tensors = list(xs)
     for k, x in enumerate(tensors):
         if not isinstance(x, Tensor):
-            raise DTypeError(f"{name}: expected a list of Tensors as {what}, got {described(x)} as item {k}")
+            raise DTypeError(
+                f"{name}: expected a list of Tensors as {what}, got {described(x)} as item {k}{_offered(x)}"
+            )
     return tensors
+
+
+def _offered(x: Any) -> str:
+    """What gives Tensors where x is none, as the end of a sentence; "" if nothing of x does."""
+    if isinstance(x, MethodType):
+        return "; call it, with ()"
+    return "; give its .parameters()" if callable(getattr(x, "parameters", None)) else ""
 
 
 def inner(xs: Sequence[Tensor], ys: Sequence[Tensor]) -> Tensor:

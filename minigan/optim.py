@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import backend, ops
-from .errors import DTypeError, ShapeError, described
+from .errors import DTypeError, ShapeError, brief, described
 from .grad import all_tensors, grad
 from .kernels import kernels, portable
 from .nn import Module
@@ -215,8 +215,8 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         not_negative(type(self).__name__, eps=eps, weight_decay=weight_decay)
-        if len(betas) != 2:
-            raise ShapeError(f"{type(self).__name__}: expected two betas, got {betas}")
+        if not isinstance(betas, Sequence) or len(betas) != 2:
+            raise ShapeError(f"{type(self).__name__}: expected two betas, got {brief(betas)}")
         _share(type(self).__name__, beta1=betas[0], beta2=betas[1])
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         super().__init__(params, lr)

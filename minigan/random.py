@@ -8,18 +8,20 @@ seed and a step, and both devices draw the same integers.
 import hashlib
 import math
 import operator
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import backend
 from .backend import Array, as_float_dtype, as_shape
-from .errors import ShapeError
+from .errors import ShapeError, brief
 from .kernels import cuda_random, draws
+from .system.hints import unknown
 
 Shape = int | Sequence[int]
 
@@ -120,7 +122,7 @@ def _whole(what: str, value: Any, least: int | None = 0, below: int = 2**63) -> 
     try:
         found = operator.index(value.item() if hasattr(value, "item") else value)
     except (TypeError, ValueError):
-        raise ShapeError(f"{what}: expected an integer, got {value!r}") from None
+        raise ShapeError(f"{what}: expected an integer, got {brief(value)}") from None
     if least is not None and not least <= found < below:
         raise ShapeError(f"{what}: expected an integer from {least} to {below - 1}, got {found}")
     return found
@@ -161,3 +163,9 @@ def using(stream: Stream) -> Iterator[Stream]:
         yield stream
     finally:
         _used.set(before)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        raise unknown(__name__, name, sys.modules[__name__])

@@ -355,6 +355,8 @@ def test_a_linear_critics_penalty_in_closed_form(rng):
         (lambda x, y, net: mg.grad([y, y], x), "grad: expected y, .* got a list"),
         (lambda x, y, net: mg.grad(lambda: y, x), "grad: expected y, .* got a function"),
         (lambda x, y, net: mg.grad(y, net), r"grad: expected a list of Tensors as inputs, got a Linear; .*parameters"),
+        (lambda x, y, net: mg.grad(y, [net]), r"got a Linear as item 0; give its .parameters\(\)"),
+        (lambda x, y, net: mg.grad(y, net.parameters), r"got a method; call it, with \(\)"),
         (lambda x, y, net: mg.grad(y, net.state_dict()), r"grad: .* got a dict; give its \.values\(\)"),
         (lambda x, y, net: mg.grad(y, 1.0), "grad: .* as inputs, got 1.0"),
         (lambda x, y, net: mg.grad(y, "x"), "grad: .* as inputs, got 'x'"),

@@ -195,6 +195,8 @@ def test_an_average_says_that_its_module_has_changed():
         (lambda: mg.optim.Adam([mg.ones(1)], lr=float("nan")), "got nan"),
         (lambda: mg.optim.Adam([mg.ones(1)], betas=(1.0, 0.9)), "beta1: .* >= 0 and < 1, got 1.0"),
         (lambda: mg.optim.AdamW([mg.ones(1)], betas=(0.5,)), r"AdamW: expected two betas, got \(0.5,\)"),
+        (lambda: mg.optim.Adam([mg.ones(1)], betas=0.5), "Adam: expected two betas, got 0.5"),
+        (lambda: mg.optim.Adam([mg.ones(1)], betas=("0", "1")), "beta1: expected a finite number .*, got '0'"),
         (lambda: mg.optim.SGD([mg.ones(1)], nesterov=True), "needs a momentum"),
         (lambda: mg.optim.SGD([mg.ones(1)]).step([]), "1 parameters, 0 gradients"),
         (lambda: mg.optim.SGD([mg.ones(1)]).step([mg.ones(2)]), r"is \(1,\) float32, gradient \(2,\) float32"),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from .. import nn, ops, random
 from ..backend import to_numpy
-from ..errors import ShapeError
+from ..errors import ShapeError, brief
 from ..grad import grad
 from ..random import Stream
 from ..recording import no_grad
@@ -127,7 +127,7 @@ def _length(x: Tensor) -> float:
 def _layers(critic: nn.Sequential, shape: Shape) -> Iterator[tuple[nn.Module, Shape]]:
     """Each layer of the critic and the shape of what enters it; ShapeError if it is no Sequential with weights."""
     if not isinstance(critic, nn.Sequential) or not critic.parameters():
-        raise ShapeError(f"a Lipschitz bound is that of a Sequential with weights, got {critic!r:.80}")
+        raise ShapeError(f"a Lipschitz bound is that of a Sequential with weights, got {brief(critic)}")
     first = critic.parameters()[0]
     x = zeros((1, *shape), first.dtype, first.device)
     for k in range(len(critic)):

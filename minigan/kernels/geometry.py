@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ..errors import ShapeError
+from ..errors import ShapeError, brief
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]  # ((top, bottom), (left, right))
@@ -68,7 +68,7 @@ def frozen(what: str, value: Any) -> Any:
     try:
         return operator.index(value)
     except TypeError:
-        raise ShapeError(f"{what}: expected an integer or several, got {value!r}") from None
+        raise ShapeError(f"{what}: expected an integer or several, got {brief(value)}") from None
 
 
 def pair(value: int | Pair, what: str, least: int) -> Pair:
@@ -76,7 +76,7 @@ def pair(value: int | Pair, what: str, least: int) -> Pair:
     given = frozen(what, value)
     both = given if isinstance(given, tuple) else (given, given)
     if len(both) != 2 or not all(isinstance(v, int) and v >= least for v in both):
-        raise ShapeError(f"{what}: expected an integer >= {least} or two of them, got {value!r}")
+        raise ShapeError(f"{what}: expected an integer >= {least} or two of them, got {brief(value)}")
     return both
 
 
@@ -179,7 +179,7 @@ def _check_shapes(name: str, x: tuple[int, ...], w: tuple[int, ...], groups: int
     if min(w) < 1:
         raise ShapeError(f"{name}: the kernel has no element (w {w})")
     if not isinstance(groups, int) or groups < 1 or w[0] % groups:
-        raise ShapeError(f"{name}: groups must be a positive divisor of {w[0]}, got {groups!r} (w {w})")
+        raise ShapeError(f"{name}: groups must be a positive divisor of {w[0]}, got {brief(groups)} (w {w})")
 
 
 def _pads(name: str, padding: int | Pair | Pads | str, size: Pair, extents: list[int], stride: Pair) -> Pads:
@@ -190,12 +190,12 @@ def _pads(name: str, padding: int | Pair | Pads | str, size: Pair, extents: list
         total = [max((-(-n // s) - 1) * s + k - n, 0) for n, s, k in zip(size, stride, extents, strict=True)]
         return (total[0] // 2, total[0] - total[0] // 2), (total[1] // 2, total[1] - total[1] // 2)
     if isinstance(padding, str):
-        raise ShapeError(f'{name}: padding must be "valid", "same" or numbers, got {padding!r}')
+        raise ShapeError(f'{name}: padding must be "valid", "same" or numbers, got {brief(padding)}')
     if isinstance(padding, int):
         padding = (padding, padding)
     if not isinstance(padding, tuple) or len(padding) != 2:
-        raise ShapeError(f"{name}: padding must have two entries, vertical and horizontal, got {padding!r}")
+        raise ShapeError(f"{name}: padding must have two entries, vertical and horizontal, got {brief(padding)}")
     sides = [p if isinstance(p, tuple) else (p, p) for p in padding]
     if not all(len(p) == 2 and all(isinstance(v, int) and v >= 0 for v in p) for p in sides):
-        raise ShapeError(f"{name}: padding must be integers >= 0, got {padding!r}")
+        raise ShapeError(f"{name}: padding must be integers >= 0, got {brief(padding)}")
     return sides[0], sides[1]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend
-from ..errors import DataError, DTypeError, ShapeError
+from ..errors import DataError, DTypeError, ShapeError, brief
 from ..kernels import kernels
 from ..recording import no_grad
 from ..tensor import Tensor, mapped
@@ -26,7 +26,7 @@ def functional_call(module: Module, params: Mapping[str, Tensor] | Sequence[Tens
         params = dict(zip(own, params, strict=True))
     for name, value in params.items():
         if not isinstance(value, Tensor):
-            raise DTypeError(f"functional_call: expected a Tensor for {name}, got {value!r:.60}")
+            raise DTypeError(f"functional_call: expected a Tensor for {name}, got {brief(value)}")
         if name not in own or own[name].shape != value.shape:
             expected = f"shape {own[name].shape}" if name in own else f"one of {', '.join(own)}"
             raise ShapeError(f"functional_call: {name} of shape {value.shape}; expected {expected}")

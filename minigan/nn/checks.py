@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import ShapeError, brief
 
 
 def integer(what: str, value: Any, least: float = -math.inf) -> int:
@@ -20,7 +20,7 @@ def integer(what: str, value: Any, least: float = -math.inf) -> int:
         found = None
     if found is None or found < least:
         bound = f" >= {least}" if math.isfinite(least) else ""
-        raise ShapeError(f"{what}: expected an integer{bound}, got {value!r:.60}")
+        raise ShapeError(f"{what}: expected an integer{bound}, got {brief(value)}")
     return found
 
 
@@ -39,7 +39,7 @@ def number(
     if not (fits and least <= value <= most and above < value < below):  # as NaN and infinities never are
         given = [f"{sign} {bound}" for sign, bound in bounds.items() if math.isfinite(bound)]
         limits = f" {' and '.join(given)}" if given else ""
-        raise ShapeError(f"{what}: expected a finite number{limits}, got {value!r:.60}")
+        raise ShapeError(f"{what}: expected a finite number{limits}, got {brief(value)}")
     return float(value)
 
 
@@ -52,5 +52,5 @@ def not_negative(call: str, **numbers: Any) -> None:
 def flag(what: str, value: Any) -> bool:
     """`value`, which is True or False."""
     if not isinstance(value, bool | np.bool_):
-        raise ShapeError(f"{what}: expected True or False, got {value!r:.60}")
+        raise ShapeError(f"{what}: expected True or False, got {brief(value)}")
     return bool(value)

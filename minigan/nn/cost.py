@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, brief
 from ..kernels import geometry
 from ..kernels.geometry import Geometry
 from ..tensor import Tensor
@@ -34,10 +34,10 @@ def bounded(network: Module) -> Iterator[None]:
         numbers, operations = _cost(layer, x)
         spent += operations
         if numbers > NUMBERS:
-            raise CheckpointError(f"{layer!r} makes {numbers} numbers of {x.shape}, more than {NUMBERS}")
+            raise CheckpointError(f"{brief(layer)} makes {numbers} numbers of {x.shape}, more than {NUMBERS}")
         if spent > OPERATIONS:
             raise CheckpointError(
-                f"{layer!r} of {x.shape} brings the work to {spent} operations, more than {OPERATIONS}"
+                f"{brief(layer)} of {x.shape} brings the work to {spent} operations, more than {OPERATIONS}"
             )
         return forward(x, *args)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import ops, random
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, brief
 from ..kernels import geometry
 from ..kernels.geometry import Pads, Pair, frozen, pair
 from ..kernels.portable import channels_last
@@ -172,7 +172,7 @@ class Unflatten(Module):
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         if not isinstance(unflattened_size, Sequence) or not unflattened_size:
-            raise ShapeError(f"Unflatten: expected the sizes of at least one axis, got {unflattened_size!r:.60}")
+            raise ShapeError(f"Unflatten: expected the sizes of at least one axis, got {brief(unflattened_size)}")
         self.dim = integer("Unflatten: dim", dim)
         self.unflattened_size = tuple(integer("Unflatten: a size", size, -1) for size in unflattened_size)
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from .. import backend
 from ..backend import as_float_dtype
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, brief
 from ..recording import watch, within
 from ..system.hints import hinted
 from ..tensor import Tensor, Version, mapped, tensor
@@ -186,8 +186,10 @@ class Sequential(Module):
         several = layers[0] if len(layers) == 1 and isinstance(layers[0], list | tuple | dict) else layers
         for name, layer in several.items() if isinstance(several, dict) else enumerate(several):
             if not isinstance(layer, Module):
-                hint = f": write {layer.__name__}(...)" if isinstance(layer, type) else ""
-                raise ShapeError(f"{type(self).__name__}: expected modules, layer {name} is {layer!r}{hint}")
+                hint = ": write a layer, such as ReLU(), or a Module with a `forward`" if callable(layer) else ""
+                hint = f": write {layer.__name__}(...)" if isinstance(layer, type) else hint
+                hint = ": write Sequential(*layers)" if isinstance(layer, Iterator | list | tuple) else hint
+                raise ShapeError(f"{type(self).__name__}: expected modules, layer {name} is {brief(layer)}{hint}")
             if not str(name) or "." in str(name) or hasattr(type(self), str(name)):
                 raise ShapeError(f"{type(self).__name__}: a layer cannot go by the name {name!r}")
             setattr(self, str(name), layer)

@@ -8,7 +8,7 @@ import functools
 from typing import Any, TypeVar, cast
 
 from .. import ops, random
-from ..errors import GraphError, ShapeError
+from ..errors import GraphError, ShapeError, brief
 from ..random import Stream
 from ..recording import no_grad
 from ..system.hints import unknown
@@ -145,7 +145,7 @@ def _taken(name: str, layer: Module, axes: int) -> Parameter:
     weight = vars(layer).get("weight") if isinstance(layer, Module) else None
     if not isinstance(weight, Parameter) or weight.ndim < axes:
         found = f"{weight.shape}" if isinstance(weight, Parameter) else "none of its own"
-        raise ShapeError(f"{name}: expected a layer whose weight has at least {axes} axes, {layer!r} has {found}")
+        raise ShapeError(f"{name}: expected a layer whose weight has at least {axes} axes, {brief(layer)} has {found}")
     return weight
 
 

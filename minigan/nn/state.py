@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import backend
 from ..backend import Array
-from ..errors import CheckpointError, DTypeError, MiniganError, ShapeError
+from ..errors import CheckpointError, DTypeError, MiniganError, ShapeError, brief
 from ..tensor import Tensor
 
 
@@ -18,7 +18,7 @@ def copy_all(own: Mapping[str, Tensor], state: Mapping[str, Any], whose: str, by
     CheckpointError, "`by` of `whose`: ...", names what is missing, unknown, too large, or of another shape or kind.
     """
     if not isinstance(state, Mapping):
-        raise CheckpointError(f"{by} of {whose}: expected tensors or arrays by name, got {state!r:.80}")
+        raise CheckpointError(f"{by} of {whose}: expected tensors or arrays by name, got {brief(state)}")
     problems = [f"{name} is missing" for name in own if name not in state]
     problems += [f"{name} is unknown" for name in state if name not in own]
     copies: dict[str, Array] = {}

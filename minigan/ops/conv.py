@@ -133,7 +133,8 @@ def conv_transpose2d(
 
 def _check_floats(name: str, x: Tensor, w: Tensor) -> None:
     if x.dtype != w.dtype or x.dtype.kind != "f":
-        raise DTypeError(f"{name}: expected floats of one width, got x {x.shape} {x.dtype}, w {w.shape} {w.dtype}")
+        got = f"x {x.shape} {x.dtype}, w {w.shape} {w.dtype}"
+        raise DTypeError(f"{name}: expected floats of one width, got {got}; .astype(dtype) converts")
 
 
 def _checked(name: str, b: Tensor, shape: tuple[int, ...]) -> Tensor:

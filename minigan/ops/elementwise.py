@@ -275,7 +275,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     if not negative_slope >= 0:
         raise ShapeError(f"leaky_relu: expected a negative_slope >= 0, got {negative_slope}")
     if x.dtype.kind != "f":
-        raise DTypeError(f"leaky_relu: expected floats, got {x.dtype} of shape {x.shape}")
+        raise DTypeError(f"leaky_relu: expected floats, got {x.dtype} of shape {x.shape}; .astype(dtype) converts")
     return _leaky_relu(x, float(negative_slope))
 
 

@@ -76,7 +76,7 @@ def _for_channels(name: str, x: Tensor, weight: Tensor, bias: Tensor) -> list[Te
 
 def _check_channels(name: str, x: Tensor) -> None:
     if x.dtype.kind != "f":
-        raise DTypeError(f"{name}: expected floats, got {x.shape} {x.dtype}")
+        raise DTypeError(f"{name}: expected floats, got {x.shape} {x.dtype}; .astype(dtype) converts")
     if x.ndim < 2:
         raise ShapeError(f"{name}: expected x of shape (N, C, ...), got {x.shape}")
 

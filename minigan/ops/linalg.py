@@ -61,7 +61,8 @@ def linear(x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
     Raises ShapeError if the shapes do not fit, DTypeError if x or w is not of floats.
     """
     if x.data.dtype.kind != "f" or w.data.dtype.kind != "f":
-        raise DTypeError(f"linear: expected floats, got x {x.shape} {x.dtype}, w {w.shape} {w.dtype}")
+        got = f"x {x.shape} {x.dtype}, w {w.shape} {w.dtype}"
+        raise DTypeError(f"linear: expected floats, got {got}; .astype(dtype) converts")
     given, shape = x.data.shape, w.data.shape
     if len(shape) != 2 or not given or given[-1] != shape[1]:
         raise ShapeError(f"linear: expected x (..., I) and w (O, I), got {given} and {shape}")

@@ -1,7 +1,7 @@
 """Pooling and upsampling of images (N, C, H, W), each family closed under its rules."""
 
 from ..backend import Array
-from ..errors import ShapeError
+from ..errors import ShapeError, brief
 from ..kernels import geometry, kernels
 from ..kernels.geometry import Geometry, Pair, frozen
 from ..op import op, takes_tensors
@@ -96,7 +96,7 @@ def pixel_shuffle(x: Tensor, factor: int) -> Tensor:
     """(N, C r r, H, W) to (N, C, H r, W r): each block of r r channels becomes a square of pixels (Shi et al. 2016)."""
     r = frozen("pixel_shuffle: factor", factor)
     if not isinstance(r, int) or r < 1:
-        raise ShapeError(f"pixel_shuffle: expected an integer factor >= 1, got {factor!r}")
+        raise ShapeError(f"pixel_shuffle: expected an integer factor >= 1, got {brief(factor)}")
     if x.ndim != 4 or x.shape[1] % r**2:
         raise ShapeError(f"pixel_shuffle: {x.shape} does not have a multiple of {r}^2 channels")
     n, c, h, w = x.shape

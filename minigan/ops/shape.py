@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import backend
 from ..backend import Array, integers, xp
-from ..errors import DeviceError, DTypeError, ShapeError, described
+from ..errors import DeviceError, DTypeError, ShapeError, brief, described
 from ..kernels import kernels
 from ..op import op, takes_tensors
 from ..tensor import Axis, Tensor, as_tensor
@@ -123,7 +123,7 @@ def to(x: Tensor, device: str) -> Tensor:
 def _one_axis(name: str, axis: int, ndim: int) -> int:
     axes = normalize_axes(name, axis, ndim)
     if len(axes) != 1:
-        raise ShapeError(f"{name}: expected one axis, got {axis!r}")
+        raise ShapeError(f"{name}: expected one axis, got {brief(axis)}")
     return axes[0]
 
 
@@ -215,7 +215,8 @@ def pad(x: Tensor, pad_width: Any, constant_values: float = 0.0) -> Tensor:
     except (TypeError, ValueError):
         pads = ((-1, -1),)
     if any(p < 0 for both in pads for p in both):
-        raise ShapeError(f"pad: expected whole widths >= 0, one pair for each axis of {x.shape}, got {pad_width!r}")
+        got = brief(pad_width)
+        raise ShapeError(f"pad: expected whole widths >= 0, one pair for each axis of {x.shape}, got {got}")
     return _pad(x, pads, float(constant_values))
 
 
@@ -279,7 +280,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     try:
         return _getitem(x, Index(key, advanced))
     except IndexError as error:
-        raise ShapeError(f"getitem: {error} (index {index!r} into {x.shape})") from error
+        raise ShapeError(f"getitem: {error} (index {brief(index)} into {x.shape})") from error
 
 
 def _index_entry(entry: Any, x: Tensor) -> Any:

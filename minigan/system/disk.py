@@ -31,6 +31,8 @@ def _opened(path: Path, flags: int) -> int:
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A binary file that becomes `path` when the block ends without an exception; OSError as the system has it."""
+    if not path.name:  # "" and "." are a folder
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     partial = path.with_name(f".{os.urandom(8).hex()}.part")
     handle = _opened(partial, os.O_EXCL)
     try:

@@ -14,7 +14,10 @@ _PURE = "no function changes its arguments, so that no copy is needed"
 
 _ROWS: dict[str, dict[str, tuple[str, str] | str]] = {
     "Tensor": {
-        "backward grad requires_grad requires_grad_ retain_grad grad_fn": ("mg.grad(loss, params)", _RETURNED),
+        "backward grad requires_grad requires_grad_ retain_grad grad_fn is_leaf register_hook": (
+            "mg.grad(loss, params)",
+            _RETURNED,
+        ),
         "cuda": 'x.to("cuda")',
         "cpu": 'x.to("cpu")',
         "is_cuda get_device": 'x.device == "cuda"',
@@ -45,7 +48,9 @@ _ROWS: dict[str, dict[str, tuple[str, str] | str]] = {
         "ge": "x >= y",
         "lt": "x < y",
         "le": "x <= y",
-        "add_ sub_ mul_ div_ fill_ zero_ clamp_ masked_fill_": "x.copy_(mg.clip(x, 0.0, 1.0))",
+        "add_ sub_ mul_ div_": "x.copy_(x + y)",
+        "fill_ zero_": "x.copy_(mg.zeros(x.shape))",
+        "clamp_ masked_fill_": "x.copy_(mg.clip(x, 0.0, 1.0))",
         "normal_": "mg.nn.init.normal_(x)",
         "uniform_": "mg.nn.init.uniform_(x)",
         "maximum": "mg.maximum(x, y)",
@@ -98,13 +103,9 @@ _ROWS: dict[str, dict[str, tuple[str, str] | str]] = {
     },
     "minigan": {
         "cat concat hstack vstack": "mg.concatenate([x, y])",
-        "randn": "mg.tensor(mg.random.default().normal((2, 3)))",
-        "rand": "mg.tensor(mg.random.default().uniform((2, 3)))",
-        "randint": "mg.tensor(mg.random.default().integers(10, (2, 3)))",
-        "randperm": "mg.tensor(mg.random.default().permutation(10))",
-        "manual_seed": "mg.random.seed(0)",
+        "manual_seed seed": "mg.random.seed(0)",
         "Generator": 'mg.random.Stream(0, "name")',
-        "array asarray as_tensor from_numpy Variable": "mg.tensor([1.0, 2.0])",
+        "array asarray as_tensor from_numpy Variable FloatTensor LongTensor": "mg.tensor([1.0, 2.0])",
         "arange": "mg.tensor(np.arange(3))",
         "linspace": "mg.tensor(np.linspace(0, 1, 3))",
         "eye": "mg.tensor(np.eye(3))",
@@ -135,13 +136,18 @@ _ROWS: dict[str, dict[str, tuple[str, str] | str]] = {
         "isnan": "np.isnan(x.numpy())",
         "isfinite": "np.isfinite(x.numpy())",
         "allclose": "np.allclose(x, y)",
-        "inference_mode set_grad_enabled enable_grad": "mg.no_grad()",
-        "autograd backward": ("mg.grad(loss, params)", _RETURNED),
+        "inference_mode set_grad_enabled enable_grad": ("mg.no_grad()", "outside, every gradient can be taken"),
+        "autograd backward GradientTape": ("mg.grad(loss, params)", _RETURNED),
         "value_and_grad": "mg.vjp(mg.sum, x)",
         "jit compile": "mg.capture(network)",
-        "Module": "mg.nn.Module",
-        "Parameter": "mg.nn.Parameter(x)",
-        "functional": ("mg.relu(x)", "functions are minigan's own"),
+        "pi": "np.pi",
+        "inf": "np.inf",
+        "nan": "np.nan",
+        "newaxis": "x[None]",
+        "layers": "mg.nn",
+        "optimizers": "mg.optim",
+        "datasets": "mg.data",
+        "functional F": ("mg.relu(x)", "functions are minigan's own"),
         "mse_loss": "mg.mean(mg.square(x - y))",
         "l1_loss": "mg.mean(mg.abs(x - y))",
     },
@@ -151,16 +157,24 @@ _ROWS: dict[str, dict[str, tuple[str, str] | str]] = {
         "CrossEntropyLoss NLLLoss": "mg.cross_entropy(x, [0, 1])",
         "MSELoss": "mg.mean(mg.square(x - y))",
         "L1Loss": "mg.mean(mg.abs(x - y))",
-        "ModuleList ModuleDict Identity": "mg.nn.Sequential(mg.nn.ReLU(), mg.nn.Tanh())",
-        "ParameterList": "[mg.nn.Parameter(x), mg.nn.Parameter(y)]",
-        "Upsample UpsamplingNearest2d": "mg.nn.UpsampleNearest(2)",
+        "ModuleList": ("[mg.nn.ReLU(), mg.nn.Tanh()]", "an attribute may be a list of modules"),
+        "ModuleDict": ('{"last": mg.nn.Tanh()}', "an attribute may be a dict of modules"),
+        "ParameterList": ("[mg.nn.Parameter(x), mg.nn.Parameter(y)]", "an attribute may be a list of parameters"),
+        "Identity": "mg.nn.Sequential()",
+        "Dense": "mg.nn.Linear(2, 3)",
+        "Conv2D": "mg.nn.Conv2d(1, 8, 3)",
+        "Conv2DTranspose": "mg.nn.ConvTranspose2d(8, 1, 3)",
+        "BatchNorm BatchNormalization": "mg.nn.BatchNorm2d(8)",
+        "MaxPool2D MaxPooling2D": "mg.nn.MaxPool2d(2)",
+        "Reshape": "mg.nn.Unflatten(1, (8, 4, 4))",
+        "Upsample UpsamplingNearest2d UpSampling2D": "mg.nn.UpsampleNearest(2)",
         "Dropout2d": "mg.nn.Dropout(0.5)",
         "AdaptiveAvgPool2d": "mg.mean(images, axis=(2, 3), keepdims=True)",
         "LogSoftmax": "mg.log_softmax(x)",
         "SiLU Swish": "x * mg.sigmoid(x)",
         "Hardtanh": "mg.clip(x, -1.0, 1.0)",
         "ReLU6": "mg.clip(x, 0.0, 6.0)",
-        "utils parametrizations": "mg.nn.spectral_norm(mg.nn.Linear(2, 3))",
+        "utils parametrizations SpectralNorm SpectralNormalization": "mg.nn.spectral_norm(mg.nn.Linear(2, 3))",
     },
     "minigan.optim": {
         "lr_scheduler LambdaLR": "mg.optim.Schedule(opt, mg.optim.cosine(100))",
@@ -170,15 +184,33 @@ _ROWS: dict[str, dict[str, tuple[str, str] | str]] = {
         "LinearLR": "mg.optim.linear(1.0, 0.0, 100)",
         "swa_utils": "mg.optim.EMA(network)",
         "RMSprop": "mg.optim.RMSProp(params)",
+        "adam": "mg.optim.Adam(params)",
+        "sgd": "mg.optim.SGD(params)",
     },
+    "minigan.random": {"random": "mg.tensor(mg.random.default().uniform((2, 3)))"},
 }
 for _name in (
     *("exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "square", "sin", "cos", "tanh", "sigmoid", "softplus", "relu"),
     *("leaky_relu", "elu", "abs", "absolute", "sign", "negative", "softmax", "log_softmax", "logsumexp", "flip"),
 ):
     _ROWS["Tensor"][_name] = f"mg.{_name}(x)"
+    _ROWS["minigan.nn"][_name] = f"mg.{_name}(x)"
 for _name in ("argmax", "argmin", "argsort", "any", "all", "round", "cumsum", "prod", "tolist"):
     _ROWS["Tensor"][_name] = f"x.numpy().{_name}()"
+for _names, _drawn in {
+    "randn normal standard_normal": "normal((2, 3))",
+    "rand uniform": "uniform((2, 3))",
+    "randint integers": "integers(10, (2, 3))",
+    "randperm permutation": "permutation(10)",
+}.items():
+    _ROWS["minigan"][_names] = _ROWS["minigan.random"][_names] = f"mg.tensor(mg.random.default().{_drawn})"
+for _name in (
+    *("Module", "Parameter", "Buffer", "Sequential", "Linear", "Conv2d", "ConvTranspose2d", "BatchNorm1d"),
+    *("BatchNorm2d", "LayerNorm", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Flatten", "Dropout", "Embedding"),
+):
+    _ROWS["minigan"][_name] = f"mg.nn.{_name}"
+for _name in ("Adam", "AdamW", "SGD", "RMSProp"):
+    _ROWS["minigan"][_name] = _ROWS["minigan.nn"][_name] = f"mg.optim.{_name}"
 
 HINTS: dict[tuple[str, str], tuple[str, str]] = {
     (owner, name): (row, "") if isinstance(row, str) else row

@@ -89,3 +89,45 @@ def test_flags_are_looked_at(what, make):
     for wrong in (1, 0, None, "relu"):
         with pytest.raises(mg.errors.ShapeError, match=f"^{what}: expected True or False"):
             make(wrong)
+
+
+NETWORK = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+TENSOR = mg.ones((3, 3))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda path: nn.Linear(TENSOR, 2),
+        lambda path: nn.Linear(2, NETWORK),
+        lambda path: nn.Linear(2, 2, bias=TENSOR),
+        lambda path: nn.LeakyReLU(TENSOR),
+        lambda path: nn.Conv2d(1, 1, NETWORK),
+        lambda path: nn.Conv2d(1, 1, 1, padding=NETWORK),
+        lambda path: nn.Unflatten(1, NETWORK),
+        lambda path: nn.Sequential([NETWORK], NETWORK),
+        lambda path: nn.spectral_norm(NETWORK),
+        lambda path: nn.weight_norm(TENSOR),
+        lambda path: nn.functional_call(NETWORK, {"0.bias": NETWORK}),
+        lambda path: NETWORK.load_state_dict(NETWORK),
+        lambda path: NETWORK.to(dtype=NETWORK),
+        lambda path: mg.optim.Adam(NETWORK.parameters(), NETWORK.parameters()),
+        lambda path: mg.optim.Adam(NETWORK.parameters(), betas=NETWORK),
+        lambda path: mg.reshape(TENSOR, NETWORK),
+        lambda path: mg.zeros(NETWORK),
+        lambda path: mg.ones(2, NETWORK),
+        lambda path: mg.pad(TENSOR, NETWORK),
+        lambda path: mg.tensor(1.0, device=NETWORK),
+        lambda path: mg.tensor(1.0, dtype=NETWORK),
+        lambda path: mg.random.seed(NETWORK),
+        lambda path: mg.random.default().normal(NETWORK),
+        lambda path: mg.save(path, NETWORK),
+        lambda path: mg.save([NETWORK], path),
+        lambda path: mg.load(path, NETWORK),
+        lambda path: mg.load([NETWORK], path),
+    ],
+)
+def test_whatever_an_argument_is_the_message_is_one_line(call, tmp_path):
+    with pytest.raises(mg.errors.MiniganError) as told:
+        call(tmp_path / "weights.safetensors")
+    assert "\n" not in str(told.value)

@@ -239,7 +239,8 @@ def test_sequential_takes_layers_in_a_list_or_by_names():
     [
         ([nn.Linear], r"expected modules, layer 0 is <class '.*Linear'>: write Linear\(\.\.\.\)"),
         ([3], "expected modules, layer 0 is 3"),
-        ([nn.ReLU(), mg.tanh], "expected modules, layer 1 is"),
+        ([nn.ReLU(), mg.tanh], "expected modules, layer 1 is <op tanh.*: write a layer, such as ReLU"),
+        ([iter([nn.ReLU()])], r"layer 0 is <list_iterator.*: write Sequential\(\*layers\)"),
         ([nn.ReLU(), [nn.ReLU()]], r"expected modules, layer 1 is \[ReLU"),
         ([None], "layer 0 is None"),
         ([{"body": "x"}], "layer body is 'x'"),

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,14 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
         disk.holding(tmp_path / "absent" / ".lock"),
     ):
         pass
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/"])
+def test_a_path_that_names_no_file_is_refused_and_nothing_left(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        disk.write(Path(name), b"x")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_lock_is_not_written_through_a_link_nor_into_a_folder(tmp_path):

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def asked(owner, names):
     """Who is asked for the name."""
     return {
         **{"Tensor": names["x"], "Module": names["network"], "Optimizer": names["opt"]},
-        **{"minigan": mg, "minigan.nn": mg.nn, "minigan.optim": mg.optim},
+        **{"minigan": mg, "minigan.nn": mg.nn, "minigan.optim": mg.optim, "minigan.random": mg.random},
     }[owner]
 
 
@@ -49,6 +50,23 @@ def test_each_hint_is_given_and_is_code_that_runs(owner, name, names):
     assert not hasattr(asked(owner, names), name)
     assert name not in dir(asked(owner, names))
     eval(write.replace('"cuda"', '"cpu"'), names)
+
+
+@pytest.mark.parametrize(
+    ("write", "told"),
+    [
+        (lambda: mg.Linear, "mg.nn.Linear"),
+        (lambda: mg.Adam, "mg.optim.Adam"),
+        (lambda: mg.nn.relu, "mg.relu(x)"),
+        (lambda: mg.nn.Conv2D, "mg.nn.Conv2d(1, 8, 3)"),
+        (lambda: mg.nn.ModuleList, "[mg.nn.ReLU(), mg.nn.Tanh()] (an attribute may be a list of modules)"),
+        (lambda: mg.random.randn, "mg.tensor(mg.random.default().normal((2, 3)))"),
+        (lambda: mg.ones(2).zero_, "x.copy_(mg.zeros(x.shape))"),
+    ],
+)
+def test_what_is_elsewhere_or_called_otherwise_is_told(write, told):
+    with pytest.raises(mg.errors.UnknownName, match=re.escape(f"; write {told}") + "$"):
+        write()
 
 
 @pytest.mark.parametrize("owner", sorted({owner for owner, _ in HINTS}))
