@@ -188,7 +188,7 @@ def test_what_does_not_go_with_labels_is_named():
         game("acgan28", moves=Moves(unroll=1))
     with pytest.raises(mg.errors.ShapeError, match=r"ConditionalGame: a batch \(6, 1, 28, 28\) came without labels"):
         game("cgan28").play(lambda k: batches(k)[0])
-    with pytest.raises(mg.errors.ShapeError, match="AuxiliaryGame: class_weight: .* >= 0, got nan"):
+    with pytest.raises(mg.errors.ShapeError, match=r"AuxiliaryGame: class_weight: .* >= 0, got nan"):
         game("acgan28", class_weight=np.nan)
 
 
