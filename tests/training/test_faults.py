@@ -185,13 +185,13 @@ def trials(runs, tmp_path, first, count):
         shutil.rmtree(out)
 
 
-def test_40_trials(runs, tmp_path):
-    trials(runs, tmp_path, 0, 40)
+def test_100_trials(runs, tmp_path):
+    trials(runs, tmp_path, 0, 100)
 
 
 @pytest.mark.slow
 def test_1000_trials(runs, tmp_path):
-    trials(runs, tmp_path, 40, 1000)
+    trials(runs, tmp_path, 100, 1000)
 
 
 def test_the_disk_fails_where_it_is_told(runs, tmp_path):
