@@ -13,17 +13,6 @@ from minigan.system.signals import STOPPING
 from minigan.system.terminal import ending
 
 
-@pytest.fixture(autouse=True)
-def handled():
-    """Python's own handlers: a shell has what it starts in the background ignore Ctrl-C."""
-    before = {
-        n: signal.signal(n, signal.default_int_handler if n == signal.SIGINT else signal.SIG_DFL) for n in STOPPING
-    }
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.fixture(params=["SIGINT", "SIGTERM", "SIGHUP"])
 def number(request):
     return getattr(signal, request.param)
@@ -99,7 +88,6 @@ def test_a_program_that_still_loads_ends_in_one_line(number, module):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # ignored in the background
     )
     assert process.stdout.readline() == "loading\n"
     process.send_signal(number)

@@ -103,7 +103,6 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
         stderr=subprocess.STDOUT,
         text=True,
         env=environment,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # ignored in the background
     )
     deadline = time.monotonic() + 60
     while not (tmp_path / "run" / "log.csv").exists() and time.monotonic() < deadline:
