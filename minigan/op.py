@@ -60,6 +60,7 @@ class Op:
         self.plain = _CONSTANTS if self.inner else NUMBER_TYPES  # what is passed on as it is
         self.__doc__ = forward.__doc__
         self.__name__ = name
+        self.__module__ = forward.__module__
         self.__signature__ = inspect.signature(forward)
         # reads[i]: for each argument, whether rule i reads it; last, whether it reads the output y
         self.reads = tuple(() if rule is None else _reads(rule, variadic) for rule in rules)
@@ -69,6 +70,10 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<op {self.name}: {self.formula}>"
+
+    def __reduce__(self) -> str:
+        """The name that it has in its module: a copy or a pickle of an op is that op."""
+        return self.forward.__name__
 
     def rule(self, i: int) -> tuple[Rule | None, tuple[bool, ...]]:
         """The rule of argument `i` and what it reads; the rule is None if the derivative is zero."""

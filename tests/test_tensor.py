@@ -8,6 +8,7 @@ import pytest
 
 import minigan as mg
 from minigan.nn import Parameter
+from minigan.op import CHECKED, Op
 
 
 def test_tensors_are_sequences_and_arrays():
@@ -324,3 +325,12 @@ def test_tensors_that_two_layers_share_are_shared_by_the_copies():
     for made in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         assert made[0].weight is made[1].weight is not net[0].weight
         assert len(made.parameters()) == 3
+
+
+@pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_of_a_function_is_that_function(twin):
+    offered = [*CHECKED.values(), *(fn for fn in vars(mg).values() if isinstance(fn, Op))]
+    assert {mg.sum, mg.relu} <= {*offered}
+    for fn in offered:
+        assert twin(fn) is fn
+    assert twin([mg.nn.Linear(2, 2), mg.tanh])[1] is mg.tanh  # as a network's activation

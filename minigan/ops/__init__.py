@@ -72,6 +72,8 @@ from .shape import (
 
 # What is offered looks at its arguments first; the rules call each other's functions as they are.
 globals().update(CHECKED)
+for _offered in CHECKED.values():
+    _offered.__module__ = __name__  # where pickle finds it
 abs = absolute
 permute = transpose
 
