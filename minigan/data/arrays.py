@@ -114,7 +114,9 @@ def _read_npy(content: io.BufferedIOBase | IO[bytes], held: int, where: str) -> 
         raise DataError(f"{where}: elements of type {dtype.str}, expected integers, booleans or floats")
     expected = math.prod(shape) * dtype.itemsize
     promise = f"{where}: the header promises {shape} of {dtype}, {expected} bytes"
-    if expected == 0 or expected > held:
+    if expected == 0:
+        raise DataError(f"{where}: no images in an array of shape {shape}")
+    if expected > held:
         raise DataError(f"{promise}, at most {held} can follow")
     if expected > machine.memory():
         raise DataError(f"{promise}, more than this machine's memory")

@@ -132,7 +132,7 @@ def _told(path: Path, problems: list[str], accept: Callable[[dict[str, Any]], T]
         if _has_settings(config) and "sha256" in config and not disk.is_whole(content, config["sha256"]):
             raise CheckpointError(f"{file}: is not as the run wrote it, by its checksum")
         return _accepted(file, accept, config)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         problem = CheckpointError(f"{path}: no run is in this folder, it has no config.json")
     except CheckpointError as error:
         problem = error

@@ -259,6 +259,7 @@ def test_files_that_are_broken(tmp_path, images):
         (b"PK\x03\x04", "not an archive that can be read"),
         (whole[:9], "the header is cut off"),
         (whole[:60], "a header that cannot be read"),
+        (whole.replace(b"(5, 3", b"(0, 3")[:128], r"no images in an array of shape \(0, 3, 6, 7\)"),
         (whole[:-1], r"promises \(5, 3, 6, 7\) of uint8, 630 bytes, but 629 follow"),
         (whole + b"x", "but more follow"),
         (exaggerated(whole), r"promises \(5000000000, 3, 6, 7\) of uint8, 630000000000 bytes, at most \d+ can follow"),

@@ -232,6 +232,10 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
         report.write(tmp_path)
     with pytest.raises(mg.errors.CheckpointError, match=r"absent: no run"):
         report.write(tmp_path / "absent")
+    (tmp_path / "data.npy").write_bytes(b"x")
+    with pytest.raises(mg.errors.CheckpointError, match=r"data\.npy: no run"):
+        report.write(tmp_path / "data.npy")
+    (tmp_path / "data.npy").unlink()
     for content in ("{", "[]", '{"settings": 3}', "[" * 100_000):
         (tmp_path / "config.json").write_text(content)
         with pytest.raises(mg.errors.CheckpointError, match=r"config\.json: "):
