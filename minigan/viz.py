@@ -205,7 +205,7 @@ def panel_figure(drawn: Sequence[Panel], columns: int = 1, size: float = 3.2, ti
         _draw_panel(axes, panel)
         axes.set_box_aspect(1)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    legend: Any = figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    legend: Any = figure.legend(handles, labels, loc="outside lower center", ncols=min(4, 2 * columns), frameon=False)
     for handle in legend.legend_handles:
         handle.set(alpha=1, sizes=[50])
     if title:
@@ -240,7 +240,8 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
         axes.scatter(*points.T, s=7, color=color, alpha=0.5, linewidths=0, label=name)
         if panel.centroids:
             axes.scatter(*points.mean(0), s=130, marker="X", color=color, edgecolors="black", label=f"{name}: centroid")
-    axes.set(xlim=(left, right), ylim=(bottom, top), title=panel.title, xlabel="\n".join(notes))
+    axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="\n".join(notes))
+    axes.set_title(panel.title, wrap=True)
     axes.grid(alpha=0.2)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -133,3 +133,17 @@ def test_a_saved_figure_is_small_and_the_same(tmp_path):
     viz.save_figure(figure, tmp_path / "figure.png")
     with Image.open(tmp_path / "figure.png") as drawn:
         assert (drawn.size, drawn.mode) == ((300, 200), "P")
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_the_legend_and_the_titles_of_panels_are_all_in_the_picture(columns, rng):
+    clouds = {"Real Data": rng.standard_normal((9, 2)), "Generated Data": rng.standard_normal((9, 2))}
+    panel = viz.Panel("Features after iteration 10001; on the grey line D = 1/2", clouds, centroids=True)
+    figure = viz.panel_figure([panel] * columns, columns, size=4.6)
+    figure.canvas.draw()
+    assert len(figure.legends[0].get_texts()) == 4
+    for shown in (figure.legends[0], *(axes.title for axes in figure.axes)):
+        box = shown.get_window_extent()
+        assert min(box.x0, box.y0) >= -1
+        assert box.x1 <= figure.bbox.x1 + 1
+        assert box.y1 <= figure.bbox.y1 + 1
