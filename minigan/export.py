@@ -202,24 +202,24 @@ def from_description(about: Mapping[str, Any], arrays: Mapping[str, Any]) -> Gen
     return generator
 
 
-def save_weights(network: Any, path: str | Path) -> Path:
+def save_weights(network: Any, path: str | Path | None = None) -> Path:
     """Write the weights of `network` to the safetensors file `path`, whole or not at all: `mg.save`.
 
     `network` is whatever has a state_dict (a module, an optimizer, an average), or such a dict itself. CheckpointError
     if it holds nothing, or nothing that can be written, or the file cannot be.
     """
-    _check_path("save", path)
+    path = _checked_path("save", path)
     is_holder = hasattr(network, "state_dict") and not isinstance(network, type)
     state = network.state_dict() if is_holder else network
     if not isinstance(state, Mapping) or not state:
         found = f"{type(network).__name__}, which holds none" if isinstance(state, Mapping) else brief(network)
         raise CheckpointError(f"{path}: expected a network, or arrays by name, to save, got {found}")
     arrays = {name: _array(name, value) for name, value in state.items()}
-    disk.write(Path(path), sealed(stored.content(arrays, {"sha256": BLANK.decode()})))
-    return Path(path)
+    disk.write(path, sealed(stored.content(arrays, {"sha256": BLANK.decode()})))
+    return path
 
 
-def load_weights(network: N, path: str | Path) -> N:
+def load_weights(network: N, path: str | Path | None = None) -> N:
     """`network` itself, with the weights of a safetensors file copied into it: `mg.load`.
 
     Written by `save_weights`, as a generator, or by PyTorch of the same network, there with
@@ -228,7 +228,7 @@ def load_weights(network: N, path: str | Path) -> N:
     has load_state_dict: a module, an optimizer, an average. CheckpointError if the file is none, is damaged, or holds
     other names, kinds or shapes; nothing is copied then.
     """
-    _check_path("load", path)
+    path = _checked_path("load", path)
     if isinstance(network, type) or not hasattr(network, "load_state_dict"):
         raise CheckpointError(f"{path}: expected a network to load it into, got {brief(network)}")
     arrays, metadata, content = stored.read(path)
@@ -242,9 +242,11 @@ def load_weights(network: N, path: str | Path) -> N:
     return network
 
 
-def _check_path(call: str, path: Any) -> None:
+def _checked_path(call: str, path: Any) -> Path:
+    """`path`, which nobody need have given."""
     if not isinstance(path, str | os.PathLike):
         raise CheckpointError(f"{call}: expected the path of a file after the network, got {brief(path)}")
+    return Path(path)
 
 
 def _array(name: Any, value: Any) -> Array:

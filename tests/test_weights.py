@@ -82,6 +82,8 @@ def damaged(tmp_path):
             r"load: expected the path of a file after the network, got Own\(",
         ),
         (lambda folder: mg.load("w", folder / "w"), "expected a network to load it into, got 'w'"),
+        (lambda folder: mg.load(folder / "w"), "load: expected the path of a file after the network, got None"),
+        (lambda folder: mg.save(Own()), "save: expected the path of a file after the network, got None"),
         (lambda folder: mg.load(Own, folder / "w"), "expected a network to load it into, got <class"),
         (lambda folder: mg.save(Own, folder / "w"), "expected a network, or arrays by name, to save, got <class"),
         (lambda folder: mg.save(Own(), folder / "no" / "w"), "w: cannot be written"),
