@@ -43,6 +43,11 @@ def is_cuda(array: Array) -> bool:
     return cupy is not None and isinstance(array, cupy.ndarray)
 
 
+def is_array(x: Any) -> bool:
+    """True if x is an array of NumPy or CuPy, or a scalar of NumPy, and no Tensor, number or list."""
+    return isinstance(x, np.ndarray | np.generic) or is_cuda(x)
+
+
 def has_cuda() -> bool:
     """True once CuPy is loaded: before, no array can live on a CUDA device."""
     return "cupy" in sys.modules
@@ -102,7 +107,7 @@ def as_float_dtype(name: str, dtype: Any) -> np.dtype:
     """`dtype` as a type of floats; DTypeError if it is none."""
     found = as_dtype(name, dtype)
     if found.kind != "f":
-        raise DTypeError(f"{name}: expected a type of floats, got {dtype!r:.40}")
+        raise DTypeError(f"{name}: expected a type of floats, got {brief(dtype)}")
     return found
 
 

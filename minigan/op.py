@@ -93,7 +93,7 @@ class Op:
                 elif array.dtype is not first.dtype or type(array) is not type(first):
                     _check_operands(self.name, args)
                 arrays.append(array)
-            elif type(a) in self.plain or (self.inner and not _is_array(a)):
+            elif type(a) in self.plain or (self.inner and not backend.is_array(a)):
                 arrays.append(a)
             else:
                 return self(*self._operands(args))
@@ -137,7 +137,7 @@ class Op:
         for i, a in enumerate(given):
             if isinstance(a, np.generic):
                 given[i] = a = a.item()  # a number never widens a type
-            if (i == 0 and not numbers) or not (type(a) in self.plain or (self.inner and not _is_array(a))):
+            if (i == 0 and not numbers) or not (type(a) in self.plain or (self.inner and not backend.is_array(a))):
                 given[i] = as_tensor(a, self.name, floats)
         return given
 
@@ -308,10 +308,6 @@ def _reads(rule: Rule, variadic: bool) -> tuple[bool, ...]:
     if variadic:
         args = args[-1:]  # *xs: all alike
     return (*(not a.startswith("_") for a in args), not y.startswith("_"))
-
-
-def _is_array(a: Any) -> bool:
-    return isinstance(a, np.ndarray | np.generic) or backend.is_cuda(a)
 
 
 def _shown(args: tuple, fact: str) -> str:

@@ -148,7 +148,8 @@ class Tensor:
     def copy_(self, values: Any, by: str = "copy_") -> "Tensor":
         """This tensor, its array overwritten in place by `values` of the same shape; `by` is named in errors."""
         self.check_writable(by)
-        source = as_tensor(values, by, width([self])).data
+        # an array is read here and no more, so that it need not be copied first, as `as_tensor` does
+        source = native(by, values) if backend.is_array(values) else as_tensor(values, by, width([self])).data
         if source.shape != self.shape:
             raise ShapeError(f"{by}: cannot copy shape {source.shape} into {self.label()} of {self.shape}")
         self.data[...] = backend.to_device(source, self.device)
@@ -292,7 +293,7 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None) -> Tensor:
     """
     if isinstance(data, Tensor):
         data = data.data
-    is_array = isinstance(data, np.ndarray | np.generic) or backend.is_cuda(data)
+    is_array = backend.is_array(data)
     try:
         array = backend.xp(data).array(data)
     except ValueError as error:
@@ -317,7 +318,7 @@ def as_tensor(x: Any, name: str, floats: np.dtype = FLOAT32) -> Tensor:
     """
     if isinstance(x, Tensor):
         return x
-    if isinstance(x, np.ndarray | np.generic) or backend.is_cuda(x):
+    if backend.is_array(x):
         return Tensor(native(name, backend.xp(x).array(x)))
     told = ""
     if isinstance(x, int | float | list | tuple):
