@@ -263,6 +263,14 @@ def test_what_cannot_be_captured_runs_without_a_graph_after_one_warning(fn, cupy
     assert device.tape is None  # the capture was ended
 
 
+def test_many_arrays_are_joined_within_a_graph(cupy):
+    parts = [mg.tensor(np.full((2, 3), k, "float32"), device="cuda") for k in range(20)]
+    step = mg.capture(lambda: mg.concatenate(parts))
+    results = [step().numpy() for _ in range(5)]
+    assert step.graph is not None
+    np.testing.assert_array_equal(results[-1], np.repeat(np.arange(20.0), 2)[:, None] * np.ones(3))
+
+
 def test_an_argument_that_would_be_changed_in_a_copy_is_refused(cupy):
     def change(x):
         x.copy_(x * 2)

@@ -94,7 +94,7 @@ class Plan:
     images: int = 60_000  # of the main job's data set
     kernel: float = 0.01  # seconds for which a layer's kernel is repeated, three times
     elements: int = 1 << 26  # of the arrays that memory-bound kernels pass over
-    tests: tuple[str, ...] = ()  # files for pytest; none: all
+    tests: tuple[str, ...] = ("tests/test_gpu.py",)  # files for pytest
     backend: str = "inductor"  # of torch.compile
 
 
@@ -112,6 +112,5 @@ REHEARSAL = Plan(
     images=8,
     kernel=0.001,
     elements=1 << 12,
-    tests=("tests/test_gpu.py",),
     backend="eager",  # the tracing without the compiler
 )

@@ -16,6 +16,8 @@ from .cpu_linear import linear, linear_weight, matmul  # noqa: F401  likewise
 from .geometry import Geometry
 from .portable import (  # noqa: F401  as they are on each device
     channels_last,
+    concatenate,
+    elementwise,
     empty_image,
     gather_images,
     pool_max,

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array
+from ..backend import Array, is_capturing
+from ..errors import DTypeError
 
 WORKSPACE = 32 << 20  # bytes, what NVIDIA recommends for Hopper
 
 _TYPE = {np.dtype(np.float32): 0, np.dtype(np.float64): 1}  # CUDA_R_32F, CUDA_R_64F
 _COMPUTE = {np.dtype(np.float32): 68, np.dtype(np.float64): 70}  # CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_64F
 _COMPUTE_TF32 = 77  # CUBLAS_COMPUTE_32F_FAST_TF32
+_CAPTURE = -1  # no stream's address
 _DEFAULT = -1  # CUBLAS_GEMM_DEFAULT: the library's heuristics choose
 
 
@@ -29,7 +31,7 @@ class Cublas:
         self._cupy = cupy
         self._handle = ctypes.c_void_p()
         self._check("cublasCreate_v2", ctypes.byref(self._handle))
-        self._workspace = cupy.empty(WORKSPACE, dtype="uint8")
+        self._workspaces: dict[int, Array] = {}  # of each stream, as two may multiply at once; all captures share one
         self._stream: int | None = None
 
     def product(self, a: Array, b: Array, out: Array, tf32: bool = False) -> None:
@@ -41,7 +43,8 @@ class Cublas:
         self._use_current_stream()
         # Row-major out = a b is column-major out^T = b^T a^T, so b comes first.
         (m, n), k = out.shape[-2:], a.shape[-1]
-        batch = out.shape[0] if out.ndim == 3 else 1
+        if out.dtype not in _TYPE:
+            raise DTypeError(f"matmul: cuBLAS is asked for products of float32 and float64 only, not of {out.dtype}")
         kind = _TYPE[out.dtype]
         compute = _COMPUTE_TF32 if tf32 and kind == 0 else _COMPUTE[out.dtype]
         number = ctypes.c_double if kind else ctypes.c_float
@@ -52,21 +55,27 @@ class Cublas:
             stride = operand.strides[0] // operand.itemsize if operand.ndim == 3 else 0
             operands.append((transposed, ctypes.c_void_p(operand.data.ptr), leading, ctypes.c_longlong(stride)))
         (tb, pb, ldb, sb), (ta, pa, lda, sa) = operands
+        sizes = (self._handle, tb, ta, n, m, k, ctypes.byref(one))
+        result = ctypes.c_void_p(out.data.ptr)
+        if out.ndim == 2:  # one product: cuBLAS may cut a long sum into parts, which it does not do for a batch
+            self._check(
+                *("cublasGemmEx", *sizes, pb, kind, ldb, pa, kind, lda, ctypes.byref(zero)),
+                *(result, kind, n, compute, _DEFAULT),
+            )
+            return
         self._check(
-            "cublasGemmStridedBatchedEx",
-            self._handle,
-            *(tb, ta, n, m, k, ctypes.byref(one)),
-            *(pb, kind, ldb, sb),
-            *(pa, kind, lda, sa, ctypes.byref(zero)),
-            *(ctypes.c_void_p(out.data.ptr), kind, n, ctypes.c_longlong(m * n)),
-            *(batch, compute, _DEFAULT),
+            *("cublasGemmStridedBatchedEx", *sizes, pb, kind, ldb, sb, pa, kind, lda, sa, ctypes.byref(zero)),
+            *(result, kind, n, ctypes.c_longlong(m * n), len(out), compute, _DEFAULT),
         )
 
     def _use_current_stream(self) -> None:
         stream = self._cupy.cuda.get_current_stream().ptr
         if stream != self._stream:
+            key = _CAPTURE if is_capturing() else stream
+            if key not in self._workspaces:
+                self._workspaces[key] = self._cupy.empty(WORKSPACE, dtype="uint8")
             self._check("cublasSetStream_v2", self._handle, ctypes.c_void_p(stream))
-            workspace = ctypes.c_void_p(self._workspace.data.ptr)  # setting the stream has reset it
+            workspace = ctypes.c_void_p(self._workspaces[key].data.ptr)  # setting the stream has reset it
             self._check("cublasSetWorkspace_v2", self._handle, workspace, ctypes.c_size_t(WORKSPACE))
             self._stream = stream
 
@@ -106,7 +115,9 @@ def load_library(cupy: Any) -> Any:
     major = cupy.cuda.runtime.runtimeGetVersion() // 1000
     try:
         pathfinder = importlib.import_module("cuda.pathfinder")
-        return ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("cublas").abs_path)
+        path = pathfinder.load_nvidia_dynamic_lib("cublas").abs_path
+        if path is not None:  # None: it was loaded by others, by its name
+            return ctypes.CDLL(path)
     except (ImportError, RuntimeError, OSError):
         pass
     for name in (f"libcublas.so.{major}", f"cublas64_{major}.dll"):

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, xp
+from ..backend import Array, is_cuda, xp
 from . import portable
 from .cuda_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .cuda_linear import linear, linear_weight, matmul  # noqa: F401  likewise
 from .geometry import Geometry
 from .launch import THREADS, is_dense, is_real, launch, launch_each, packed
 from .portable import (  # noqa: F401  as they are on each device
-    arithmetic,
     channels_last,
     empty_image,
     where,
@@ -51,6 +50,27 @@ def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
     return x
 
 
+def arithmetic(name: str, a: Array, b: Array) -> Array:
+    """CuPy's function of that name of a and b, one of which may be a number; images stay channels-last in memory."""
+    arrays = [x for x in (a, b) if is_cuda(x)]
+    if not any(_is_image(x) for x in arrays) or not all(x.ndim in (0, 4) for x in arrays):
+        return portable.arithmetic(name, a, b)
+    turned = [x.transpose(0, 2, 3, 1) if is_cuda(x) and x.ndim else x for x in (a, b)]
+    return portable.arithmetic(name, *turned).transpose(0, 3, 1, 2)
+
+
+def elementwise(name: str, x: Array) -> Array:
+    """CuPy's function of that name of x, laid out in memory as x is: CuPy's results are in C order."""
+    if not _is_image(x):
+        return portable.elementwise(name, x)
+    return portable.elementwise(name, x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+def _is_image(x: Array) -> bool:
+    """True if x (N, C, H, W) lies channels-last in memory."""
+    return x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
 def softplus(x: Array) -> Array:
     """ln(1 + e^x)."""
     return _function(x, "softplus", portable.softplus)
@@ -77,6 +97,15 @@ def _laid_out_as(like: Array, x: Array) -> Array:
     y[...] = x
     return y
 
+
+def concatenate(xs: Sequence[Array], axis: int) -> Array:
+    """The arrays joined along `axis`, _JOINED at a time: for more CuPy sends a table to the device."""
+    while len(xs) > _JOINED:
+        xs = [portable.concatenate(xs[k : k + _JOINED], axis) for k in range(0, len(xs), _JOINED)]
+    return portable.concatenate(xs, axis)
+
+
+_JOINED = 8
 
 # --- sums and normalisation over channels -------------------------------------------------------------------------
 

@@ -108,9 +108,19 @@ def sigmoid(x: Array) -> Array:
     return lib.where(x >= 0, 1, small) / (1 + small)
 
 
+def elementwise(name: str, x: Array) -> Array:
+    """NumPy's function of that name of x."""
+    return getattr(xp(x), name)(x)
+
+
 def arithmetic(name: str, a: Array, b: Array) -> Array:
     """NumPy's function of that name of a and b, one of which may be a number."""
     return getattr(xp(a, b), name)(a, b)
+
+
+def concatenate(xs: Sequence[Array], axis: int) -> Array:
+    """The arrays joined along `axis`."""
+    return xp(*xs).concatenate(xs, axis)
 
 
 def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:

@@ -14,6 +14,8 @@ struct Table {
     int64 size[ARRAYS];
 };
 
+// The grid is as wide as the largest array needs: a block that lies beyond its own has nothing to do.
+#define IS_IDLE (blockIdx.x * (int64)blockDim.x >= table.size[blockIdx.y])
 #define EACH_ELEMENT(i) EACH(i, table.size[blockIdx.y])
 #define OF_TYPE(single, wide) (real)(sizeof(real) == 4 ? single : wide)
 #define LARGEST OF_TYPE(3.40282346638528859812e+38, 1.79769313486231570815e+308)
@@ -60,6 +62,7 @@ extern "C" __global__ void rmsprop(
 extern "C" __global__ void adam(
     Table table, const double* lr, const int64* t, double beta1, double beta2, real eps, double weight_decay,
     int64 decoupled) {
+    if (IS_IDLE) return;
     __shared__ real shared_rate, shared_correction, shared_kept;
     if (threadIdx.x == 0) {  // powers in double precision are dear: once for each block
         shared_correction = (real)sqrt(1 - pow(beta2, (double)*t));

@@ -136,10 +136,10 @@ def _cut_out(i: int, g: Tensor, _y: Any, axis: int, *_xs: Any) -> Tensor:
 
 @op(_cut_out, name="concatenate", formula="[x1, x2, ...]", flops=_free, variadic=True)
 def _concatenate(axis: int, *xs: Array) -> Array:
-    lib = xp(*xs)
     if xs[0].ndim == 4:
-        return lib.concatenate([x.transpose(0, 2, 3, 1) for x in xs], (0, 3, 1, 2)[axis]).transpose(0, 3, 1, 2)
-    return lib.concatenate(xs, axis)
+        turned = [x.transpose(0, 2, 3, 1) for x in xs]
+        return kernels(*xs).concatenate(turned, (0, 3, 1, 2)[axis]).transpose(0, 3, 1, 2)
+    return kernels(*xs).concatenate(xs, axis)
 
 
 @takes_tensors()

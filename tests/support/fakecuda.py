@@ -283,6 +283,13 @@ class Cublas:
         self.workspace = workspace.value
         return 0
 
+    def cublasGemmEx(self, handle, ta, tb, m, n, k, alpha, a, atype, lda, b, btype, ldb, beta, c, ctype, ldc, *how):
+        zero = ctypes.c_longlong(0)
+        sizes = (handle, ta, tb, m, n, k, alpha)
+        return self.cublasGemmStridedBatchedEx(
+            *sizes, a, atype, lda, zero, b, btype, ldb, zero, beta, c, ctype, ldc, zero, 1, *how
+        )
+
     def cublasGemmStridedBatchedEx(
         self, handle, ta, tb, m, n, k, alpha, a, atype, lda, sa, b, btype, ldb, sb, beta, c, ctype, ldc, sc, batch, *how
     ):

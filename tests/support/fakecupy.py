@@ -20,6 +20,8 @@ _SECTIONS = re.split(r"^\[(.*)\]\n", Path(__file__).with_name("cupy_names.txt").
 NAMES = {name: frozenset(text.split()) for name, text in zip(_SECTIONS[1::2], _SECTIONS[2::2], strict=True)}
 
 THROUGH_CUBLAS = {"matmul", "dot", "vdot", "inner", "outer", "tensordot", "einsum", "kron"}
+IN_C_ORDER = {"where", "clip"}  # that are ufuncs in CuPy
+JOINING = {"concatenate", "stack"}
 IN_PLACE = {"fill", "sort", "partition", "put"}
 
 
@@ -151,10 +153,10 @@ def _bind(name, ufunc):
     def forward(self, other):
         if name in THROUGH_CUBLAS:
             fakecuda.through_cublas(name)
-        return _call(name, ufunc, self, other)
+        return _call(name, _in_c_order(ufunc), self, other)
 
     def reflected(self, other):
-        return _call(name, ufunc, other, self)
+        return _call(name, _in_c_order(ufunc), other, self)
 
     def in_place(self, other):
         return _call(name, ufunc, self, other, out=self)
@@ -183,13 +185,18 @@ for _name, _ufunc in {
     "ne": np.not_equal,
 }.items():
     _bind(_name, _ufunc)
-ndarray.__neg__ = lambda self: _call("neg", np.negative, self)
-ndarray.__invert__ = lambda self: _call("invert", np.invert, self)
-ndarray.__abs__ = lambda self: _call("abs", np.absolute, self)
+ndarray.__neg__ = lambda self: _call("neg", _in_c_order(np.negative), self)
+ndarray.__invert__ = lambda self: _call("invert", _in_c_order(np.invert), self)
+ndarray.__abs__ = lambda self: _call("abs", _in_c_order(np.absolute), self)
+
+
+def _in_c_order(function):
+    """`function`, whose result is in C order whatever its arguments are, as those of CuPy's ufuncs are."""
+    return lambda *args, **kwargs: np.asarray(function(*args, **kwargs), order=None if "out" in kwargs else "C")
 
 
 class _Ufunc:
-    """A cupy.ufunc: arrays of the device and numbers only."""
+    """A cupy.ufunc: arrays of the device and numbers only, results in C order."""
 
     def __init__(self, ufunc):
         self._ufunc = ufunc
@@ -197,7 +204,7 @@ class _Ufunc:
     def __call__(self, *args, **kwargs):
         if any(isinstance(a, list | tuple) for a in args):
             raise TypeError(f"{self._ufunc.__name__}: unsupported type list")
-        return _call(self._ufunc.__name__, self._ufunc, *args, **kwargs)
+        return _call(self._ufunc.__name__, _in_c_order(self._ufunc), *args, **kwargs)
 
     def at(self, array, index, values):
         _call(f"{self._ufunc.__name__}.at", self._ufunc.at, array, index, values, changes=array)
@@ -235,7 +242,18 @@ class _Module(types.ModuleType):
             return _Ufunc(value)
         if isinstance(value, type) or not callable(value):
             return value
+        if name in IN_C_ORDER:
+            value = _in_c_order(value)
+        if name in JOINING:
+            return lambda arrays, *args, **kwargs: _call(name, value, _joined(name, arrays), *args, **kwargs)
         return lambda *args, **kwargs: _call(name, value, *args, **kwargs)
+
+
+def _joined(name, arrays):
+    """`arrays`, if as many can be joined without sending a table of their addresses to the device."""
+    if len(arrays) > 8:
+        fakecuda.upload()
+    return arrays
 
 
 def _make():
