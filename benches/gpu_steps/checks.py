@@ -17,7 +17,6 @@ from minigan.ops import conv
 from .in_minigan import digits_game, uploaded
 from .stand_in import TESTS
 
-WAYS = {"im2col": sys.maxsize, "implicit": -1}  # by cuda_conv.CACHED: bytes up to which windows are written out
 TOLERANCES = {"fp32": 1e-5, "tf32": 3e-3}  # of a convolution's result, relative to its norm
 
 GEOMETRIES = (  # x, w, stride, padding, dilation, groups
@@ -75,9 +74,9 @@ def check_convolutions(failed: list[str]) -> int:
             "conv_input": (lambda w, y, s=s: conv._conv_input(w, y, s), (w, y)),
             "conv_weight": (lambda x, y, s=s: conv._conv_weight(x, y, s), (x, y)),
         }
-        for way, cached in WAYS.items():
+        for way in cuda_conv.WAYS:
             for face, (fn, points) in faces.items():
-                with patch.object(cuda_conv, "CACHED", cached):
+                with patch.object(cuda_conv, "FORCED", way):
                     checked(
                         f"{face} {s.x} {s.w}, {way}",
                         lambda fn=fn, points=points: mg.testing.gradcheck(fn, points),
@@ -95,10 +94,10 @@ def check_precision(wide: int, failed: list[str]) -> list[dict[str, Any]]:
     on_gpu = {name: uploaded(a.astype("float32")).data for name, a in arrays.items()}
     for face, (a, b) in {"conv": "xw", "conv_input": "wy", "conv_weight": "xy"}.items():
         expected = getattr(cpu, face)(arrays[a], arrays[b], s)
-        for way, cached in WAYS.items():
+        for way in cuda_conv.WAYS:
             for precision, tolerance in TOLERANCES.items():
                 mg.set_precision(precision)
-                with patch.object(cuda_conv, "CACHED", cached):
+                with patch.object(cuda_conv, "FORCED", way):
                     result = backend.to_numpy(getattr(cuda_conv, face)(on_gpu[a], on_gpu[b], s))
                 error = float(np.linalg.norm(result - expected) / np.linalg.norm(expected))
                 found.append({"face": face, "way": way, "precision": precision, "error": error})

@@ -11,7 +11,6 @@ from minigan.kernels import cuda_conv, cuda_linear, geometry
 from minigan.tensor import Tensor
 
 from . import clocks
-from .checks import WAYS
 from .clocks import Call, Clock
 from .device_minigan import noise
 from .layers import FACES, Layer
@@ -20,15 +19,15 @@ Face = Callable[[], Array]
 
 
 def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, Any]:
-    """Milliseconds by precision, face and way; `chosen` is the way that minigan takes by itself."""
+    """Milliseconds by precision, face and way; `chosen` is the way of each face that minigan takes by itself."""
     faces, ways, chosen = linear(layer) if layer.kind == "linear" else convolution(layer)
     found: dict[str, Any] = {"chosen": chosen}
     try:
         for precision in ("fp32", "tf32"):
             mg.set_precision(precision)
             times: dict[str, dict[str, float]] = {face: {} for face in FACES}
-            for way, cached in ways.items():
-                with patch.object(cuda_conv, "CACHED", cached):
+            for way in ways:
+                with patch.object(cuda_conv, "FORCED", way):
                     for name, face in zip(FACES, faces, strict=True):
                         times[name][way] = clocks.kernel(clock, graphed, face, seconds)
             found[precision] = times
@@ -37,21 +36,22 @@ def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, Any]:
     return found
 
 
-def linear(layer: Layer) -> tuple[list[Face], dict[str, int], str]:
-    """(the three faces, the ways, the chosen way) of a fully connected layer."""
+def linear(layer: Layer) -> tuple[list[Face], tuple[str, ...], list[str]]:
+    """(the three faces, the ways, the chosen way of each face) of a fully connected layer."""
     x, w, y = (noise(rows * columns).reshape(rows, columns) for rows, columns in (layer.x, layer.w, layer.y))
     faces = [
         lambda: cuda_linear.linear(x, w),
         lambda: cuda_linear.matmul(y, w),
         lambda: cuda_linear.linear_weight(x, y),
     ]
-    return faces, {"product": cuda_conv.CACHED}, "product"
+    return faces, ("product",), ["product"] * 3
 
 
-def convolution(layer: Layer) -> tuple[list[Face], dict[str, int], str]:
+def convolution(layer: Layer) -> tuple[list[Face], tuple[str, ...], list[str]]:
     """The same of a convolution or a transposed one, without bias."""
     x, w, y = image(layer.x), noise_of(layer.w), image(layer.y)
     if layer.kind == "conv":
+        names = "conv", "conv_input", "conv_weight"
         s = geometry.convolution("conv2d", layer.x, layer.w, layer.stride, layer.padding, 1, 1)
         faces = [
             lambda: cuda_conv.conv(x, w, s),
@@ -59,13 +59,14 @@ def convolution(layer: Layer) -> tuple[list[Face], dict[str, int], str]:
             lambda: cuda_conv.conv_weight(x, y, s),
         ]
     else:
+        names = "conv_input", "conv", "conv_weight"
         s = geometry.transposed("conv_transpose2d", layer.x, layer.w, layer.stride, layer.padding, 0, None, 1, 1)
         faces = [
             lambda: cuda_conv.conv_input(w, x, s),
             lambda: cuda_conv.conv(y, w, s),
             lambda: cuda_conv.conv_weight(y, x, s),
         ]
-    return faces, WAYS, "implicit" if cuda_conv.is_implicit(s, 4) else "im2col"
+    return faces, cuda_conv.WAYS, [cuda_conv.way(name, s) for name in names]
 
 
 def noise_of(shape: tuple[int, ...]) -> Array:

@@ -139,6 +139,12 @@ def steps(found: dict[str, Any]) -> Iterator[str]:
             yield f"main job, {chosen:24} {job['milliseconds']:10.3f} {job['images_per_s']:9.0f}"
 
 
+def ways(chosen: dict[str, str] | None) -> str:
+    """The way of each face that minigan chose, by their first letters where they differ; "-" where it is not known."""
+    found = list((chosen or {}).values())
+    return found[0] if len(set(found)) == 1 else "/".join(way[:2] for way in found) or "-"
+
+
 def layers(found: dict[str, Any]) -> Iterator[str]:
     for name, bound in (found.get("memory_bound") or {}).items():
         yield f"{name:32} {bound['gb_per_s']:7.0f} GB/s, {show(bound['of_copy'], '.0%')} of a copy"
@@ -151,7 +157,7 @@ def layers(found: dict[str, Any]) -> Iterator[str]:
         for face in FACES:
             both = [row[precision].get(face, {}) for precision in ("fp32", "tf32")]
             cells.append("|".join(f"{show(f.get('ratio'), '.2f')} {show(f.get('of_ceiling'), '.0%')}" for f in both))
-        yield f"{row['layer'][:60]:60} {row['chosen'] or '-':11} " + "  ".join(f"{cell:>20}" for cell in cells)
+        yield f"{row['layer'][:60]:60} {ways(row['chosen']):11} " + "  ".join(f"{cell:>20}" for cell in cells)
 
 
 def targets(found: list[dict[str, Any]]) -> Iterator[str]:

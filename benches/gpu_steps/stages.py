@@ -121,12 +121,12 @@ def timed_layer(job: Job, children: dict[str, Child], layer: Layer) -> dict[str,
 def judge(found: dict[str, Any], ceilings: dict[str, float]) -> None:
     """Add, by precision and face: the chosen and the best way's ms, the best of PyTorch, ratio, rate, share."""
     ours, theirs = found["times"]["minigan"], found["times"]["torch"]
-    found["chosen"] = ours and ours["chosen"]
+    found["chosen"] = ours and dict(zip(FACES, ours["chosen"], strict=True))
     for precision in ("fp32", "tf32"):
         found[precision] = {}
         for face in FACES:
             mine = ours[precision][face] if ours else {}
-            ms = mine.get(found["chosen"])
+            ms = mine.get(found["chosen"][face]) if mine else None
             best = min(theirs[precision][face].values()) if theirs else None
             rate = found["gflop"] / ms if ms else None  # GFLOP per ms is TFLOP/s
             found[precision][face] = {

@@ -20,8 +20,10 @@ __device__ inline real sum_of_column(real value) {
 }
 
 #define COLUMN (blockIdx.x * blockDim.x + threadIdx.x)
-#define EACH_ROW_OF_PART(r) \
-    for (int64 r = blockIdx.y * step + threadIdx.y; r < rows && r < (blockIdx.y + 1) * step; r += blockDim.y)
+// Unrolled, so that a thread asks for several rows before it adds the first.
+#define END_OF_PART ((blockIdx.y + 1) * step < rows ? (blockIdx.y + 1) * step : rows)
+#define EACH_ROW_OF_PART(r)  \
+    _Pragma("unroll 8") for (int64 r = blockIdx.y * step + threadIdx.y, end = END_OF_PART; r < end; r += blockDim.y)
 
 // parts[p, c] = sum over the p-th `step` rows of x[r, c]
 extern "C" __global__ void part_sums(const real* x, real* parts, int64 rows, int64 columns, int64 step) {
@@ -63,19 +65,27 @@ extern "C" __global__ void part_products(
     }
 }
 
-// total[c] = scale * sum over p of parts[p, c]
-extern "C" __global__ void total_of_parts(const real* parts, real* total, int64 count, int64 columns, real scale) {
+// The sum over p of parts[p, c], for the thread's column c; valid where threadIdx.y is 0.
+__device__ inline real sum_of_parts(const real* parts, int64 count, int64 columns) {
     int64 c = COLUMN;
     real sum = 0;
-    if (c < columns)
-        for (int64 p = threadIdx.y; p < count; p += blockDim.y) sum += parts[p * columns + c];
-    sum = sum_of_column(sum);
-    if (threadIdx.y == 0 && c < columns) total[c] = scale * sum;
+    if (c < columns) {
+        _Pragma("unroll 8") for (int64 p = threadIdx.y; p < count; p += blockDim.y) sum += parts[p * columns + c];
+    }
+    return sum_of_column(sum);
 }
 
-// r[c] = 1 / sqrt(var[c] + eps), in place
-extern "C" __global__ void inverse_root(real* var, real eps, int64 columns) {
-    EACH(c, columns) var[c] = 1 / sqrt(var[c] + eps);
+// total[k, c] = scale * sum over p of parts[k, p, c]; blockIdx.y is k
+extern "C" __global__ void total_of_parts(const real* parts, real* total, int64 count, int64 columns, real scale) {
+    real sum = sum_of_parts(parts + blockIdx.y * count * columns, count, columns);
+    if (threadIdx.y == 0 && COLUMN < columns) total[blockIdx.y * columns + COLUMN] = scale * sum;
+}
+
+// r[c] = 1 / sqrt(var + eps), var = scale * sum over p of parts[p, c]
+extern "C" __global__ void inverse_root_of_parts(
+    const real* parts, real* r, int64 count, int64 columns, real scale, real eps) {
+    real sum = sum_of_parts(parts, count, columns);
+    if (threadIdx.y == 0 && COLUMN < columns) r[COLUMN] = 1 / sqrt(scale * sum + eps);
 }
 
 // y = (x - mean) scale for each column

@@ -34,11 +34,11 @@ class Cublas:
         self._workspaces: dict[int, Array] = {}  # of each stream, as two may multiply at once; all captures share one
         self._stream: int | None = None
 
-    def product(self, a: Array, b: Array, out: Array, tf32: bool = False) -> None:
+    def product(self, a: Array, b: Array, out: Array, tf32: bool = False, add: bool = False) -> None:
         """out (..., M, N) = a (..., M, K) @ b (..., K, N): C-contiguous out, operands of at most one leading axis.
 
-        An operand without a leading axis is used for every matrix of the batch. The last two axes of an operand must
-        have a stride of one element along one of them.
+        With `add` the product is added to what is in `out`. An operand without a leading axis is used for every matrix
+        of the batch. The last two axes of an operand must have a stride of one element along one of them.
         """
         self._use_current_stream()
         # Row-major out = a b is column-major out^T = b^T a^T, so b comes first.
@@ -48,7 +48,7 @@ class Cublas:
         kind = _TYPE[out.dtype]
         compute = _COMPUTE_TF32 if tf32 and kind == 0 else _COMPUTE[out.dtype]
         number = ctypes.c_double if kind else ctypes.c_float
-        one, zero = number(1), number(0)
+        one, kept = number(1), number(add)
         operands: list[Any] = []
         for operand in (b, a):
             transposed, leading = _layout(operand)
@@ -59,12 +59,12 @@ class Cublas:
         result = ctypes.c_void_p(out.data.ptr)
         if out.ndim == 2:  # one product: cuBLAS may cut a long sum into parts, which it does not do for a batch
             self._check(
-                *("cublasGemmEx", *sizes, pb, kind, ldb, pa, kind, lda, ctypes.byref(zero)),
+                *("cublasGemmEx", *sizes, pb, kind, ldb, pa, kind, lda, ctypes.byref(kept)),
                 *(result, kind, n, compute, _DEFAULT),
             )
             return
         self._check(
-            *("cublasGemmStridedBatchedEx", *sizes, pb, kind, ldb, sb, pa, kind, lda, sa, ctypes.byref(zero)),
+            *("cublasGemmStridedBatchedEx", *sizes, pb, kind, ldb, sb, pa, kind, lda, sa, ctypes.byref(kept)),
             *(result, kind, n, ctypes.c_longlong(m * n), len(out), compute, _DEFAULT),
         )
 

@@ -23,7 +23,7 @@ from .portable import (  # noqa: F401  as they are on each device
     zero_image,
 )
 
-PARTS = 128  # at most, into which the rows of a sum are cut
+PARTS = 256  # at most, into which the rows of a sum are cut
 ARRAYS = 64  # that one launch of an update moves
 SLOTS = 3  # of each of them
 
@@ -115,7 +115,8 @@ def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     rows = _channel_rows(x) if axes == ((0,) if x.ndim == 2 else (0, 2, 3)) else None
     if rows is None:
         return portable.sum(x, axes, keepdims)
-    total = _column_sums("part_sums", rows, rows)
+    parts, block, across = _parts_of("part_sums", rows, rows)
+    total = _totals(parts[None], 1.0, block, across)[0]
     return total.reshape(tuple(1 if a in axes else n for a, n in enumerate(x.shape))) if keepdims else total
 
 
@@ -124,9 +125,11 @@ def inv_std(x: Array, mean: Array, eps: float) -> Array:
     rows = _channel_rows(x)
     if rows is None:
         return portable.inv_std(x, mean, eps)
-    var = _column_sums("part_squares", rows, rows, mean, scale=1 / len(rows))
-    launch_each("channels", "inverse_root", x.dtype, len(var), var, eps, len(var))
-    return var.reshape(mean.shape)
+    parts, block, across = _parts_of("part_squares", rows, rows, mean)
+    r = xp(rows).empty(rows.shape[1], dtype=rows.dtype)
+    sizes = (*parts.shape, 1 / len(rows), float(eps))
+    launch("channels", "inverse_root_of_parts", rows.dtype, (across,), block, parts, r, *sizes)
+    return r.reshape(mean.shape)
 
 
 def normalize(x: Array, mean: Array, scale: Array) -> Array:
@@ -168,7 +171,7 @@ def channel_dot(a: Array, b: Array) -> Array:
     a_rows, b_rows = _channel_rows(a), _channel_rows(b)
     if a_rows is None or b_rows is None:
         return portable.channel_dot(a, b)
-    total, _ = _products(a_rows, b_rows, 1.0, alone=False)
+    total = _products(a_rows, b_rows, 1.0, alone=False)[0]
     return total.reshape(1, -1, *(1 for _ in a.shape[2:]))
 
 
@@ -177,12 +180,12 @@ def normalize_grad(g: Array, y: Array, scale: Array) -> Array:
     g_rows, y_rows = _channel_rows(g), _channel_rows(y)
     if g_rows is None or y_rows is None:
         return portable.normalize_grad(g, y, scale)
-    slope, shift = _products(g_rows, y_rows, 1 / len(g_rows), alone=True)
+    means = _products(g_rows, y_rows, 1 / len(g_rows), alone=True)
     x = _empty_rows(y)
     scale = xp(y).ascontiguousarray(scale)
     columns = y_rows.shape[1]
     launch_each(
-        *("channels", "normalize_grad", y.dtype, y.size), g_rows, y_rows, shift, slope, scale, x, y.size, columns
+        *("channels", "normalize_grad", y.dtype, y.size), g_rows, y_rows, means[1], means[0], scale, x, y.size, columns
     )
     return x
 
@@ -210,29 +213,29 @@ def _parts(rows: Array) -> tuple[int, int, tuple[int, int], int]:
     return -(-count // step), step, block, -(-columns // across)
 
 
-def _column_sums(name: str, rows: Array, *operands: Array, scale: float = 1.0) -> Array:
-    """scale * the sum over all rows of what the kernel `name` of channels.cu makes of the operands: (columns,)."""
+def _parts_of(name: str, rows: Array, *operands: Array) -> tuple[Array, tuple[int, int], int]:
+    """(what the kernel `name` of channels.cu sums over parts of the rows: (parts, columns), a block, blocks across)."""
     parts, step, block, across = _parts(rows)
-    lib = xp(rows)
-    partial = lib.empty((parts, rows.shape[1]), dtype=rows.dtype)
+    partial = xp(rows).empty((parts, rows.shape[1]), dtype=rows.dtype)
     launch("channels", name, rows.dtype, (across, parts), block, *operands, partial, *rows.shape, step)
-    return _total(partial, scale, block, across)
+    return partial, block, across
 
 
-def _products(a: Array, b: Array, scale: float, alone: bool) -> tuple[Array, Array]:
-    """scale * the sums over all rows of a b and, if it is wanted too, of a: (columns,) each."""
+def _products(a: Array, b: Array, scale: float, alone: bool) -> Array:
+    """scale * the sums over all rows of a b and, if it is wanted too, of a: (1 or 2, columns)."""
     parts, step, block, across = _parts(a)
     lib = xp(a)
-    both = lib.empty((2, parts, a.shape[1]), dtype=a.dtype)
+    both = lib.empty((1 + alone, parts, a.shape[1]), dtype=a.dtype)
     wanted = both[1] if alone else None
     launch("channels", "part_products", a.dtype, (across, parts), block, a, b, both[0], wanted, *a.shape, step)
-    return _total(both[0], scale, block, across), _total(both[1], scale, block, across) if alone else None
+    return _totals(both, scale, block, across)
 
 
-def _total(partial: Array, scale: float, block: tuple[int, int], across: int) -> Array:
-    parts, columns = partial.shape
-    total = xp(partial).empty(columns, dtype=partial.dtype)
-    launch("channels", "total_of_parts", partial.dtype, (across,), block, partial, total, parts, columns, scale)
+def _totals(partial: Array, scale: float, block: tuple[int, int], across: int) -> Array:
+    """scale * the sums of (K, parts, columns) over the parts: (K, columns)."""
+    count, parts, columns = partial.shape
+    total = xp(partial).empty((count, columns), dtype=partial.dtype)
+    launch("channels", "total_of_parts", partial.dtype, (across, count), block, partial, total, parts, columns, scale)
     return total
 
 

@@ -1,10 +1,13 @@
 """The three faces of a convolution on CuPy arrays, each as one matrix product per group.
 
-Two ways lead there, and the shape alone decides between them. One writes every window as a row of a matrix (im2col)
-and leaves the product to cuBLAS; its adjoint lets each pixel gather what is its own (col2im). The other multiplies
-the windows where they lie (convolution.cu), and is taken where that matrix would not stay in the GPU's cache.
+Two ways lead there, and the face and the shape decide between them. One writes every window as a row of a matrix
+(im2col), a slab of images at a time, and leaves the product to cuBLAS; its adjoint lets each pixel gather what is its
+own (col2im). The other multiplies the windows where they lie (convolution.cu): that is faster where a window, or what
+it is multiplied with, is so small that writing it costs more than the product.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from ..backend import Array, array_module
@@ -14,11 +17,29 @@ from .geometry import Geometry
 from .launch import THREADS, launch, launch_each, packed
 from .portable import channels_last, kernel_matrix
 
-CACHED = 32 << 20  # bytes of a matrix of windows up to which it is written: what a large GPU's cache holds of it
+WAYS = ("im2col", "implicit")
+FORCED: str | None = None  # one of WAYS for every convolution that allows it, for measurements and tests
+
+SLAB = 128 << 20  # bytes of a matrix of windows that are written at a time
+SMALL_WINDOW = 64  # elements of a window below which it is multiplied where it lies
+FEW_CHANNELS = 4  # of y, up to which gradients are
 SLICES = 64  # at most, into which the sum over pixels of a weight gradient is cut
 WANTED_BLOCKS = 264  # of a grid: two for each multiprocessor of the largest GPUs
 
 _WIDE, _NARROW = 128, 64  # rows or columns of a tile
+_PACK = 16  # bytes that a thread moves at once
+
+
+def way(face: str, s: Geometry) -> str:
+    """How this face of the convolution is computed: one of WAYS."""
+    pixels = s.y[0] * s.y[2] * s.y[3]
+    window, per_group = s.w[1] * s.w[2] * s.w[3], s.w[0] // s.groups
+    if max(pixels, s.x[0] * s.x[2] * s.x[3], window) >= 2**30:  # convolution.cu counts by an int
+        return "im2col"
+    if FORCED is not None:
+        return FORCED
+    small = window < SMALL_WINDOW if face == "conv" else per_group <= FEW_CHANNELS
+    return "implicit" if small else "im2col"
 
 
 def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
@@ -26,26 +47,31 @@ def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
     lib = array_module("cuda")
     n, o, oh, ow = s.y
     x = channels_last(x)
-    y = lib.empty((n * oh * ow, o), dtype=x.dtype)
+    y = lib.empty((n, oh, ow, o), dtype=x.dtype)
     for (channels, outs), weight in zip(s.group_slices(), _by_group(w, s), strict=True):
         first, c = channels.start, s.w[1]
-        if not is_implicit(s, x.itemsize):
-            part = product(_columns(x, s, first), weight.T, None if b is None else b[outs])
-            y = part if s.groups == 1 else _put(y, outs, part)
+        if way("conv", s) == "im2col":
+            bias = None if b is None else b[outs]
+            for images, slab in _slabs(s, x.itemsize):
+                part = y[images].reshape(-1, o)
+                columns = _columns(x[images], slab, first)
+                if s.groups == 1:
+                    product(columns, weight.T, bias, out=part)
+                else:
+                    part[:, outs] = product(columns, weight.T, bias)
             continue
         per_group = o // s.groups
-        size = _tile(x.dtype, len(y), per_group)
-        grid = _grid(len(y), per_group, size)
+        size = _tile(x.dtype, n * oh * ow, per_group)
         launch(
             "convolution",
             "conv",
             x.dtype,
-            grid,
+            _grid(n * oh * ow, per_group, size),
             (THREADS,),
             *(x, weight, b, y, packed(s), first, c, outs.start, per_group),
             **precision.tile(x.dtype, *size),
         )
-    return y.reshape(n, oh, ow, o).transpose(0, 3, 1, 2)
+    return y.transpose(0, 3, 1, 2)
 
 
 def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
@@ -56,17 +82,21 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
     x = lib.empty((n, h, wide, s.x[1]), dtype=y.dtype)
     if not x.size:
         return x.transpose(0, 3, 1, 2)
-    rows = y.transpose(0, 2, 3, 1).reshape(-1, s.y[1])
+    rows = y.transpose(0, 2, 3, 1)
     for (channels, outs), weight in zip(s.group_slices(), _by_group(w, s), strict=True):
         first, c = channels.start, s.w[1]
-        if not is_implicit(s, y.itemsize):
-            columns = product(rows[:, outs], weight)
-            launch_each("columns", "col2im", y.dtype, n * h * wide * c, columns, b, x, packed(s), first, c)
+        if way("conv_input", s) == "im2col":
+            for images, slab in _slabs(s, y.itemsize):
+                columns = product(rows[images].reshape(-1, s.y[1])[:, outs], weight)
+                pack = _pack(s, first, columns, x[images], *(() if b is None else (b,)))
+                size = len(x[images]) * h * wide * c // pack
+                operands = columns, b, x[images], packed(slab), first, c
+                launch_each("columns", "col2im", y.dtype, size, *operands, PACK=pack)
             continue
         per_group = s.y[1] // s.groups
         pixels = n * -(-h // s.stride[0]) * -(-wide // s.stride[1])  # of the largest phase
-        size = _tile(y.dtype, pixels, c)
-        grid = (*_grid(pixels, c, size)[:2], s.stride[0] * s.stride[1])
+        tile = _tile(y.dtype, pixels, c)
+        grid = (*_grid(pixels, c, tile)[:2], s.stride[0] * s.stride[1])
         by_input = lib.ascontiguousarray(w[outs].transpose(1, 2, 3, 0))
         launch(
             "convolution",
@@ -75,7 +105,7 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
             grid,
             (THREADS,),
             *(by_input, y, b, x, packed(s), first, c, outs.start, per_group),
-            **precision.tile(y.dtype, *size),
+            **precision.tile(y.dtype, *tile),
         )
     return x.transpose(0, 3, 1, 2)
 
@@ -85,17 +115,19 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     lib = array_module("cuda")
     o, c, kh, kw = s.w
     x, y = channels_last(x), channels_last(y)
-    rows = y.transpose(0, 2, 3, 1).reshape(-1, o)
+    rows = y.transpose(0, 2, 3, 1)
     w = lib.empty((o, kh * kw * c), dtype=x.dtype)
     for channels, outs in s.group_slices():
         first, per_group = channels.start, o // s.groups
-        if not is_implicit(s, x.itemsize):
-            part = product(rows[:, outs].T, _columns(x, s, first))
-            w = part if s.groups == 1 else _put(w.T, outs, part.T).T
+        if way("conv_weight", s) == "im2col":
+            part = w[outs]
+            for images, slab in _slabs(s, x.itemsize):
+                pixels = rows[images].reshape(-1, o)[:, outs]
+                product(pixels.T, _columns(x[images], slab, first), out=part, add=images.start > 0)
             continue
         size = _tile(x.dtype, per_group, kh * kw * c)
         grid = _grid(per_group, kh * kw * c, size)
-        slices, step = _slices(len(rows), grid[0] * grid[1])
+        slices, step = _slices(s.y[0] * s.y[2] * s.y[3], grid[0] * grid[1])
         parts = lib.empty((slices, per_group, kh * kw * c), dtype=x.dtype)
         launch(
             "convolution",
@@ -112,12 +144,14 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     return w.reshape(o, kh, kw, c).transpose(0, 3, 1, 2)
 
 
-def is_implicit(s: Geometry, itemsize: int) -> bool:
-    """True if the windows of `s` are multiplied where they lie, because their matrix would be too large."""
-    pixels = s.y[0] * s.y[2] * s.y[3]
-    width = s.w[1] * s.w[2] * s.w[3]
-    countable = max(pixels, s.x[0] * s.x[2] * s.x[3], width) < 2**30  # by an int, as convolution.cu does
-    return countable and pixels * width * itemsize > CACHED
+def _slabs(s: Geometry, itemsize: int) -> Iterator[tuple[slice, Geometry]]:
+    """(images, the geometry of these alone) with at most SLAB bytes of windows, unless one image has more."""
+    n, _, oh, ow = s.y
+    step = max(1, min(n, SLAB // (oh * ow * s.w[1] * s.w[2] * s.w[3] * itemsize)))
+    for start in range(0, max(n, 1), step):
+        images = slice(start, min(start + step, n))
+        count = images.stop - start
+        yield images, s if count == n else replace(s, x=(count, *s.x[1:]), y=(count, *s.y[1:]))
 
 
 def _columns(x: Array, s: Geometry, first: int) -> Array:
@@ -127,22 +161,26 @@ def _columns(x: Array, s: Geometry, first: int) -> Array:
     rows, width = n * oh * ow, kh * kw * c
     columns = array_module("cuda").empty((rows, width), dtype=x.dtype)
     if columns.size:
-        across = min(THREADS, 1 << (width - 1).bit_length())
+        pack = _pack(s, first, x, columns)
+        across = min(THREADS, 1 << (width // pack - 1).bit_length())
         down = THREADS // across
         grid = (min(-(-rows // down), 1 << 16),)
-        launch("columns", "im2col", x.dtype, grid, (across, down), x, columns, packed(s), first, c)
+        operands = x, columns, packed(s), first, c
+        launch("columns", "im2col", x.dtype, grid, (across, down), *operands, PACK=pack)
     return columns
+
+
+def _pack(s: Geometry, first: int, *arrays: Array) -> int:
+    """How many neighbouring channels of a group that begins with `first` are moved at once: _PACK bytes, or one."""
+    pack = _PACK // arrays[0].itemsize
+    whole = all(n % pack == 0 for n in (first, s.w[1], s.x[1]))
+    return pack if whole and all(a.data.ptr % _PACK == 0 for a in arrays) else 1
 
 
 def _by_group(w: Array, s: Geometry) -> list[Array]:
     """The kernel matrix (O / groups, kh kw C / groups) of each group, in C order."""
     matrix = array_module("cuda").ascontiguousarray(kernel_matrix(w))
     return [matrix[outs] for _, outs in s.group_slices()]
-
-
-def _put(whole: Array, columns: slice, part: Array) -> Array:
-    whole[:, columns] = part
-    return whole
 
 
 def _tile(dtype: Any, m: int, n: int) -> tuple[int, int]:

@@ -38,19 +38,26 @@ def linear_weight(x: Array, y: Array) -> Array:
     return product(as_rows(y).T, as_rows(x))
 
 
-def product(a: Array, b: Array, bias: Array = None) -> Array:
-    """a (M, K) @ b (K, N), plus bias (N,); either operand may be a batch of as many matrices, (B, ., .)."""
+def product(a: Array, b: Array, bias: Array = None, out: Array = None, add: bool = False) -> Array:
+    """a (M, K) @ b (K, N), plus bias (N,); either operand may be a batch of as many matrices, (B, ., .).
+
+    For floats it is written into `out` if given, which is in C order; added to what is there with `add`.
+    """
     lib = array_module("cuda")
     leading = a.shape[:-2] or b.shape[:-2]
-    out = lib.empty((*leading, a.shape[-2], b.shape[-1]), dtype=a.dtype)
+    if out is None:
+        out = lib.empty((*leading, a.shape[-2], b.shape[-1]), dtype=a.dtype)
     if not out.size or not a.shape[-1] or a.dtype.kind != "f":
-        return _trivial(lib, a, b, out, bias)
+        return out if add else _trivial(lib, a, b, out, bias)
     a, b = (x if cublas.is_plain(x) else lib.ascontiguousarray(x) for x in (a, b))
     handle = cublas.find(lib)
-    if handle is None:
+    if handle is not None:
+        handle.product(a, b, out, precision.tf32(), add)
+    elif add:
+        out += product(a, b)
+    else:
         own_product(a, b, out, bias)
         return out
-    handle.product(a, b, out, precision.tf32())
     if bias is not None:
         out += bias
     return out

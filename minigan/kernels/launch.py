@@ -62,10 +62,10 @@ def launch(
     kernel(name, function, dtype, **defines)(grid, block, passed)
 
 
-def launch_each(name: str, function: str, dtype: Any, n: int, *args: Any) -> None:
+def launch_each(name: str, function: str, dtype: Any, n: int, *args: Any, **defines: Any) -> None:
     """Start a kernel that visits n elements; nothing at all if there are none."""
     if n:
-        launch(name, function, dtype, (min(-(-n // THREADS), BLOCKS),), (THREADS,), *args)
+        launch(name, function, dtype, (min(-(-n // THREADS), BLOCKS),), (THREADS,), *args, **defines)
 
 
 _FIELDS = ["n", "c", "h", "w", "kh", "kw", "o", "oh", "ow", "sh", "sw", "top", "left", "dh", "dw", "groups"]

@@ -38,26 +38,27 @@ dtypes = st.sampled_from(DTYPES)
 def geometries(draw, least=1):
     """A convolution of small odd sizes, any of whose settings may be unusual."""
     groups = draw(st.sampled_from([1, 1, 2, 3]))
-    c, o = groups * draw(st.integers(1, 3)), groups * draw(st.integers(1, 3))
+    c, o = groups * draw(st.sampled_from([1, 2, 3, 4, 8])), groups * draw(st.integers(1, 3))
     kernel = tuple(draw(st.integers(1, 4)) for _ in range(2))
     stride = tuple(draw(st.integers(1, 5)) for _ in range(2))
     pads = tuple(tuple(draw(st.integers(0, 3)) for _ in range(2)) for _ in range(2))
     dilation = tuple(draw(st.integers(1, 3)) for _ in range(2))
     size = [
-        draw(st.integers(max(1, (k - 1) * d + 1 - sum(p)), 9)) for k, d, p in zip(kernel, dilation, pads, strict=True)
+        draw(st.integers(max(1, (k - 1) * d + 1 - sum(p)), 10)) for k, d, p in zip(kernel, dilation, pads, strict=True)
     ]
     n = draw(st.integers(least, 3))
     return geometry.convolution("conv", (n, c, *size), (o, c // groups, *kernel), stride, pads, dilation, groups)
 
 
 WAYS = {
-    "columns": {},
-    "windows": {"CACHED": -1},
-    "wide tiles": {"CACHED": -1, "tile": (128, 128)},
-    "tall tiles": {"CACHED": -1, "tile": (128, 64)},
-    "tensor cores": {"CACHED": -1, "tile": (64, 64), "precision": "tf32"},
-    "tensor cores, wide": {"CACHED": -1, "tile": (128, 128), "precision": "tf32"},
-    "tensor cores, tall": {"CACHED": -1, "tile": (128, 64), "precision": "tf32"},
+    "columns": {"FORCED": "im2col"},
+    "slabs of columns": {"FORCED": "im2col", "SLAB": 1 << 10},
+    "windows": {"FORCED": "implicit"},
+    "wide tiles": {"FORCED": "implicit", "tile": (128, 128)},
+    "tall tiles": {"FORCED": "implicit", "tile": (128, 64)},
+    "tensor cores": {"FORCED": "implicit", "tile": (64, 64), "precision": "tf32"},
+    "tensor cores, wide": {"FORCED": "implicit", "tile": (128, 128), "precision": "tf32"},
+    "tensor cores, tall": {"FORCED": "implicit", "tile": (128, 64), "precision": "tf32"},
 }
 
 
@@ -65,7 +66,8 @@ WAYS = {
 @pytest.mark.parametrize("face", ["conv", "conv_input", "conv_weight"])
 def test_convolution(order, face, way, monkeypatch):
     chosen = WAYS[way]
-    monkeypatch.setattr(cuda_conv, "CACHED", chosen.get("CACHED", cuda_conv.CACHED))
+    monkeypatch.setattr(cuda_conv, "FORCED", chosen["FORCED"])
+    monkeypatch.setattr(cuda_conv, "SLAB", chosen.get("SLAB", cuda_conv.SLAB))
     monkeypatch.setattr(precision, "_chosen", chosen.get("precision", "fp32"))
     if "tile" in chosen:
         monkeypatch.setattr(cuda_conv, "_tile", lambda dtype, m, n: chosen["tile"] if dtype.itemsize == 4 else (64, 64))

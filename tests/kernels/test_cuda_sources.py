@@ -94,6 +94,8 @@ with pytest.MonkeyPatch.context() as patch:
 
 def variants(name, real):
     """The definitions with which a source is compiled: the largest tiles of each kind, which need most registers."""
+    if name == "columns":
+        return [{"PACK": pack} for pack in (1, 16 // (4 if real == "float" else 8))]
     if name not in ("convolution", "product"):
         return [{}]
     size = 128 if name == "convolution" and real == "float" else 64

@@ -73,12 +73,12 @@ def part_products(a, b, parts, alone, rows, columns, step):
 
 @reference
 def total_of_parts(parts, total, count, columns, scale):
-    total[:] = scale * parts.reshape(count, columns).sum(axis=0)
+    total[:] = scale * parts.reshape(-1, count, columns).sum(axis=1).reshape(-1)
 
 
 @reference
-def inverse_root(var, eps, columns):
-    var[:] = 1 / np.sqrt(var + eps)
+def inverse_root_of_parts(parts, r, count, columns, scale, eps):
+    r[:] = 1 / np.sqrt(scale * parts.reshape(count, columns).sum(axis=0) + eps)
 
 
 @reference

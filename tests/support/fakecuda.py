@@ -313,7 +313,8 @@ class Cublas:
         def run():
             for z in range(batch):
                 out = matrix(c, sc, z, False, m, n, ldc)
-                out[...] = matrix(a, sa, z, ta, m, k, lda) @ matrix(b, sb, z, tb, k, n, ldb)
+                found = matrix(a, sa, z, ta, m, k, lda) @ matrix(b, sb, z, tb, k, n, ldb)
+                out[...] = found + out if beta._obj.value else found
 
         device.work(run, *(matrix(c, sc, z, False, m, n, ldc) for z in range(batch)))
         return 0

@@ -139,20 +139,20 @@ GEOMETRY = geometry.convolution("conv", (6, 16, 7, 6), (32, 8, 3, 2), (2, 3), ((
 
 
 def columns(order):
-    _convolution(order, 32 << 20, 1e-5)
+    _convolution(order, "im2col", 1e-5)
 
 
 def convolution(order):
-    _convolution(order, -1, 1e-5)
+    _convolution(order, "implicit", 1e-5)
 
 
 def convolution_on_tensor_cores(order):
     with _tf32():
-        _convolution(order, -1, 3e-3)
+        _convolution(order, "implicit", 3e-3)
 
 
-def _convolution(order, cached, rtol):
-    before, cuda_conv.CACHED = cuda_conv.CACHED, cached
+def _convolution(order, way, rtol):
+    before, cuda_conv.FORCED = cuda_conv.FORCED, way
     try:
         rng, s = _rng(), GEOMETRY
         x, w, y = (rng.standard_normal(shape).astype("float32") for shape in (s.x, s.w, s.y))
@@ -160,7 +160,7 @@ def _convolution(order, cached, rtol):
         check(order, lambda w, y, b: cuda.conv_input(w, y, s, b), w, y, x[0, :, 0, 0], rtol=rtol)
         check(order, lambda x, y: cuda.conv_weight(x, y, s), x, y, rtol=rtol)
     finally:
-        cuda_conv.CACHED = before
+        cuda_conv.FORCED = before
 
 
 @contextlib.contextmanager
