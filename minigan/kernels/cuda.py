@@ -23,7 +23,7 @@ from .portable import (  # noqa: F401  as they are on each device
     zero_image,
 )
 
-PARTS = 256  # at most, into which the rows of a sum are cut
+PARTS = 128  # at most, into which the rows of a sum are cut
 ARRAYS = 64  # that one launch of an update moves
 SLOTS = 3  # of each of them
 
