@@ -17,6 +17,13 @@
 #define INLINE static inline __attribute__((always_inline))
 #define NEVER_INLINE __attribute__((noinline))
 
+// Before a loop of a number of rounds that the compiler knows: all of them are written out.
+#ifdef __clang__
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED _Pragma("GCC unroll 16")
+#endif
+
 #if defined(__AVX512F__)
 #define LANES 16
 #elif defined(__AVX2__)

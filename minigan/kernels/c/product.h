@@ -21,12 +21,6 @@
 #endif
 #define WIDTH (2 * LANES)  // columns of a tile
 
-#ifdef __clang__
-#define UNROLLED _Pragma("clang loop unroll(full)")
-#else
-#define UNROLLED _Pragma("GCC unroll 16")
-#endif
-
 // --- panels: b (depth x n) in strips of WIDTH columns; the strip of column j begins at b + j * depth -----------------
 //
 // A strip holds its columns of one k side by side, then those of the next. The last one has LANES columns if that is
