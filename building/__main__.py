@@ -6,7 +6,7 @@ $CC names the compiler, $CFLAGS adds flags (`CFLAGS='-g -fsanitize=address,undef
 import argparse
 import sys
 
-from .compilers import CompilerError, found
+from .compilers import STRICT, CompilerError, found
 from .make import make
 from .sources import LIBRARIES, variants
 
@@ -24,7 +24,7 @@ def main() -> int:
         return 1
     chosen = [variant for variant in variants() if variant.name in (options.variants or names)]
     try:
-        for path in make(compiler, chosen, LIBRARIES):
+        for path in make(compiler, chosen, LIBRARIES, flags=STRICT):
             print(path)
     except CompilerError as error:
         print(error, file=sys.stderr)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .compilers import WARNINGS, Compiler
+from .compilers import Compiler
 from .sources import Variant, digest, library_path, source_files
 
 
@@ -25,12 +25,12 @@ def make(
     Raises CompilerError, with what the compiler wrote.
     """
     files = [path for path in source_files() if path.suffix == ".c"]
-    given = [f'-DMINIGAN_SOURCES="{digest()}"', *WARNINGS, *flags, *shlex.split(os.environ.get("CFLAGS", ""))]
+    given = [f'-DMINIGAN_SOURCES="{digest()}"', *flags, *shlex.split(os.environ.get("CFLAGS", ""))]
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as beside, ThreadPoolExecutor() as pool:
         new = [library_path(variant, system, Path(beside)) for variant in chosen]
         jobs = [
-            pool.submit(compiler.compile, files, [*variant.flags, *given], path)
+            pool.submit(compiler.compile, files, variant, path, given)
             for variant, path in zip(chosen, new, strict=True)
         ]
         for job in jobs:

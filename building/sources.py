@@ -8,6 +8,7 @@ ROOT = Path(__file__).parent.parent
 _said = runpy.run_path(str(ROOT / "minigan" / "kernels" / "variants.py"))
 
 LIBRARIES = _said["LIBRARIES"]
+MISSING = _said["MISSING"]
 Variant = _said["Variant"]
 digest = _said["digest"]
 library_path = _said["library_path"]

@@ -18,14 +18,12 @@ from .cpu import (  # noqa: F401  as NumPy does them
     conv_input,
     conv_weight,
     empty_image,
-    linear,
-    linear_weight,
-    matmul,
     sigmoid,
     softplus,
     where,
     zero_image,
 )
+from .compiled_linear import linear, linear_weight, matmul  # noqa: F401  offered as kernels of this device
 from .geometry import Geometry
 from .library import address, call
 from .portable import winner_dtype
@@ -343,8 +341,8 @@ def _adam(
     weight_decay: float,
     decoupled: bool,
 ) -> None:
-    where = address(table), len(table), address(lr), address(t)
-    call("adam", *where, *betas, eps, weight_decay, int(decoupled))
+    places = address(table), len(table), address(lr), address(t)
+    call("adam", *places, *betas, eps, weight_decay, int(decoupled))
 
 
 def _average(table: Array, slots: int, decay: float) -> None:

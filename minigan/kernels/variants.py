@@ -11,22 +11,22 @@ from typing import NamedTuple
 
 SOURCES = Path(__file__).parent / "c"
 LIBRARIES = Path(__file__).parent / "lib"
+MISSING = "missing.txt"  # beside them: why there are none
 
 
 class Variant(NamedTuple):
-    """One library: its name, the processors it is for, the least level of them (`cpu_level` in c/cpu.c), and flags."""
+    """One library: its name, the processors it is for, the least level of them (`cpu_level` in c/cpu.c)."""
 
     name: str
     machine: str
     level: int
-    flags: tuple[str, ...]
 
 
 VARIANTS = (
-    Variant("x86-64-v2", "x86-64", 2, ("-march=x86-64-v2",)),  # SSE4.2: 4 floats at a time
-    Variant("x86-64-v3", "x86-64", 3, ("-march=x86-64-v3",)),  # AVX2 and FMA: 8
-    Variant("x86-64-v4", "x86-64", 4, ("-march=x86-64-v4", "-mprefer-vector-width=512")),  # AVX-512: 16
-    Variant("arm64", "arm64", 1, ("-march=armv8-a",)),  # NEON: 4
+    Variant("x86-64-v2", "x86-64", 2),  # SSE4.2: 4 floats at a time
+    Variant("x86-64-v3", "x86-64", 3),  # AVX2 and FMA: 8
+    Variant("x86-64-v4", "x86-64", 4),  # AVX-512: 16
+    Variant("arm64", "arm64", 1),  # NEON: 4
 )
 
 _MACHINES = {"x86_64": "x86-64", "amd64": "x86-64", "aarch64": "arm64", "arm64": "arm64"}
