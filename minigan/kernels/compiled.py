@@ -12,6 +12,7 @@ import numpy as np
 
 from ..backend import Array
 from . import cpu, portable
+from .compiled_linear import linear, linear_weight, matmul  # noqa: F401  offered as kernels of this device
 from .cpu import (  # noqa: F401  as NumPy does them
     channels_last,
     conv,
@@ -23,7 +24,6 @@ from .cpu import (  # noqa: F401  as NumPy does them
     where,
     zero_image,
 )
-from .compiled_linear import linear, linear_weight, matmul  # noqa: F401  offered as kernels of this device
 from .geometry import Geometry
 from .library import address, call
 from .portable import winner_dtype
