@@ -17,6 +17,7 @@ import numpy as np
 
 from ..backend import Array
 from ..errors import DeviceError
+from .threads import tell_compiled
 from .variants import MISSING, VARIANTS, Variant, digest, library_path, source_files, variants
 
 VARIABLE = "MINIGAN_KERNELS"
@@ -106,7 +107,9 @@ def search() -> tuple[Library | None, str]:
     if asked == "numpy":
         return None, f"{VARIABLE}=numpy asks for them"
     library, why = _best(asked)
-    if library is None and asked != "auto":
+    if library is not None:
+        tell_compiled(library.function("set_threads"))
+    elif asked != "auto":
         raise DeviceError(f"{VARIABLE}={asked}: there are no such kernels: {why}")
     return library, why
 

@@ -1,4 +1,4 @@
-// What every source beside this file begins with: vectors of floats, what Python sees, and the threads (threads.h).
+// What every source beside this file begins with: vectors of floats, what Python sees (export.h), and the threads (threads.h).
 //
 // A vector holds LANES floats, as many as a register of the processor that the library is built for. It is written
 // as a type of the compiler's, so that + - * / and comparisons are those of C, on all its floats at once:
@@ -11,16 +11,18 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "export.h"
 #include "threads.h"
-
-#ifdef _WIN32
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT __attribute__((visibility("default")))
-#endif
 
 #define INLINE static inline __attribute__((always_inline))
 #define NEVER_INLINE __attribute__((noinline))
+
+// Before a loop of a number of rounds that the compiler knows: all of them are written out.
+#ifdef __clang__
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED _Pragma("GCC unroll 16")
+#endif
 
 #if defined(__AVX512F__)
 #define LANES 16

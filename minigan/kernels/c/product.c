@@ -51,8 +51,7 @@ INLINE void finish(const int rows, const int vectors, const struct product_tile 
         if (t->add) load_row(vectors, y, t->columns, before);
         for (int v = 0; v < vectors; v++) {
             if (t->add) sum[i][v] += before[v];
-            sum[i][v] += bias[v];
-            sum[i][v] = choose(sum[i][v] > 0, sum[i][v], sum[i][v] * t->slope);
+            sum[i][v] = activated(sum[i][v] + bias[v], t->slope);
         }
         store_row(vectors, y, t->columns, sum[i]);
     }

@@ -21,12 +21,6 @@
 #endif
 #define WIDTH (2 * LANES)  // columns of a tile
 
-#ifdef __clang__
-#define UNROLLED _Pragma("clang loop unroll(full)")
-#else
-#define UNROLLED _Pragma("GCC unroll 16")
-#endif
-
 // --- panels: b (depth x n) in strips of WIDTH columns; the strip of column j begins at b + j * depth -----------------
 //
 // A strip holds its columns of one k side by side, then those of the next. The last one has LANES columns if that is
@@ -44,6 +38,14 @@ void pack_strip(const float *b, int64_t b_row, int64_t b_column, int64_t depth, 
 // out[j * out_row + i] = x[i * x_row + j]: transposes `rows` x `columns` floats.
 void transpose(const float *x, int64_t x_row, int64_t rows, int64_t columns, float *out, int64_t out_row);
 
+// x where x > 0, slope * x elsewhere: leaky ReLU, ReLU with slope 0 (then -infinity becomes 0), nothing with slope 1.
+INLINE vec activated(vec x, float slope) {
+    if (slope == 1) return x;
+    vec negative = {0};
+    if (slope != 0) negative = slope * x;
+    return choose(x <= 0, negative, x);
+}
+
 // --- products ----------------------------------------------------------------------------------------------------
 
 struct product_tile {
@@ -55,7 +57,7 @@ struct product_tile {
     int64_t j, columns;          // the first column of the tile, and how many it has: 1 .. WIDTH
     const float *bias;           // of each column, from 0 on; or NULL
     int add;                     // true if what is in y is added
-    float slope;                 // act(x) = x > 0 ? x : slope * x; 1 for none
+    float slope;                 // of act, see `activated`; 1 for none
 };
 
 void product_tile(const struct product_tile *t);
