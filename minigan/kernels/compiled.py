@@ -7,9 +7,6 @@ from .cpu import (  # noqa: F401  as NumPy does them
     arithmetic,
     channel_dot,
     channels_last,
-    conv,
-    conv_input,
-    conv_weight,
     empty_image,
     gather_images,
     inv_std,
@@ -33,4 +30,5 @@ from .cpu import (  # noqa: F401  as NumPy does them
     where,
     zero_image,
 )
-from .compiled_linear import linear, linear_weight, matmul  # noqa: F401  offered as kernels of this device
+from .compiled_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
+from .compiled_linear import linear, linear_weight, matmul  # noqa: F401  likewise
