@@ -23,6 +23,7 @@ from .portable import (  # noqa: F401  as they are on each device
     pool_sum,
     pool_take,
     pool_winner,
+    reshaped,
     scaled,
     sigmoid,
     softplus,
@@ -72,7 +73,7 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
     sizes = [x.size if isinstance(x, np.ndarray) else -1 for x in (a, b)]
     large, small = (a, b) if sizes[0] >= sizes[1] else (b, a)
     is_number = min(sizes) < 0
-    if large.size < _SHARED_ELEMENTS or large.dtype.kind != "f":
+    if not isinstance(large, np.ndarray) or large.nbytes < memory.LARGE or large.dtype.kind != "f":
         return function(a, b)
     if not is_number and (small.dtype != large.dtype or small.ndim > large.ndim):
         return function(a, b)
@@ -92,6 +93,16 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
         _in_blocks(lambda block: kernel(rows[block], out[block]), rows.shape)
     else:
         return function(a, b)
+    return y
+
+
+def function(name: str, x: Array) -> Array:
+    """NumPy's function of that name of each element of x; a large array is shared."""
+    found = getattr(np, name)
+    if x.nbytes < memory.LARGE:
+        return found(x)
+    y = memory.empty_like(x)
+    _along_memory(lambda x, out: found(x, out=out), x, y)
     return y
 
 

@@ -80,7 +80,7 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     image, result = (channels_last(a).transpose(0, 2, 3, 1) for a in (x, y))
 
     def part(images: slice) -> Array:
-        w = np.zeros((o, kh * kw * c), dtype=x.dtype)
+        w = memory.zeros((o, kh * kw * c), dtype=x.dtype)
         for channels, outs in s.group_slices():
             partial = scratch("products", w[outs].shape, x.dtype)
             for block, columns in _columns(image[images, ..., channels], s):

@@ -160,7 +160,7 @@ def conv_weight(x: Array, y: Array, s: Geometry, p: Plan) -> Array:
         for block in p.blocks(images):
             v, e = _transform_image(image[block], s, p), _transform_result(result[block], p).transpose(0, 2, 1)
             if total is None:
-                total = np.matmul(e, v)
+                total = np.matmul(e, v, out=memory.empty((*e.shape[:2], v.shape[2]), e.dtype))
             else:
                 total += np.matmul(e, v, out=scratch("products", total.shape, x.dtype))
         return total

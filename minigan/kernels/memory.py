@@ -3,10 +3,11 @@
 A large array that is freed goes back to the system, and the next one comes from there page by page, each cleared when
 it is first touched: up to a quarter of a training step. `empty`, `empty_like` and `zeros` make arrays as NumPy's
 functions of these names do. Their block of memory waits here when the last view of it is gone, and the next array
-of about its size lies in it. All that is held, in use and waiting, is never more than the most that was ever in use at
-once: older blocks go back to the system before a new one is taken.
+that needs about as much lies in it. All that is held, in use and waiting, is never more than the most that was ever in
+use at once: older blocks go back to the system before a new one is taken.
 """
 
+import bisect
 import math
 import os
 import sys
@@ -21,6 +22,8 @@ import numpy as np
 from ..backend import FLOAT32, Array, xp
 
 LARGE = 1 << 16  # bytes of an array from which page faults cost more than the bookkeeping
+_PAGE = 4096  # bytes, of which blocks are multiples
+_WASTE = 8  # the part of an array by which its block may be too large
 _LINE = 64  # bytes: a cache line, and the width of the widest vector
 
 
@@ -54,49 +57,62 @@ class _Loan:
         self._give_back(self._block)
 
 
-class _Blocks:
+class _Memory:
     """Blocks of memory, in use or waiting for it."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()  # a finalizer that runs while it is held may ask for an array
         self.returned: deque[_Block] = deque()  # by loans that have died, not yet put in their place
         self.waiting: dict[int, list[_Block]] = {}  # by size; the size that was given back last stands last
+        self.sizes: list[int] = []  # of the blocks that wait, in order
         self.in_use = 0  # bytes
         self.most = 0  # bytes that were ever in use at once
 
     def lend(self, nbytes: int) -> np.ndarray:
         """A flat array of at least so many bytes, uninitialised, whose base is a loan."""
-        size = _rounded(nbytes)
         with self.lock:
             self._sort_returned()
-            alike = self.waiting.get(size)
-            if not alike:
-                self._drop(max(0, self.most - self.in_use - size))
-            block = alike.pop() if alike else _Block(size)
+            block = self._fitting(nbytes)
+            if block is None:
+                size = -(-nbytes // _PAGE) * _PAGE
+                self._drop(self.most - self.in_use - size)
+                block = _Block(size)
             loan = _Loan(block, self.returned.append)
-            self.in_use += size
+            self.in_use += block.size
             self.most = max(self.most, self.in_use)
         return np.asarray(loan)
+
+    def _fitting(self, nbytes: int) -> _Block | None:
+        """The smallest block that waits and is large enough, if it does not waste much; else None."""
+        i = bisect.bisect_left(self.sizes, nbytes)
+        if i == len(self.sizes) or self.sizes[i] > nbytes + nbytes // _WASTE + _PAGE:
+            return None
+        return self._taken(self.sizes[i])
+
+    def _taken(self, size: int) -> _Block:
+        """A block of that size, which waits no more."""
+        alike = self.waiting[size]
+        block = alike.pop()
+        if not alike:
+            del self.waiting[size]
+            self.sizes.remove(size)
+        return block
 
     def _sort_returned(self) -> None:
         while self.returned:
             block = self.returned.popleft()
             self.in_use -= block.size
             alike = self.waiting.pop(block.size, [])
+            if not alike:
+                bisect.insort(self.sizes, block.size)
             alike.append(block)
             self.waiting[block.size] = alike
 
     def _drop(self, allowed: int) -> None:
         """Give blocks that wait back to the system, the oldest size first, until so many bytes are left."""
         held = self.held()
-        while held > allowed:
-            size = next(iter(self.waiting))
-            alike = self.waiting[size]
-            if alike:
-                alike.pop()
-                held -= size
-            if not alike:
-                del self.waiting[size]
+        while self.waiting and held > allowed:
+            held -= self._taken(next(iter(self.waiting))).size
 
     def held(self) -> int:
         """Bytes that wait."""
@@ -107,22 +123,17 @@ class _Blocks:
         with self.lock:
             self._sort_returned()
             self.waiting.clear()
+            self.sizes.clear()
             self.most = self.in_use
 
 
-def _rounded(nbytes: int) -> int:
-    """The size of a block for so many bytes: a sixteenth more at most, so that sizes that differ little are one."""
-    unit = 1 << (nbytes.bit_length() - 5)
-    return -(-nbytes // unit) * unit
-
-
-_blocks = _Blocks()
+_memory = _Memory()
 
 
 def _forget() -> None:
     """After a fork: another thread of the parent may have held the lock, and what waits there is the parent's too."""
-    global _blocks
-    _blocks = _Blocks()
+    global _memory
+    _memory = _Memory()
 
 
 if hasattr(os, "register_at_fork"):
@@ -131,7 +142,7 @@ if hasattr(os, "register_at_fork"):
 
 def empty_cache() -> None:
     """Give the memory of CPU arrays that have died back to the system, instead of keeping it for the next ones."""
-    _blocks.empty()
+    _memory.empty()
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------
@@ -144,7 +155,7 @@ def empty(shape: int | tuple[int, ...], dtype: Any = FLOAT32) -> np.ndarray:
     nbytes = (shape if isinstance(shape, int) else math.prod(shape)) * dtype.itemsize
     if nbytes < LARGE:
         return np.empty(shape, dtype)
-    return np.ndarray(shape, dtype, buffer=_blocks.lend(nbytes))
+    return np.ndarray(shape, dtype, buffer=_memory.lend(nbytes))
 
 
 def empty_like(x: np.ndarray, dtype: Any = None) -> np.ndarray:

@@ -23,6 +23,18 @@ def channels_last(x: Array) -> Array:
     return y.transpose(0, 3, 1, 2)
 
 
+def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
+    """x in another shape, its elements in C order: a view of it where that is possible."""
+    if x.flags.c_contiguous or not isinstance(x, np.ndarray) or x.nbytes < memory.LARGE:
+        return x.reshape(shape)
+    try:
+        return np.reshape(x, shape, copy=False)
+    except ValueError:
+        y = memory.empty(x.shape, x.dtype)
+        y[...] = x
+        return y.reshape(shape)
+
+
 def kernel_matrix(w: Array) -> Array:
     """A convolution's kernel as a matrix (O, kh kw C): one row for each channel of y, as windows are laid out."""
     return w.transpose(0, 2, 3, 1).reshape(w.shape[0], -1)
@@ -116,6 +128,11 @@ def sigmoid(x: Array) -> Array:
 def arithmetic(name: str, a: Array, b: Array) -> Array:
     """NumPy's function of that name of a and b, one of which may be a number."""
     return getattr(xp(a, b), name)(a, b)
+
+
+def function(name: str, x: Array) -> Array:
+    """NumPy's function of that name of each element of x, floats or integers that stay what they are."""
+    return getattr(xp(x), name)(x)
 
 
 def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:

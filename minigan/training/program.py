@@ -17,7 +17,6 @@ from ..errors import CheckpointError, DataError, MiniganError
 from ..gan import Game
 from ..kernels import PRECISIONS, set_precision
 from ..nn import in_chunks
-from ..system.machine import keep_freed_memory
 from ..system.options import Options
 from ..system.terminal import ending, say
 from . import checkpoint, report
@@ -153,7 +152,6 @@ def run(
     array_module(settings.device)  # fails before anything is written
     if not settings.out:
         raise CheckpointError("run: expected settings.out to be a folder, got an empty path")
-    keep_freed_memory()
     set_precision(settings.precision)
     game = build(settings)  # likewise, if the settings do not make one
     game.graphs = settings.graph

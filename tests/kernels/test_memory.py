@@ -1,6 +1,7 @@
 """Arrays whose memory is used again: by whom, when, how much is held, and what may happen at any moment."""
 
 import gc
+import itertools
 import os
 import subprocess
 import sys
@@ -18,8 +19,8 @@ SIDE = 256  # of a matrix of float32 that is large
 @pytest.fixture(autouse=True)
 def blocks(monkeypatch):
     """Blocks of this test's own."""
-    own = memory._Blocks()
-    monkeypatch.setattr(memory, "_blocks", own)
+    own = memory._Memory()
+    monkeypatch.setattr(memory, "_memory", own)
     return own
 
 
@@ -65,24 +66,36 @@ def test_an_array_like_another_has_its_axes_in_the_same_order_in_memory(axes, st
 def test_no_more_is_held_than_was_in_use_at_once(blocks):
     rng = np.random.default_rng(0)
     alive = []
-    for _ in range(500):
+    for _ in range(2000):
         if alive and rng.random() < 0.5:
             alive.pop(rng.integers(len(alive)))
         else:
             alive.append(memory.empty(int(rng.integers(SIDE * SIDE, 20 * SIDE * SIDE))))
-        memory.empty(SIDE * SIDE)
-        in_use = sum(x.base.size for x in alive)
         blocks._sort_returned()
-        assert blocks.in_use == in_use
-        assert in_use + blocks.held() <= blocks.most
+        places = sorted((where(x), x.base.size) for x in alive)
+        assert all(a + size <= b for (a, size), (b, _) in itertools.pairwise(places))  # none lies in another
+        assert blocks.in_use == sum(size for _, size in places)
+        assert blocks.in_use + blocks.held() <= blocks.most
+        assert sorted(blocks.waiting) == blocks.sizes
     alive.clear()
     mg.empty_cache()
     assert (blocks.in_use, blocks.held(), blocks.most) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("size", [memory.LARGE, 100_001, 1 << 20, (1 << 20) + 1, 123_456_789])
-def test_a_block_is_a_sixteenth_larger_at_most(size):
-    assert size <= memory._rounded(size) <= size * 17 / 16
+def test_sizes_that_change_do_not_add_up(blocks):
+    for size in range(1 << 20, 2 << 20, 10_000):
+        x, y = memory.empty(size, "uint8"), memory.empty(size // 2, "uint8")
+        del x, y
+        assert blocks.most <= 1.2 * (size + size // 2)
+
+
+def test_a_block_is_not_given_to_an_array_that_would_waste_it():
+    size = 1 << 20
+    x, y = memory.empty(size, "uint8"), memory.empty(size // 2, "uint8")
+    place = where(x)
+    del x, y
+    assert where(memory.empty(size - size // 10, "uint8")) == place
+    assert where(memory.empty(size // 2, "uint8")) != place
 
 
 def test_an_array_that_is_kept_is_not_given_to_others():
@@ -145,7 +158,7 @@ from minigan.kernels import memory
 x = memory.empty(1 << 20); x.fill(1)
 held = threading.Event()
 def hold():
-    with memory._blocks.lock:
+    with memory._memory.lock:
         held.set()
         threading.Event().wait(2)
 threading.Thread(target=hold, daemon=True).start()
