@@ -1,13 +1,15 @@
 """Arrays in, arrays out, fast: the few functions whose speed decides a training step.
 
-`kernels(x)` is the module for the device of `x`; both modules offer the same functions.
+`kernels(x)` is the module for the device of `x`; all of them offer the same functions. On the CPU they are compiled
+from C where a library of them has been built, else NumPy's.
 """
 
+from functools import cache
 from types import ModuleType
 
 from .. import backend
 from ..backend import Array
-from . import cpu, cuda
+from . import compiled, cpu, cuda, library
 from .precision import PRECISIONS, get_precision, set_precision
 from .threads import get_num_threads, set_num_threads
 
@@ -16,4 +18,10 @@ def kernels(*arrays: Array) -> ModuleType:
     """The kernels for the device on which `arrays` live, some of which may be numbers."""
     if backend.has_cuda() and any(backend.is_cuda(array) for array in arrays):
         return cuda
-    return cpu
+    return on_cpu()
+
+
+@cache
+def on_cpu() -> ModuleType:
+    """The kernels for NumPy arrays, compiled or NumPy's. Raises DeviceError if MINIGAN_KERNELS asks in vain."""
+    return cpu if library.find() is None else compiled

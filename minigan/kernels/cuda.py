@@ -18,6 +18,8 @@ from .launch import THREADS, is_dense, is_real, launch, launch_each, packed
 from .portable import (  # noqa: F401  as they are on each device
     channels_last,
     empty_image,
+    function,
+    reshaped,
     where,
     winner_dtype,
     zero_image,
@@ -59,11 +61,11 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
     return portable.arithmetic(name, *turned).transpose(0, 3, 1, 2)
 
 
-def elementwise(name: str, x: Array) -> Array:
+def function(name: str, x: Array) -> Array:
     """CuPy's function of that name of x, laid out in memory as x is: CuPy's results are in C order."""
     if not _is_image(x):
-        return portable.elementwise(name, x)
-    return portable.elementwise(name, x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        return portable.function(name, x)
+    return portable.function(name, x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 def _is_image(x: Array) -> bool:
