@@ -90,14 +90,14 @@ def compile_or_say_why(folder: Path) -> bool:
     why = _refused()
     compiler = None if why else found()
     if compiler is None:
-        why = why or "no C compiler was found, and the package ziglang was not to be had, where minigan was built"
+        why = why or "where minigan was built, there was no C compiler, and the package ziglang was not to be had"
     else:
         try:
             make(compiler, variants(), folder)
             return True
         except CompilerError as error:
-            why = f"the C compiler failed where minigan was built\n{error}"
-    print(f"minigan: NumPy will do the work of the compiled kernels: {why}", flush=True)
+            why = f"where minigan was built, the C compiler failed\n{error}"
+    print(f"minigan will compute with NumPy, without compiled kernels: {why}", flush=True)
     (folder / MISSING).write_text(f"{why}\n", encoding="utf-8")
     return False
 

@@ -137,7 +137,7 @@ def offered(package: str) -> bool:
     ask = ("install", "--dry-run", "--no-deps", "--only-binary", ":all:")
     with tempfile.TemporaryDirectory() as folder:
         for tool in ((sys.executable, "-I", "-m", "pip"), (os.environ.get("UV", ""), "pip")):
-            if tool[0] and not _run([*tool, "--version"]):
+            if tool[0] and not _run([*tool, "--help"]):
                 return not _run([*tool, *ask, "--target", folder, package])
     return True
 

@@ -18,7 +18,7 @@ import numpy as np
 from ..backend import Array
 from ..errors import DeviceError
 from .threads import tell_compiled
-from .variants import VARIANTS, Variant, digest, library_path, source_files, variants
+from .variants import MISSING, VARIANTS, Variant, digest, library_path, source_files, variants
 
 VARIABLE = "MINIGAN_KERNELS"
 CHOICES = ("auto", "numpy", "compiled", *(variant.name for variant in VARIANTS))
@@ -99,45 +99,46 @@ def choice() -> str:
 
 @cache
 def search() -> tuple[Library | None, str]:
-    """(The library to use, "") or (None, why there is none).
+    """(The library to use, "") or (None, why there is none and what to do).
 
     Raises DeviceError if MINIGAN_KERNELS asks for compiled kernels that there are not, or for nothing there is.
     """
     asked = choice()
     if asked == "numpy":
-        return None, f"{VARIABLE}=numpy"
+        return None, f"{VARIABLE}=numpy asks for them"
     library, why = _best(asked)
     if library is not None:
         tell_compiled(library.function("set_threads"))
     elif asked != "auto":
-        raise DeviceError(f"{VARIABLE}={asked}, but {why}")
+        raise DeviceError(f"{VARIABLE}={asked}: there are no such kernels: {why}")
     return library, why
 
 
 def _best(asked: str) -> tuple[Library | None, str]:
     """The library of the variant asked for, or the best one that this processor runs; else why there is none."""
     if not variants():
-        return None, "there are no compiled kernels for this kind of processor"
+        return None, f"there are compiled ones for {' and '.join(sorted({v.machine for v in VARIANTS}))} only"
     plainest = variants()[0]
-    named = [variant for variant in variants() if variant.name == asked]
-    if asked not in ("auto", "compiled") and not named:
-        return None, f"this processor is none of {asked}"
     try:
         level = Library(library_path(plainest), plainest).function("cpu_level")()
     except OSError as error:
         return None, _reason(error, library_path(plainest))
-    why = "this processor has not the instructions"
-    for variant in named or reversed(variants()):
-        if variant.level <= level:
+    for variant in reversed(variants()):
+        if variant.level <= level and asked in ("auto", "compiled", variant.name):
             try:
                 return Library(library_path(variant), variant), ""
             except OSError as error:
-                why = _reason(error, library_path(variant))
-    return None, why
+                return None, _reason(error, library_path(variant))
+    return None, "this processor has not the instructions they are made of"
 
 
 def _reason(error: OSError, path: Path) -> str:
-    return str(error) if path.exists() else "they have not been compiled"
+    """Why a library was not loaded, and what to do."""
+    if path.exists():
+        return f"{error}; to install minigan again makes it anew"
+    said = path.parent / MISSING
+    why = said.read_text(encoding="utf-8").partition("\n")[0] if said.exists() else "compiled ones have not been built"
+    return f"{why}; install a C compiler (gcc or clang), then minigan again"
 
 
 def find() -> Library | None:

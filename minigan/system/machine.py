@@ -1,7 +1,6 @@
 """What decides a run's numbers and its speed beside the program: memory, versions, the BLAS that NumPy has loaded."""
 
 import contextlib
-import ctypes
 import math
 import os
 import platform
@@ -10,21 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import cuda_problem, library_versions
+from ..backend import library_versions
 
 __version__ = "0.1.0"
-
-
-def keep_freed_memory() -> None:
-    """Ask the C library to keep what is freed for the next step, instead of returning it and faulting it in again.
-
-    On glibc a training step spends a tenth of its time in such page faults; the peak stays what it was. A hint:
-    elsewhere nothing happens.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD: arrays of any size come from the heap
-        mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD: the heap is not shrunk
 
 
 def memory() -> float:
@@ -69,24 +56,6 @@ def versions() -> dict[str, str]:
         **library_versions(),
         "platform": platform.platform(),
     }
-
-
-def config_lines() -> list[str]:
-    """Versions, devices, the BLAS kernel and its threads, and what is missing for CUDA."""
-    lines = [f"{name:10} {value}" for name, value in versions().items()]
-    lines += [
-        f"{'blas':10} {blas['internal_api']} {blas['version']}, "
-        f"kernel {blas['architecture']}, {blas['num_threads']} threads"
-        for blas in blas_info()
-    ]
-    if pinned := blas_pinned():
-        lines.append(f"{'':10} {pinned}")
-    return [*lines, f"{'cuda':10} {cuda_problem() or 'usable'}"]
-
-
-def show_config() -> None:
-    """Print versions, devices, the BLAS kernel and its threads, and what is missing for CUDA."""
-    print("\n".join(config_lines()))
 
 
 def load_matplotlib() -> Any:
