@@ -232,36 +232,15 @@ def test_an_image_that_is_not_there_is_numpys_error(kernels, rng):
 PASSES = ["channels", "images", "pointwise", "pool", "update"]
 
 
-def test_every_function_is_called(monkeypatch):
+def test_every_function_is_called(kernels, monkeypatch):
     """None of them goes NumPy's way on the arrays of a training step."""
     called = set()
     monkeypatch.setattr(compiled, "call", lambda name, *args: called.add(name) or library.call(name, *args))
-    run_examples()
+    kernel_checks.run_passes()
     sources = [path for path in variants.source_files() if path.stem in PASSES]
     declared = {name for path in sources for _, name, _ in library._EXPORT.findall(path.read_text(encoding="utf-8"))}
     assert called == declared
     assert len(sources) == len(PASSES)
-
-
-def run_examples():
-    """Every function, on arrays of which some are so large that threads share them."""
-    rng = np.random.default_rng(0)
-    for shape in ((2, 40, 9, 31), (3, 3, 70, 80), (1, 70, 31, 33)):
-        for slope in (0.0, 0.2):
-            kernel_checks.pointwise("compiled", shape, 0, "float32", slope)
-        kernel_checks.channels("compiled", shape, 0, "float32")
-        for window, stride in (((2, 2), (2, 2)), ((3, 2), (2, 3)), ((3, 3), (3, 3)), ((2, 2), (4, 4))):
-            kernel_checks.pool("compiled", shape, window, stride, 0, "float32")
-        a, b = (portable.channels_last(rng.standard_normal(shape).astype("float32")) for _ in range(2))
-        for name in ARITHMETIC:
-            for other in (b, b[:1, :, :1, :1].copy(), 0.5):
-                compiled.arithmetic(name, a, other)
-    for rule, slots, options in RULES:
-        rows = [[np.ones(size, "float32") for _ in range(2 + slots)] for size in (700, 3, 50_000)]
-        compiled.update(rule, rows, **known(rule, options, np.asarray))
-    pictures = rng.integers(0, 256, (13, 90, 50)).astype("uint8")
-    compiled.gather_images(pictures, rng.permutation(13), 2, 3, 4)
-    compiled.scaled(pictures)
 
 
 @pytest.mark.slow
@@ -269,11 +248,12 @@ def run_examples():
 @pytest.mark.parametrize("name", VARIANTS)
 def test_memory_is_read_and_written_within_arrays(name):
     script = """
-import sys; sys.path.insert(0, "tests/kernels")
-import test_compiled_passes as tests
+import kernel_checks
+from minigan.kernels import compiled
+compiled.SMALL = 0
 for threads in (1, 3):
     found.function("set_threads")(threads)
-    tests.run_examples()
+    kernel_checks.run_passes()
 print("all ran")
 """
     variant = next(v for v in variants.variants() if v.name == name)
