@@ -16,6 +16,7 @@ from .capture import capture
 from .grad import grad, hvp, jvp, vjp
 from .kernels import get_num_threads, get_precision, set_num_threads, set_precision
 from .kernels.installation import show_config
+from .kernels.memory import empty_cache
 from .ops import (
     abs,
     absolute,

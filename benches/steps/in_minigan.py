@@ -4,7 +4,6 @@ import numpy as np
 
 import minigan as mg
 from minigan import gan, nn, ops, optim
-from minigan.system import machine
 from minigan.tensor import Tensor
 
 from .workloads import Layers, Workload, initial_weight, inputs, network
@@ -47,7 +46,6 @@ class Bench:
     """One workload: `step(i)` runs it on the i-th batch and returns its losses, as Tensors."""
 
     def __init__(self, work: Workload, variant: str) -> None:
-        machine.keep_freed_memory()
         self.work = work
         self.batches = [{name: image(a) for name, a in batch.items()} for batch in inputs(work)]
         self.d, self.g = initialised(work.discriminator), initialised(work.generator)

@@ -12,12 +12,10 @@ import numpy as np
 
 from ..backend import Array
 from . import cpu, portable
-from .compiled_linear import linear, linear_weight, matmul  # noqa: F401  offered as kernels of this device
+from .compiled_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
+from .compiled_linear import linear, linear_weight, matmul  # noqa: F401  likewise
 from .cpu import (  # noqa: F401  as NumPy does them
     channels_last,
-    conv,
-    conv_input,
-    conv_weight,
     empty_image,
     sigmoid,
     softplus,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array
-from . import portable
+from . import memory, portable
 from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .cpu_linear import linear, linear_weight, matmul  # noqa: F401  likewise
 from .geometry import Geometry
@@ -23,6 +23,7 @@ from .portable import (  # noqa: F401  as they are on each device
     pool_sum,
     pool_take,
     pool_winner,
+    reshaped,
     scaled,
     sigmoid,
     softplus,
@@ -42,7 +43,7 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
             small.setdefault(p.dtype, []).append(row)
             continue
         if g.strides != p.strides:
-            ordered = np.empty_like(p)
+            ordered = memory.empty_like(p)
             ordered[...] = g
             g = ordered
         _along_memory(lambda *parts: rule(*parts, **options), p, g, *slots, block=_UPDATED)
@@ -72,11 +73,11 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
     sizes = [x.size if isinstance(x, np.ndarray) else -1 for x in (a, b)]
     large, small = (a, b) if sizes[0] >= sizes[1] else (b, a)
     is_number = min(sizes) < 0
-    if large.size < _SHARED_ELEMENTS or large.dtype.kind != "f":
+    if not isinstance(large, np.ndarray) or large.nbytes < memory.LARGE or large.dtype.kind != "f":
         return function(a, b)
     if not is_number and (small.dtype != large.dtype or small.ndim > large.ndim):
         return function(a, b)
-    y = np.empty_like(large)
+    y = memory.empty_like(large)
 
     def with_other(other: Array) -> Callable[[Array, Array], Array]:
         if small is b:
@@ -92,6 +93,16 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
         _in_blocks(lambda block: kernel(rows[block], out[block]), rows.shape)
     else:
         return function(a, b)
+    return y
+
+
+def function(name: str, x: Array) -> Array:
+    """NumPy's function of that name of each element of x; a large array is shared."""
+    found = getattr(np, name)
+    if x.nbytes < memory.LARGE:
+        return found(x)
+    y = memory.empty_like(x)
+    _along_memory(lambda x, out: found(x, out=out), x, y)
     return y
 
 
@@ -137,7 +148,7 @@ def _per_channel(x: Array, first: tuple[np.ufunc, Array], second: tuple[np.ufunc
     rows = _channel_rows(x)
     if rows is None:
         return None
-    y = np.empty_like(x)
+    y = memory.empty_like(x)
     out = _channel_rows(y)
     (start, a), (end, b) = ((function, values.reshape(-1)) for function, values in (first, second))
 
@@ -164,7 +175,7 @@ def normalize_grad(g: Array, y: Array, scale: Array) -> Array:
         return portable.normalize_grad(g, y, scale)
     shift = _column_sums(lambda part: g_rows[part], g_rows.shape, g.dtype) * (1 / len(g_rows))
     slope = _dot_of_columns(g_rows, y_rows) * (1 / len(g_rows))
-    x = np.empty_like(y)
+    x = memory.empty_like(y)
     out = _channel_rows(x)
 
     def part(block: slice) -> None:
@@ -230,14 +241,14 @@ def _dot_of_columns(a: Array, b: Array) -> Array:
 
 def leaky_relu(x: Array, slope: float) -> Array:
     """x where x > 0, slope * x elsewhere; slope >= 0."""
-    y = np.empty_like(x)
+    y = memory.empty_like(x)
     _along_memory(lambda x, out: portable.leaky_relu(x, slope, out), x, y)
     return y
 
 
 def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
     """g where y > 0, slope * g elsewhere."""
-    out = np.empty_like(y)
+    out = memory.empty_like(y)
     _along_memory(lambda g, y, out: portable.leaky_relu_grad(g, y, slope, out), g, y, out)
     return out
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..backend import Array
 from . import cpu_winograd as winograd
+from . import memory
 from .cpu_linear import product
 from .geometry import Geometry
 from .portable import channels_last, kernel_matrix
@@ -27,7 +28,7 @@ def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
     """y = conv(x, w) + b: (N, O, OH, OW), channels-last in memory."""
     n, o, oh, ow = s.y
     image = channels_last(x).transpose(0, 2, 3, 1)
-    y = np.empty((n, oh, ow, o), dtype=x.dtype)
+    y = memory.empty((n, oh, ow, o), dtype=x.dtype)
     kernels = [kernel_matrix(w[outs]).T for _, outs in s.group_slices()]
 
     def part(images: slice) -> None:
@@ -52,7 +53,7 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
         return winograd.conv_input(w, y, s, p, b)
     n = s.y[0]
     image = channels_last(y).transpose(0, 2, 3, 1)
-    x = np.empty((n, s.x[2], s.x[3], s.x[1]), dtype=y.dtype)
+    x = memory.empty((n, s.x[2], s.x[3], s.x[1]), dtype=y.dtype)
     few = _few_channels(s)
     spread = _spread_planes if few else _spread_runs
     kernels = [kernel_matrix(w[outs]).T if few else _kernel_of_runs(w[outs], s) for _, outs in s.group_slices()]
@@ -79,7 +80,7 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     image, result = (channels_last(a).transpose(0, 2, 3, 1) for a in (x, y))
 
     def part(images: slice) -> Array:
-        w = np.zeros((o, kh * kw * c), dtype=x.dtype)
+        w = memory.zeros((o, kh * kw * c), dtype=x.dtype)
         for channels, outs in s.group_slices():
             partial = scratch("products", w[outs].shape, x.dtype)
             for block, columns in _columns(image[images, ..., channels], s):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..backend import Array
+from . import memory
 from .portable import as_rows
 from .threads import VECTOR_ALONE, WORTH_THREADS, alone, scratch, share
 
@@ -31,7 +32,7 @@ def product(a: Array, b: Array, bias: Array = None, out: Array = None) -> Array:
     """The product of two matrices, plus a bias for each column; in `out` if given."""
     (rows, inner), columns = a.shape, b.shape[1]
     flops = 2 * rows * inner * columns
-    y = np.empty((rows, columns), dtype=a.dtype) if out is None else out
+    y = memory.empty((rows, columns), dtype=a.dtype) if out is None else out
     if flops < (VECTOR_ALONE if rows == 1 or columns == 1 else _MATRIX_ALONE):
         np.matmul(a, b, out=y)
         if bias is not None:

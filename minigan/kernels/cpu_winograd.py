@@ -25,6 +25,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..backend import Array
+from . import memory
 from .geometry import Geometry
 from .portable import channels_last
 from .threads import scratch, share
@@ -135,7 +136,7 @@ def conv_input(w: Array, y: Array, s: Geometry, p: Plan, b: Array = None) -> Arr
     """x = B^T (E U) + b: (N, C, H, W), channels-last in memory."""
     n, c, height, width = s.x
     result = channels_last(y).transpose(0, 2, 3, 1)
-    x = np.empty((n, height, width, c), dtype=y.dtype)
+    x = memory.empty((n, height, width, c), dtype=y.dtype)
     u = _transform_kernel(w, p)
 
     def part(images: slice) -> None:
@@ -159,7 +160,7 @@ def conv_weight(x: Array, y: Array, s: Geometry, p: Plan) -> Array:
         for block in p.blocks(images):
             v, e = _transform_image(image[block], s, p), _transform_result(result[block], p).transpose(0, 2, 1)
             if total is None:
-                total = np.matmul(e, v)
+                total = np.matmul(e, v, out=memory.empty((*e.shape[:2], v.shape[2]), e.dtype))
             else:
                 total += np.matmul(e, v, out=scratch("products", total.shape, x.dtype))
         return total
@@ -260,7 +261,7 @@ def _restore_kernel(u: Array, s: Geometry, p: Plan) -> Array:
     """The transpose of `_transform_kernel`: (O, C, kh, kw), channels-last in memory."""
     (o, c, kh, kw), r, st, size = s.w, p.taps, p.stride, len(p.algorithm.G)
     u = u.reshape(size, size, o, st, st * c)
-    w = np.empty((o, kh, kw, c), dtype=u.dtype)
+    w = memory.empty((o, kh, kw, c), dtype=u.dtype)
     taps = w.reshape(o, r, st, r * st * c)
 
     def part(outs: slice) -> None:

@@ -19,6 +19,8 @@ from .portable import (  # noqa: F401  as they are on each device
     arithmetic,
     channels_last,
     empty_image,
+    function,
+    reshaped,
     where,
     winner_dtype,
     zero_image,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, is_cuda, xp
+from . import memory
 from .geometry import Geometry
 
 _NUMBERS = (int, float)  # a tuple, as `int | float` would be made anew in every call
@@ -15,7 +16,23 @@ _NUMBERS = (int, float)  # a tuple, as `int | float` would be made anew in every
 def channels_last(x: Array) -> Array:
     """`x` (N, C, H, W) with its memory in the order N, H, W, C; the same object if it is so already."""
     nhwc = x.transpose(0, 2, 3, 1)
-    return x if nhwc.flags.c_contiguous else xp(x).ascontiguousarray(nhwc).transpose(0, 3, 1, 2)
+    if nhwc.flags.c_contiguous:
+        return x
+    y = memory.maker(x).empty(nhwc.shape, dtype=x.dtype)
+    y[...] = nhwc
+    return y.transpose(0, 3, 1, 2)
+
+
+def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
+    """x in another shape, its elements in C order: a view of it where that is possible."""
+    if x.flags.c_contiguous or not isinstance(x, np.ndarray) or x.nbytes < memory.LARGE:
+        return x.reshape(shape)
+    try:
+        return np.reshape(x, shape, copy=False)
+    except ValueError:
+        y = memory.empty(x.shape, x.dtype)
+        y[...] = x
+        return y.reshape(shape)
 
 
 def kernel_matrix(w: Array) -> Array:
@@ -31,13 +48,14 @@ def as_rows(x: Array) -> Array:
 def empty_image(like: Array, shape: tuple[int, ...], dtype: Any = None) -> Array:
     """An uninitialised (N, C, H, W) array, channels-last in memory, of the type of `like` unless one is given."""
     n, c, h, w = shape
-    return xp(like).empty((n, h, w, c), dtype=like.dtype if dtype is None else dtype).transpose(0, 3, 1, 2)
+    dtype = like.dtype if dtype is None else dtype
+    return memory.maker(like).empty((n, h, w, c), dtype=dtype).transpose(0, 3, 1, 2)
 
 
 def zero_image(like: Array, shape: tuple[int, ...]) -> Array:
     """Zeros (N, C, H, W), channels-last in memory, of the type of `like`."""
     n, c, h, w = shape
-    return xp(like).zeros((n, h, w, c), dtype=like.dtype).transpose(0, 3, 1, 2)
+    return memory.maker(like).zeros((n, h, w, c), dtype=like.dtype).transpose(0, 3, 1, 2)
 
 
 def leaky_relu(x: Array, slope: float, out: Array = None) -> Array:
@@ -52,7 +70,7 @@ def leaky_relu(x: Array, slope: float, out: Array = None) -> Array:
 def leaky_relu_grad(g: Array, y: Array, slope: float, out: Array = None) -> Array:
     """g where y > 0, slope * g elsewhere; in `out` if given, which may not be g."""
     lib = xp(g)
-    out = lib.empty_like(y) if out is None else out
+    out = memory.maker(g).empty_like(y) if out is None else out
     if not slope:
         return selected(g, y > 0, out)
     out[...] = y > 0
@@ -71,8 +89,7 @@ def selected(x: Array, mask: Array, out: Array = None) -> Array:
     The bits are multiplied by 1 or 0: a product of floats would make infinity * 0 NaN, and a choice for each
     element is many times slower.
     """
-    lib = xp(x)
-    out = lib.empty_like(x) if out is None else out
+    out = memory.maker(x).empty_like(x) if out is None else out
     integer = f"i{x.itemsize}"
     bits = out.view(integer)
     bits[...] = mask
@@ -111,6 +128,11 @@ def sigmoid(x: Array) -> Array:
 def arithmetic(name: str, a: Array, b: Array) -> Array:
     """NumPy's function of that name of a and b, one of which may be a number."""
     return getattr(xp(a, b), name)(a, b)
+
+
+def function(name: str, x: Array) -> Array:
+    """NumPy's function of that name of each element of x, floats or integers that stay what they are."""
+    return getattr(xp(x), name)(x)
 
 
 def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
@@ -192,7 +214,7 @@ def pool_winner(x: Array, y: Array, s: Geometry) -> Array:
     A NaN is larger than any number.
     """
     taps = s.taps()
-    winner = xp(x).empty_like(y, dtype=winner_dtype(s))
+    winner = memory.maker(x).empty_like(y, dtype=winner_dtype(s))
     winner[...] = 0
     unmatched: Array = True
     may_be_nan = is_cuda(y) or np.isnan(y).any()  # a GPU would have to be waited for
@@ -253,7 +275,11 @@ def pool_spread(g: Array, s: Geometry) -> Array:
 
 def scaled(images: Array) -> Array:
     """uint8 images as float32 in [-1, 1]: x (1 / 127.5) - 1."""
-    return images.astype("float32") * (1 / 127.5) - 1
+    x = memory.maker(images).empty_like(images, dtype="float32")
+    x[...] = images
+    x *= 1 / 127.5
+    x -= 1
+    return x
 
 
 def gather_images(images: Array, order: Array, k: int, per_epoch: int, batch: int) -> Array:
@@ -340,7 +366,8 @@ def adam(
     elif weight_decay:
         g = g + weight_decay * p
     g = _limited(g)
-    step = (1 - beta1) * g
+    step = memory.maker(g).empty_like(g)
+    xp(p).multiply(g, 1 - beta1, out=step)
     m *= beta1
     m += step
     xp(p).multiply(g, (1 - beta2) ** 0.5, out=step)

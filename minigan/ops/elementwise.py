@@ -42,7 +42,7 @@ def divide(a: Array, b: Array) -> Array:
 
 @op(lambda g, _y, _x: -g, formula="-x")
 def negative(x: Array) -> Array:
-    return -x
+    return kernels(x).function("negative", x)
 
 
 def _power_base(g: Tensor, _y: Any, a: Tensor, b: Any) -> Tensor | None:
@@ -66,12 +66,12 @@ def power(a: Array, b: Array) -> Array:
 
 @op(lambda g, _y, x: g * sign(x), formula="|x|", kinks=(0.0,))
 def absolute(x: Array) -> Array:
-    return abs(x)
+    return kernels(x).function("absolute", x)
 
 
 @op(None, formula="x / |x|, 0 at 0", kinks=(0.0,))
 def sign(x: Array) -> Array:
-    return xp(x).sign(x)
+    return kernels(x).function("sign", x)
 
 
 def _share(g: Tensor, not_won: Tensor, tied: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ def _share(g: Tensor, not_won: Tensor, tied: Tensor) -> Tensor:
 )
 def maximum(a: Array, b: Array) -> Array:
     """The larger of a and b; where they are equal each receives half of the gradient."""
-    return xp(a, b).maximum(a, b)
+    return kernels(a, b).arithmetic("maximum", a, b)
 
 
 @op(
@@ -96,7 +96,7 @@ def maximum(a: Array, b: Array) -> Array:
 )
 def minimum(a: Array, b: Array) -> Array:
     """The smaller of a and b; where they are equal each receives half of the gradient."""
-    return xp(a, b).minimum(a, b)
+    return kernels(a, b).arithmetic("minimum", a, b)
 
 
 @op(
@@ -178,47 +178,47 @@ def as_floats(x: Array) -> Array:
 
 @op(lambda g, y, _x: g * y, formula="e^x", flops=_log_flops)
 def exp(x: Array) -> Array:
-    return xp(x).exp(as_floats(x))
+    return kernels(x).function("exp", as_floats(x))
 
 
 @op(lambda g, _y, x: g / x, formula="ln x", flops=_log_flops, domain=(0.5, 2.0))
 def log(x: Array) -> Array:
-    return xp(x).log(as_floats(x))
+    return kernels(x).function("log", as_floats(x))
 
 
 @op(lambda g, _y, x: g / (1 + x), formula="ln(1 + x)", flops=_log_flops, domain=(-0.5, 1.0))
 def log1p(x: Array) -> Array:
-    return xp(x).log1p(as_floats(x))
+    return kernels(x).function("log1p", as_floats(x))
 
 
 @op(lambda g, y, _x: g * (y + 1), formula="e^x - 1", flops=_log_flops)
 def expm1(x: Array) -> Array:
-    return xp(x).expm1(as_floats(x))
+    return kernels(x).function("expm1", as_floats(x))
 
 
 @op(lambda g, y, _x: g / y * 0.5, formula="x^(1/2)", domain=(0.5, 2.0))
 def sqrt(x: Array) -> Array:
-    return xp(x).sqrt(as_floats(x))
+    return kernels(x).function("sqrt", as_floats(x))
 
 
 @op(lambda g, y, _x: g * (y * y * y) * -0.5, formula="x^(-1/2)", flops=lambda y, *_: 2 * y.size, domain=(0.5, 2.0))
 def rsqrt(x: Array) -> Array:
-    return 1 / xp(x).sqrt(as_floats(x))
+    return kernels(x).arithmetic("divide", 1, kernels(x).function("sqrt", as_floats(x)))
 
 
 @op(lambda g, _y, x: g * x * 2, formula="x^2")
 def square(x: Array) -> Array:
-    return x * x
+    return kernels(x).arithmetic("multiply", x, x)
 
 
 @op(lambda g, _y, x: g * cos(x), formula="sin x", flops=_log_flops)
 def sin(x: Array) -> Array:
-    return xp(x).sin(as_floats(x))
+    return kernels(x).function("sin", as_floats(x))
 
 
 @op(lambda g, _y, x: -g * sin(x), formula="cos x", flops=_log_flops)
 def cos(x: Array) -> Array:
-    return xp(x).cos(as_floats(x))
+    return kernels(x).function("cos", as_floats(x))
 
 
 # --- activations ------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def cos(x: Array) -> Array:
 
 @op(lambda g, y, _x: g * (1 - y * y), formula="tanh x", flops=_log_flops)
 def tanh(x: Array) -> Array:
-    return xp(x).tanh(as_floats(x))
+    return kernels(x).function("tanh", as_floats(x))
 
 
 @op(lambda g, y, _x: g * y * (1 - y), formula="1 / (1 + e^-x)", flops=_log_flops)

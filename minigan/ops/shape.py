@@ -37,7 +37,7 @@ def normalize_axes(name: str, axis: Axis, ndim: int) -> Shape:
 
 @op(lambda g, _y, _x, _shape: reshape(g, _x.shape), name="reshape", formula="x", flops=_free)
 def _reshape(x: Array, shape: Shape) -> Array:
-    y = x.reshape(shape)
+    y = kernels(x).reshaped(x, shape)
     return kernels(x).channels_last(y) if len(shape) == 4 else y
 
 

@@ -1,7 +1,6 @@
 """What decides a run's numbers and its speed beside the program: memory, versions, the BLAS that NumPy has loaded."""
 
 import contextlib
-import ctypes
 import math
 import os
 import platform
@@ -13,18 +12,6 @@ import numpy as np
 from ..backend import library_versions
 
 __version__ = "0.1.0"
-
-
-def keep_freed_memory() -> None:
-    """Ask the C library to keep what is freed for the next step, instead of returning it and faulting it in again.
-
-    On glibc a training step spends a tenth of its time in such page faults; the peak stays what it was. A hint:
-    elsewhere nothing happens.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD: arrays of any size come from the heap
-        mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD: the heap is not shrunk
 
 
 def memory() -> float:

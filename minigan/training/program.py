@@ -18,7 +18,6 @@ from ..gan import Game
 from ..kernels import PRECISIONS, set_precision
 from ..kernels.installation import without_compiled
 from ..nn import in_chunks
-from ..system.machine import keep_freed_memory
 from ..system.options import Options
 from ..system.terminal import ending, say
 from . import checkpoint, report
@@ -154,7 +153,6 @@ def run(
     array_module(settings.device)  # fails before anything is written
     if not settings.out:
         raise CheckpointError("run: expected settings.out to be a folder, got an empty path")
-    keep_freed_memory()
     set_precision(settings.precision)
     game = build(settings)  # likewise, if the settings do not make one
     game.graphs = settings.graph

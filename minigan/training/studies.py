@@ -15,7 +15,6 @@ from ..data import Samples, shuffled_batches
 from ..errors import CheckpointError
 from ..gan import Game, ScoreGame
 from ..judge import Judge, centre  # noqa: F401  centre and FEW are for scripts
-from ..system.machine import keep_freed_memory
 from ..system.options import Options
 from ..system.terminal import ending, progress, say
 from . import checkpoint
@@ -53,7 +52,6 @@ def main(study: Study, options: argparse.ArgumentParser, *, arguments: list[str]
 
 def _run(study: Study, settings: Settings) -> int:
     array_module(settings.device)  # fails before anything is written
-    keep_freed_memory()
     folder = RunFolder(Path(settings.out))
     if checkpoint.find(folder.checkpoints):
         raise CheckpointError(f"{folder.path} holds a training run: give another folder with --out")

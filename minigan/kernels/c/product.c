@@ -98,10 +98,8 @@ void product(
 
 INLINE void one_outer_tile(const int rows, const int vectors, const struct outer_tile *t) {
     sums sum;
-    UNROLLED for (int i = 0; i < rows; i++) {
+    UNROLLED for (int i = 0; i < rows; i++)
         for (int v = 0; v < vectors; v++) sum[i][v] = (vec){0};
-        if (t->add) load_row(vectors, t->y + i * t->y_row, t->columns, sum[i]);
-    }
     for (int64_t line = 0; line < t->lines; line++) {
         const float *a = t->a + line * t->a_line, *b = t->b + line * t->b_line;
         for (int64_t k = 0; k < t->steps; k++, a += t->a_step, b += t->b_step) {
@@ -112,7 +110,13 @@ INLINE void one_outer_tile(const int rows, const int vectors, const struct outer
             }
         }
     }
-    UNROLLED for (int i = 0; i < rows; i++) store_row(vectors, t->y + i * t->y_row, t->columns, sum[i]);
+    UNROLLED for (int i = 0; i < rows; i++) {
+        float *y = t->y + i * t->y_row;
+        vec before[2];
+        if (t->add) load_row(vectors, y, t->columns, before);
+        for (int v = 0; t->add && v < vectors; v++) sum[i][v] += before[v];
+        store_row(vectors, y, t->columns, sum[i]);
+    }
 }
 
 void outer_tile(const struct outer_tile *t) {

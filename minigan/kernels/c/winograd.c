@@ -10,9 +10,8 @@
 
 #include "product.h"
 
-// x (N, H, W, C), y (N, OH, OW, O), w (O, K, K, C) with stride S where S divides K; what lies above and left of x.
 struct geometry {
-    int64_t n, h, w, c, oh, ow, o, kernel, stride, top, left;
+    int64_t n, c, h, w, kh, kw, o, oh, ow, sh, sw, top, left, dh, dw, groups;
 };
 
 struct job {
@@ -41,8 +40,8 @@ static struct job new_job(const struct geometry *s, const struct algorithm *f) {
     j.down = ceil_div(s->oh, f->m);
     j.across = ceil_div(s->ow, f->m);
     j.tiles = s->n * j.down * j.across;
-    j.depth = s->stride * s->stride * s->c;
-    j.run = round_up(s->stride * s->c, LANES);
+    j.depth = s->sh * s->sh * s->c;
+    j.run = round_up(s->sh * s->c, LANES);
     j.result_run = round_up(s->o, LANES);
     j.v_row = round_up(j.depth + LANES, LINE) + LINE;
     j.e_row = round_up(s->o + LANES, LINE) + LINE;
@@ -114,17 +113,17 @@ static struct tile reading(const struct patch *p, float *copy) {
 // What tile t sees of `x`. Pixels that no window sees are not part of it.
 static struct patch window(const struct job *j, const float *x, int64_t t) {
     const struct geometry *s = &j->s;
-    int64_t each = j->down * j->across, step = j->f->m * s->stride;
+    int64_t each = j->down * j->across, step = j->f->m * s->sh;
     return (struct patch){
         .image = (float *)x + t / each * s->h * s->w * s->c,
-        .height = smaller(s->h, (s->oh - 1) * s->stride + s->kernel - s->top),
-        .width = smaller(s->w, (s->ow - 1) * s->stride + s->kernel - s->left),
+        .height = smaller(s->h, (s->oh - 1) * s->sh + s->kh - s->top),
+        .width = smaller(s->w, (s->ow - 1) * s->sh + s->kh - s->left),
         .row_floats = s->w * s->c,
         .channels = s->c,
         .row = t % each / j->across * step - s->top,
         .column = t % j->across * step - s->left,
-        .pixels = j->size * s->stride,
-        .group = s->stride,
+        .pixels = j->size * s->sh,
+        .group = s->sh,
         .run = j->run,
     };
 }
@@ -174,8 +173,8 @@ static struct tile channels_from(struct tile t, int64_t channel) {
 static void transform_window(const struct job *j, int64_t t, struct tile v, float *copy) {
     struct patch p = window(j, j->x, t);
     struct tile from = reading(&p, copy);
-    for (int64_t phase = 0; phase < j->s.stride; phase++)
-        j->f->image(phase_of(from, phase, j->s.stride), channels_from(v, phase * j->s.stride * j->s.c), j->run);
+    for (int64_t phase = 0; phase < j->s.sh; phase++)
+        j->f->image(phase_of(from, phase, j->s.sh), channels_from(v, phase * j->s.sh * j->s.c), j->run);
 }
 
 static void transform_result(const struct job *j, int64_t t, struct tile e, float *copy) {
@@ -207,7 +206,7 @@ static void begin_image(const struct job *j, float *image) {
 
 // x += B^T P B of the products P. Whoever comes to the first tile of an image begins it.
 static void add_windows(const struct job *j, int64_t t, int64_t rows, float *products, float *copy) {
-    int64_t each = j->down * j->across, stride = j->s.stride;
+    int64_t each = j->down * j->across, stride = j->s.sh;
     for (int64_t i = 0; i < rows; i++) {
         struct patch p = window(j, j->out, t + i);
         if ((t + i) % each == 0) begin_image(j, p.image);
@@ -233,7 +232,7 @@ static void multiply(const struct job *j, const float *a, int64_t a_row, float *
 // Tap (a, b) of output channel o: s C floats of one phase.
 static const float *tap(const struct job *j, int64_t o, int64_t a, int64_t b, int64_t phase) {
     const struct geometry *s = &j->s;
-    return j->w + ((o * s->kernel + a * s->stride + phase) * s->kernel + b * s->stride) * s->c;
+    return j->w + ((o * s->kh + a * s->sh + phase) * s->kh + b * s->sh) * s->c;
 }
 
 // A strip of taps, r x r of them side by side, to the same strip of U.
@@ -246,19 +245,19 @@ static void transform_taps(const struct job *j, float *taps, float *strip, int64
 static void kernel_part(void *argument, int64_t part, int64_t parts, float *taps) {
     const struct job *j = argument;
     const struct geometry *s = &j->s;
-    int64_t r = j->f->r, phase = part % s->stride, first = part / s->stride * WIDTH;
-    int64_t width = strip_width(s->o - first), channels = s->stride * s->c, run = channels * width;
+    int64_t r = j->f->r, phase = part % s->sh, first = part / s->sh * WIDTH;
+    int64_t width = strip_width(s->o - first), channels = s->sh * s->c, run = channels * width;
     (void)parts;
     for (int64_t a = 0; a < r; a++)
         for (int64_t b = 0; b < r; b++)
-            pack_strip(tap(j, first, a, b, phase), 1, s->kernel * s->kernel * s->c, channels,
+            pack_strip(tap(j, first, a, b, phase), 1, s->kh * s->kh * s->c, channels,
                        smaller(s->o - first, WIDTH), taps + (a * r + b) * run);
     transform_taps(j, taps, j->u + first * j->depth + phase * run, packed_size(j->depth, s->o), run);
 }
 
-static int64_t kernel_parts(const struct job *j) { return ceil_div(j->s.o, WIDTH) * j->s.stride; }
+static int64_t kernel_parts(const struct job *j) { return ceil_div(j->s.o, WIDTH) * j->s.sh; }
 
-static size_t kernel_scratch(const struct job *j) { return j->f->r * j->f->r * j->s.stride * j->s.c * WIDTH; }
+static size_t kernel_scratch(const struct job *j) { return j->f->r * j->f->r * j->s.sh * j->s.c * WIDTH; }
 
 #define OUTS 32  // channels of y that are transformed together
 
@@ -266,7 +265,7 @@ static size_t kernel_scratch(const struct job *j) { return j->f->r * j->f->r * j
 static void transposed_kernel_part(void *argument, int64_t part, int64_t parts, float *taps) {
     const struct job *j = argument;
     const struct geometry *s = &j->s;
-    int64_t blocks = ceil_div(s->o, OUTS), r = j->f->r, channels = s->stride * s->c;
+    int64_t blocks = ceil_div(s->o, OUTS), r = j->f->r, channels = s->sh * s->c;
     int64_t first_o = part % blocks * OUTS, outs = smaller(s->o - first_o, OUTS);
     int64_t first = part / blocks * WIDTH, end = smaller(j->depth, first + WIDTH);
     int64_t width = strip_width(j->depth - first), run = outs * width;
@@ -296,19 +295,19 @@ static size_t transposed_kernel_scratch(const struct job *j) { return j->f->r * 
 static void kernel_back_part(void *argument, int64_t part, int64_t parts, float *copy) {
     const struct job *j = argument;
     const struct geometry *s = &j->s;
-    int64_t r = j->f->r, channels = s->stride * s->c;
+    int64_t r = j->f->r, channels = s->sh * s->c;
     (void)parts;
-    for (int64_t phase = 0; phase < s->stride; phase++) {
+    for (int64_t phase = 0; phase < s->sh; phase++) {
         struct tile from = {j->sums + part * j->v_row + phase * channels, j->size * s->o * j->v_row, s->o * j->v_row};
-        float *w = j->out + (part * s->kernel + phase) * s->kernel * s->c;
+        float *w = j->out + (part * s->kh + phase) * s->kh * s->c;
         if (j->run == channels) {
-            j->f->kernel_back(from, (struct tile){w, s->stride * s->kernel * s->c, channels}, j->run);
+            j->f->kernel_back(from, (struct tile){w, s->sh * s->kh * s->c, channels}, j->run);
             continue;
         }
         j->f->kernel_back(from, (struct tile){copy, r * j->run, j->run}, j->run);
         for (int64_t a = 0; a < r; a++)
             for (int64_t b = 0; b < r; b++)
-                memcpy(w + a * s->stride * s->kernel * s->c + b * channels, copy + (a * r + b) * j->run,
+                memcpy(w + a * s->sh * s->kh * s->c + b * channels, copy + (a * r + b) * j->run,
                        channels * sizeof(float));
     }
 }
@@ -354,7 +353,7 @@ static void conv_part(void *argument, int64_t part, int64_t parts, float *scratc
 // y = act(conv(x, w) + bias), act(z) = z > 0 ? z : slope z, as F(m, r). bias (O) may be NULL.
 EXPORT int winograd_conv(const struct geometry *s, int64_t m, const float *x, const float *w, const float *bias,
                          float slope, float *y) {
-    struct job j = new_job(s, find_algorithm(m, s->kernel / s->stride));
+    struct job j = new_job(s, find_algorithm(m, s->kh / s->sh));
     j.x = x, j.w = w, j.out = y, j.slope = slope;
     j.block = cached_block(&j);
     j.u = borrow(j.matrices * packed_size(j.depth, s->o));
@@ -381,7 +380,7 @@ static void input_part(void *argument, int64_t part, int64_t parts, float *scrat
 // x = the x-slot of the trilinear form, the input gradient, + bias (C), which may be NULL; as F(m, r).
 EXPORT int winograd_input(const struct geometry *s, int64_t m, const float *w, const float *y, const float *bias,
                           float *x) {
-    struct job j = new_job(s, find_algorithm(m, s->kernel / s->stride));
+    struct job j = new_job(s, find_algorithm(m, s->kh / s->sh));
     j.w = w, j.y = y, j.out = x;
     j.block = cached_block(&j);
     int64_t images = larger(1, j.block / (j.down * j.across));
@@ -442,9 +441,9 @@ static void sums_part(void *argument, int64_t part, int64_t parts, float *scratc
 
 // w = the w-slot of the trilinear form, the weight gradient, as F(m, r): sums in the order of the tiles.
 EXPORT int winograd_weight(const struct geometry *s, int64_t m, const float *x, const float *y, float *w) {
-    struct job j = new_job(s, find_algorithm(m, s->kernel / s->stride));
+    struct job j = new_job(s, find_algorithm(m, s->kh / s->sh));
     if (j.tiles == 0) {
-        memset(w, 0, s->o * s->kernel * s->kernel * s->c * sizeof(float));
+        memset(w, 0, s->o * s->kh * s->kh * s->c * sizeof(float));
         return 0;
     }
     j.x = x, j.y = y, j.out = w;
