@@ -15,7 +15,7 @@ from minigan.kernels import compiled, library, portable, variants
 
 VARIANTS = runnable()
 THREADS = [1, 2, 3, 8]
-ARITHMETIC = ["add", "subtract", "multiply", "divide", "maximum"]
+ARITHMETIC = ["add", "subtract", "multiply", "divide", "maximum", "minimum"]
 
 pytestmark = pytest.mark.skipif(not VARIANTS, reason="needs compiled kernels: python -m building")
 
@@ -27,7 +27,8 @@ dtypes = st.sampled_from(["float32", "float32", "float64"])
 @pytest.fixture(params=VARIANTS)
 def kernels(request, monkeypatch):
     """The library in use, called however small arrays are."""
-    monkeypatch.setattr(compiled, "SMALL", 0)
+    for size in ("SIMPLE", "SMALL", "FEW_CHANNELS"):
+        monkeypatch.setattr(compiled, size, 0)
     with using(request.param) as found:
         before = library.find()
         yield found
@@ -137,6 +138,21 @@ def test_arithmetic_is_numpys_to_the_last_bit(kernels):
     arithmetic(kernels)
 
 
+@settings(max_examples=25)
+@given(threads=counts, seed=seeds, shape=shapes(), layout=st.sampled_from(LAYOUTS), dtype=dtypes)
+def orders(kernels, threads, seed, shape, layout, dtype):
+    shared_by(threads, kernels)
+    x = laid_out(np.random.default_rng(seed).standard_normal(shape).astype(dtype), layout)
+    turned = compiled.channels_last(x)
+    np.testing.assert_array_equal(turned, x)
+    assert turned.transpose(0, 2, 3, 1).flags.c_contiguous
+    np.testing.assert_array_equal(compiled.reshaped(turned, (shape[0], -1)), x.reshape(shape[0], -1))
+
+
+def test_orders_of_memory(kernels):
+    orders(kernels)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("slope", [0.0, 0.2, 1.5])
 def test_what_is_selected_has_no_trace_of_what_is_not(kernels, slope, layout, rng):
@@ -229,7 +245,7 @@ def test_an_image_that_is_not_there_is_numpys_error(kernels, rng):
     np.testing.assert_array_equal(found, portable.scaled(pictures[[0, -1]]))
 
 
-PASSES = ["channels", "images", "pointwise", "pool", "update"]
+PASSES = ["channels", "images", "layout", "pointwise", "pool", "update"]
 
 
 def test_every_function_is_called(kernels, monkeypatch):
@@ -250,7 +266,7 @@ def test_memory_is_read_and_written_within_arrays(name):
     script = """
 import kernel_checks
 from minigan.kernels import compiled
-compiled.SMALL = 0
+compiled.SIMPLE = compiled.SMALL = compiled.FEW_CHANNELS = 0
 for threads in (1, 3):
     found.function("set_threads")(threads)
     kernel_checks.run_passes()

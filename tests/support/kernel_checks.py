@@ -300,7 +300,7 @@ def run_all_sanitized():
 
 
 def run_passes():
-    """Every function of the compiled kernels that pass over memory, on arrays of which some are so large that threads share them."""
+    """Every compiled function that passes over memory, on arrays of which some are so large that threads share them."""
     rng = np.random.default_rng(0)
     for shape in ((2, 40, 9, 31), (3, 3, 70, 80), (1, 70, 31, 33)):
         for slope in (0.0, 0.2):
@@ -309,9 +309,10 @@ def run_passes():
         for window, stride in (((2, 2), (2, 2)), ((3, 2), (2, 3)), ((3, 3), (3, 3)), ((2, 2), (4, 4))):
             pool("compiled", shape, window, stride, 0, "float32")
         a, b = (portable.channels_last(rng.standard_normal(shape).astype("float32")) for _ in range(2))
-        for name in ("add", "subtract", "multiply", "divide", "maximum"):
+        for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):
             for other in (b, b[:1, :, :1, :1].copy(), 0.5):
                 compiled.arithmetic(name, a, other)
+        compiled.channels_last(compiled.reshaped(a, shape))
     for rule, slots, options in RULES:
         rows = [[np.ones(size, "float32") for _ in range(2 + slots)] for size in (700, 3, 50_000)]
         compiled.update(rule, rows, **known(rule, options, np.asarray))
