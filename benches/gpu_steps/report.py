@@ -140,7 +140,7 @@ def steps(found: dict[str, Any]) -> Iterator[str]:
 
 
 def ways(chosen: dict[str, str] | None) -> str:
-    """The way of each face that minigan chose, by their first three letters where they differ; "-" where it is not known."""
+    """The way that minigan chose; that of each face, by three letters, where they differ; "-" where it is not known."""
     found = list((chosen or {}).values())
     return found[0] if len(set(found)) == 1 else "/".join(way[:3] for way in found) or "-"
 

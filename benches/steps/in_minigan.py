@@ -1,4 +1,7 @@
-"""The workloads in minigan."""
+"""The workloads in minigan, each step captured, as training plays it.
+
+Variants: default, with compiled kernels where there are any, and numpy, with NumPy's (worker.py chooses them).
+"""
 
 import numpy as np
 
@@ -52,10 +55,15 @@ class Bench:
         self.d_opt = optim.Adam(self.d.parameters(), work.lr, work.betas)
         if work.generator:
             self.g_opt = optim.Adam(self.g.parameters(), work.lr, work.betas)
-        self.step = getattr(self, work.kind)
+        self.captured = mg.capture(getattr(self, work.kind))
 
-    def gan(self, i: int) -> list[Tensor]:
-        batch, loss = self.batches[i % len(self.batches)], gan.losses.nonsaturating
+    def step(self, i: int) -> list[Tensor]:
+        if self.work.kind == "sample":
+            return self.sample()
+        return self.captured(self.batches[i % len(self.batches)])
+
+    def gan(self, batch: dict[str, Tensor]) -> list[Tensor]:
+        loss = gan.losses.nonsaturating
         with mg.no_grad():
             fake = self.g(batch["d_noise"])
         d_loss = loss.discriminator(self.d(batch["real"]), self.d(fake))
@@ -64,8 +72,7 @@ class Bench:
         self.g_opt.minimize(g_loss)
         return [d_loss, g_loss]
 
-    def gradient_penalty(self, i: int) -> list[Tensor]:
-        batch = self.batches[i % len(self.batches)]
+    def gradient_penalty(self, batch: dict[str, Tensor]) -> list[Tensor]:
         real, fake = batch["real"], batch["fake"]
         between = real + batch["mix"] * (fake - real)
         slope = gan.penalties.input_gradient(self.d, between)
@@ -74,14 +81,13 @@ class Bench:
         self.d_opt.minimize(loss)
         return [loss, penalty]
 
-    def r1(self, i: int) -> list[Tensor]:
-        batch = self.batches[i % len(self.batches)]
+    def r1(self, batch: dict[str, Tensor]) -> list[Tensor]:
         penalty = gan.penalties.r1(self.d, batch["real"], batch["fake"])
         loss = gan.losses.nonsaturating.discriminator(self.d(batch["real"]), self.d(batch["fake"])) + 5 * penalty
         self.d_opt.minimize(loss)
         return [loss, penalty]
 
-    def sample(self, i: int) -> list[Tensor]:
+    def sample(self) -> list[Tensor]:
         self.g.eval()
         with mg.no_grad():
             for k in range(self.work.images // self.work.batch):

@@ -1,7 +1,8 @@
 """The workloads in PyTorch, written as its DCGAN tutorial writes them.
 
-Variants: nchw and channels_last, eager, each with the fused Adam; frozen is channels_last with D's parameters
-out of the graph in G's turn, which the tutorial does not do; compile is channels_last under torch.compile.
+Variants: nchw and channels_last, eager, each with the fused Adam, and both as on an Intel CPU (disguise.py); frozen is
+channels_last with D's parameters out of the graph in G's turn, which the tutorial does not do; compile is channels_last
+under torch.compile.
 """
 
 import os
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
+from .disguise import AS_ON_INTEL
 from .workloads import Layers, Workload, initial_weight, inputs, network
 
 
@@ -34,6 +36,7 @@ class Bench:
     def __init__(self, work: Workload, variant: str) -> None:
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
         self.work = work
+        variant = variant.removesuffix(AS_ON_INTEL)
         self.format = torch.contiguous_format if variant == "nchw" else torch.channels_last
         self.frozen = variant == "frozen"
         self.batches = [{name: self.tensor(a) for name, a in batch.items()} for batch in inputs(work)]

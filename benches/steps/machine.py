@@ -45,3 +45,11 @@ def processor() -> str:
         else []
     )
     return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+def kernels_in_use() -> str:
+    """Which kernels minigan runs with here: the variant of the compiled ones, or NumPy."""
+    from minigan.kernels import library
+
+    found = library.find()
+    return "NumPy" if found is None else f"compiled for {found.variant.name}"

@@ -13,13 +13,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .disguise import AS_ON_INTEL, library
+
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # set on some machines, where they slow NumPy's products down
 
 
-def environment(threads: int, pinned: bool) -> dict[str, str]:
+def environment(threads: int, pinned: bool, variant: str = "default") -> dict[str, str]:
     """The variables of a child: this many threads for every library, and a BLAS that picks its own kernel."""
     limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    return {k: v for k, v in os.environ.items() if pinned or k not in PINS} | limits
+    special = {"MINIGAN_KERNELS": "numpy" if variant == "numpy" else "auto"}
+    if variant.endswith(AS_ON_INTEL):
+        special["LD_PRELOAD"] = library() or ""
+    return {k: v for k, v in os.environ.items() if pinned or k not in PINS} | limits | special
 
 
 class Worker:
@@ -33,7 +38,7 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[1],
-            env=environment(threads, pinned),
+            env=environment(threads, pinned, variant),
         )
 
     def __call__(self, request: str, *args: Any) -> Any:
