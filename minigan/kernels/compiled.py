@@ -17,6 +17,8 @@ from .compiled_linear import linear, linear_weight, matmul  # noqa: F401  likewi
 from .cpu import (  # noqa: F401  as NumPy does them
     channels_last,
     empty_image,
+    function,
+    reshaped,
     sigmoid,
     softplus,
     where,
