@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array
-from . import cpu, portable
+from . import cpu, memory, portable
 from .compiled_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .compiled_linear import linear, linear_weight, matmul  # noqa: F401  likewise
 from .cpu import (  # noqa: F401  as NumPy does them
-    channels_last,
     empty_image,
+    function,
     sigmoid,
     softplus,
     where,
@@ -26,7 +26,9 @@ from .geometry import Geometry
 from .library import address, call
 from .portable import winner_dtype
 
-SMALL = 1024  # elements below which NumPy has done what is simple before a call of C begins
+SIMPLE = 1 << 14  # elements below which NumPy has done one function of them before a call of C begins
+SMALL = 1 << 10  # the same of two functions of them
+FEW_CHANNELS = 8  # below which windows are slower in C, which takes the channels of a pixel together
 SLOTS = 3  # of an optimizer, at most
 
 _FLOAT = np.dtype(np.float32)
@@ -51,46 +53,70 @@ def _laid_out_as(like: Array, x: Array) -> Array:
     """x in the memory order of `like`, whose shape it has; x itself if it is so already."""
     if x.strides == like.strides:
         return x
-    y = np.empty_like(like)
+    y = memory.empty_like(like)
     y[...] = x
     return y
 
 
+# --- orders of memory -------------------------------------------------------------------------------------------
+
+
+def channels_last(x: Array) -> Array:
+    """`x` (N, C, H, W) with its memory in the order N, H, W, C; the same object if it is so already."""
+    is_so = x.transpose(0, 2, 3, 1).flags.c_contiguous
+    if is_so or x.size < SMALL or not (_are_floats(x) and x.flags.c_contiguous):
+        return cpu.channels_last(x)
+    n, c, h, w = x.shape
+    y = memory.empty((n, h, w, c))
+    call("turned", address(x), address(y), n, c, h * w)
+    return y.transpose(0, 3, 1, 2)
+
+
+def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
+    """x in another shape, its elements in C order: a view of it where that is possible."""
+    if x.ndim != 4 or x.size < SMALL or not _are_floats(x) or x.flags.c_contiguous:
+        return cpu.reshaped(x, shape)
+    rows = x.transpose(0, 2, 3, 1)
+    if not rows.flags.c_contiguous:
+        return cpu.reshaped(x, shape)
+    n, c, h, w = x.shape
+    y = memory.empty(x.shape)
+    call("turned", address(rows), address(y), n, h * w, c)
+    return y.reshape(shape)
+
+
 # --- element by element -----------------------------------------------------------------------------------------
 
-_FUNCTIONS = {name: k for k, name in enumerate(("add", "subtract", "multiply", "divide", "maximum"))}  # of pointwise.c
-_NUMBERS = (int, float)
+_ARITHMETIC = ("add", "subtract", "multiply", "divide", "maximum", "minimum")  # in the order of pointwise.c
+_NUMBERS = {name: k for k, name in enumerate(_ARITHMETIC)}
 _LARGEST = float(np.finfo(np.float32).max)
 
 
 def arithmetic(name: str, a: Array, b: Array) -> Array:
     """NumPy's function of that name of a and b, one of which may be a number."""
-    first = isinstance(a, np.ndarray) and (not isinstance(b, np.ndarray) or a.size >= b.size)
+    sizes = [x.size if isinstance(x, np.ndarray) else -1 for x in (a, b)]
+    first = sizes[0] >= sizes[1]
     large, small = (a, b) if first else (b, a)
-    if large.size < SMALL or not _are_floats(large) or not _is_dense(large):
+    if max(sizes) < SIMPLE or not (_are_floats(large) and _is_dense(large)):
         return cpu.arithmetic(name, a, b)
-    if isinstance(small, np.ndarray):
-        if small.dtype != _FLOAT:
-            return cpu.arithmetic(name, a, b)
-        if _are_alike(a, b):
-            y = np.empty_like(large)
-            call("arithmetic", _FUNCTIONS[name], address(a), address(b), address(y), y.size)
-            return y
+    if min(sizes) > 1 and _are_floats(small) and _are_alike(a, b):
+        y = memory.empty_like(large)
+        call("arithmetic", _NUMBERS[name], address(a), address(b), address(y), y.size)
+        return y
     row = _as_row(small, large)
     if row is None:
         return cpu.arithmetic(name, a, b)
-    y = np.empty_like(large)
-    operands = (large, row) if first else (row, large)
-    places = [address(operand) for operand in operands]
-    call("arithmetic_row", _FUNCTIONS[name], *places, address(y), y.size, row.size, int(first))
+    y = memory.empty_like(large)
+    places = [address(operand) for operand in ((large, row) if first else (row, large))]
+    call("arithmetic_row", _NUMBERS[name], *places, address(y), y.size, row.size, int(first))
     return y
 
 
 def _as_row(x: Array, large: Array) -> Array | None:
     """x as a value for each channel of `large`, or one for all of them; None if it is neither."""
     if not isinstance(x, np.ndarray):
-        return np.array(x, np.float32) if type(x) in _NUMBERS and abs(x) <= _LARGEST else None
-    if x.ndim > large.ndim:
+        return np.array(x, np.float32) if type(x) in (int, float) and abs(x) <= _LARGEST else None
+    if x.ndim > large.ndim or not _are_floats(x):
         return None
     if x.size == 1:
         return x
@@ -105,7 +131,7 @@ def leaky_relu(x: Array, slope: float) -> Array:
         return arithmetic("maximum", x, 0)
     if x.size < SMALL or not (_are_floats(x) and _is_dense(x)):
         return cpu.leaky_relu(x, slope)
-    y = np.empty_like(x)
+    y = memory.empty_like(x)
     call("leaky_relu", address(x), address(y), x.size, slope)
     return y
 
@@ -115,7 +141,7 @@ def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
     if y.size < SMALL or not (_are_floats(g, y) and _is_dense(y) and g.shape == y.shape):
         return cpu.leaky_relu_grad(g, y, slope)
     g = _laid_out_as(y, g)
-    x = np.empty_like(y)
+    x = memory.empty_like(y)
     call("leaky_relu_grad", address(g), address(y), address(x), y.size, slope)
     return x
 
@@ -125,7 +151,7 @@ def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
 
 def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     """The sum of x over `axes`."""
-    rows = _channel_rows(x) if x.size >= SMALL and axes == ((0,) if x.ndim == 2 else (0, 2, 3)) else None
+    rows = _channel_rows(x) if x.size >= SIMPLE and axes == ((0,) if x.ndim == 2 else (0, 2, 3)) else None
     if rows is None:
         return cpu.sum(x, axes, keepdims)
     total = np.empty(rows.shape[1], np.float32)
@@ -168,7 +194,7 @@ def _per_channel(name: str, x: Array, a: Array, b: Array) -> Array:
     rows = _channel_rows(x)
     if rows is None or not _are_rows(rows, a, b):
         return getattr(cpu, name)(x, a, b)
-    y = np.empty_like(x)
+    y = memory.empty_like(x)
     call(name, address(rows), address(a), address(b), address(y), *rows.shape)
     return y
 
@@ -178,7 +204,7 @@ def normalize_grad(g: Array, y: Array, scale: Array) -> Array:
     g_rows, y_rows = _channel_rows(g), _channel_rows(y)
     if g_rows is None or y_rows is None or not _are_rows(y_rows, scale):
         return cpu.normalize_grad(g, y, scale)
-    x = np.empty_like(y)
+    x = memory.empty_like(y)
     call("normalize_grad", address(g_rows), address(y_rows), address(scale), address(x), *y_rows.shape)
     return x
 
@@ -213,38 +239,42 @@ def _are_rows(rows: Array, *values: Array) -> bool:
 
 def pool_max(x: Array, s: Geometry) -> Array:
     """The largest element of each window."""
-    return _pooled("pool_max", s.y, s, x) if _are_floats(x) else cpu.pool_max(x, s)
+    return _pooled("pool_max", s.y, s, x) if _are_pixels(x) else cpu.pool_max(x, s)
 
 
 def pool_winner(x: Array, y: Array, s: Geometry) -> Array:
     """Which element of each window is its largest, y: the number of elements before the first that equals it."""
-    if winner_dtype(s) != "uint8" or not _are_floats(x, y):
+    if winner_dtype(s) != "uint8" or not _are_pixels(x, y):
         return cpu.pool_winner(x, y, s)
     return _pooled("pool_winner", s.y, s, x, y, dtype=_BYTE)
 
 
 def pool_take(x: Array, winner: Array, s: Geometry) -> Array:
     """The element of each window that `winner` points at."""
-    if winner.dtype != _BYTE or not _are_floats(x):
+    if winner.dtype != _BYTE or not _are_pixels(x):
         return cpu.pool_take(x, winner, s)
     return _pooled("pool_take", s.y, s, x, winner)
 
 
 def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
     """Zeros of the shape of x, with each g added where its window's winner lies."""
-    if winner.dtype != _BYTE or not _are_floats(g):
+    if winner.dtype != _BYTE or not _are_pixels(g):
         return cpu.pool_put(g, winner, s)
     return _pooled("pool_put", s.x, s, g, winner)
 
 
 def pool_sum(x: Array, s: Geometry) -> Array:
     """The sum of each window."""
-    return _pooled("pool_sum", s.y, s, x) if _are_floats(x) else cpu.pool_sum(x, s)
+    return _pooled("pool_sum", s.y, s, x) if _are_pixels(x) else cpu.pool_sum(x, s)
 
 
 def pool_spread(g: Array, s: Geometry) -> Array:
     """Zeros of the shape of x, with each g added to every element of its window."""
-    return _pooled("pool_spread", s.x, s, g) if _are_floats(g) else cpu.pool_spread(g, s)
+    return _pooled("pool_spread", s.x, s, g) if _are_pixels(g) else cpu.pool_spread(g, s)
+
+
+def _are_pixels(*images: Array) -> bool:
+    return _are_floats(*images) and images[0].shape[1] >= FEW_CHANNELS
 
 
 def _pooled(name: str, shape: tuple[int, ...], s: Geometry, *operands: Array, dtype: Any = _FLOAT) -> Array:
@@ -274,7 +304,7 @@ def scaled(images: Array) -> Array:
     """uint8 images as float32 in [-1, 1]: x (1 / 127.5) - 1."""
     if images.dtype != _BYTE or not _is_dense(images):
         return cpu.scaled(images)
-    out = np.empty_like(images, dtype=np.float32)
+    out = memory.empty_like(images, dtype=_FLOAT)
     call("scaled", address(images), address(_table()), address(out), out.size)
     return out
 
@@ -286,7 +316,7 @@ def gather_images(images: Array, order: Array, k: int, per_epoch: int, batch: in
     plain = images.dtype == _BYTE and images.flags.c_contiguous and chosen.dtype == np.int64
     if not plain or not chosen.flags.c_contiguous or not chosen.size or not _are_below(chosen, len(images)):
         return cpu.gather_images(images, order, k, per_epoch, batch)
-    out = np.empty((len(chosen), *images.shape[1:]), np.float32)
+    out = memory.empty((len(chosen), *images.shape[1:]))
     places = address(images), address(_table()), address(chosen), address(out)
     call("gather_images", *places, len(chosen), out.size // len(chosen))
     return out

@@ -15,7 +15,7 @@ from minigan.kernels import compiled, library, portable, variants
 
 VARIANTS = runnable()
 THREADS = [1, 2, 3, 8]
-ARITHMETIC = ["add", "subtract", "multiply", "divide", "maximum"]
+ARITHMETIC = ["add", "subtract", "multiply", "divide", "maximum", "minimum"]
 
 pytestmark = pytest.mark.skipif(not VARIANTS, reason="needs compiled kernels: python -m building")
 
@@ -27,7 +27,8 @@ dtypes = st.sampled_from(["float32", "float32", "float64"])
 @pytest.fixture(params=VARIANTS)
 def kernels(request, monkeypatch):
     """The library in use, called however small arrays are."""
-    monkeypatch.setattr(compiled, "SMALL", 0)
+    for size in ("SIMPLE", "SMALL", "FEW_CHANNELS"):
+        monkeypatch.setattr(compiled, size, 0)
     with using(request.param) as found:
         before = library.find()
         yield found
@@ -137,6 +138,21 @@ def test_arithmetic_is_numpys_to_the_last_bit(kernels):
     arithmetic(kernels)
 
 
+@settings(max_examples=25)
+@given(threads=counts, seed=seeds, shape=shapes(), layout=st.sampled_from(LAYOUTS), dtype=dtypes)
+def orders(kernels, threads, seed, shape, layout, dtype):
+    shared_by(threads, kernels)
+    x = laid_out(np.random.default_rng(seed).standard_normal(shape).astype(dtype), layout)
+    turned = compiled.channels_last(x)
+    np.testing.assert_array_equal(turned, x)
+    assert turned.transpose(0, 2, 3, 1).flags.c_contiguous
+    np.testing.assert_array_equal(compiled.reshaped(turned, (shape[0], -1)), x.reshape(shape[0], -1))
+
+
+def test_orders_of_memory(kernels):
+    orders(kernels)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("slope", [0.0, 0.2, 1.5])
 def test_what_is_selected_has_no_trace_of_what_is_not(kernels, slope, layout, rng):
@@ -229,39 +245,18 @@ def test_an_image_that_is_not_there_is_numpys_error(kernels, rng):
     np.testing.assert_array_equal(found, portable.scaled(pictures[[0, -1]]))
 
 
-PASSES = ["channels", "images", "pointwise", "pool", "update"]
+PASSES = ["channels", "images", "layout", "pointwise", "pool", "update"]
 
 
-def test_every_function_is_called(monkeypatch):
+def test_every_function_is_called(kernels, monkeypatch):
     """None of them goes NumPy's way on the arrays of a training step."""
     called = set()
     monkeypatch.setattr(compiled, "call", lambda name, *args: called.add(name) or library.call(name, *args))
-    run_examples()
+    kernel_checks.run_passes()
     sources = [path for path in variants.source_files() if path.stem in PASSES]
     declared = {name for path in sources for _, name, _ in library._EXPORT.findall(path.read_text(encoding="utf-8"))}
     assert called == declared
     assert len(sources) == len(PASSES)
-
-
-def run_examples():
-    """Every function, on arrays of which some are so large that threads share them."""
-    rng = np.random.default_rng(0)
-    for shape in ((2, 40, 9, 31), (3, 3, 70, 80), (1, 70, 31, 33)):
-        for slope in (0.0, 0.2):
-            kernel_checks.pointwise("compiled", shape, 0, "float32", slope)
-        kernel_checks.channels("compiled", shape, 0, "float32")
-        for window, stride in (((2, 2), (2, 2)), ((3, 2), (2, 3)), ((3, 3), (3, 3)), ((2, 2), (4, 4))):
-            kernel_checks.pool("compiled", shape, window, stride, 0, "float32")
-        a, b = (portable.channels_last(rng.standard_normal(shape).astype("float32")) for _ in range(2))
-        for name in ARITHMETIC:
-            for other in (b, b[:1, :, :1, :1].copy(), 0.5):
-                compiled.arithmetic(name, a, other)
-    for rule, slots, options in RULES:
-        rows = [[np.ones(size, "float32") for _ in range(2 + slots)] for size in (700, 3, 50_000)]
-        compiled.update(rule, rows, **known(rule, options, np.asarray))
-    pictures = rng.integers(0, 256, (13, 90, 50)).astype("uint8")
-    compiled.gather_images(pictures, rng.permutation(13), 2, 3, 4)
-    compiled.scaled(pictures)
 
 
 @pytest.mark.slow
@@ -269,11 +264,12 @@ def run_examples():
 @pytest.mark.parametrize("name", VARIANTS)
 def test_memory_is_read_and_written_within_arrays(name):
     script = """
-import sys; sys.path.insert(0, "tests/kernels")
-import test_compiled_passes as tests
+import kernel_checks
+from minigan.kernels import compiled
+compiled.SIMPLE = compiled.SMALL = compiled.FEW_CHANNELS = 0
 for threads in (1, 3):
     found.function("set_threads")(threads)
-    tests.run_examples()
+    kernel_checks.run_passes()
 print("all ran")
 """
     variant = next(v for v in variants.variants() if v.name == name)

@@ -297,3 +297,25 @@ def run_all_sanitized():
         for examples in EXAMPLES.values():
             for example in examples:
                 example("backward")
+
+
+def run_passes():
+    """Every compiled function that passes over memory, on arrays of which some are so large that threads share them."""
+    rng = np.random.default_rng(0)
+    for shape in ((2, 40, 9, 31), (3, 3, 70, 80), (1, 70, 31, 33)):
+        for slope in (0.0, 0.2):
+            pointwise("compiled", shape, 0, "float32", slope)
+        channels("compiled", shape, 0, "float32")
+        for window, stride in (((2, 2), (2, 2)), ((3, 2), (2, 3)), ((3, 3), (3, 3)), ((2, 2), (4, 4))):
+            pool("compiled", shape, window, stride, 0, "float32")
+        a, b = (portable.channels_last(rng.standard_normal(shape).astype("float32")) for _ in range(2))
+        for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):
+            for other in (b, b[:1, :, :1, :1].copy(), 0.5):
+                compiled.arithmetic(name, a, other)
+        compiled.channels_last(compiled.reshaped(a, shape))
+    for rule, slots, options in RULES:
+        rows = [[np.ones(size, "float32") for _ in range(2 + slots)] for size in (700, 3, 50_000)]
+        compiled.update(rule, rows, **known(rule, options, np.asarray))
+    pictures = rng.integers(0, 256, (13, 90, 50)).astype("uint8")
+    compiled.gather_images(pictures, rng.permutation(13), 2, 3, 4)
+    compiled.scaled(pictures)
