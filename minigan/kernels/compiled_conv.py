@@ -2,6 +2,7 @@
 
 Which way a face takes is decided in one place, `way`, by the geometry alone:
 
+    winograd  all faces with fewer multiplications (compiled_winograd.py, c/winograd.c)
     direct    rows of windows times the kernel (c/direct.c, c/direct_weight.c)
     planes    the input gradient for images of few channels (c/planes.c)
     numpy     too small to be worth a call; groups so narrow that a vector would be nearly empty
@@ -13,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from ..backend import Array
+from . import compiled_winograd as winograd
 from . import cpu_conv
 from .geometry import Geometry
 from .library import address, call
@@ -26,49 +28,52 @@ _SMALL = 2e5  # floating-point operations below which a call costs more than it 
 _FEW = 8  # channels of x below which its pixels make poor columns
 
 
+Way = tuple[str] | tuple[str, int]
+
+
 @lru_cache(maxsize=1024)
-def way(face: Face, s: Geometry) -> str:
-    """How a face of the convolution is computed: by the name of a function in C, or "numpy"."""
+def way(face: Face, s: Geometry) -> Way:
+    """How a face of the convolution is computed: what its function in C begins with, and a tile's size for Winograd."""
     if s.flops < _SMALL or not all((*s.x, *s.w, *s.y)):
-        return "numpy"
-    if face == "conv_input":
-        return "planes" if s.w[1] < _FEW else "direct"
-    return "direct"
+        return ("numpy",)
+    if m := winograd.tile(s):
+        return "winograd", m
+    return ("planes" if face == "conv_input" and s.w[1] < _FEW else "direct",)
 
 
 def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
     """y = conv(x, w) + b: (N, O, OH, OW), channels-last in memory."""
-    taken = _way("conv", s, x, w)
+    taken, *tile = _way("conv", s, x, w)
     if taken == "numpy":
         return cpu_conv.conv(x, w, s, b)
     x, w, b, y = _plain(x), _kernel(w), _bias(b), empty_image(x, s.y)
-    call("direct_conv", address(_packed(s)), address(x), address(w), _at(b), 1.0, address(y))
+    call(f"{taken}_conv", address(_packed(s)), *tile, address(x), address(w), _at(b), 1.0, address(y))
     return y
 
 
 def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
     """The x-slot of the convolution's trilinear form, its input gradient, its transpose, plus b. (N, C, H, W)."""
-    taken = _way("conv_input", s, w, y)
+    taken, *tile = _way("conv_input", s, w, y)
     if taken == "numpy":
         return cpu_conv.conv_input(w, y, s, b)
     w, y, b, x = _kernel(w), _plain(y), _bias(b), empty_image(y, s.x)
-    call(f"{taken}_input", address(_packed(s)), address(w), address(y), _at(b), address(x))
+    call(f"{taken}_input", address(_packed(s)), *tile, address(w), address(y), _at(b), address(x))
     return x
 
 
 def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     """The w-slot of the convolution's trilinear form: its weight gradient. (O, C / groups, kh, kw)."""
-    taken = _way("conv_weight", s, x, y)
+    taken, *tile = _way("conv_weight", s, x, y)
     if taken == "numpy":
         return cpu_conv.conv_weight(x, y, s)
     x, y, w = _plain(x), _plain(y), empty_image(x, s.w)
-    call("direct_weight", address(_packed(s)), address(x), address(y), address(w))
+    call(f"{taken}_weight", address(_packed(s)), *tile, address(x), address(y), address(w))
     return w
 
 
-def _way(face: Face, s: Geometry, *arrays: Array) -> str:
+def _way(face: Face, s: Geometry, *arrays: Array) -> Way:
     get_num_threads()  # which the compiled kernels learn by the way
-    return way(face, s) if all(a.dtype == _F32 for a in arrays) else "numpy"
+    return way(face, s) if all(a.dtype == _F32 for a in arrays) else ("numpy",)
 
 
 @lru_cache(maxsize=1024)
@@ -86,11 +91,11 @@ def _plain(x: Array) -> Array:
 
 def _kernel(w: Array) -> Array:
     """The kernel as (O, kh kw C / groups) in C order."""
-    return np.require(kernel_matrix(w), requirements="CA")
+    return np.require(kernel_matrix(w), requirements=("C", "A"))
 
 
 def _bias(b: Array) -> Array:
-    return None if b is None else np.require(b, _F32, "CA")
+    return None if b is None else np.require(b, _F32, ("C", "A"))
 
 
 def _at(b: Array) -> int:

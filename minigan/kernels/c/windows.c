@@ -58,7 +58,7 @@ INLINE void copy_run(const float *from, int64_t floats, float *to) {
 }
 
 void copy_window(const struct windows *v, struct view p, float *window) {
-    int64_t runs = v->dw == 1 ? 1 : v->kw, run = v->kw * v->channels / runs;
+    int64_t runs = v->dw == 1 ? 1 : v->kw, run = v->dw == 1 ? v->kw * v->channels : v->channels;
     for (int64_t i = 0; i < v->kh; i++, p.at += v->dh * p.row)
         for (int64_t j = 0; j < runs; j++, window += run) copy_run(p.at + j * v->dw * p.pixel, run, window);
 }

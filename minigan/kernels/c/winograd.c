@@ -9,13 +9,10 @@
 #include "winograd.h"
 
 #include "product.h"
-
-struct geometry {
-    int64_t n, c, h, w, kh, kw, o, oh, ow, sh, sw, top, left, dh, dw, groups;
-};
+#include "windows.h"
 
 struct job {
-    struct geometry s;
+    struct geometry s;         // with a square kernel whose stride divides it
     const struct algorithm *f;
     int64_t size, matrices;    // R, R^2
     int64_t down, across;      // tiles of an image
