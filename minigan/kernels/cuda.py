@@ -18,7 +18,6 @@ from .launch import THREADS, is_dense, is_real, launch, launch_each, packed
 from .portable import (  # noqa: F401  as they are on each device
     channels_last,
     empty_image,
-    function,
     reshaped,
     where,
     winner_dtype,
