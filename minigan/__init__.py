@@ -15,6 +15,7 @@ from . import errors
 from .capture import capture
 from .grad import grad, hvp, jvp, vjp
 from .kernels import get_num_threads, get_precision, set_num_threads, set_precision
+from .kernels.installation import show_config
 from .kernels.memory import empty_cache
 from .ops import (
     abs,
@@ -90,7 +91,7 @@ from .ops import (
 )
 from .recording import mode, no_grad, observe
 from .system.hints import unknown
-from .system.machine import __version__, show_config
+from .system.machine import __version__
 from .tensor import Tensor, full, ones, ones_like, tensor, zeros, zeros_like
 
 _ON_FIRST_USE = (

@@ -23,6 +23,7 @@ from .backend import Array
 from .errors import CheckpointError, DTypeError, ShapeError, brief, described
 from .gan import ConditionalGame, Game, Latent, LatentCode
 from .gan.latents import NormalLatent, UniformLatent
+from .kernels.installation import versions
 from .models.conditional import ConditionalNormGenerator, OneHotGenerator
 from .models.digits import Maxout
 from .models.ranges import FromUnit, ToUnit
@@ -31,7 +32,6 @@ from .nn.cost import bounded
 from .nn.naming import renamed
 from .system import disk, stored
 from .system.disk import BLANK, is_whole, sealed
-from .system.machine import versions
 from .tensor import Tensor, tensor
 
 CHUNK = 256  # samples made at a time

@@ -17,8 +17,9 @@ from ..backend import DEVICES
 from ..errors import CheckpointError, ShapeError
 from ..gan import lerp, slerp
 from ..gan.latents import NormalLatent
+from ..kernels.installation import about_kernels, config_lines, versions
 from ..system import disk
-from ..system.machine import __version__, blas_info, config_lines, versions
+from ..system.machine import __version__, blas_info
 from ..system.options import Options, meant, nonempty
 from ..system.terminal import answer, ending, say, shown
 from ..tensor import tensor
@@ -197,7 +198,7 @@ def config(arguments: Arguments) -> int:
     chosen = p.parse_args(arguments)
     if chosen.of is None:
         if chosen.json:
-            answer(json.dumps({"versions": versions(), "blas": blas_info()}, indent=2))
+            answer(json.dumps({"versions": versions(), "kernels": about_kernels(), "blas": blas_info()}, indent=2))
         else:
             answer("\n".join(config_lines()))
         return 0

@@ -200,9 +200,26 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class _Compiled:
+    """The threads of the compiled kernels: how many they are is told to them, and what they were told last."""
+
+    tell: Callable[[int], Any] | None = None
+    told = 0
+
+
 def get_num_threads() -> int:
-    """How many threads share the work of a kernel."""
-    return _workers.count()
+    """How many threads share the work of a kernel. If that has changed, the compiled kernels are told."""
+    n = _workers.count()
+    if _Compiled.tell is not None and n != _Compiled.told:
+        _Compiled.tell(n)
+        _Compiled.told = n
+    return n
+
+
+def tell_compiled(tell: Callable[[int], Any]) -> None:
+    """Have tell(n) called with the number of threads, now and whenever `get_num_threads` finds another one."""
+    _Compiled.tell, _Compiled.told = tell, 0
+    get_num_threads()
 
 
 def set_num_threads(n: int | None) -> None:
@@ -214,6 +231,7 @@ def set_num_threads(n: int | None) -> None:
     if n is not None and (not hasattr(n, "__index__") or n < 1):
         raise ValueError(f"set_num_threads: expected an integer >= 1 or None, got {n}")
     _workers.asked = None if n is None else int(n)
+    get_num_threads()
 
 
 def alone(task: Callable[[], T]) -> T:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import cuda_problem, library_versions
+from ..backend import library_versions
 
 __version__ = "0.1.0"
 
@@ -56,24 +56,6 @@ def versions() -> dict[str, str]:
         **library_versions(),
         "platform": platform.platform(),
     }
-
-
-def config_lines() -> list[str]:
-    """Versions, devices, the BLAS kernel and its threads, and what is missing for CUDA."""
-    lines = [f"{name:10} {value}" for name, value in versions().items()]
-    lines += [
-        f"{'blas':10} {blas['internal_api']} {blas['version']}, "
-        f"kernel {blas['architecture']}, {blas['num_threads']} threads"
-        for blas in blas_info()
-    ]
-    if pinned := blas_pinned():
-        lines.append(f"{'':10} {pinned}")
-    return [*lines, f"{'cuda':10} {cuda_problem() or 'usable'}"]
-
-
-def show_config() -> None:
-    """Print versions, devices, the BLAS kernel and its threads, and what is missing for CUDA."""
-    print("\n".join(config_lines()))
 
 
 def load_matplotlib() -> Any:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import CheckpointError
+from ..kernels.installation import versions
 from ..system import disk, stored
 from ..system.disk import BLANK, is_whole, sealed
-from ..system.machine import versions
 from ..system.terminal import say
 from ..tensor import Tensor
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from ..errors import CheckpointError
 from ..judge.verdict import Look
+from ..kernels.installation import versions
 from ..system import disk
-from ..system.machine import blas_info, versions
+from ..system.machine import blas_info
 from ..system.terminal import say, warn
 from . import checkpoint, record
 from .record import COLUMNS
@@ -126,7 +127,7 @@ class RunFolder:
         try:
             # a setting that came later had its default then
             before = flat({**asdict(Settings(name="")), **saved["settings"], **saved["images"]})
-            made_by = {**saved["versions"], "BLAS": saved["blas"]}
+            made_by = {"kernels": "numpy", **saved["versions"], "BLAS": saved["blas"]}
         except (KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{self.path}: its checkpoint does not say how it was made ({error!r}), so it cannot be resumed"

@@ -16,6 +16,7 @@ from ..data import DATASETS, Samples, Shape, fingerprint, fingerprint_of_files, 
 from ..errors import CheckpointError, DataError, MiniganError
 from ..gan import Game
 from ..kernels import PRECISIONS, set_precision
+from ..kernels.installation import without_compiled
 from ..nn import in_chunks
 from ..system.options import Options
 from ..system.terminal import ending, say
@@ -175,6 +176,8 @@ def run(
             last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
             if game.rounds <= last:
                 folder.write_config(settings, last, about_samples)
+            if saved is None and settings.device == "cpu" and (why := without_compiled()):
+                say(f"note: NumPy's kernels do the work, which takes them about twice as long as compiled ones: {why}")
             for doubt in game.doubts():
                 say(f"note: {doubt}")
             about_run: dict[str, Any] = {"per_epoch": per_epoch, "last": last, "about_samples": about_samples}

@@ -12,10 +12,10 @@ import pytest
 import shim
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_checks import check, images, on_device
+from kernel_checks import RULES, check, images, known, on_device, rows_to_move
 
 from minigan.errors import ShapeError
-from minigan.kernels import cuda, cuda_conv, cuda_linear, cuda_random, geometry, portable, precision
+from minigan.kernels import cuda, cuda_conv, cuda_linear, cuda_random, geometry, precision
 from minigan.kernels.draws import Draw
 
 pytestmark = pytest.mark.skipif(shim.compiler() is None, reason="needs g++, to compile CUDA C for the CPU")
@@ -159,28 +159,6 @@ def test_pooling(order):
     run()
 
 
-RULES = [
-    *[
-        (portable.sgd, bool(momentum) * 1, {"momentum": momentum, "weight_decay": decay, "nesterov": nesterov})
-        for momentum, decay, nesterov in [(0.0, 0.0, False), (0.9, 0.1, False), (0.9, 0.0, True)]
-    ],
-    *[
-        (
-            portable.rmsprop,
-            1 + centered + bool(momentum),
-            {"alpha": 0.9, "eps": 1e-3, "weight_decay": 0.1, "momentum": momentum, "centered": centered},
-        )
-        for momentum in (0.0, 0.5)
-        for centered in (False, True)
-    ],
-    *[
-        (portable.adam, 2, {"betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1, "decoupled": decoupled, "t": 3})
-        for decoupled in (False, True)
-    ],
-    (portable.average, 0, {"decay": 0.9}),
-]
-
-
 def test_more_matrices_than_a_grid_can_have(order, monkeypatch, rng):
     monkeypatch.setattr(cuda_linear, "_BATCH", 2)
     a, b = rng.standard_normal((5, 3, 4)), rng.standard_normal((4, 2))
@@ -194,30 +172,20 @@ def test_more_matrices_than_a_grid_can_have(order, monkeypatch, rng):
 @pytest.mark.filterwarnings("ignore:invalid value encountered in subtract:RuntimeWarning")  # fmax has the last word
 def test_update(order, rule, slots, options, dtype, rng):
     sizes = [(3, 5), (1,), (700,), *[(2, 2)] * 70]  # more arrays than one table holds
-    # later slots are smaller: an average of squares is not less than the average's square
-    rows = [[rng.random(size).astype(dtype) + (3 - k) % 4 for k in range(2 + slots)] for size in sizes]
-    if rule is not portable.average:
-        largest = np.finfo(dtype).max
-        rows[2][1][:5] = np.inf, -np.inf, np.nan, largest, float(largest) ** 0.6
-    if options.get("centered"):
-        rows[2][3][5:40] = 100  # its square is above the average of squares, as rounding may have it
+    rows = rows_to_move(rng, rule, slots, options, sizes, dtype)
     arrays = [a for row in rows for a in row]
 
     def update(*given):
         width = 2 + slots
-        extra = {} if rule is portable.average else {"lr": fakecupy.ndarray(np.array(0.1))}
-        if "t" in options:
-            extra["t"] = fakecupy.ndarray(np.array(options["t"]))
-        cuda.update(rule, [given[i : i + width] for i in range(0, len(given), width)], **(options | extra))
+        step = known(rule, options, fakecupy.ndarray)
+        cuda.update(rule, [given[i : i + width] for i in range(0, len(given), width)], **step)
         return []
 
     check(order, update, *arrays, changes=range(len(arrays)))
 
     expected = [a.copy() for a in arrays]  # and the references do what the formulas in portable.py do
-    extra = {} if rule is portable.average else {"lr": np.array(0.1)}
-    extra |= {"t": np.array(options["t"])} if "t" in options else {}
     for i in range(0, len(arrays), 2 + slots):
-        rule(*expected[i : i + 2 + slots], **(options | extra))
+        rule(*expected[i : i + 2 + slots], **known(rule, options, np.asarray))
     given = on_device(*arrays)
     update(*given)
     for a, b in zip(given, expected, strict=True):

@@ -9,7 +9,7 @@ import pytest
 from fakecuda import device
 
 from minigan.backend import array_module, to_device
-from minigan.kernels import cuda, cuda_conv, cuda_linear, cuda_random, geometry, portable, precision
+from minigan.kernels import compiled, cuda, cuda_conv, cuda_linear, cuda_random, geometry, portable, precision
 from minigan.kernels.draws import Draw
 
 
@@ -45,6 +45,23 @@ def check(order, function, *arrays, changes=(), rtol=1e-4):
         with on_the_shim(how) if how is not None else contextlib.nullcontext():
             made = function(*given)
         outcomes.append(results(made, [given[i] for i in changes]))
+    _compare(*outcomes, rtol)
+
+
+def check_kernels(order, function, *arrays, changes=(), rtol=1e-4):
+    """The same of function(kernels, *arrays), where the order "compiled" stands for the compiled kernels of the CPU.
+
+    Those are held against the portable functions.
+    """
+    if order != "compiled":
+        check(order, partial(function, cuda), *arrays, changes=changes, rtol=rtol)
+        return
+    outcomes = []
+    for kernels in (portable, compiled):
+        given = [a.copy(order="K") for a in arrays]
+        made = function(kernels, *given)
+        made = made if isinstance(made, list | tuple) else [made]
+        outcomes.append([*(a for a in made if a is not None), *(given[i] for i in changes)])
     _compare(*outcomes, rtol)
 
 
@@ -88,11 +105,11 @@ def spoilt(rng, x, *values):
 def pointwise(order, shape, seed, dtype, slope):
     rng = np.random.default_rng(seed)
     x, g = (rng.standard_normal(shape).astype(dtype) * 10 for _ in range(2))
-    check(order, cuda.softplus, x)
-    check(order, cuda.sigmoid, x)
+    check_kernels(order, lambda k, x: k.softplus(x), x)
+    check_kernels(order, lambda k, x: k.sigmoid(x), x)
     x, g = (spoilt(rng, a, np.inf, -np.inf, np.nan) for a in (x, g))
-    check(order, lambda x: cuda.leaky_relu(x, slope), x)
-    check(order, lambda g, x: cuda.leaky_relu_grad(g, x, slope), g, x)
+    check_kernels(order, lambda k, x: k.leaky_relu(x, slope), x)
+    check_kernels(order, lambda k, g, x: k.leaky_relu_grad(g, x, slope), g, x)
 
 
 def channels(order, shape, seed, dtype):
@@ -100,15 +117,15 @@ def channels(order, shape, seed, dtype):
     g, x = images(rng, shape, dtype), images(rng, shape, dtype)
     mean = x.mean(axis=(0, 2, 3), keepdims=True)
     w, b = (rng.standard_normal((1, shape[1], 1, 1)).astype(dtype) for _ in range(2))
-    check(order, lambda x: cuda.sum(x, (0, 2, 3), True), x)
-    check(order, lambda x, m: cuda.inv_std(x, m, 0.1), x, mean)
-    check(order, cuda.normalize, x, mean, w)
-    check(order, cuda.scale_shift, x, w, b)
-    check(order, cuda.channel_dot, g, x)
-    check(order, cuda.normalize_grad, g, x, w)
+    check_kernels(order, lambda k, x: k.sum(x, (0, 2, 3), True), x)
+    check_kernels(order, lambda k, x, m: k.inv_std(x, m, 0.1), x, mean)
+    check_kernels(order, lambda k, *given: k.normalize(*given), x, mean, w)
+    check_kernels(order, lambda k, *given: k.scale_shift(*given), x, w, b)
+    check_kernels(order, lambda k, *given: k.channel_dot(*given), g, x)
+    check_kernels(order, lambda k, *given: k.normalize_grad(*given), g, x, w)
     running = [rng.random(shape[1]).astype(dtype) for _ in range(2)]
-    moved = lambda a, b, m, r: cuda.track(a, b, m, r, 10, 0.1, 1e-5)
-    check(order, moved, *running, mean, 0.5 + np.abs(w), changes=(0, 1))
+    moved = lambda k, a, b, m, r: k.track(a, b, m, r, 10, 0.1, 1e-5)
+    check_kernels(order, moved, *running, mean, 0.5 + np.abs(w), changes=(0, 1))
 
 
 def pool(order, shape, window, stride, seed, dtype):
@@ -119,12 +136,53 @@ def pool(order, shape, window, stride, seed, dtype):
     g = spoilt(rng, images(rng, s.y, dtype), np.inf)
     y = portable.pool_max(x, s)
     winner = portable.pool_winner(x, y, s)
-    check(order, lambda x: cuda.pool_max(x, s), x)
-    check(order, lambda x, y: cuda.pool_winner(x, y, s), x, y)
-    check(order, lambda x, w: cuda.pool_take(x, w, s), x, winner)
-    check(order, lambda g, w: cuda.pool_put(g, w, s), g, winner)
-    check(order, lambda x: cuda.pool_sum(x, s), x)
-    check(order, lambda g: cuda.pool_spread(g, s), g)
+    check_kernels(order, lambda k, x: k.pool_max(x, s), x)
+    check_kernels(order, lambda k, x, y: k.pool_winner(x, y, s), x, y)
+    check_kernels(order, lambda k, x, w: k.pool_take(x, w, s), x, winner)
+    check_kernels(order, lambda k, g, w: k.pool_put(g, w, s), g, winner)
+    check_kernels(order, lambda k, x: k.pool_sum(x, s), x)
+    check_kernels(order, lambda k, g: k.pool_spread(g, s), g)
+
+
+RULES = [  # (rule, slots, options) of each way in which a rule can be asked for
+    *[
+        (portable.sgd, bool(momentum) * 1, {"momentum": momentum, "weight_decay": decay, "nesterov": nesterov})
+        for momentum, decay, nesterov in [(0.0, 0.0, False), (0.9, 0.1, False), (0.9, 0.0, True)]
+    ],
+    *[
+        (
+            portable.rmsprop,
+            1 + centered + bool(momentum),
+            {"alpha": 0.9, "eps": 1e-3, "weight_decay": 0.1, "momentum": momentum, "centered": centered},
+        )
+        for momentum in (0.0, 0.5)
+        for centered in (False, True)
+    ],
+    *[
+        (portable.adam, 2, {"betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1, "decoupled": decoupled, "t": 3})
+        for decoupled in (False, True)
+    ],
+    (portable.average, 0, {"decay": 0.9}),
+]
+
+
+def rows_to_move(rng, rule, slots, options, sizes, dtype):
+    """(p, g, *slots) of each size, some with what is hard: the largest numbers, infinities, NaN."""
+    # later slots are smaller: an average of squares is not less than the average's square
+    rows = [[rng.random(size).astype(dtype) + (3 - k) % 4 for k in range(2 + slots)] for size in sizes]
+    hard = next(row for row in rows if row[0].ndim == 1 and row[0].size > 40)
+    if rule is not portable.average:
+        largest = np.finfo(dtype).max
+        hard[1][:5] = np.inf, -np.inf, np.nan, largest, float(largest) ** 0.6
+    if options.get("centered"):
+        hard[3][5:40] = 100  # its square is above the average of squares, as rounding may have it
+    return rows
+
+
+def known(rule, options, array):
+    """The options of a step, with its rate and number as what `array` makes of them."""
+    given = {} if rule is portable.average else {"lr": array(np.array(0.1))}
+    return options | given | ({"t": array(np.array(options["t"]))} if "t" in options else {})
 
 
 # --- one example of every kernel, by source: what mutants must fail and sanitizers watch -------------------------
@@ -239,3 +297,25 @@ def run_all_sanitized():
         for examples in EXAMPLES.values():
             for example in examples:
                 example("backward")
+
+
+def run_passes():
+    """Every compiled function that passes over memory, on arrays of which some are so large that threads share them."""
+    rng = np.random.default_rng(0)
+    for shape in ((2, 40, 9, 31), (3, 3, 70, 80), (1, 70, 31, 33)):
+        for slope in (0.0, 0.2):
+            pointwise("compiled", shape, 0, "float32", slope)
+        channels("compiled", shape, 0, "float32")
+        for window, stride in (((2, 2), (2, 2)), ((3, 2), (2, 3)), ((3, 3), (3, 3)), ((2, 2), (4, 4))):
+            pool("compiled", shape, window, stride, 0, "float32")
+        a, b = (portable.channels_last(rng.standard_normal(shape).astype("float32")) for _ in range(2))
+        for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):
+            for other in (b, b[:1, :, :1, :1].copy(), 0.5):
+                compiled.arithmetic(name, a, other)
+        compiled.channels_last(compiled.reshaped(a, shape))
+    for rule, slots, options in RULES:
+        rows = [[np.ones(size, "float32") for _ in range(2 + slots)] for size in (700, 3, 50_000)]
+        compiled.update(rule, rows, **known(rule, options, np.asarray))
+    pictures = rng.integers(0, 256, (13, 90, 50)).astype("uint8")
+    compiled.gather_images(pictures, rng.permutation(13), 2, 3, 4)
+    compiled.scaled(pictures)

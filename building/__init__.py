@@ -1,0 +1,1 @@
+"""How the compiled kernels are made: by hand (`python -m building`), and by pip (`backend.py`)."""

@@ -1,0 +1,381 @@
+"""Kernels on NumPy arrays in C (c/*.c), float32: the same functions as cpu.py.
+
+Images are channels-last in memory, so that a batch is a matrix with one row per pixel and one column per channel.
+What is of another layout, type or size than the C kernels read goes NumPy's way, by the function of cpu.py.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array
+from . import cpu, memory, portable
+from .compiled_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
+from .compiled_linear import linear, linear_weight, matmul  # noqa: F401  likewise
+from .cpu import (  # noqa: F401  as NumPy does them
+    empty_image,
+    function,
+    sigmoid,
+    softplus,
+    where,
+    zero_image,
+)
+from .geometry import Geometry
+from .library import address, call
+from .library import table as table_of
+from .portable import winner_dtype
+
+SIMPLE = 1 << 14  # elements below which NumPy has done one function of them before a call of C begins
+SMALL = 1 << 10  # the same of two functions of them
+FEW_CHANNELS = 8  # below which windows are slower in C, which takes the channels of a pixel together
+SLOTS = 3  # of an optimizer, at most
+
+_FLOAT = np.dtype(np.float32)
+_BYTE = np.dtype(np.uint8)
+
+
+def _are_floats(*arrays: Array) -> bool:
+    return all(a.dtype is _FLOAT or a.dtype == _FLOAT for a in arrays)
+
+
+def _is_dense(x: Array) -> bool:
+    """True if x fills one run of memory: in C order, or as a batch of channels-last images."""
+    return x.flags.c_contiguous or (x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous)
+
+
+def _are_alike(a: Array, b: Array) -> bool:
+    """True if both are laid out in the same order of memory."""
+    return a.shape == b.shape and a.strides == b.strides
+
+
+def _laid_out_as(like: Array, x: Array) -> Array:
+    """x in the memory order of `like`, whose shape it has; x itself if it is so already."""
+    if x.strides == like.strides:
+        return x
+    y = memory.empty_like(like)
+    y[...] = x
+    return y
+
+
+# --- orders of memory -------------------------------------------------------------------------------------------
+
+
+def channels_last(x: Array) -> Array:
+    """`x` (N, C, H, W) with its memory in the order N, H, W, C; the same object if it is so already."""
+    is_so = x.transpose(0, 2, 3, 1).flags.c_contiguous
+    if is_so or x.size < SMALL or not (_are_floats(x) and x.flags.c_contiguous):
+        return cpu.channels_last(x)
+    n, c, h, w = x.shape
+    y = memory.empty((n, h, w, c))
+    call("turned", address(x), address(y), n, c, h * w)
+    return y.transpose(0, 3, 1, 2)
+
+
+def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
+    """x in another shape, its elements in C order: a view of it where that is possible."""
+    if x.ndim != 4 or x.size < SMALL or not _are_floats(x) or x.flags.c_contiguous:
+        return cpu.reshaped(x, shape)
+    rows = x.transpose(0, 2, 3, 1)
+    if not rows.flags.c_contiguous:
+        return cpu.reshaped(x, shape)
+    n, c, h, w = x.shape
+    y = memory.empty(x.shape)
+    call("turned", address(rows), address(y), n, h * w, c)
+    return y.reshape(shape)
+
+
+# --- element by element -----------------------------------------------------------------------------------------
+
+_ARITHMETIC = ("add", "subtract", "multiply", "divide", "maximum", "minimum")  # in the order of pointwise.c
+_NUMBERS = {name: k for k, name in enumerate(_ARITHMETIC)}
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def arithmetic(name: str, a: Array, b: Array) -> Array:
+    """NumPy's function of that name of a and b, one of which may be a number."""
+    sizes = [x.size if isinstance(x, np.ndarray) else -1 for x in (a, b)]
+    first = sizes[0] >= sizes[1]
+    large, small = (a, b) if first else (b, a)
+    if max(sizes) < SIMPLE or not (_are_floats(large) and _is_dense(large)):
+        return cpu.arithmetic(name, a, b)
+    if min(sizes) > 1 and _are_floats(small) and _are_alike(a, b):
+        y = memory.empty_like(large)
+        call("arithmetic", _NUMBERS[name], address(a), address(b), address(y), y.size)
+        return y
+    row = _as_row(small, large)
+    if row is None:
+        return cpu.arithmetic(name, a, b)
+    y = memory.empty_like(large)
+    places = [address(operand) for operand in ((large, row) if first else (row, large))]
+    call("arithmetic_row", _NUMBERS[name], *places, address(y), y.size, row.size, int(first))
+    return y
+
+
+def _as_row(x: Array, large: Array) -> Array | None:
+    """x as a value for each channel of `large`, or one for all of them; None if it is neither."""
+    if not isinstance(x, np.ndarray):
+        return np.array(x, np.float32) if type(x) in (int, float) and abs(x) <= _LARGEST else None
+    if x.ndim > large.ndim or not _are_floats(x):
+        return None
+    if x.size == 1:
+        return x
+    if x.shape == (1, *large.shape[1:2], *(1,) * (large.ndim - 2)) and _channel_rows(large) is not None:
+        return np.ascontiguousarray(x)
+    return None
+
+
+def leaky_relu(x: Array, slope: float) -> Array:
+    """x where x > 0, slope * x elsewhere; slope >= 0."""
+    if not slope:
+        return arithmetic("maximum", x, 0)
+    if x.size < SMALL or not (_are_floats(x) and _is_dense(x)):
+        return cpu.leaky_relu(x, slope)
+    y = memory.empty_like(x)
+    call("leaky_relu", address(x), address(y), x.size, slope)
+    return y
+
+
+def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
+    """g where y > 0, slope * g elsewhere."""
+    if y.size < SMALL or not (_are_floats(g, y) and _is_dense(y) and g.shape == y.shape):
+        return cpu.leaky_relu_grad(g, y, slope)
+    g = _laid_out_as(y, g)
+    x = memory.empty_like(y)
+    call("leaky_relu_grad", address(g), address(y), address(x), y.size, slope)
+    return x
+
+
+# --- sums and normalisation over channels -------------------------------------------------------------------------
+
+
+def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    """The sum of x over `axes`."""
+    rows = _channel_rows(x) if x.size >= SIMPLE and axes == ((0,) if x.ndim == 2 else (0, 2, 3)) else None
+    if rows is None:
+        return cpu.sum(x, axes, keepdims)
+    total = memory.empty(rows.shape[1])
+    call("column_sums", address(rows), 0, address(total), *rows.shape)
+    return total.reshape(tuple(1 if a in axes else n for a, n in enumerate(x.shape))) if keepdims else total
+
+
+def channel_dot(a: Array, b: Array) -> Array:
+    """The sum of a b over each channel."""
+    a_rows, b_rows = _channel_rows(a), _channel_rows(b)
+    if a_rows is None or b_rows is None:
+        return cpu.channel_dot(a, b)
+    total = memory.empty((1, a.shape[1], *(1 for _ in a.shape[2:])))
+    call("column_sums", address(a_rows), address(b_rows), address(total), *a_rows.shape)
+    return total
+
+
+def inv_std(x: Array, mean: Array, eps: float) -> Array:
+    """1 / sqrt(var + eps) of each channel, var the biased variance about `mean`."""
+    rows = _channel_rows(x)
+    if rows is None or not _are_rows(rows, mean):
+        return cpu.inv_std(x, mean, eps)
+    r = memory.empty_like(mean)
+    call("inv_std", address(rows), address(mean), address(r), *rows.shape, eps)
+    return r
+
+
+def normalize(x: Array, mean: Array, scale: Array) -> Array:
+    """(x - mean) * scale."""
+    return _per_channel("normalize", x, mean, scale)
+
+
+def scale_shift(y: Array, w: Array, b: Array) -> Array:
+    """y w + b."""
+    return _per_channel("scale_shift", y, w, b)
+
+
+def _per_channel(name: str, x: Array, a: Array, b: Array) -> Array:
+    """A function of x and two values for each channel."""
+    rows = _channel_rows(x)
+    if rows is None or not _are_rows(rows, a, b):
+        return getattr(cpu, name)(x, a, b)
+    y = memory.empty_like(x)
+    call(name, address(rows), address(a), address(b), address(y), *rows.shape)
+    return y
+
+
+def normalize_grad(g: Array, y: Array, scale: Array) -> Array:
+    """scale * (g - mean(g) - y mean(g y)), means over each channel."""
+    g_rows, y_rows = _channel_rows(g), _channel_rows(y)
+    if g_rows is None or y_rows is None or not _are_rows(y_rows, scale):
+        return cpu.normalize_grad(g, y, scale)
+    x = memory.empty_like(y)
+    call("normalize_grad", address(g_rows), address(y_rows), address(scale), address(x), *y_rows.shape)
+    return x
+
+
+def track(
+    running_mean: Array, running_var: Array, mean: Array, scale: Array, count: int, momentum: float, eps: float
+) -> None:
+    """Move running statistics (C,), in place, towards a batch's mean and 1 / sqrt(var + eps) over `count` values."""
+    arrays = running_mean, running_var, mean, scale
+    if not (_are_floats(*arrays) and all(a.flags.c_contiguous for a in arrays)):
+        cpu.track(*arrays, count, momentum, eps)
+        return
+    call("track", *(address(a) for a in arrays), count / (count - 1), momentum, eps, mean.size)
+
+
+def _channel_rows(x: Array) -> Any:
+    """x (N, C) or channels-last (N, C, H, W) of floats as rows of channels (N H W, C); None if it is neither."""
+    if x.ndim not in (2, 4) or not x.size or not _are_floats(x):
+        return None
+    if x.ndim == 4:
+        x = x.transpose(0, 2, 3, 1)
+    return x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous else None
+
+
+def _are_rows(rows: Array, *values: Array) -> bool:
+    """True if each of `values` has a float for each column, one after the other."""
+    return _are_floats(*values) and all(v.size == rows.shape[1] and v.flags.c_contiguous for v in values)
+
+
+# --- pooling: C reads channels-last images ------------------------------------------------------------------------
+
+
+def pool_max(x: Array, s: Geometry) -> Array:
+    """The largest element of each window."""
+    return _pooled("pool_max", s.y, s, x) if _are_pixels(x) else cpu.pool_max(x, s)
+
+
+def pool_winner(x: Array, y: Array, s: Geometry) -> Array:
+    """Which element of each window is its largest, y: the number of elements before the first that equals it."""
+    if winner_dtype(s) != "uint8" or not _are_pixels(x, y):
+        return cpu.pool_winner(x, y, s)
+    return _pooled("pool_winner", s.y, s, x, y, dtype=_BYTE)
+
+
+def pool_take(x: Array, winner: Array, s: Geometry) -> Array:
+    """The element of each window that `winner` points at."""
+    if winner.dtype != _BYTE or not _are_pixels(x):
+        return cpu.pool_take(x, winner, s)
+    return _pooled("pool_take", s.y, s, x, winner)
+
+
+def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
+    """Zeros of the shape of x, with each g added where its window's winner lies."""
+    if winner.dtype != _BYTE or not _are_pixels(g):
+        return cpu.pool_put(g, winner, s)
+    return _pooled("pool_put", s.x, s, g, winner)
+
+
+def pool_sum(x: Array, s: Geometry) -> Array:
+    """The sum of each window."""
+    return _pooled("pool_sum", s.y, s, x) if _are_pixels(x) else cpu.pool_sum(x, s)
+
+
+def pool_spread(g: Array, s: Geometry) -> Array:
+    """Zeros of the shape of x, with each g added to every element of its window."""
+    return _pooled("pool_spread", s.x, s, g) if _are_pixels(g) else cpu.pool_spread(g, s)
+
+
+def _are_pixels(*images: Array) -> bool:
+    return _are_floats(*images) and images[0].shape[1] >= FEW_CHANNELS
+
+
+def _pooled(name: str, shape: tuple[int, ...], s: Geometry, *operands: Array, dtype: Any = _FLOAT) -> Array:
+    """The image of this shape that a function of pool.c makes of the operands."""
+    out = empty_image(operands[0], shape, dtype)
+    read = [channels_last(a) for a in operands]
+    call(name, *(address(a) for a in read), address(out), address(_sizes(s)))
+    return out
+
+
+@lru_cache(maxsize=1024)
+def _sizes(s: Geometry) -> Array:
+    """The sizes that pool.c reads."""
+    return np.array((*s.x, *s.y[2:], *s.w[2:], *s.stride), np.int64)
+
+
+# --- batches ------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _table() -> Array:
+    """What `scaled` makes of each byte."""
+    return portable.scaled(np.arange(256, dtype=np.uint8))
+
+
+def scaled(images: Array) -> Array:
+    """uint8 images as float32 in [-1, 1]: x (1 / 127.5) - 1."""
+    if images.dtype != _BYTE or not _is_dense(images):
+        return cpu.scaled(images)
+    out = memory.empty_like(images, dtype=_FLOAT)
+    call("scaled", address(images), address(_table()), address(out), out.size)
+    return out
+
+
+def gather_images(images: Array, order: Array, k: int, per_epoch: int, batch: int) -> Array:
+    """The k-th batch, in this order, of uint8 images (N, ...) as float32 in [-1, 1]."""
+    first = k % per_epoch * batch
+    chosen = order[first : first + batch]
+    plain = images.dtype == _BYTE and images.flags.c_contiguous and chosen.dtype == np.int64
+    if not plain or not chosen.flags.c_contiguous or not chosen.size or not _are_below(chosen, len(images)):
+        return cpu.gather_images(images, order, k, per_epoch, batch)
+    out = memory.empty((len(chosen), *images.shape[1:]))
+    places = address(images), address(_table()), address(chosen), address(out)
+    call("gather_images", *places, len(chosen), out.size // len(chosen))
+    return out
+
+
+def _are_below(indices: Array, n: int) -> bool:
+    return int(indices.min()) >= 0 and int(indices.max()) < n
+
+
+# --- optimizer updates --------------------------------------------------------------------------------------------
+
+
+def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options: Any) -> None:
+    """rule(parameter, gradient, *slots, **options) for each row of these arrays, all in one call of C.
+
+    `rule` is one of portable.py, whose name and formula the function in update.c shares.
+    """
+    table, others, kept = [], [], []
+    for row in rows:
+        p, g, *slots = row
+        if not (_are_floats(*row) and _is_dense(p) and all(_are_alike(s, p) for s in slots)):
+            others.append(row)
+            continue
+        g = _laid_out_as(p, g)
+        kept.append(g)  # until C has read it
+        table.append((address(p), address(g), *(address(s) for s in slots), *(0,) * (SLOTS - len(slots)), p.size))
+    if others:
+        cpu.update(rule, others, **options)
+    if table:
+        _ARGUMENTS[rule.__name__](table_of(table), len(rows[0]) - 2, **options)
+
+
+def _sgd(table: Array, slots: int, lr: Array, momentum: float, weight_decay: float, nesterov: bool) -> None:
+    call("sgd", address(table), len(table), address(lr), momentum, weight_decay, int(nesterov), slots)
+
+
+def _rmsprop(
+    table: Array, slots: int, lr: Array, alpha: float, eps: float, weight_decay: float, momentum: float, centered: bool
+) -> None:
+    call("rmsprop", address(table), len(table), address(lr), alpha, eps, weight_decay, momentum, int(centered))
+
+
+def _adam(
+    table: Array,
+    slots: int,
+    lr: Array,
+    t: Array,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> None:
+    places = address(table), len(table), address(lr), address(t)
+    call("adam", *places, *betas, eps, weight_decay, int(decoupled))
+
+
+def _average(table: Array, slots: int, decay: float) -> None:
+    call("average", address(table), len(table), 1 - decay)
+
+
+_ARGUMENTS: dict[str, Callable[..., None]] = {"sgd": _sgd, "rmsprop": _rmsprop, "adam": _adam, "average": _average}
