@@ -28,7 +28,11 @@ struct job {
     float *u, *v, *e, *sums;   // what parts share: U in strips, or V, E and E^T V
 };
 
-#define LINE 16  // floats of a cache line: rows are a line longer than a power of two, or all would lie in the same sets
+#define LINE 16  // floats of a cache line
+
+// Floats from a row of `n` to the next: some past its end may be read or written, and the number of lines is odd, or
+// the many rows that are read at once might all lie in the same few sets of the cache.
+INLINE int64_t row_floats(int64_t n) { return round_up(n + LANES, LINE) | LINE; }
 
 static struct job new_job(const struct geometry *s, const struct algorithm *f) {
     struct job j = {.s = *s, .f = f};
@@ -40,8 +44,8 @@ static struct job new_job(const struct geometry *s, const struct algorithm *f) {
     j.depth = s->sh * s->sh * s->c;
     j.run = round_up(s->sh * s->c, LANES);
     j.result_run = round_up(s->o, LANES);
-    j.v_row = round_up(j.depth + LANES, LINE) + LINE;
-    j.e_row = round_up(s->o + LANES, LINE) + LINE;
+    j.v_row = row_floats(j.depth);
+    j.e_row = row_floats(s->o);
     return j;
 }
 
