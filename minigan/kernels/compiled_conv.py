@@ -91,11 +91,11 @@ def _plain(x: Array) -> Array:
 
 def _kernel(w: Array) -> Array:
     """The kernel as (O, kh kw C / groups) in C order."""
-    return np.require(kernel_matrix(w), requirements="CA")
+    return np.require(kernel_matrix(w), requirements=["C", "A"])
 
 
 def _bias(b: Array) -> Array:
-    return None if b is None else np.require(b, _F32, "CA")
+    return None if b is None else np.require(b, _F32, ["C", "A"])
 
 
 def _at(b: Array) -> int:
