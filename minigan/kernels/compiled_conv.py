@@ -28,52 +28,54 @@ _SMALL = 2e5  # floating-point operations below which a call costs more than it 
 _FEW = 8  # channels of x below which its pixels make poor columns
 
 
-Way = tuple[str] | tuple[str, int]
-
-
 @lru_cache(maxsize=1024)
-def way(face: Face, s: Geometry) -> Way:
-    """How a face of the convolution is computed: what its function in C begins with, and a tile's size for Winograd."""
+def way(face: Face, s: Geometry) -> str:
+    """How a face of the convolution is computed: what the name of its function in C begins with, or "numpy"."""
     if s.flops < _SMALL or not all((*s.x, *s.w, *s.y)):
-        return ("numpy",)
-    if m := winograd.tile(s):
-        return "winograd", m
-    return ("planes" if face == "conv_input" and s.w[1] < _FEW else "direct",)
+        return "numpy"
+    if winograd.tile(s):
+        return "winograd"
+    return "planes" if face == "conv_input" and s.w[1] < _FEW else "direct"
 
 
 def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
     """y = conv(x, w) + b: (N, O, OH, OW), channels-last in memory."""
-    taken, *tile = _way("conv", s, x, w)
+    taken = _way("conv", s, x, w)
     if taken == "numpy":
         return cpu_conv.conv(x, w, s, b)
     x, w, b, y = _plain(x), _kernel(w), _bias(b), empty_image(x, s.y)
-    call(f"{taken}_conv", address(_packed(s)), *tile, address(x), address(w), _at(b), 1.0, address(y))
+    call(f"{taken}_conv", address(_packed(s)), *_tile(taken, s), address(x), address(w), _at(b), 1.0, address(y))
     return y
 
 
 def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
     """The x-slot of the convolution's trilinear form, its input gradient, its transpose, plus b. (N, C, H, W)."""
-    taken, *tile = _way("conv_input", s, w, y)
+    taken = _way("conv_input", s, w, y)
     if taken == "numpy":
         return cpu_conv.conv_input(w, y, s, b)
     w, y, b, x = _kernel(w), _plain(y), _bias(b), empty_image(y, s.x)
-    call(f"{taken}_input", address(_packed(s)), *tile, address(w), address(y), _at(b), address(x))
+    call(f"{taken}_input", address(_packed(s)), *_tile(taken, s), address(w), address(y), _at(b), address(x))
     return x
 
 
 def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     """The w-slot of the convolution's trilinear form: its weight gradient. (O, C / groups, kh, kw)."""
-    taken, *tile = _way("conv_weight", s, x, y)
+    taken = _way("conv_weight", s, x, y)
     if taken == "numpy":
         return cpu_conv.conv_weight(x, y, s)
     x, y, w = _plain(x), _plain(y), empty_image(x, s.w)
-    call(f"{taken}_weight", address(_packed(s)), *tile, address(x), address(y), address(w))
+    call(f"{taken}_weight", address(_packed(s)), *_tile(taken, s), address(x), address(y), address(w))
     return w
 
 
-def _way(face: Face, s: Geometry, *arrays: Array) -> Way:
+def _way(face: Face, s: Geometry, *arrays: Array) -> str:
     get_num_threads()  # which the compiled kernels learn by the way
-    return way(face, s) if all(a.dtype == _F32 for a in arrays) else ("numpy",)
+    return way(face, s) if all(a.dtype == _F32 for a in arrays) else "numpy"
+
+
+def _tile(taken: str, s: Geometry) -> list[int | None]:
+    """What a function of C is told after the geometry: for Winograd, how large a tile is."""
+    return [winograd.tile(s)] if taken == "winograd" else []
 
 
 @lru_cache(maxsize=1024)
