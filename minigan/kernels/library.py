@@ -67,7 +67,7 @@ class Library:
     @property
     def compiler(self) -> str:
         """What it was compiled by."""
-        return self.text("library_compiler")
+        return self.text("library_compiler").strip()
 
 
 @cache

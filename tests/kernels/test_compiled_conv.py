@@ -73,7 +73,7 @@ def taken(monkeypatch):
     """Have every face go the way that is named."""
 
     def take(name):
-        monkeypatch.setattr(compiled_conv, "way", lambda face, s: name)
+        monkeypatch.setattr(compiled_conv, "way", lambda face, s: (name,))
 
     return take
 
@@ -133,6 +133,21 @@ def test_work_in_several_blocks(face, way, name, taken, rng):
             np.testing.assert_array_equal(found, results[0])
 
 
+@pytest.mark.parametrize("face", ["conv", "conv_weight"])
+@pytest.mark.parametrize("outs", [1, 3, 7])
+def test_from_many_channels_to_few_it_is_the_gradient_of_the_way_back(outs, face, rng):
+    for kernel, padding, dilation in ((3, 1, 1), ((3, 5), ((1, 0), (2, 3)), 1), (2, 1, 2), (1, 0, 1)):
+        shape = (outs, 32, *(kernel if isinstance(kernel, tuple) else (kernel, kernel)))
+        s = geometry.convolution("conv2d", (10, 32, 24, 21), shape, 1, padding, dilation, 1)
+        assert compiled_conv.way(face, s) == ("reversed",)
+        slots, rest = arguments(face, s, rng, biased=True)
+        found = computed(compiled_conv, face, slots, s, rest)
+        assert found.transpose(0, 2, 3, 1).flags.c_contiguous
+        assert_close(found, face, slots, s, rest)
+    s = geometry.convolution("conv2d", (10, 32, 24, 21), (outs, 32, 2, 2), 1, 3, 1, 1)
+    assert compiled_conv.way(face, s) == ("direct",)  # some windows see nothing of the image
+
+
 @pytest.mark.parametrize("face", ["conv", "conv_input", "conv_weight"])
 def test_any_memory_order_will_do(face, rng):
     s = large("rows")
@@ -151,7 +166,7 @@ def test_what_c_does_not_do_is_numpys(face, rng, monkeypatch):
 
     for shape in (((2, 3, 5, 5), (4, 3, 3, 3)), ((0, 64, 32, 32), (64, 64, 3, 3))):
         s = geometry.convolution("conv2d", *shape, 1, 1, 1, 1)
-        assert compiled_conv.way(face, s) == "numpy"
+        assert compiled_conv.way(face, s) == ("numpy",)
     monkeypatch.setattr(compiled_conv, "call", refused)
     s = large("rows")
     slots, rest = arguments(face, s, rng)
@@ -184,7 +199,7 @@ collect()
 for k, s in enumerate(cases):
     threads.set_num_threads(1 + k % 3)
     for face, way in WAYS:
-        compiled_conv.way = lambda *_: way
+        compiled_conv.way = lambda *_, taken=(way,): taken
         slots, rest = arguments(face, s, np.random.default_rng(0), biased=True)
         computed(compiled_conv, face, slots, s, rest)
 print("done")
