@@ -2,7 +2,8 @@
 
     python benches/kernels.py
 
-Printed are the median times and the median of the ratios of neighbours, after / before.
+Passes over memory are those in use: MINIGAN_KERNELS=numpy shows what NumPy reaches. Printed are the median times and
+the median of the ratios of neighbours, after / before.
 """
 
 import statistics
@@ -13,7 +14,7 @@ from unittest.mock import patch
 import numpy as np
 
 import minigan as mg
-from minigan.kernels import cpu, cpu_winograd, geometry, portable, threads
+from minigan.kernels import cpu, cpu_winograd, geometry, on_cpu, portable, threads
 
 Shape = tuple[int, int, int, int]
 
@@ -99,27 +100,30 @@ def convolution(title: str, x_shape: Shape, w_shape: Shape, stride: int, padding
 
 
 def elementwise() -> None:
-    """In blocks, in place, shared."""
+    """In one pass over memory, which threads share."""
+    fast = on_cpu()
     x, g = image(128, 32, 24, 24), image(128, 32, 24, 24)
-    compare("leaky ReLU, 128x32x24x24: np.where", lambda: np.where(x > 0, x, 0.2 * x), lambda: cpu.leaky_relu(x, 0.2))
-    y = cpu.leaky_relu(x, 0.2)
-    compare("  its gradient: np.where", lambda: np.where(y > 0, g, 0.2 * g), lambda: cpu.leaky_relu_grad(g, y, 0.2))
-    compare("sum, two images of that size", lambda: x + g, lambda: cpu.arithmetic("add", x, g))
+    compare("leaky ReLU, 128x32x24x24: np.where", lambda: np.where(x > 0, x, 0.2 * x), lambda: fast.leaky_relu(x, 0.2))
+    y = fast.leaky_relu(x, 0.2)
+    compare("  its gradient: np.where", lambda: np.where(y > 0, g, 0.2 * g), lambda: fast.leaky_relu_grad(g, y, 0.2))
+    compare("sum, two images of that size", lambda: x + g, lambda: fast.arithmetic("add", x, g))
     s = geometry.pooling("max_pool2d", x.shape, (2, 2), None)
     pooled, winner = portable.pool_max(x, s), portable.pool_winner(x, portable.pool_max(x, s), s)
     small = image(*s.y)
-    compare("max pool 2x2: one thread", lambda: portable.pool_max(x, s), lambda: cpu.pool_max(x, s))
+    compare("max pool 2x2: NumPy", lambda: portable.pool_max(x, s), lambda: fast.pool_max(x, s))
+    compare("  its winners: NumPy", lambda: portable.pool_winner(x, pooled, s), lambda: fast.pool_winner(x, pooled, s))
     compare(
-        "  its winners: one thread", lambda: portable.pool_winner(x, pooled, s), lambda: cpu.pool_winner(x, pooled, s)
-    )
-    compare(
-        "  its gradient: one thread",
+        "  its gradient: NumPy",
         lambda: portable.pool_put(small, winner, s),
-        lambda: cpu.pool_put(small, winner, s),
+        lambda: fast.pool_put(small, winner, s),
     )
     compare(
-        "sum over all but the channels: ndarray.sum", lambda: x.sum((0, 2, 3)), lambda: cpu.sum(x, (0, 2, 3), False)
+        "sum over all but the channels: ndarray.sum", lambda: x.sum((0, 2, 3)), lambda: fast.sum(x, (0, 2, 3), False)
     )
+    bytes_ = RNG.integers(0, 256, (2000, 28, 28), dtype=np.uint8)
+    compare("2000 images of 28x28 bytes as floats", lambda: portable.scaled(bytes_), lambda: fast.scaled(bytes_))
+    first = np.ascontiguousarray(x)
+    compare("another order of memory", lambda: portable.channels_last(first), lambda: fast.channels_last(first))
 
 
 def normalisation() -> None:
@@ -146,7 +150,7 @@ def normalisation() -> None:
 
 def optimizer() -> None:
     """Adam on 6.4 million parameters."""
-    n = 6_422_528
+    n, fast = 6_422_528, on_cpu()
     p, g, m, v = (abs(RNG.standard_normal(n)).astype("float32") for _ in range(4))
 
     def expression() -> None:
@@ -160,7 +164,7 @@ def optimizer() -> None:
     compare(
         "Adam, 6.4 M parameters: the expression",
         expression,
-        lambda: cpu.update(portable.adam, rows, lr=lr, t=t, **options),
+        lambda: fast.update(portable.adam, rows, lr=lr, t=t, **options),
     )
     few = [tuple(abs(RNG.standard_normal(s)).astype("float32") for _ in range(4)) for s in (32, 16, 256, 16, 16, 1)]
 
@@ -171,7 +175,7 @@ def optimizer() -> None:
     compare(
         "Adam, 6 small parameters: one by one",
         one_by_one,
-        lambda: cpu.update(portable.adam, few, lr=lr, t=t, **options),
+        lambda: fast.update(portable.adam, few, lr=lr, t=t, **options),
     )
 
 

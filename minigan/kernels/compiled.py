@@ -154,7 +154,7 @@ def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     rows = _channel_rows(x) if x.size >= SIMPLE and axes == ((0,) if x.ndim == 2 else (0, 2, 3)) else None
     if rows is None:
         return cpu.sum(x, axes, keepdims)
-    total = np.empty(rows.shape[1], np.float32)
+    total = memory.empty(rows.shape[1])
     call("column_sums", address(rows), 0, address(total), *rows.shape)
     return total.reshape(tuple(1 if a in axes else n for a, n in enumerate(x.shape))) if keepdims else total
 
@@ -164,7 +164,7 @@ def channel_dot(a: Array, b: Array) -> Array:
     a_rows, b_rows = _channel_rows(a), _channel_rows(b)
     if a_rows is None or b_rows is None:
         return cpu.channel_dot(a, b)
-    total = np.empty((1, a.shape[1], *(1 for _ in a.shape[2:])), np.float32)
+    total = memory.empty((1, a.shape[1], *(1 for _ in a.shape[2:])))
     call("column_sums", address(a_rows), address(b_rows), address(total), *a_rows.shape)
     return total
 
@@ -174,7 +174,7 @@ def inv_std(x: Array, mean: Array, eps: float) -> Array:
     rows = _channel_rows(x)
     if rows is None or not _are_rows(rows, mean):
         return cpu.inv_std(x, mean, eps)
-    r = np.empty_like(mean)
+    r = memory.empty_like(mean)
     call("inv_std", address(rows), address(mean), address(r), *rows.shape, eps)
     return r
 
