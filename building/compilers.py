@@ -24,7 +24,7 @@ FLAGS = (
     "-fno-trapping-math",
 )
 STRICT = ("-Wall", "-Wextra", "-Werror")  # for who writes the kernels: a compiler to come may warn of something new
-LIBRARIES = ("-lm", "-lpthread")
+LIBRARIES = ("-lm", "-lpthread")  # Windows has what is in them without being told
 NAMES = ("cc", "gcc", "clang")
 
 # What the kernels ask of a compiler and of the system's headers, in a few lines.
@@ -66,7 +66,8 @@ class Compiler:
 
     def compile(self, files: Sequence[Path], variant: Variant, path: Path, flags: Sequence[str] = ()) -> None:
         """Make the shared library `path` of C files, for the processors of `variant`. Raises CompilerError."""
-        given = [*self.command, *FLAGS, *self.architecture(variant), *flags, *map(str, files), *LIBRARIES]
+        given = [*self.command, *FLAGS, *self.architecture(variant), *flags, *map(str, files)]
+        given += [] if path.suffix == ".dll" else LIBRARIES
         try:
             run = subprocess.run(
                 [*given, "-o", str(path)], capture_output=True, text=True, errors="replace", env=self.environment(path)
@@ -104,8 +105,8 @@ class Zig(Compiler):
         super().__init__(sys.executable, "-m", "ziglang", "cc", *(("-target", target) if target else ()))
 
     def architecture(self, variant: Variant) -> tuple[str, ...]:
-        """zig names processors in its own way."""
-        return (f"-mcpu={ZIG_CPUS[variant.name]}", *ARCHITECTURES[variant.name][1:])
+        """zig names processors in its own way, and leaves what debuggers read in a library unless it is told."""
+        return (f"-mcpu={ZIG_CPUS[variant.name]}", *ARCHITECTURES[variant.name][1:], "-s")
 
     def environment(self, path: Path) -> dict[str, str] | None:
         """Its cache lies beside what is made, not in the user's home."""

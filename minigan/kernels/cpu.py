@@ -1,7 +1,8 @@
-"""Kernels on NumPy arrays, in blocks and in place, shared by the threads.
+"""Kernels on NumPy arrays, shared by the threads where arrays are large.
 
-Images are channels-last in memory, so that a batch is a matrix with one row per pixel and one column per channel.
-Convolution and matrix products have files of their own, and what needs no care is shared with CuPy (portable.py).
+They are for reading, for float64, and for machines without compiled kernels (compiled.py). Images are channels-last in
+memory, so that a batch is a matrix with one row per pixel and one column per channel. Convolution and matrix products
+have files of their own, and what needs no care is shared with CuPy (portable.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -13,12 +14,12 @@ from ..backend import Array
 from . import memory, portable
 from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .cpu_linear import linear, linear_weight, matmul  # noqa: F401  likewise
-from .geometry import Geometry
 from .portable import (  # noqa: F401  as they are on each device
     channels_last,
     empty_image,
     gather_images,
     pool_max,
+    pool_put,
     pool_spread,
     pool_sum,
     pool_take,
@@ -31,7 +32,7 @@ from .portable import (  # noqa: F401  as they are on each device
     where,
     zero_image,
 )
-from .threads import VECTOR_ALONE, alone, scratch, share
+from .threads import alone, share
 
 
 def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options: Any) -> None:
@@ -90,7 +91,7 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
         _along_memory(lambda a, b, out: function(a, b, out=out), a, b, y)
     elif (rows := _channel_rows(large)) is not None and small.shape == (1, *large.shape[1:2], *(1,) * (large.ndim - 2)):
         kernel, out = with_other(small.reshape(1, -1)), _channel_rows(y)
-        _in_blocks(lambda block: kernel(rows[block], out[block]), rows.shape)
+        share(lambda part: kernel(rows[part], out[part]), len(rows), rows.size >= _SHARED_ELEMENTS, per_thread=_PARTS)
     else:
         return function(a, b)
     return y
@@ -108,85 +109,60 @@ def function(name: str, x: Array) -> Array:
 
 def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     """The sum of x over `axes`; over all but the channels as a product with ones, which BLAS does at memory speed."""
-    over_channels = axes == ((0,) if x.ndim == 2 else (0, 2, 3)) and x.size > _SMALL and x.dtype.kind == "f"
+    over_channels = axes == _but_channels(x) and x.size > _SMALL and x.dtype.kind == "f"
     rows = _channel_rows(x) if over_channels else None
     if rows is None:
         return portable.sum(x, axes, keepdims)
-    total = _column_sums(lambda part: rows[part], rows.shape, x.dtype)
+    total = _sum_of_rows(rows)
     return total.reshape(tuple(1 if a in axes else n for a, n in enumerate(x.shape))) if keepdims else total
+
+
+def _sum_of_rows(rows: Array) -> Array:
+    ones = np.ones(len(rows), rows.dtype)
+
+    def sums() -> list[Array]:
+        large = rows.size >= _SHARED_ELEMENTS
+        return share(lambda part: np.dot(ones[part], rows[part]), len(rows), large, per_thread=_PARTS)
+
+    first, *rest = alone(sums)
+    for total in rest:
+        first += total
+    return first
+
+
+def _but_channels(x: Array) -> tuple[int, ...]:
+    return tuple(a for a in range(x.ndim) if a != 1)
+
+
+def _mean(x: Array) -> Array:
+    return sum(x, _but_channels(x), True) * (x.shape[1] / x.size)
 
 
 def inv_std(x: Array, mean: Array, eps: float) -> Array:
     """1 / sqrt(var + eps) of each channel, var the biased variance about `mean`."""
-    rows = _channel_rows(x)
-    if rows is None:
-        return portable.inv_std(x, mean, eps)
-
-    def squares(part: slice) -> Array:
-        centred = np.subtract(rows[part], mean.reshape(-1), out=scratch("rows", rows[part].shape, x.dtype))
-        centred *= centred
-        return centred
-
-    var = _column_sums(squares, rows.shape, x.dtype) * (1 / len(rows))
-    return (1 / np.sqrt(var + eps)).reshape(mean.shape)
+    centred = arithmetic("subtract", x, mean)
+    return 1 / np.sqrt(_mean(arithmetic("multiply", centred, centred)) + eps)
 
 
 def normalize(x: Array, mean: Array, scale: Array) -> Array:
     """(x - mean) * scale."""
-    y = _per_channel(x, (np.subtract, mean), (np.multiply, scale))
-    return portable.normalize(x, mean, scale) if y is None else y
+    return arithmetic("multiply", arithmetic("subtract", x, mean), scale)
 
 
 def scale_shift(y: Array, w: Array, b: Array) -> Array:
     """y w + b."""
-    z = _per_channel(y, (np.multiply, w), (np.add, b))
-    return portable.scale_shift(y, w, b) if z is None else z
-
-
-def _per_channel(x: Array, first: tuple[np.ufunc, Array], second: tuple[np.ufunc, Array]) -> Array | None:
-    """Two functions of x and a value for each channel, one after the other; None unless x is rows of channels."""
-    rows = _channel_rows(x)
-    if rows is None:
-        return None
-    y = memory.empty_like(x)
-    out = _channel_rows(y)
-    (start, a), (end, b) = ((function, values.reshape(-1)) for function, values in (first, second))
-
-    def part(block: slice) -> None:
-        start(rows[block], a, out=out[block])
-        end(out[block], b, out=out[block])
-
-    _in_blocks(part, rows.shape)
-    return y
+    return arithmetic("add", arithmetic("multiply", y, w), b)
 
 
 def channel_dot(a: Array, b: Array) -> Array:
     """The sum of a b over each channel."""
-    a_rows, b_rows = _channel_rows(a), _channel_rows(b)
-    if a_rows is None or b_rows is None:
-        return portable.channel_dot(a, b)
-    return _dot_of_columns(a_rows, b_rows).reshape(1, -1, *(1 for _ in a.shape[2:]))
+    return sum(arithmetic("multiply", a, b), _but_channels(a), True)
 
 
 def normalize_grad(g: Array, y: Array, scale: Array) -> Array:
     """scale * (g - mean(g) - y mean(g y)), means over each channel."""
-    g_rows, y_rows = _channel_rows(g), _channel_rows(y)
-    if g_rows is None or y_rows is None:
-        return portable.normalize_grad(g, y, scale)
-    shift = _column_sums(lambda part: g_rows[part], g_rows.shape, g.dtype) * (1 / len(g_rows))
-    slope = _dot_of_columns(g_rows, y_rows) * (1 / len(g_rows))
-    x = memory.empty_like(y)
-    out = _channel_rows(x)
-
-    def part(block: slice) -> None:
-        target = out[block]
-        np.multiply(y_rows[block], slope, out=target)
-        np.subtract(g_rows[block], target, out=target)
-        target -= shift
-        target *= scale.reshape(-1)
-
-    _in_blocks(part, g_rows.shape)
-    return x
+    along = arithmetic("multiply", y, _mean(arithmetic("multiply", g, y)))
+    return arithmetic("multiply", arithmetic("subtract", arithmetic("subtract", g, along), _mean(g)), scale)
 
 
 def _channel_rows(x: Array) -> Any:
@@ -196,47 +172,6 @@ def _channel_rows(x: Array) -> Any:
     elif x.ndim != 2:
         return None
     return x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous and x.size else None
-
-
-def _in_blocks(kernel: Callable[[slice], Any], shape: tuple[int, int]) -> list:
-    """[kernel(block) for blocks of a few rows of a matrix of this shape], shared by the threads, in order."""
-    rows, columns = shape
-    step = max(1, _ELEMENTS // columns)
-
-    def part(mine: slice) -> list:
-        return [kernel(slice(i, min(i + step, mine.stop))) for i in range(mine.start, mine.stop, step)]
-
-    return [
-        result
-        for results in share(part, rows, rows * columns >= _SHARED_ELEMENTS, per_thread=_PARTS)
-        for result in results
-    ]
-
-
-def _column_sums(block_of: Callable[[slice], Array], shape: tuple[int, int], dtype: Any) -> Array:
-    """The sum over all rows of a matrix given block by block: (columns,)."""
-    ones = np.ones(max(1, min(shape[0], _ELEMENTS // shape[1])), dtype)
-
-    def kernel(block: slice) -> Array:
-        values = block_of(block)
-        return np.dot(ones[: len(values)], values)
-
-    def sums() -> list[Array]:
-        return _in_blocks(kernel, shape)
-
-    first, *rest = alone(sums) if shape[0] * shape[1] > VECTOR_ALONE / 2 else sums()
-    for total in rest:
-        first += total
-    return first
-
-
-def _dot_of_columns(a: Array, b: Array) -> Array:
-    """The sum over all rows of a b: (columns,)."""
-
-    def products(part: slice) -> Array:
-        return np.multiply(a[part], b[part], out=scratch("rows", a[part].shape, a.dtype))
-
-    return _column_sums(products, a.shape, a.dtype)
 
 
 def leaky_relu(x: Array, slope: float) -> Array:
@@ -251,13 +186,6 @@ def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
     out = memory.empty_like(y)
     _along_memory(lambda g, y, out: portable.leaky_relu_grad(g, y, slope, out), g, y, out)
     return out
-
-
-def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
-    """Zeros of the shape of x, with each g added where its window's winner lies."""
-    x = portable.empty_image(g, s.x)
-    _along_images(lambda g, winner, out: portable.pool_put(g, winner, s, out), g, winner, x)
-    return x
 
 
 _SHARED_ELEMENTS = 1 << 18  # of an array from which threads share what is done to each element
@@ -283,16 +211,3 @@ def _along_memory(kernel: Callable[..., Any], *arrays: Array, block: int = _ELEM
             kernel(*(a[mine] for a in flat))
 
     share(part, first.size, per_thread=_PARTS)
-
-
-def _along_images(kernel: Callable[..., Any], *arrays: Array) -> None:
-    """kernel(*parts) for parts of a few images of `arrays` (N, ...)."""
-    n, size = len(arrays[0]), max(a.size for a in arrays)
-    step = max(1, _ELEMENTS * n // size) if size else 1
-
-    def part(images: slice) -> None:
-        for start in range(images.start, images.stop, step):
-            block = slice(start, min(start + step, images.stop))
-            kernel(*(a[block] for a in arrays))
-
-    share(part, n, size >= _SHARED_ELEMENTS, per_thread=_PARTS)

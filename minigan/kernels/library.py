@@ -69,7 +69,7 @@ class Library:
     @property
     def compiler(self) -> str:
         """What it was compiled by."""
-        return self.text("library_compiler")
+        return self.text("library_compiler").strip()
 
 
 @cache
@@ -193,6 +193,8 @@ def _by_interface(array: Array) -> int:
 
 
 def _by_layout(array: Array) -> int:
+    if not isinstance(array, np.ndarray):  # the number in a scalar would be taken for its place
+        raise TypeError(f"expected an array, got {array!r}")
     return ctypes.c_void_p.from_address(id(array) + _DATA).value or 0
 
 

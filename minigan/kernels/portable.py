@@ -240,9 +240,9 @@ def pool_take(x: Array, winner: Array, s: Geometry) -> Array:
     return y
 
 
-def pool_put(g: Array, winner: Array, s: Geometry, out: Array = None) -> Array:
+def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
     """Zeros of the shape of x, with each g added where its window's winner lies."""
-    x = empty_image(g, s.x) if out is None else out
+    x = empty_image(g, s.x)
     tiled = s.stride == s.w[2:] and s.x[2:] == (s.y[2] * s.w[2], s.y[3] * s.w[3])  # each pixel lies in one window
     if not tiled:
         x[...] = 0

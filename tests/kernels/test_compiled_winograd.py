@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from minigan.kernels import compiled_conv, cpu_conv, geometry, library, variants
 from minigan.kernels import compiled_winograd as winograd
-from minigan.kernels import cpu_conv, geometry, variants
 from minigan.kernels.threads import get_num_threads, set_num_threads
 
 RUNNABLE = compiled_variants.runnable()
@@ -68,6 +68,18 @@ def images(rng, shape):
     return rng.standard_normal((n, h, w, c), dtype="float32").transpose(0, 3, 1, 2)
 
 
+def three_faces(s, m, x, w, y, over_x, over_y, slope):
+    """conv, conv_input and conv_weight of the C kernels, the first with an activation, as F(m, r)."""
+    arrays = [np.ascontiguousarray(a.transpose(0, 2, 3, 1)) for a in (x, w, y)]
+    (x, w, y), geometry = [library.address(a) for a in arrays], library.address(compiled_conv._packed(s))
+    results = [np.full((n, h, w, c), np.nan, "float32") for n, c, h, w in (s.y, s.x, s.w)]
+    over_x, over_y = map(library.address, (over_x, over_y))
+    library.call("winograd_conv", geometry, m, x, w, over_y, slope, library.address(results[0]))
+    library.call("winograd_input", geometry, m, w, y, over_x, library.address(results[1]))
+    library.call("winograd_weight", geometry, m, x, y, library.address(results[2]))
+    return [a.transpose(0, 3, 1, 2) for a in results]
+
+
 def faces(s, m, seed):
     """(a face, its result in C, in NumPy's float64, the largest sum of absolute values that it takes)."""
     rng = np.random.default_rng(seed)
@@ -80,11 +92,7 @@ def faces(s, m, seed):
         for x, w, y, to_x, to_y in (exact, large)
     ]
     activated = np.where(direct[0][0] > 0, direct[0][0], 0.25 * direct[0][0])
-    found = (
-        winograd.conv(x, w, s, m, over_y, 0.25),
-        winograd.conv_input(w, y, s, m, over_x),
-        winograd.conv_weight(x, y, s, m),
-    )
+    found = three_faces(s, m, x, w, y, over_x, over_y, 0.25)
     names = ("conv", "conv_input", "conv_weight")
     return [*zip(names, found, (activated, *direct[0][1:]), [a.max(initial=0) for a in direct[1]], strict=True)]
 
@@ -92,7 +100,6 @@ def faces(s, m, seed):
 def check(s, m, r, seed):
     for name, found, expected, scale in faces(s, m, seed):
         assert found.shape == expected.shape
-        assert found.transpose(0, 2, 3, 1).flags.c_contiguous
         off = abs(found - expected).max(initial=0)
         assert off <= winograd.ERROR[m, r] * scale, f"{name}: {off / scale:.1e} of the largest sum"
 
@@ -148,9 +155,11 @@ def test_pixels_that_no_window_sees_count_for_nothing_and_get_nothing(m, r):
     seen = 3 * r  # of each side: there is one window
     hidden = x.copy("K")
     hidden[:, :, seen:] = hidden[:, :, :, seen:] = np.nan
-    np.testing.assert_array_equal(winograd.conv(hidden, w, s, m), winograd.conv(x, w, s, m))
-    np.testing.assert_array_equal(winograd.conv_weight(hidden, y, s, m), winograd.conv_weight(x, y, s, m))
-    found = winograd.conv_input(w, y, s, m)
+    over_x, over_y = np.zeros(s.x[1], "float32"), np.zeros(s.y[1], "float32")
+    y_seen, found, w_seen = three_faces(s, m, x, w, y, over_x, over_y, 1.0)
+    y_hidden, _, w_hidden = three_faces(s, m, hidden, w, y, over_x, over_y, 1.0)
+    np.testing.assert_array_equal(y_hidden, y_seen)
+    np.testing.assert_array_equal(w_hidden, w_seen)
     assert not found[:, :, seen:].any()
     assert not found[:, :, :, seen:].any()
     assert found[:, :, :seen, :seen].all()
@@ -159,29 +168,64 @@ def test_pixels_that_no_window_sees_count_for_nothing_and_get_nothing(m, r):
 @needs_kernels
 def test_an_activation_keeps_a_nan():
     s = geometry.convolution("conv2d", (1, 16, 8, 8), (16, 16, 3, 3), 1, 1, 1, 1)
-    x, w = np.ones(s.x, "float32"), np.ones(s.w, "float32")
+    x, w, y, over = np.ones(s.x, "float32"), np.ones(s.w, "float32"), np.ones(s.y, "float32"), np.zeros(16, "float32")
     x[0, 0, 0, 0] = np.nan
-    assert np.isnan(winograd.conv(x, w, s, 2, slope=0.0)).any()
+    assert np.isnan(three_faces(s, 2, x, w, y, over, over, 0.0)[0][0, :, :2, :2]).all()
 
 
 # --- where it is done -----------------------------------------------------------------------------------------------
+
+
+@needs_kernels
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(
+    ("x", "w", "stride", "padding", "m"),
+    [
+        ((16, 64, 32, 32), (128, 64, 4, 4), 2, 1, 4),
+        ((16, 64, 14, 14), (128, 64, 4, 4), 2, 1, 4),
+        ((64, 128, 4, 4), (128, 128, 4, 4), 2, 1, 2),
+        ((16, 32, 12, 12), (64, 32, 5, 5), 1, 0, 4),
+        ((16, 64, 16, 16), (64, 64, 3, 3), 1, 1, 4),
+        ((16, 64, 10, 10), (64, 64, 3, 3), 1, 0, 4),
+    ],
+)
+def test_it_is_chosen_where_it_pays(x, w, stride, padding, m, bias):
+    s = geometry.convolution("conv2d", x, w, stride, padding, 1, 1)
+    for face in ("conv", "conv_input", "conv_weight"):
+        assert compiled_conv.way(face, s) == ("winograd", m)
+    rng = np.random.default_rng(0)
+    x, w, y = (images(rng, shape) for shape in (s.x, s.w, s.y))
+    over_x, over_y = (rng.standard_normal(shape[1], dtype="float32") if bias else None for shape in (s.x, s.y))
+    found = (
+        compiled_conv.conv(x, w, s, over_y),
+        compiled_conv.conv_input(w, y, s, over_x),
+        compiled_conv.conv_weight(x, y, s),
+    )
+    expected = cpu_conv.conv(x, w, s, over_y), cpu_conv.conv_input(w, y, s, over_x), cpu_conv.conv_weight(x, y, s)
+    for a, b in zip(found, expected, strict=True):
+        assert a.transpose(0, 2, 3, 1).flags.c_contiguous
+        np.testing.assert_allclose(a, b, rtol=0, atol=3e-5 * abs(b).max())
 
 
 @pytest.mark.parametrize(
     ("x", "w", "stride", "dilation", "groups"),
     [
         ((8, 64, 16, 16), (64, 64, 3, 2), 1, 1, 1),
-        ((8, 64, 16, 16), (64, 64, 3, 3), 2, 1, 1),
+        ((8, 64, 16, 16), (64, 64, 3, 3), 2, 1, 1),  # a stride that does not divide the kernel
         ((8, 64, 16, 16), (64, 64, 4, 4), (2, 4), 1, 1),
         ((8, 64, 16, 16), (64, 64, 3, 3), 1, 2, 1),
         ((8, 64, 16, 16), (64, 32, 3, 3), 1, 1, 2),
         ((8, 64, 16, 16), (64, 64, 1, 1), 1, 1, 1),
-        ((8, 64, 16, 16), (64, 64, 4, 4), 1, 1, 1),
+        ((8, 64, 16, 16), (64, 64, 4, 4), 1, 1, 1),  # four taps
+        ((8, 3, 16, 16), (64, 3, 3, 3), 1, 1, 1),  # few channels
+        ((1, 256, 8, 8), (512, 256, 4, 4), 2, 1, 1),  # few tiles for so large a kernel
+        ((64, 512, 4, 4), (1024, 512, 4, 4), 2, 1, 1),  # a kernel too large to be transformed
     ],
 )
-def test_what_has_no_algorithm(x, w, stride, dilation, groups):
-    s = geometry.convolution("conv2d", x, w, stride, 2, dilation, groups)
-    assert winograd.best(s) == (0, float("inf"))
+def test_what_goes_the_direct_way(x, w, stride, dilation, groups):
+    s = geometry.convolution("conv2d", x, w, stride, 2 if x[2] > 8 else 1, dilation, groups)
+    assert winograd.tile(s) is None
+    assert compiled_conv.way("conv", s) == ("direct",)
 
 
 SCRIPT = """

@@ -72,10 +72,11 @@ def run_sanitized(script: str, variant: variants.Variant) -> subprocess.Complete
         )
         path = variants.library_path(variant, folder=Path(folder))
         prelude = (
-            "from pathlib import Path; from minigan.kernels import library, on_cpu, variants\n"
+            "from functools import cache; from pathlib import Path\n"
+            "from minigan.kernels import library, variants\n"
             f"chosen = [v for v in variants.VARIANTS if v.name == {variant.name!r}][0]\n"
             f"found = library.Library(Path({str(path)!r}), chosen)\n"
-            "library.search = lambda: (found, '')\n"
+            "library.search = cache(lambda: (found, ''))\n"
         )
         environment = os.environ | {
             "LD_PRELOAD": " ".join(runtimes),

@@ -62,8 +62,8 @@ LOOP(add, a[i] + b[i])
 LOOP(subtract, a[i] - b[i])
 LOOP(multiply, a[i] * b[i])
 LOOP(divide, a[i] / b[i])
-LOOP(maximum, (a[i] > b[i]) | (a[i] != a[i]) ? a[i] : b[i])  // NaN if either is
-LOOP(minimum, (a[i] < b[i]) | (a[i] != a[i]) ? a[i] : b[i])
+LOOP(maximum, ((a[i] > b[i]) | (a[i] != a[i])) ? a[i] : b[i])  // NaN if either is
+LOOP(minimum, ((a[i] < b[i]) | (a[i] != a[i])) ? a[i] : b[i])
 
 static loop *const loops[] = {add, subtract, multiply, divide, maximum, minimum};  // in the order of compiled.py
 
