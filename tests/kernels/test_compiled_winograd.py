@@ -215,12 +215,12 @@ def test_where_it_is_chosen_the_trilinear_form_is_still_one(kernel, stride, rng)
     x, w, y = (images(rng, shape) for shape in (s.x, s.w, s.y))
     direct = cpu_conv.conv(*(a.astype("float64") for a in (x, w)), s) * y
     scale = abs(direct).sum()
-    for of, given in (
+    for of, found in (
         (y, compiled_conv.conv(x, w, s)),
         (x, compiled_conv.conv_input(w, y, s)),
         (w, compiled_conv.conv_weight(x, y, s)),
     ):
-        assert abs((of * given).sum(dtype="float64") - direct.sum()) <= 1e-6 * scale
+        assert abs((of * found).sum(dtype="float64") - direct.sum()) <= 1e-6 * scale
 
 
 @pytest.mark.parametrize(
