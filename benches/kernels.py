@@ -9,12 +9,11 @@ the median of the ratios of neighbours, after / before.
 import statistics
 import time
 from collections.abc import Callable
-from unittest.mock import patch
 
 import numpy as np
 
 import minigan as mg
-from minigan.kernels import cpu, cpu_winograd, geometry, on_cpu, portable, threads
+from minigan.kernels import cpu, geometry, on_cpu, portable, threads
 
 Shape = tuple[int, int, int, int]
 
@@ -66,7 +65,7 @@ def scattered_columns(w: np.ndarray, y: np.ndarray, s: geometry.Geometry) -> np.
 
 
 def convolutions() -> None:
-    """Blocks in channels-last memory, shared by threads; and fewer multiplications on top."""
+    """In channels-last memory, without columns of the whole batch, shared by threads."""
     convolution("5x5, 32 -> 64, 12x12, batch 128", (128, 32, 12, 12), (64, 32, 5, 5), 1, 0)
     convolution("4x4 stride 2, 64 -> 128, 14x14, batch 128", (128, 64, 14, 14), (128, 64, 4, 4), 2, 1)
     convolution("4x4 stride 2, 64 -> 128, 32x32, batch 64", (64, 64, 32, 32), (128, 64, 4, 4), 2, 1)
@@ -78,25 +77,10 @@ def convolution(title: str, x_shape: Shape, w_shape: Shape, stride: int, padding
     s = geometry.convolution("conv2d", x_shape, w_shape, stride, padding, 1, 1)
     x, w, y = image(*s.x), image(*s.w), image(*s.y)
     x_first, y_first, w_first = (np.ascontiguousarray(a) for a in (x, y, w))
-
-    def directly(face: Callable[..., np.ndarray], *args: object) -> np.ndarray:
-        with patch.object(cpu_winograd, "plan", lambda s: None):
-            return face(*args)
-
-    compare(f"convolution {title}", lambda: whole_batch_columns(x_first, w_first, s), lambda: cpu.conv(x, w, s))
-    compare(
-        "  its input gradient",
-        lambda: scattered_columns(w_first, y_first, s),
-        lambda: directly(cpu.conv_input, w, y, s),
-    )
-    if cpu_winograd.plan(s):
-        compare("    Winograd", lambda: directly(cpu.conv_input, w, y, s), lambda: cpu.conv_input(w, y, s))
-    if cpu_winograd.plan(s) and s.w[1] >= cpu_winograd.MANY:
-        compare(
-            "  its weight gradient: Winograd",
-            lambda: directly(cpu.conv_weight, x, y, s),
-            lambda: cpu.conv_weight(x, y, s),
-        )
+    fast = on_cpu()
+    compare(f"convolution {title}", lambda: whole_batch_columns(x_first, w_first, s), lambda: fast.conv(x, w, s))
+    compare("  its input gradient", lambda: scattered_columns(w_first, y_first, s), lambda: fast.conv_input(w, y, s))
+    compare("  its weight gradient: NumPy", lambda: cpu.conv_weight(x, y, s), lambda: fast.conv_weight(x, y, s))
 
 
 def elementwise() -> None:

@@ -45,15 +45,25 @@ INLINE vec splat(float x) { return x - (vec){0}; }
 // a where `where` is true, else b; bit for bit, so that a NaN that is not chosen leaves no trace.
 INLINE vec choose(mask where, vec a, vec b) { return (vec)(((mask)a & where) | ((mask)b & ~where)); }
 
+// Copies n floats, 0 <= n <= LANES, by halves: a few branches where memcpy of a size that is not known is a call.
+INLINE void copy_part(float *to, const float *from, int64_t n) {
+    for (int64_t some = LANES; some > 0; some /= 2)
+        if (n & some) {
+            memcpy(to, from, some * sizeof(float));
+            to += some;
+            from += some;
+        }
+}
+
 // The first n floats at p, 0 <= n <= LANES, then zeros: reads nothing past them.
 INLINE vec load_part(const float *p, int64_t n) {
-    vec x = {0};
-    memcpy(&x, p, n * sizeof(float));
-    return x;
+    float x[LANES] = {0};
+    copy_part(x, p, n);
+    return load(x);
 }
 
 // The first n floats of x, 0 <= n <= LANES, to p.
-INLINE void store_part(float *p, vec x, int64_t n) { memcpy(p, &x, n * sizeof(float)); }
+INLINE void store_part(float *p, vec x, int64_t n) { copy_part(p, (const float *)&x, n); }
 
 INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 

@@ -43,7 +43,7 @@ static int64_t first_row(const struct phase *p, int64_t block, int64_t blocks) {
     return p->windows.rows * block / blocks;
 }
 
-static int64_t copies_size(const struct windows *v) { return is_copied(v) ? CHUNK * window_size(v) + LANES : 0; }
+static int64_t copies_size(const struct windows *v) { return is_copied(v) ? CHUNK * copy_stride(v) : 0; }
 
 // What rows first .. end of the windows contribute; one group of one image.
 static void convolve_rows(
@@ -51,7 +51,7 @@ static void convolve_rows(
     int64_t end, float *scratch) {
     const struct windows *v = &p->windows;
     int copied = is_copied(v);
-    int64_t size = window_size(v), windows = (end - first) * v->columns;
+    int64_t stride = copy_stride(v), windows = (end - first) * v->columns;
     float *copies = scratch;
     struct view seen = view(v, image, first, end - first, copied, scratch + copies_size(v));
     const float *from[CHUNK];
@@ -60,18 +60,16 @@ static void convolve_rows(
     struct product_tile t = {
         .runs = copied ? 1 : v->kh,
         .step = v->dh * seen.row,
-        .length = copied ? size : v->kw * v->channels,
+        .length = copied ? window_size(v) : v->kw * v->channels,
         .bias = j->bias ? j->bias + group * p->columns : NULL,
         .slope = j->slope,
     };
     int64_t row = 0, column = 0;
     for (int64_t done = 0; done < windows; done += CHUNK) {
         int64_t some = smaller(windows - done, CHUNK);
+        if (copied) copy_windows(v, seen, row, column, some, copies, stride);
         for (int64_t r = 0; r < some; r++) {
-            struct view window = seen;
-            window.at += row * v->sh * seen.row + column * v->sw * seen.pixel;
-            from[r] = copied ? copies + r * size : window.at;
-            if (copied) copy_window(v, window, copies + r * size);
+            from[r] = copied ? copies + r * stride : seen.at + row * v->sh * seen.row + column * v->sw * seen.pixel;
             to[r] = result + (first + row) * p->down + column * p->across;
             if (++column == v->columns) {
                 column = 0;

@@ -50,7 +50,7 @@ static void weight_of_pixels(
     float *scratch) {
     const struct windows *v = &j->windows;
     const float *y = j->y + group * j->outs + out;
-    float *copies = scratch, *copy = scratch + j->block * j->row + LANES;
+    float *copies = scratch, *copy = scratch + j->block * j->row;
     int64_t per_image = v->rows * v->columns, filled = 0;
     for (int64_t p = first; p < end;) {
         int64_t image = p / per_image, row = p % per_image / v->columns, column = p % v->columns;
@@ -58,18 +58,13 @@ static void weight_of_pixels(
         int64_t last = smaller(end, image * per_image + (row + rows) * v->columns);
         const float *x = j->x + image * j->s.h * j->s.w * j->s.c + group * v->channels;
         struct view seen = view(v, x, row, rows, 1, copy);
-        for (; p < last; p++) {
-            struct view window = seen;
-            window.at += column * v->sw * seen.pixel;
-            copy_window(v, window, copies + filled * j->row);
-            if (++filled == j->block || p + 1 == end) {
-                multiply(j, copies, y + (p + 1 - filled) * j->s.o, filled, outs, sum);
-                filled = 0;
-            }
-            if (++column == v->columns) {
-                column = 0;
-                seen.at += v->sh * seen.row;
-            }
+        for (int64_t some; p < last; p += some, column += some) {
+            some = smaller(last - p, j->block - filled);
+            copy_windows(v, seen, column / v->columns, column % v->columns, some, copies + filled * j->row, j->row);
+            filled += some;
+            if (filled < j->block && p + some < end) continue;
+            multiply(j, copies, y + (p + some - filled) * j->s.o, filled, outs, sum);
+            filled = 0;
         }
     }
 }
@@ -103,7 +98,7 @@ static void add_part(void *job, int64_t part, int64_t parts, float *scratch) {
 EXPORT int direct_weight(const struct geometry *s, const float *x, const float *y, float *w) {
     struct job j = {.s = *s, .windows = windows_of(s), .x = x, .y = y, .w = w, .outs = s->o / s->groups};
     j.size = window_size(&j.windows);
-    j.row = round_up(j.size, LINE) / LINE % 2 ? round_up(j.size, LINE) : round_up(j.size, LINE) + LINE;
+    j.row = round_up(copy_stride(&j.windows), 2 * LINE) + LINE;  // an odd number of lines: not all in the same sets
     j.pixels = s->n * s->oh * s->ow;
     j.block = smaller(j.pixels, larger(ROWS, smaller(MOST_COPIED, BLOCK / j.row)));
     j.view_rows = ceil_div(s->oh, ceil_div(view_size(&j.windows, s->oh), CACHED));
@@ -113,7 +108,7 @@ EXPORT int direct_weight(const struct geometry *s, const float *x, const float *
     j.slices = ceil_div(j.outs, j.outs_each);
     j.sums = j.chunks == 1 ? w : borrow(j.chunks * s->o * j.size);
     if (!j.sums) return 1;
-    size_t scratch = j.block * j.row + LANES + view_size(&j.windows, j.view_rows);
+    size_t scratch = j.block * j.row + view_size(&j.windows, j.view_rows);
     int failed = share(weight_part, &j, j.chunks * j.slices, scratch);
     if (j.chunks > 1) {
         failed = failed || share(add_part, &j, threads(), 0);

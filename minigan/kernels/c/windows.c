@@ -52,13 +52,23 @@ struct view view(
     return (struct view){copy, row, v->channels};
 }
 
-// In whole vectors.
-INLINE void copy_run(const float *from, int64_t floats, float *to) {
-    for (int64_t k = 0; k < floats; k += LANES) store(to + k, load(from + k));
+// The same run of each of `count` windows of a row, in whole vectors.
+static void copy_runs(
+    const float *from, int64_t from_step, int64_t run, int64_t count, float *to, int64_t to_step) {
+    for (int64_t w = 0; w < count; w++, from += from_step, to += to_step)
+        for (int64_t k = 0; k < run; k += LANES) store(to + k, load(from + k));
 }
 
-void copy_window(const struct windows *v, struct view p, float *window) {
+void copy_windows(
+    const struct windows *v, struct view seen, int64_t row, int64_t column, int64_t count, float *to, int64_t stride) {
     int64_t runs = v->dw == 1 ? 1 : v->kw, run = v->dw == 1 ? v->kw * v->channels : v->channels;
-    for (int64_t i = 0; i < v->kh; i++, p.at += v->dh * p.row)
-        for (int64_t j = 0; j < runs; j++, window += run) copy_run(p.at + j * v->dw * p.pixel, run, window);
+    for (int64_t some; count > 0; count -= some, to += some * stride, column = 0, row++) {
+        some = smaller(count, v->columns - column);
+        const float *first = seen.at + row * v->sh * seen.row + column * v->sw * seen.pixel;
+        for (int64_t i = 0; i < v->kh; i++)
+            for (int64_t j = 0; j < runs; j++)
+                copy_runs(
+                    first + i * v->dh * seen.row + j * v->dw * seen.pixel, v->sw * seen.pixel, run, some,
+                    to + (i * runs + j) * run, stride);
+    }
 }

@@ -32,7 +32,7 @@ struct view {
     int64_t row, pixel;
 };
 
-// Floats of the copy that `view` may need for so many rows of windows, with LANES more that may be read.
+// Floats of the copy that `view` may need for so many rows of windows, with LANES more that may be read past it.
 int64_t view_size(const struct windows *v, int64_t rows);
 
 // Rows first .. first + rows of the windows on `image`: the image itself where they lie inside of it and all its
@@ -40,7 +40,14 @@ int64_t view_size(const struct windows *v, int64_t rows);
 struct view view(
     const struct windows *v, const float *image, int64_t first, int64_t rows, int copied, float *copy);
 
-// Copies the window at p, writing up to LANES floats past its end and reading as many past it in the view.
-void copy_window(const struct windows *v, struct view p, float *window);
+// Floats from one copied window to the next, at least: its last run is copied in whole vectors.
+INLINE int64_t copy_stride(const struct windows *v) {
+    int64_t run = v->dw == 1 ? v->kw * v->channels : v->channels;
+    return window_size(v) - smaller(run, window_size(v)) + round_up(run, LANES);
+}
+
+// Copies `count` windows, row by row from (row, column) of the view on, each `stride` floats after the one before.
+void copy_windows(
+    const struct windows *v, struct view seen, int64_t row, int64_t column, int64_t count, float *to, int64_t stride);
 
 #endif
