@@ -2,18 +2,18 @@
 
     python benches/kernels.py
 
-Printed are the median times and the median of the ratios of neighbours, after / before.
+Passes over memory are those in use: MINIGAN_KERNELS=numpy shows what NumPy reaches. Printed are the median times and
+the median of the ratios of neighbours, after / before.
 """
 
 import statistics
 import time
 from collections.abc import Callable
-from unittest.mock import patch
 
 import numpy as np
 
 import minigan as mg
-from minigan.kernels import cpu, cpu_winograd, geometry, portable, threads
+from minigan.kernels import cpu, geometry, on_cpu, portable
 
 Shape = tuple[int, int, int, int]
 
@@ -46,8 +46,9 @@ def whole_batch_columns(x: np.ndarray, w: np.ndarray, s: geometry.Geometry) -> n
     """A convolution as one product over the columns of the whole batch, from channels-first memory."""
     (n, c, kh, kw), (_, o, oh, ow) = (len(x), *s.w[1:]), s.y
     padded = np.pad(x, ((0, 0), (0, 0), *s.pads))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(2, 3))[
-        :, :, :: s.stride[0], :: s.stride[1]
+    (dh, dw), reach = s.dilation, [(k - 1) * d + 1 for k, d in zip((kh, kw), s.dilation, strict=True)]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))[
+        :, :, :: s.stride[0], :: s.stride[1], ::dh, ::dw
     ]
     columns = windows.transpose(0, 2, 3, 1, 4, 5).reshape(n * oh * ow, c * kh * kw)
     return (columns @ w.reshape(o, -1).T).reshape(n, oh, ow, o).transpose(0, 3, 1, 2)
@@ -65,61 +66,53 @@ def scattered_columns(w: np.ndarray, y: np.ndarray, s: geometry.Geometry) -> np.
 
 
 def convolutions() -> None:
-    """Blocks in channels-last memory, shared by threads; and fewer multiplications on top."""
+    """In channels-last memory, without columns of the whole batch, shared by threads."""
     convolution("5x5, 32 -> 64, 12x12, batch 128", (128, 32, 12, 12), (64, 32, 5, 5), 1, 0)
     convolution("4x4 stride 2, 64 -> 128, 14x14, batch 128", (128, 64, 14, 14), (128, 64, 4, 4), 2, 1)
     convolution("4x4 stride 2, 64 -> 128, 32x32, batch 64", (64, 64, 32, 32), (128, 64, 4, 4), 2, 1)
     convolution("4x4 stride 2, 256 -> 512, 8x8, batch 64", (64, 256, 8, 8), (512, 256, 4, 4), 2, 1)
     convolution("3x3, 128 -> 128, 16x16, batch 64", (64, 128, 16, 16), (128, 128, 3, 3), 1, 1)
+    convolution("5x5, 1 -> 32, 28x28, batch 128", (128, 1, 28, 28), (32, 1, 5, 5), 1, 2)
+    convolution("4x4 stride 2, 3 -> 64, 64x64, batch 64", (64, 3, 64, 64), (64, 3, 4, 4), 2, 1)
+    convolution("3x3, 64 -> 3, 32x32, batch 64", (64, 64, 32, 32), (3, 64, 3, 3), 1, 1)
+    convolution("3x3 dilation 2, 64 -> 64, 32x32, batch 16", (16, 64, 32, 32), (64, 64, 3, 3), 1, 2, 2)
 
 
-def convolution(title: str, x_shape: Shape, w_shape: Shape, stride: int, padding: int) -> None:
-    s = geometry.convolution("conv2d", x_shape, w_shape, stride, padding, 1, 1)
+def convolution(title: str, x_shape: Shape, w_shape: Shape, stride: int, padding: int, dilation: int = 1) -> None:
+    s = geometry.convolution("conv2d", x_shape, w_shape, stride, padding, dilation, 1)
     x, w, y = image(*s.x), image(*s.w), image(*s.y)
     x_first, y_first, w_first = (np.ascontiguousarray(a) for a in (x, y, w))
-
-    def directly(face: Callable[..., np.ndarray], *args: object) -> np.ndarray:
-        with patch.object(cpu_winograd, "plan", lambda s: None):
-            return face(*args)
-
-    compare(f"convolution {title}", lambda: whole_batch_columns(x_first, w_first, s), lambda: cpu.conv(x, w, s))
-    compare(
-        "  its input gradient",
-        lambda: scattered_columns(w_first, y_first, s),
-        lambda: directly(cpu.conv_input, w, y, s),
-    )
-    if cpu_winograd.plan(s):
-        compare("    Winograd", lambda: directly(cpu.conv_input, w, y, s), lambda: cpu.conv_input(w, y, s))
-    if cpu_winograd.plan(s) and s.w[1] >= cpu_winograd.MANY:
-        compare(
-            "  its weight gradient: Winograd",
-            lambda: directly(cpu.conv_weight, x, y, s),
-            lambda: cpu.conv_weight(x, y, s),
-        )
+    fast = on_cpu()
+    compare(f"convolution {title}", lambda: whole_batch_columns(x_first, w_first, s), lambda: fast.conv(x, w, s))
+    compare("  its input gradient", lambda: scattered_columns(w_first, y_first, s), lambda: fast.conv_input(w, y, s))
+    compare("  its weight gradient: NumPy", lambda: cpu.conv_weight(x, y, s), lambda: fast.conv_weight(x, y, s))
 
 
 def elementwise() -> None:
-    """In blocks, in place, shared."""
+    """In one pass over memory, which threads share."""
+    fast = on_cpu()
     x, g = image(128, 32, 24, 24), image(128, 32, 24, 24)
-    compare("leaky ReLU, 128x32x24x24: np.where", lambda: np.where(x > 0, x, 0.2 * x), lambda: cpu.leaky_relu(x, 0.2))
-    y = cpu.leaky_relu(x, 0.2)
-    compare("  its gradient: np.where", lambda: np.where(y > 0, g, 0.2 * g), lambda: cpu.leaky_relu_grad(g, y, 0.2))
-    compare("sum, two images of that size", lambda: x + g, lambda: cpu.arithmetic("add", x, g))
+    compare("leaky ReLU, 128x32x24x24: np.where", lambda: np.where(x > 0, x, 0.2 * x), lambda: fast.leaky_relu(x, 0.2))
+    y = fast.leaky_relu(x, 0.2)
+    compare("  its gradient: np.where", lambda: np.where(y > 0, g, 0.2 * g), lambda: fast.leaky_relu_grad(g, y, 0.2))
+    compare("sum, two images of that size", lambda: x + g, lambda: fast.arithmetic("add", x, g))
     s = geometry.pooling("max_pool2d", x.shape, (2, 2), None)
     pooled, winner = portable.pool_max(x, s), portable.pool_winner(x, portable.pool_max(x, s), s)
     small = image(*s.y)
-    compare("max pool 2x2: one thread", lambda: portable.pool_max(x, s), lambda: cpu.pool_max(x, s))
+    compare("max pool 2x2: NumPy", lambda: portable.pool_max(x, s), lambda: fast.pool_max(x, s))
+    compare("  its winners: NumPy", lambda: portable.pool_winner(x, pooled, s), lambda: fast.pool_winner(x, pooled, s))
     compare(
-        "  its winners: one thread", lambda: portable.pool_winner(x, pooled, s), lambda: cpu.pool_winner(x, pooled, s)
-    )
-    compare(
-        "  its gradient: one thread",
+        "  its gradient: NumPy",
         lambda: portable.pool_put(small, winner, s),
-        lambda: cpu.pool_put(small, winner, s),
+        lambda: fast.pool_put(small, winner, s),
     )
     compare(
-        "sum over all but the channels: ndarray.sum", lambda: x.sum((0, 2, 3)), lambda: cpu.sum(x, (0, 2, 3), False)
+        "sum over all but the channels: ndarray.sum", lambda: x.sum((0, 2, 3)), lambda: fast.sum(x, (0, 2, 3), False)
     )
+    bytes_ = RNG.integers(0, 256, (2000, 28, 28), dtype=np.uint8)
+    compare("2000 images of 28x28 bytes as floats", lambda: portable.scaled(bytes_), lambda: fast.scaled(bytes_))
+    first = np.ascontiguousarray(x)
+    compare("another order of memory", lambda: portable.channels_last(first), lambda: fast.channels_last(first))
 
 
 def normalisation() -> None:
@@ -146,7 +139,7 @@ def normalisation() -> None:
 
 def optimizer() -> None:
     """Adam on 6.4 million parameters."""
-    n = 6_422_528
+    n, fast = 6_422_528, on_cpu()
     p, g, m, v = (abs(RNG.standard_normal(n)).astype("float32") for _ in range(4))
 
     def expression() -> None:
@@ -160,7 +153,7 @@ def optimizer() -> None:
     compare(
         "Adam, 6.4 M parameters: the expression",
         expression,
-        lambda: cpu.update(portable.adam, rows, lr=lr, t=t, **options),
+        lambda: fast.update(portable.adam, rows, lr=lr, t=t, **options),
     )
     few = [tuple(abs(RNG.standard_normal(s)).astype("float32") for _ in range(4)) for s in (32, 16, 256, 16, 16, 1)]
 
@@ -171,15 +164,23 @@ def optimizer() -> None:
     compare(
         "Adam, 6 small parameters: one by one",
         one_by_one,
-        lambda: cpu.update(portable.adam, few, lr=lr, t=t, **options),
+        lambda: fast.update(portable.adam, few, lr=lr, t=t, **options),
     )
 
 
 def products() -> None:
-    """x w^T of a linear layer."""
-    x, w = RNG.standard_normal((128, 1024)).astype("float32"), RNG.standard_normal((6272, 1024)).astype("float32")
-
-    compare("linear 128x1024 -> 6272: one thread", lambda: threads.alone(lambda: x @ w.T), lambda: cpu.linear(x, w))
+    """The three products of a linear layer, NumPy's BLAS and those in use."""
+    fast = on_cpu()
+    for rows, inner, columns in ((128, 1024, 6272), (128, 784, 1024), (256, 128, 128)):
+        x, w, y = (RNG.standard_normal(s).astype("float32") for s in ((rows, inner), (columns, inner), (rows, columns)))
+        title = f"linear {rows}x{inner} -> {columns}: NumPy"
+        compare(title, lambda x=x, w=w: cpu.linear(x, w), lambda x=x, w=w: fast.linear(x, w))
+        compare("  its input gradient", lambda y=y, w=w: cpu.matmul(y, w), lambda y=y, w=w: fast.matmul(y, w))
+        compare(
+            "  its weight gradient",
+            lambda x=x, y=y: cpu.linear_weight(x, y),
+            lambda x=x, y=y: fast.linear_weight(x, y),
+        )
 
 
 def main() -> None:

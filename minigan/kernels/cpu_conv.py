@@ -1,8 +1,7 @@
 """Convolution on NumPy arrays: images are lowered a few at a time, so that their columns stay in the cache.
 
 All three faces see the image in channels-last order: a window's kw * C floats then lie side by side in memory,
-and each block is one matrix product. Threads share the images. Gradients do with fewer multiplications where that
-pays (cpu_winograd.py).
+and each block is one matrix product. Threads share the images.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +10,6 @@ from typing import TypeVar
 import numpy as np
 
 from ..backend import Array
-from . import cpu_winograd as winograd
 from . import memory
 from .cpu_linear import product
 from .geometry import Geometry
@@ -49,14 +47,11 @@ def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
 
 def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
     """The x-slot of the convolution's trilinear form, its input gradient, its transpose, plus b. (N, C, H, W)."""
-    if p := winograd.plan(s):
-        return winograd.conv_input(w, y, s, p, b)
     n = s.y[0]
     image = channels_last(y).transpose(0, 2, 3, 1)
     x = memory.empty((n, s.x[2], s.x[3], s.x[1]), dtype=y.dtype)
-    few = _few_channels(s)
-    spread = _spread_planes if few else _spread_runs
-    kernels = [kernel_matrix(w[outs]).T if few else _kernel_of_runs(w[outs], s) for _, outs in s.group_slices()]
+    spread = _spread_planes if _few_channels(s) else _spread_pixels
+    kernels = [kernel_matrix(w[outs]) for _, outs in s.group_slices()]
 
     def part(images: slice) -> None:
         for (channels, outs), kernel in zip(s.group_slices(), kernels, strict=True):
@@ -74,8 +69,6 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
 
 def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     """The w-slot of the convolution's trilinear form: its weight gradient. (O, C / groups, kh, kw)."""
-    if s.w[1] >= winograd.MANY and (p := winograd.plan(s)):
-        return winograd.conv_weight(x, y, s, p)
     o, c, kh, kw = s.w
     image, result = (channels_last(a).transpose(0, 2, 3, 1) for a in (x, y))
 
@@ -168,44 +161,24 @@ def _pad(image: Array, s: Geometry) -> Array:
 # --- windows spread over the image: each adds its kernel's taps, weighted by a pixel of y, where it lies ---------
 
 
-def _run(s: Geometry) -> int:
-    """How many neighbours of y are spread together: with a stride of 1 two overlap so much that it saves additions."""
-    return 2 if s.stride[1] == 1 and s.y[3] % 2 == 0 else 1
-
-
-def _kernel_of_runs(w: Array, s: Geometry) -> Array:
-    """What a run of pixels of y adds to each row of x, as a matrix (run O, kh (pixels of x that it reaches) C)."""
-    run, (o, c, kh, kw), stride, dilation = _run(s), w.shape, s.stride[1], s.dilation[1]
-    kernel = np.zeros((run, o, kh, stride * (run - 1) + (kw - 1) * dilation + 1, c), w.dtype)
-    for i in range(run):
-        for j in range(kw):
-            kernel[i, :, :, stride * i + dilation * j] = w[..., j].transpose(0, 2, 1)
-    return kernel.reshape(run * o, -1)
-
-
-def _spread_runs(image: Array, kernel: Array, s: Geometry) -> Array:
-    """The sum of all windows of `image` (B, OH, OW, O): (B, H, W, C). Additions go along rows of pixels of x."""
-    (b, oh), (_, c, kh, _), (sh, sw), dh = image.shape[:2], s.w, s.stride, s.dilation[0]
-    height, width = s.padded[1:3]
-    rows = image.reshape(-1, kernel.shape[0])
-    reach = kernel.shape[1] // kh
+def _spread_pixels(image: Array, kernel: Array, s: Geometry) -> Array:
+    """The sum of all windows of `image` (B, OH, OW, O): (B, H, W, C). Additions go along the channels of a pixel."""
+    (b, oh, ow, o), (_, c, kh, kw) = image.shape, s.w
+    rows = image.reshape(-1, o)
     pixels = _multiply(rows, kernel, scratch("columns", (len(rows), kernel.shape[1]), image.dtype), s)
-    pixels = pixels.reshape(b, oh, -1, kh, reach)
-    padded = scratch("padded", (b, height, width * c), image.dtype)
+    pixels = pixels.reshape(b, oh, ow, kh, kw, c)
+    padded = scratch("padded", (b, *s.padded[1:3], c), image.dtype)
     padded[...] = 0
-    for i in range(kh):
-        lines = padded[:, i * dh : i * dh + sh * (oh - 1) + 1 : sh]
-        for k in range(pixels.shape[2]):
-            start = k * _run(s) * sw * c
-            lines[:, :, start : start + reach] += pixels[:, :, k, i]
-    return _inside(padded.reshape(b, height, width, c), s)
+    for i, j, vertical, horizontal in s.taps():
+        padded[:, vertical, horizontal] += pixels[:, :, :, i, j]
+    return _inside(padded, s)
 
 
 def _spread_planes(image: Array, kernel: Array, s: Geometry) -> Array:
-    """The same for few channels: additions go along rows of pixels of y, one tap at a time."""
+    """The same for few channels: additions go along rows of pixels of y."""
     (b, oh, ow, o), (_, c, kh, kw) = image.shape, s.w
     rows = image.reshape(-1, o)
-    pixels = _multiply(kernel, rows.T, scratch("columns", (len(kernel), len(rows)), image.dtype), s)
+    pixels = _multiply(kernel.T, rows.T, scratch("columns", (kernel.shape[1], len(rows)), image.dtype), s)
     pixels = pixels.reshape(kh, kw, c, b, oh, ow)
     planes = scratch("padded", (c, b, *s.padded[1:3]), image.dtype)
     planes[...] = 0

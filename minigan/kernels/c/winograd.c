@@ -8,6 +8,7 @@
 // and so does every tile if the channels do not fill whole vectors: its runs are rounded up.
 #include "winograd.h"
 
+#include "patch.h"
 #include "product.h"
 #include "windows.h"
 
@@ -28,7 +29,11 @@ struct job {
     float *u, *v, *e, *sums;   // what parts share: U in strips, or V, E and E^T V
 };
 
-#define LINE 16  // floats of a cache line: rows are a line longer than a power of two, or all would lie in the same sets
+#define LINE 16  // floats of a cache line
+
+// Floats from a row of `n` to the next: some past its end may be read or written, and the number of lines is odd, or
+// the many rows that are read at once might all lie in the same few sets of the cache.
+INLINE int64_t row_floats(int64_t n) { return round_up(n + LANES, LINE) | LINE; }
 
 static struct job new_job(const struct geometry *s, const struct algorithm *f) {
     struct job j = {.s = *s, .f = f};
@@ -40,72 +45,12 @@ static struct job new_job(const struct geometry *s, const struct algorithm *f) {
     j.depth = s->sh * s->sh * s->c;
     j.run = round_up(s->sh * s->c, LANES);
     j.result_run = round_up(s->o, LANES);
-    j.v_row = round_up(j.depth + LANES, LINE) + LINE;
-    j.e_row = round_up(s->o + LANES, LINE) + LINE;
+    j.v_row = row_floats(j.depth);
+    j.e_row = row_floats(s->o);
     return j;
 }
 
-// --- tiles of images ------------------------------------------------------------------------------------------
-
-// A square of an image, which may stick out of it.
-struct patch {
-    float *image;             // its first pixel
-    int64_t height, width;    // of what is read or written of the image
-    int64_t row_floats;       // from one row of the image to the next
-    int64_t channels;
-    int64_t row, column;      // the square's first pixel
-    int64_t pixels;           // of a side
-    int64_t group, run;       // in a copy, every `group` pixels take `run` floats
-};
-
-static int lies_inside(const struct patch *p) {
-    return p->run == p->group * p->channels && p->row >= 0 && p->column >= 0 && p->row + p->pixels <= p->height &&
-           p->column + p->pixels <= p->width;
-}
-
-static int64_t copy_row(const struct patch *p) { return p->pixels / p->group * p->run; }
-
-static int64_t copy_size(const struct patch *p) { return p->pixels * copy_row(p); }
-
-// The square where it lies, with `group` pixels as one.
-static struct tile in_place(const struct patch *p) {
-    float *at = p->image + p->row * p->row_floats + p->column * p->channels;
-    return (struct tile){at, p->row_floats, p->group * p->channels};
-}
-
-static struct tile in_copy(const struct patch *p, float *copy) { return (struct tile){copy, copy_row(p), p->run}; }
-
-enum way { READ, WRITE, ADD };
-
-// What is inside of the image, from the image to the copy, back, or added to it.
-static void pass(const struct patch *p, float *copy, enum way way) {
-    int64_t first = larger(0, -p->row), end = smaller(p->pixels, p->height - p->row);
-    int64_t left = larger(0, -p->column), right = smaller(p->pixels, p->width - p->column);
-    for (int64_t i = first; i < end; i++) {
-        float *line = p->image + (p->row + i) * p->row_floats + p->column * p->channels;
-        float *copied = copy + i * copy_row(p);
-        for (int64_t j = left; j < right;) {
-            int64_t next = smaller(right, j - j % p->group + p->group), n = (next - j) * p->channels;
-            float *inside = line + j * p->channels;
-            float *beside = copied + j / p->group * p->run + j % p->group * p->channels;
-            if (way == READ)
-                memcpy(beside, inside, n * sizeof(float));
-            else if (way == WRITE)
-                memcpy(inside, beside, n * sizeof(float));
-            else
-                for (int64_t l = 0; l < n; l++) inside[l] += beside[l];
-            j = next;
-        }
-    }
-}
-
-// The square to read, with zeros where it sticks out.
-static struct tile reading(const struct patch *p, float *copy) {
-    if (lies_inside(p)) return in_place(p);
-    memset(copy, 0, copy_size(p) * sizeof(float));
-    pass(p, copy, READ);
-    return in_copy(p, copy);
-}
+// --- the tiles of x and of y ------------------------------------------------------------------------------------
 
 // What tile t sees of `x`. Pixels that no window sees are not part of it.
 static struct patch window(const struct job *j, const float *x, int64_t t) {
@@ -146,7 +91,7 @@ static struct patch results(const struct job *j, const float *y, int64_t t) {
 // Floats that a copy of either may take.
 static int64_t copy_floats(const struct job *j) {
     struct patch a = window(j, NULL, 0), b = results(j, NULL, 0);
-    return larger(copy_size(&a), copy_size(&b));
+    return larger(patch_size(&a), patch_size(&b));
 }
 
 // --- transforms of a block of tiles: `rows` tiles from t on -----------------------------------------------------
@@ -169,24 +114,24 @@ static struct tile channels_from(struct tile t, int64_t channel) {
 // V and E of one tile.
 static void transform_window(const struct job *j, int64_t t, struct tile v, float *copy) {
     struct patch p = window(j, j->x, t);
-    struct tile from = reading(&p, copy);
+    struct tile from = patch_to_read(&p, copy);
     for (int64_t phase = 0; phase < j->s.sh; phase++)
         j->f->image(phase_of(from, phase, j->s.sh), channels_from(v, phase * j->s.sh * j->s.c), j->run);
 }
 
 static void transform_result(const struct job *j, int64_t t, struct tile e, float *copy) {
     struct patch p = results(j, j->y, t);
-    j->f->result(reading(&p, copy), e, j->result_run);
+    j->f->result(patch_to_read(&p, copy), e, j->result_run);
 }
 
 // y = A^T P A of the products P, with bias and slope.
 static void finish_results(const struct job *j, int64_t t, int64_t rows, float *products, float *copy) {
     for (int64_t i = 0; i < rows; i++) {
         struct patch p = results(j, j->out, t + i);
-        int inside = lies_inside(&p);
-        struct tile to = inside ? in_place(&p) : in_copy(&p, copy);
+        int inside = patch_is_inside(&p);
+        struct tile to = inside ? patch_in_place(&p) : patch_in_copy(&p, copy);
         j->f->finish(matrix_row(j, products, i, rows, j->e_row), to, j->result_run, j->bias, j->slope);
-        if (!inside) pass(&p, copy, WRITE);
+        if (!inside) copy_patch(&p, copy, WRITE);
     }
 }
 
@@ -207,12 +152,12 @@ static void add_windows(const struct job *j, int64_t t, int64_t rows, float *pro
     for (int64_t i = 0; i < rows; i++) {
         struct patch p = window(j, j->out, t + i);
         if ((t + i) % each == 0) begin_image(j, p.image);
-        int inside = lies_inside(&p);
-        if (!inside) memset(copy, 0, copy_size(&p) * sizeof(float));
-        struct tile from = matrix_row(j, products, i, rows, j->v_row), to = inside ? in_place(&p) : in_copy(&p, copy);
+        int inside = patch_is_inside(&p);
+        if (!inside) memset(copy, 0, patch_size(&p) * sizeof(float));
+        struct tile from = matrix_row(j, products, i, rows, j->v_row), to = inside ? patch_in_place(&p) : patch_in_copy(&p, copy);
         for (int64_t phase = 0; phase < stride; phase++)
             j->f->add_image(channels_from(from, phase * stride * j->s.c), phase_of(to, phase, stride), j->run);
-        if (!inside) pass(&p, copy, ADD);
+        if (!inside) copy_patch(&p, copy, ADD);
     }
 }
 
