@@ -10,7 +10,7 @@ import importlib.util
 import operator
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -80,6 +80,7 @@ def in_memory_order(array: Array) -> tuple[Array, tuple[int, ...]]:
 
 def to_numpy(array: Array) -> np.ndarray:
     """`array` as a NumPy array; a CuPy array is copied to the host."""
+    reads_back(array)
     return array if isinstance(array, np.ndarray) else array.get()
 
 
@@ -155,6 +156,7 @@ class _Capture(threading.local):
     """Whether this thread records what it asks a device to do, instead of having it done."""
 
     active = False
+    refuse: Callable[[str], None] | None = None  # is told on a CPU, where what cannot be replayed is done all the same
 
 
 _capture = _Capture()
@@ -166,13 +168,23 @@ def is_capturing() -> bool:
 
 
 @contextlib.contextmanager
-def capturing() -> Iterator[None]:
-    """Within the block, and in this thread only, nothing may pass between the host and a device."""
-    before, _capture.active = _capture.active, True
+def capturing(refuse: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Within the block, and in this thread only, nothing may pass between the host and a device.
+
+    On a CPU, where all is the host's, `refuse` is told of values that the step reads back.
+    """
+    before = _capture.active, _capture.refuse
+    _capture.active, _capture.refuse = True, refuse
     try:
         yield
     finally:
-        _capture.active = before
+        _capture.active, _capture.refuse = before
+
+
+def reads_back(array: Array) -> None:
+    """To be called before Python is given a value of an array: a step that does so cannot be captured on a CPU."""
+    if _capture.refuse is not None:
+        _capture.refuse(f"it reads an array {array.shape} {array.dtype} back, as float(...) and .numpy() do")
 
 
 def array_module(device: str) -> ModuleType:

@@ -8,10 +8,12 @@ number like any other, and grad of it with respect to the critic's weights runs 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import iadd
 from types import MethodType
 from typing import Any, overload
 
 from .errors import DTypeError, GraphError, ShapeError, described
+from .kernels.calls import done
 from .op import call_rule
 from .ops.reduce import sum
 from .ops.shape import reshape
@@ -145,7 +147,7 @@ def _sweep(path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool
             if held is None:
                 cotangents[parent] = contribution
             elif parent in owned:
-                held.data += contribution.data
+                held.data = done(iadd, held.data, contribution.data)
             else:
                 if watched:
                     mode.cause = Cause("add", node, i, g)

@@ -14,6 +14,7 @@ import numpy as np
 from . import backend
 from .backend import Array
 from .errors import DeviceError, DTypeError, GraphError, MiniganError, ShapeError
+from .kernels.calls import made, step
 from .recording import mode, no_grad, observe, watch  # noqa: F401  two for programs of earlier versions
 from .system.hints import KEYWORDS
 from .tensor import FLOAT32, FLOAT64, NUMBER_TYPES, Node, Tensor, Version, _tensor, as_tensor, node_of, width
@@ -100,7 +101,7 @@ class Op:
         if first is None:
             return self(*self._operands(args, numbers=False))
         try:
-            y = self.forward(*arrays)
+            y = self.forward(*arrays) if step.recorder is None else self._noted(args, arrays)
         except ValueError as error:
             if isinstance(error, ShapeError):
                 raise
@@ -114,7 +115,7 @@ class Op:
         if isinstance(y, np.generic):  # NumPy turns 0-d results into scalars
             y = np.asarray(y)
         if y.dtype is FLOAT64 and first.dtype is not FLOAT64 and self.name != "astype" and not _any_float64(arrays):
-            y = y.astype(FLOAT32)  # only a float64 makes a float64: integers and Python floats never do
+            y = made(_narrowed, y)  # only a float64 makes a float64: integers and Python floats never do
         out = _tensor(y)
         if y.base is not None:
             _share_version(out, args)
@@ -123,6 +124,13 @@ class Op:
         if watch.callback is not None:
             watch.callback(self, args, out, mode.order)
         return out
+
+    def _noted(self, args: tuple, arrays: list[Any]) -> Array:
+        """What `forward` makes of the arrays, noted by this thread's recorder, which is shown the Tensors."""
+        for a in args:
+            if isinstance(a, Tensor):
+                step.recorder.reads(a, a.data)
+        return made(self.forward, *arrays)
 
     def _operands(self, args: tuple, numbers: bool = True) -> list[Any]:
         """The arguments as the op takes them: Tensors and numbers; without `numbers` the first is a Tensor."""
@@ -313,6 +321,10 @@ def _reads(rule: Rule, variadic: bool) -> tuple[bool, ...]:
 def _shown(args: tuple, fact: str) -> str:
     """A fact of each tensor among `args`, for a message."""
     return ", ".join(str(getattr(a, fact)) for a in args if isinstance(a, Tensor))
+
+
+def _narrowed(y: Array) -> Array:
+    return y.astype(FLOAT32)
 
 
 def _any_float64(arrays: list) -> bool:

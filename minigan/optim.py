@@ -7,6 +7,7 @@ need, and it is what the tests hold the in-place kernels against. `step` runs th
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from operator import iadd, setitem
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from . import backend, ops
 from .errors import DTypeError, ShapeError, brief, described
 from .grad import all_tensors, grad
 from .kernels import kernels, portable
+from .kernels.calls import done
 from .nn import Module
 from .nn.checks import not_negative, number
 from .nn.state import copy_all
@@ -76,7 +78,7 @@ class Optimizer:
         for p, g in zip(self.params, grads, strict=True):
             if p.shape != g.shape or p.dtype != g.dtype:
                 raise ShapeError(f"{self._name()}: {p.label()} is {p.shape} {p.dtype}, gradient {g.shape} {g.dtype}")
-        self.t.data += 1
+        done(iadd, self.t.data, 1)
         rule, options = self._kernel()
         rows = [
             (p.data, g.data, *(s.data for s in slots))
@@ -333,7 +335,7 @@ class EMA:
             if name in averaged:
                 rows.append((s.data, t.data))
             else:
-                s.data[...] = t.data
+                done(setitem, s.data, ..., t.data)
             s.written("EMA.update")
         if rows:
             kernels(rows[0][0]).update(portable.average, rows, decay=self.decay)

@@ -21,6 +21,7 @@ from . import backend
 from .backend import Array, as_float_dtype, as_shape
 from .errors import ShapeError, brief
 from .kernels import cuda_random, draws
+from .kernels.calls import made
 from .system.hints import unknown
 
 Shape = int | Sequence[int]
@@ -51,7 +52,7 @@ class Stream:
     def words(self, n: int) -> np.ndarray:
         """The next n random 64-bit words, on the CPU."""
         n = _whole("words: n", n)
-        return draws.words(self._draw("cpu", -(-n // 4)), n)
+        return made(draws.words, self._draw("cpu", -(-n // 4)), n)
 
     def uniform(
         self,
@@ -64,7 +65,7 @@ class Stream:
         """An array of `shape`, uniform on [low, high), on `device` (where the step lives, by default)."""
         sizes, on = as_shape("uniform", shape), self._device(device)
         n, kind = math.prod(sizes), as_float_dtype("uniform", dtype)
-        return _kernels(on).uniform(self._draw(on, -(-n // 4)), n, low, high, kind).reshape(sizes)
+        return made(_kernels(on).uniform, self._draw(on, -(-n // 4)), n, low, high, kind).reshape(sizes)
 
     def normal(
         self,
@@ -81,15 +82,15 @@ class Stream:
         sizes, on, kind = as_shape("normal", shape), self._device(device), as_float_dtype("normal", dtype)
         n = math.prod(sizes)
         wide = np.promote_types(kind, np.float32)  # a word does not fit into a float16
-        found = _kernels(on).normal(self._draw(on, -(-n // 8)), n, mean, std, wide)
-        return found.astype(kind, copy=False).reshape(sizes)
+        found = made(_kernels(on).normal, self._draw(on, -(-n // 8)), n, mean, std, wide)
+        return (found if wide == kind else made(_rounded, found, kind)).reshape(sizes)
 
     def integers(self, high: int, shape: Shape = (), device: str | None = None) -> Array:
         """An int64 array of `shape`, uniform on 0 .. high - 1, 1 <= high < 2^32 (bias below high / 2^32)."""
         high = _whole("integers: high", high, 1, 2**32)
         sizes, on = as_shape("integers", shape), self._device(device)
         n = math.prod(sizes)
-        return _kernels(on).integers(self._draw(on, -(-n // 4)), n, high).reshape(sizes)
+        return made(_kernels(on).integers, self._draw(on, -(-n // 4)), n, high).reshape(sizes)
 
     def permutation(self, n: int) -> np.ndarray:
         """The integers 0 .. n - 1 in random order, int64, on the CPU."""
@@ -128,10 +129,15 @@ def _whole(what: str, value: Any, least: int | None = 0, below: int = 2**63) -> 
     return found
 
 
+def _rounded(x: Array, dtype: Any) -> Array:
+    return x.astype(dtype)
+
+
 def _on_device(step: Any) -> Any:
-    """The array of a step that lives on a device, None for any other."""
+    """The array of a step that lives on a device, or of one within a step that is captured; None for any other."""
     held = step if backend.is_cuda(step) else getattr(step, "data", None)  # of a Tensor
-    return held if backend.is_cuda(held) else None
+    captured = backend.is_capturing() and isinstance(held, np.ndarray) and held.shape == () and held.dtype.kind in "iu"
+    return held if captured or backend.is_cuda(held) else None
 
 
 _seeded = Stream(0)

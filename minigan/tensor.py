@@ -7,6 +7,7 @@ A Tensor points to its node and a node to its parents, never back, so a graph di
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import setitem
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from . import backend
 from .backend import FLOAT32, FLOAT64, NUMBERS, Array, as_dtype, as_shape, native
 from .errors import DeviceError, DTypeError, GraphError, ShapeError, described
+from .kernels.calls import done, made
 from .system.hints import hinted
 
 Axis = int | Sequence[int] | None
@@ -135,6 +137,7 @@ class Tensor:
         """The value of a one-element tensor as a Python number."""
         if self.data.size != 1:
             raise ShapeError(f"item: expected one element, got a tensor of shape {self.shape}")
+        backend.reads_back(self.data)
         return self.data.item()
 
     def detach(self) -> "Tensor":
@@ -152,7 +155,7 @@ class Tensor:
         source = native(by, values) if backend.is_array(values) else as_tensor(values, by, width([self])).data
         if source.shape != self.shape:
             raise ShapeError(f"{by}: cannot copy shape {source.shape} into {self.label()} of {self.shape}")
-        self.data[...] = backend.to_device(source, self.device)
+        done(setitem, self.data, ..., backend.to_device(source, self.device))
         self.written(by)
         return self
 
@@ -387,16 +390,16 @@ def _filled(name: str, shape: Any, value: Any, dtype: Any, device: str) -> Tenso
     if isinstance(dtype, int):
         raise ShapeError(f"{name}: a shape is one argument: {name}(({shape!r}, {dtype!r}))")
     lib = backend.array_module(device)
-    return Tensor(lib.full(as_shape(name, shape), value, dtype=as_dtype(name, dtype)))
+    return Tensor(made(lib.full, as_shape(name, shape), value, as_dtype(name, dtype)))
 
 
 def zeros_like(x: Tensor) -> Tensor:
     """Zeros of the shape, type and device of `x`."""
     x = as_tensor(x, "zeros_like")
-    return Tensor(backend.xp(x.data).zeros(x.shape, dtype=x.dtype))
+    return Tensor(made(backend.xp(x.data).zeros, x.shape, x.dtype))
 
 
 def ones_like(x: Tensor) -> Tensor:
     """Ones of the shape, type and device of `x`."""
     x = as_tensor(x, "ones_like")
-    return Tensor(backend.xp(x.data).ones(x.shape, dtype=x.dtype))
+    return Tensor(made(backend.xp(x.data).ones, x.shape, x.dtype))

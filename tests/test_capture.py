@@ -185,15 +185,6 @@ def test_a_step_whose_parameters_moved_elsewhere_is_captured_again(cupy):
     assert step.graph not in (None, first)
 
 
-def test_on_a_cpu_the_function_is_called():
-    calls = []
-    step = mg.capture(lambda x: calls.append(x) or mg.sum(x))
-    y = mg.ones(2)
-    assert [step(y).item() for _ in range(6)] == [2] * 6
-    assert len(calls) == 6
-    assert mg.grad(step(y), y).numpy().tolist() == [1, 1]
-
-
 def test_graphs_can_be_turned_off(cupy):
     calls = []
     step = Captured(lambda: calls.append(1) or mg.ones((), device="cuda"), enabled=False)

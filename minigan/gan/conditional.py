@@ -3,8 +3,9 @@
 from typing import Any
 
 from .. import ops
-from ..backend import xp
+from ..backend import Array, xp
 from ..errors import ShapeError
+from ..kernels.calls import made
 from ..nn import Module
 from ..nn.checks import not_negative
 from ..recording import no_grad
@@ -82,4 +83,9 @@ class AuxiliaryGame(ConditionalGame):
 def share_right(logits: Tensor, labels: Tensor) -> Tensor:
     """The share of rows (N, classes) whose largest logit is at the label (N,): a 0-d tensor, a constant."""
     with no_grad():
-        return ops.mean(ops.equal(Tensor(logits.data.argmax(1)), labels).astype(logits.dtype))
+        return ops.mean(ops.equal(Tensor(made(_largest, logits.data)), labels).astype(logits.dtype))
+
+
+def _largest(logits: Array) -> Array:
+    """Where each row is largest."""
+    return logits.argmax(1)

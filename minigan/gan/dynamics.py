@@ -1,9 +1,8 @@
 """What changes how samples reach a discriminator: several at once, or earlier fakes among the new ones."""
 
-from typing import Any
-
-from ..backend import xp
+from ..backend import Array, xp
 from ..errors import ShapeError
+from ..kernels.calls import done, made
 from ..kernels.portable import channels_last
 from ..ops import reshape
 from ..random import Stream
@@ -39,18 +38,28 @@ class Pool:
 
         All of `fake` is remembered in place of the oldest. ShapeError if that is more than fits.
         """
-        n, m = len(fake), xp(fake.data)
+        n = len(fake)
         if n > self.size:
             raise ShapeError(f"Pool: {n} fakes do not fit into a pool of {self.size}")
-        earlier = self.fakes.data[rng.integers(self.size, n, device=fake.device)]
-        exchanged = (rng.uniform(n, device=fake.device) < 0.5) & (self.count.data >= self.size)
-        mixed: Any = m.where(exchanged.reshape(n, *[1] * (fake.ndim - 1)), earlier, fake.data)
-        self.fakes.data[(self.count.data + m.arange(n)) % self.size] = fake.data
-        self.count.data += n
+        chosen, coins = rng.integers(self.size, n, device=fake.device), rng.uniform(n, device=fake.device)
+        mixed = made(_mixed, fake.data, self.fakes.data, self.count.data, chosen, coins)
+        done(_remember, fake.data, self.fakes.data, self.count.data)
         for t in (self.fakes, self.count):
             t.written("Pool.mix")
-        return Tensor(channels_last(mixed) if fake.ndim == 4 else mixed)
+        return Tensor(mixed)
 
     def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
         """The fakes and their count by name, sharing memory with the pool."""
         return {f"{prefix}fakes": self.fakes, f"{prefix}count": self.count}
+
+
+def _mixed(fake: Array, fakes: Array, count: Array, chosen: Array, coins: Array) -> Array:
+    exchanged = (coins < 0.5) & (count >= len(fakes))
+    mixed = xp(fake).where(exchanged.reshape(len(fake), *[1] * (fake.ndim - 1)), fakes[chosen], fake)
+    return channels_last(mixed) if fake.ndim == 4 else mixed
+
+
+def _remember(fake: Array, fakes: Array, count: Array) -> None:
+    """`fake` in place of the oldest."""
+    fakes[(count + xp(fake).arange(len(fake))) % len(fakes)] = fake
+    count += len(fake)

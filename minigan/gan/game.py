@@ -10,11 +10,14 @@ import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from operator import iadd
 from typing import Any, NamedTuple, Protocol
 
 from .. import random
+from ..backend import Array, is_capturing, xp
 from ..capture import Captured
 from ..errors import ShapeError
+from ..kernels.calls import done, made
 from ..nn import Module, evaluating, functional_call
 from ..nn.state import copy_all
 from ..optim import EMA, Optimizer, Schedule
@@ -103,7 +106,7 @@ class Game:
         self.step = full((), 0, "int64", device)
         self.rounds = 0  # the step, as the host knows it: nothing waits for the device to tell
         self.schedules = list(schedules)
-        self.graphs = True  # on a GPU, replay turns instead of playing them
+        self.graphs = True  # replay turns instead of playing them
         self._turns: tuple[Source | None, list[Captured]] | None = None
         fresh = [k for k, turn in enumerate(self.schedule) if turn.fresh_noise]
         self._noise_of = [max(j for j in fresh if j <= k) for k in range(len(self.schedule))]
@@ -189,9 +192,9 @@ class Game:
         """One round of the schedule: the losses and scores of its turns, as 0-d Tensors.
 
         `batches` gives the k-th batch of the run, counted from 0: a source such as `data.Batches`, or a function of k.
-        A batch is an array or Tensor of samples, a pair (samples, labels), or a named tuple, samples first. On a GPU
-        each turn is captured after its first rounds and replayed from then on (`mg.capture`); from a source that is
-        resident there it draws its batch itself. With `graphs` set to False, turns are always played as they are
+        A batch is an array or Tensor of samples, a pair (samples, labels), or a named tuple, samples first. Each turn
+        is captured after its first rounds and replayed from then on (`mg.capture`); from a source that is resident
+        on a GPU it draws its batch itself there. With `graphs` set to False, turns are always played as they are
         written.
         """
         for schedule in self.schedules:
@@ -199,7 +202,7 @@ class Game:
         on_gpu = self.step.device == "cuda"
         draw = batches if callable(batches) else batches.at
         own = batches if on_gpu and not callable(batches) and batches.resident else None  # for turns to draw from
-        if on_gpu and self.graphs:
+        if self.graphs:
             turns: Sequence[Callable[..., Losses]] = self._captured_turns(own)
         else:
             turns = [partial(self._turn, k, own) for k in range(len(self.schedule))]
@@ -241,15 +244,19 @@ class Game:
         with random.using(self.stream(name.removesuffix("_turn")).at(turn)) as rng:
             losses = getattr(self, name)(Batch(drawn, noise, turn, rng))
         if k == len(self.schedule) - 1:
-            self.step.data += 1
+            done(iadd, self.step.data, 1)
             self.step.written("Game.play")
         return losses
 
     def _counter(self, per_round: int, k: int) -> Any:
-        """rounds * per_round + k: a number, or on a GPU a Tensor computed there from the step that lives there."""
-        if self.step.device == "cpu":
+        """rounds * per_round + k: a number, or on a GPU and in a captured turn a Tensor computed from the step."""
+        if self.step.device == "cpu" and not is_capturing():
             return self.rounds * per_round + k
-        return Tensor(self.step.data * per_round + k)
+        return Tensor(made(_counted, self.step.data, per_round, k))
+
+
+def _counted(step: Array, per_round: int, k: int) -> Array:
+    return xp(step).asarray(step * per_round + k)
 
 
 def _tensors(drawn: Any) -> Drawn:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..backend import xp
+from ..backend import Array, xp
 from ..errors import ShapeError
+from ..kernels.calls import made
 from ..models.labels import one_hot
 from ..nn import Module, evaluating
 from ..nn.checks import integer, not_negative
@@ -61,7 +62,7 @@ class LatentCode:
         n = len(noise)
         if shapes != ((n, self.noise), (n,), (n, self.continuous)):
             raise ShapeError(f"LatentCode: noise, category and codes of shapes {shapes} do not make z of {self}")
-        return Tensor(xp(noise).concatenate([noise, one_hot(Tensor(category), self.categories).data, continuous], 1))
+        return Tensor(made(_joined, noise, one_hot(Tensor(category), self.categories).data, continuous))
 
     def information(self, z: Tensor, reading: Tensor) -> tuple[Tensor, Tensor]:
         """Lower bounds of the information in nats that `reading` (n, read) has of the category and of the codes of z.
@@ -127,3 +128,8 @@ class InfoGame(ScoreGame):
         with evaluating(self.discriminator):
             parts = [samples[k : k + chunk].to(self.step.device) for k in range(0, len(samples), chunk)]
             return ops.concatenate([self.discriminator(part)[1] for part in parts])
+
+
+def _joined(*parts: Array) -> Array:
+    """Arrays (n, ...) side by side."""
+    return xp(*parts).concatenate(parts, 1)

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import random
+from ..backend import Array
 from ..errors import ShapeError
+from ..kernels.calls import made
 from ..ops import concatenate, exp, logsumexp, mean, relu, reshape, softplus, square, tanh
 from ..tensor import Tensor, as_tensor
 
@@ -237,6 +239,11 @@ total_variation = f_divergence("total_variation", lambda v: 0.5 * tanh(v), lambd
 """Total variation, f(u) = |u - 1| / 2."""
 
 
+def _below(x: Array, limit: float) -> Array:
+    """1 where x < limit, else 0."""
+    return (x < limit).astype(x.dtype)
+
+
 def noisy_labels(loss: Loss, smooth: float = 1.0, flip: float = 0.0) -> Loss:
     """`loss`, a logistic one, with its discriminator told less than the truth; the generator's objective is unchanged.
 
@@ -253,7 +260,7 @@ def noisy_labels(loss: Loss, smooth: float = 1.0, flip: float = 0.0) -> Loss:
     def cross_entropy(scores: Tensor, target: float, wrong: float) -> Tensor:
         scores = as_tensor(scores, loss.name)
         uniform = random.default().uniform(scores.shape, dtype=scores.dtype, device=scores.device)
-        flipped = Tensor((uniform < flip).astype(scores.dtype))
+        flipped = Tensor(made(_below, uniform, flip))
         return mean(softplus(scores) - (target + (wrong - target) * flipped) * scores)
 
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:

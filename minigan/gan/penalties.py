@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from .. import random
-from ..backend import xp
+from ..backend import Array, xp
 from ..errors import DTypeError, ShapeError, described
 from ..grad import all_tensors, grad
+from ..kernels.calls import done
 from ..nn.checks import not_negative, number
 from ..ops import mean, relu, reshape, sqrt, square, sum, var, where
 from ..random import Stream
@@ -159,7 +160,7 @@ def clip_weights(params: Sequence[Tensor], limit: float) -> None:
         raise ShapeError(f"clip_weights: expected a limit > 0, got {limit}")
     for p in all_tensors(params, "clip_weights", "parameters"):
         p.check_writable("clip_weights")
-        xp(p.data).clip(p.data, -limit, limit, out=p.data)
+        done(_clip, p.data, limit)
         p.written("clip_weights")
 
 
@@ -174,7 +175,14 @@ def limit_lengths(params: Sequence[Tensor], limit: float) -> None:
         if p.ndim < 2:
             continue
         p.check_writable("limit_lengths")
-        module = xp(p.data)
-        lengths = module.sqrt((p.data * p.data).sum(tuple(range(1, p.ndim)), keepdims=True))
-        p.data *= limit / module.maximum(lengths, limit)
+        done(_shorten, p.data, limit)
         p.written("limit_lengths")
+
+
+def _clip(p: Array, limit: float) -> None:
+    xp(p).clip(p, -limit, limit, out=p)
+
+
+def _shorten(p: Array, limit: float) -> None:
+    lengths = xp(p).sqrt((p * p).sum(tuple(range(1, p.ndim)), keepdims=True))
+    p *= limit / xp(p).maximum(lengths, limit)

@@ -6,8 +6,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from .. import ops
+from ..backend import Array
 from ..errors import ShapeError
 from ..grad import grad
+from ..kernels.calls import made
 from ..nn import BatchNorm1d, BatchNorm2d, Module, functional_call
 from ..nn.checks import integer, not_negative
 from ..nn.reparametrize import SpectralNorm
@@ -319,13 +321,18 @@ class ScoreGame(Game):
     def _noise_level(self, dtype: Any) -> Tensor | float:
         if self.sight.noise_steps is None:
             return self.sight.instance_noise
-        left = (1 - self.step.data / self.sight.noise_steps).clip(0, None)  # read where the step lives
-        return Tensor((self.sight.instance_noise * left).astype(dtype))
+        sight = self.sight
+        return Tensor(made(_noise_left, self.step.data, sight.noise_steps, sight.instance_noise, dtype))
 
     def _shown(self, scores: Tensor) -> Tensor:
         """The mean score, as a probability where scores are logits."""
         with no_grad():
             return ops.mean(ops.sigmoid(scores) if self.loss.logistic else scores)
+
+
+def _noise_left(step: Array, steps: int, level: float, dtype: Any) -> Array:
+    """What is left of a level of noise that ends after so many steps; the step is read where it lives."""
+    return (level * (1 - step / steps).clip(0, None)).astype(dtype)
 
 
 def _split(answer: Any) -> tuple[Tensor, Any]:

@@ -6,19 +6,20 @@ from C where a library of them has been built, else NumPy's.
 
 from functools import cache
 from types import ModuleType
+from typing import Any
 
 from .. import backend
 from ..backend import Array
 from . import compiled, cpu, cuda, library
+from .calls import Noted, step
 from .precision import PRECISIONS, get_precision, set_precision
 from .threads import get_num_threads, set_num_threads
 
 
-def kernels(*arrays: Array) -> ModuleType:
+def kernels(*arrays: Array) -> Any:
     """The kernels for the device on which `arrays` live, some of which may be numbers."""
-    if backend.has_cuda() and any(backend.is_cuda(array) for array in arrays):
-        return cuda
-    return on_cpu()
+    module = cuda if backend.has_cuda() and any(backend.is_cuda(array) for array in arrays) else on_cpu()
+    return module if step.recorder is None else Noted(module)
 
 
 @cache

@@ -25,6 +25,12 @@ class Graph:
                 raise
             self.graph = stream.end_capture()
 
+    refused = ""  # what cannot be captured is an error here
+
+    def fits(self) -> bool:
+        """True: whose arrays they are, is not known here."""
+        return True
+
     def launch(self) -> None:
         """Have the device do it once more."""
         self.graph.launch()

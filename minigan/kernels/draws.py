@@ -11,7 +11,7 @@ from ..backend import Array
 class Draw(NamedTuple):
     """The place in Philox4x64-10's sequence from which words are drawn: what alone decides them."""
 
-    key: np.ndarray  # two 64-bit words
+    key: np.ndarray  # two 64-bit words, read-only
     block: int  # of four words each, counted from 0 within the step
     step: int | Array  # a number, or a 0-d int64 array that lives where the draw is made
 

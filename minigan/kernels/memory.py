@@ -46,7 +46,7 @@ class _Loan:
     That may be at any moment, in any thread, within the functions below too: so no lock is taken then.
     """
 
-    __slots__ = ("__array_interface__", "_block", "_give_back")
+    __slots__ = ("__array_interface__", "__weakref__", "_block", "_give_back")
 
     def __init__(self, block: _Block, give_back: Callable[[_Block], None]) -> None:
         self._block = block
@@ -130,19 +130,54 @@ class _Memory:
 _memory = _Memory()
 
 
+def after_fork(forget: Callable[[], None]) -> None:
+    """Call `forget` in each child of this process, where the system has such children."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forget)
+
+
 def _forget() -> None:
     """After a fork: another thread of the parent may have held the lock, and what waits there is the parent's too."""
     global _memory
     _memory = _Memory()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+after_fork(_forget)
 
 
 def empty_cache() -> None:
     """Give the memory of CPU arrays that have died back to the system, instead of keeping it for the next ones."""
     _memory.empty()
+
+
+# --- a step that is recorded or replayed --------------------------------------------------------------------------
+
+
+class _Supply(threading.local):
+    """Who makes the arrays that this thread asks for: nobody but `empty`, or what is put here."""
+
+    make: Callable[[Any, np.dtype], np.ndarray] | None = None
+
+
+supply = _Supply()
+
+
+class Served:
+    """Gives a certain array to whoever asks for the array of that number, counted from 0, if it fits; else new ones."""
+
+    def __init__(self, array: np.ndarray, number: int) -> None:
+        self._array = array
+        self._left = number
+
+    def __call__(self, shape: Any, dtype: np.dtype) -> np.ndarray:
+        """The array, or one of that shape and type."""
+        if self._left:
+            self._left -= 1
+            return fresh(shape, dtype)
+        supply.make = None
+        wanted = (shape,) if isinstance(shape, int) else shape
+        fits = self._array.shape == tuple(wanted) and self._array.dtype == dtype
+        return self._array if fits else fresh(shape, dtype)
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------
@@ -152,6 +187,11 @@ def empty(shape: int | tuple[int, ...], dtype: Any = FLOAT32) -> np.ndarray:
     """An uninitialised array, in C order."""
     if not isinstance(dtype, np.dtype):
         dtype = np.dtype(dtype)
+    return fresh(shape, dtype) if supply.make is None else supply.make(shape, dtype)
+
+
+def fresh(shape: int | tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """What `empty` gives where no step is recorded or replayed."""
     nbytes = (shape if isinstance(shape, int) else math.prod(shape)) * dtype.itemsize
     if nbytes < LARGE:
         return np.empty(shape, dtype)

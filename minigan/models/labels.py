@@ -1,8 +1,9 @@
 """Labels as networks take them, and as they tell them."""
 
 from .. import nn
-from ..backend import xp
+from ..backend import Array, xp
 from ..errors import DTypeError
+from ..kernels.calls import made
 from ..tensor import Tensor, as_tensor
 
 
@@ -11,7 +12,11 @@ def one_hot(labels: Tensor, classes: int, dtype: str = "float32") -> Tensor:
     labels = as_tensor(labels, "one_hot")
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise DTypeError(f"one_hot: expected integer labels (N,), got {labels.dtype} {labels.shape}")
-    return Tensor((labels.data[:, None] == xp(labels.data).arange(classes)).astype(dtype))
+    return Tensor(made(_one_hot, labels.data, classes, dtype))
+
+
+def _one_hot(labels: Array, classes: int, dtype: str) -> Array:
+    return (labels[:, None] == xp(labels).arange(classes)).astype(dtype)
 
 
 class TwoHeads(nn.Module):

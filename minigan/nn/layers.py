@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import ops, random
+from ..backend import Array
 from ..errors import DTypeError, ShapeError, brief
 from ..kernels import geometry
+from ..kernels.calls import made
 from ..kernels.geometry import Pads, Pair, frozen, pair
 from ..kernels.portable import channels_last
 from ..ops.linalg import linear  # its arguments are looked at here already
@@ -154,8 +156,13 @@ class Dropout(Module):
         x = as_tensor(x, "Dropout")
         if not (self.training or self.always) or self.p == 0:
             return x
-        kept = (self.rng or random.default()).uniform(x.shape, dtype=x.dtype, device=x.device) >= self.p
-        return x * Tensor(kept.astype(x.dtype) * (1 / (1 - self.p)))
+        drawn = (self.rng or random.default()).uniform(x.shape, dtype=x.dtype, device=x.device)
+        return x * Tensor(made(_kept, drawn, self.p))
+
+
+def _kept(drawn: Array, p: float) -> Array:
+    """1 / (1 - p) where the number drawn is p or more, else 0."""
+    return (drawn >= p).astype(drawn.dtype) * (1 / (1 - p))
 
 
 class Flatten(Module):

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from operator import iadd
 
 from .. import ops
 from ..errors import ShapeError
 from ..kernels import kernels
+from ..kernels.calls import done
 from ..tensor import Tensor, as_tensor, ones, tensor, zeros
 from .checks import flag, integer, number
 from .module import Buffer, Module, Parameter
@@ -66,7 +68,7 @@ class _BatchNorm(Module):
             raise ShapeError(f"{type(self).__name__}: training needs more than one value per channel, got {count}")
         running = self.running_mean, self.running_var
         kernels(mean.data).track(*(t.data for t in running), mean.data, scale.data, count, self.momentum, self.eps)
-        self.num_batches_tracked.data += 1
+        done(iadd, self.num_batches_tracked.data, 1)
         for t in (*running, self.num_batches_tracked):
             t.written("BatchNorm")
 

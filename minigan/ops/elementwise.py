@@ -9,6 +9,7 @@ from typing import Any
 from ..backend import Array, as_dtype, xp
 from ..errors import DTypeError, ShapeError
 from ..kernels import kernels
+from ..kernels.calls import made
 from ..op import op, takes_tensors
 from ..tensor import Tensor
 
@@ -141,7 +142,7 @@ def where(mask: Tensor, a: Tensor | float, b: Tensor | float) -> Tensor:
     if mask.dtype != bool:
         raise DTypeError(f"where: expected a boolean mask, got {mask.dtype} of shape {mask.shape}")
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
-        a = Tensor(xp(mask.data if isinstance(mask, Tensor) else mask).full((), a, dtype="float32"))
+        a = Tensor(made(xp(mask.data if isinstance(mask, Tensor) else mask).full, (), a, "float32"))
     return _where(mask, a, b)
 
 
@@ -165,7 +166,7 @@ def astype(x: Tensor, dtype: Any) -> Tensor:
 @takes_tensors("x")
 def full_like(x: Tensor, value: float) -> Tensor:
     """A tensor of the shape, type and device of `x`, filled with `value`."""
-    return Tensor(xp(x.data).full(x.shape, value, dtype=x.dtype))
+    return Tensor(made(xp(x.data).full, x.shape, value, x.dtype))
 
 
 # --- functions --------------------------------------------------------------------------------------------

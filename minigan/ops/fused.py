@@ -5,6 +5,7 @@ import numpy as np
 from ..backend import Array, xp
 from ..errors import DTypeError, ShapeError
 from ..kernels import kernels
+from ..kernels.calls import made
 from ..op import op, takes_tensors
 from ..tensor import Tensor, ones_like
 from .elementwise import softplus
@@ -34,7 +35,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
         raise ShapeError(f"cross_entropy: expected logits (N, K) and labels (N,), got {logits.shape}, {labels.shape}")
     if isinstance(labels.data, np.ndarray) and labels.size and not 0 <= labels.data.min() <= labels.data.max() < k:
         raise ShapeError(f"cross_entropy: labels must lie in 0..{k - 1}, got {labels.data.min()}..{labels.data.max()}")
-    rows = xp(labels.data).arange(len(labels))
+    rows = made(xp(labels.data).arange, len(labels))
     return -mean(log_softmax(logits, 1)[rows, labels])
 
 

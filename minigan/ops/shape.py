@@ -7,7 +7,7 @@ import itertools
 import math
 import operator
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from .. import backend
 from ..backend import Array, integers, xp
 from ..errors import DeviceError, DTypeError, ShapeError, brief, described
 from ..kernels import kernels
+from ..kernels.calls import made
 from ..op import op, takes_tensors
 from ..tensor import Axis, Tensor, as_tensor
 
@@ -234,14 +235,11 @@ def flip(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
 # --- index: x[index] and its adjoint, which adds into zeros -------------------------------------------------
 
 
-class Index:
+class Index(NamedTuple):
     """An index as NumPy has it, its arrays on the device of the tensor it is for."""
 
-    __slots__ = ("advanced", "key")
-
-    def __init__(self, key: tuple, advanced: bool) -> None:
-        self.key = key
-        self.advanced = advanced  # arrays may name an element twice
+    key: tuple
+    advanced: bool  # arrays may name an element twice
 
     def __repr__(self) -> str:
         return f"Index{self.key}"
@@ -300,7 +298,7 @@ def _index_entry(entry: Any, x: Tensor) -> Any:
         if x.device == "cpu":
             raise DeviceError("getitem: the index is on cuda, the tensor on cpu; move one with .to(device)")
         return backend.to_device(entry, x.device)
-    return xp(entry).array(entry)  # a gradient may read it after its owner has changed it
+    return made(xp(entry).array, entry)  # a gradient may read it after its owner has changed it
 
 
 def _as_index(entry: Any) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from replayed_game import replays_exactly
 from resumed_game import continues_exactly, numbers
 
 import minigan as mg
@@ -123,3 +124,7 @@ def test_sizes_and_starting_weights():
     assert [player.num_parameters() for player in (G, E, D)] == [1_902_592, 1_902_592, 1_903_616]
     assert E[2].weight.numpy().std() == pytest.approx(0.02, rel=0.01)
     assert not D.pair[3].weight.numpy().any()
+
+
+def test_replayed_turns_are_the_turns():
+    replays_exactly(game, lambda: images)

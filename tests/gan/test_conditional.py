@@ -6,6 +6,7 @@ import pytest
 from cuda_games import losses_without_waiting
 from example_scripts import example
 from moved_parameters import movable
+from replayed_game import replays_exactly
 from resumed_game import continues_exactly, numbers
 from single_turn import take
 
@@ -240,3 +241,8 @@ def test_the_picture_has_a_row_for_each_class(tmp_path):
     expected = mg.viz.to_uint8(third_row)[5, 0]
     top, left = 2 + 3 * 30, 2 + 5 * 30
     np.testing.assert_allclose(tiles[top : top + 28, left : left + 28].astype(int), expected.astype(int), atol=1)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_replayed_turns_are_the_turns(model):
+    replays_exactly(lambda: game(model), lambda: batches)

@@ -171,6 +171,7 @@ def test_players_that_move_at_once_spiral_outwards():
     assert distance(100, schedule=once) > 1.2 * np.sqrt(2)
 
 
+@pytest.mark.filterwarnings("ignore:generator_turn runs without being replayed")
 def test_consensus_and_unrolled_steps_arrive():
     assert distance(moves=Moves(consensus=1.0)) < 2e-3
     assert distance(moves=Moves(unroll=5)) < 2e-3

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from cuda_games import losses_on_both
 from example_scripts import example
+from replayed_game import replays_exactly
 from single_turn import take
 
 import minigan as mg
@@ -194,6 +195,11 @@ def test_the_script(model, networks, capsys):
 def test_wrong_calls_are_named(call, message):
     with pytest.raises(mg.errors.ShapeError, match=message):
         call()
+
+
+@pytest.mark.parametrize("kind", [EBGAN, BEGAN])
+def test_replayed_turns_are_the_turns(kind):
+    replays_exactly(lambda: small(kind), lambda: batch)
 
 
 @pytest.mark.parametrize("kind", [EBGAN, BEGAN])

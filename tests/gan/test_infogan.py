@@ -8,6 +8,7 @@ import pytest
 from cuda_games import losses_without_waiting
 from example_scripts import example
 from moved_parameters import movable
+from replayed_game import replays_exactly
 from resumed_game import continues_exactly, numbers
 from single_turn import take
 
@@ -177,3 +178,7 @@ def test_a_dry_run_trains_and_measures(capsys, tmp_path):
     assert not np.allclose(one[0], one[9])  # the code changes along a row
     assert not np.allclose(one[0], one[10])  # the category from row to row
     assert not np.allclose(one, other)
+
+
+def test_replayed_turns_are_the_turns():
+    replays_exactly(game, lambda: batches)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from moved_parameters import movable
+from replayed_game import replays_exactly
 from resumed_game import continues_exactly, numbers
 from single_turn import take
 
@@ -176,3 +177,7 @@ def test_what_does_not_fit_is_named():
             generator_optimizer=mg.optim.Adam(G.parameters()),
             classifier_optimizer=mg.optim.Adam(C.parameters()),
         )
+
+
+def test_replayed_turns_are_the_turns():
+    replays_exactly(game, lambda: images)

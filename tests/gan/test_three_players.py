@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import fakecupy
 import numpy as np
 import pytest
+from replayed_game import replays_exactly
 from tiny_run import newest, settings, without_clock
 
 import minigan as mg
@@ -195,3 +196,8 @@ def test_games_that_cannot_be_are_refused_by_name():
         Nameless(Couple()).sample(2)
     with pytest.raises(mg.export.NotDescribed, match=r"Nameless has no .* it draws no samples of noise"):
         mg.export.of_game(Nameless(Couple()))
+
+
+def test_replayed_turns_are_the_turns():
+    sources = Domains(*(data.Batches(images(40, k), 8, stream=f"{k}") for k in range(2)))
+    replays_exactly(game, lambda: data.Together(sources))

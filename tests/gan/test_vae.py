@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from replayed_game import replays_exactly
 from resumed_game import continues_exactly, numbers
 
 import minigan as mg
@@ -119,3 +120,7 @@ def test_what_does_not_fit_is_named():
 
 def test_sizes_of_the_network():
     assert [player.num_parameters() for player in mg.models.vae28()] == [412_540, 403_284]
+
+
+def test_replayed_turns_are_the_turns():
+    replays_exactly(game, lambda: images)
