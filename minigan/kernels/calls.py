@@ -15,6 +15,8 @@ class _Step(threading.local):
     """Who notes the calls of this thread: nobody, or one recorder."""
 
     recorder: Any = None
+    door: Any = None  # what `kernels` gives, made of a module of them, while there is a recorder
+    trace: Any = None  # who is told what compiled kernels are called
 
 
 step = _Step()
@@ -33,13 +35,14 @@ def done(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
 
 
 class Noted:
-    """A module of kernels whose functions are called through the door."""
+    """A module of kernels whose functions are called through a door: note(function, *args, **options)."""
 
-    def __init__(self, module: ModuleType) -> None:
+    def __init__(self, note: Callable[..., Any], module: ModuleType) -> None:
+        self._note = note
         self._module = module
 
     def __getattr__(self, name: str) -> Any:
-        return partial(done, getattr(self._module, name))
+        return partial(self._note, getattr(self._module, name))
 
 
 def refuse(why: str) -> None:

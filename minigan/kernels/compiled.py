@@ -24,6 +24,7 @@ from .cpu import (  # noqa: F401  as NumPy does them
 )
 from .geometry import Geometry
 from .library import address, call
+from .library import table as table_of
 from .portable import winner_dtype
 
 SIMPLE = 1 << 14  # elements below which NumPy has done one function of them before a call of C begins
@@ -346,7 +347,7 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
     if others:
         cpu.update(rule, others, **options)
     if table:
-        _ARGUMENTS[rule.__name__](np.array(table, np.int64), len(rows[0]) - 2, **options)
+        _ARGUMENTS[rule.__name__](table_of(table), len(rows[0]) - 2, **options)
 
 
 def _sgd(table: Array, slots: int, lr: Array, momentum: float, weight_decay: float, nesterov: bool) -> None:

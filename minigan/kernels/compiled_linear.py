@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..backend import Array
-from . import cpu_linear
+from . import cpu_linear, memory
 from .library import address, call
 from .portable import as_rows
 from .threads import get_num_threads
@@ -48,7 +48,7 @@ def product(a: Array, b: Array, bias: Array = None) -> Array:
     a, b = (x if x.flags.aligned and not any(s % x.itemsize for s in x.strides) else x.copy() for x in (a, b))
     bias = None if bias is None else np.ascontiguousarray(bias, _F32)
     (m, depth), n = a.shape, b.shape[1]
-    y = np.empty((m, n), _F32)
+    y = memory.empty((m, n), _F32)
     steps = [[stride // 4 for stride in x.strides] for x in (a, b)]
     at = 0 if bias is None else address(bias)
     call("matrix_product", address(a), *steps[0], address(b), *steps[1], at, 1.0, address(y), m, n, depth)

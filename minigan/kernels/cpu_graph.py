@@ -16,7 +16,7 @@ import numpy as np
 from .. import backend
 from . import calls, memory
 from .cpu_recorder import Call, Fixed, Given, Made, Recorder, leaves, name_of
-from .prebound import prebound
+from .prebound import prebound, tell_threads, traced
 
 _LINE = 64  # bytes, to which places in the arena are aligned
 _SMALL = 1 << 16  # bytes of a constant up to which it is kept, instead of being made anew at each replay
@@ -52,11 +52,11 @@ class Graph:
     def _record(self) -> None:
         recorder = Recorder(self._recording)
         with backend.capturing(recorder.refuse):
-            calls.step.recorder = recorder
+            recorder.listen()
             try:
                 self.result = self._work()
             finally:
-                calls.step.recorder = None
+                calls.step.recorder = calls.step.door = None
         recorder.end(*self.result)
         self.refused = recorder.refused
         if self._recording is None:
@@ -76,11 +76,11 @@ def difference(first: Recorder, second: Recorder) -> str:
     """What the second did that the first did not, "" if they are the same."""
     for a, b in zip(first.calls, second.calls, strict=False):
         if a.function != b.function or a.options.keys() != b.options.keys():
-            return f"it called {name_of(a.function)} at first, and {name_of(b.function)} in the next call"
+            return f"it called {a.name} at first, and {b.name} in the next call"
         if why := _unlike((a.args, a.options), (b.args, b.options)):
-            return f"{name_of(a.function)} reads {why}"
+            return f"{a.name} reads {why}"
         if (a.result, a.makes) != (b.result, b.makes):
-            return f"{name_of(a.function)} gives another array in the next call"
+            return f"{a.name} gives another array in the next call"
     if len(first.calls) != len(second.calls):
         return f"it did {len(first.calls)} calls at first, and {len(second.calls)} in the next call"
     why = _unlike(first.results, second.results)
@@ -200,10 +200,20 @@ class _Replay:
         with arena.lock:
             held = arena.of(self._size)
             if held is not self._memory:
-                self._memory = held
-                self._runs = [self._run_of(call) for call in self._calls if not self._is_left_out(call)]
-            for run in self._runs:
-                run()
+                self._runs = self._first_runs(held)
+            else:
+                tell_threads()
+                for run in self._runs:
+                    run()
+
+    def _first_runs(self, held: np.ndarray) -> list[Callable[[], Any]]:
+        """Do all of it in that memory; what does it again."""
+        self._memory = held
+        try:
+            return [self._done(call) for call in self._calls if not self._is_left_out(call)]
+        except BaseException:
+            self._memory = None
+            raise
 
     def _is_constant(self, call: Call) -> bool:
         return call.result is not None and call.result.value in self._constant
@@ -211,6 +221,13 @@ class _Replay:
     def _is_left_out(self, call: Call) -> bool:
         """Is there nothing to do, as it gives a view of its arguments, or what is known already?"""
         return (call.makes and call.result is None) or self._is_constant(call)
+
+    def _done(self, call: Call) -> Callable[[], Any]:
+        """The call, done for the first time since its arrays have their places: what does it again."""
+        used = [self._array(p) for p in leaves((call.args, call.options)) if not isinstance(p, Fixed)]
+        if call.result is not None:
+            used.append(self._array(call.result))
+        return traced(name_of(call.function), self._run_of(call), used)
 
     def _run_of(self, call: Call) -> Callable[[], Any]:
         """What does the call anew, with its result where it belongs."""

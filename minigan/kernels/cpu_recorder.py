@@ -9,6 +9,8 @@ import weakref
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,11 +86,35 @@ class _Asked:
 
     def __init__(self) -> None:
         self.arrays: list[_New] = []
+        self.kernels: list[tuple[Callable[..., Any], tuple, dict[str, Any], Any]] = []  # and the results
 
     def __call__(self, shape: Any, dtype: np.dtype) -> np.ndarray:
         array = memory.fresh(shape, dtype)
         self.arrays.append(_New(weakref.ref(owner(array)), address_of(array), array.nbytes, Layout.of(array)))
         return array
+
+    def door(self, module: ModuleType) -> Any:
+        """The kernels of a module, whose calls are noted."""
+        return calls.Noted(self._kernel, module)
+
+    def _kernel(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        calls.step.door = None
+        try:
+            result = function(*args, **options)
+        finally:
+            calls.step.door = self.door
+        self.kernels.append((function, args, options, result))
+        return result
+
+    def kernel_of(self, result: Any, function: Any, args: tuple, places: tuple) -> tuple[Any, tuple, tuple]:
+        """(function, args, places), or those of the one kernel that made the result of the same arrays."""
+        if len(self.kernels) != 1 or self.kernels[0][3] is not result or self.kernels[0][2]:
+            return function, args, places
+        kernel, given, _, _ = self.kernels[0]
+        known = {id(a): place for a, place in zip(args, places, strict=True) if isinstance(a, np.ndarray)}
+        if not all(id(a) in known for a in given if isinstance(a, np.ndarray)):
+            return function, args, places
+        return kernel, given, tuple(known.get(id(a), Fixed(a)) for a in given)
 
     def find(self, holder: Any) -> tuple[int, _New | None]:
         """(the number of the array that lies in this owner's memory, that array); -1 and None if none does."""
@@ -98,6 +124,7 @@ class _Asked:
 class Call(NamedTuple):
     """One noted call; `served` says which of the arrays that it asked `memory` for holds its result, -1 if none."""
 
+    name: str  # of the op or the change, for messages
     function: Callable[..., Any]
     args: tuple[Any, ...]
     options: dict[str, Any]
@@ -123,6 +150,10 @@ class Recorder:
             for place in known.given():
                 self._sums[id(place.owner)] = place.array, _sum(place.owner, place.array)
 
+    def listen(self) -> None:
+        """Be told of what this thread does, from now on."""
+        calls.step.recorder, calls.step.door = self, partial(calls.Noted, calls.done)
+
     def refuse(self, why: str) -> None:
         """Note why the step cannot be replayed; the first reason counts."""
         self.refused = self.refused or why
@@ -133,11 +164,14 @@ class Recorder:
         noted_args = tuple(self.describe(a, number, makes, function) for a in args)
         noted_options = {name: self.describe(a, number, makes, function) for name, a in options.items()}
         asked = _Asked()
-        calls.step.recorder, memory.supply.make = None, asked
+        calls.step.recorder, calls.step.door, memory.supply.make = None, asked.door if makes else None, asked
         try:
             result = function(*args, **options)
         finally:
-            calls.step.recorder, memory.supply.make = self, None
+            self.listen()
+            memory.supply.make = None
+        name = name_of(function)
+        function, args, noted_args = asked.kernel_of(result, function, args, noted_args)
         if isinstance(result, np.generic):
             result = np.asarray(result)
         place, served = None, -1
@@ -155,7 +189,7 @@ class Recorder:
         if not makes:
             self._sum_again((noted_args, noted_options))
         layout = asked.arrays[served].layout if served >= 0 else None
-        self.calls.append(Call(function, noted_args, noted_options, makes, place, served, layout))
+        self.calls.append(Call(name, function, noted_args, noted_options, makes, place, served, layout))
         return result
 
     def reads(self, holder: Any, array: np.ndarray) -> None:
@@ -227,7 +261,7 @@ class Recorder:
             if not alive:
                 return ""
         made_by = self.calls[alive[0].made_by]
-        return f"what {name_of(made_by.function)} made is kept after the step, and a replay makes none"
+        return f"what {made_by.name} made is kept after the step, and a replay makes none"
 
 
 def leaves(tree: Any) -> list[Any]:

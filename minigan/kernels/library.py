@@ -17,6 +17,7 @@ import numpy as np
 
 from ..backend import Array
 from ..errors import DeviceError
+from .calls import step
 from .threads import tell_compiled
 from .variants import MISSING, VARIANTS, Variant, digest, library_path, source_files, variants
 
@@ -24,6 +25,7 @@ VARIABLE = "MINIGAN_KERNELS"
 CHOICES = ("auto", "numpy", "compiled", *(variant.name for variant in VARIANTS))
 
 _EXPORT = re.compile(r"^EXPORT\s+([\w\s]+?\W*?)\b(\w+)\(([^)]*)\)", re.MULTILINE)
+POINTER = ctypes.c_void_p
 _TYPES: dict[str, Any] = {
     "int": ctypes.c_int,
     "int64_t": ctypes.c_int64,
@@ -81,7 +83,7 @@ def declarations() -> dict[str, tuple[Any, list[Any]]]:
     return found
 
 
-def _ctype(declared: str, pointer: Any = ctypes.c_void_p) -> Any:
+def _ctype(declared: str, pointer: Any = POINTER) -> Any:
     """The ctype of a C type; KeyError if it is none that kernels take."""
     words = [word for word in declared.split() if word not in ("const", "restrict")]
     if "*" in declared:
@@ -150,7 +152,35 @@ def call(name: str, *args: Any) -> None:
     """Run a function of the library in use, which there must be. Raises MemoryError."""
     library = search()[0]
     assert library is not None
+    if step.trace is not None:
+        step.trace.called.append((name, args))
     library.call(name, *args)
+
+
+def function(name: str) -> Callable[..., Any]:
+    """A function of the library in use, which there must be."""
+    library = search()[0]
+    assert library is not None
+    return library.function(name)
+
+
+class Trace:
+    """What a thread asks of the library while `step.trace` is this: its calls, and the tables that were made for them.
+
+    A table says where arrays lie and how large they are: it is the same as long as they are.
+    """
+
+    def __init__(self) -> None:
+        self.called: list[tuple[str, tuple]] = []
+        self.tables: list[Array] = []
+
+
+def table(rows: Any) -> Array:
+    """Rows of addresses, or 0, and a size at their end, as an array for C to read."""
+    made = np.array(rows, np.int64)
+    if step.trace is not None:
+        step.trace.tables.append(made)
+    return made
 
 
 # --- where an array lies ------------------------------------------------------------------------------------------
