@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 import minigan as mg
-from minigan.kernels import cpu, geometry, on_cpu, portable, threads
+from minigan.kernels import cpu, geometry, on_cpu, portable
 
 Shape = tuple[int, int, int, int]
 
@@ -46,8 +46,9 @@ def whole_batch_columns(x: np.ndarray, w: np.ndarray, s: geometry.Geometry) -> n
     """A convolution as one product over the columns of the whole batch, from channels-first memory."""
     (n, c, kh, kw), (_, o, oh, ow) = (len(x), *s.w[1:]), s.y
     padded = np.pad(x, ((0, 0), (0, 0), *s.pads))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(2, 3))[
-        :, :, :: s.stride[0], :: s.stride[1]
+    (dh, dw), reach = s.dilation, [(k - 1) * d + 1 for k, d in zip((kh, kw), s.dilation, strict=True)]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))[
+        :, :, :: s.stride[0], :: s.stride[1], ::dh, ::dw
     ]
     columns = windows.transpose(0, 2, 3, 1, 4, 5).reshape(n * oh * ow, c * kh * kw)
     return (columns @ w.reshape(o, -1).T).reshape(n, oh, ow, o).transpose(0, 3, 1, 2)
@@ -71,10 +72,14 @@ def convolutions() -> None:
     convolution("4x4 stride 2, 64 -> 128, 32x32, batch 64", (64, 64, 32, 32), (128, 64, 4, 4), 2, 1)
     convolution("4x4 stride 2, 256 -> 512, 8x8, batch 64", (64, 256, 8, 8), (512, 256, 4, 4), 2, 1)
     convolution("3x3, 128 -> 128, 16x16, batch 64", (64, 128, 16, 16), (128, 128, 3, 3), 1, 1)
+    convolution("5x5, 1 -> 32, 28x28, batch 128", (128, 1, 28, 28), (32, 1, 5, 5), 1, 2)
+    convolution("4x4 stride 2, 3 -> 64, 64x64, batch 64", (64, 3, 64, 64), (64, 3, 4, 4), 2, 1)
+    convolution("3x3, 64 -> 3, 32x32, batch 64", (64, 64, 32, 32), (3, 64, 3, 3), 1, 1)
+    convolution("3x3 dilation 2, 64 -> 64, 32x32, batch 16", (16, 64, 32, 32), (64, 64, 3, 3), 1, 2, 2)
 
 
-def convolution(title: str, x_shape: Shape, w_shape: Shape, stride: int, padding: int) -> None:
-    s = geometry.convolution("conv2d", x_shape, w_shape, stride, padding, 1, 1)
+def convolution(title: str, x_shape: Shape, w_shape: Shape, stride: int, padding: int, dilation: int = 1) -> None:
+    s = geometry.convolution("conv2d", x_shape, w_shape, stride, padding, dilation, 1)
     x, w, y = image(*s.x), image(*s.w), image(*s.y)
     x_first, y_first, w_first = (np.ascontiguousarray(a) for a in (x, y, w))
     fast = on_cpu()
@@ -164,10 +169,18 @@ def optimizer() -> None:
 
 
 def products() -> None:
-    """x w^T of a linear layer."""
-    x, w = RNG.standard_normal((128, 1024)).astype("float32"), RNG.standard_normal((6272, 1024)).astype("float32")
-
-    compare("linear 128x1024 -> 6272: one thread", lambda: threads.alone(lambda: x @ w.T), lambda: cpu.linear(x, w))
+    """The three products of a linear layer, NumPy's BLAS and those in use."""
+    fast = on_cpu()
+    for rows, inner, columns in ((128, 1024, 6272), (128, 784, 1024), (256, 128, 128)):
+        x, w, y = (RNG.standard_normal(s).astype("float32") for s in ((rows, inner), (columns, inner), (rows, columns)))
+        title = f"linear {rows}x{inner} -> {columns}: NumPy"
+        compare(title, lambda x=x, w=w: cpu.linear(x, w), lambda x=x, w=w: fast.linear(x, w))
+        compare("  its input gradient", lambda y=y, w=w: cpu.matmul(y, w), lambda y=y, w=w: fast.matmul(y, w))
+        compare(
+            "  its weight gradient",
+            lambda x=x, y=y: cpu.linear_weight(x, y),
+            lambda x=x, y=y: fast.linear_weight(x, y),
+        )
 
 
 def main() -> None:

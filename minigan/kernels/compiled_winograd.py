@@ -2,7 +2,8 @@
 
 F(m, r) makes m x m pixels of a result at once, of a kernel with r x r taps. The larger m, the fewer multiplications
 there are, the more numbers a transformed kernel has, and the larger is what cancels out: an error may be ten times
-that of a sum over windows.
+that of a sum over windows. Training does not notice (benches/rounding.py): runs part from direct ones as they do when
+all weights are off by one rounding.
 """
 
 import math

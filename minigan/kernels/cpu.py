@@ -5,6 +5,7 @@ memory, so that a batch is a matrix with one row per pixel and one column per ch
 have files of their own, and what needs no care is shared with CuPy (portable.py).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -135,7 +136,8 @@ def _but_channels(x: Array) -> tuple[int, ...]:
 
 
 def _mean(x: Array) -> Array:
-    return sum(x, _but_channels(x), True) * (x.shape[1] / x.size)
+    axes = _but_channels(x)
+    return sum(x, axes, True) / math.prod(x.shape[a] for a in axes)
 
 
 def inv_std(x: Array, mean: Array, eps: float) -> Array:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_checks import RULES, known, rows_to_move
 
-from minigan.kernels import compiled, library, portable, variants
+from minigan.kernels import compiled, cpu, library, portable, variants
 
 VARIANTS = runnable()
 THREADS = [1, 2, 3, 8]
@@ -181,6 +181,17 @@ def test_sums_are_more_accurate_than_numpys(kernels, rng):
     np.testing.assert_allclose(compiled.inv_std(x, mean, 0.0), 1 / np.sqrt(variance), rtol=3e-7)
 
 
+@pytest.mark.parametrize("shape", [(0, 9, 2, 2), (2, 0, 3, 3), (0, 4)])
+@pytest.mark.parametrize("module", [compiled, cpu])
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")  # the mean of nothing
+@pytest.mark.filterwarnings("ignore:Mean of empty slice:RuntimeWarning")
+def test_nothing_is_normalised_to_nothing(kernels, module, shape):
+    x, w = np.zeros(shape, "float32"), np.zeros((1, shape[1], *(1 for _ in shape[2:])), "float32")
+    for name, arrays in {"inv_std": (x, w, 0.1), "normalize": (x, w, w), "normalize_grad": (x, x, w)}.items():
+        np.testing.assert_array_equal(getattr(module, name)(*arrays), getattr(portable, name)(*arrays))
+    np.testing.assert_array_equal(module.channel_dot(x, x), portable.channel_dot(x, x))
+
+
 @pytest.mark.parametrize("threads", THREADS)
 def test_the_same_number_of_threads_gives_the_same_bits(kernels, threads, rng):
     x, g = (portable.channels_last(rng.standard_normal((20, 33, 40, 40)).astype("float32")) for _ in range(2))
@@ -227,7 +238,7 @@ def test_an_infinite_parameter_without_decay_is_not_spoilt(kernels):
 @pytest.mark.parametrize("threads", THREADS)
 def test_batches_are_numpys_to_the_last_bit(kernels, threads, rng):
     shared_by(threads, kernels)
-    pictures, order = rng.integers(0, 256, (130, 3, 25, 20)).astype("uint8"), rng.permutation(130)
+    pictures, order = rng.integers(0, 256, (130, 3, 25, 40)).astype("uint8"), rng.permutation(130)
     for images in (pictures, pictures.transpose(0, 2, 3, 1), pictures[:, ::2], pictures[:0], pictures.astype("int64")):
         np.testing.assert_array_equal(compiled.scaled(images), portable.scaled(images))
         assert compiled.scaled(images).strides == portable.scaled(images).strides

@@ -207,6 +207,22 @@ def test_it_is_chosen_where_it_pays(x, w, stride, padding, m, bias):
         np.testing.assert_allclose(a, b, rtol=0, atol=3e-5 * abs(b).max())
 
 
+@needs_kernels
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (4, 2), (5, 1)])
+def test_where_it_is_chosen_the_trilinear_form_is_still_one(kernel, stride, rng):
+    s = geometry.convolution("conv2d", (16, 64, 18, 18), (48, 64, kernel, kernel), stride, 1, 1, 1)
+    assert compiled_conv.way("conv", s)[0] == "winograd"
+    x, w, y = (images(rng, shape) for shape in (s.x, s.w, s.y))
+    direct = cpu_conv.conv(*(a.astype("float64") for a in (x, w)), s) * y
+    scale = abs(direct).sum()
+    for of, found in (
+        (y, compiled_conv.conv(x, w, s)),
+        (x, compiled_conv.conv_input(w, y, s)),
+        (w, compiled_conv.conv_weight(x, y, s)),
+    ):
+        assert abs((of * found).sum(dtype="float64") - direct.sum()) <= 1e-6 * scale
+
+
 @pytest.mark.parametrize(
     ("x", "w", "stride", "dilation", "groups"),
     [

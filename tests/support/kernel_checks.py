@@ -314,8 +314,8 @@ def run_passes():
                 compiled.arithmetic(name, a, other)
         compiled.channels_last(compiled.reshaped(a, shape))
     for rule, slots, options in RULES:
-        rows = [[np.ones(size, "float32") for _ in range(2 + slots)] for size in (700, 3, 50_000)]
+        rows = [[np.ones(size, "float32") for _ in range(2 + slots)] for size in (700, 3, 90_000)]
         compiled.update(rule, rows, **known(rule, options, np.asarray))
-    pictures = rng.integers(0, 256, (13, 90, 50)).astype("uint8")
+    pictures = rng.integers(0, 256, (13, 90, 500)).astype("uint8")
     compiled.gather_images(pictures, rng.permutation(13), 2, 3, 4)
     compiled.scaled(pictures)

@@ -211,7 +211,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
         return game
 
     with pytest.raises(mg.errors.NonFiniteLoss, match=r"step 9: g_loss of the generator is nan.*last good checkpoint"):
-        training.run(poisoned, settings(tmp_path))
+        training.run(poisoned, settings(tmp_path, graph=False))
     assert [p.stem for p in checkpoint.find(tmp_path / "checkpoints")] == ["step_00000006"]
     assert all(np.isfinite(a).all() for a in newest(tmp_path).values())
 
@@ -252,7 +252,7 @@ def test_debug_nan_plays_the_step_again_and_names_the_op(tmp_path, few_digits):
         np.errstate(invalid="ignore"),
         pytest.raises(mg.errors.NonFiniteLoss, match=r"step 9: d_loss of .* is nan.*to find the op: the same command"),
     ):
-        training.run(poisoned, settings(tmp_path))
+        training.run(poisoned, settings(tmp_path, graph=False))
     with (
         np.errstate(invalid="ignore"),
         pytest.raises(

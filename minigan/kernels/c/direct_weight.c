@@ -9,7 +9,7 @@
 #define PARTS_EACH 4            // parts for each thread, if there are so many
 #define PIXELS 256              // of y that a part has, at least
 #define SUMS (1 << 22)          // floats of the sums of all parts, at most
-#define BLOCK (1 << 16)         // floats of the windows that are multiplied at once, about
+#define BLOCK (1 << 18)         // floats of the windows that are multiplied at once, about
 #define CACHED (1 << 17)        // floats of an image that are copied at once, about
 #define LINE 16                 // floats of a cache line
 #define MOST_COPIED 256         // windows of a block

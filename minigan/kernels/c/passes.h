@@ -9,7 +9,7 @@
 
 #define UNUSED __attribute__((unused))
 
-#define WORTH_SHARING 32768  // elements below which waking a thread costs more than it takes over
+#define WORTH_SHARING 65536  // elements below which waking a thread costs more than it takes over
 #define PARTS_PER_THREAD 4   // so that a thread that is held up delays no more than its last part
 #define LINE 16              // floats: parts begin where a cache line of an aligned array does
 
