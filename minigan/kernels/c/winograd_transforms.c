@@ -117,29 +117,32 @@ INLINE void transform(const struct matrix m, const enum target target, struct ti
 
 // --- the transforms of each algorithm, and their table -------------------------------------------------------
 
-#define TRANSFORM(name, target, ...)                                   \
+#define TRANSFORM(name, target, ...)                                  \
     static void name(struct tile from, struct tile to, int64_t run) { \
-        const struct matrix m = __VA_ARGS__;                           \
-        transform(m, target, from, to, run, NULL, 1);                  \
+        const struct matrix by = __VA_ARGS__;                         \
+        transform(by, target, from, to, run, NULL, 1);                \
     }
 
-#define TRANSFORMS(R, M, T)                                                                                     \
-    TRANSFORM(result_##M##_##T, STORE, MATRIX(A_##M##_##T))                                                     \
-    TRANSFORM(kernel_##M##_##T, STORE, MATRIX(G_##M##_##T))                                                     \
-    TRANSFORM(kernel_back_##M##_##T, STORE, TRANSPOSE(G_##M##_##T))                                             \
-    static void finish_##M##_##T(struct tile from, struct tile to, int64_t run, const float *bias, float slope) { \
-        const struct matrix m = TRANSPOSE(A_##M##_##T);                                                         \
-        transform(m, FINISH, from, to, run, bias, slope);                                                       \
+#define IMAGE_TRANSFORMS(size)                       \
+    TRANSFORM(image_##size, STORE, MATRIX(B_##size)) \
+    TRANSFORM(add_image_##size, ADD, TRANSPOSE(B_##size))
+
+#define TRANSFORMS(size, m, r)                                                                                    \
+    TRANSFORM(result_##m##_##r, STORE, MATRIX(A_##m##_##r))                                                       \
+    TRANSFORM(kernel_##m##_##r, STORE, MATRIX(G_##m##_##r))                                                       \
+    TRANSFORM(kernel_back_##m##_##r, STORE, TRANSPOSE(G_##m##_##r))                                               \
+    static void finish_##m##_##r(struct tile from, struct tile to, int64_t run, const float *bias, float slope) { \
+        const struct matrix by = TRANSPOSE(A_##m##_##r);                                                          \
+        transform(by, FINISH, from, to, run, bias, slope);                                                        \
     }
 
-#define IMAGE_TRANSFORMS(R)                         \
-    TRANSFORM(image_##R, STORE, MATRIX(B_##R))      \
-    TRANSFORM(add_image_##R, ADD, TRANSPOSE(B_##R))
+#define TABLE_ROW(size, m, r)                                                                    \
+    {m, r, image_##size, add_image_##size, result_##m##_##r, finish_##m##_##r, kernel_##m##_##r, \
+     kernel_back_##m##_##r},
 
-#define ROW(R, M, T)                                                                                          \
-    {M, T, image_##R, add_image_##R, result_##M##_##T, finish_##M##_##T, kernel_##M##_##T, kernel_back_##M##_##T},
-
-#define EACH_ALGORITHM(X) X(3, 2, 2) X(4, 3, 2) X(5, 4, 2) X(4, 2, 3) X(6, 4, 3) X(6, 2, 5) X(8, 4, 5)
+// R, m and r of each.
+#define EACH_ALGORITHM(define) \
+    define(3, 2, 2) define(4, 3, 2) define(5, 4, 2) define(4, 2, 3) define(6, 4, 3) define(6, 2, 5) define(8, 4, 5)
 
 IMAGE_TRANSFORMS(3)
 IMAGE_TRANSFORMS(4)
@@ -148,7 +151,7 @@ IMAGE_TRANSFORMS(6)
 IMAGE_TRANSFORMS(8)
 EACH_ALGORITHM(TRANSFORMS)
 
-static const struct algorithm algorithms[] = {EACH_ALGORITHM(ROW)};
+static const struct algorithm algorithms[] = {EACH_ALGORITHM(TABLE_ROW)};
 
 const struct algorithm *find_algorithm(int64_t m, int64_t r) {
     for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++)
