@@ -154,6 +154,7 @@ class _Arena:
             held = None
             for other in self._users:
                 other.unbind()
+            memory.empty_cache()  # what the recorded calls have lain in
             held = memory.empty(size + _LINE, "uint8")
             held = held[-held.ctypes.data % _LINE :][:size]
             self._held = weakref.ref(held)
