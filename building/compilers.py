@@ -31,15 +31,18 @@ NAMES = ("cc", "gcc", "clang")
 TRIAL = """
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 typedef float vec __attribute__((vector_size(16), aligned(4), may_alias));
+static atomic_int calls;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 vec mixed(vec a, vec b)
 {
     pthread_mutex_lock(&lock);
     pthread_mutex_unlock(&lock);
-    return __builtin_shufflevector(a, b, 0, 4, 1, 5) * sqrtf(a[0]);
+    atomic_fetch_add(&calls, 1);
+    return __builtin_convertvector(a > b, vec) * sqrtf(a[0]);
 }
 """
 

@@ -202,7 +202,8 @@ def test_replays_share_one_arena_that_goes_with_the_last_of_them(monkeypatch):
         assert small(x).item() == pytest.approx(2000 * np.e)
     for _ in range(RECORDED + 1):
         large(y)
-    assert small(x).item() == pytest.approx(2000 * np.e)  # bound to the larger one
+    assert small.graph._memory is None  # it has let go of the smaller one
+    assert small(x).item() == pytest.approx(2000 * np.e)
     assert small.graph._memory is large.graph._memory
     del small, large
     gc.collect()

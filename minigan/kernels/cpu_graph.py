@@ -145,14 +145,20 @@ class _Arena:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self._held: Callable[[], np.ndarray | None] = lambda: None
+        self._users: weakref.WeakSet[_Replay] = weakref.WeakSet()
 
-    def of(self, size: int) -> np.ndarray:
-        """At least so many bytes: the same array as long as it is large enough."""
+    def of(self, size: int, user: "_Replay") -> np.ndarray:
+        """At least so many bytes: the same array as long as it is large enough; then all users let go of it first."""
         held = self._held()
         if held is None or held.size < size:
+            held = None
+            for other in self._users:
+                other.unbind()
+            memory.empty_cache()  # what the recorded calls have lain in
             held = memory.empty(size + _LINE, "uint8")
             held = held[-held.ctypes.data % _LINE :][:size]
             self._held = weakref.ref(held)
+        self._users.add(user)
         return held
 
 
@@ -198,7 +204,7 @@ class _Replay:
         """Do all of it once more."""
         arena = _arena
         with arena.lock:
-            held = arena.of(self._size)
+            held = arena.of(self._size, self)
             if held is not self._memory:
                 self._runs = self._first_runs(held)
             else:
@@ -206,13 +212,17 @@ class _Replay:
                 for run in self._runs:
                     run()
 
+    def unbind(self) -> None:
+        """Let go of the arena; the next run takes what there is then."""
+        self._memory, self._runs = None, []
+
     def _first_runs(self, held: np.ndarray) -> list[Callable[[], Any]]:
         """Do all of it in that memory; what does it again."""
         self._memory = held
         try:
             return [self._done(call) for call in self._calls if not self._is_left_out(call)]
         except BaseException:
-            self._memory = None
+            self.unbind()
             raise
 
     def _is_constant(self, call: Call) -> bool:

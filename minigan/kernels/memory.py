@@ -8,6 +8,8 @@ use at once: older blocks go back to the system before a new one is taken.
 """
 
 import bisect
+import contextlib
+import ctypes
 import math
 import os
 import sys
@@ -148,6 +150,10 @@ after_fork(_forget)
 def empty_cache() -> None:
     """Give the memory of CPU arrays that have died back to the system, instead of keeping it for the next ones."""
     _memory.empty()
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(
+            0
+        )  # the C library of most Linuxes keeps what it is given; elsewhere there is none
 
 
 # --- a step that is recorded or replayed --------------------------------------------------------------------------

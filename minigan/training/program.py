@@ -48,7 +48,10 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
         help="of products on cuda: tf32 rounds their operands to 11 bits and is faster (default: fp32)",
     )
     p.add_argument(
-        "--no-graph", dest="graph", action="store_false", help="on cuda, launch every kernel instead of a CUDA graph"
+        "--no-graph",
+        dest="graph",
+        action="store_false",
+        help="play every turn as it is written, instead of replaying what its kernels did",
     )
     if not data:
         p.add_argument(
@@ -86,7 +89,6 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
         help="settings that may differ from the saved run's when it is resumed, lr say",
     )
     p.idle_without("--device cuda", lambda o: o.device == "cuda" or o.precision == "fp32", "--precision")
-    p.idle_without("--device cuda", lambda o: o.device == "cuda", "--no-graph")
     p.idle("--epochs", lambda o: "changes nothing beside --steps" if "steps" in p.given else "")
     p.idle_without("--resume", lambda o: o.resume, "--allow-change")
     return p
