@@ -10,6 +10,7 @@
 #include "product.h"
 
 #define DEPTH 768       // of what is multiplied at a time, at most
+#define PACKED 32       // of them that are packed at a time
 #define GROUP 4         // strips that are multiplied with the same rows, at most
 #define PARTS_EACH 4    // parts for each thread, if there are so many: a slow core holds up no more than its last one
 #define TURNED_ROWS (4 * ROWS)  // of the transpose of y that are turned back together
@@ -47,18 +48,24 @@ static void copy_rows(void *job, int64_t part, int64_t parts, float *scratch) {
         for (int64_t k = 0; k < j->depth; k++) j->rows[i * j->depth + k] = a[k * j->a.column];
 }
 
-// Packs the strip that begins at `column`, from k on.
-static void pack(const struct job *j, int64_t column, int64_t k, float *strip) {
-    pack_strip(
-        j->b.at + k * j->b.row + column * j->b.column, j->b.row, j->b.column, smaller(j->depth_each, j->depth - k),
-        smaller(j->n - column, WIDTH), strip);
+// Packs the strips of the columns left .. right, `length` k from k on. A few k at a time, since rows of b may lie a
+// page of memory apart.
+static void pack(const struct job *j, int64_t left, int64_t right, int64_t k, int64_t length, float *strips) {
+    for (int64_t q = 0; q < length; q += PACKED)
+        for (int64_t column = left; column < right; column += WIDTH) {
+            int64_t columns = smaller(j->n - column, WIDTH);
+            pack_strip(
+                j->b.at + (k + q) * j->b.row + column * j->b.column, j->b.row, j->b.column, smaller(PACKED, length - q),
+                columns, strips + (column - left) * j->depth_each + q * strip_width(columns));
+        }
 }
 
 static void pack_one_strip(void *job, int64_t part, int64_t parts, float *scratch) {
     (void)parts, (void)scratch;
     struct job *j = job;
-    int64_t column = part * WIDTH, width = strip_width(j->n - column);
-    for (int64_t k = 0; k < j->depth; k += j->depth_each) pack(j, column, k, j->strips + column * j->depth + k * width);
+    int64_t column = part * WIDTH, right = smaller(column + WIDTH, j->n), width = strip_width(right - column);
+    for (int64_t k = 0; k < j->depth; k += j->depth_each)
+        pack(j, column, right, k, smaller(j->depth_each, j->depth - k), j->strips + column * j->depth + k * width);
 }
 
 // Writes the rows first .. end of the transpose of y, which lie at `found`, into y.
@@ -94,9 +101,7 @@ static void multiply(void *job, int64_t part, int64_t parts, float *scratch) {
             t.bias = j->bias;
             t.slope = j->slope;
         }
-        if (!j->strips)
-            for (int64_t column = left; column < right; column += WIDTH)
-                pack(j, column, k, scratch + (column - left) * j->depth_each);
+        if (!j->strips) pack(j, left, right, k, t.length, scratch);
         for (int64_t i = first; i < end; i += ROWS) {
             t.rows = smaller(end - i, ROWS);
             for (int64_t r = 0; r < t.rows; r++) {
