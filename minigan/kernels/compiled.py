@@ -351,12 +351,14 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
 
 
 def _sgd(table: Array, slots: int, lr: Array, momentum: float, weight_decay: float, nesterov: bool) -> None:
+    lr = np.asarray(lr, np.float64)
     call("sgd", address(table), len(table), address(lr), momentum, weight_decay, int(nesterov), slots)
 
 
 def _rmsprop(
     table: Array, slots: int, lr: Array, alpha: float, eps: float, weight_decay: float, momentum: float, centered: bool
 ) -> None:
+    lr = np.asarray(lr, np.float64)
     call("rmsprop", address(table), len(table), address(lr), alpha, eps, weight_decay, momentum, int(centered))
 
 
@@ -370,6 +372,7 @@ def _adam(
     weight_decay: float,
     decoupled: bool,
 ) -> None:
+    lr, t = np.asarray(lr, np.float64), np.asarray(t, np.int64)
     places = address(table), len(table), address(lr), address(t)
     call("adam", *places, *betas, eps, weight_decay, int(decoupled))
 

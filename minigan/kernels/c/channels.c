@@ -1,7 +1,7 @@
 // Statistics and normalisation of each column of a matrix: of each channel, when rows are pixels.
 //
-// A sum over all rows is taken in three steps: of four rows, of a block of rows, both in single precision, then of all
-// blocks in double precision. Each part of the rows has sums of its own, which are added in the order of the parts.
+// A sum over all rows is taken of a block of them in single precision, then of all blocks in double precision. Each
+// part of the rows has sums of its own, which are added in the order of the parts.
 #include <math.h>
 
 #include "passes.h"
@@ -61,7 +61,8 @@ INLINE void sum_part(enum sum kind, const struct sums *j, int64_t part, int64_t 
     if (kind == SQUARES) repeated(j->centre, columns, centre);
     struct span mine = span_of_units(j->rows, fold, part, parts);
     for (int64_t r = mine.from; r < mine.to; r += BLOCK * fold) {
-        int64_t rows = smaller(BLOCK * fold, mine.to - r), rest = rows % fold * columns, at = (r + rows) * columns - rest;
+        int64_t rows = smaller(BLOCK * fold, mine.to - r);
+        int64_t rest = rows % fold * columns, at = (r + rows) * columns - rest;  // elements too few for a wide row
         const float *y = kind == PRODUCTS || kind == BOTH ? j->y : NULL;
         add_rows(kind, j->x + r * columns, y ? y + r * columns : NULL, centre, rows / fold, width, sums, plain);
         add_rows(kind, j->x + at, y ? y + at : NULL, centre, rest > 0, rest, sums, plain);
@@ -127,8 +128,8 @@ EXPORT int inv_std(const float *x, const float *mean, float *out, int64_t rows, 
 // --- a function of each element and of values for its column --------------------------------------------------------
 
 struct columns {
-    const float *x, *y;        // y for normalize_grad alone
-    const float *values[3];    // for each column; those that follow the last are NULL
+    const float *x, *y;      // y for normalize_grad alone
+    const float *values[3];  // for each column; those that follow the last are NULL
     float *out;
     int64_t rows, columns;
 };

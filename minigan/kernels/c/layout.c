@@ -17,7 +17,8 @@ static void turned_part(void *job, int64_t part, int64_t parts, UNUSED float *sc
     struct span mine = span_of(l->count * bands, part, parts);
     for (int64_t band = mine.from; band < mine.to; band++) {
         int64_t j = band % bands * BAND, first = band / bands * l->rows * l->columns;
-        transpose(l->x + first + j, l->columns, l->rows, smaller(BAND, l->columns - j), l->y + first + j * l->rows, l->rows);
+        int64_t wide = smaller(BAND, l->columns - j);
+        transpose(l->x + first + j, l->columns, l->rows, wide, l->y + first + j * l->rows, l->rows);
     }
 }
 

@@ -39,7 +39,7 @@ INLINE void put_bytes(uint8_t *p, mask x, int64_t n) {
 
 INLINE mask equal_to(mask winner, int32_t k) { return winner == (mask){0} + k; }
 
-// --- for each window --------------------------------------------------------------------------------------------------
+// --- for each window ---------------------------------------------------------------------------------------------
 
 // The channels from the c-th on of one window: its first pixel in x, its place in y.
 typedef void window_fn(const struct pool *s, const float *x, int64_t place, int64_t n);
@@ -118,7 +118,7 @@ WINDOWS(winner_of)
 WINDOWS(taken_of)
 WINDOWS(sum_of)
 
-// --- for each pixel of x ----------------------------------------------------------------------------------------------
+// --- for each pixel of x -----------------------------------------------------------------------------------------
 
 // Does each pixel lie in one window? Then it is written once, and need not be zero before.
 INLINE int is_tiled(const struct pool *s) {
@@ -175,7 +175,7 @@ static void spread_part(void *job, int64_t part, int64_t parts, UNUSED float *sc
     send(*(struct pool *)job, part, parts, 0);
 }
 
-// --- what Python calls: the images, then `sizes`: n c h w of x, oh ow of y, kh kw, sh sw ------------------------------
+// --- what Python calls: the images, then `sizes`: n c h w of x, oh ow of y, kh kw, sh sw -------------------------
 
 static struct pool pool_of(const float *in, float *out, const int64_t *z) {
     return (struct pool){.in = in, .out = out, .n = z[0], .c = z[1], .h = z[2], .w = z[3], .oh = z[4], .ow = z[5],

@@ -22,8 +22,8 @@ struct update {
     const struct row *rows;
     int64_t count, size;  // of rows, and of their elements together
     float rate, momentum, weight_decay, eps;
-    float alpha, toward;                // of rmsprop, and toward of average
-    float kept, beta1, beta2, toward1, toward2;  // of adam
+    float alpha, toward;                       // of rmsprop; toward of average too
+    float kept, beta1, beta2, toward1, root2;  // of adam
     int nesterov, centered, has_slots;
 };
 
@@ -43,9 +43,9 @@ INLINE void each_row(rule *rule, const struct update *u, int64_t part, int64_t p
     }
 }
 
-#define RULE(name)                                                                       \
+#define RULE(name)                                                                           \
     static void name##_part(void *job, int64_t part, int64_t parts, UNUSED float *scratch) { \
-        each_row(name##_rule, job, part, parts);                                         \
+        each_row(name##_rule, job, part, parts);                                             \
     }
 
 static int run(part_fn *work, struct update *u) {
@@ -95,7 +95,8 @@ INLINE void rmsprop_elements(
     float *restrict p = row->p, *restrict s = row->slot[0], *restrict average = row->slot[1];
     float *restrict buffer = row->slot[centered ? 2 : 1];
     const float *restrict gradient = row->g;
-    float rate = u->rate, alpha = u->alpha, toward = u->toward, eps = u->eps, momentum = u->momentum, decay = u->weight_decay;
+    float rate = u->rate, alpha = u->alpha, toward = u->toward, eps = u->eps;
+    float momentum = u->momentum, decay = u->weight_decay;
     for (int64_t i = 0; i < n; i++) {
         float g = limited(gradient[i], p[i], decay);
         float square = s[i] = alpha * s[i] + toward * g * g;
@@ -127,9 +128,8 @@ EXPORT int rmsprop(
     const void *rows, int64_t count, const double *lr, double alpha, float eps, float weight_decay, float momentum,
     int64_t centered) {
     struct update u = {
-        .rows = rows, .count = count, .rate = (float)*lr, .alpha = (float)alpha, .toward = (float)(1 - alpha), .eps = eps,
-        .weight_decay = weight_decay,
-        .momentum = momentum, .centered = centered != 0};
+        .rows = rows, .count = count, .rate = (float)*lr, .alpha = (float)alpha, .toward = (float)(1 - alpha),
+        .eps = eps, .weight_decay = weight_decay, .momentum = momentum, .centered = centered != 0};
     return run(rmsprop_part, &u);
 }
 
@@ -139,7 +139,7 @@ INLINE void adam_rule(const struct update *u, const struct row *row, int64_t n) 
     float *restrict p = row->p, *restrict m = row->slot[0], *restrict v = row->slot[1];
     const float *restrict gradient = row->g;
     float rate = u->rate, eps = u->eps, kept = u->kept, decay = u->weight_decay;
-    float beta1 = u->beta1, beta2 = u->beta2, toward1 = u->toward1, root2 = u->toward2;
+    float beta1 = u->beta1, beta2 = u->beta2, toward1 = u->toward1, root2 = u->root2;
     for (int64_t i = 0; i < n; i++) {
         float g = limited(gradient[i], p[i], decay);
         float first = m[i] = beta1 * m[i] + toward1 * g;
@@ -158,7 +158,7 @@ EXPORT int adam(
     struct update u = {
         .rows = rows, .count = count, .rate = (float)rate * (float)correction, .eps = (float)(eps * correction),
         .kept = decoupled ? (float)(1 - *lr * weight_decay) : 1, .weight_decay = decoupled ? 0 : (float)weight_decay,
-        .beta1 = (float)beta1, .beta2 = (float)beta2, .toward1 = (float)(1 - beta1), .toward2 = (float)sqrt(1 - beta2)};
+        .beta1 = (float)beta1, .beta2 = (float)beta2, .toward1 = (float)(1 - beta1), .root2 = (float)sqrt(1 - beta2)};
     return run(adam_part, &u);
 }
 
