@@ -43,9 +43,3 @@ class Noted:
 
     def __getattr__(self, name: str) -> Any:
         return partial(self._note, getattr(self._module, name))
-
-
-def refuse(why: str) -> None:
-    """Have the step that is being recorded, if one is, never be replayed: it does what a replay could not."""
-    if step.recorder is not None:
-        step.recorder.refuse(why)
