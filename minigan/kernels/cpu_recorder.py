@@ -112,7 +112,7 @@ class _Asked:
             return function, args, places
         kernel, given, _, _ = self.kernels[0]
         known = {id(a): place for a, place in zip(args, places, strict=True) if isinstance(a, np.ndarray)}
-        if not all(id(a) in known for a in given if isinstance(a, np.ndarray)):
+        if any(_holds_arrays(a) or (isinstance(a, np.ndarray) and id(a) not in known) for a in given):
             return function, args, places
         return kernel, given, tuple(known.get(id(a), Fixed(a)) for a in given)
 
@@ -271,6 +271,10 @@ def leaves(tree: Any) -> list[Any]:
     if isinstance(tree, dict):
         tree = tree.values()
     return [leaf for part in tree for leaf in leaves(part)]
+
+
+def _holds_arrays(x: Any) -> bool:
+    return isinstance(x, list | tuple) and any(isinstance(part, np.ndarray) for part in x)
 
 
 def owner(array: Any) -> Any:
