@@ -395,7 +395,7 @@ def test_a_game_goes_on_with_a_loaded_state_another_rate_and_another_batch_size(
     assert same(state, other)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_memory_stays_flat_over_many_replayed_steps():
     import tracemalloc
 

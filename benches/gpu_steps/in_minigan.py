@@ -30,41 +30,21 @@ class Bench(in_minigan.Bench):
         self.d_opt = optim.Adam(self.d.parameters(), work.lr, work.betas)
         if work.generator:
             self.g_opt = optim.Adam(self.g.parameters(), work.lr, work.betas)
-        self.inputs = [{name: uploaded(batch[name]) for name in NEEDS[work.kind]} for batch in inputs(work)]
-        self.play = self.step  # the base's turn, on self.batches[i]
-        self.turn = mg.capture(self.on) if captured else self.on
-        self.captured = captured
-        self.step = self.take
-
-    def on(self, batch: dict[str, Tensor]) -> list[Tensor]:
-        """The step on this batch: a function of Tensors."""
-        self.batches = [batch]
-        return self.play(0)
-
-    def take(self, i: int) -> list[Tensor]:
-        """The step on the i-th batch."""
-        return self.turn(self.inputs[i % len(self.inputs)])
+        self.batches = [{name: uploaded(batch[name]) for name in NEEDS[work.kind]} for batch in inputs(work)]
+        self.turn.enabled = captured
 
     def losses(self, steps: int) -> list[list[float]]:
         """The losses of the first steps; RuntimeError if a step that should be captured by then is not."""
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            found = [[float(loss) for loss in self.take(i)] for i in range(steps)]
-        if self.captured and self.turn.graph is None:
+            found = [[float(loss) for loss in self.step(i)] for i in range(steps)]
+        if self.turn.enabled and self.turn.graph is None:
             raise RuntimeError(f"the step was not captured: {'; '.join(str(w.message) for w in said)}")
         return found
 
     def nodes(self) -> int | None:
         """How many launches and copies a replay consists of; None where that cannot be asked."""
-        return nodes_at(getattr(self.turn.graph, "graph", 0)) if self.captured else None
-
-    def flops(self) -> float:
-        """Floating-point operations of one step, as its ops count them; takes a step that is not captured."""
-        self.step = lambda i: self.on(self.inputs[i])
-        try:
-            return super().flops()
-        finally:
-            self.step = self.take
+        return nodes_at(getattr(self.turn.graph, "graph", 0)) if self.turn.enabled else None
 
 
 def digits_game(batch: int, images: int, rehearse: bool) -> tuple[gan.ScoreGame, mg.data.Batches]:

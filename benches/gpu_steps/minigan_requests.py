@@ -61,7 +61,7 @@ class Requests:
         """(milliseconds per step, steps) of one block of the workload that is open."""
         assert self.bench is not None
         counter = itertools.count()
-        return clocks.block(self.clock, lambda: self.bench.take(next(counter)), seconds)
+        return clocks.block(self.clock, lambda: self.bench.step(next(counter)), seconds)
 
     def flops(self) -> float:
         assert self.bench is not None

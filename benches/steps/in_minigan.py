@@ -55,12 +55,12 @@ class Bench:
         self.d_opt = optim.Adam(self.d.parameters(), work.lr, work.betas)
         if work.generator:
             self.g_opt = optim.Adam(self.g.parameters(), work.lr, work.betas)
-        self.captured = mg.capture(getattr(self, work.kind))
+        self.turn = mg.capture(getattr(self, work.kind))
 
     def step(self, i: int) -> list[Tensor]:
         if self.work.kind == "sample":
             return self.sample()
-        return self.captured(self.batches[i % len(self.batches)])
+        return self.turn(self.batches[i % len(self.batches)])
 
     def gan(self, batch: dict[str, Tensor]) -> list[Tensor]:
         loss = gan.losses.nonsaturating

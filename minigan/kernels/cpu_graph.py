@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend
+from ..errors import brief
 from . import calls, memory
 from .cpu_recorder import Call, Fixed, Given, Made, Recorder, leaves, name_of
 from .prebound import prebound, tell_threads, traced
@@ -95,7 +96,7 @@ def _unlike(a: Any, b: Any) -> str:
     for one, other in zip(ours, theirs, strict=True):
         if isinstance(one, Fixed) and isinstance(other, Fixed):
             if not _same(one.content, other.content):
-                return f"{one.content} at first, and {other.content} in the next call"
+                return f"{brief(one.content)} at first, and {brief(other.content)} in the next call"
         elif not (one.is_(other) if isinstance(one, Given) else type(one) is type(other) and one == other):
             place = next((p for p in (one, other) if isinstance(p, Given)), other)
             layout = place.layout if isinstance(place, Given | Made) else None

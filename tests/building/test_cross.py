@@ -10,7 +10,7 @@ from minigan.kernels import library
 FORMATS = {"linux": b"\x7fELF", "darwin": b"\xcf\xfa\xed\xfe", "win32": b"MZ"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(importlib.util.find_spec("ziglang") is None, reason="needs ziglang: pip install -e '.[cross]'")
 @pytest.mark.parametrize("platform", platforms.PLATFORMS, ids=lambda platform: platform.tag)
 def test_a_library_for_another_system_offers_every_function(platform, tmp_path):
