@@ -276,9 +276,14 @@ def _tree(value: Any) -> Any:
         known = f"a generator file holds {', '.join(LAYERS)} (LAYERS in minigan/export.py)"
         raise NotDescribed(f"{known}; this network has a {kind.__name__}")
     args, kwargs = value.made_with
-    given = inspect.signature(kind).bind(*args, **kwargs).arguments
-    held = {name: _tree(argument) for name, argument in given.items() if name != "rng"}
+    given = _signature(kind).bind(value, *args, **kwargs).arguments
+    held = {name: _tree(argument) for name, argument in given.items() if name not in ("self", "rng")}
     return {"layer": kind.__name__, **held, **({} if made_by is None else {"normalised": made_by})}
+
+
+def _signature(kind: type[Module]) -> inspect.Signature:
+    """How a layer is initialised; of the class, Python 3.11.2 would tell what its __new__ takes."""
+    return inspect.signature(kind.__init__)
 
 
 def _build(tree: Any) -> Any:
@@ -291,7 +296,7 @@ def _build(tree: Any) -> Any:
         return {name: _build(part) for name, part in tree.items()}
     arguments = {k: _build(v) for k, v in tree.items() if k not in ("layer", "normalised")}
     kind = LAYERS[tree["layer"]]
-    variadic = [p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.VAR_POSITIONAL]
+    variadic = [p.name for p in _signature(kind).parameters.values() if p.kind is p.VAR_POSITIONAL]
     positional = [part for name in variadic for part in arguments.pop(name, ())]
     layer = kind(*positional, **arguments)
     if "normalised" in tree:
