@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array
+from ..backend import FLOAT32, Array
 from . import cpu, memory, portable
 from .compiled_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .compiled_linear import linear, linear_weight, matmul  # noqa: F401  likewise
@@ -33,12 +33,11 @@ SMALL = 1 << 10  # the same of two functions of them
 FEW_CHANNELS = 8  # below which windows are slower in C, which takes the channels of a pixel together
 SLOTS = 3  # of an optimizer, at most
 
-_FLOAT = np.dtype(np.float32)
 _BYTE = np.dtype(np.uint8)
 
 
 def _are_floats(*arrays: Array) -> bool:
-    return all(a.dtype is _FLOAT or a.dtype == _FLOAT for a in arrays)
+    return all(a.dtype is FLOAT32 or a.dtype == FLOAT32 for a in arrays)
 
 
 def _is_dense(x: Array) -> bool:
@@ -49,15 +48,6 @@ def _is_dense(x: Array) -> bool:
 def _are_alike(a: Array, b: Array) -> bool:
     """True if both are laid out in the same order of memory."""
     return a.shape == b.shape and a.strides == b.strides
-
-
-def _laid_out_as(like: Array, x: Array) -> Array:
-    """x in the memory order of `like`, whose shape it has; x itself if it is so already."""
-    if x.strides == like.strides:
-        return x
-    y = memory.empty_like(like)
-    y[...] = x
-    return y
 
 
 # --- orders of memory -------------------------------------------------------------------------------------------
@@ -142,7 +132,7 @@ def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
     """g where y > 0, slope * g elsewhere."""
     if y.size < SMALL or not (_are_floats(g, y) and _is_dense(y) and g.shape == y.shape):
         return cpu.leaky_relu_grad(g, y, slope)
-    g = _laid_out_as(y, g)
+    g = portable.laid_out_as(y, g)
     x = memory.empty_like(y)
     call("leaky_relu_grad", address(g), address(y), address(x), y.size, slope)
     return x
@@ -279,7 +269,7 @@ def _are_pixels(*images: Array) -> bool:
     return _are_floats(*images) and images[0].shape[1] >= FEW_CHANNELS
 
 
-def _pooled(name: str, shape: tuple[int, ...], s: Geometry, *operands: Array, dtype: Any = _FLOAT) -> Array:
+def _pooled(name: str, shape: tuple[int, ...], s: Geometry, *operands: Array, dtype: Any = FLOAT32) -> Array:
     """The image of this shape that a function of pool.c makes of the operands."""
     out = empty_image(operands[0], shape, dtype)
     read = [channels_last(a) for a in operands]
@@ -306,7 +296,7 @@ def scaled(images: Array) -> Array:
     """uint8 images as float32 in [-1, 1]: x (1 / 127.5) - 1."""
     if images.dtype != _BYTE or not _is_dense(images):
         return cpu.scaled(images)
-    out = memory.empty_like(images, dtype=_FLOAT)
+    out = memory.empty_like(images, dtype=FLOAT32)
     call("scaled", address(images), address(_table()), address(out), out.size)
     return out
 
@@ -342,7 +332,7 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
         if not (_are_floats(*row) and _is_dense(p) and all(_are_alike(s, p) for s in slots)):
             others.append(row)
             continue
-        g = _laid_out_as(p, g)
+        g = portable.laid_out_as(p, g)
         kept.append(g)  # until C has read it
         table.append((address(p), address(g), *(address(s) for s in slots), *(0,) * (SLOTS - len(slots)), p.size))
     if others:

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..backend import Array
+from ..backend import FLOAT32, Array
 from . import compiled_winograd as winograd
 from . import cpu_conv
 from .geometry import Geometry
@@ -25,7 +25,6 @@ from .threads import get_num_threads
 
 Face = Literal["conv", "conv_input", "conv_weight"]
 
-_F32 = np.dtype("float32")
 _SMALL = 2e5  # floating-point operations below which a call costs more than it saves
 _THIN = 4  # channels that a group of several makes, below which NumPy adds them up as fast
 _FEW = 8  # channels of an image below which its pixels make poor columns
@@ -84,7 +83,7 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
 
 def _way(face: Face, s: Geometry, *arrays: Array) -> Way:
     get_num_threads()  # which the compiled kernels learn by the way
-    return way(face, s) if all(a.dtype == _F32 for a in arrays) else ("numpy",)
+    return way(face, s) if all(a.dtype == FLOAT32 for a in arrays) else ("numpy",)
 
 
 def _is_reversible(s: Geometry) -> bool:
@@ -126,7 +125,7 @@ def _kernel(w: Array) -> Array:
 
 
 def _bias(b: Array) -> Array:
-    return None if b is None else np.require(b, _F32, ("C", "A"))
+    return None if b is None else np.require(b, FLOAT32, ("C", "A"))
 
 
 def _at(b: Array) -> int:

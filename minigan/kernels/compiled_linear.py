@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..backend import Array
+from ..backend import FLOAT32, Array
 from . import cpu_linear, memory
 from .library import address, call
 from .portable import as_rows
@@ -10,7 +10,6 @@ from .threads import get_num_threads
 
 _SMALL = 1e6  # floating-point operations below which NumPy's BLAS, which wakes no thread, is as fast
 _NARROW = 8  # rows or columns of a result below which a product reads so much for what it computes that nothing helps
-_F32 = np.dtype("float32")
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -37,7 +36,7 @@ def linear_weight(x: Array, y: Array) -> Array:
 
 def _fits(a: Array, b: Array, columns: int) -> bool:
     """Is a product of a's rows with b, which has so many columns, one for C?"""
-    if a.ndim < 2 or a.dtype != _F32 or b.dtype != _F32 or 2.0 * a.size * columns < _SMALL:
+    if a.ndim < 2 or a.dtype != FLOAT32 or b.dtype != FLOAT32 or 2.0 * a.size * columns < _SMALL:
         return False
     return min(a.size // a.shape[-1], columns) >= _NARROW
 
@@ -46,9 +45,9 @@ def product(a: Array, b: Array, bias: Array = None) -> Array:
     """The product of two matrices of float32 of any strides, none of them empty, plus a bias for each column."""
     get_num_threads()  # which the compiled kernels learn by the way
     a, b = (x if x.flags.aligned and not any(s % x.itemsize for s in x.strides) else x.copy() for x in (a, b))
-    bias = None if bias is None else np.ascontiguousarray(bias, _F32)
+    bias = None if bias is None else np.ascontiguousarray(bias, FLOAT32)
     (m, depth), n = a.shape, b.shape[1]
-    y = memory.empty((m, n), _F32)
+    y = memory.empty((m, n), FLOAT32)
     steps = [[stride // 4 for stride in x.strides] for x in (a, b)]
     at = 0 if bias is None else address(bias)
     call("matrix_product", address(a), *steps[0], address(b), *steps[1], at, 1.0, address(y), m, n, depth)

@@ -45,11 +45,8 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
         if p.size < _SMALL and all(a.flags.c_contiguous for a in row):
             small.setdefault(p.dtype, []).append(row)
             continue
-        if g.strides != p.strides:
-            ordered = memory.empty_like(p)
-            ordered[...] = g
-            g = ordered
-        _along_memory(lambda *parts: rule(*parts, **options), p, g, *slots, block=_UPDATED)
+        ordered = portable.laid_out_as(p, g)
+        _along_memory(lambda *parts: rule(*parts, **options), p, ordered, *slots, block=_UPDATED)
     for alike in small.values():
         _update_together(rule, alike, **options)
 

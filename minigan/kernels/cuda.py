@@ -45,7 +45,7 @@ def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
     """g where y > 0, slope * g elsewhere."""
     if not (is_real(g, y) and is_dense(y) and g.shape == y.shape):
         return portable.leaky_relu_grad(g, y, slope)
-    g = _laid_out_as(y, g)
+    g = portable.laid_out_as(y, g)
     x = xp(y).empty_like(y)
     launch_each("pointwise", "leaky_relu_grad", y.dtype, y.size, g, y, x, slope, y.size)
     return x
@@ -87,15 +87,6 @@ def _function(x: Array, name: str, otherwise: Callable[[Array], Array]) -> Array
         return otherwise(x)
     y = xp(x).empty_like(x)
     launch_each("pointwise", name, x.dtype, x.size, x, y, x.size)
-    return y
-
-
-def _laid_out_as(like: Array, x: Array) -> Array:
-    """x in the memory order of `like`; x itself if it is so already."""
-    if x.strides == like.strides:
-        return x
-    y = xp(like).empty_like(like)
-    y[...] = x
     return y
 
 
@@ -325,7 +316,7 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
         if not (is_real(p, g, *slots) and is_dense(p) and all(s.strides == p.strides for s in slots)):
             rule(p, g, *slots, **options)
         elif p.size:
-            by_type.setdefault(p.dtype, []).append((p, _laid_out_as(p, g), *slots))
+            by_type.setdefault(p.dtype, []).append((p, portable.laid_out_as(p, g), *slots))
     for dtype, alike in by_type.items():
         arguments = _ARGUMENTS[rule.__name__](len(alike[0]) - 2, **options)
         for start in range(0, len(alike), ARRAYS):

@@ -35,6 +35,15 @@ def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
         return y.reshape(shape)
 
 
+def laid_out_as(like: Array, x: Array) -> Array:
+    """x in the memory order of `like`, whose shape it has; x itself if it is so already."""
+    if x.strides == like.strides:
+        return x
+    y = memory.maker(like).empty_like(like)
+    y[...] = x
+    return y
+
+
 def kernel_matrix(w: Array) -> Array:
     """A convolution's kernel as a matrix (O, kh kw C): one row for each channel of y, as windows are laid out."""
     return w.transpose(0, 2, 3, 1).reshape(w.shape[0], -1)
