@@ -112,6 +112,19 @@ def pointwise(order, shape, seed, dtype, slope):
     check_kernels(order, lambda k, g, x: k.leaky_relu_grad(g, x, slope), g, x)
 
 
+def sums(order, shape, seed, dtype, scale, shift):
+    rng = np.random.default_rng(seed)
+    x = images(rng, shape, dtype) if len(shape) == 4 else rng.standard_normal(shape).astype(dtype)
+    g = rng.standard_normal(()).astype(dtype)
+    for f in portable.FUNCTIONS:
+        check_kernels(order, lambda k, x, f=f: k.mean_of(x, f, scale, shift), x)
+        check_kernels(order, lambda k, g, x, f=f: k.mean_of_grad(g, x, f, scale, shift), g, x)
+    check_kernels(order, lambda k, x: k.lengths(x, 0.1), x)
+    hard = spoilt(rng, x, np.inf, -np.inf, np.nan)
+    check_kernels(order, lambda k, x: k.mean_of(x, "relu", scale, shift), hard)
+    check_kernels(order, lambda k, g, x: k.mean_of_grad(g, x, "relu", scale, shift), np.array(np.inf, dtype), hard)
+
+
 def channels(order, shape, seed, dtype):
     rng = np.random.default_rng(seed)
     g, x = images(rng, shape, dtype), images(rng, shape, dtype)
@@ -284,6 +297,10 @@ EXAMPLES = {
     "pool": [partial(pool, shape=(2, 3, 7, 8), window=(3, 2), stride=(2, 3), seed=0, dtype="float32")],
     "product": [product, product_on_tensor_cores],
     "random": [random],
+    "sums": [
+        partial(sums, shape=(7, 300), seed=0, dtype="float32", scale=-0.5, shift=1.0),
+        partial(sums, shape=(3, 5, 40, 31), seed=0, dtype="float32", scale=1.0, shift=0.0),
+    ],
     "update": [update],
 }
 """By the name of the source whose kernels they run, all of them."""

@@ -103,6 +103,24 @@ TABLE: dict[str, list[Row]] = {
         Row(lambda x: reduce.sum(x), normal((2, 3, 4))),
         Row(lambda x: reduce.sum(x, (0, -1), keepdims=True), normal((2, 3, 4))),
     ],
+    "mean": [
+        Row(lambda x: reduce.mean(x), normal((2, 3, 4))),
+        *[
+            Row(lambda x, f=f: reduce.mean_of(x, OPS[f], -0.5, 1), distinct(3, 5))
+            for f in ("relu", "sigmoid", "softplus", "square")
+        ],
+    ],
+    "mean_grad": [
+        Row(
+            lambda g, x, f=f: reduce._mean_grad(g, x, f, -0.5, 1.0),
+            lambda rng: [np.array(rng.normal()), *distinct(3, 5)(rng)],
+        )
+        for f in ("identity", "relu", "sigmoid", "softplus", "square")
+    ],
+    "lengths": [
+        Row(lambda x: reduce.lengths(x, 0.1), normal((3, 4))),
+        Row(lambda x: reduce.lengths(x, 1e-12), normal((2, 3, 4, 2))),
+    ],
     "max": [Row(lambda x: reduce.max(x, 1), distinct(3, 4)), Row(lambda x: reduce.max(x), distinct(3, 4))],
     "min": [Row(lambda x: reduce.min(x, (0, 2), keepdims=True), distinct(2, 3, 4))],
     "ties": [Row(lambda x: reduce._ties(x, reduce.max(x, 1, keepdims=True)), distinct(3, 4), differentiable=False)],
