@@ -258,6 +258,11 @@ def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
     return _pooled("pool_put", s.x, s, g, winner)
 
 
+def pool_max_grad(g: Array, x: Array, y: Array, s: Geometry) -> Array:
+    """Zeros of the shape of x, with each g added where its window's first element equal to its largest, y, lies."""
+    return pool_put(g, pool_winner(x, y, s), s)
+
+
 def pool_sum(x: Array, s: Geometry) -> Array:
     """The sum of each window."""
     return _pooled("pool_sum", s.y, s, x) if _are_pixels(x) else cpu.pool_sum(x, s)

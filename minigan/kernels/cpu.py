@@ -24,6 +24,7 @@ from .portable import (  # noqa: F401  as they are on each device
     mean_of,
     mean_of_grad,
     pool_max,
+    pool_max_grad,
     pool_put,
     pool_spread,
     pool_sum,

@@ -257,11 +257,11 @@ def pool_take(x: Array, winner: Array, s: Geometry) -> Array:
     return _pooled("pool_take", s, s.y, x, winner)
 
 
-def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
-    """Zeros of the shape of x, with each g added where its window's winner lies."""
-    if winner.dtype != np.uint8 or not is_real(g):
-        return portable.pool_put(g, winner, s)
-    return _pooled("pool_put", s, s.x, g, winner)
+def pool_max_grad(g: Array, x: Array, y: Array, s: Geometry) -> Array:
+    """Zeros of the shape of x, with each g added where its window's first element equal to its largest, y, lies."""
+    if not is_real(g, x, y):
+        return portable.pool_max_grad(g, x, y, s)
+    return _pooled("pool_max_grad", s, s.x, g, x, y)
 
 
 def pool_sum(x: Array, s: Geometry) -> Array:
@@ -274,10 +274,10 @@ def pool_spread(g: Array, s: Geometry) -> Array:
     return _pooled("pool_spread", s, s.x, g) if is_real(g) else portable.pool_spread(g, s)
 
 
-def _pooled(name: str, s: Geometry, shape: tuple[int, ...], x: Array, *winner: Array) -> Array:
-    """The image of this shape that a kernel of pool.cu makes of x."""
+def _pooled(name: str, s: Geometry, shape: tuple[int, ...], x: Array, *others: Array) -> Array:
+    """The image of this shape that a kernel of pool.cu makes of x and others."""
     out = empty_image(x, shape)
-    operands = [channels_last(a) for a in (x, *winner)]
+    operands = [channels_last(a) for a in (x, *others)]
     launch_each("pool", name, x.dtype, out.size, *operands, out, packed(s), out.size)
     return out
 

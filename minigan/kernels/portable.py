@@ -313,6 +313,11 @@ def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
     return x
 
 
+def pool_max_grad(g: Array, x: Array, y: Array, s: Geometry) -> Array:
+    """Zeros of the shape of x, with each g added where its window's first element equal to its largest, y, lies."""
+    return pool_put(g, pool_winner(x, y, s), s)
+
+
 def pool_sum(x: Array, s: Geometry) -> Array:
     """The sum of each window."""
     y = zero_image(x, s.y)

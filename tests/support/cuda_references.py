@@ -262,10 +262,10 @@ def pool_take(x, winner, y, s, n):
 
 
 @reference
-def pool_put(g, winner, x, s, n):
-    shape = (s["n"], s["oh"], s["ow"], s["c"], 1)
-    found = np.where(winner.reshape(shape) == np.arange(s["kh"] * s["kw"]), g.reshape(shape), g.dtype.type(0))
-    _pool_spread(found, x, s)
+def pool_max_grad(g, x, y, out, s, n):
+    winner = _pool_windows(x, s).argmax(axis=-1)[..., None]
+    found = np.where(winner == np.arange(s["kh"] * s["kw"]), g.reshape(winner.shape), g.dtype.type(0))
+    _pool_spread(found, out, s)
 
 
 @reference

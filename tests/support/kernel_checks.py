@@ -152,7 +152,7 @@ def pool(order, shape, window, stride, seed, dtype):
     check_kernels(order, lambda k, x: k.pool_max(x, s), x)
     check_kernels(order, lambda k, x, y: k.pool_winner(x, y, s), x, y)
     check_kernels(order, lambda k, x, w: k.pool_take(x, w, s), x, winner)
-    check_kernels(order, lambda k, g, w: k.pool_put(g, w, s), g, winner)
+    check_kernels(order, lambda k, *given: k.pool_max_grad(*given, s), g, x, y)
     check_kernels(order, lambda k, x: k.pool_sum(x, s), x)
     check_kernels(order, lambda k, g: k.pool_spread(g, s), g)
 
