@@ -314,7 +314,8 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
     """
     by_type: dict[Any, list[Sequence[Array]]] = {}
     for p, g, *slots in rows:
-        if not (is_real(p, g, *slots) and is_dense(p) and all(s.strides == p.strides for s in slots)):
+        fits = len(slots) <= SLOTS and all(portable.lie_alike(s, p) for s in slots)
+        if not (fits and is_real(p, g, *slots) and is_dense(p)):
             rule(p, g, *slots, **options)
         elif p.size:
             by_type.setdefault(p.dtype, []).append((p, portable.laid_out_as(p, g), *slots))
@@ -367,9 +368,14 @@ def _average(slots: int, decay: float) -> tuple:
     return (1 - float(decay),)
 
 
+def _total(slots: int) -> tuple:
+    return ()
+
+
 _ARGUMENTS: dict[str, Callable[..., tuple]] = {
     "sgd": _sgd,
     "rmsprop": _rmsprop,
     "adam": _adam,
     "average": _average,
+    "total": _total,
 }  # as update.cu takes them

@@ -35,9 +35,16 @@ def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
         return y.reshape(shape)
 
 
+def lie_alike(a: Array, b: Array) -> bool:
+    """True if the elements of a and b, of one shape, lie in the same places: an axis of length 1 has no say."""
+    return a.strides == b.strides or all(
+        n == 1 or i == j for n, i, j in zip(a.shape, a.strides, b.strides, strict=True)
+    )
+
+
 def laid_out_as(like: Array, x: Array) -> Array:
     """x in the memory order of `like`, whose shape it has; x itself if it is so already."""
-    if x.strides == like.strides:
+    if lie_alike(x, like):
         return x
     y = memory.maker(like).empty_like(like)
     y[...] = x
@@ -364,6 +371,14 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
 def average(shadow: Array, parameter: Array, *, decay: float) -> None:
     """The exponential moving average of `parameter`, in place in `shadow`."""
     shadow += (1 - decay) * (parameter - shadow)
+
+
+def total(p: Array, *shares: Array) -> None:
+    """The sum of two arrays or more, in place in p."""
+    first, second, *rest = shares
+    xp(p).add(first, second, out=p)
+    for share in rest:
+        p += share
 
 
 def sgd(p: Array, g: Array, *slots: Array, lr: Array, momentum: float, weight_decay: float, nesterov: bool) -> None:

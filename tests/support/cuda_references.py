@@ -338,6 +338,12 @@ def adam(table, lr, t, beta1, beta2, eps, weight_decay, decoupled):
 
 
 @reference
+def total(table, *, dtype):
+    for p, g, slots in rows(table, dtype):
+        p[:] = sum((slot for slot in slots if slot is not None), g.copy())
+
+
+@reference
 def average(table, toward):
     for shadow, parameter, _ in rows(table, toward.dtype):
         shadow += toward * (parameter - shadow)

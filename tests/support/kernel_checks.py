@@ -271,6 +271,22 @@ def update(order):
     move(portable.sgd, 3, momentum=0.9, weight_decay=0.1, nesterov=True)
     move(portable.rmsprop, 3, alpha=0.9, eps=1e-3, weight_decay=0.1, momentum=0.0, centered=False)
     move(portable.average, 2, decay=0.9)
+    totals(order, "float32")
+
+
+def totals(order, dtype):
+    """Sums of two to five arrays of several sizes, some of which do not lie alike."""
+    rng = _rng()
+    shapes = [((700,), 2), ((3, 1, 5), 3), ((2, 2), 4), ((4, 6), 4), ((9,), 5)]
+    rows = [[rng.standard_normal(shape).astype(dtype) for _ in range(1 + n)] for shape, n in shapes]
+    rows[3][2] = rows[3][2].T.copy().T
+    ends = np.cumsum([len(row) for row in rows])
+
+    def run(*given):
+        cuda.update(portable.total, [given[end - len(row) : end] for end, row in zip(ends, rows, strict=True)])
+        return []
+
+    check(order, run, *(a for row in rows for a in row), changes=range(ends[-1]))
 
 
 def random(order):
