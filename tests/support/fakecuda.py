@@ -8,6 +8,7 @@ meanwhile is refused: waiting for the device, sending it something, cuBLAS throu
 import contextlib
 import ctypes
 import re
+import time
 import types
 from contextlib import contextmanager
 
@@ -145,13 +146,24 @@ device.stream = Stream.null
 
 
 class Event:
-    """cupy.cuda.Event."""
+    """cupy.cuda.Event; a time is that of the host."""
+
+    def __init__(self):
+        self.at = None
+        self.reached = False
 
     def record(self, stream=None):
-        pass
+        self.at = time.perf_counter()
 
     def synchronize(self):
-        pass
+        self.reached = True
+
+
+def get_elapsed_time(start, end):
+    """cupy.cuda.get_elapsed_time, in milliseconds."""
+    if start.at is None or end.at is None or not end.reached:
+        raise CUDARuntimeError("cudaErrorNotReady: an event was not recorded, or nobody has waited for it")
+    return (end.at - start.at) * 1e3
 
 
 class Graph:
@@ -329,6 +341,7 @@ def make():
         runtime=runtime,
         Stream=Stream,
         Event=Event,
+        get_elapsed_time=get_elapsed_time,
         Graph=Graph,
         MemoryPool=MemoryPool,
         using_allocator=using_allocator,
