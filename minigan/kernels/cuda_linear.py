@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from ..backend import Array, array_module
-from . import cublas, precision
+from . import cublas, gemm, precision
 from .launch import launch
 from .portable import as_rows
 
@@ -41,7 +41,7 @@ def linear_weight(x: Array, y: Array) -> Array:
 def product(a: Array, b: Array, bias: Array = None, out: Array = None, add: bool = False) -> Array:
     """a (M, K) @ b (K, N), plus bias (N,); either operand may be a batch of as many matrices, (B, ., .).
 
-    For floats it is written into `out` if given, which is in C order; added to what is there with `add`.
+    For floats it is written into `out` if given, whose rows may lie apart; added to what is there with `add`.
     """
     lib = array_module("cuda")
     leading = a.shape[:-2] or b.shape[:-2]
@@ -49,17 +49,14 @@ def product(a: Array, b: Array, bias: Array = None, out: Array = None, add: bool
         out = lib.empty((*leading, a.shape[-2], b.shape[-1]), dtype=a.dtype)
     if not out.size or not a.shape[-1] or a.dtype.kind != "f":
         return out if add else _trivial(lib, a, b, out, bias)
-    a, b = (x if cublas.is_plain(x) else lib.ascontiguousarray(x) for x in (a, b))
+    a, b = (x if gemm.is_plain(x) else lib.ascontiguousarray(x) for x in (a, b))
     handle = cublas.find(lib)
     if handle is not None:
-        handle.product(a, b, out, precision.tf32(), add)
+        handle.product(a, b, out, bias, precision.tf32(), add)
     elif add:
-        out += product(a, b)
+        out += product(a, b, bias)
     else:
         own_product(a, b, out, bias)
-        return out
-    if bias is not None:
-        out += bias
     return out
 
 

@@ -18,7 +18,7 @@ def reference(function):
 
 def at_address(address, size, dtype):
     """The `size` elements that lie at an address, not copied."""
-    kind = ctypes.c_float if np.dtype(dtype) == np.float32 else ctypes.c_double
+    kind = np.ctypeslib.as_ctypes_type(dtype)
     return np.ctypeslib.as_array(ctypes.cast(int(address), ctypes.POINTER(kind)), (int(size),))
 
 
