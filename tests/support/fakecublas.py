@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from cuda_references import at_address
-from fakecuda import device
+from fakecuda import Work, device
 
 TYPES = {0: np.dtype("float32"), 1: np.dtype("float64"), 14: np.dtype("uint16")}  # uint16: the bits of bfloat16
 COMPUTED = {  # by the types of operands and result: cublasComputeType_t
@@ -60,7 +60,7 @@ def multiply(a, ta, b, tb, out, batch, add=False, bias=None):
                 found = found + at_address(bias, out.rows, TYPES[out.kind])[:, None]
             to[...] = found + to if add else found
 
-    device.work(run, *(out.at(z) for z in range(batch)))
+    device.work(Work("product", run), *(out.at(z) for z in range(batch)))
 
 
 class _CublasLt:

@@ -8,7 +8,9 @@ meanwhile is refused: waiting for the device, sending it something, cuBLAS throu
 import contextlib
 import re
 import types
+from collections.abc import Callable
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import shim
@@ -31,6 +33,14 @@ class Counts:
 
     def clear(self):
         self.syncs = self.uploads = self.launches = self.graphs = 0
+
+
+class Work(NamedTuple):
+    """Something that a device was given to do: a kernel of ours, a function of CuPy, a product."""
+
+    name: str
+    do: Callable[[], None]
+    turned: int = 0  # bytes that it writes in another memory order than it reads them
 
 
 counts = Counts()
@@ -63,6 +73,7 @@ class Tape:
 
     def __init__(self):
         self.work = []
+        self.memory = []
         self.before = []
         self.broken = False
 
@@ -78,21 +89,30 @@ class _Device:
         self.allocators = []
         self.order = None  # of threads, on the shim; None: kernels are computed by their NumPy references
         self.sanitize = False
+        self.idle = False  # kernels and products are counted and not computed
 
-    def work(self, do, *written):
-        """Do something that writes into these host arrays, and record it if a stream captures."""
+    def work(self, work, *written):
+        """Do some Work that writes into these host arrays, and record it if a stream captures."""
+        if self.tape is not None and not self.idle:
+            self.tape.before += [(array, array.copy()) for array in written]
+        self.note(work)
+        if not self.idle:
+            work.do()
+
+    def note(self, work):
+        """Count some Work, and record it if a stream captures."""
         counts.launches += 1
         if self.tape is not None:
             if self.stream.ptr == 0:
                 raise CUDARuntimeError("cudaErrorStreamCaptureImplicit: the null stream was used during a capture")
-            self.tape.before += [(array, array.copy()) for array in written]
-            self.tape.work.append(do)
-        do()
+            self.tape.work.append(work)
 
-    def allocated(self):
-        """Memory was asked for: while capturing it must come from a pool that nobody else uses."""
-        if self.tape is not None and not self.allocators:
-            raise AssertionError("memory of a captured step came from the pool that everybody shares")
+    def allocated(self, array):
+        """Memory was asked for: while capturing it must come from a pool that nobody else uses, and stays there."""
+        if self.tape is not None:
+            if not self.allocators:
+                raise AssertionError("memory of a captured step came from the pool that everybody shares")
+            self.tape.memory.append(array)
 
 
 device = _Device()
@@ -130,7 +150,7 @@ class Stream:
         tape.undo()
         if tape.broken:
             raise CUDARuntimeError("cudaErrorStreamCaptureInvalidated: operation failed due to a previous error")
-        return Graph(tape.work)
+        return Graph(tape)
 
     def synchronize(self):
         wait("Stream.synchronize")
@@ -156,14 +176,15 @@ class Event:
 class Graph:
     """cupy.cuda.Graph."""
 
-    def __init__(self, work):
-        self._work = work
+    def __init__(self, tape):
+        self.work = tape.work
+        self._memory = tape.memory
 
     def launch(self, stream=None):
         assert device.tape is None
         counts.graphs += 1
-        for do in self._work:
-            do()
+        for work in self.work if not device.idle else ():
+            work.do()
 
     def upload(self, stream=None):
         pass
@@ -239,7 +260,7 @@ class RawModule:
                 if "const" not in parameter:
                     written.append(flat)
             assert all(g > 0 for g in grid), (name, grid)
-            device.work(lambda: run(grid, block, tuple(passed)), *written)
+            device.work(Work(name, lambda: run(grid, block, tuple(passed))), *written)
 
         return launch
 
