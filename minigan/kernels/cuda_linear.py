@@ -55,6 +55,8 @@ def product(a: Array, b: Array, bias: Array = None, out: Array = None, add: bool
         handle.product(a, b, out, bias, precision.tf32(), add)
     elif add:
         out += product(a, b, bias)
+    elif not out.flags.c_contiguous:
+        out[...] = product(a, b, bias)
     else:
         own_product(a, b, out, bias)
     return out
