@@ -6,6 +6,8 @@ from typing import NamedTuple
 from steps import workloads
 from steps.workloads import LEAK, Layers, Workload, dcgan
 
+from minigan.kernels.precision import PRECISIONS  # noqa: F401  every library is measured in each
+
 
 class Variant(NamedTuple):
     """One way of taking the same step; its name is made of these words."""
@@ -87,6 +89,7 @@ class Plan:
     table_step: int = 1  # every which row of the op table is checked
     wide_channels: int = 130  # of the convolution that is compared in float32: more than one tile
     soak_rounds: int = 2000
+    smoke_rounds: int = 40
     soak_batch: int = 128
     losses: int = 6  # steps that are compared before any is timed; captures have happened by then
     rounds: int = 5  # in which the variants take turns
@@ -106,6 +109,7 @@ REHEARSAL = Plan(
     table_step=16,
     wide_channels=5,
     soak_rounds=6,
+    smoke_rounds=6,
     soak_batch=2,
     rounds=2,
     block=0.01,

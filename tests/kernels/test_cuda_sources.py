@@ -6,6 +6,7 @@ import nvrtc
 import pytest
 import shim
 from kernel_checks import EXAMPLES
+from kernel_variants import variants
 
 from minigan.kernels import launch
 
@@ -90,18 +91,6 @@ with pytest.MonkeyPatch.context() as patch:
     result = shim.run_sanitized(script)
     assert result.returncode != 0
     assert "heap-buffer-overflow" in result.stderr
-
-
-def variants(name, real):
-    """The definitions with which a source is compiled: the largest tiles of each kind, which need most registers."""
-    if name == "columns":
-        return [{"PACK": pack} for pack in (1, 16 // (4 if real == "float" else 8))]
-    if name not in ("convolution", "product"):
-        return [{}]
-    size = 128 if name == "convolution" and real == "float" else 64
-    along = {} if name == "convolution" else {"LEFT_ALONG": 1, "RIGHT_ALONG": 0}
-    tile = {"TILE_M": size, "TILE_N": size, **along}
-    return [tile, {**tile, "TF32": 1}] if real == "float" else [tile]
 
 
 @needs_nvrtc
