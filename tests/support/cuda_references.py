@@ -151,6 +151,11 @@ def bfloat16(x):
     return np.where(np.isnan(x), upper | 0x40, upper + up).astype(np.uint16)
 
 
+def from_bfloat16(bits):
+    """The float32 numbers whose upper halves these are."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
 @reference
 def rounded(x, y, n):
     y[:] = bfloat16(x)

@@ -9,7 +9,7 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
-from cuda_references import at_address
+from cuda_references import at_address, from_bfloat16
 from fakecuda import Work, device
 
 TYPES = {0: np.dtype("float32"), 1: np.dtype("float64"), 14: np.dtype("uint16")}  # uint16: the bits of bfloat16
@@ -46,7 +46,7 @@ class Matrix(NamedTuple):
         """The z-th as it is multiplied: bfloat16 as float32."""
         found = self.at(z)
         if self.kind == 14:
-            found = (found.astype(np.uint32) << 16).view(np.float32)
+            found = from_bfloat16(found)
         return found.T if transposed else found
 
 

@@ -100,6 +100,11 @@ def spoilt(rng, x, *values):
     return x
 
 
+def faces(kernels, x, w, y, s):
+    """The three faces of a convolution by these kernels."""
+    return kernels.conv(x, w, s), kernels.conv_input(w, y, s), kernels.conv_weight(x, y, s)
+
+
 # --- what is checked of the kernels of a source, for any sizes ---------------------------------------------------
 
 
