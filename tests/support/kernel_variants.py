@@ -4,7 +4,8 @@
 def variants(name, real):
     """The definitions with which a source is compiled: the largest tiles of each kind, which need most registers."""
     if name == "columns":
-        return [{"PACK": pack} for pack in (1, 16 // (4 if real == "float" else 8))]
+        plain = [{"PACK": pack} for pack in (1, 16 // (4 if real == "float" else 8))]
+        return plain + [{"PACK": pack, "BF16": 1} for pack in (1, 8) if real == "float"]
     if name not in ("convolution", "product"):
         return [{}]
     size = 128 if name == "convolution" and real == "float" else 64
