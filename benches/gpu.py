@@ -28,7 +28,7 @@ from typing import Any
 BENCHES = Path(__file__).resolve().parent
 sys.path[:0] = [str(BENCHES.parent)]  # this checkout's minigan, installed or not
 
-from gpu_steps import outputs, report, runner, smoke, stages, targets, timed_steps  # noqa: E402  found by the line above
+from gpu_steps import outputs, report, runner, smoke, stages, summary, targets, timed_steps  # noqa: E402  found by the line above
 from gpu_steps.plan import GPU, REHEARSAL, WORKLOADS  # noqa: E402
 
 from minigan import backend  # noqa: E402
@@ -101,7 +101,11 @@ def measure(args: argparse.Namespace, out: Path) -> bool:
         )
     finally:
         session.close()
-    print(*report.table(record), sep="\n")
+    lines = list(summary.table(record))
+    if args.rehearse:
+        print(f"{len(lines)} lines of summary; nothing was measured")
+    else:
+        print(*lines, sep="\n")
     lacking = report.check(json.loads(path.read_text()))
     print(*(f"the record lacks {what}" for what in lacking), sep="\n", end="\n" if lacking else "")
     print(f"{record['seconds']:.0f} s, {'every stage ran' if everything else 'NOT every stage ran'}")

@@ -19,7 +19,7 @@ pytest.importorskip("torch", reason="needs PyTorch: pip install 'minigan[bench]'
 BENCHES = Path(__file__).parents[2] / "benches"
 sys.path.insert(0, str(BENCHES))
 
-from gpu_steps import layers, outputs, plan, report, runner, smoke, smoke_checks, stages, targets, timed_steps  # noqa: E402
+from gpu_steps import layers, outputs, plan, report, runner, smoke, smoke_checks, stages, summary, targets, timed_steps  # noqa: E402
 from gpu_steps.children import Child, ChildError  # noqa: E402
 
 COMMAND = [sys.executable, str(BENCHES / "gpu.py")]
@@ -27,9 +27,8 @@ WITHOUT = pytest.mark.skipif(mg.backend.cuda_problem() is None, reason="this mac
 
 
 def record(*names):
-    return {"gpu": "a GPU", "driver": "1", "date": "today", "errors": [], "cut": [], "stages": {}, "targets": []} | {
-        "chosen_stages": list(names)
-    }
+    what = {"gpu": "a GPU", "driver": "1", "date": "today", "commit": "1a"}
+    return what | {"errors": [], "cut": [], "stages": {}, "targets": [], "chosen_stages": list(names)}
 
 
 @pytest.fixture
@@ -202,7 +201,7 @@ def test_a_stage_that_fails_is_recorded_and_the_next_ones_run(written, capsys):
     assert "a part: ZeroDivisionError" in stages["third"]["errors"][0]
     assert stages["third"]["result"] == {"y": 2}
     assert "what went wrong" in capsys.readouterr().out
-    assert any("what went wrong" in line for line in report.table(states[-1]))
+    assert any("what went wrong" in line for line in summary.table(states[-1]))
 
 
 def test_what_a_stage_leaves_of_its_time_the_next_ones_have(written):
@@ -283,7 +282,7 @@ def test_targets_are_judged_by_the_fastest_rival_of_the_same_precision():
     assert by["wgan_gp", "torch graph"]["met"] is None
     assert by["dcgan64", "torch graph"]["met"] is True
     assert by["dcgan128", "torch graph"]["ratio"] is None
-    assert len(list(report.targets(found))) == 5
+    assert len(list(summary.targets(found))) == 1 + 5
 
 
 def test_figures_of_a_variant_that_computes_something_else_meet_no_target():
