@@ -35,8 +35,8 @@ from minigan import backend  # noqa: E402
 
 STAGES: dict[str, tuple[float, runner.Stage]] = {  # (share of the time, function), what tells most first
     "machine": (20, stages.machine),
-    "soak": (60, stages.soak),
-    "steps": (240, timed_steps.steps),
+    "soak": (100, stages.soak),
+    "steps": (200, timed_steps.steps),
     "layers": (110, stages.layers),
     "tests": (90, stages.tests),
     "gradcheck": (50, stages.gradcheck),
