@@ -1,9 +1,5 @@
 """How float32 products are computed on CUDA: in float32, or with operands rounded to TF32 for the tensor cores."""
 
-from typing import Any
-
-import numpy as np
-
 from ..backend import array_module
 from ..errors import DeviceError
 
@@ -33,9 +29,3 @@ def get_precision() -> str:
 def tf32() -> bool:
     """True if operands may be rounded to TF32, and the GPU has tensor cores for it."""
     return _chosen == "tf32" and int(array_module("cuda").cuda.Device().compute_capability) >= 80
-
-
-def tile(dtype: Any, m: int, n: int) -> dict[str, int]:
-    """The definitions that compile our own products for tiles of m by n elements."""
-    rounded = {"TF32": 1} if tf32() and np.dtype(dtype) == np.float32 else {}
-    return {"TILE_M": m, "TILE_N": n} | rounded

@@ -92,16 +92,24 @@ with pytest.MonkeyPatch.context() as patch:
     assert "heap-buffer-overflow" in result.stderr
 
 
+def tiles(m, n, warps=None, packs=(4, 4)):
+    """Definitions of a tile; on tensor cores with so many warps."""
+    plain = {"TILE_M": m, "TILE_N": n}
+    if warps is None:
+        return plain
+    return plain | {"TF32": 1, "WARPS": warps, "DEPTH": 16, "STAGES": 3, "LEFT_PACK": packs[0], "RIGHT_PACK": packs[1]}
+
+
 def variants(name, real):
     """The definitions with which a source is compiled: the largest tiles of each kind, which need most registers."""
     if name == "columns":
         return [{"PACK": pack} for pack in (1, 16 // (4 if real == "float" else 8))]
-    if name not in ("convolution", "product"):
-        return [{}]
-    size = 128 if name == "convolution" and real == "float" else 64
-    along = {} if name == "convolution" else {"LEFT_ALONG": 1, "RIGHT_ALONG": 0}
-    tile = {"TILE_M": size, "TILE_N": size, **along}
-    return [tile, {**tile, "TF32": 1}] if real == "float" else [tile]
+    if name == "product":
+        kinds = [tiles(64, 64)] if real == "double" else [tiles(64, 64), tiles(64, 64, 8, (1, 1))]
+        return [{**tile, "LEFT_ALONG": 1, "RIGHT_ALONG": 0} for tile in kinds]
+    if name == "convolution":
+        return [tiles(64, 64)] if real == "double" else [tiles(128, 128), tiles(128, 128, 4), tiles(128, 64, 8, (1, 1))]
+    return [{}]
 
 
 @needs_nvrtc
@@ -114,12 +122,13 @@ def test_every_source_compiles_for(arch):
 
 
 @needs_nvrtc
-def test_tensor_cores_are_used_where_there_are_any():
-    def uses_them(arch):
-        options = launch.options("float", TILE_M=64, TILE_N=64, TF32=1)
-        return b"mma" in nvrtc.compile_ptx(launch.source("convolution"), options, arch)
+def test_tensor_cores_and_asynchronous_copies_are_used_where_there_are_any():
+    def uses(what, arch):
+        options = launch.options("float", **tiles(64, 64, 4))
+        return what in nvrtc.compile_ptx(launch.source("convolution"), options, arch)
 
-    assert [uses_them(arch) for arch in ("compute_75", "compute_80")] == [False, True]
+    for what in (b"mma.sync", b"ldmatrix", b"cp.async.cg"):
+        assert [uses(what, arch) for arch in ("compute_75", "compute_80")] == [False, True]
 
 
 @needs_nvrtc
