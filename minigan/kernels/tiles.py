@@ -24,6 +24,26 @@ class Tile:
     warps: int = 8
     depth: int = 16
     stages: int = 3
+    cached: bool = False
+
+    def shared(self, along: tuple[bool, bool]) -> int:
+        """Bytes of shared memory on tensor cores."""
+        rows = self.m + self.n + sum(_GAP for a in along if not a)
+        return rows * self.depth * self.stages * 4
+
+    def defines(self, packs: tuple[int, int] | None) -> dict[str, int]:
+        """What compiles a kernel for it: on tensor cores, where `packs` elements are moved at once, or without."""
+        plain = {"TILE_M": self.m, "TILE_N": self.n}
+        if packs is None:
+            return plain
+        stages = {
+            "TF32": 1,
+            "WARPS": self.warps,
+            "DEPTH": self.depth,
+            "STAGES": self.stages,
+            "CACHED": int(self.cached),
+        }
+        return plain | stages | {"LEFT_PACK": packs[0], "RIGHT_PACK": packs[1]}
 
 
 def on_tensor_cores(dtype: Any) -> bool:
@@ -48,13 +68,8 @@ def launch_tiles(
     many neighbouring elements are moved at once: 4 where every group of four begins at a multiple of 16 bytes, or 1.
     """
     m, n, count = size
-    threads, shared = 32 * tile.warps, 0
-    defines |= {"TILE_M": tile.m, "TILE_N": tile.n}
-    if on_tensor_cores(dtype):
-        defines |= {"TF32": 1, "WARPS": tile.warps, "DEPTH": tile.depth, "STAGES": tile.stages}
-        defines |= {"LEFT_PACK": packs[0], "RIGHT_PACK": packs[1]}
-        rows = tile.m + tile.n + sum(_GAP for a in along if not a)
-        shared = rows * tile.depth * tile.stages * 4
-    launch(
-        name, function, dtype, (-(-m // tile.m), -(-n // tile.n), count), (threads,), *args, shared=shared, **defines
-    )
+    fast = on_tensor_cores(dtype)
+    shared = tile.shared(along) if fast else 0
+    grid = -(-m // tile.m), -(-n // tile.n), count
+    defines |= tile.defines(packs if fast else None)
+    launch(name, function, dtype, grid, (32 * tile.warps,), *args, shared=shared, **defines)

@@ -8,6 +8,7 @@ import shim
 from kernel_checks import EXAMPLES
 
 from minigan.kernels import launch
+from minigan.kernels.tiles import Tile
 
 needs_compiler = pytest.mark.skipif(shim.compiler() is None, reason="needs g++, to compile CUDA C for the CPU")
 needs_nvrtc = pytest.mark.skipif(nvrtc.available() is not None, reason=f"needs NVRTC: {nvrtc.available()}")
@@ -79,6 +80,7 @@ def test_the_sanitizers_see_a_kernel_that_leaves_its_memory():
     script = """
 import fakecupy, kernel_checks, pytest
 from minigan.kernels import launch
+from minigan.kernels.tiles import Tile
 
 original = launch.source
 launch.source = lambda name: original(name).replace("EACH(i, n) y[i] = x[i]", "EACH(i, n + 1) y[i] = x[i]")
@@ -92,24 +94,20 @@ with pytest.MonkeyPatch.context() as patch:
     assert "heap-buffer-overflow" in result.stderr
 
 
-def tiles(m, n, warps=None, packs=(4, 4)):
-    """Definitions of a tile; on tensor cores with so many warps."""
-    plain = {"TILE_M": m, "TILE_N": n}
-    if warps is None:
-        return plain
-    return plain | {"TF32": 1, "WARPS": warps, "DEPTH": 16, "STAGES": 3, "LEFT_PACK": packs[0], "RIGHT_PACK": packs[1]}
-
-
 def variants(name, real):
     """The definitions with which a source is compiled: the largest tiles of each kind, which need most registers."""
     if name == "columns":
         return [{"PACK": pack} for pack in (1, 16 // (4 if real == "float" else 8))]
-    if name == "product":
-        kinds = [tiles(64, 64)] if real == "double" else [tiles(64, 64), tiles(64, 64, 8, (1, 1))]
-        return [{**tile, "LEFT_ALONG": 1, "RIGHT_ALONG": 0} for tile in kinds]
-    if name == "convolution":
-        return [tiles(64, 64)] if real == "double" else [tiles(128, 128), tiles(128, 128, 4), tiles(128, 64, 8, (1, 1))]
-    return [{}]
+    if name not in ("convolution", "product"):
+        return [{}]
+    along = {} if name == "convolution" else {"LEFT_ALONG": 1, "RIGHT_ALONG": 0}
+    small, large = Tile(64, 64), Tile(128, 128, 4)
+    kinds = [small.defines(None)]
+    if real == "float" and name == "convolution":
+        kinds += [large.defines(None), large.defines((4, 4)), Tile(128, 64).defines((1, 1))]
+    elif real == "float":
+        kinds += [small.defines((1, 1))]
+    return [kind | along for kind in kinds]
 
 
 @needs_nvrtc
@@ -124,7 +122,7 @@ def test_every_source_compiles_for(arch):
 @needs_nvrtc
 def test_tensor_cores_and_asynchronous_copies_are_used_where_there_are_any():
     def uses(what, arch):
-        options = launch.options("float", **tiles(64, 64, 4))
+        options = launch.options("float", **Tile(64, 64, 4).defines((4, 4)))
         return what in nvrtc.compile_ptx(launch.source("convolution"), options, arch)
 
     for what in (b"mma.sync", b"ldmatrix", b"cp.async.cg"):
