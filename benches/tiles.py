@@ -107,9 +107,9 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
             times = {name: f for name, f in row["times"][face].items() if "milliseconds" in f}
             yield f"{row['layer']}, {face}"
             for name, f in sorted(times.items(), key=lambda item: item[1]["milliseconds"]):
-                rate = row["gflop"] / f["milliseconds"]
-                wrong = "  WRONG" if f["wrong"] else ""
-                yield f"    {name:26} {f['milliseconds'] * 1e3:8.1f} us {rate:7.1f} TFLOP/s  error {f['error']:.1e}{wrong}"
+                us, rate = f["milliseconds"] * 1e3, row["gflop"] / f["milliseconds"]
+                error = f"error {f['error']:.1e}{'  WRONG' if f['wrong'] else ''}"
+                yield f"    {name:26} {us:8.1f} us {rate:7.1f} TFLOP/s  {error}"
             yield from (f"    {name:26} {f['problem']}" for name, f in row["times"][face].items() if "problem" in f)
 
 
