@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from . import precision
 from .launch import launch
 
@@ -46,11 +44,6 @@ class Tile:
         return plain | stages | {"LEFT_PACK": packs[0], "RIGHT_PACK": packs[1]}
 
 
-def on_tensor_cores(dtype: Any) -> bool:
-    """True if our own products of arrays of this type are sums of products of TF32 numbers."""
-    return precision.tf32() and np.dtype(dtype) == np.float32
-
-
 def launch_tiles(
     name: str,
     function: str,
@@ -68,7 +61,7 @@ def launch_tiles(
     many neighbouring elements are moved at once: 4 where every group of four begins at a multiple of 16 bytes, or 1.
     """
     m, n, count = size
-    fast = on_tensor_cores(dtype)
+    fast = precision.own_products_rounded(dtype)
     shared = tile.shared(along) if fast else 0
     grid = -(-m // tile.m), -(-n // tile.n), count
     defines |= tile.defines(packs if fast else None)

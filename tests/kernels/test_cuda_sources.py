@@ -6,6 +6,7 @@ import nvrtc
 import pytest
 import shim
 from kernel_checks import EXAMPLES
+from kernel_variants import variants
 
 from minigan.kernels import launch
 from minigan.kernels.tiles import Tile
@@ -92,22 +93,6 @@ with pytest.MonkeyPatch.context() as patch:
     result = shim.run_sanitized(script)
     assert result.returncode != 0
     assert "heap-buffer-overflow" in result.stderr
-
-
-def variants(name, real):
-    """The definitions with which a source is compiled: the largest tiles of each kind, which need most registers."""
-    if name == "columns":
-        return [{"PACK": pack} for pack in (1, 16 // (4 if real == "float" else 8))]
-    if name not in ("convolution", "product"):
-        return [{}]
-    along = {} if name == "convolution" else {"LEFT_ALONG": 1, "RIGHT_ALONG": 0}
-    small, large = Tile(64, 64), Tile(128, 128, 4)
-    kinds = [small.defines(None)]
-    if real == "float" and name == "convolution":
-        kinds += [large.defines(None), large.defines((4, 4)), Tile(128, 64).defines((1, 1))]
-    elif real == "float":
-        kinds += [small.defines((1, 1))]
-    return [kind | along for kind in kinds]
 
 
 @needs_nvrtc

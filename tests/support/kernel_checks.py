@@ -1,6 +1,7 @@
 """Runs functions of minigan/kernels twice, by references and as written, and compares; one example of every kernel."""
 
 import contextlib
+from dataclasses import replace
 from functools import partial
 
 import fakecupy
@@ -9,7 +10,7 @@ import pytest
 from fakecuda import device
 
 from minigan.backend import array_module, to_device
-from minigan.kernels import compiled, cuda, cuda_conv, cuda_linear, cuda_random, geometry, portable, precision
+from minigan.kernels import compiled, cuda, cuda_conv, cuda_linear, cuda_random, gemm, geometry, portable, precision
 from minigan.kernels.draws import Draw
 
 
@@ -97,6 +98,11 @@ def spoilt(rng, x, *values):
     chosen = rng.random(x.shape) < 1 / 8
     x[chosen] = rng.choice(values, chosen.sum())
     return x
+
+
+def faces(kernels, x, w, y, s):
+    """The three faces of a convolution by these kernels."""
+    return kernels.conv(x, w, s), kernels.conv_input(w, y, s), kernels.conv_weight(x, y, s)
 
 
 # --- what is checked of the kernels of a source, for any sizes ---------------------------------------------------
@@ -204,6 +210,27 @@ def columns(order):
     _convolution(order, "im2col", 1e-5)
 
 
+def rounded_columns(order):
+    """To bfloat16, bit by bit, in packs of eight and one by one, with what has no ordinary neighbour."""
+    rng, s = _rng(), GEOMETRY
+    x = portable.channels_last(spoilt(rng, rng.standard_normal(s.x).astype("float32"), *HARD_TO_ROUND))
+    image = lambda x: portable.channels_last(x)
+    for first in (0, 8):
+        check(order, lambda x, f=first: cuda_conv._columns(image(x), s, f, gemm.BFLOAT16), x, rtol=0)
+    few = replace(s, x=(6, 6, *s.x[2:]), w=(32, 3, *s.w[2:]))
+    check(order, lambda x: cuda_conv._columns(image(x), few, 3, gemm.BFLOAT16), image(x[:, :6]), rtol=0)
+    for flat in (x.reshape(-1), x.reshape(-1)[: x.size - 3], HARD_TO_ROUND):
+        check(order, cuda_linear.rounded, flat.copy(), rtol=0)
+
+
+_HALVES = np.array([0x3F808000, 0x3F818000, 0x3F808001, 0x3F807FFF, 0x7F7F7FFF, 0x7F7F8000], np.uint32)
+_NANS = np.array([0x7F800001, 0x7FC00000, 0x7FFFFFFF, 0x7F80FFFF], np.uint32)
+_SMALL = np.array([0, 1, 0x8000, 0x8001, 0x18000, 0x7FFFFF, 0x800000], np.uint32)
+HARD_TO_ROUND = np.concatenate([_HALVES, _NANS, _SMALL, [np.uint32(0x7F800000)]]).view(np.float32)
+HARD_TO_ROUND = np.concatenate([HARD_TO_ROUND, -HARD_TO_ROUND])
+"""Halves between two bfloat16, the largest numbers, NaN whose fraction is cut off, denormals, infinity."""
+
+
 def convolution(order):
     _convolution(order, "implicit", 1e-5)
 
@@ -281,7 +308,7 @@ def images_(order):
 
 EXAMPLES = {
     "channels": [partial(channels, shape=(2, 40, 9, 31), seed=0, dtype="float32")],
-    "columns": [columns],
+    "columns": [columns, rounded_columns],
     "convolution": [
         convolution,
         convolution_on_tensor_cores,
