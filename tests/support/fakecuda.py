@@ -248,15 +248,16 @@ class RawModule:
         assert signature, f"no kernel {name}"
         parameters = [p.strip() for p in signature[1].split(",")]
 
-        def run(grid, block, args):
+        def run(grid, block, args, shared_mem):
             if device.order is None:
                 REFERENCES[name](*args)
             else:
                 compiled = shim.Module(self._code, self._options, sanitize=device.sanitize).get_function(name)
                 with _guarded(args) if device.sanitize else contextlib.nullcontext(args) as given:
-                    compiled(grid, block, given, order=device.order)
+                    compiled(grid, block, given, order=device.order, shared_mem=shared_mem)
 
-        def launch(grid, block, args):
+        def launch(grid, block, args, *, shared_mem=0):
+            assert shared_mem <= launch.max_dynamic_shared_size_bytes, (name, shared_mem)
             assert len(args) == len(parameters), f"{name}: {len(args)} arguments for {parameters}"
             passed, written = [], []
             for parameter, a in zip(parameters, args, strict=True):
@@ -272,8 +273,9 @@ class RawModule:
                 if "const" not in parameter:
                     written.append(flat)
             assert all(g > 0 for g in grid), (name, grid)
-            device.work(Work(name, lambda: run(grid, block, tuple(passed))), *written)
+            device.work(Work(name, lambda: run(grid, block, tuple(passed), shared_mem)), *written)
 
+        launch.max_dynamic_shared_size_bytes = 48 << 10
         return launch
 
 
