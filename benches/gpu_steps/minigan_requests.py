@@ -23,7 +23,7 @@ class Requests:
             stand_in.install()
         backend.array_module("cuda")  # says what is missing
         self.rehearse = rehearse
-        self.clock = clocks.of("minigan", rehearse)
+        self.clock = clocks.CupyClock()
         self.bench: Bench | None = None
 
     # --- the machine ----------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from steps import workloads
 from steps.workloads import LEAK, Layers, Workload, dcgan
 
-from minigan.kernels.precision import PRECISIONS  # noqa: F401  every library is measured in each
+from minigan.kernels.precision import PRECISIONS
 
 
 class Variant(NamedTuple):
@@ -20,9 +20,9 @@ class Variant(NamedTuple):
 
 
 def variant(name: str) -> Variant:
-    """The variant of this name: library, how, then any of tf32, channels_last, frozen."""
+    """The variant of this name: library, how, then any of tf32 or bf16, channels_last, frozen."""
     library, how, *words = name.split()
-    precision = "tf32" if "tf32" in words else "fp32"
+    precision = next((word for word in words if word in PRECISIONS), "fp32")
     return Variant(library, how, precision, "channels_last" if "channels_last" in words else "nchw", "frozen" in words)
 
 
@@ -34,6 +34,8 @@ VARIANTS = (  # in the order in which they are prepared: what the targets need c
     "minigan eager",
     "minigan captured tf32",
     "torch graph channels_last tf32",
+    "minigan captured bf16",
+    "torch graph channels_last bf16",
     "torch eager channels_last tf32",
     "torch graph channels_last frozen",
     "minigan eager tf32",

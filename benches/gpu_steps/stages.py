@@ -4,9 +4,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from . import timed_steps
 from .checks import soak_errors
 from .children import Child, ChildError
-from .compiling import prepare
 from .device_tests import Tests
 from .driver import nvidia_smi
 from .layers import FACES, Layer, distinct
@@ -17,7 +17,7 @@ LIBRARIES = ("minigan", "torch")
 
 
 def machine(job: Job) -> None:
-    """What the GPU can do at most, through each library; what a launch costs. Ends by starting torch.compile."""
+    """What the GPU can do at most, through each library; what a launch costs. Ends by starting what `steps` needs."""
     sizes = {"side": job.plan.side, "copied": job.plan.copied, "seconds": job.plan.block}
     children = {library: job.child(library) for library in LIBRARIES}
     for library, child in children.items():
@@ -28,7 +28,7 @@ def machine(job: Job) -> None:
     job.result["nvidia_smi_after"] = nvidia_smi()
     job.close()
     if "steps" in job.session.record["chosen_stages"]:
-        prepare(job.session)
+        timed_steps.prepare(job.session)
 
 
 def tests(job: Job) -> None:
@@ -72,7 +72,7 @@ def layers(job: Job) -> None:
     rows = job.result["layers"] = []
     for layer, users in todo.items():
         if job.left() <= 0:
-            job.errors.append(f"no time was left for {len(todo) - len(rows)} of {len(todo)} layers")
+            job.cut(f"{len(todo) - len(rows)} of {len(todo)} layers")
             return
         described = {"layer": layer.title, "of": users, "gflop": layer.flops / 1e9}
         rows.append(described | {"times": timed_layer(job, children, layer)})
@@ -120,6 +120,6 @@ def judge(found: dict[str, Any], ceilings: dict[str, float]) -> None:
 def measured_ceilings(record: dict[str, Any]) -> dict[str, float]:
     """The higher of what the two libraries reached in the stage `machine`; empty if that has not run."""
     found = record["stages"].get("machine", {}).get("result", {}).get("ceilings", {})
-    keys = {"copy": "copy_gb_per_s", "fp32": "fp32_tflop_per_s", "tf32": "tf32_tflop_per_s"}
+    keys = {"copy": "copy_gb_per_s", **{precision: f"{precision}_tflop_per_s" for precision in PRECISIONS}}
     reached = [ceilings for ceilings in found.values() if ceilings]
     return {name: max(c[key] for c in reached) for name, key in keys.items()} if reached else {}

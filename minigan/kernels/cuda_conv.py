@@ -17,6 +17,7 @@ from .gemm import BFLOAT16
 from .geometry import Geometry
 from .launch import THREADS, launch, launch_each, packed
 from .portable import channels_last, kernel_matrix
+from .tiles import Tile, launch_tiles
 
 WAYS = ("im2col", "implicit")
 FORCED: str | None = None  # one of WAYS for every convolution that allows it, for measurements and tests
@@ -59,15 +60,16 @@ def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
                 product(columns, weight.T, bias, out=y[images].reshape(-1, o)[:, outs])
             continue
         per_group = o // s.groups
-        size = _tile(x.dtype, n * oh * ow, per_group)
-        launch(
+        packs = _pack(s, first, x), _neighbours((weight.shape[1],), weight)
+        launch_tiles(
             "convolution",
             "conv",
             x.dtype,
-            _grid(n * oh * ow, per_group, size),
-            (THREADS,),
-            *(x, weight, b, y, packed(s), first, c, outs.start, per_group),
-            **precision.tile(x.dtype, *size),
+            _tile(x.dtype, n * oh * ow, per_group, packs),
+            (n * oh * ow, per_group, 1),
+            (x, weight, b, y, packed(s), first, c, outs.start, per_group),
+            (True, True),
+            packs,
         )
     return y.transpose(0, 3, 1, 2)
 
@@ -96,17 +98,17 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
             continue
         per_group = s.y[1] // s.groups
         pixels = n * -(-h // s.stride[0]) * -(-wide // s.stride[1])  # of the largest phase
-        tile = _tile(y.dtype, pixels, c)
-        grid = (*_grid(pixels, c, tile)[:2], s.stride[0] * s.stride[1])
-        by_input = lib.ascontiguousarray(w[outs].transpose(1, 2, 3, 0))
-        launch(
+        phases = s.stride[0] * s.stride[1]
+        packs = _neighbours((outs.start, per_group, s.y[1]), y), _neighbours((c,), weight)
+        launch_tiles(
             "convolution",
             "conv_input",
             y.dtype,
-            grid,
-            (THREADS,),
-            *(by_input, y, b, x, packed(s), first, c, outs.start, per_group),
-            **precision.tile(y.dtype, *tile),
+            _tile(y.dtype, pixels, c, packs, phases),
+            (pixels, c, phases),
+            (weight, y, b, x, packed(s), first, c, outs.start, per_group),
+            (True, False),
+            packs,
         )
     return x.transpose(0, 3, 1, 2)
 
@@ -127,18 +129,19 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
                 columns = _columns(x[images], slab, first, rows.dtype)
                 product(pixels.T, columns, out=part, add=images.start > 0)
             continue
-        size = _tile(x.dtype, per_group, kh * kw * c)
-        grid = _grid(per_group, kh * kw * c, size)
-        slices, step = _slices(s.y[0] * s.y[2] * s.y[3], grid[0] * grid[1])
+        packs = _neighbours((outs.start, per_group, o), y), _pack(s, first, x)
+        tile = _tile(x.dtype, per_group, kh * kw * c, packs)
+        slices, step = _slices(s.y[0] * s.y[2] * s.y[3], -(-per_group // tile.m) * -(-kh * kw * c // tile.n))
         parts = lib.empty((slices, per_group, kh * kw * c), dtype=x.dtype)
-        launch(
+        launch_tiles(
             "convolution",
             "conv_weight",
             x.dtype,
-            (*grid[:2], slices),
-            (THREADS,),
-            *(x, y, parts, packed(s), first, c, outs.start, per_group, step),
-            **precision.tile(x.dtype, *size),
+            tile,
+            (per_group, kh * kw * c, slices),
+            (x, y, parts, packed(s), first, c, outs.start, per_group, step),
+            (False, False),
+            packs,
         )
         target = w[outs]
         n = target.size
@@ -182,9 +185,14 @@ def _columns(x: Array, s: Geometry, first: int, dtype: Any) -> Array:
 
 
 def _pack(s: Geometry, first: int, *arrays: Array) -> int:
-    """How many neighbouring channels of a group that begins with `first` are moved at once: _PACK bytes, or one."""
+    """How many neighbouring channels of a group that begins with `first` are moved at once."""
+    return _neighbours((first, s.w[1], s.x[1]), *arrays)
+
+
+def _neighbours(counts: tuple[int, ...], *arrays: Array) -> int:
+    """As many elements as have _PACK bytes, if all these counts are multiples of that and all arrays aligned; or 1."""
     pack = _PACK // min(a.itemsize for a in arrays)
-    whole = all(n % pack == 0 for n in (first, s.w[1], s.x[1]))
+    whole = all(n % pack == 0 for n in counts)
     return pack if whole and all(a.data.ptr % _PACK == 0 for a in arrays) else 1
 
 
@@ -194,15 +202,18 @@ def _by_group(w: Array, s: Geometry) -> list[Array]:
     return [matrix[outs] for _, outs in s.group_slices()]
 
 
-def _tile(dtype: Any, m: int, n: int) -> tuple[int, int]:
-    """Rows and columns of a tile: large ones where there is work enough for them and registers for their sums."""
-    if dtype.itemsize == 8 or m * n < WANTED_BLOCKS * _WIDE * _NARROW:
-        return _NARROW, _NARROW
-    return (_WIDE, _WIDE) if n > _NARROW else (_WIDE, _NARROW)
-
-
-def _grid(m: int, n: int, tile: tuple[int, int]) -> tuple[int, int]:
-    return -(-m // tile[0]), -(-n // tile[1])
+def _tile(dtype: Any, m: int, n: int, packs: tuple[int, int], count: int = 1) -> Tile:
+    """The tile for `count` results of m by n: a large one where there is work enough and registers for its sums."""
+    few = m * n * count < WANTED_BLOCKS * _WIDE * _NARROW
+    if not precision.own_products_rounded(dtype):
+        if dtype.itemsize == 8 or few:
+            return Tile(_NARROW, _NARROW)
+        return Tile(_WIDE, _WIDE if n > _NARROW else _NARROW)
+    if 1 in packs:  # a thread copies more, and addresses take its registers
+        return Tile(_NARROW, _NARROW, 8, 32) if few else Tile(_WIDE, _NARROW, 8, 16)
+    if few:
+        return Tile(_NARROW, _NARROW, 4, 32)
+    return Tile(_WIDE, _WIDE if n > _NARROW else _NARROW, 4, 16)
 
 
 def _slices(pixels: int, blocks: int) -> tuple[int, int]:

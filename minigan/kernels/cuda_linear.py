@@ -5,11 +5,12 @@ from typing import Any
 
 from ..backend import Array, array_module
 from . import cublas, gemm, precision
-from .launch import launch, launch_each
+from .launch import launch_each
 from .portable import as_rows
+from .tiles import Tile, launch_tiles
 
 _BATCH = 65_535  # matrices that one grid can have
-TILE = 64  # rows and columns of a tile of our own kernel
+TILE = Tile(64, 64)  # of our own kernel
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -107,15 +108,16 @@ def own_product(a: Array, b: Array, out: Array, bias: Array = None) -> None:
     for x, (row, depth) in ((a, (-2, -1)), (b, (-1, -2))):
         strides = [stride // x.itemsize for stride in x.strides]
         sizes.append((strides[row], strides[depth], strides[0] if x.ndim == 3 else 0))
-        along.append(int(strides[depth] == 1))
-    launch(
+        along.append(strides[depth] == 1)
+    launch_tiles(
         "product",
         "product",
         out.dtype,
-        (-(-m // TILE), -(-n // TILE), out.shape[0] if out.ndim == 3 else 1),
-        (256,),
-        *(a, *sizes[0], b, *sizes[1], bias, out, m, n, a.shape[-1]),
-        LEFT_ALONG=along[0],
-        RIGHT_ALONG=along[1],
-        **precision.tile(out.dtype, TILE, TILE),
+        TILE,
+        (m, n, out.shape[0] if out.ndim == 3 else 1),
+        (a, *sizes[0], b, *sizes[1], bias, out, m, n, a.shape[-1]),
+        (along[0], along[1]),
+        (1, 1),
+        LEFT_ALONG=int(along[0]),
+        RIGHT_ALONG=int(along[1]),
     )

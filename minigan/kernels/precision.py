@@ -43,10 +43,9 @@ def bf16(dtype: Any) -> bool:
     return _chosen == "bf16" and np.dtype(dtype) == FLOAT32 and _has_tensor_cores()
 
 
-def tile(dtype: Any, m: int, n: int) -> dict[str, int]:
-    """The definitions that compile our own products for tiles of m by n elements: in "bf16" they round to TF32."""
-    rounded = _chosen != "fp32" and np.dtype(dtype) == FLOAT32 and _has_tensor_cores()
-    return {"TILE_M": m, "TILE_N": n} | ({"TF32": 1} if rounded else {})
+def own_products_rounded(dtype: Any) -> bool:
+    """True if our own products of this type round operands to TF32: in "bf16" too."""
+    return _chosen != "fp32" and np.dtype(dtype) == FLOAT32 and _has_tensor_cores()
 
 
 def _has_tensor_cores() -> bool:

@@ -27,7 +27,7 @@ WITHOUT = pytest.mark.skipif(mg.backend.cuda_problem() is None, reason="this mac
 
 
 def record(*names):
-    return {"gpu": "a GPU", "driver": "1", "date": "today", "errors": [], "stages": {}, "targets": []} | {
+    return {"gpu": "a GPU", "driver": "1", "date": "today", "errors": [], "cut": [], "stages": {}, "targets": []} | {
         "chosen_stages": list(names)
     }
 
@@ -48,16 +48,21 @@ def written():
 
 
 @pytest.mark.slow
-def test_a_rehearsal_runs_every_stage_and_keeps_nothing(tmp_path):
-    kept = BENCHES / "results" / "gpu.json"
-    before = kept.read_bytes() if kept.exists() else None
-    result = subprocess.run([*COMMAND, "--rehearse"], capture_output=True, text=True, cwd=tmp_path)
+def test_a_rehearsal_runs_every_stage(tmp_path):
+    every = "machine,soak,steps,layers,tests,gradcheck"
+    result = subprocess.run(
+        [*COMMAND, "--rehearse", "--out", tmp_path, "--stages", every], capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "nothing was measured" in result.stdout
-    for stage in ("machine", "tests", "gradcheck", "soak", "steps", "layers"):
-        assert f"\n{stage}" in result.stdout
-    assert (kept.read_bytes() if kept.exists() else None) == before
-    assert not list(tmp_path.iterdir())
+    assert "nothing is measured" in result.stdout
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert list(found["stages"]) == every.split(",")
+    assert all(stage["ok"] for stage in found["stages"].values())
+    for work in ("dcgan28", "wgan_gp"):
+        variants = found["stages"]["steps"]["result"][work]["variants"]
+        assert all(entry["agrees"] and entry["milliseconds"] for entry in variants.values() if "skipped" not in entry)
+    assert (tmp_path / "gpu.log").read_text() == result.stdout
+    assert {p.name for p in tmp_path.iterdir()} == {"gpu.json", "gpu.log", "kernels.tgz", "cuda_ways.json"}
 
 
 @WITHOUT
@@ -257,27 +262,28 @@ def test_targets_are_judged_by_the_fastest_rival_of_the_same_precision():
         "torch_graph": 1.2,
         "torch_graph_last": 0.9,
         "torch_graph_last_tf32": 0.25,
+        "torch_graph_last_bf16": 0.1,
         "torch_graph_last_frozen": 0.1,
     }
+    ours = {"minigan_captured": 1.0, "minigan_captured_tf32": 0.5, "minigan_captured_bf16": 0.3}
     found = targets.evaluate(
         {
-            "dcgan28": timed(minigan_captured=1.0, minigan_captured_tf32=0.5, torch_eager=2.1, **graphs),
-            "wgan_gp": timed(minigan_captured=1.0, torch_eager=1.9, torch_graph={"error": "it failed"}),
-            "dcgan64": timed(minigan_captured=1.3, torch_graph=1.0),
+            "dcgan28": timed(**ours, torch_eager=2.1, torch_compile=0.1, **graphs),
+            "wgan_gp": timed(minigan_captured=1.0, torch_graph={"error": "it failed"}),
+            "dcgan64": timed(minigan_captured=1.19, torch_graph=1.0),
         }
     )
     by = {(t["workload"], t["against"]): t for t in found}
-    assert len(by) == len(found) == 6
+    assert len(by) == len(found) == 5
     assert by["dcgan28", "torch eager"]["met"] is True
     graph = by["dcgan28", "torch graph"]
     assert (graph["met"], graph["fastest_of_them"]) == (False, "torch graph channels_last")
     assert graph["ratio"] == pytest.approx(1 / 0.9)
-    assert graph["tf32_ratio"] == 2
-    assert by["wgan_gp", "torch eager"]["met"] is False
+    assert graph["beside"] == {"tf32": 2, "bf16": pytest.approx(3)}
     assert by["wgan_gp", "torch graph"]["met"] is None
     assert by["dcgan64", "torch graph"]["met"] is True
     assert by["dcgan128", "torch graph"]["ratio"] is None
-    assert len(list(report.targets(found))) == 6
+    assert len(list(report.targets(found))) == 5
 
 
 def test_figures_of_a_variant_that_computes_something_else_meet_no_target():
@@ -292,6 +298,8 @@ def test_losses_are_compared_step_by_step():
     assert apart == pytest.approx([0, 0.0005, 0, 0.1])
     assert timed_steps.agrees(apart, "fp32")
     assert not timed_steps.agrees([2e-4, 2e-4, 0, 0], "fp32")
+    assert timed_steps.agrees([2e-2, 0.2, 0, 0], "bf16")
+    assert not timed_steps.agrees([6e-2, 6e-2, 0, 0], "bf16")
     assert timed_steps.agrees([2e-4, 2e-4, 0, 0], "tf32")
     assert not timed_steps.agrees(timed_steps.deviations([[2.0, 1.0], [2.0, 1.0], ["nan", 1.0]], theirs), "fp32")
 

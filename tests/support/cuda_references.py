@@ -182,8 +182,7 @@ def conv(x, w, bias, y, s, first, c, first_o, o):
 
 @reference
 def conv_input(w, y, bias, x, s, first, c, first_o, o):
-    matrix = w.reshape(c, s["kh"], s["kw"], o).transpose(3, 1, 2, 0).reshape(o, -1)
-    found = y.reshape(-1, s["o"])[:, first_o : first_o + o] @ matrix
+    found = y.reshape(-1, s["o"])[:, first_o : first_o + o] @ w.reshape(o, -1)
     spread(found.reshape(s["n"], s["oh"], s["ow"], s["kh"], s["kw"], c), x, bias, s, first, c)
 
 

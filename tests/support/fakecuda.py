@@ -7,6 +7,7 @@ meanwhile is refused: waiting for the device, sending it something, cuBLAS throu
 
 import contextlib
 import re
+import time
 import types
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -164,13 +165,24 @@ device.stream = Stream.null
 
 
 class Event:
-    """cupy.cuda.Event."""
+    """cupy.cuda.Event; a time is that of the host."""
+
+    def __init__(self):
+        self.at = None
+        self.reached = False
 
     def record(self, stream=None):
-        pass
+        self.at = time.perf_counter()
 
     def synchronize(self):
-        pass
+        self.reached = True
+
+
+def get_elapsed_time(start, end):
+    """cupy.cuda.get_elapsed_time, in milliseconds."""
+    if start.at is None or end.at is None or not end.reached:
+        raise CUDARuntimeError("cudaErrorNotReady: an event was not recorded, or nobody has waited for it")
+    return (end.at - start.at) * 1e3
 
 
 class Graph:
@@ -236,15 +248,16 @@ class RawModule:
         assert signature, f"no kernel {name}"
         parameters = [p.strip() for p in signature[1].split(",")]
 
-        def run(grid, block, args):
+        def run(grid, block, args, shared_mem):
             if device.order is None:
                 REFERENCES[name](*args)
             else:
                 compiled = shim.Module(self._code, self._options, sanitize=device.sanitize).get_function(name)
                 with _guarded(args) if device.sanitize else contextlib.nullcontext(args) as given:
-                    compiled(grid, block, given, order=device.order)
+                    compiled(grid, block, given, order=device.order, shared_mem=shared_mem)
 
-        def launch(grid, block, args):
+        def launch(grid, block, args, *, shared_mem=0):
+            assert shared_mem <= launch.max_dynamic_shared_size_bytes, (name, shared_mem)
             assert len(args) == len(parameters), f"{name}: {len(args)} arguments for {parameters}"
             passed, written = [], []
             for parameter, a in zip(parameters, args, strict=True):
@@ -260,8 +273,9 @@ class RawModule:
                 if "const" not in parameter:
                     written.append(flat)
             assert all(g > 0 for g in grid), (name, grid)
-            device.work(Work(name, lambda: run(grid, block, tuple(passed))), *written)
+            device.work(Work(name, lambda: run(grid, block, tuple(passed), shared_mem)), *written)
 
+        launch.max_dynamic_shared_size_bytes = 48 << 10
         return launch
 
 
@@ -293,6 +307,7 @@ def make():
         runtime=runtime,
         Stream=Stream,
         Event=Event,
+        get_elapsed_time=get_elapsed_time,
         Graph=Graph,
         MemoryPool=MemoryPool,
         using_allocator=using_allocator,

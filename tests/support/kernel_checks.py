@@ -202,6 +202,10 @@ def _rng():
 GEOMETRY = geometry.convolution("conv", (6, 16, 7, 6), (32, 8, 3, 2), (2, 3), ((2, 1), (0, 2)), (1, 2), 2)
 
 
+# numbers of channels of which no four are moved at once
+ODD_GEOMETRY = geometry.convolution("conv", (4, 5, 9, 8), (7, 5, 4, 3), 2, 1, 1, 1)
+
+
 def columns(order):
     _convolution(order, "im2col", 1e-5)
 
@@ -231,15 +235,15 @@ def convolution(order):
     _convolution(order, "implicit", 1e-5)
 
 
-def convolution_on_tensor_cores(order):
+def convolution_on_tensor_cores(order, s=GEOMETRY):
     with _tf32():
-        _convolution(order, "implicit", 3e-3)
+        _convolution(order, "implicit", 3e-3, s)
 
 
-def _convolution(order, way, rtol):
+def _convolution(order, way, rtol, s=GEOMETRY):
     before, cuda_conv.FORCED = cuda_conv.FORCED, way
     try:
-        rng, s = _rng(), GEOMETRY
+        rng = _rng()
         x, w, y = (rng.standard_normal(shape).astype("float32") for shape in (s.x, s.w, s.y))
         check(order, lambda x, w, b: cuda.conv(x, w, s, b), x, w, w[:, 0, 0, 0], rtol=rtol)
         check(order, lambda w, y, b: cuda.conv_input(w, y, s, b), w, y, x[0, :, 0, 0], rtol=rtol)
@@ -305,7 +309,11 @@ def images_(order):
 EXAMPLES = {
     "channels": [partial(channels, shape=(2, 40, 9, 31), seed=0, dtype="float32")],
     "columns": [columns, rounded_columns],
-    "convolution": [convolution, convolution_on_tensor_cores],
+    "convolution": [
+        convolution,
+        convolution_on_tensor_cores,
+        partial(convolution_on_tensor_cores, s=ODD_GEOMETRY),
+    ],
     "images": [images_],
     "pointwise": [partial(pointwise, shape=(5, 61), seed=0, dtype="float32", slope=0.2)],
     "pool": [partial(pool, shape=(2, 3, 7, 8), window=(3, 2), stride=(2, 3), seed=0, dtype="float32")],

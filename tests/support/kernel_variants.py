@@ -1,5 +1,7 @@
 """The definitions with which the CUDA sources are compiled, to see that each compiles."""
 
+from minigan.kernels.tiles import Tile
+
 
 def variants(name, real):
     """The definitions with which a source is compiled: the largest tiles of each kind, which need most registers."""
@@ -8,7 +10,11 @@ def variants(name, real):
         return plain + [{"PACK": pack, "BF16": 1} for pack in (1, 8) if real == "float"]
     if name not in ("convolution", "product"):
         return [{}]
-    size = 128 if name == "convolution" and real == "float" else 64
     along = {} if name == "convolution" else {"LEFT_ALONG": 1, "RIGHT_ALONG": 0}
-    tile = {"TILE_M": size, "TILE_N": size, **along}
-    return [tile, {**tile, "TF32": 1}] if real == "float" else [tile]
+    small, large = Tile(64, 64), Tile(128, 128, 4)
+    kinds = [small.defines(None)]
+    if real == "float" and name == "convolution":
+        kinds += [large.defines(None), large.defines((4, 4)), Tile(128, 64).defines((1, 1))]
+    elif real == "float":
+        kinds += [small.defines((1, 1))]
+    return [kind | along for kind in kinds]
