@@ -27,7 +27,10 @@ __device__ inline const Pack<Column>& as_columns(const Pack<real>& x) { return x
 
 // y = x rounded, n elements in packs
 extern "C" __global__ void rounded(const real* x, bfloat16* y, int64 n) {
-    EACH(i, n / PACK) ((Pack<bfloat16>*)y)[i] = to_bfloat16(((const Pack<real>*)x)[i]);
+    EACH(i, n / PACK) {
+        Pack<real> found = ((const Pack<real>*)x)[i];  // read whole: element by element it would take PACK loads
+        ((Pack<bfloat16>*)y)[i] = to_bfloat16(found);
+    }
 }
 
 // col[m, (i, j, c)] = x[image, oh stride + i dilation - pad, ..., first + c], zero in the padding; m = (image, oh, ow).
