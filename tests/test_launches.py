@@ -60,8 +60,8 @@ tanh                               2          2          0          2          2
 total                              1          1          1          1          1
 total_of_parts                    27         27          8         67         67
 track                              6          6          0         17         17
-(turning)                          9          9          7          3          3
-(turned bytes)              12779520   12779520   11239424      98304     393216
+(turning)                          9          9          7          0          0
+(turned bytes)              12779520   12779520   11239424          0          0
 """
 
 

@@ -40,7 +40,7 @@ class Child:
             stderr=self._log,
             text=True,
             cwd=BENCHES,
-            env=environment(),
+            env=environment() | ({"OMP_NUM_THREADS": "1"} if rehearse else {}),  # nothing is timed: many run at once
             start_new_session=True,  # so that what it starts can be ended with it
         )
         self._lines: queue.Queue[str] = queue.Queue()
@@ -71,7 +71,7 @@ class Child:
             line = self._lines.get(timeout=max(seconds, 0.01))
         except queue.Empty:
             self.close()
-            raise ChildError(f"{self._asked}: no answer within {seconds:.0f} s") from None
+            raise ChildError(f"{self._asked}: no answer within {max(seconds, 0):.0f} s") from None
         if not line:
             code, said = self._process.wait(), self._said()
             self.close()
