@@ -19,7 +19,20 @@ pytest.importorskip("torch", reason="needs PyTorch: pip install 'minigan[bench]'
 BENCHES = Path(__file__).parents[2] / "benches"
 sys.path.insert(0, str(BENCHES))
 
-from gpu_steps import layers, outputs, plan, report, runner, smoke, smoke_checks, stages, summary, targets, timed_steps  # noqa: E402
+from gpu_steps import (  # noqa: E402
+    driver,
+    layers,
+    outputs,
+    plan,
+    report,
+    runner,
+    smoke,
+    smoke_checks,
+    stages,
+    summary,
+    targets,
+    timed_steps,
+)
 from gpu_steps.children import Child, ChildError  # noqa: E402
 
 COMMAND = [sys.executable, str(BENCHES / "gpu.py")]
@@ -326,6 +339,10 @@ def test_a_layer_is_judged_by_the_way_that_minigan_chooses():
     face = row["fp32"]["forward"]
     assert (face["ratio"], face["best_way"], face["tflop_per_s"], face["of_ceiling"]) == (2.0, "implicit", 5.0, 0.1)
     assert row["tf32"]["forward"]["of_ceiling"] is None
+    lines = list(summary.layers([row | {"layer": "a layer"}]))
+    assert sum(line.startswith("a layer") for line in lines) == len(plan.PRECISIONS)
+    assert "2.000  2.00  10%*" in lines[2]
+    assert lines[-1] == "* a layer, weight gradient, bf16: im2col is taken; im2col 2.000, implicit 1.000"
     row["times"]["torch"] = None
     stages.judge(row, {})
     assert row["fp32"]["forward"]["ratio"] is None
@@ -338,6 +355,27 @@ def test_a_record_is_written_whole_and_what_is_not_finite_as_text(tmp_path):
     assert json.loads(path.read_text()) == {"a": [2.5, "nan"], "b": ["inf", None]}
     assert [p.name for p in path.parent.iterdir()] == ["gpu.json"]
     assert report.check({"chosen_stages": ["soak"], "stages": {"soak": {"ok": True}}})
+
+
+def test_the_first_lines_of_a_summary_compare_the_fastest_of_each_precision():
+    variants = timed(minigan_captured=2.0, torch_graph=1.6, torch_graph_last=1.5, torch_graph_last_bf16=0.25)
+    lines = list(summary.compared({"dcgan28": variants | {"title": "a DCGAN"}, "main_job": {}}))
+    assert lines[-1].split() == ["a", "DCGAN", "2.000", "1.500", "1.33", "-", "-", "-", "-", "0.250", "-"]
+
+
+def test_the_driver_is_asked_for_the_nodes_of_a_graph(monkeypatch):
+    class Library:
+        def cuGraphGetNodes(self, graph, nodes, count):
+            assert (graph.value, nodes) == (42, None)
+            count._obj.value = 7
+            return self.status
+
+    monkeypatch.setattr(driver.ctypes, "CDLL", lambda name: Library())
+    monkeypatch.setattr(Library, "status", 0, raising=False)
+    assert driver.nodes_at(42) == 7
+    assert driver.nodes_at(0) is None
+    monkeypatch.setattr(Library, "status", 1)
+    assert driver.nodes_at(42) is None
 
 
 # --- what is timed ------------------------------------------------------------------------------------------------
