@@ -45,7 +45,7 @@ LARGEST_ERROR = {"fp32": 1e-5, "tf32": 2e-3}
 def layers(rehearse: bool) -> list[Layer]:
     """The convolutions of the DCGANs; a transposed one has the faces of the plain one, in another order."""
     works = [workload(name, rehearse) for name in ("dcgan64", "dcgan128")]
-    return [layer for layer in distinct(works) if layer.kind == "conv" or layer.kind != "linear" and layer.x[2] == 1]
+    return [layer for layer in distinct(works) if layer.kind == "conv" or (layer.kind != "linear" and layer.x[2] == 1)]
 
 
 def compile_all() -> None:
