@@ -11,15 +11,13 @@ import re
 import types
 from contextlib import contextmanager
 
+import fakepools
 import numpy as np
 import shim
 from cuda_references import REFERENCES, at_address
+from fakepools import CUDARuntimeError
 
 NOT_CAPTURED = "operation not permitted when stream is capturing"
-
-
-class CUDARuntimeError(RuntimeError):
-    """CuPy's name for an error of the driver."""
 
 
 class Counts:
@@ -77,6 +75,7 @@ class _Device:
         self.tape = None
         self.stream = None
         self.allocators = []
+        self.pool = fakepools.MemoryPool()  # that everybody shares
         self.order = None  # of threads, on the shim; None: kernels are computed by their NumPy references
         self.sanitize = False
 
@@ -90,10 +89,11 @@ class _Device:
             self.tape.work.append(do)
         do()
 
-    def allocated(self):
-        """Memory was asked for: while capturing it must come from a pool that nobody else uses."""
+    def allocated(self, size):
+        """Memory for an array: what it has to keep alive. While capturing it must come from a pool of graphs alone."""
         if self.tape is not None and not self.allocators:
             raise AssertionError("memory of a captured step came from the pool that everybody shares")
+        return (self.allocators[-1] if self.allocators else self.pool.malloc)(size)
 
 
 device = _Device()
@@ -139,6 +139,9 @@ class Stream:
     def wait_event(self, event):
         pass
 
+    def record(self, event=None):
+        return event or Event()
+
 
 Stream.null = Stream(null=True)
 device.stream = Stream.null
@@ -168,13 +171,6 @@ class Graph:
 
     def upload(self, stream=None):
         pass
-
-
-class MemoryPool:
-    """cupy.cuda.MemoryPool."""
-
-    def malloc(self, size):
-        raise NotImplementedError
 
 
 @contextmanager
@@ -322,7 +318,9 @@ class Cublas:
 
 def make():
     """The module cupy.cuda."""
-    runtime = types.SimpleNamespace(runtimeGetVersion=lambda: 13000)
+    runtime = types.SimpleNamespace(
+        runtimeGetVersion=lambda: 13000, memGetInfo=fakepools.memory_info, CUDARuntimeError=CUDARuntimeError
+    )
     return types.SimpleNamespace(
         is_available=lambda: True,
         cublas=types.SimpleNamespace(getVersion=lambda: 130000),
@@ -330,7 +328,9 @@ def make():
         Stream=Stream,
         Event=Event,
         Graph=Graph,
-        MemoryPool=MemoryPool,
+        Memory=fakepools.Memory,
+        MemoryPointer=fakepools.MemoryPointer,
+        MemoryPool=fakepools.MemoryPool,
         using_allocator=using_allocator,
         get_current_stream=lambda: device.stream,
         Device=lambda: types.SimpleNamespace(compute_capability="90", synchronize=lambda: wait("Device.synchronize")),

@@ -56,7 +56,6 @@ def _call(where, function, *args, changes=None, **kwargs):
     made = _device(result, inputs)
     if isinstance(made, ndarray) and made.base is None:
         counts.launches += where not in ("empty", "empty_like")
-        device.allocated()
         if device.tape is not None:
             device.tape.work.append(lambda: made._host.__setitem__(..., function(*hosts, **named)))
     return made
@@ -75,13 +74,14 @@ def _device(result, inputs=()):
 class ndarray:
     """cupy.ndarray."""
 
-    __slots__ = ("_host", "base")
+    __slots__ = ("_host", "_memory", "base")
     __array_ufunc__ = None
     __hash__ = object.__hash__
 
     def __init__(self, host, base=None):
         self._host = host
         self.base = base
+        self._memory = device.allocated(host.nbytes) if base is None else None
 
     @property
     def T(self):
@@ -261,6 +261,7 @@ def _make():
     fake.cuda = fakecuda.make()
     assert set(vars(fake.cuda)) <= NAMES["cupy.cuda"]
     fake.RawModule = fakecuda.RawModule
+    fake.get_default_memory_pool = lambda: device.pool
     return fake
 
 
