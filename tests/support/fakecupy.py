@@ -57,7 +57,8 @@ def _call(where, function, *args, changes=None, **kwargs):
     if isinstance(made, ndarray) and made.base is None:
         counts.launches += where not in ("empty", "empty_like")
         if device.tape is not None:
-            device.tape.work.append(lambda: made._host.__setitem__(..., function(*hosts, **named)))
+            host = made._host  # not `made`, which dies as on a device
+            device.tape.work.append(lambda: host.__setitem__(..., function(*hosts, **named)))
     return made
 
 
