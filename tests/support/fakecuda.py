@@ -7,9 +7,12 @@ meanwhile is refused: waiting for the device, sending it something, cuBLAS throu
 
 import contextlib
 import ctypes
+import inspect
 import re
 import types
+from collections.abc import Callable
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import fakepools
 import numpy as np
@@ -30,6 +33,14 @@ class Counts:
 
     def clear(self):
         self.syncs = self.uploads = self.launches = self.graphs = 0
+
+
+class Work(NamedTuple):
+    """Something that a device was given to do: a kernel of ours, a function of CuPy, a product."""
+
+    name: str
+    do: Callable[[], None]
+    turned: int = 0  # bytes that it writes in another memory order than it reads them
 
 
 counts = Counts()
@@ -62,6 +73,7 @@ class Tape:
 
     def __init__(self):
         self.work = []
+        self.memory = []
         self.before = []
         self.broken = False
 
@@ -78,22 +90,31 @@ class _Device:
         self.pool = fakepools.MemoryPool()  # that everybody shares
         self.order = None  # of threads, on the shim; None: kernels are computed by their NumPy references
         self.sanitize = False
+        self.idle = False  # kernels and products are counted and not computed
 
-    def work(self, do, *written):
-        """Do something that writes into these host arrays, and record it if a stream captures."""
+    def work(self, work, *written):
+        """Do some Work that writes into these host arrays, and record it if a stream captures."""
+        if self.tape is not None and not self.idle:
+            self.tape.before += [(array, array.copy()) for array in written]
+        self.note(work)
+        if not self.idle:
+            work.do()
+
+    def note(self, work):
+        """Count some Work, and record it if a stream captures."""
         counts.launches += 1
         if self.tape is not None:
             if self.stream.ptr == 0:
                 raise CUDARuntimeError("cudaErrorStreamCaptureImplicit: the null stream was used during a capture")
-            self.tape.before += [(array, array.copy()) for array in written]
-            self.tape.work.append(do)
-        do()
+            self.tape.work.append(work)
 
-    def allocated(self, size):
+    def allocated(self, array):
         """Memory for an array: what it has to keep alive. While capturing it must come from a pool of graphs alone."""
-        if self.tape is not None and not self.allocators:
-            raise AssertionError("memory of a captured step came from the pool that everybody shares")
-        return (self.allocators[-1] if self.allocators else self.pool.malloc)(size)
+        if self.tape is not None:
+            if not self.allocators:
+                raise AssertionError("memory of a captured step came from the pool that everybody shares")
+            self.tape.memory.append(array)
+        return (self.allocators[-1] if self.allocators else self.pool.malloc)(array.nbytes)
 
 
 device = _Device()
@@ -131,7 +152,7 @@ class Stream:
         tape.undo()
         if tape.broken:
             raise CUDARuntimeError("cudaErrorStreamCaptureInvalidated: operation failed due to a previous error")
-        return Graph(tape.work)
+        return Graph(tape)
 
     def synchronize(self):
         wait("Stream.synchronize")
@@ -160,14 +181,15 @@ class Event:
 class Graph:
     """cupy.cuda.Graph."""
 
-    def __init__(self, work):
-        self._work = work
+    def __init__(self, tape):
+        self.work = tape.work
+        self._memory = tape.memory
 
     def launch(self, stream=None):
         assert device.tape is None
         counts.graphs += 1
-        for do in self._work:
-            do()
+        for work in self.work if not device.idle else ():
+            work.do()
 
     def upload(self, stream=None):
         pass
@@ -212,9 +234,12 @@ class RawModule:
         assert signature, f"no kernel {name}"
         parameters = [p.strip() for p in signature[1].split(",")]
 
+        told = "dtype" in inspect.signature(REFERENCES[name]).parameters  # where no argument shows it
+        typed = {"dtype": _real(self._options)} if told else {}
+
         def run(grid, block, args):
             if device.order is None:
-                REFERENCES[name](*args)
+                REFERENCES[name](*args, **typed)
             else:
                 compiled = shim.Module(self._code, self._options, sanitize=device.sanitize).get_function(name)
                 with _guarded(args) if device.sanitize else contextlib.nullcontext(args) as given:
@@ -236,7 +261,7 @@ class RawModule:
                 if "const" not in parameter:
                     written.append(flat)
             assert all(g > 0 for g in grid), (name, grid)
-            device.work(lambda: run(grid, block, tuple(passed)), *written)
+            device.work(Work(name, lambda: run(grid, block, tuple(passed))), *written)
 
         return launch
 
@@ -251,9 +276,14 @@ def _guarded(args):
             a[...] = b
 
 
+def _real(options):
+    """The type of which kernels with these options are."""
+    return np.float64 if "-DREAL=double" in options else np.float32
+
+
 def _written_by_table(table, options):
     """The arrays that an update writes: every parameter and slot of its table."""
-    dtype = np.float64 if "-DREAL=double" in options else np.float32
+    dtype = _real(options)
     for k, size in enumerate(table["size"]):
         for address in (table["p"][k], *table["slot"][:, k]):
             if size and address:
@@ -312,7 +342,7 @@ class Cublas:
                 found = matrix(a, sa, z, ta, m, k, lda) @ matrix(b, sb, z, tb, k, n, ldb)
                 out[...] = found + out if beta._obj.value else found
 
-        device.work(run, *(matrix(c, sc, z, False, m, n, ldc) for z in range(batch)))
+        device.work(Work("product", run), *(matrix(c, sc, z, False, m, n, ldc) for z in range(batch)))
         return 0
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import fakecuda
 import numpy as np
-from fakecuda import counts, device
+from fakecuda import Work, counts, device
 
 _SECTIONS = re.split(r"^\[(.*)\]\n", Path(__file__).with_name("cupy_names.txt").read_text(), flags=re.M)
 NAMES = {name: frozenset(text.split()) for name, text in zip(_SECTIONS[1::2], _SECTIONS[2::2], strict=True)}
@@ -48,18 +48,32 @@ def _call(where, function, *args, changes=None, **kwargs):
     hosts, named = [_host(a, where) for a in args], {k: _host(v, where) for k, v in kwargs.items()}
     changed = kwargs.get("out", changes)
     if changed is not None:
-        device.work(lambda: function(*hosts, **named), changed._host)
+        turned = _turned(changed._host, [a._host for a in inputs if a is not changed])
+        device.work(Work(where, lambda: function(*hosts, **named), turned), changed._host)
         return changed
     result = function(*hosts, **named)
     if isinstance(result, list | tuple):
         return type(result)(_device(r, inputs) for r in result)
     made = _device(result, inputs)
     if isinstance(made, ndarray) and made.base is None:
-        counts.launches += where not in ("empty", "empty_like")
-        if device.tape is not None:
-            host = made._host  # not `made`, which dies as on a device
-            device.tape.work.append(lambda: host.__setitem__(..., function(*hosts, **named)))
+        if where not in ("empty", "empty_like"):
+            host = made._host  # `made` itself dies, and its memory with it, as on a device
+            turned = _turned(host, [a._host for a in inputs])
+            device.note(Work(where, lambda: host.__setitem__(..., function(*hosts, **named)), turned))
     return made
+
+
+def _turned(target, sources):
+    """The bytes of `target`, if it lies in another memory order than one of what it is made of; else 0."""
+    return max((target.nbytes for source in sources if _order_differs(target, source)), default=0)
+
+
+def _order_differs(target, source):
+    if target.ndim != source.ndim:
+        return target.size == source.size > 1  # a reshape that is no view
+    alike = [a for a in range(target.ndim) if target.shape[a] > 1 and source.strides[a] and source.shape[a] > 1]
+    orders = [sorted(alike, key=lambda a, x=x: -x.strides[a]) for x in (target, source)]
+    return orders[0] != orders[1]
 
 
 def _device(result, inputs=()):
@@ -82,7 +96,7 @@ class ndarray:
     def __init__(self, host, base=None):
         self._host = host
         self.base = base
-        self._memory = device.allocated(host.nbytes) if base is None else None
+        self._memory = device.allocated(host) if base is None else None
 
     @property
     def T(self):
