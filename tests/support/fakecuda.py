@@ -1,4 +1,4 @@
-"""The CUDA side of the stand-in for CuPy: streams, graphs, kernels and cuBLAS, with CUDA's rules.
+"""The CUDA side of the stand-in for CuPy: streams, graphs and kernels, with CUDA's rules; cuBLAS is in fakecublas.py.
 
 Work is done at once. While a stream captures, work is done, recorded, and undone when the capture ends, since CUDA
 only records; a replay does what was recorded again, on the same memory. Whatever CUDA or CuPy would refuse
@@ -6,9 +6,9 @@ meanwhile is refused: waiting for the device, sending it something, cuBLAS throu
 """
 
 import contextlib
-import ctypes
 import inspect
 import re
+import time
 import types
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -169,13 +169,24 @@ device.stream = Stream.null
 
 
 class Event:
-    """cupy.cuda.Event."""
+    """cupy.cuda.Event; a time is that of the host."""
+
+    def __init__(self):
+        self.at = None
+        self.reached = False
 
     def record(self, stream=None):
-        pass
+        self.at = time.perf_counter()
 
     def synchronize(self):
-        pass
+        self.reached = True
+
+
+def get_elapsed_time(start, end):
+    """cupy.cuda.get_elapsed_time, in milliseconds."""
+    if start.at is None or end.at is None or not end.reached:
+        raise CUDARuntimeError("cudaErrorNotReady: an event was not recorded, or nobody has waited for it")
+    return (end.at - start.at) * 1e3
 
 
 class Graph:
@@ -237,15 +248,16 @@ class RawModule:
         told = "dtype" in inspect.signature(REFERENCES[name]).parameters  # where no argument shows it
         typed = {"dtype": _real(self._options)} if told else {}
 
-        def run(grid, block, args):
+        def run(grid, block, args, shared_mem):
             if device.order is None:
                 REFERENCES[name](*args, **typed)
             else:
                 compiled = shim.Module(self._code, self._options, sanitize=device.sanitize).get_function(name)
                 with _guarded(args) if device.sanitize else contextlib.nullcontext(args) as given:
-                    compiled(grid, block, given, order=device.order)
+                    compiled(grid, block, given, order=device.order, shared_mem=shared_mem)
 
-        def launch(grid, block, args):
+        def launch(grid, block, args, *, shared_mem=0):
+            assert shared_mem <= launch.max_dynamic_shared_size_bytes, (name, shared_mem)
             assert len(args) == len(parameters), f"{name}: {len(args)} arguments for {parameters}"
             passed, written = [], []
             for parameter, a in zip(parameters, args, strict=True):
@@ -261,8 +273,9 @@ class RawModule:
                 if "const" not in parameter:
                     written.append(flat)
             assert all(g > 0 for g in grid), (name, grid)
-            device.work(Work(name, lambda: run(grid, block, tuple(passed))), *written)
+            device.work(Work(name, lambda: run(grid, block, tuple(passed), shared_mem)), *written)
 
+        launch.max_dynamic_shared_size_bytes = 48 << 10
         return launch
 
 
@@ -290,62 +303,6 @@ def _written_by_table(table, options):
                 yield at_address(address, size, dtype)
 
 
-# --- cuBLAS ---------------------------------------------------------------------------------------------------
-
-
-class Cublas:
-    """libcublas as ctypes has it: column-major products of what lies at addresses."""
-
-    workspace = None
-
-    def cublasCreate_v2(self, handle):
-        return 0
-
-    def cublasSetStream_v2(self, handle, stream):
-        self.workspace = None  # as the library does
-        return 0
-
-    def cublasSetWorkspace_v2(self, handle, workspace, size):
-        self.workspace = workspace.value
-        return 0
-
-    def cublasGemmEx(self, handle, ta, tb, m, n, k, alpha, a, atype, lda, b, btype, ldb, beta, c, ctype, ldc, *how):
-        zero = ctypes.c_longlong(0)
-        sizes = (handle, ta, tb, m, n, k, alpha)
-        return self.cublasGemmStridedBatchedEx(
-            *sizes, a, atype, lda, zero, b, btype, ldb, zero, beta, c, ctype, ldc, zero, 1, *how
-        )
-
-    def cublasGemmStridedBatchedEx(
-        self, handle, ta, tb, m, n, k, alpha, a, atype, lda, sa, b, btype, ldb, sb, beta, c, ctype, ldc, sc, batch, *how
-    ):
-        assert self.workspace, "a product without the fixed workspace"
-        assert atype == btype == ctype
-        assert how in (((68, -1), (77, -1)), ((70, -1),))[atype]
-        leading = lda - (k if ta else m), ldb - (n if tb else k), ldc - m
-        assert min(leading) >= 0, "cuBLAS: invalid leading dimension"
-        dtype = (np.float32, np.float64)[atype]
-
-        def matrix(pointer, stride, z, transposed, rows, columns, leading):
-            start = pointer.value + z * stride.value * np.dtype(dtype).itemsize
-            down, across = (columns, rows) if transposed else (rows, columns)  # as it lies, column-major
-            if not (down and across):
-                return np.zeros((rows, columns), dtype)
-            flat = at_address(start, (across - 1) * leading + down, dtype)
-            size = flat.itemsize
-            stored = np.lib.stride_tricks.as_strided(flat, (down, across), (size, leading * size))
-            return stored.T if transposed else stored
-
-        def run():
-            for z in range(batch):
-                out = matrix(c, sc, z, False, m, n, ldc)
-                found = matrix(a, sa, z, ta, m, k, lda) @ matrix(b, sb, z, tb, k, n, ldb)
-                out[...] = found + out if beta._obj.value else found
-
-        device.work(Work("product", run), *(matrix(c, sc, z, False, m, n, ldc) for z in range(batch)))
-        return 0
-
-
 def make():
     """The module cupy.cuda."""
     runtime = types.SimpleNamespace(
@@ -357,6 +314,7 @@ def make():
         runtime=runtime,
         Stream=Stream,
         Event=Event,
+        get_elapsed_time=get_elapsed_time,
         Graph=Graph,
         Memory=fakepools.Memory,
         MemoryPointer=fakepools.MemoryPointer,
@@ -365,6 +323,3 @@ def make():
         get_current_stream=lambda: device.stream,
         Device=lambda: types.SimpleNamespace(compute_capability="90", synchronize=lambda: wait("Device.synchronize")),
     )
-
-
-assert ctypes.sizeof(ctypes.c_void_p) == 8  # addresses travel as 64-bit integers

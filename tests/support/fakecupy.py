@@ -3,7 +3,7 @@
 It refuses what CuPy refuses (implicit conversion in either direction, lists in ufuncs, names that CuPy does not
 have) and what CuPy leaves undefined (assignment through repeated indices, integer indices out of bounds). It
 counts the transfers that would make a GPU wait. `install(monkeypatch)` makes it what `import cupy` finds.
-Streams, graphs, kernels and cuBLAS are in fakecuda.py.
+Streams, graphs and kernels are in fakecuda.py, cuBLAS in fakecublas.py.
 """
 
 import operator
@@ -12,6 +12,7 @@ import sys
 import types
 from pathlib import Path
 
+import fakecublas
 import fakecuda
 import numpy as np
 from fakecuda import Work, counts, device
@@ -279,7 +280,7 @@ def _make():
     return fake
 
 
-def install(monkeypatch, library=fakecuda.Cublas):
+def install(monkeypatch, library=fakecublas.Cublas):
     """Make the stand-in what `import cupy` finds, with this cuBLAS library if any; start counting from zero."""
     counts.clear()
     fakecuda.device.__init__()
