@@ -10,21 +10,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..backend import Array, array_module
-from . import precision
+from ..backend import FLOAT32, Array, array_module
+from . import cuda_ways, precision
 from .cuda_linear import operand, product
+from .cuda_ways import WAYS  # noqa: F401  how FORCED may read
 from .gemm import BFLOAT16
 from .geometry import Geometry
 from .launch import THREADS, launch, launch_each, packed
 from .portable import channels_last, kernel_matrix
 from .tiles import Tile, launch_tiles
 
-WAYS = ("im2col", "implicit")
 FORCED: str | None = None  # one of WAYS for every convolution that allows it, for measurements and tests
 
 SLAB = 128 << 20  # bytes of a matrix of windows that are written at a time
-SMALL_WINDOW = 64  # elements of a window below which it is multiplied where it lies
-FEW_CHANNELS = 4  # of y, up to which gradients are
 SLICES = 64  # at most, into which the sum over pixels of a weight gradient is cut
 WANTED_BLOCKS = 264  # of a grid: two for each multiprocessor of the largest GPUs
 
@@ -32,16 +30,15 @@ _WIDE, _NARROW = 128, 64  # rows or columns of a tile
 _PACK = 16  # bytes that a thread moves at once
 
 
-def way(face: str, s: Geometry) -> str:
-    """How this face of the convolution is computed: one of WAYS."""
-    pixels = s.y[0] * s.y[2] * s.y[3]
-    window, per_group = s.w[1] * s.w[2] * s.w[3], s.w[0] // s.groups
+def way(face: str, s: Geometry, dtype: Any = FLOAT32) -> str:
+    """How this face of the convolution is computed for arrays of this type: one of WAYS."""
+    pixels, window = s.y[0] * s.y[2] * s.y[3], s.w[1] * s.w[2] * s.w[3]
     if max(pixels, s.x[0] * s.x[2] * s.x[3], window) >= 2**30:  # convolution.cu counts by an int
         return "im2col"
     if FORCED is not None:
         return FORCED
-    small = window < SMALL_WINDOW if face == "conv" else per_group <= FEW_CHANNELS
-    return "implicit" if small else "im2col"
+    rounded = precision.own_products_rounded(dtype)
+    return cuda_ways.chosen(face, s, precision.get_precision() if rounded else "fp32", cuda_ways.capability())
 
 
 def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
@@ -52,7 +49,7 @@ def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
     y = lib.empty((n, oh, ow, o), dtype=x.dtype)
     for (channels, outs), weight in zip(s.group_slices(), _by_group(w, s), strict=True):
         first, c = channels.start, s.w[1]
-        if way("conv", s) == "im2col":
+        if way("conv", s, x.dtype) == "im2col":
             bias = None if b is None else b[outs]
             weight = operand(weight)
             for images, slab in _slabs(s, weight.itemsize):
@@ -85,7 +82,7 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
     rows = _pixels(y, "conv_input", s)
     for (channels, outs), weight in zip(s.group_slices(), _by_group(w, s), strict=True):
         first, c = channels.start, s.w[1]
-        if way("conv_input", s) == "im2col":
+        if way("conv_input", s, y.dtype) == "im2col":
             weight = operand(weight)
             for images, slab in _slabs(s, y.itemsize):
                 part = rows[images].reshape(-1, s.y[1])[:, outs]
@@ -122,7 +119,7 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     w = lib.empty((o, kh * kw * c), dtype=x.dtype)
     for channels, outs in s.group_slices():
         first, per_group = channels.start, o // s.groups
-        if way("conv_weight", s) == "im2col":
+        if way("conv_weight", s, x.dtype) == "im2col":
             part = w[outs]
             for images, slab in _slabs(s, rows.itemsize):
                 pixels = rows[images].reshape(-1, o)[:, outs]
@@ -152,7 +149,7 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
 def _pixels(y: Array, face: str, s: Geometry) -> Array:
     """Channels-last y with its channels as the last axis, (N, OH, OW, O), as this face's product reads it."""
     rows = y.transpose(0, 2, 3, 1)
-    return operand(rows.reshape(-1, s.y[1])).reshape(rows.shape) if way(face, s) == "im2col" else rows
+    return operand(rows.reshape(-1, s.y[1])).reshape(rows.shape) if way(face, s, y.dtype) == "im2col" else rows
 
 
 def _slabs(s: Geometry, itemsize: int) -> Iterator[tuple[slice, Geometry]]:
