@@ -22,6 +22,7 @@ sys.path.insert(0, str(BENCHES))
 from gpu_steps import (  # noqa: E402
     driver,
     layers,
+    layers_minigan,
     outputs,
     plan,
     report,
@@ -32,6 +33,7 @@ from gpu_steps import (  # noqa: E402
     summary,
     targets,
     timed_steps,
+    ways,
 )
 from gpu_steps.children import Child, ChildError  # noqa: E402
 
@@ -376,6 +378,43 @@ def test_the_driver_is_asked_for_the_nodes_of_a_graph(monkeypatch):
     assert driver.nodes_at(0) is None
     monkeypatch.setattr(Library, "status", 1)
     assert driver.nodes_at(42) is None
+
+
+@pytest.mark.parametrize("kind", ["conv", "conv_transpose"])
+def test_ways_that_were_faster_are_written_kept_and_taken(tmp_path, monkeypatch, kind):
+    fakecupy.install(monkeypatch)
+    sides = ((8, 8), (4, 4)) if kind == "conv" else ((4, 4), (8, 8))
+    layer = layers.Layer(kind, (2, 64, *sides[0]), (64, 64, 4, 4), (2, 64, *sides[1]), 2, 1)
+    keys = dict(zip(layers.FACES, layers_minigan.convolution(layer).keys, strict=True))
+    row = {"times": {"minigan": {"keys": keys}}}
+    for precision in plan.PRECISIONS:  # of the three faces the second is faster by the other way
+        row["times"]["minigan"][precision] = {
+            face: {"im2col": 2.0, "implicit": 1.0 + 2 * (k == 1)} for k, face in enumerate(layers.FACES)
+        }
+    found = record() | {"rehearsal": False, "machine": {"compute_capability": "90"}}
+    ways.write(found, tmp_path)
+    assert not list(tmp_path.iterdir())
+    found["stages"]["layers"] = {"result": {"layers": [row, {"times": {"minigan": None}}]}}
+    ways.write(found, tmp_path)
+    kept = tmp_path / "kept.json"
+    kept.write_text('{"80": {"fp32": {"another": {"im2col": 1.0}}}}')
+    assert "9 measurements for compute capability 90" in ways.keep(tmp_path / "cuda_ways.json", kept)
+    table = json.loads(kept.read_text())
+    assert set(table) == {"80", "90"}
+    monkeypatch.setattr(ways.cuda_ways, "_measured", lambda: table)
+    ways.cuda_ways.chosen.cache_clear()
+    for precision in plan.PRECISIONS:
+        mg.set_precision(precision)
+        assert layers_minigan.convolution(layer).chosen() == ["implicit", "im2col", "implicit"]
+    mg.set_precision("fp32")
+    ways.cuda_ways.chosen.cache_clear()
+
+
+def test_the_ways_of_a_rehearsal_are_not_kept(tmp_path):
+    (tmp_path / "cuda_ways.json").write_text('{"rehearsal": {}}')
+    with pytest.raises(ValueError, match="nothing was measured"):
+        ways.keep(tmp_path / "cuda_ways.json", tmp_path / "kept.json")
+    assert not (tmp_path / "kept.json").exists()
 
 
 # --- what is timed ------------------------------------------------------------------------------------------------
