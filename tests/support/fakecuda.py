@@ -6,6 +6,7 @@ meanwhile is refused: waiting for the device, sending it something, cuBLAS throu
 """
 
 import contextlib
+import inspect
 import re
 import time
 import types
@@ -248,9 +249,12 @@ class RawModule:
         assert signature, f"no kernel {name}"
         parameters = [p.strip() for p in signature[1].split(",")]
 
+        told = "dtype" in inspect.signature(REFERENCES[name]).parameters  # where no argument shows it
+        typed = {"dtype": _real(self._options)} if told else {}
+
         def run(grid, block, args, shared_mem):
             if device.order is None:
-                REFERENCES[name](*args)
+                REFERENCES[name](*args, **typed)
             else:
                 compiled = shim.Module(self._code, self._options, sanitize=device.sanitize).get_function(name)
                 with _guarded(args) if device.sanitize else contextlib.nullcontext(args) as given:
@@ -289,9 +293,14 @@ def _guarded(args):
             a[...] = b
 
 
+def _real(options):
+    """The type of which kernels with these options are."""
+    return np.float64 if "-DREAL=double" in options else np.float32
+
+
 def _written_by_table(table, options):
     """The arrays that an update writes: every parameter and slot of its table."""
-    dtype = np.float64 if "-DREAL=double" in options else np.float32
+    dtype = _real(options)
     for k, size in enumerate(table["size"]):
         for address in (table["p"][k], *table["slot"][:, k]):
             if size and address:
