@@ -37,8 +37,7 @@ def way(face: str, s: Geometry, dtype: Any = FLOAT32) -> str:
         return "im2col"
     if FORCED is not None:
         return FORCED
-    rounded = precision.own_products_rounded(dtype)
-    return cuda_ways.chosen(face, s, precision.get_precision() if rounded else "fp32", cuda_ways.capability())
+    return cuda_ways.chosen(face, s, precision.of_own_products(dtype), cuda_ways.capability())
 
 
 def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
@@ -202,7 +201,7 @@ def _by_group(w: Array, s: Geometry) -> list[Array]:
 def _tile(dtype: Any, m: int, n: int, packs: tuple[int, int], count: int = 1) -> Tile:
     """The tile for `count` results of m by n: a large one where there is work enough and registers for its sums."""
     few = m * n * count < WANTED_BLOCKS * _WIDE * _NARROW
-    if not precision.own_products_rounded(dtype):
+    if precision.of_own_products(dtype) == "fp32":
         if dtype.itemsize == 8 or few:
             return Tile(_NARROW, _NARROW)
         return Tile(_WIDE, _WIDE if n > _NARROW else _NARROW)
