@@ -1,9 +1,9 @@
 """The three faces of a convolution on CuPy arrays, each as one matrix product per group.
 
-Two ways lead there, and the face and the shape decide between them. One writes every window as a row of a matrix
-(im2col), a slab of images at a time, and leaves the product to cuBLAS; its adjoint lets each pixel gather what is its
-own (col2im). The other multiplies the windows where they lie (convolution.cu): that is faster where a window, or what
-it is multiplied with, is so small that writing it costs more than the product.
+Two ways lead there, and cuda_ways.py decides between them. One writes every window as a row of a matrix (im2col), a
+slab of images at a time, and leaves the product to cuBLAS; its adjoint lets each pixel gather what is its own (col2im).
+The other multiplies the windows where they lie (convolution.cu): in float32 that is faster where a window, or what it
+is multiplied with, is so small that writing it costs more than the product; on tensor cores nearly everywhere.
 """
 
 from collections.abc import Iterator
