@@ -54,7 +54,7 @@ from .fused import (
 )
 from .linalg import einsum, linear, matmul
 from .pool import avg_pool2d, max_pool2d, pixel_shuffle, upsample_nearest
-from .reduce import log_softmax, logsumexp, max, mean, min, softmax, sum, var
+from .reduce import lengths, log_softmax, logsumexp, max, mean, mean_of, min, softmax, sum, var
 from .shape import (
     broadcast_to,
     concatenate,

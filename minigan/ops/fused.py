@@ -9,7 +9,7 @@ from ..kernels.calls import made
 from ..op import op, takes_tensors
 from ..tensor import Tensor, ones_like
 from .elementwise import softplus
-from .reduce import log_softmax, mean, sum
+from .reduce import log_softmax, mean, mean_of, sum
 from .shape import reshape
 
 
@@ -22,6 +22,8 @@ def binary_cross_entropy_with_logits(logits: Tensor, target: Tensor | float) -> 
     shape = () if isinstance(target, int | float) else target.shape
     if shape not in ((), logits.shape):
         raise ShapeError(f"binary_cross_entropy_with_logits: logits {logits.shape}, target {shape}")
+    if isinstance(target, int | float) and target in (0, 1):  # sp(x) - x = sp(-x)
+        return mean_of(logits, softplus, 1 - 2 * target)
     return mean(softplus(logits) - logits * target)
 
 

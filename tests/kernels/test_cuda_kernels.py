@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from kernel_checks import ROUNDING, RULES, check, images, known, on_device, on_the_shim, rows_to_move
 
 from minigan.errors import ShapeError
-from minigan.kernels import cuda, cuda_conv, cuda_linear, cuda_random, geometry, precision
+from minigan.kernels import cuda, cuda_conv, cuda_linear, cuda_random, cuda_sums, geometry, precision
 from minigan.kernels.draws import Draw
 from minigan.kernels.tiles import Tile
 
@@ -167,6 +167,24 @@ def test_pointwise(order):
     run()
 
 
+def test_sums(order, monkeypatch):
+    monkeypatch.setattr(cuda_sums, "ONE_BLOCK", 1000)
+    monkeypatch.setattr(cuda_sums, "WRITTEN_OUT", 500)
+
+    @settings(max_examples=15)
+    @given(
+        shape=st.lists(st.integers(1, 12), min_size=1, max_size=4).map(tuple),
+        seed=seeds,
+        dtype=dtypes,
+        scale=st.sampled_from([1.0, -1.0, 0.5]),
+        shift=st.sampled_from([0.0, 1.0]),
+    )
+    def run(**sizes):
+        kernel_checks.sums(order, **sizes)
+
+    run()
+
+
 def test_channels(order):
     @settings(max_examples=12)
     @given(
@@ -226,6 +244,11 @@ def test_update(order, rule, slots, options, dtype, rng):
     update(*given)
     for a, b in zip(given, expected, strict=True):
         np.testing.assert_allclose(a._host, b, rtol=1e-5 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sums_of_several_arrays(order, dtype):
+    kernel_checks.totals(order, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

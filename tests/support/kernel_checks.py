@@ -118,6 +118,19 @@ def pointwise(order, shape, seed, dtype, slope):
     check_kernels(order, lambda k, g, x: k.leaky_relu_grad(g, x, slope), g, x)
 
 
+def sums(order, shape, seed, dtype, scale, shift):
+    rng = np.random.default_rng(seed)
+    x = images(rng, shape, dtype) if len(shape) == 4 else rng.standard_normal(shape).astype(dtype)
+    g = rng.standard_normal(()).astype(dtype)
+    for f in portable.FUNCTIONS:
+        check_kernels(order, lambda k, x, f=f: k.mean_of(x, f, scale, shift), x)
+        check_kernels(order, lambda k, g, x, f=f: k.mean_of_grad(g, x, f, scale, shift), g, x)
+    check_kernels(order, lambda k, x: k.lengths(x, 0.1), x)
+    hard = spoilt(rng, x, np.inf, -np.inf, np.nan)
+    check_kernels(order, lambda k, x: k.mean_of(x, "relu", scale, shift), hard)
+    check_kernels(order, lambda k, g, x: k.mean_of_grad(g, x, "relu", scale, shift), np.array(np.inf, dtype), hard)
+
+
 def channels(order, shape, seed, dtype):
     rng = np.random.default_rng(seed)
     g, x = images(rng, shape, dtype), images(rng, shape, dtype)
@@ -145,7 +158,7 @@ def pool(order, shape, window, stride, seed, dtype):
     check_kernels(order, lambda k, x: k.pool_max(x, s), x)
     check_kernels(order, lambda k, x, y: k.pool_winner(x, y, s), x, y)
     check_kernels(order, lambda k, x, w: k.pool_take(x, w, s), x, winner)
-    check_kernels(order, lambda k, g, w: k.pool_put(g, w, s), g, winner)
+    check_kernels(order, lambda k, *given: k.pool_max_grad(*given, s), g, x, y)
     check_kernels(order, lambda k, x: k.pool_sum(x, s), x)
     check_kernels(order, lambda k, g: k.pool_spread(g, s), g)
 
@@ -221,6 +234,7 @@ def rounded_columns(order):
     check(order, lambda x: cuda_conv._columns(image(x), few, 3, gemm.BFLOAT16), image(x[:, :6]), rtol=0)
     for flat in (x.reshape(-1), x.reshape(-1)[: x.size - 3], HARD_TO_ROUND):
         check(order, cuda_linear.rounded, flat.copy(), rtol=0)
+        check(order, cuda_linear.rounded, flat.copy(), x[:2].copy(), rtol=0)
 
 
 _HALVES = np.array([0x3F808000, 0x3F818000, 0x3F808001, 0x3F807FFF, 0x7F7F7FFF, 0x7F7F8000], np.uint32)
@@ -292,6 +306,22 @@ def update(order):
     move(portable.sgd, 3, momentum=0.9, weight_decay=0.1, nesterov=True)
     move(portable.rmsprop, 3, alpha=0.9, eps=1e-3, weight_decay=0.1, momentum=0.0, centered=False)
     move(portable.average, 2, decay=0.9)
+    totals(order, "float32")
+
+
+def totals(order, dtype):
+    """Sums of two to five arrays of several sizes, some of which do not lie alike."""
+    rng = _rng()
+    shapes = [((700,), 2), ((3, 1, 5), 3), ((2, 2), 4), ((4, 6), 4), ((9,), 5)]
+    rows = [[rng.standard_normal(shape).astype(dtype) for _ in range(1 + n)] for shape, n in shapes]
+    rows[3][2] = rows[3][2].T.copy().T
+    ends = np.cumsum([len(row) for row in rows])
+
+    def run(*given):
+        cuda.update(portable.total, [given[end - len(row) : end] for end, row in zip(ends, rows, strict=True)])
+        return []
+
+    check(order, run, *(a for row in rows for a in row), changes=range(ends[-1]))
 
 
 def random(order):
@@ -323,6 +353,10 @@ EXAMPLES = {
     "pool": [partial(pool, shape=(2, 3, 7, 8), window=(3, 2), stride=(2, 3), seed=0, dtype="float32")],
     "product": [product, product_on_tensor_cores, partial(product_on_tensor_cores, name="bf16")],
     "random": [random],
+    "sums": [
+        partial(sums, shape=(7, 300), seed=0, dtype="float32", scale=-0.5, shift=1.0),
+        partial(sums, shape=(3, 5, 40, 31), seed=0, dtype="float32", scale=1.0, shift=0.0),
+    ],
     "update": [update],
 }
 """By the name of the source whose kernels they run, all of them."""
