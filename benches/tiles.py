@@ -72,6 +72,15 @@ def ways(layer: Layer) -> Iterator[tuple[str, str, Tile | None]]:
         for tile in tiles:
             name = "{}x{} w{} d{} s{}".format(*astuple(tile)[:5])
             yield f"{precision} {name}{' L1' if tile.cached else ''}", precision, tile
+    if wide:
+        yield "tf32 first, all shared", "tf32", TILES[0]
+
+
+def carve(tile: Tile, percent: int) -> None:
+    """How much of a multiprocessor's memory the kernels of this tile want to be shared; -1: the driver decides."""
+    for function in ("conv", "conv_input", "conv_weight"):
+        made = launch.kernel("convolution", function, "float32", 1, **tile.defines("tf32", PACKS[0]))
+        made.preferred_shared_memory_carveout = percent
 
 
 def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, dict[str, Any]]]:
@@ -90,6 +99,8 @@ def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, d
             forced = patch.object(cuda_conv, "FORCED", "im2col" if tile is None else "implicit")
             tiles = patch.object(cuda_conv, "_tile", cuda_conv._tile if precision == "fp32" else chosen)
             mg.set_precision(precision)
+            if "all shared" in name:
+                carve(TILES[0], 100)
             try:
                 with forced, tiles:
                     error = float(((checked() - expected) ** 2).sum() / (expected**2).sum()) ** 0.5
@@ -97,6 +108,8 @@ def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, d
                 found[face][name] = {"milliseconds": ms, "error": error, "wrong": error > LARGEST_ERROR[precision]}
             except Exception as problem:  # of one way: the others are still worth knowing
                 found[face][name] = {"problem": f"{type(problem).__name__}: {problem}"}
+            if "all shared" in name:
+                carve(TILES[0], -1)
     mg.set_precision("fp32")
     return found
 
