@@ -82,6 +82,7 @@ __device__ inline void multiply(float* d, const unsigned* a, unsigned b0, unsign
             for (int p = 0; p < PER_REGISTER; p++) of[lane][e][p] = __uint_as_float(bits >> 16 * p << 16);
     }
     __syncwarp();
+#pragma unroll 1
     for (int k = 0; k < STEP; k++) {
         int p = k % PER_REGISTER, of_lane = k / PER_REGISTER % 4, half = k / PER_REGISTER / 4;
         for (int e = 0; e < 4; e++)
