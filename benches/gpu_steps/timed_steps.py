@@ -14,7 +14,7 @@ from .runner import Job, Session, described
 TOLERANCES = {"fp32": (1e-4, 1e-2, 0.5), "tf32": (1e-2, 0.1, 0.5), "bf16": (5e-2, 0.3, 1.0)}
 PREPARED = 60  # seconds at most for a variant to take its first steps
 TURN = 30  # seconds at most for a block of them
-COMPILING = 0.1  # of this stage's time, if torch.compile has not finished before
+COMPILING = 0.05  # of this stage's time, if torch.compile has not finished before
 MAIN_JOB = 0.1  # of this stage's time, for the main job
 
 

@@ -147,6 +147,12 @@ def _forget() -> None:
 after_fork(_forget)
 
 
+def waiting() -> int:
+    """Bytes of CPU arrays that have died, which the next ones will be given."""
+    with _memory.lock:
+        return _memory.held()
+
+
 def empty_cache() -> None:
     """Give the memory of CPU arrays that have died back to the system, instead of keeping it for the next ones."""
     _memory.empty()

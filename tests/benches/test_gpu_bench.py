@@ -19,7 +19,22 @@ pytest.importorskip("torch", reason="needs PyTorch: pip install 'minigan[bench]'
 BENCHES = Path(__file__).parents[2] / "benches"
 sys.path.insert(0, str(BENCHES))
 
-from gpu_steps import layers, outputs, plan, report, runner, smoke, smoke_checks, stages, targets, timed_steps  # noqa: E402
+from gpu_steps import (  # noqa: E402
+    driver,
+    layers,
+    layers_minigan,
+    outputs,
+    plan,
+    report,
+    runner,
+    smoke,
+    smoke_checks,
+    stages,
+    summary,
+    targets,
+    timed_steps,
+    ways,
+)
 from gpu_steps.children import Child, ChildError  # noqa: E402
 
 COMMAND = [sys.executable, str(BENCHES / "gpu.py")]
@@ -27,9 +42,8 @@ WITHOUT = pytest.mark.skipif(mg.backend.cuda_problem() is None, reason="this mac
 
 
 def record(*names):
-    return {"gpu": "a GPU", "driver": "1", "date": "today", "errors": [], "cut": [], "stages": {}, "targets": []} | {
-        "chosen_stages": list(names)
-    }
+    what = {"gpu": "a GPU", "driver": "1", "date": "today", "commit": "1a"}
+    return what | {"errors": [], "cut": [], "stages": {}, "targets": [], "chosen_stages": list(names)}
 
 
 @pytest.fixture
@@ -202,7 +216,7 @@ def test_a_stage_that_fails_is_recorded_and_the_next_ones_run(written, capsys):
     assert "a part: ZeroDivisionError" in stages["third"]["errors"][0]
     assert stages["third"]["result"] == {"y": 2}
     assert "what went wrong" in capsys.readouterr().out
-    assert any("what went wrong" in line for line in report.table(states[-1]))
+    assert any("what went wrong" in line for line in summary.table(states[-1]))
 
 
 def test_what_a_stage_leaves_of_its_time_the_next_ones_have(written):
@@ -283,7 +297,7 @@ def test_targets_are_judged_by_the_fastest_rival_of_the_same_precision():
     assert by["wgan_gp", "torch graph"]["met"] is None
     assert by["dcgan64", "torch graph"]["met"] is True
     assert by["dcgan128", "torch graph"]["ratio"] is None
-    assert len(list(report.targets(found))) == 5
+    assert len(list(summary.targets(found))) == 1 + 5
 
 
 def test_figures_of_a_variant_that_computes_something_else_meet_no_target():
@@ -327,6 +341,10 @@ def test_a_layer_is_judged_by_the_way_that_minigan_chooses():
     face = row["fp32"]["forward"]
     assert (face["ratio"], face["best_way"], face["tflop_per_s"], face["of_ceiling"]) == (2.0, "implicit", 5.0, 0.1)
     assert row["tf32"]["forward"]["of_ceiling"] is None
+    lines = list(summary.layers([row | {"layer": "a layer"}]))
+    assert sum(line.startswith("a layer") for line in lines) == len(plan.PRECISIONS)
+    assert "2.000  2.00  10%*" in lines[2]
+    assert lines[-1] == "* a layer, weight gradient, bf16: im2col is taken; im2col 2.000, implicit 1.000"
     row["times"]["torch"] = None
     stages.judge(row, {})
     assert row["fp32"]["forward"]["ratio"] is None
@@ -339,6 +357,64 @@ def test_a_record_is_written_whole_and_what_is_not_finite_as_text(tmp_path):
     assert json.loads(path.read_text()) == {"a": [2.5, "nan"], "b": ["inf", None]}
     assert [p.name for p in path.parent.iterdir()] == ["gpu.json"]
     assert report.check({"chosen_stages": ["soak"], "stages": {"soak": {"ok": True}}})
+
+
+def test_the_first_lines_of_a_summary_compare_the_fastest_of_each_precision():
+    variants = timed(minigan_captured=2.0, torch_graph=1.6, torch_graph_last=1.5, torch_graph_last_bf16=0.25)
+    lines = list(summary.compared({"dcgan28": variants | {"title": "a DCGAN"}, "main_job": {}}))
+    assert lines[-1].split() == ["a", "DCGAN", "2.000", "1.500", "1.33", "-", "-", "-", "-", "0.250", "-"]
+
+
+def test_the_driver_is_asked_for_the_nodes_of_a_graph(monkeypatch):
+    class Library:
+        def cuGraphGetNodes(self, graph, nodes, count):
+            assert (graph.value, nodes) == (42, None)
+            count._obj.value = 7
+            return self.status
+
+    monkeypatch.setattr(driver.ctypes, "CDLL", lambda name: Library())
+    monkeypatch.setattr(Library, "status", 0, raising=False)
+    assert driver.nodes_at(42) == 7
+    assert driver.nodes_at(0) is None
+    monkeypatch.setattr(Library, "status", 1)
+    assert driver.nodes_at(42) is None
+
+
+@pytest.mark.parametrize("kind", ["conv", "conv_transpose"])
+def test_ways_that_were_faster_are_written_kept_and_taken(tmp_path, monkeypatch, kind):
+    fakecupy.install(monkeypatch)
+    sides = ((8, 8), (4, 4)) if kind == "conv" else ((4, 4), (8, 8))
+    layer = layers.Layer(kind, (2, 64, *sides[0]), (64, 64, 4, 4), (2, 64, *sides[1]), 2, 1)
+    keys = dict(zip(layers.FACES, layers_minigan.convolution(layer).keys, strict=True))
+    row = {"times": {"minigan": {"keys": keys}}}
+    for precision in plan.PRECISIONS:  # of the three faces the second is faster by the other way
+        row["times"]["minigan"][precision] = {
+            face: {"im2col": 2.0, "implicit": 1.0 + 2 * (k == 1)} for k, face in enumerate(layers.FACES)
+        }
+    found = record() | {"rehearsal": False, "machine": {"compute_capability": "90"}}
+    ways.write(found, tmp_path)
+    assert not list(tmp_path.iterdir())
+    found["stages"]["layers"] = {"result": {"layers": [row, {"times": {"minigan": None}}]}}
+    ways.write(found, tmp_path)
+    kept = tmp_path / "kept.json"
+    kept.write_text('{"80": {"fp32": {"another": {"im2col": 1.0}}}}')
+    assert "9 measurements for compute capability 90" in ways.keep(tmp_path / "cuda_ways.json", kept)
+    table = json.loads(kept.read_text())
+    assert set(table) == {"80", "90"}
+    monkeypatch.setattr(ways.cuda_ways, "_measured", lambda: table)
+    ways.cuda_ways.chosen.cache_clear()
+    for precision in plan.PRECISIONS:
+        mg.set_precision(precision)
+        assert layers_minigan.convolution(layer).chosen() == ["implicit", "im2col", "implicit"]
+    mg.set_precision("fp32")
+    ways.cuda_ways.chosen.cache_clear()
+
+
+def test_the_ways_of_a_rehearsal_are_not_kept(tmp_path):
+    (tmp_path / "cuda_ways.json").write_text('{"rehearsal": {}}')
+    with pytest.raises(ValueError, match="nothing was measured"):
+        ways.keep(tmp_path / "cuda_ways.json", tmp_path / "kept.json")
+    assert not (tmp_path / "kept.json").exists()
 
 
 # --- what is timed ------------------------------------------------------------------------------------------------
