@@ -73,7 +73,7 @@ class _Memory:
     def lend(self, nbytes: int) -> np.ndarray:
         """A flat array of at least so many bytes, uninitialised, whose base is a loan."""
         with self.lock:
-            self._sort_returned()
+            self.sort_returned()
             block = self._fitting(nbytes)
             if block is None:
                 size = -(-nbytes // _PAGE) * _PAGE
@@ -100,7 +100,8 @@ class _Memory:
             self.sizes.remove(size)
         return block
 
-    def _sort_returned(self) -> None:
+    def sort_returned(self) -> None:
+        """Put the blocks that have been given back where those wait that can be lent."""
         while self.returned:
             block = self.returned.popleft()
             self.in_use -= block.size
@@ -123,7 +124,7 @@ class _Memory:
     def empty(self) -> None:
         """Give all that waits back to the system; what is in use now is the most that was."""
         with self.lock:
-            self._sort_returned()
+            self.sort_returned()
             self.waiting.clear()
             self.sizes.clear()
             self.most = self.in_use
@@ -150,6 +151,7 @@ after_fork(_forget)
 def waiting() -> int:
     """Bytes of CPU arrays that have died, which the next ones will be given."""
     with _memory.lock:
+        _memory.sort_returned()
         return _memory.held()
 
 
