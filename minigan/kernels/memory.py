@@ -73,7 +73,7 @@ class _Memory:
     def lend(self, nbytes: int) -> np.ndarray:
         """A flat array of at least so many bytes, uninitialised, whose base is a loan."""
         with self.lock:
-            self.sort_returned()
+            self._sort_returned()
             block = self._fitting(nbytes)
             if block is None:
                 size = -(-nbytes // _PAGE) * _PAGE
@@ -100,8 +100,7 @@ class _Memory:
             self.sizes.remove(size)
         return block
 
-    def sort_returned(self) -> None:
-        """Put the blocks that have been given back where those wait that can be lent."""
+    def _sort_returned(self) -> None:
         while self.returned:
             block = self.returned.popleft()
             self.in_use -= block.size
@@ -121,10 +120,16 @@ class _Memory:
         """Bytes that wait."""
         return sum(size * len(alike) for size, alike in self.waiting.items())
 
+    def waits(self) -> int:
+        """The same, with what has been given back and not yet put in its place."""
+        with self.lock:
+            self._sort_returned()
+            return self.held()
+
     def empty(self) -> None:
         """Give all that waits back to the system; what is in use now is the most that was."""
         with self.lock:
-            self.sort_returned()
+            self._sort_returned()
             self.waiting.clear()
             self.sizes.clear()
             self.most = self.in_use
@@ -150,9 +155,7 @@ after_fork(_forget)
 
 def waiting() -> int:
     """Bytes of CPU arrays that have died, which the next ones will be given."""
-    with _memory.lock:
-        _memory.sort_returned()
-        return _memory.held()
+    return _memory.waits()
 
 
 def empty_cache() -> None:
