@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..errors import MiniganError, NotEnoughMemory
-from ..gan import Game, MemoryNeed, memory_needed, plainly_fits
+from ..gan import Game, MemoryNeed, memory_needed
+from ..gan.footprint import plainly_fits
 from ..kernels import headroom
 from ..system.terminal import is_out_of_memory, say
 from .folder import RunFolder
