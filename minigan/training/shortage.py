@@ -33,7 +33,7 @@ def check(game: Game, batches: Any, shape: tuple[int, ...], settings: Settings, 
         parts = f"weights and optimizers {_amount(need.state)}, a round {_amount(need.round(batch))}"
         left = "" if free == math.inf else f"; {_amount(free)} are free"
         say(f"memory: {_amount(need.state + need.round(batch))} at batch {batch}, beside the data ({parts}){left}")
-    if need.round(batch) > free:
+    if need.least(batch) > free:
         raise NotEnoughMemory(_too_much(need, batch, free))
 
 
