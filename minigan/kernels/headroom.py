@@ -28,7 +28,7 @@ def free(device: str) -> float:
 
 
 def lost(device: str, peak: float) -> float:
-    """Bytes that may lie between arrays and be of no use, where a watch has seen that peak; CuPy's pools count theirs."""
+    """Bytes that may lie between arrays unused, where a watch has seen that peak; CuPy's pools count theirs."""
     return min(peak / 3, HEAP) if device == "cpu" else 0.0
 
 
