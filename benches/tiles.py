@@ -75,11 +75,11 @@ def ways(layer: Layer) -> Iterator[tuple[str, str, Tile | None]]:
 
 def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, dict[str, Any]]]:
     """By face and way: milliseconds, and the error relative to the norm of the result in float64."""
-    faces, _, _ = layers_minigan.convolution(layer)
+    faces = layers_minigan.convolution(layer).faces
     few = replace(layer, x=(2, *layer.x[1:]), y=(2, *layer.y[1:]))
-    few_faces, _, _ = layers_minigan.convolution(few)
+    few_faces = layers_minigan.convolution(few).faces
     with patch.object(layers_minigan, "noise", lambda n, plain=layers_minigan.noise: plain(n).astype("float64")):
-        exact_faces, _, _ = layers_minigan.convolution(few)
+        exact_faces = layers_minigan.convolution(few).faces
     found: dict[str, dict[str, dict[str, Any]]] = {face: {} for face in FACES}
     for face, timed, checked, exact in zip(FACES, faces, few_faces, exact_faces, strict=True):
         with patch.object(cuda_conv, "FORCED", "im2col"):

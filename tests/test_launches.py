@@ -14,6 +14,7 @@ import pytest
 from launches import TURNED, TURNING, as_table, counted, differences, from_table, without_arithmetic
 
 from minigan.capture import WARM_UP
+from minigan.kernels import precision
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benches"))
 
@@ -89,6 +90,13 @@ def test_a_round_has_no_launch_more_and_none_less(idle):
     found = {name: counted(captured(name)) for name in ("digits", *plan.WORKLOADS)}
     changed = differences(found, from_table(HELD))
     assert not changed, "\n".join([*changed, "", as_table(found)])
+
+
+@pytest.mark.parametrize("name", ["dcgan28", "wgan_gp"])
+def test_in_bf16_there_is_one_launch_more_for_each_product(name, idle, monkeypatch):
+    monkeypatch.setattr(precision, "_chosen", "bf16")
+    held = from_table(HELD)[name]
+    assert differences({name: counted(captured(name))}, {name: held}) == [f"{name}: rounded 0 -> {held['product']}"]
 
 
 def test_what_is_new_is_named():

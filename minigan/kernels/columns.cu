@@ -25,9 +25,16 @@ typedef real Column;
 __device__ inline const Pack<Column>& as_columns(const Pack<real>& x) { return x; }
 #endif
 
-// y = x rounded, n elements in packs
-extern "C" __global__ void rounded(const real* x, bfloat16* y, int64 n) {
-    EACH(i, n / PACK) ((Pack<bfloat16>*)y)[i] = to_bfloat16(((const Pack<real>*)x)[i]);
+// y = x rounded, n elements in packs, and the same of a second array: both operands of a product in one launch.
+extern "C" __global__ void rounded(
+    const real* x, bfloat16* y, int64 n, const real* second_x, bfloat16* second_y, int64 second_n) {
+    int64 packs = n / PACK;
+    EACH(i, packs + second_n / PACK) {
+        bool first = i < packs;
+        int64 at = first ? i : i - packs;
+        Pack<real> found = ((const Pack<real>*)(first ? x : second_x))[at];  // whole: by elements it takes PACK loads
+        ((Pack<bfloat16>*)(first ? y : second_y))[at] = to_bfloat16(found);
+    }
 }
 
 // col[m, (i, j, c)] = x[image, oh stride + i dilation - pad, ..., first + c], zero in the padding; m = (image, oh, ow).

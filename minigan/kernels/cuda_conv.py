@@ -12,7 +12,7 @@ from typing import Any
 
 from ..backend import FLOAT32, Array, array_module
 from . import cuda_ways, precision
-from .cuda_linear import operand, product
+from .cuda_linear import operands, product
 from .cuda_ways import WAYS  # noqa: F401  how FORCED may read
 from .gemm import BFLOAT16
 from .geometry import Geometry
@@ -47,14 +47,16 @@ def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
     n, o, oh, ow = s.y
     x = channels_last(x)
     y = lib.empty((n, oh, ow, o), dtype=x.dtype)
-    for (channels, outs), weight in zip(s.group_slices(), _by_group(w, s), strict=True):
-        first, c = channels.start, s.w[1]
-        if way("conv", s, x.dtype) == "im2col":
+    matrix, written = _matrix(w), way("conv", s, x.dtype) == "im2col"
+    if written:
+        (matrix,) = operands(matrix)
+    for channels, outs in s.group_slices():
+        first, c, weight = channels.start, s.w[1], matrix[outs]
+        if written:
             bias = None if b is None else b[outs]
-            weight = operand(weight)
-            for images, slab in _slabs(s, weight.itemsize):
+            for images, rows, slab in _slabs(s, weight.itemsize):
                 columns = _columns(x[images], slab, first, weight.dtype)
-                product(columns, weight.T, bias, out=y[images].reshape(-1, o)[:, outs])
+                product(columns, weight.T, bias, out=y.reshape(-1, o)[rows, outs])
             continue
         per_group = o // s.groups
         packs = _pack(s, first, x), _neighbours((weight.shape[1],), weight)
@@ -75,34 +77,36 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
     """The x-slot of the convolution's trilinear form, its input gradient, its transpose, plus b. (N, C, H, W)."""
     lib = array_module("cuda")
     n, _, h, wide = s.x
-    y = channels_last(y)
+    o, y = s.y[1], channels_last(y)
     x = lib.empty((n, h, wide, s.x[1]), dtype=y.dtype)
     if not x.size:
         return x.transpose(0, 3, 1, 2)
-    rows = _pixels(y, "conv_input", s)
-    for (channels, outs), weight in zip(s.group_slices(), _by_group(w, s), strict=True):
-        first, c = channels.start, s.w[1]
-        if way("conv_input", s, y.dtype) == "im2col":
-            weight = operand(weight)
-            for images, slab in _slabs(s, y.itemsize):
-                part = rows[images].reshape(-1, s.y[1])[:, outs]
+    matrix, pixels = _matrix(w), y.transpose(0, 2, 3, 1).reshape(-1, o)
+    written = way("conv_input", s, y.dtype) == "im2col"
+    if written:
+        matrix, pixels = operands(matrix, pixels)
+    for channels, outs in s.group_slices():
+        first, c, weight = channels.start, s.w[1], matrix[outs]
+        if written:
+            for images, rows, slab in _slabs(s, y.itemsize):
+                part = pixels[rows, outs]
                 columns = lib.empty((len(part), weight.shape[1]), dtype=y.dtype)
                 product(part, weight, out=columns)
                 pack = _pack(s, first, columns, x[images], *(() if b is None else (b,)))
                 size = len(x[images]) * h * wide * c // pack
-                operands = columns, b, x[images], packed(slab), first, c
-                launch_each("columns", "col2im", y.dtype, size, *operands, PACK=pack)
+                given = columns, b, x[images], packed(slab), first, c
+                launch_each("columns", "col2im", y.dtype, size, *given, PACK=pack)
             continue
-        per_group = s.y[1] // s.groups
-        pixels = n * -(-h // s.stride[0]) * -(-wide // s.stride[1])  # of the largest phase
+        per_group = o // s.groups
+        places = n * -(-h // s.stride[0]) * -(-wide // s.stride[1])  # of the largest phase
         phases = s.stride[0] * s.stride[1]
-        packs = _neighbours((outs.start, per_group, s.y[1]), y), _neighbours((c,), weight)
+        packs = _neighbours((outs.start, per_group, o), y), _neighbours((c,), weight)
         launch_tiles(
             "convolution",
             "conv_input",
             y.dtype,
-            _tile(y.dtype, pixels, c, packs, phases),
-            (pixels, c, phases),
+            _tile(y.dtype, places, c, packs, phases),
+            (places, c, phases),
             (weight, y, b, x, packed(s), first, c, outs.start, per_group),
             (True, False),
             packs,
@@ -115,16 +119,18 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     lib = array_module("cuda")
     o, c, kh, kw = s.w
     x, y = channels_last(x), channels_last(y)
-    rows = _pixels(y, "conv_weight", s)
+    pixels = y.transpose(0, 2, 3, 1).reshape(-1, o)
+    written = way("conv_weight", s, x.dtype) == "im2col"
+    if written:
+        (pixels,) = operands(pixels)
     w = lib.empty((o, kh * kw * c), dtype=x.dtype)
     for channels, outs in s.group_slices():
         first, per_group = channels.start, o // s.groups
-        if way("conv_weight", s, x.dtype) == "im2col":
+        if written:
             part = w[outs]
-            for images, slab in _slabs(s, rows.itemsize):
-                pixels = rows[images].reshape(-1, o)[:, outs]
-                columns = _columns(x[images], slab, first, rows.dtype)
-                product(pixels.T, columns, out=part, add=images.start > 0)
+            for images, rows, slab in _slabs(s, pixels.itemsize):
+                columns = _columns(x[images], slab, first, pixels.dtype)
+                product(pixels[rows, outs].T, columns, out=part, add=images.start > 0)
             continue
         packs = _neighbours((outs.start, per_group, o), y), _pack(s, first, x)
         tile = _tile(x.dtype, per_group, kh * kw * c, packs)
@@ -146,20 +152,15 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     return w.reshape(o, kh, kw, c).transpose(0, 3, 1, 2)
 
 
-def _pixels(y: Array, face: str, s: Geometry) -> Array:
-    """Channels-last y with its channels as the last axis, (N, OH, OW, O), as this face's product reads it."""
-    rows = y.transpose(0, 2, 3, 1)
-    return operand(rows.reshape(-1, s.y[1])).reshape(rows.shape) if way(face, s, y.dtype) == "im2col" else rows
-
-
-def _slabs(s: Geometry, itemsize: int) -> Iterator[tuple[slice, Geometry]]:
-    """(images, the geometry of these alone) with at most SLAB bytes of windows, unless one image has more."""
+def _slabs(s: Geometry, itemsize: int) -> Iterator[tuple[slice, slice, Geometry]]:
+    """(images, their pixels of y, the geometry of these alone) of at most SLAB bytes of windows, or of one image."""
     n, _, oh, ow = s.y
     step = max(1, min(n, SLAB // (oh * ow * s.w[1] * s.w[2] * s.w[3] * itemsize)))
     for start in range(0, max(n, 1), step):
         images = slice(start, min(start + step, n))
         count = images.stop - start
-        yield images, s if count == n else replace(s, x=(count, *s.x[1:]), y=(count, *s.y[1:]))
+        rows = slice(start * oh * ow, images.stop * oh * ow)
+        yield images, rows, s if count == n else replace(s, x=(count, *s.x[1:]), y=(count, *s.y[1:]))
 
 
 def _columns(x: Array, s: Geometry, first: int, dtype: Any) -> Array:
@@ -193,10 +194,9 @@ def _neighbours(counts: tuple[int, ...], *arrays: Array) -> int:
     return pack if whole and all(a.data.ptr % _PACK == 0 for a in arrays) else 1
 
 
-def _by_group(w: Array, s: Geometry) -> list[Array]:
-    """The kernel matrix (O / groups, kh kw C / groups) of each group, in C order."""
-    matrix = array_module("cuda").ascontiguousarray(kernel_matrix(w))
-    return [matrix[outs] for _, outs in s.group_slices()]
+def _matrix(w: Array) -> Array:
+    """The kernel matrix (O, kh kw C / groups) in C order, of which each group has some rows."""
+    return array_module("cuda").ascontiguousarray(kernel_matrix(w))
 
 
 def _tile(dtype: Any, m: int, n: int, packs: tuple[int, int], count: int = 1) -> Tile:

@@ -43,7 +43,7 @@ def product(a: Array, b: Array, bias: Array = None, out: Array = None, add: bool
     """a (M, K) @ b (K, N), plus bias (N,); either operand may be a batch of as many matrices, (B, ., .).
 
     For floats it is written into `out` if given, whose rows may lie apart; added to what is there with `add`. What
-    `operand` has made of floats already is taken as it is, and needs `out`.
+    `operands` has made of floats already is taken as it is, and needs `out`.
     """
     lib = array_module("cuda")
     leading = a.shape[:-2] or b.shape[:-2]
@@ -51,7 +51,7 @@ def product(a: Array, b: Array, bias: Array = None, out: Array = None, add: bool
         out = lib.empty((*leading, a.shape[-2], b.shape[-1]), dtype=a.dtype)
     if not out.size or not a.shape[-1] or out.dtype.kind != "f":
         return out if add else _trivial(lib, a, b, out, bias)
-    a, b = operand(a), operand(b)
+    a, b = operands(a, b)
     handle = cublas.find(lib)
     if handle is not None:
         handle.product(a, b, out, bias, precision.tf32(), add)
@@ -64,26 +64,27 @@ def product(a: Array, b: Array, bias: Array = None, out: Array = None, add: bool
     return out
 
 
-def operand(x: Array) -> Array:
-    """x (..., rows, columns) as products read it: in one run of memory or nearly so, rounded if the precision says so.
-
-    What is rounded is bfloat16 (see gemm.py), a transposed matrix in the order in which it lies.
+def operands(*arrays: Array) -> list[Array]:
+    """One or two arrays (..., rows, columns) as products read them: where they lie, if that is one run of memory or
+    nearly so, and rounded to bfloat16 (see gemm.py) if the precision says so.
     """
     lib = array_module("cuda")
-    if not precision.bf16(x.dtype) or cublas.find(lib) is None:
-        return x if gemm.is_plain(x) else lib.ascontiguousarray(x)
-    turned = x.swapaxes(-1, -2)
-    if turned.flags.c_contiguous:
-        return rounded(turned).swapaxes(-1, -2)
-    return rounded(lib.ascontiguousarray(x))
+    if not precision.bf16(arrays[0].dtype) or cublas.find(lib) is None:
+        return [x if gemm.is_plain(x) else lib.ascontiguousarray(x) for x in arrays]
+    transposed = [x.swapaxes(-1, -2).flags.c_contiguous for x in arrays]  # it stays what it is: nothing is turned
+    lying = [x.swapaxes(-1, -2) if t else lib.ascontiguousarray(x) for x, t in zip(arrays, transposed, strict=True)]
+    return [y.swapaxes(-1, -2) if t else y for y, t in zip(rounded(*lying), transposed, strict=True)]
 
 
-def rounded(x: Array) -> Array:
-    """x, in C order, as bfloat16."""
-    y = array_module("cuda").empty(x.shape, dtype=gemm.BFLOAT16)
-    pack = 8 if x.size % 8 == 0 and x.data.ptr % 16 == 0 else 1
-    launch_each("columns", "rounded", x.dtype, x.size // pack, x, y, x.size, PACK=pack)
-    return y
+def rounded(*arrays: Array) -> list[Array]:
+    """One or two arrays in C order as bfloat16, in one launch."""
+    lib = array_module("cuda")
+    made = [lib.empty(x.shape, dtype=gemm.BFLOAT16) for x in arrays]
+    pack = 8 if all(x.size % 8 == 0 and x.data.ptr % 16 == 0 for x in arrays) else 1
+    given = [each for x, y in zip(arrays, made, strict=True) for each in (x, y, x.size)]
+    given += [None, None, 0][: 6 - len(given)]
+    launch_each("columns", "rounded", arrays[0].dtype, sum(x.size for x in arrays) // pack, *given, PACK=pack)
+    return made
 
 
 def _trivial(lib: Any, a: Array, b: Array, out: Array, bias: Array) -> Array:

@@ -198,8 +198,10 @@ def from_bfloat16(bits):
 
 
 @reference
-def rounded(x, y, n):
+def rounded(x, y, n, second_x, second_y, second_n):
     y[:] = bfloat16(x)
+    if second_n:
+        second_y[:] = bfloat16(second_x)
 
 
 @reference

@@ -234,6 +234,7 @@ def rounded_columns(order):
     check(order, lambda x: cuda_conv._columns(image(x), few, 3, gemm.BFLOAT16), image(x[:, :6]), rtol=0)
     for flat in (x.reshape(-1), x.reshape(-1)[: x.size - 3], HARD_TO_ROUND):
         check(order, cuda_linear.rounded, flat.copy(), rtol=0)
+        check(order, cuda_linear.rounded, flat.copy(), x[:2].copy(), rtol=0)
 
 
 _HALVES = np.array([0x3F808000, 0x3F818000, 0x3F808001, 0x3F807FFF, 0x7F7F7FFF, 0x7F7F8000], np.uint32)
