@@ -22,9 +22,9 @@ from gpu_steps import in_minigan, plan
 
 HELD = """
                               digits    dcgan28    wgan_gp    dcgan64   dcgan128
-(all)                            251        234        119        439        463
+(all)                            248        234        119        439        463
 adam                               2          2          1          2          2
-add                               14          9          3         20         20
+add                               11          9          3         20         20
 col2im                             8          8          4         20         25
 conv                               4          4          4          4          4
 conv_input                         0          0          0          3          3
@@ -93,10 +93,11 @@ def test_a_round_has_no_launch_more_and_none_less(idle):
 
 
 @pytest.mark.parametrize("name", ["dcgan28", "wgan_gp"])
-def test_in_bf16_there_is_one_launch_more_for_each_product(name, idle, monkeypatch):
+def test_in_bf16_one_launch_rounds_what_a_product_reads(name, idle, monkeypatch):
     monkeypatch.setattr(precision, "_chosen", "bf16")
-    held = from_table(HELD)[name]
-    assert differences({name: counted(captured(name))}, {name: held}) == [f"{name}: rounded 0 -> {held['product']}"]
+    found = counted(captured(name))
+    assert found["rounded"] == found["product"] > 10
+    assert found.keys() - from_table(HELD)[name].keys() <= {"rounded", "conv_input", "conv_weight"}
 
 
 def test_what_is_new_is_named():

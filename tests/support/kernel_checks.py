@@ -249,9 +249,12 @@ def convolution(order):
     _convolution(order, "implicit", 1e-5)
 
 
-def convolution_on_tensor_cores(order, s=GEOMETRY):
-    with _tf32():
-        _convolution(order, "implicit", 3e-3, s)
+ROUNDING = {"tf32": 3e-3, "bf16": 2e-2}  # of a result, in units of the largest
+
+
+def convolution_on_tensor_cores(order, s=GEOMETRY, name="tf32"):
+    with _rounding(name):
+        _convolution(order, "implicit", ROUNDING[name], s)
 
 
 def _convolution(order, way, rtol, s=GEOMETRY):
@@ -267,8 +270,8 @@ def _convolution(order, way, rtol, s=GEOMETRY):
 
 
 @contextlib.contextmanager
-def _tf32():
-    before, precision._chosen = precision._chosen, "tf32"
+def _rounding(name):
+    before, precision._chosen = precision._chosen, name
     try:
         yield
     finally:
@@ -281,10 +284,10 @@ def product(order):
     check(order, cuda_linear.product, a[0].T, b.T.copy().T[:3].repeat(24, 0)[:70], None, rtol=1e-5)
 
 
-def product_on_tensor_cores(order):
-    with _tf32():
+def product_on_tensor_cores(order, name="tf32"):
+    with _rounding(name):
         a, b = (_rng().standard_normal(shape).astype("float32") for shape in ((70, 40), (40, 33)))
-        check(order, cuda_linear.product, a, b, b[0], rtol=3e-3)
+        check(order, cuda_linear.product, a, b, b[0], rtol=ROUNDING[name])
 
 
 def update(order):
@@ -343,11 +346,12 @@ EXAMPLES = {
         convolution,
         convolution_on_tensor_cores,
         partial(convolution_on_tensor_cores, s=ODD_GEOMETRY),
+        partial(convolution_on_tensor_cores, name="bf16"),
     ],
     "images": [images_],
     "pointwise": [partial(pointwise, shape=(5, 61), seed=0, dtype="float32", slope=0.2)],
     "pool": [partial(pool, shape=(2, 3, 7, 8), window=(3, 2), stride=(2, 3), seed=0, dtype="float32")],
-    "product": [product, product_on_tensor_cores],
+    "product": [product, product_on_tensor_cores, partial(product_on_tensor_cores, name="bf16")],
     "random": [random],
     "sums": [
         partial(sums, shape=(7, 300), seed=0, dtype="float32", scale=-0.5, shift=1.0),
