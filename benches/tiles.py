@@ -40,6 +40,7 @@ TILES = [
 BF16_TILES = [TILES[0], TILES[3], TILES[4], TILES[7], TILES[10]]
 NARROW_TILES = [Tile(128, 64, 8, 16, 3), Tile(64, 64, 8, 32, 3)]  # where channels are moved one by one
 PACKS = [(4, 4), (1, 4), (4, 1)]  # of the faces of the layers: images of three channels, and all others
+ALONG = {"conv": (True, True), "conv_input": (True, False), "conv_weight": (False, False)}  # as cuda_conv says
 LARGEST_ERROR = {"fp32": 1e-5, "tf32": 2e-3, "bf16": 1e-2}
 
 
@@ -54,7 +55,7 @@ def compile_all() -> None:
 
     def compiled(tile: Tile, precision: str, packs: tuple[int, int]) -> None:
         backend.array_module("cuda").zeros(1)  # this thread, too, has to do with the device
-        launch.kernel("convolution", "conv", "float32", 1, **tile.defines(precision, packs))
+        kernel("conv", tile, precision, packs)
 
     wanted = [(tile, "tf32", PACKS[0]) for tile in TILES] + [(tile, "bf16", PACKS[0]) for tile in BF16_TILES]
     wanted += [(tile, "tf32", packs) for tile in NARROW_TILES for packs in PACKS]
@@ -72,6 +73,20 @@ def ways(layer: Layer) -> Iterator[tuple[str, str, Tile | None]]:
         for tile in tiles:
             name = "{}x{} w{} d{} s{}".format(*astuple(tile)[:5])
             yield f"{precision} {name}{' L1' if tile.cached else ''}", precision, tile
+    if wide:
+        yield "tf32 first, all shared", "tf32", TILES[0]
+
+
+def kernel(function: str, tile: Tile, precision: str, packs: tuple[int, int]) -> Any:
+    """The kernel of this face, as a launch finds it."""
+    shared = tile.shared(ALONG[function])
+    return launch.kernel("convolution", function, "float32", shared, **tile.defines(precision, packs))
+
+
+def carve(tile: Tile, percent: int) -> None:
+    """How much of a multiprocessor's memory the kernels of this tile want to be shared; -1: the driver decides."""
+    for function in ALONG:
+        kernel(function, tile, "tf32", PACKS[0]).preferred_shared_memory_carveout = percent
 
 
 def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, dict[str, Any]]]:
@@ -90,6 +105,8 @@ def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, d
             forced = patch.object(cuda_conv, "FORCED", "im2col" if tile is None else "implicit")
             tiles = patch.object(cuda_conv, "_tile", cuda_conv._tile if precision == "fp32" else chosen)
             mg.set_precision(precision)
+            if "all shared" in name:
+                carve(TILES[0], 100)
             try:
                 with forced, tiles:
                     error = float(((checked() - expected) ** 2).sum() / (expected**2).sum()) ** 0.5
@@ -97,6 +114,8 @@ def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, d
                 found[face][name] = {"milliseconds": ms, "error": error, "wrong": error > LARGEST_ERROR[precision]}
             except Exception as problem:  # of one way: the others are still worth knowing
                 found[face][name] = {"problem": f"{type(problem).__name__}: {problem}"}
+            if "all shared" in name:
+                carve(TILES[0], -1)
     mg.set_precision("fp32")
     return found
 

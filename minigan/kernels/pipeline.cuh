@@ -82,6 +82,7 @@ __device__ inline void multiply(float* d, const unsigned* a, unsigned b0, unsign
             for (int p = 0; p < PER_REGISTER; p++) of[lane][e][p] = __uint_as_float(bits >> 16 * p << 16);
     }
     __syncwarp();
+#pragma unroll 1
     for (int k = 0; k < STEP; k++) {
         int p = k % PER_REGISTER, of_lane = k / PER_REGISTER % 4, half = k / PER_REGISTER / 4;
         for (int e = 0; e < 4; e++)
@@ -163,39 +164,40 @@ struct Stage {
     }
 };
 
-// This thread's share of the copies of one operand, stage after stage.
+// This thread's share of the copies of one operand, stage after stage: some rows at one position of the sum.
 template <int ROWS, int PACK, class Operand>
 struct Feed {
     static const bool ALONG = Operand::along_depth;
-    static const int ACROSS = (ALONG ? DEPTH : ROWS) / PACK;  // copies that lie side by side in memory
-    static const int COUNT = ROWS * DEPTH / PACK / THREADS, APART = THREADS / ACROSS;
-    static_assert(COUNT * PACK * THREADS == ROWS * DEPTH && APART * ACROSS == THREADS, "the threads share alike");
+    static const int DEPTHS = ALONG ? DEPTH / PACK : DEPTH;  // threads that share a row
+    static const int APART = THREADS / DEPTHS * (ALONG ? 1 : PACK), COUNT = ROWS / APART;
+    static_assert(THREADS % DEPTHS == 0 && COUNT * APART == ROWS, "the threads share alike");
 
     const Operand& from;
-    typename Operand::Row row[ALONG ? COUNT : 1];
+    typename Operand::Row row[COUNT];
     typename Operand::Depth depth;
     int k;  // the first position that is this thread's
 
-    __device__ Feed(const Operand& from, int first_row, int first)
-        : from(from), depth(from.depth(first + first_depth())), k(first + first_depth()) {
+    __device__ Feed(const Operand& from, int first, int k)
+        : from(from), depth(from.depth(k + first_depth())), k(k + first_depth()) {
 #pragma unroll
-        for (int r = 0; r < (ALONG ? COUNT : 1); r++) row[r] = from.row(first_row + this->first_row() + r * APART);
+        for (int r = 0; r < COUNT; r++) row[r] = from.row(first + first_row() + r * APART);
     }
-    static __device__ int first_row() { return ALONG ? threadIdx.x / ACROSS : threadIdx.x % ACROSS * PACK; }
-    static __device__ int first_depth() { return ALONG ? threadIdx.x % ACROSS * PACK : threadIdx.x / ACROSS; }
-
+    static __device__ int first_row() {
+        return ALONG ? threadIdx.x / DEPTHS : threadIdx.x % (THREADS / DEPTHS) * PACK;
+    }
+    static __device__ int first_depth() {
+        return ALONG ? threadIdx.x % DEPTHS * PACK : threadIdx.x / (THREADS / DEPTHS);
+    }
     // Starts the copies of the next stage; positions from `end` on are zero.
     __device__ void start(real* stage, int end) {
 #pragma unroll
         for (int r = 0; r < COUNT; r++) {
-            int apart = r * APART;
             const real* source;
-            bool present = from.at(row[ALONG ? r : 0], depth, source) && k + (ALONG ? 0 : apart) < end;
-            int place = Stage<ROWS, ALONG>::offset(first_row() + (ALONG ? apart : 0), first_depth() + (ALONG ? 0 : apart));
-            start_copy<PACK>(stage + place, source, present);
-            if (!ALONG) from.advance(depth, APART);
+            bool present = from.at(row[r], depth, source) && k < end;
+            start_copy<PACK>(
+                stage + Stage<ROWS, ALONG>::offset(first_row() + r * APART, first_depth()), source, present);
         }
-        if (ALONG) from.advance(depth, DEPTH);
+        from.advance(depth, DEPTH);
         k += DEPTH;
     }
 };

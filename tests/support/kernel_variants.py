@@ -14,8 +14,8 @@ def variants(name, real):
     small, large = Tile(64, 64), Tile(128, 128, 4)
     kinds = [small.defines("fp32", (1, 1))]
     if real == "float" and name == "convolution":
-        kinds += [large.defines(precision, (4, 4)) for precision in ("fp32", "tf32", "bf16")]
-        kinds += [Tile(128, 64).defines("tf32", (1, 1))]
+        kinds += [large.defines(precision, (4, 4)) for precision in ("fp32", "tf32")]
+        kinds += [Tile(64, 64, 4).defines("bf16", (4, 4)), Tile(128, 64).defines("tf32", (1, 1))]
     elif real == "float":
         kinds += [small.defines(precision, (1, 1)) for precision in ("tf32", "bf16")]
     return [kind | along for kind in kinds]
