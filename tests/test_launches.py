@@ -14,7 +14,7 @@ import pytest
 from launches import TURNED, TURNING, as_table, counted, differences, from_table, without_arithmetic
 
 from minigan.capture import WARM_UP
-from minigan.kernels import precision
+from minigan.kernels import cuda_ways, precision
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benches"))
 
