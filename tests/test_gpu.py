@@ -1,5 +1,7 @@
 """On a CUDA device: ops, kernels, training steps and captured steps, each against what a CPU or a plain call gives."""
 
+import gc
+
 import fakecupy
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from kernel_checks import EXAMPLES, faces
 from op_table import ROWS
 
 import minigan as mg
-from minigan.kernels import PRECISIONS, cpu, cublas, cuda, cuda_conv, cuda_linear, geometry
+from minigan.kernels import PRECISIONS, cpu, cublas, cuda, cuda_conv, cuda_graph, cuda_linear, geometry, headroom
 from minigan.tensor import Tensor
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("gpu")]
@@ -163,6 +165,26 @@ def test_memory_of_others_survives_replays():
     assert [step().item() for _ in range(5)] == [expected] * 5
     for k, other in enumerate(others):
         assert (other.numpy() == k).all()
+
+
+def test_what_a_game_needs_is_what_it_takes():
+    """The pool that everybody shares and that of the graphs, after rounds and a look at them."""
+    cupy = mg.backend.array_module("cuda")
+    shared = cuda_graph._shared(cupy)
+    pools = [cupy.get_default_memory_pool(), shared._pool]
+    game, source = dcgan("cuda", "float32"), batches("cuda", count=1024, batch=1024)
+    need = mg.gan.memory_needed(game, source)
+    gc.collect()
+    for pool in pools[: 1 if shared.users else 2]:
+        pool.free_all_blocks()
+    before = sum(pool.total_bytes() for pool in pools)
+    for _ in range(6):
+        game.play(source)
+    mg.gan.rehearsal.gradient_norms(game, source)
+    taken = sum(pool.total_bytes() for pool in pools) - before
+    assert all(turn.graph is not None for turn in game._turns[1])
+    assert 0.85 * taken < need.round(1024) < 1.3 * taken + headroom.SCRATCH, (need, taken)
+    assert 0 < need.largest_batch(headroom.free("cuda")) < 1 << 24
 
 
 def test_streamed_batches(monkeypatch):
