@@ -1,40 +1,48 @@
 """Proof on a GPU: is minigan right there, and how fast is it beside PyTorch?
 
-    python benches/gpu.py                             all stages, under ten minutes; figures in results/gpu.json
-    python benches/gpu.py --stages tests,soak         some of them
-    python benches/gpu.py --rehearse                  the same on a machine without a GPU; measures nothing
+    python benches/gpu.py --smoke --out DIR           checks that only a device can make, then the tests: three minutes
+    python benches/gpu.py --out DIR                   what is measured: seven and a half minutes
+    python benches/gpu.py --out DIR --stages steps    some of the stages
+    python benches/gpu.py [--smoke] --rehearse        the same on a machine without a GPU; measures nothing
 
-Stages: machine (ceilings, cost of a launch), tests (pytest -m gpu), gradcheck, soak (2 000 captured rounds of a DCGAN
-against the same ones played launch by launch), steps (training steps in minigan and PyTorch), layers (single kernels).
-Each runs in processes of its own, within its share of the time. The JSON is written anew after each one and replaces
-what was there; an error is recorded in it and the next stage goes on. The exit status is 0 if every stage ran without.
+Stages: machine (ceilings, cost of a launch), soak (2 000 captured rounds of a DCGAN against the same ones played launch
+by launch), steps (training steps in minigan and PyTorch), layers (single kernels); by name also tests (pytest -m gpu)
+and gradcheck. Each runs in processes of its own, within its share of the time.
+
+DIR is made if it is not there, and holds a few files afterwards: smoke.json, smoke.log and tests.log, or gpu.json and
+gpu.log; and kernels.tgz, the kernels that were compiled, with which the next run begins. The JSON is written anew after
+each check and each stage; an error is recorded in it, and the next one goes on. The exit status is 0 if all went well.
 """
 
 import argparse
+import contextlib
 import json
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 BENCHES = Path(__file__).resolve().parent
 sys.path[:0] = [str(BENCHES.parent)]  # this checkout's minigan, installed or not
 
-from gpu_steps import report, runner, stages, targets, timed_steps  # noqa: E402  found through the line above
+from gpu_steps import outputs, report, runner, smoke, stages, targets, timed_steps  # noqa: E402  found by the line above
 from gpu_steps.plan import GPU, REHEARSAL, WORKLOADS  # noqa: E402
 
 from minigan import backend  # noqa: E402
 
-STAGES: dict[str, tuple[float, runner.Stage]] = {  # (share of the time, function)
-    "machine": (30, stages.machine),
-    "tests": (110, stages.tests),
-    "gradcheck": (50, stages.gradcheck),
-    "soak": (70, stages.soak),
-    "steps": (200, timed_steps.steps),
+STAGES: dict[str, tuple[float, runner.Stage]] = {  # (share of the time, function), what tells most first
+    "machine": (20, stages.machine),
+    "soak": (60, stages.soak),
+    "steps": (240, timed_steps.steps),
     "layers": (110, stages.layers),
+    "tests": (90, stages.tests),
+    "gradcheck": (50, stages.gradcheck),
 }
+USUAL = ["machine", "soak", "steps", "layers"]
+SECONDS, SMOKE_SECONDS = 430, 170  # altogether
 
 
 def chosen_from(known: Any) -> Any:
@@ -53,19 +61,30 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--seconds", type=float, default=560, help="altogether (default: 560)")
-    parser.add_argument("--stages", type=chosen_from(STAGES), default=list(STAGES), metavar="A,B", help="only these")
+    parser.add_argument("--smoke", action="store_true", help="the checks and the tests, and no stages")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the folder for everything that is kept")
+    parser.add_argument(
+        "--kernels", type=Path, metavar="FILE", help="compiled before (default: DIR/kernels.tgz if any)"
+    )
+    parser.add_argument("--seconds", type=float, help=f"altogether (default: {SECONDS}; with --smoke {SMOKE_SECONDS})")
+    parser.add_argument("--stages", type=chosen_from(STAGES), default=USUAL, metavar="A,B", help="only these")
     parser.add_argument(
         "--workloads", type=chosen_from(WORKLOADS), default=list(WORKLOADS), metavar="A,B", help=", ".join(WORKLOADS)
     )
-    parser.add_argument("--json", type=Path, default=BENCHES / "results" / "gpu.json", metavar="PATH")
-    parser.add_argument("--rehearse", action="store_true", help="tiny sizes on stand-ins, nothing kept")
-    return parser.parse_args()
+    parser.add_argument("--rehearse", action="store_true", help="tiny sizes on stand-ins; --out is not needed")
+    args = parser.parse_args()
+    if args.out is None and not args.rehearse:
+        parser.error("--out: which folder is everything to go into?")
+    if args.kernels is not None and not args.kernels.is_file():
+        parser.error(f"--kernels: there is no file {args.kernels}")
+    args.seconds = args.seconds or (SMOKE_SECONDS if args.smoke else SECONDS)
+    return args
 
 
-def run(args: argparse.Namespace, path: Path) -> tuple[dict[str, Any], bool]:
-    """(the record, also in `path`; whether every stage ran to its end)."""
+def measure(args: argparse.Namespace, out: Path) -> bool:
+    """Run the stages; True if every one ran to its end and the record is whole."""
     start = time.monotonic()
+    path = out / "gpu.json"
     record = report.begin(args.rehearse, args.stages, args.workloads)
 
     def write(record: dict[str, Any]) -> None:
@@ -82,41 +101,39 @@ def run(args: argparse.Namespace, path: Path) -> tuple[dict[str, Any], bool]:
         )
     finally:
         session.close()
-    return record, everything
-
-
-def rehearse(args: argparse.Namespace) -> int:
-    """Run everything on stand-ins; the exit status."""
-    print("rehearsal on stand-ins: nothing is measured")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "gpu.json"
-        record, everything = run(args, path)
-        lines = list(report.table(record))
-        lacking = report.check(json.loads(path.read_text()))
-    if not everything:
-        print(*(f"{name}: {error}" for name, s in record["stages"].items() for error in s["errors"]), sep="\n")
+    print(*report.table(record), sep="\n")
+    lacking = report.check(json.loads(path.read_text()))
     print(*(f"the record lacks {what}" for what in lacking), sep="\n", end="\n" if lacking else "")
-    print(
-        f"rehearsed {len(args.stages)} stages and {len(lines)} lines of summary; nothing was measured, nothing is kept"
-    )
-    return 0 if everything and not lacking else 1
+    print(f"{record['seconds']:.0f} s, {'every stage ran' if everything else 'NOT every stage ran'}")
+    return everything and not lacking
+
+
+@contextlib.contextmanager
+def folder(args: argparse.Namespace) -> Iterator[Path]:
+    """Where everything goes: --out, or in a rehearsal without it a folder that is gone afterwards."""
+    if args.out is None:
+        with tempfile.TemporaryDirectory() as scratch:
+            yield Path(scratch)
+    else:
+        args.out.mkdir(parents=True, exist_ok=True)
+        yield args.out
 
 
 def main() -> int:
     """The exit status."""
     args = arguments()
-    if args.rehearse:
-        return rehearse(args)
-    problem = backend.cuda_problem()
+    problem = None if args.rehearse else backend.cuda_problem()
     if problem:
         print(problem, file=sys.stderr)
         return 1
-    record, everything = run(args, args.json)
-    print(*report.table(record), sep="\n")
-    print(f"{args.json}: {record['seconds']:.0f} s, {'every stage ran' if everything else 'NOT every stage ran'}")
-    return 0 if everything else 1
+    with folder(args) as out, outputs.also_in(out / ("smoke.log" if args.smoke else "gpu.log")):
+        if args.rehearse:
+            print("rehearsal on stand-ins: nothing is measured")
+        with outputs.compiled_kernels(out, args.kernels):
+            good = smoke.Smoke(out, args.rehearse, args.seconds).run() if args.smoke else measure(args, out)
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that children are ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that children are ended and what there is is kept
     sys.exit(main())

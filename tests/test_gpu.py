@@ -4,12 +4,13 @@ import fakecupy
 import numpy as np
 import pytest
 from cuda_games import batches, dcgan, wgan_gp
+from cuda_references import bfloat16, from_bfloat16
 from device_checks import check_op_to_second_order, check_training_step
-from kernel_checks import EXAMPLES
+from kernel_checks import EXAMPLES, faces
 from op_table import ROWS
 
 import minigan as mg
-from minigan.kernels import cublas, cuda_linear
+from minigan.kernels import PRECISIONS, cpu, cublas, cuda, cuda_conv, cuda_linear, geometry
 from minigan.tensor import Tensor
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("gpu")]
@@ -41,7 +42,7 @@ def rounds(make, n, graphs):
 
 
 @pytest.mark.parametrize("make", [dcgan, wgan_gp])
-@pytest.mark.parametrize("precision", ["fp32", "tf32"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_fifty_rounds_replayed_are_fifty_rounds_played(make, precision):
     mg.set_precision(precision)
     try:
@@ -66,6 +67,94 @@ def test_products_by_cublas_and_by_our_own_kernel():
         out.fill(0)
         run(cupy.asarray(a), cupy.asarray(b), out)
         np.testing.assert_allclose(out.get(), a.astype("float64") @ b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture(params=PRECISIONS)
+def precision(request):
+    """Each precision, as it is set while the test runs."""
+    mg.set_precision(request.param)
+    yield request.param
+    mg.set_precision("fp32")
+
+
+SIZES = [(130, 200, 70), (64, 1, 100), (1, 64, 100), (100, 7, 1), (64, 10, 8192), (4096, 64, 800), (128, 128, 128)]
+ROUNDING = {"fp32": 1e-5, "tf32": 5e-3, "bf16": 2e-2}  # of a sum of k products, in units of the root of k or 4
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("leading", [(), (3,)], ids=["one product", "a batch"])
+def test_a_bias_in_the_epilogue_is_the_bias_that_is_added(dtype, leading, precision):
+    """With a transposed operand; then with biases at an odd place and into rows that lie apart, too."""
+    cupy, rng = mg.backend.array_module("cuda"), np.random.default_rng(0)
+    exactly = 1e-12 if dtype == "float64" else ROUNDING[precision]
+    alike = 1e-12 if dtype == "float64" else ROUNDING["tf32" if precision == "tf32" else "fp32"]
+    for m, n, k in SIZES:
+        shapes = [(*leading, *shape) for shape in ((m, k), (n, k), (m, n + 3))]
+        a, b, wide = (cupy.asarray(rng.standard_normal(shape).astype(dtype)) for shape in shapes)
+        bias = cupy.asarray(rng.standard_normal(n + 1).astype(dtype))
+        b = b.swapaxes(-1, -2)
+        for shift, into in ((bias[:n], None), (bias[1:], None), (bias[1:], wide[..., :n])):
+            fused = cuda_linear.product(a, b, shift, out=into).get()
+            exact = a.get().astype("float64") @ b.get() + shift.get()
+            added = (cuda_linear.product(a, b) + shift).get()
+            np.testing.assert_allclose(fused, exact, rtol=0, atol=exactly * max(k, 16) ** 0.5, err_msg=f"{m, n, k}")
+            np.testing.assert_allclose(fused, added, rtol=0, atol=alike * max(k, 16) ** 0.5, err_msg=f"{m, n, k}")
+            again = cuda_linear.product(a, b, shift, out=into).get()
+            assert np.array_equal(fused, again)
+
+
+def test_cublaslt_adds_the_bias_of_every_float32_product(precision):
+    """Without an algorithm a bias is a launch of its own, which is right and slower."""
+    cupy = mg.backend.array_module("cuda")
+    lt = cublas.find(cupy)._lt
+    assert lt is not None, "no cuBLASLt was found"
+    for m, n, k in SIZES:
+        cuda_linear.product(cupy.ones((m, k), "float32"), cupy.ones((n, k), "float32").T, cupy.ones(n, "float32"))
+    without = [key for key, plan in lt._plans.items() if plan is None and key[0].result.kind == 0]
+    assert lt._plans
+    assert not without, f"{len(without)} of {len(lt._plans)} kinds: {without}"
+
+
+def test_captured_products_are_those_that_were_called(precision):
+    rng = np.random.default_rng(0)
+    x, w, b = (mg.tensor(rng.standard_normal(s).astype("float32"), device="cuda") for s in ((96, 200), (50, 200), 50))
+    image, kernel = (
+        mg.tensor(rng.standard_normal(s).astype("float32"), device="cuda") for s in ((8, 16, 12, 12), (24, 16, 4, 4))
+    )
+    shift = mg.tensor(rng.standard_normal(24).astype("float32"), device="cuda")
+    step = mg.capture(lambda: (mg.ops.linear(x, w, b), mg.conv2d(image, kernel, shift, stride=2, padding=1)))
+    played = [[y.numpy() for y in step()] for _ in range(3)]
+    replayed = [[y.numpy() for y in step()] for _ in range(3)]
+    assert step.graph is not None
+    for found in (*played[1:], *replayed):
+        for ours, theirs in zip(found, played[0], strict=True):
+            assert np.array_equal(ours, theirs)
+
+
+def test_products_in_bf16_are_those_of_rounded_operands():
+    cupy, rng = mg.backend.array_module("cuda"), np.random.default_rng(0)
+    shapes = [((96, 200), (200, 50)), ((3, 70, 33), (3, 33, 17)), ((1, 7), (7, 1)), ((64, 4096), (4096, 64))]
+    try:
+        mg.set_precision("bf16")
+        for pair in shapes:
+            a, b = (rng.standard_normal(shape).astype("float32") for shape in pair)
+            bias = rng.standard_normal(b.shape[-1]).astype("float32")
+            found = cuda_linear.product(*map(cupy.asarray, (a, b, bias))).get()
+            exact = [from_bfloat16(bfloat16(x)).astype("float64") for x in (a, b)]
+            np.testing.assert_allclose(found, exact[0] @ exact[1] + bias, rtol=0, atol=1e-5 * a.shape[-1] ** 0.5)
+    finally:
+        mg.set_precision("fp32")
+
+
+@pytest.mark.parametrize("way", cuda_conv.WAYS)
+def test_convolutions_of_each_precision_are_near_those_of_float64(way, precision, monkeypatch):
+    monkeypatch.setattr(cuda_conv, "FORCED", way)
+    s = geometry.convolution("conv", (16, 32, 17, 16), (48, 32, 4, 4), (2, 2), 1, (1, 1), 1)
+    rng = np.random.default_rng(0)
+    x, w, y = (rng.standard_normal(shape).astype("float32") for shape in (s.x, s.w, s.y))
+    found = faces(cuda, *(mg.tensor(a, device="cuda").data for a in (x, w, y)), s)
+    for a, b in zip(found, faces(cpu, *(a.astype("float64") for a in (x, w, y)), s), strict=True):
+        assert np.linalg.norm(a.get() - b) < {"fp32": 1e-5, "tf32": 3e-3, "bf16": 8e-3}[precision] * np.linalg.norm(b)
 
 
 def test_memory_of_others_survives_replays():

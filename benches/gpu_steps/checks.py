@@ -3,8 +3,8 @@
 import sys
 import time
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
@@ -14,12 +14,16 @@ from minigan import backend
 from minigan.kernels import cpu, cuda_conv, geometry
 from minigan.ops import conv
 
-from .in_minigan import digits_game, uploaded
+from .in_minigan import digits_game, nodes_of, uploaded
+from .plan import PRECISIONS
 from .stand_in import TESTS
 
-TOLERANCES = {"fp32": 1e-5, "tf32": 3e-3}  # of a convolution's result, relative to its norm
+Case = tuple[Any, ...]  # x, w, stride, padding, dilation, groups of a convolution
 
-GEOMETRIES = (  # x, w, stride, padding, dilation, groups
+TOLERANCES = {"fp32": 1e-5, "tf32": 3e-3, "bf16": 1e-2}  # of a convolution's result, relative to its norm
+SLACK = 0.05  # by which memory may grow after half of the rounds: what a pool rounds up
+
+GEOMETRIES: tuple[Case, ...] = (
     ((2, 3, 7, 6), (4, 3, 3, 2), (2, 1), ((1, 0), (0, 1)), 1, 1),
     ((2, 4, 6, 5), (6, 2, 3, 2), (2, 1), ((1, 0), (0, 1)), (1, 2), 2),
     ((3, 2, 8, 8), (3, 2, 4, 4), 2, 1, 1, 1),
@@ -86,56 +90,89 @@ def check_convolutions(failed: list[str]) -> int:
     return count
 
 
+def wide_case(wide: int) -> Case:
+    """A convolution of `wide` channels, of odd sizes."""
+    return (4, wide // 2, 33, 31), (wide, wide // 2, 3, 3), 2, 1, 1, 1
+
+
 def check_precision(wide: int, failed: list[str]) -> list[dict[str, Any]]:
-    """Errors of the three faces in fp32 and TF32, relative to the norm of the CPU's float64 result, each way."""
-    s = geometry.convolution("conv2d", (4, wide // 2, 33, 31), (wide, wide // 2, 3, 3), 2, 1, 1, 1)
-    rng, found = np.random.default_rng(0), []
+    """Errors of the three faces in each precision, each way."""
+    found = list(convolution_errors(wide_case(wide)))
+    for entry in found:
+        if not entry["error"] <= TOLERANCES[entry["precision"]]:
+            failed.append(f"a convolution of {wide} channels: {entry}")
+    return found
+
+
+def convolution_errors(case: Case) -> Iterator[dict[str, Any]]:
+    """face, way, precision, error of each: relative to the norm of the CPU's float64 result."""
+    s = geometry.convolution("conv2d", *case)
+    rng = np.random.default_rng(0)
     arrays = {name: rng.standard_normal(shape) for name, shape in (("x", s.x), ("w", s.w), ("y", s.y))}
     on_gpu = {name: uploaded(a.astype("float32")).data for name, a in arrays.items()}
-    for face, (a, b) in {"conv": "xw", "conv_input": "wy", "conv_weight": "xy"}.items():
-        expected = getattr(cpu, face)(arrays[a], arrays[b], s)
-        for way in cuda_conv.WAYS:
-            for precision, tolerance in TOLERANCES.items():
-                mg.set_precision(precision)
-                with patch.object(cuda_conv, "FORCED", way):
-                    result = backend.to_numpy(getattr(cuda_conv, face)(on_gpu[a], on_gpu[b], s))
-                error = float(np.linalg.norm(result - expected) / np.linalg.norm(expected))
-                found.append({"face": face, "way": way, "precision": precision, "error": error})
-                if not error <= tolerance:
-                    failed.append(f"{face} {s.x} {s.w}, {way}, {precision}: relative error {error:.2g}")
-    mg.set_precision("fp32")
-    return found
+    try:
+        for face, (a, b) in {"conv": "xw", "conv_input": "wy", "conv_weight": "xy"}.items():
+            expected = getattr(cpu, face)(arrays[a], arrays[b], s)
+            for way in cuda_conv.WAYS:
+                for precision in PRECISIONS:
+                    mg.set_precision(precision)
+                    with patch.object(cuda_conv, "FORCED", way):
+                        result = backend.to_numpy(getattr(cuda_conv, face)(on_gpu[a], on_gpu[b], s))
+                    error = float(np.linalg.norm(result - expected) / np.linalg.norm(expected))
+                    yield {"face": face, "way": way, "precision": precision, "error": error}
+    finally:
+        mg.set_precision("fp32")
 
 
 def soak(rounds: int, batch: int, images: int, rehearse: bool) -> dict[str, Any]:
     """The same rounds of the main job's game, captured and not: are losses and weights the same, bit by bit."""
-    kept, states, seconds, memory, said = [], [], [], [], []
+    said, played = [], []
     for graphs in (True, False):
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            played = play(rounds, batch, images, graphs, rehearse)
+            played.append(play(rounds, batch, images, graphs, rehearse))
         said += [str(w.message) for w in warned if "CUDA graph" in str(w.message)]
-        for part, results in zip(played, (kept, states, seconds, memory), strict=True):
-            results.append(part)
-    differing = [name for name in states[0] if not np.array_equal(states[0][name], states[1][name], equal_nan=True)]
-    unlike = [k for k, (a, b) in enumerate(zip(*kept, strict=True)) if a != b]
+    captured, eager = played
+    differing = [k for k, v in captured.state.items() if not np.array_equal(v, eager.state[k], equal_nan=True)]
+    unlike = [k for k, (a, b) in enumerate(zip(captured.losses, eager.losses, strict=True)) if a != b]
     return {
         "rounds": rounds,
         "weights_equal": not differing,
         "differing": differing[:10],
         "losses_equal": not unlike,
-        "first_unlike_round": None if not unlike else unlike[0] // (len(kept[0]) // rounds),
-        "last_losses": kept[0][-4:],
+        "first_unlike_round": None if not unlike else unlike[0] // (len(captured.losses) // rounds),
+        "last_losses": captured.losses[-4:],
         "not_captured": said,
-        "seconds": dict(zip(("captured", "eager"), seconds, strict=True)),
-        "pool_bytes": dict(zip(("captured", "eager"), memory, strict=True)),
+        "graph_nodes": captured.nodes,
+        "seconds": {"captured": captured.seconds, "eager": eager.seconds},
+        "pool_bytes": {"captured": captured.pool_bytes, "eager": eager.pool_bytes},
     }
 
 
-def play(
-    rounds: int, batch: int, images: int, graphs: bool, rehearse: bool
-) -> tuple[list[float], dict[str, np.ndarray], float, dict[str, int] | None]:
-    """(every loss, the final state, seconds, CuPy's memory half way and at the end) of such a run."""
+def soak_errors(found: dict[str, Any]) -> list[str]:
+    """What is wrong with what `soak` has found."""
+    errors = [f"not captured: {said}" for said in found["not_captured"]]
+    for what in ("weights_equal", "losses_equal"):
+        if not found[what]:
+            errors.append(f"{what} is false; first at round {found['first_unlike_round']}: {found['differing']}")
+    for name, memory in found["pool_bytes"].items():
+        if memory and memory["end"] > memory["half_way"] * (1 + SLACK):
+            errors.append(f"memory grew, {name}: {memory['half_way']} bytes half way, {memory['end']} at the end")
+    return errors
+
+
+class Played(NamedTuple):
+    """Such a run: its losses, the final state, seconds, nodes of each turn, CuPy's memory half way and at the end."""
+
+    losses: list[float]
+    state: dict[str, np.ndarray]
+    seconds: float
+    nodes: list[int | None]
+    pool_bytes: dict[str, int] | None
+
+
+def play(rounds: int, batch: int, images: int, graphs: bool, rehearse: bool) -> Played:
+    """So many rounds of the main job's game on random images."""
     game, batches = digits_game(batch, images, rehearse)
     game.graphs = graphs
     losses: list[float] = []
@@ -151,7 +188,9 @@ def play(
             half_way = pool_bytes()
     seconds = time.perf_counter() - start
     state = {name: t.numpy() for name, t in game.state.items()}
-    return losses, state, seconds, None if rehearse else {"half_way": half_way, "end": pool_bytes()}
+    nodes = [nodes_of(turn) for turn in game._turns[1]] if graphs else []
+    memory = None if rehearse else {"half_way": half_way, "end": pool_bytes()}
+    return Played(losses, state, seconds, nodes, memory)
 
 
 def pool_bytes() -> int:

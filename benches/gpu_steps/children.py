@@ -40,7 +40,7 @@ class Child:
             stderr=self._log,
             text=True,
             cwd=BENCHES,
-            env=environment(),
+            env=environment() | ({"OMP_NUM_THREADS": "1"} if rehearse else {}),  # nothing is timed: many run at once
             start_new_session=True,  # so that what it starts can be ended with it
         )
         self._lines: queue.Queue[str] = queue.Queue()

@@ -1,25 +1,21 @@
-"""How long calls take: by the GPU's own events, or in a rehearsal by the host's clock."""
+"""How long calls take, by the GPU's own events."""
 
 import math
 import statistics
-import time
 from collections.abc import Callable
+from typing import Protocol
 
 Call = Callable[[], object]
 
 
-class Clock:
-    """The host's clock, for calls that have done their work when they return."""
+class Clock(Protocol):
+    """The events of one library."""
 
     def milliseconds(self, call: Call, times: int) -> float:
         """Milliseconds per call, of so many in a row."""
-        start = time.perf_counter()
-        for _ in range(times):
-            call()
-        return (time.perf_counter() - start) * 1e3 / times
 
 
-class CupyClock(Clock):
+class CupyClock:
     """Events on CuPy's current stream."""
 
     def milliseconds(self, call: Call, times: int) -> float:
@@ -34,7 +30,7 @@ class CupyClock(Clock):
         return cupy.cuda.get_elapsed_time(start, stop) / times
 
 
-class TorchClock(Clock):
+class TorchClock:
     """Events on PyTorch's current stream."""
 
     def milliseconds(self, call: Call, times: int) -> float:
@@ -47,11 +43,6 @@ class TorchClock(Clock):
         stop.record()
         stop.synchronize()
         return start.elapsed_time(stop) / times
-
-
-def of(library: str, rehearse: bool) -> Clock:
-    """The clock for this library."""
-    return Clock() if rehearse else {"minigan": CupyClock, "torch": TorchClock}[library]()
 
 
 def block(clock: Clock, call: Call, seconds: float) -> tuple[float, int]:

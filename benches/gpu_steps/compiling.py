@@ -20,7 +20,6 @@ def prepare(session: Session) -> None:
 
 def collect(job: Job, seconds: float) -> dict[str, dict[str, Any]]:
     """What each has come to within so many seconds, by workload; whatever has not is ended, nothing runs beside."""
-    prepare(job.session)
     end = time.monotonic() + seconds
     found: dict[str, dict[str, Any]] = {}
     for name in job.session.workloads:
@@ -34,4 +33,5 @@ def collect(job: Job, seconds: float) -> dict[str, dict[str, Any]]:
         except ChildError as error:
             found[name] = {"skipped": f"does not run here: {error}"}
             child.close()
+            job.cut(f"{name}, {COMPILED}")
     return found

@@ -16,8 +16,10 @@ from minigan.tensor import Tensor
 
 from . import clocks
 from .clocks import Clock
+from .plan import PRECISIONS
 
 CHAIN = 100  # small launches in one captured graph
+ADAM: dict[str, Any] = {"betas": (0.5, 0.999), "eps": 1e-8, "weight_decay": 0.0, "decoupled": False}
 
 
 def attempt(fn: Callable[[], Any]) -> Any:
@@ -61,10 +63,10 @@ def identity(rehearse: bool) -> dict[str, Any]:
 
 
 def ceilings(clock: Clock, side: int, copied: int, seconds: float) -> dict[str, Any]:
-    """The bandwidth of a copy and the rates of a large product, in fp32 and TF32."""
+    """The bandwidth of a copy and the rates of a large product, in each precision."""
     found = {"copy_gb_per_s": copy_rate(clock, copied, seconds)}
     a, b = noise(side * side).reshape(side, side), noise(side * side).reshape(side, side)
-    for precision in ("fp32", "tf32"):
+    for precision in PRECISIONS:
         mg.set_precision(precision)
         ms = clocks.median(clock, lambda: cuda_linear.product(a, b), seconds)
         found[f"{precision}_tflop_per_s"] = 2 * side**3 / ms / 1e9
@@ -120,7 +122,6 @@ def memory_bound(clock: Clock, elements: int, seconds: float) -> dict[str, dict[
     p, g, m = (noise(elements).reshape(-1, 64) for _ in range(3))
     v = cupy.absolute(g)
     lr, t = cupy.full((), 1e-3, dtype="float64"), cupy.full((), 100, dtype="int64")
-    options = {"betas": (0.5, 0.999), "eps": 1e-8, "weight_decay": 0.0, "decoupled": False}
     kernels: dict[str, tuple[int, Callable[[], object]]] = {  # (arrays read and written, call)
         "leaky_relu": (2, lambda: cuda.leaky_relu(x, 0.2)),
         "channel_stats": (1, lambda: cuda.channel_stats(x, 1e-5)),
@@ -128,7 +129,7 @@ def memory_bound(clock: Clock, elements: int, seconds: float) -> dict[str, dict[
         "channel_sums": (2, lambda: cuda.channel_sums(x, x, stats)),
         "batch_norm_grad": (3, lambda: cuda.batch_norm_grad(x, x, stats, stats)),
         "sum over all but the channels": (1, lambda: cuda.sum(x, (0, 2, 3), False)),
-        "adam": (7, lambda: cuda.update(portable.adam, [(p, g, m, v)], lr=lr, t=t, **options)),
+        "adam": (7, lambda: cuda.update(portable.adam, [(p, g, m, v)], lr=lr, t=t, **ADAM)),
     }
     found = {}
     for name, (passes, call) in kernels.items():

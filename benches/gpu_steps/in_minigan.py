@@ -8,9 +8,12 @@ from steps.workloads import Workload, inputs
 
 import minigan as mg
 from minigan import backend, gan, optim
+from minigan.capture import Captured
 from minigan.kernels.portable import channels_last
 from minigan.tensor import Tensor
 
+from . import clocks
+from .clocks import Clock
 from .driver import nodes_at
 from .plan import NEEDS, workload
 
@@ -18,6 +21,11 @@ from .plan import NEEDS, workload
 def uploaded(array: np.ndarray) -> Tensor:
     """A Tensor on the GPU, a batch of images channels-last in memory there as `data.Batches` draws it."""
     return Tensor(backend.to_device(channels_last(array) if array.ndim == 4 else array, "cuda"))
+
+
+def nodes_of(step: Captured) -> int | None:
+    """How many launches and copies a replay of this step consists of; None where that cannot be asked."""
+    return nodes_at(getattr(step.graph, "graph", 0))
 
 
 class Bench(in_minigan.Bench):
@@ -44,7 +52,7 @@ class Bench(in_minigan.Bench):
 
     def nodes(self) -> int | None:
         """How many launches and copies a replay consists of; None where that cannot be asked."""
-        return nodes_at(getattr(self.turn.graph, "graph", 0)) if self.turn.enabled else None
+        return nodes_of(self.turn) if self.turn.enabled else None
 
 
 def digits_game(batch: int, images: int, rehearse: bool) -> tuple[gan.ScoreGame, mg.data.Batches]:
@@ -67,3 +75,12 @@ def digits_game(batch: int, images: int, rehearse: bool) -> tuple[gan.ScoreGame,
     )
     pixels = np.random.default_rng(0).integers(0, 256, (images, *work.sample), dtype="uint8")
     return game, mg.data.Batches(pixels, batch, device="cuda")
+
+
+def timed_rounds(clock: Clock, batch: int, images: int, seconds: float, graphs: bool, rehearse: bool) -> float:
+    """Milliseconds of a round of that game, batches drawn and all."""
+    game, batches = digits_game(batch, images, rehearse)
+    game.graphs = graphs
+    for _ in range(5):
+        game.play(batches)
+    return clocks.median(clock, lambda: game.play(batches), seconds)

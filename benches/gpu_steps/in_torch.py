@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from steps import in_torch
 from steps.workloads import Workload
+from torch import nn
 
 from .driver import nodes_at
 from .plan import NEEDS, Variant
@@ -12,10 +13,23 @@ from .plan import NEEDS, Variant
 WARM_UP = 3  # steps on a side stream before the capture, as PyTorch's documentation asks
 
 
-def set_precision(name: str) -> None:
-    """Allow TF32 in products and convolutions, or forbid it."""
+def set_precision(name: str) -> torch.dtype:
+    """The type in which products are computed; TF32 is allowed in those of float32, or forbidden."""
     torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
     torch.backends.cudnn.allow_tf32 = name == "tf32"
+    return torch.bfloat16 if name == "bf16" else torch.float32
+
+
+class Autocast(nn.Module):
+    """A network whose products and convolutions are computed in bfloat16; its result is float32."""
+
+    def __init__(self, net: nn.Module, device: str) -> None:
+        super().__init__()
+        self.net, self.device = net, device
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(self.device, torch.bfloat16):
+            return self.net(x).float()
 
 
 class Bench(in_torch.Bench):
@@ -31,6 +45,8 @@ class Bench(in_torch.Bench):
         self.d_opt = self.adam(self.d, chosen.how == "graph")
         if work.generator:
             self.g_opt = self.adam(self.g, chosen.how == "graph")
+        if chosen.precision == "bf16":
+            self.d, self.g = Autocast(self.d, device), Autocast(self.g, device)
         if chosen.how == "compile":
             self.d, self.g = (torch.compile(net, backend=backend) for net in (self.d, self.g))
 
@@ -94,9 +110,7 @@ class Graphed(Bench):
 
 
 def graphed(call: Any, times: int) -> Any:
-    """A replay of so many calls as one graph; where there is no GPU, so many calls."""
-    if not torch.cuda.is_available():
-        return lambda: [call() for _ in range(times)]
+    """A replay of so many calls as one graph."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):

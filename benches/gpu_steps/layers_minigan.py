@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import minigan as mg
@@ -14,17 +14,27 @@ from . import clocks
 from .clocks import Call, Clock
 from .device_minigan import noise
 from .layers import FACES, Layer
+from .plan import PRECISIONS
 
 Face = Callable[[], Array]
 
 
+class Measured(NamedTuple):
+    """The three faces of a layer, the ways there are to compute them, and a function that says which is taken."""
+
+    faces: list[Face]
+    ways: tuple[str, ...]
+    chosen: Callable[[], list[str]]
+
+
 def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, Any]:
-    """Milliseconds by precision, face and way; `chosen` is the way of each face that minigan takes by itself."""
+    """Milliseconds by precision, face and way; `chosen` has by precision and face the way that minigan takes itself."""
     faces, ways, chosen = linear(layer) if layer.kind == "linear" else convolution(layer)
-    found: dict[str, Any] = {"chosen": chosen}
+    found: dict[str, Any] = {"chosen": {}}
     try:
-        for precision in ("fp32", "tf32"):
+        for precision in PRECISIONS:
             mg.set_precision(precision)
+            found["chosen"][precision] = dict(zip(FACES, chosen(), strict=True))
             times: dict[str, dict[str, float]] = {face: {} for face in FACES}
             for way in ways:
                 with patch.object(cuda_conv, "FORCED", way):
@@ -36,19 +46,19 @@ def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, Any]:
     return found
 
 
-def linear(layer: Layer) -> tuple[list[Face], tuple[str, ...], list[str]]:
-    """(the three faces, the ways, the chosen way of each face) of a fully connected layer."""
+def linear(layer: Layer) -> Measured:
+    """A fully connected layer, without bias."""
     x, w, y = (noise(rows * columns).reshape(rows, columns) for rows, columns in (layer.x, layer.w, layer.y))
     faces = [
         lambda: cuda_linear.linear(x, w),
         lambda: cuda_linear.matmul(y, w),
         lambda: cuda_linear.linear_weight(x, y),
     ]
-    return faces, ("product",), ["product"] * 3
+    return Measured(faces, ("product",), lambda: ["product"] * 3)
 
 
-def convolution(layer: Layer) -> tuple[list[Face], tuple[str, ...], list[str]]:
-    """The same of a convolution or a transposed one, without bias."""
+def convolution(layer: Layer) -> Measured:
+    """The same of a convolution or a transposed one."""
     x, w, y = image(layer.x), noise_of(layer.w), image(layer.y)
     if layer.kind == "conv":
         names = "conv", "conv_input", "conv_weight"
@@ -66,7 +76,7 @@ def convolution(layer: Layer) -> tuple[list[Face], tuple[str, ...], list[str]]:
             lambda: cuda_conv.conv(y, w, s),
             lambda: cuda_conv.conv_weight(y, x, s),
         ]
-    return faces, cuda_conv.WAYS, [cuda_conv.way(name, s) for name in names]
+    return Measured(faces, cuda_conv.WAYS, lambda: [cuda_conv.way(name, s) for name in names])
 
 
 def noise_of(shape: tuple[int, ...]) -> Array:

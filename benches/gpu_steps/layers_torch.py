@@ -10,21 +10,22 @@ from . import clocks
 from .clocks import Clock
 from .in_torch import graphed, set_precision
 from .layers import FACES, Layer
+from .plan import PRECISIONS
 
 FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
 Faces = list[Callable[[], object]]
 
 
 def measure(clock: Clock, layer: Layer, seconds: float, device: str) -> dict[str, Any]:
-    """Milliseconds by precision, face and memory format."""
+    """Milliseconds by precision, face and memory format; in bf16 what is given and made is bfloat16, as in autocast."""
     torch.backends.cudnn.benchmark = True
-    ways = {"product": linear(layer, device)} if layer.kind == "linear" else convolutions(layer, device)
     found: dict[str, Any] = {}
     try:
-        for precision in ("fp32", "tf32"):
-            set_precision(precision)
+        for precision in PRECISIONS:
+            dtype = set_precision(precision)
+            arrays = [torch.randn(shape, device=device, dtype=dtype) for shape in (layer.x, layer.w, layer.y)]
             found[precision] = {face: {} for face in FACES}
-            for way, faces in ways.items():
+            for way, faces in ways(layer, *arrays).items():
                 for name, face in zip(FACES, faces, strict=True):
                     found[precision][name][way] = clocks.kernel(clock, graphed, face, seconds)
     finally:
@@ -32,23 +33,18 @@ def measure(clock: Clock, layer: Layer, seconds: float, device: str) -> dict[str
     return found
 
 
-def linear(layer: Layer, device: str) -> Faces:
-    """The three faces of a fully connected layer, without bias."""
-    x, w, y = (torch.randn(shape, device=device) for shape in (layer.x, layer.w, layer.y))
-    return [lambda: functional.linear(x, w), lambda: y @ w, lambda: y.t() @ x]
-
-
-def convolutions(layer: Layer, device: str) -> dict[str, Faces]:
-    """The same of a convolution or a transposed one, in each memory format."""
-    arrays = [torch.randn(shape, device=device) for shape in (layer.x, layer.w, layer.y)]
+def ways(layer: Layer, x: torch.Tensor, w: torch.Tensor, y: torch.Tensor) -> dict[str, Faces]:
+    """The three faces of a layer without bias: of a fully connected one, or of a convolution in each memory format."""
+    if layer.kind == "linear":
+        return {"product": [lambda: functional.linear(x, w), lambda: y @ w, lambda: y.t() @ x]}
     return {
-        name: convolution(layer, *(a.contiguous(memory_format=layout) for a in arrays))
+        name: convolution(layer, *(a.contiguous(memory_format=layout) for a in (x, w, y)))
         for name, layout in FORMATS.items()
     }
 
 
 def convolution(layer: Layer, x: torch.Tensor, w: torch.Tensor, y: torch.Tensor) -> Faces:
-    """The three faces on these arrays."""
+    """The three faces of a convolution or a transposed one on these arrays."""
     transposed = layer.kind == "conv_transpose"
     forward = functional.conv_transpose2d if transposed else functional.conv2d
     stride, padding = [layer.stride] * 2, [layer.padding] * 2

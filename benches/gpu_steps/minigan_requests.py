@@ -7,10 +7,12 @@ from typing import Any
 import minigan as mg
 from minigan import backend
 
-from . import checks, clocks, device_minigan, layers_minigan, stand_in
-from .in_minigan import Bench, digits_game
+from . import checks, clocks, device_minigan, layers_minigan, smoke_checks, stand_in
+from .in_minigan import Bench, timed_rounds
 from .layers import Layer
-from .plan import variant, workload
+from .plan import GPU, REHEARSAL, variant, workload
+from .smoke_checks import CHECKS
+from .smoke_rates import QUIET
 
 
 class Requests:
@@ -21,7 +23,7 @@ class Requests:
             stand_in.install()
         backend.array_module("cuda")  # says what is missing
         self.rehearse = rehearse
-        self.clock = clocks.of("minigan", rehearse)
+        self.clock = clocks.CupyClock()
         self.bench: Bench | None = None
 
     # --- the machine ----------------------------------------------------------------------------------------------
@@ -45,6 +47,11 @@ class Requests:
 
     def soak(self, **sizes: Any) -> dict[str, Any]:
         return checks.soak(**sizes, rehearse=self.rehearse)
+
+    def smoke(self, name: str) -> dict[str, Any]:
+        """What one of the checks of the first minutes has found, and its errors."""
+        gc.collect()  # the graphs of the check before
+        return smoke_checks.run((CHECKS | QUIET)[name], REHEARSAL if self.rehearse else GPU, self.rehearse, self.clock)
 
     # --- steps ----------------------------------------------------------------------------------------------------
 
@@ -71,11 +78,7 @@ class Requests:
         """Images per second of the example's game, which draws its batches itself."""
         mg.set_precision(precision)
         self.bench = None
-        game, batches = digits_game(batch, images, self.rehearse)
-        game.graphs = graphs
-        for _ in range(5):
-            game.play(batches)
-        ms = clocks.median(self.clock, lambda: game.play(batches), seconds)
+        ms = timed_rounds(self.clock, batch, images, seconds, graphs, self.rehearse)
         return {"milliseconds": ms, "images_per_s": batch / ms * 1e3}
 
     # --- layers ---------------------------------------------------------------------------------------------------

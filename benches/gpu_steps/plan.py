@@ -6,6 +6,8 @@ from typing import NamedTuple
 from steps import workloads
 from steps.workloads import LEAK, Layers, Workload, dcgan
 
+from minigan.kernels.precision import PRECISIONS
+
 
 class Variant(NamedTuple):
     """One way of taking the same step; its name is made of these words."""
@@ -18,9 +20,9 @@ class Variant(NamedTuple):
 
 
 def variant(name: str) -> Variant:
-    """The variant of this name: library, how, then any of tf32, channels_last, frozen."""
+    """The variant of this name: library, how, then any of tf32 or bf16, channels_last, frozen."""
     library, how, *words = name.split()
-    precision = "tf32" if "tf32" in words else "fp32"
+    precision = next((word for word in words if word in PRECISIONS), "fp32")
     return Variant(library, how, precision, "channels_last" if "channels_last" in words else "nchw", "frozen" in words)
 
 
@@ -32,6 +34,8 @@ VARIANTS = (  # in the order in which they are prepared: what the targets need c
     "minigan eager",
     "minigan captured tf32",
     "torch graph channels_last tf32",
+    "minigan captured bf16",
+    "torch graph channels_last bf16",
     "torch eager channels_last tf32",
     "torch graph channels_last frozen",
     "minigan eager tf32",
@@ -87,6 +91,7 @@ class Plan:
     table_step: int = 1  # every which row of the op table is checked
     wide_channels: int = 130  # of the convolution that is compared in float32: more than one tile
     soak_rounds: int = 2000
+    smoke_rounds: int = 40
     soak_batch: int = 128
     losses: int = 6  # steps that are compared before any is timed; captures have happened by then
     rounds: int = 5  # in which the variants take turns
@@ -106,6 +111,7 @@ REHEARSAL = Plan(
     table_step=16,
     wide_channels=5,
     soak_rounds=6,
+    smoke_rounds=6,
     soak_batch=2,
     rounds=2,
     block=0.01,

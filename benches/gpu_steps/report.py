@@ -12,9 +12,10 @@ from minigan.system import disk
 from .children import ROOT, Child, ChildError
 from .driver import nvidia_smi
 from .layers import FACES
+from .plan import PRECISIONS
 from .worker import plain
 
-KEYS = {"date", "commit", "rehearsal", "gpu", "driver", "versions", "stages", "targets", "seconds"}
+KEYS = {"date", "commit", "rehearsal", "gpu", "driver", "versions", "stages", "targets", "cut", "seconds"}
 STAGE_KEYS = {"ok", "limit_s", "seconds", "errors", "result"}
 
 
@@ -27,6 +28,7 @@ def begin(rehearse: bool, stages: list[str], workloads: list[str]) -> dict[str, 
         "chosen_stages": stages,
         "chosen_workloads": workloads,
         "errors": [],
+        "cut": [],
     }
     smi = nvidia_smi()
     found = identities(rehearse, record["errors"])
@@ -139,31 +141,32 @@ def steps(found: dict[str, Any]) -> Iterator[str]:
             yield f"main job, {chosen:24} {job['milliseconds']:10.3f} {job['images_per_s']:9.0f}"
 
 
-def ways(chosen: dict[str, str] | None) -> str:
-    """The way that minigan chose; that of each face, by three letters, where they differ; "-" where it is not known."""
-    found = list((chosen or {}).values())
-    return found[0] if len(set(found)) == 1 else "/".join(way[:3] for way in found) or "-"
-
-
 def layers(found: dict[str, Any]) -> Iterator[str]:
     for name, bound in (found.get("memory_bound") or {}).items():
         yield f"{name:32} {bound['gb_per_s']:7.0f} GB/s, {show(bound['of_copy'], '.0%')} of a copy"
     rows = found.get("layers", [])
+    for precision in PRECISIONS if rows else ():
+        yield f"layers, {precision}"
+        faces = "  ".join(f"{face:>32}" for face in FACES)
+        yield f"  {'':58} {faces}"
+        for row in rows:
+            yield f"  {row['layer']:58} " + "  ".join(f"{cell(row[precision][face]):>32}" for face in FACES)
     if rows:
-        faces = "  ".join(f"{face:>20}" for face in FACES)
-        yield f"{'minigan / PyTorch, of the ceiling':72} {faces}   (fp32 | tf32)"
-    for row in rows:
-        cells = []
-        for face in FACES:
-            both = [row[precision].get(face, {}) for precision in ("fp32", "tf32")]
-            cells.append("|".join(f"{show(f.get('ratio'), '.2f')} {show(f.get('of_ceiling'), '.0%')}" for f in both))
-        yield f"{row['layer'][:60]:60} {ways(row['chosen']):11} " + "  ".join(f"{cell:>20}" for cell in cells)
+        yield "  each: ms, of PyTorch's time, of the ceiling, way"
+
+
+def cell(face: dict[str, Any]) -> str:
+    """One face of one layer: ms, ratio to PyTorch, share of the ceiling, way; in brackets the way that is faster."""
+    better = "" if face["best_way"] in (None, face["way"]) else f" ({face['best_way']})"
+    figures = show(face["milliseconds"], ".3f"), show(face["ratio"], ".2f"), show(face["of_ceiling"], ".0%")
+    return " ".join([*figures, f"{face['way'] or '-'}{better}"])
 
 
 def targets(found: list[dict[str, Any]]) -> Iterator[str]:
     words = {True: "met", False: "MISSED", None: "not measured"}
     for t in found:
+        beside = ", ".join(f"{precision} {show(value, '.2f')}" for precision, value in t["beside"].items())
         yield (
             f"target {t['workload']:9} captured minigan / {t['against']:12} {show(t['ratio'], '.2f'):>5} "
-            f"(at most {t['at_most']}; tf32 {show(t['tf32_ratio'], '.2f')}): {words[t['met']]}"
+            f"(at most {t['at_most']}; {beside}): {words[t['met']]}"
         )

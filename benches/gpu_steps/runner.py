@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .children import Child, ChildError
+from .crew import Crew
 from .plan import Plan
 from .worker import traced
 
@@ -20,6 +21,7 @@ class Session:
     record: dict[str, Any]
     write: Callable[[dict[str, Any]], None]
     compilers: dict[str, Child] = field(default_factory=dict)
+    crew: Crew | None = None
 
     def save(self) -> None:
         self.write(self.record)
@@ -27,6 +29,8 @@ class Session:
     def close(self) -> None:
         for child in self.compilers.values():
             child.close()
+        if self.crew is not None:
+            self.crew.close()
 
 
 @dataclass
@@ -60,6 +64,10 @@ class Job:
         except Exception as error:
             self.errors.append(f"{what}: {described(error)}")
             return None
+
+    def cut(self, what: str) -> None:
+        """Note what was left out, for there was no time for it; that is no error."""
+        self.session.record["cut"].append(what)
 
     def close(self) -> None:
         for child in self.children:

@@ -1,24 +1,23 @@
 """The stages but the timed steps: the machine, the tests, gradients, the soak, single layers."""
 
-import re
-import subprocess
-import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
-from .children import ROOT, Child, ChildError, environment
-from .compiling import prepare
+from . import timed_steps
+from .checks import soak_errors
+from .children import Child, ChildError
+from .device_tests import Tests
 from .driver import nvidia_smi
 from .layers import FACES, Layer, distinct
-from .plan import workload
+from .plan import PRECISIONS, workload
 from .runner import Job
 
-TEST_COMMAND = ("-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider")
 LIBRARIES = ("minigan", "torch")
-SLACK = 0.05  # by which memory may grow after half of the rounds: what a pool rounds up
 
 
 def machine(job: Job) -> None:
-    """What the GPU can do at most, through each library; what a launch costs. Ends by starting torch.compile."""
+    """What the GPU can do at most, through each library; what a launch costs. Ends by starting what `steps` needs."""
     sizes = {"side": job.plan.side, "copied": job.plan.copied, "seconds": job.plan.block}
     children = {library: job.child(library) for library in LIBRARIES}
     for library, child in children.items():
@@ -29,31 +28,15 @@ def machine(job: Job) -> None:
     job.result["nvidia_smi_after"] = nvidia_smi()
     job.close()
     if "steps" in job.session.record["chosen_stages"]:
-        prepare(job.session)
+        timed_steps.prepare(job.session)
 
 
 def tests(job: Job) -> None:
     """The tests that need a GPU."""
-    command = [sys.executable, *TEST_COMMAND, *job.plan.tests]
-    job.result["command"] = " ".join(["python", *command[1:]])
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=max(job.left(), 1)
-        )
-    except subprocess.TimeoutExpired as late:
-        said = late.stdout or ""
-        said = said.decode(errors="replace") if isinstance(said, bytes) else said
-        raise ChildError(f"the tests took more than {late.timeout:.0f} s; the last they said: {said[-500:]}") from None
-    lines = done.stdout.strip().splitlines() or [""]
-    counts = {what: int(n) for n, what in re.findall(r"(\d+) (passed|failed|skipped|errors?)\b", lines[-1])}
-    job.result |= {"exit_code": done.returncode, "summary": lines[-1], **counts}
-    job.result["failures"] = [line for line in lines if line.startswith(("FAILED", "ERROR"))][:50]
-    if done.returncode:
-        job.errors.append(
-            f"pytest exited with {done.returncode}: {lines[-1]}\n{done.stdout[-2000:]}{done.stderr[-500:]}"
-        )
-    elif not counts.get("passed") and not job.session.rehearse:
-        job.errors.append(f"no test has run: {lines[-1]}")
+    with tempfile.TemporaryDirectory() as folder:
+        tests = Tests(job.plan.tests, Path(folder) / "tests.log")
+        found, job.errors[:] = tests.finish(job.left(), job.session.rehearse)
+    job.result |= found
 
 
 def gradcheck(job: Job) -> None:
@@ -69,13 +52,7 @@ def soak(job: Job) -> None:
     sizes = {"rounds": plan.soak_rounds, "batch": plan.soak_batch, "images": plan.images}
     found = job.child("minigan").ask("soak", job.left(), **sizes)
     job.result |= found
-    job.errors += [f"not captured: {said}" for said in found["not_captured"]]
-    for what in ("weights_equal", "losses_equal"):
-        if not found[what]:
-            job.errors.append(f"{what} is false; first at round {found['first_unlike_round']}: {found['differing']}")
-    for name, memory in found["pool_bytes"].items():
-        if memory and memory["end"] > memory["half_way"] * (1 + SLACK):
-            job.errors.append(f"memory grew, {name}: {memory['half_way']} bytes half way, {memory['end']} at the end")
+    job.errors += soak_errors(found)
 
 
 def layers(job: Job) -> None:
@@ -95,7 +72,7 @@ def layers(job: Job) -> None:
     rows = job.result["layers"] = []
     for layer, users in todo.items():
         if job.left() <= 0:
-            job.errors.append(f"no time was left for {len(todo) - len(rows)} of {len(todo)} layers")
+            job.cut(f"{len(todo) - len(rows)} of {len(todo)} layers")
             return
         described = {"layer": layer.title, "of": users, "gflop": layer.flops / 1e9}
         rows.append(described | {"times": timed_layer(job, children, layer)})
@@ -121,16 +98,17 @@ def timed_layer(job: Job, children: dict[str, Child], layer: Layer) -> dict[str,
 def judge(found: dict[str, Any], ceilings: dict[str, float]) -> None:
     """Add, by precision and face: the chosen and the best way's ms, the best of PyTorch, ratio, rate, share."""
     ours, theirs = found["times"]["minigan"], found["times"]["torch"]
-    found["chosen"] = ours and dict(zip(FACES, ours["chosen"], strict=True))
-    for precision in ("fp32", "tf32"):
+    for precision in PRECISIONS:
+        chosen = ours["chosen"][precision] if ours else {}
         found[precision] = {}
         for face in FACES:
             mine = ours[precision][face] if ours else {}
-            ms = mine.get(found["chosen"][face]) if mine else None
+            ms = mine.get(chosen[face]) if mine else None
             best = min(theirs[precision][face].values()) if theirs else None
             rate = found["gflop"] / ms if ms else None  # GFLOP per ms is TFLOP/s
             found[precision][face] = {
                 "milliseconds": ms,
+                "way": chosen.get(face),
                 "best_way": min(mine, key=mine.__getitem__) if mine else None,
                 "torch_milliseconds": best,
                 "ratio": ms / best if ms and best else None,
@@ -142,6 +120,6 @@ def judge(found: dict[str, Any], ceilings: dict[str, float]) -> None:
 def measured_ceilings(record: dict[str, Any]) -> dict[str, float]:
     """The higher of what the two libraries reached in the stage `machine`; empty if that has not run."""
     found = record["stages"].get("machine", {}).get("result", {}).get("ceilings", {})
-    keys = {"copy": "copy_gb_per_s", "fp32": "fp32_tflop_per_s", "tf32": "tf32_tflop_per_s"}
+    keys = {"copy": "copy_gb_per_s", **{precision: f"{precision}_tflop_per_s" for precision in PRECISIONS}}
     reached = [ceilings for ceilings in found.values() if ceilings]
     return {name: max(c[key] for c in reached) for name, key in keys.items()} if reached else {}

@@ -3,50 +3,34 @@
 import statistics
 from typing import Any
 
-from .children import Child, ChildError
-from .compiling import collect
+from . import compiling
+from .children import ChildError
+from .crew import Crew
 from .plan import COMPILED, TRUSTED, VARIANTS, variant, workload
-from .runner import Job, described
+from .runner import Job, Session, described
 
 # Of the very first loss, of all of the first step, of the next ones. Adam's first steps amplify rounding: PyTorch's own
 # two memory formats differ by 7e-5 in the first step of a DCGAN at 64x64 and by 0.1 in the sixth at 28x28.
-TOLERANCES = {"fp32": (1e-4, 1e-2, 0.5), "tf32": (1e-2, 0.1, 0.5)}
+TOLERANCES = {"fp32": (1e-4, 1e-2, 0.5), "tf32": (1e-2, 0.1, 0.5), "bf16": (5e-2, 0.3, 1.0)}
 PREPARED = 60  # seconds at most for a variant to take its first steps
 TURN = 30  # seconds at most for a block of them
-COMPILING = 0.25  # of this stage's time, if torch.compile has not finished before
-MAIN_JOB = 0.15  # of this stage's time, for the main job
+COMPILING = 0.1  # of this stage's time, if torch.compile has not finished before
+MAIN_JOB = 0.1  # of this stage's time, for the main job
 
 
-class Crew:
-    """A child process for each variant, replaced when it fails."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.children: dict[str, Child] = {}
-        for name in VARIANTS:
-            if self.skipped(name, "gan") is None:
-                self.children[name] = job.child(variant(name).library, name)
-
-    def skipped(self, name: str, kind: str) -> str | None:
-        """Why this variant does not apply here; None if it does."""
-        words = variant(name)
-        if words.frozen and kind != "gan":
-            return "there is no generator's turn"
-        return "there are no CUDA graphs without a GPU" if self.job.session.rehearse and words.how == "graph" else None
-
-    def ask(self, name: str, request: str, limit: float, /, **arguments: Any) -> Any:
-        try:
-            return self.children[name].ask(request, limit, **arguments)
-        except ChildError:
-            self.children[name].close()
-            self.children[name] = self.job.child(variant(name).library, name)
-            raise
+def prepare(session: Session) -> None:
+    """Start what takes long on the host alone and is needed by `steps`: the children, and torch.compile in its own."""
+    if session.crew is None:
+        session.crew = Crew(session.rehearse)
+    compiling.prepare(session)
 
 
 def steps(job: Job) -> None:
     """Times of every workload in every variant, then the main job."""
-    crew = Crew(job)
-    compiled = collect(job, COMPILING * job.left())
+    prepare(job.session)
+    crew = job.session.crew
+    assert crew is not None
+    compiled = compiling.collect(job, COMPILING * job.left())
     main_job = MAIN_JOB * job.left()
     names = job.session.workloads
     for k, name in enumerate(names):
@@ -55,6 +39,9 @@ def steps(job: Job) -> None:
         job.session.save()
     job.result["main_job"] = {}
     for name in (n for n in VARIANTS if variant(n).library == "minigan"):
+        if job.left() <= 0:
+            job.cut(f"main job, {name}: no time was left")
+            continue
         found = job.attempt(f"main job, {name}", lambda name=name: play_main_job(job, crew, name))
         job.result["main_job"][name] = found
 
@@ -63,7 +50,7 @@ def play_main_job(job: Job, crew: Crew, name: str) -> dict[str, float]:
     """Images per second of the example's DCGAN, batches drawn and all."""
     plan, words = job.plan, variant(name)
     return crew.ask(
-        *(name, "main_job", max(job.left(), 1)),
+        *(name, "main_job", job.left()),
         batch=plan.soak_batch,
         images=plan.images,
         seconds=plan.block,
@@ -77,8 +64,7 @@ def measure(job: Job, crew: Crew, name: str, compiled: dict[str, Any], reserve: 
     work = workload(name, job.session.rehearse)
     found: dict[str, Any] = {}
     job.result[name] = {"title": work.title, "batch": work.batch, "variants": found}
-    for chosen in VARIANTS:
-        found[chosen] = opened(job, crew, name, chosen, work.kind)
+    found |= opened(job, crew, name, work.kind)
     found[COMPILED] = compiled
     judge_losses(job, name, found)
     job.result[name]["gflop"] = job.attempt(f"{name}, flops", lambda: count_flops(crew, found))
@@ -87,18 +73,38 @@ def measure(job: Job, crew: Crew, name: str, compiled: dict[str, Any], reserve: 
         summarise(entry, work.batch, job.result[name]["gflop"])
 
 
-def opened(job: Job, crew: Crew, name: str, chosen: str, kind: str) -> dict[str, Any]:
-    """A variant's first losses, or why there are none."""
-    reason = crew.skipped(chosen, kind)
-    if reason is not None:
-        return {"skipped": reason}
-    try:
-        if job.left() <= 0:
-            raise ChildError(f"{chosen}: no time was left")
-        return crew.ask(chosen, "open", min(PREPARED, job.left()), name=name, chosen=chosen, losses=job.plan.losses)
-    except ChildError as error:
-        job.errors.append(f"{name}, {error}")
-        return {"error": str(error)}
+def opened(job: Job, crew: Crew, name: str, kind: str) -> dict[str, dict[str, Any]]:
+    """Each variant's first losses, or why there are none.
+
+    Those of minigan are opened side by side. Those of PyTorch follow one by one, for cuDNN then tries its algorithms,
+    which nothing may disturb.
+    """
+    asked = {"name": name, "losses": job.plan.losses}
+    found: dict[str, dict[str, Any]] = {}
+
+    def answer(chosen: str) -> None:
+        try:
+            if job.left() <= 0:
+                raise ChildError(f"{chosen}: no time was left")
+            found[chosen] = crew.finish(chosen, min(PREPARED, job.left()))
+        except ChildError as error:
+            found[chosen] = {"error": str(error)}
+            job.errors.append(f"{name}, {error}")
+
+    ours = [chosen for chosen in VARIANTS if variant(chosen).library == "minigan"]
+    for chosen in ours:
+        crew.start(chosen, "open", chosen=chosen, **asked)
+    for chosen in ours:
+        answer(chosen)
+    for chosen in VARIANTS:
+        if chosen in ours:
+            continue
+        if variant(chosen).frozen and kind != "gan":
+            found[chosen] = {"skipped": "there is no generator's turn"}
+            continue
+        crew.start(chosen, "open", chosen=chosen, **asked)
+        answer(chosen)
+    return {chosen: found[chosen] for chosen in VARIANTS}
 
 
 def judge_losses(job: Job, name: str, found: dict[str, dict[str, Any]]) -> None:
@@ -150,6 +156,7 @@ def take_turns(job: Job, crew: Crew, name: str, found: dict[str, dict[str, Any]]
         start = turn % max(len(ready), 1)
         for chosen in ready[start:] + ready[:start]:
             if job.left() <= reserve and turn:
+                job.cut(f"{name}: {turn} of {job.plan.rounds} rounds were timed")
                 return
             try:
                 asked = {"seconds": job.plan.block}

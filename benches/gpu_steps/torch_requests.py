@@ -6,35 +6,39 @@ from typing import Any
 
 import torch
 
-from . import clocks, layers_torch
+from . import clocks, layers_torch, stand_in_torch
 from .in_torch import Bench, Graphed, set_precision
 from .layers import Layer
-from .plan import variant, workload
+from .plan import PRECISIONS, variant, workload
 
 
 class Requests:
     """Each public method is a request; arguments and answers are what JSON can hold."""
 
     def __init__(self, rehearse: bool) -> None:
+        if rehearse:
+            stand_in_torch.install()
         self.rehearse = rehearse
         self.device = "cpu" if rehearse else "cuda"
-        self.clock = clocks.of("torch", rehearse)
+        self.clock = clocks.TorchClock()
         self.bench: Bench | None = None
 
     def identity(self) -> dict[str, Any]:
         """Versions, and the GPU that PyTorch sees."""
-        found = {"torch": torch.__version__, "cuda": torch.version.cuda}
-        if self.rehearse:
-            return found
-        return found | {"cudnn": torch.backends.cudnn.version(), "gpu": torch.cuda.get_device_name()}
+        return {
+            "torch": torch.__version__,
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
+            "gpu": torch.cuda.get_device_name(),
+        }
 
     def ceilings(self, side: int, copied: int, seconds: float) -> dict[str, Any]:
-        """The bandwidth of a copy and the rates of a large product, in fp32 and TF32."""
+        """The bandwidth of a copy and the rates of a large product in each precision."""
         found = {"copy_gb_per_s": self.copy_rate(copied, seconds)}
-        a, b = (torch.randn(side, side, device=self.device) for _ in range(2))
-        for precision in ("fp32", "tf32"):
-            set_precision(precision)
-            ms = clocks.median(self.clock, lambda: a @ b, seconds)
+        for precision in PRECISIONS:
+            dtype = set_precision(precision)
+            a, b = (torch.randn(side, side, device=self.device, dtype=dtype) for _ in range(2))
+            ms = clocks.median(self.clock, lambda a=a, b=b: a @ b, seconds)
             found[f"{precision}_tflop_per_s"] = 2 * side**3 / ms / 1e9
         set_precision("fp32")
         return found
@@ -50,8 +54,7 @@ class Requests:
         words = variant(chosen)
         self.bench = None
         gc.collect()  # what it held goes before the next one comes
-        if not self.rehearse:
-            torch.cuda.empty_cache()
+        torch.cuda.empty_cache()
         kind = Graphed if words.how == "graph" else Bench
         self.bench = kind(workload(name, self.rehearse), words, self.device, backend)
         return {"losses": self.bench.losses(losses), "graph_nodes": self.bench.nodes()}
@@ -66,6 +69,5 @@ class Requests:
         """Times of one layer's kernels; memory is given back after each."""
         gc.collect()  # the graphs of the layer before
         found = layers_torch.measure(self.clock, Layer.of(layer), seconds, self.device)
-        if not self.rehearse:
-            torch.cuda.empty_cache()
+        torch.cuda.empty_cache()
         return found

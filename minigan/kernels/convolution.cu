@@ -1,42 +1,69 @@
 // The three faces of a convolution as matrix products whose operands are windows of images: no matrix of windows is
 // written. `first` is the first channel of x, `first_o` of y, in the group; `c` and `o` are how many the group has.
 #include "common.cuh"
+#include "operands.cuh"
+#ifdef TF32
+#include "pipeline.cuh"
+#else
 #include "tile.cuh"
+#endif
 
-// Where a window lies: its image's first pixel, and its upper left corner, which may be outside.
+// Where a window begins: its upper left corner as a number of pixels, its row and column; they may be outside.
 struct Window {
-    int64 pixel;
-    int row, col;  // a row far outside stands for no window at all
+    int corner, row, col;
 };
 
+// An element of a window: its distance from the corner, and its channel.
 struct Tap {
     int row, col, c;
 };
 
-// The windows of x as rows (n oh ow), their elements (i, j, c) along the depth.
+// The windows of images (n, h, w, channels) as rows (n, down, across), their elements (i, j, c) along the depth. From
+// window to window and from tap to tap it is so many pixels down or across; taps may go backwards.
 struct Windows {
     static const bool along_depth = true;
     typedef Window Row;
     typedef Tap Depth;
-    const real* x;
-    Geometry s;
-    int c;
+    const real* start;
+    int n, h, w, channels, c;
+    int down, across, first_row, first_col, window_down, window_across;
+    int taps_across, tap_down, tap_across;
+
     __device__ Row row(int m) const {
-        int image = m / s.ow / s.oh;
-        if (image >= s.n) return {0, 1 << 30, 0};
-        return {(int64)image * s.h * s.w, m / s.ow % s.oh * s.sh - s.top, m % s.ow * s.sw - s.left};
+        int image = m / across / down;
+        if (image >= n) return {0, tap_down > 0 ? h : -1, 0};  // where no tap leads into the image
+        return window(image, m / across % down, m % across);
     }
-    __device__ Depth depth(int q) const { return {q / c / s.kw * s.dh, q / c % s.kw * s.dw, q % c}; }
-    __device__ real at(const Row& window, const Depth& tap) const {
-        int h = window.row + tap.row, w = window.col + tap.col;
-        bool inside = h >= 0 && h < s.h && w >= 0 && w < s.w;
-        return inside ? x[(window.pixel + h * s.w + w) * s.c + tap.c] : 0;
+    __device__ Row window(int image, int i, int j) const {
+        int row = first_row + i * window_down, col = first_col + j * window_across;
+        return {(image * h + row) * w + col, row, col};
+    }
+    __device__ Depth depth(int k) const {
+        return {k / c / taps_across * tap_down, k / c % taps_across * tap_across, k % c};
+    }
+    __device__ void advance(Depth& tap, int n) const {
+        for (tap.c += n; tap.c >= c; tap.c -= c) {
+            tap.col += tap_across;
+            if (tap.col == taps_across * tap_across) {
+                tap.col = 0;
+                tap.row += tap_down;
+            }
+        }
+    }
+    __device__ bool at(const Row& window, const Depth& tap, const real*& element) const {
+        element = start + tap.c + (int64)(window.corner + tap.row * w + tap.col) * channels;
+        return (unsigned)(window.row + tap.row) < (unsigned)h && (unsigned)(window.col + tap.col) < (unsigned)w;
     }
 };
 
+// The windows of x: how y = conv(x, w) sees it.
+__device__ inline Windows windows_of(const real* x, const Geometry& s, int c) {
+    return {x, s.n, s.h, s.w, s.c, c, s.oh, s.ow, -s.top, -s.left, s.sh, s.sw, s.kw, s.dh, s.dw};
+}
+
 // The same with windows along the depth, told apart by their image, row and column: to go on needs no division.
 struct Walk {
-    int image, oh, ow;
+    int image, i, j;
 };
 
 struct WindowsAcross {
@@ -44,34 +71,31 @@ struct WindowsAcross {
     typedef Tap Row;
     typedef Walk Depth;
     Windows windows;
+    int elements;  // of a window
     __device__ Row row(int q) const {
         Tap tap = windows.depth(q);
-        if (tap.row >= windows.s.kh * windows.s.dh) tap.row = 1 << 30;  // past the last element of a window
+        if (q >= elements) tap.row = windows.h - windows.first_row;  // outside from every window
         return tap;
     }
     __device__ Depth depth(int m) const {
-        const Geometry& s = windows.s;
-        return {m / s.ow / s.oh, m / s.ow % s.oh, m % s.ow};
+        return {m / windows.across / windows.down, m / windows.across % windows.down, m % windows.across};
     }
     __device__ void advance(Depth& walk, int n) const {
-        const Geometry& s = windows.s;
-        for (walk.ow += n; walk.ow >= s.ow; walk.ow -= s.ow)
-            if (++walk.oh == s.oh) {
-                walk.oh = 0;
+        for (walk.j += n; walk.j >= windows.across; walk.j -= windows.across)
+            if (++walk.i == windows.down) {
+                walk.i = 0;
                 walk.image++;
             }
     }
-    __device__ real at(const Row& tap, const Depth& walk) const {
-        const Geometry& s = windows.s;
-        return windows.at(
-            {walk.image * (int64)(s.h * s.w), walk.oh * s.sh - s.top, walk.ow * s.sw - s.left}, tap);
+    __device__ bool at(const Row& tap, const Depth& walk, const real*& element) const {
+        return windows.at(windows.window(walk.image, walk.i, walk.j), tap, element);
     }
 };
 
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) conv(
     const real* x, const real* w, const real* bias, real* y, Geometry s, int64 first, int64 c, int64 first_o, int64 o) {
     int m = s.n * s.oh * s.ow, depth = s.kh * s.kw * (int)c;
-    Windows left = {x + first, s, (int)c};
+    Windows left = windows_of(x + first, s, c);
     Matrix<true> right = {w, (int)o, depth, 1};
     Rows out = {y + first_o, s.o, bias ? bias + first_o : nullptr};
     product_tile(left, right, out, m, o, 0, depth);
@@ -83,7 +107,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) conv_weight(
     int pixels = s.n * s.oh * s.ow, n = s.kh * s.kw * (int)c;
     int from = blockIdx.z * step, to = min((int64)pixels, from + step);
     Matrix<false> left = {y + first_o, (int)o, 1, s.o};
-    WindowsAcross right = {{x + first, s, (int)c}};
+    WindowsAcross right = {windows_of(x + first, s, c), n};
     Rows out = {parts + blockIdx.z * o * n, n, nullptr};
     product_tile(left, right, out, o, n, from, to);
 }
@@ -100,82 +124,64 @@ struct Taps {
     }
 };
 
-// The pixels of x that lie at one phase of the stride, and what of y and of the kernel reaches them.
-struct Phase {
-    Geometry s;
-    int o, top, left, rows, cols;  // its first pixel and how many there are
+// The kernel matrix (o, kh kw c) with its columns as rows; (tap, tap, o) along the depth, only some of the taps.
+struct KernelAcross {
+    static const bool along_depth = false;
+    typedef int Row;
+    struct Depth {
+        int tap, j, o;
+    };
+    const real* start;
     Taps down, across;
-    __device__ Phase(const Geometry& s, int o, int z)
-        : s(s), o(o), top(z / s.sw), left(z % s.sw), rows((s.h - top + s.sh - 1) / s.sh),
-          cols((s.w - left + s.sw - 1) / s.sw), down(top, s.top, s.kh, s.dh, s.sh),
-          across(left, s.left, s.kw, s.dw, s.sw) {}
-    __device__ int pixels() const { return s.n * rows * cols; }
-    __device__ int depth() const { return down.count * across.count * o; }
-};
-
-// The elements of y that meet each pixel of a phase, as rows; (tap, tap, o) along the depth.
-struct Meeting {
-    static const bool along_depth = true;
-    typedef Window Row;
-    typedef Tap Depth;
-    const real* y;
-    const Phase& p;
-    __device__ Row row(int m) const {
-        int image = m / p.cols / p.rows;
-        if (image >= p.s.n) return {0, 1 << 30, 0};
-        int h = p.top + m / p.cols % p.rows * p.s.sh, w = p.left + m % p.cols * p.s.sw;
-        return {(int64)image * p.s.oh * p.s.ow, (h + p.s.top - p.down.first * p.s.dh) / p.s.sh,
-                (w + p.s.left - p.across.first * p.s.dw) / p.s.sw};
-    }
+    int taps, kw, o, c;
+    __device__ Row row(int i) const { return i; }
     __device__ Depth depth(int k) const {
-        int j = k / p.o % p.across.count, i = k / p.o / p.across.count;
-        return {i * (p.down.every * p.s.dh / p.s.sh), j * (p.across.every * p.s.dw / p.s.sw), k % p.o};
+        int j = k / o % across.count, i = k / o / across.count;
+        return {(down.first + i * down.every) * kw + across.first + j * across.every, j, k % o};
     }
-    __device__ real at(const Row& window, const Depth& tap) const {
-        int oh = window.row - tap.row, ow = window.col - tap.col;
-        bool inside = oh >= 0 && oh < p.s.oh && ow >= 0 && ow < p.s.ow;
-        return inside ? y[(window.pixel + oh * p.s.ow + ow) * p.s.o + tap.c] : 0;
+    __device__ void advance(Depth& at, int n) const {
+        for (at.o += n; at.o >= o; at.o -= o) {
+            at.tap += across.every;
+            if (++at.j == across.count) {
+                at.j = 0;
+                at.tap += down.every * kw - across.count * across.every;
+            }
+        }
+    }
+    __device__ bool at(Row row, const Depth& at, const real*& element) const {
+        element = start + (int64)(at.o * taps + at.tap) * c + row;
+        return row < c;
     }
 };
 
-// The kernel (c, kh, kw, o), only the taps of a phase along the depth.
-struct Kernel {
-    static const bool along_depth = true;
-    typedef const real* Row;
-    typedef int Depth;
-    const real* w;
-    const Phase& p;
-    int c;
-    __device__ Row row(int i) const { return i < c ? w + (int64)i * p.s.kh * p.s.kw * p.o : nullptr; }
-    __device__ Depth depth(int k) const {
-        int j = k / p.o % p.across.count, i = k / p.o / p.across.count;
-        int tap = (p.down.first + i * p.down.every) * p.s.kw + p.across.first + j * p.across.every;
-        return tap * p.o + k % p.o;
-    }
-    __device__ real at(Row row, Depth depth) const { return row ? row[depth] : 0; }
-};
-
+// The pixels of x at one phase of the stride: rows (n, down, across) that begin at (top, left).
 struct Pixels {
     typedef real* Row;
     real* x;
-    const Phase& p;
+    const Geometry& s;
     const real* bias;
+    int top, left, down, across;
     __device__ Row row(int m) const {
-        int h = p.top + m / p.cols % p.rows * p.s.sh, w = p.left + m % p.cols * p.s.sw;
-        int64 image = m / p.cols / p.rows;
-        return x + ((image * p.s.h + h) * p.s.w + w) * p.s.c;
+        int h = top + m / across % down * s.sh, w = left + m % across * s.sw;
+        int64 image = m / across / down;
+        return x + ((image * s.h + h) * s.w + w) * s.c;
     }
-    __device__ void put(Row row, int c, real value) const { row[c] = bias ? value + bias[c] : value; }
+    __device__ void put_two(Row row, int column, int n, real a, real b) const { write_two(row, column, n, bias, a, b); }
 };
 
-// blockIdx.z is the phase; w is the group's kernel as (c, kh, kw, o)
+// w is the group's kernel matrix (o, kh kw c). blockIdx.z is the phase of the stride: the pixels of x that lie there
+// all meet the same taps, and the elements of y that they meet are windows that go backwards.
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) conv_input(
     const real* w, const real* y, const real* bias, real* x, Geometry s, int64 first, int64 c, int64 first_o,
     int64 o) {
-    Phase phase(s, o, blockIdx.z);
-    if (!phase.pixels()) return;  // x is smaller than the stride
-    Meeting left = {y + first_o, phase};
-    Kernel right = {w, phase, (int)c};
-    Pixels out = {x + first, phase, bias ? bias + first : nullptr};
-    product_tile(left, right, out, phase.pixels(), c, 0, phase.depth());
+    int top = blockIdx.z / s.sw, left = blockIdx.z % s.sw;
+    int rows = (s.h - top + s.sh - 1) / s.sh, cols = (s.w - left + s.sw - 1) / s.sw;
+    if (rows <= 0 || cols <= 0) return;  // x is smaller than the stride
+    Taps down(top, s.top, s.kh, s.dh, s.sh), across(left, s.left, s.kw, s.dw, s.sw);
+    Windows meeting = {y + first_o, s.n, s.oh, s.ow, s.o, (int)o, rows, cols,
+                       (top + s.top - down.first * s.dh) / s.sh, (left + s.left - across.first * s.dw) / s.sw, 1, 1,
+                       across.count, -(down.every * s.dh / s.sh), -(across.every * s.dw / s.sw)};
+    KernelAcross right = {w, down, across, s.kh * s.kw, s.kw, (int)o, (int)c};
+    Pixels out = {x + first, s, bias ? bias + first : nullptr, top, left, rows, cols};
+    product_tile(meeting, right, out, s.n * rows * cols, c, 0, down.count * across.count * (int)o);
 }

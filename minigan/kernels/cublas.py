@@ -9,16 +9,12 @@ import importlib
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from ..backend import Array, is_capturing
-from ..errors import DTypeError
+from .cublas_lt import CublasLt
+from .gemm import described
 
 WORKSPACE = 32 << 20  # bytes, what NVIDIA recommends for Hopper
 
-_TYPE = {np.dtype(np.float32): 0, np.dtype(np.float64): 1}  # CUDA_R_32F, CUDA_R_64F
-_COMPUTE = {np.dtype(np.float32): 68, np.dtype(np.float64): 70}  # CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_64F
-_COMPUTE_TF32 = 77  # CUBLAS_COMPUTE_32F_FAST_TF32
 _CAPTURE = -1  # no stream's address
 _DEFAULT = -1  # CUBLAS_GEMM_DEFAULT: the library's heuristics choose
 
@@ -26,58 +22,60 @@ _DEFAULT = -1  # CUBLAS_GEMM_DEFAULT: the library's heuristics choose
 class Cublas:
     """One cuBLAS handle with its own workspace, on whatever stream is current."""
 
-    def __init__(self, library: Any, cupy: Any) -> None:
+    def __init__(self, library: Any, cupy: Any, lt: Any = None) -> None:
+        """`lt` is the library cuBLASLt, if there is one."""
         self._library = library
         self._cupy = cupy
         self._handle = ctypes.c_void_p()
         self._check("cublasCreate_v2", ctypes.byref(self._handle))
+        self._lt = None if lt is None else CublasLt(lt, self._handle, WORKSPACE)
         self._workspaces: dict[int, Array] = {}  # of each stream, as two may multiply at once; all captures share one
+        self._workspace: Array = None
         self._stream: int | None = None
 
-    def product(self, a: Array, b: Array, out: Array, tf32: bool = False, add: bool = False) -> None:
-        """out (..., M, N) = a (..., M, K) @ b (..., K, N): C-contiguous out, operands of at most one leading axis.
+    def product(
+        self, a: Array, b: Array, out: Array, bias: Array = None, tf32: bool = False, add: bool = False
+    ) -> None:
+        """out (..., M, N) = a (..., M, K) @ b (..., K, N) + bias (N,), of at most one leading axis each.
 
         With `add` the product is added to what is in `out`. An operand without a leading axis is used for every matrix
-        of the batch. The last two axes of an operand must have a stride of one element along one of them.
+        of the batch. The last two axes of an operand must have a stride of one element along one of them, those of
+        `out` along the last. Operands are of the type of `out`, or bfloat16 where that is float32 (see gemm.py).
         """
-        self._use_current_stream()
-        # Row-major out = a b is column-major out^T = b^T a^T, so b comes first.
-        (m, n), k = out.shape[-2:], a.shape[-1]
-        if out.dtype not in _TYPE:
-            raise DTypeError(f"matmul: cuBLAS is asked for products of float32 and float64 only, not of {out.dtype}")
-        kind = _TYPE[out.dtype]
-        compute = _COMPUTE_TF32 if tf32 and kind == 0 else _COMPUTE[out.dtype]
-        number = ctypes.c_double if kind else ctypes.c_float
-        one, kept = number(1), number(add)
-        operands: list[Any] = []
-        for operand in (b, a):
-            transposed, leading = _layout(operand)
-            stride = operand.strides[0] // operand.itemsize if operand.ndim == 3 else 0
-            operands.append((transposed, ctypes.c_void_p(operand.data.ptr), leading, ctypes.c_longlong(stride)))
-        (tb, pb, ldb, sb), (ta, pa, lda, sa) = operands
-        sizes = (self._handle, tb, ta, n, m, k, ctypes.byref(one))
-        result = ctypes.c_void_p(out.data.ptr)
-        if out.ndim == 2:  # one product: cuBLAS may cut a long sum into parts, which it does not do for a batch
-            self._check(
-                *("cublasGemmEx", *sizes, pb, kind, ldb, pa, kind, lda, ctypes.byref(kept)),
-                *(result, kind, n, compute, _DEFAULT),
-            )
+        stream = self._use_current_stream()
+        gemm = described(a, b, out, tf32)
+        lt = self._lt if bias is not None and not add and bias.flags.c_contiguous else None
+        if lt is not None and lt.product(gemm, b, a, out, bias, self._workspace, stream):
             return
-        self._check(
-            *("cublasGemmStridedBatchedEx", *sizes, pb, kind, ldb, sb, pa, kind, lda, sa, ctypes.byref(kept)),
-            *(result, kind, n, ctypes.c_longlong(m * n), len(out), compute, _DEFAULT),
+        number = ctypes.c_double if gemm.result.kind == 1 else ctypes.c_float
+        one, kept = ctypes.byref(number(1)), ctypes.byref(number(add))
+        sizes = (self._handle, gemm.left.transposed, gemm.right.transposed, gemm.rows, gemm.columns, gemm.depth, one)
+        left, right, result = (
+            [ctypes.c_void_p(x.data.ptr), kind.kind, kind.leading, ctypes.c_longlong(kind.stride)]
+            for x, kind in ((b, gemm.left), (a, gemm.right), (out, gemm.result))
         )
+        if gemm.batch == 1:  # cuBLAS may cut a long sum into parts, which it does not do for a batch
+            how = [*result[:3], gemm.compute, _DEFAULT]
+            self._check("cublasGemmEx", *sizes, *left[:3], *right[:3], kept, *how)
+        else:
+            how = [*result, gemm.batch, gemm.compute, _DEFAULT]
+            self._check("cublasGemmStridedBatchedEx", *sizes, *left, *right, kept, *how)
+        if bias is not None:
+            out += bias
 
-    def _use_current_stream(self) -> None:
+    def _use_current_stream(self) -> int:
+        """The address of the stream that is current, which the handle uses from now on."""
         stream = self._cupy.cuda.get_current_stream().ptr
         if stream != self._stream:
             key = _CAPTURE if is_capturing() else stream
             if key not in self._workspaces:
                 self._workspaces[key] = self._cupy.empty(WORKSPACE, dtype="uint8")
             self._check("cublasSetStream_v2", self._handle, ctypes.c_void_p(stream))
-            workspace = ctypes.c_void_p(self._workspaces[key].data.ptr)  # setting the stream has reset it
+            self._workspace = self._workspaces[key]  # setting the stream has reset it
+            workspace = ctypes.c_void_p(self._workspace.data.ptr)
             self._check("cublasSetWorkspace_v2", self._handle, workspace, ctypes.c_size_t(WORKSPACE))
             self._stream = stream
+        return stream
 
     def _check(self, function: str, *args: Any) -> None:
         status = getattr(self._library, function)(*args)
@@ -85,34 +83,25 @@ class Cublas:
             raise RuntimeError(f"{function} failed with cublasStatus_t {status}")
 
 
-def _layout(x: Array) -> tuple[int, int]:
-    """(cublasOperation_t, leading dimension) of row-major x (..., rows, columns) as a column-major matrix x^T."""
-    *_, rows, columns = x.shape
-    down, across = (stride // x.itemsize for stride in x.strides[-2:])
-    if (across == 1 or columns == 1) and (down >= columns or rows == 1):
-        return 0, max(down if rows > 1 else columns, columns, 1)  # CUBLAS_OP_N
-    return 1, max(across if columns > 1 else rows, rows, 1)  # CUBLAS_OP_T
-
-
-def is_plain(x: Array) -> bool:
-    """True if cuBLAS can read x (..., rows, columns) where it lies."""
-    *_, rows, columns = x.shape
-    down, across = (stride // x.itemsize for stride in x.strides[-2:])
-    by_rows = (across == 1 or columns == 1) and (down >= columns or rows == 1)
-    by_columns = (down == 1 or rows == 1) and (across >= rows or columns == 1)
-    return x.ndim <= 3 and (by_rows or by_columns)
-
-
 @cache
 def find(cupy: Any) -> Cublas | None:
     """The handle for this process, or None where there is no cuBLAS library."""
     library = load_library(cupy)
-    return None if library is None else Cublas(library, cupy)
+    return None if library is None else Cublas(library, cupy, _lt_of(library, cupy))
+
+
+def _lt_of(library: Any, cupy: Any) -> Any:
+    """The cuBLASLt that this cuBLAS uses itself, or None: on Linux its functions are found in the library as well."""
+    if hasattr(library, "cublasLtMatmul"):
+        return library
+    try:
+        return ctypes.CDLL(f"cublasLt64_{_major(cupy)}.dll")
+    except OSError:
+        return None
 
 
 def load_library(cupy: Any) -> Any:
     """The cuBLAS library that CuPy itself would load, as a ctypes library; None if there is none."""
-    major = cupy.cuda.runtime.runtimeGetVersion() // 1000
     try:
         pathfinder = importlib.import_module("cuda.pathfinder")
         path = pathfinder.load_nvidia_dynamic_lib("cublas").abs_path
@@ -120,9 +109,14 @@ def load_library(cupy: Any) -> Any:
             return ctypes.CDLL(path)
     except (ImportError, RuntimeError, OSError):
         pass
-    for name in (f"libcublas.so.{major}", f"cublas64_{major}.dll"):
+    for name in (f"libcublas.so.{_major(cupy)}", f"cublas64_{_major(cupy)}.dll"):
         try:
             return ctypes.CDLL(name)
         except OSError:
             continue
     return None
+
+
+def _major(cupy: Any) -> int:
+    """The version of CUDA that libraries are named after."""
+    return cupy.cuda.runtime.runtimeGetVersion() // 1000

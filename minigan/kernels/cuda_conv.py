@@ -10,19 +10,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..backend import Array, array_module
-from . import precision
-from .cuda_linear import product
+from ..backend import FLOAT32, Array, array_module
+from . import cuda_ways, precision
+from .cuda_linear import operands, product
+from .cuda_ways import WAYS  # noqa: F401  how FORCED may read
+from .gemm import BFLOAT16
 from .geometry import Geometry
 from .launch import THREADS, launch, launch_each, packed
 from .portable import channels_last, kernel_matrix
+from .tiles import Tile, launch_tiles
 
-WAYS = ("im2col", "implicit")
 FORCED: str | None = None  # one of WAYS for every convolution that allows it, for measurements and tests
 
 SLAB = 128 << 20  # bytes of a matrix of windows that are written at a time
-SMALL_WINDOW = 64  # elements of a window below which it is multiplied where it lies
-FEW_CHANNELS = 4  # of y, up to which gradients are
 SLICES = 64  # at most, into which the sum over pixels of a weight gradient is cut
 WANTED_BLOCKS = 264  # of a grid: two for each multiprocessor of the largest GPUs
 
@@ -30,16 +30,15 @@ _WIDE, _NARROW = 128, 64  # rows or columns of a tile
 _PACK = 16  # bytes that a thread moves at once
 
 
-def way(face: str, s: Geometry) -> str:
-    """How this face of the convolution is computed: one of WAYS."""
-    pixels = s.y[0] * s.y[2] * s.y[3]
-    window, per_group = s.w[1] * s.w[2] * s.w[3], s.w[0] // s.groups
+def way(face: str, s: Geometry, dtype: Any = FLOAT32) -> str:
+    """How this face of the convolution is computed for arrays of this type: one of WAYS."""
+    pixels, window = s.y[0] * s.y[2] * s.y[3], s.w[1] * s.w[2] * s.w[3]
     if max(pixels, s.x[0] * s.x[2] * s.x[3], window) >= 2**30:  # convolution.cu counts by an int
         return "im2col"
     if FORCED is not None:
         return FORCED
-    small = window < SMALL_WINDOW if face == "conv" else per_group <= FEW_CHANNELS
-    return "implicit" if small else "im2col"
+    rounded = precision.own_products_rounded(dtype)
+    return cuda_ways.chosen(face, s, precision.get_precision() if rounded else "fp32", cuda_ways.capability())
 
 
 def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
@@ -48,28 +47,28 @@ def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
     n, o, oh, ow = s.y
     x = channels_last(x)
     y = lib.empty((n, oh, ow, o), dtype=x.dtype)
-    for (channels, outs), weight in zip(s.group_slices(), _by_group(w, s), strict=True):
-        first, c = channels.start, s.w[1]
-        if way("conv", s) == "im2col":
+    matrix, written = _matrix(w), way("conv", s, x.dtype) == "im2col"
+    if written:
+        (matrix,) = operands(matrix)
+    for channels, outs in s.group_slices():
+        first, c, weight = channels.start, s.w[1], matrix[outs]
+        if written:
             bias = None if b is None else b[outs]
-            for images, slab in _slabs(s, x.itemsize):
-                part = y[images].reshape(-1, o)
-                columns = _columns(x[images], slab, first)
-                if s.groups == 1:
-                    product(columns, weight.T, bias, out=part)
-                else:
-                    part[:, outs] = product(columns, weight.T, bias)
+            for images, rows, slab in _slabs(s, weight.itemsize):
+                columns = _columns(x[images], slab, first, weight.dtype)
+                product(columns, weight.T, bias, out=y.reshape(-1, o)[rows, outs])
             continue
         per_group = o // s.groups
-        size = _tile(x.dtype, n * oh * ow, per_group)
-        launch(
+        packs = _pack(s, first, x), _neighbours((weight.shape[1],), weight)
+        launch_tiles(
             "convolution",
             "conv",
             x.dtype,
-            _grid(n * oh * ow, per_group, size),
-            (THREADS,),
-            *(x, weight, b, y, packed(s), first, c, outs.start, per_group),
-            **precision.tile(x.dtype, *size),
+            _tile(x.dtype, n * oh * ow, per_group, packs),
+            (n * oh * ow, per_group, 1),
+            (x, weight, b, y, packed(s), first, c, outs.start, per_group),
+            (True, True),
+            packs,
         )
     return y.transpose(0, 3, 1, 2)
 
@@ -78,34 +77,39 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
     """The x-slot of the convolution's trilinear form, its input gradient, its transpose, plus b. (N, C, H, W)."""
     lib = array_module("cuda")
     n, _, h, wide = s.x
-    y = channels_last(y)
+    o, y = s.y[1], channels_last(y)
     x = lib.empty((n, h, wide, s.x[1]), dtype=y.dtype)
     if not x.size:
         return x.transpose(0, 3, 1, 2)
-    rows = y.transpose(0, 2, 3, 1)
-    for (channels, outs), weight in zip(s.group_slices(), _by_group(w, s), strict=True):
-        first, c = channels.start, s.w[1]
-        if way("conv_input", s) == "im2col":
-            for images, slab in _slabs(s, y.itemsize):
-                columns = product(rows[images].reshape(-1, s.y[1])[:, outs], weight)
+    matrix, pixels = _matrix(w), y.transpose(0, 2, 3, 1).reshape(-1, o)
+    written = way("conv_input", s, y.dtype) == "im2col"
+    if written:
+        matrix, pixels = operands(matrix, pixels)
+    for channels, outs in s.group_slices():
+        first, c, weight = channels.start, s.w[1], matrix[outs]
+        if written:
+            for images, rows, slab in _slabs(s, y.itemsize):
+                part = pixels[rows, outs]
+                columns = lib.empty((len(part), weight.shape[1]), dtype=y.dtype)
+                product(part, weight, out=columns)
                 pack = _pack(s, first, columns, x[images], *(() if b is None else (b,)))
                 size = len(x[images]) * h * wide * c // pack
-                operands = columns, b, x[images], packed(slab), first, c
-                launch_each("columns", "col2im", y.dtype, size, *operands, PACK=pack)
+                given = columns, b, x[images], packed(slab), first, c
+                launch_each("columns", "col2im", y.dtype, size, *given, PACK=pack)
             continue
-        per_group = s.y[1] // s.groups
-        pixels = n * -(-h // s.stride[0]) * -(-wide // s.stride[1])  # of the largest phase
-        tile = _tile(y.dtype, pixels, c)
-        grid = (*_grid(pixels, c, tile)[:2], s.stride[0] * s.stride[1])
-        by_input = lib.ascontiguousarray(w[outs].transpose(1, 2, 3, 0))
-        launch(
+        per_group = o // s.groups
+        places = n * -(-h // s.stride[0]) * -(-wide // s.stride[1])  # of the largest phase
+        phases = s.stride[0] * s.stride[1]
+        packs = _neighbours((outs.start, per_group, o), y), _neighbours((c,), weight)
+        launch_tiles(
             "convolution",
             "conv_input",
             y.dtype,
-            grid,
-            (THREADS,),
-            *(by_input, y, b, x, packed(s), first, c, outs.start, per_group),
-            **precision.tile(y.dtype, *tile),
+            _tile(y.dtype, places, c, packs, phases),
+            (places, c, phases),
+            (weight, y, b, x, packed(s), first, c, outs.start, per_group),
+            (True, False),
+            packs,
         )
     return x.transpose(0, 3, 1, 2)
 
@@ -115,28 +119,32 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     lib = array_module("cuda")
     o, c, kh, kw = s.w
     x, y = channels_last(x), channels_last(y)
-    rows = y.transpose(0, 2, 3, 1)
+    pixels = y.transpose(0, 2, 3, 1).reshape(-1, o)
+    written = way("conv_weight", s, x.dtype) == "im2col"
+    if written:
+        (pixels,) = operands(pixels)
     w = lib.empty((o, kh * kw * c), dtype=x.dtype)
     for channels, outs in s.group_slices():
         first, per_group = channels.start, o // s.groups
-        if way("conv_weight", s) == "im2col":
+        if written:
             part = w[outs]
-            for images, slab in _slabs(s, x.itemsize):
-                pixels = rows[images].reshape(-1, o)[:, outs]
-                product(pixels.T, _columns(x[images], slab, first), out=part, add=images.start > 0)
+            for images, rows, slab in _slabs(s, pixels.itemsize):
+                columns = _columns(x[images], slab, first, pixels.dtype)
+                product(pixels[rows, outs].T, columns, out=part, add=images.start > 0)
             continue
-        size = _tile(x.dtype, per_group, kh * kw * c)
-        grid = _grid(per_group, kh * kw * c, size)
-        slices, step = _slices(s.y[0] * s.y[2] * s.y[3], grid[0] * grid[1])
+        packs = _neighbours((outs.start, per_group, o), y), _pack(s, first, x)
+        tile = _tile(x.dtype, per_group, kh * kw * c, packs)
+        slices, step = _slices(s.y[0] * s.y[2] * s.y[3], -(-per_group // tile.m) * -(-kh * kw * c // tile.n))
         parts = lib.empty((slices, per_group, kh * kw * c), dtype=x.dtype)
-        launch(
+        launch_tiles(
             "convolution",
             "conv_weight",
             x.dtype,
-            (*grid[:2], slices),
-            (THREADS,),
-            *(x, y, parts, packed(s), first, c, outs.start, per_group, step),
-            **precision.tile(x.dtype, *size),
+            tile,
+            (per_group, kh * kw * c, slices),
+            (x, y, parts, packed(s), first, c, outs.start, per_group, step),
+            (False, False),
+            packs,
         )
         target = w[outs]
         n = target.size
@@ -144,54 +152,65 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
     return w.reshape(o, kh, kw, c).transpose(0, 3, 1, 2)
 
 
-def _slabs(s: Geometry, itemsize: int) -> Iterator[tuple[slice, Geometry]]:
-    """(images, the geometry of these alone) with at most SLAB bytes of windows, unless one image has more."""
+def _slabs(s: Geometry, itemsize: int) -> Iterator[tuple[slice, slice, Geometry]]:
+    """(images, their pixels of y, the geometry of these alone) of at most SLAB bytes of windows, or of one image."""
     n, _, oh, ow = s.y
     step = max(1, min(n, SLAB // (oh * ow * s.w[1] * s.w[2] * s.w[3] * itemsize)))
     for start in range(0, max(n, 1), step):
         images = slice(start, min(start + step, n))
         count = images.stop - start
-        yield images, s if count == n else replace(s, x=(count, *s.x[1:]), y=(count, *s.y[1:]))
+        rows = slice(start * oh * ow, images.stop * oh * ow)
+        yield images, rows, s if count == n else replace(s, x=(count, *s.x[1:]), y=(count, *s.y[1:]))
 
 
-def _columns(x: Array, s: Geometry, first: int) -> Array:
-    """Every window of the group whose first channel is `first`, as a row: (N OH OW, kh kw C / groups)."""
+def _columns(x: Array, s: Geometry, first: int, dtype: Any) -> Array:
+    """Every window of the group whose first channel is `first`, as a row: (N OH OW, kh kw C / groups).
+
+    They are rounded where `dtype` is that of bfloat16; else it is x's.
+    """
     n, _, oh, ow = s.y
     _, c, kh, kw = s.w
     rows, width = n * oh * ow, kh * kw * c
-    columns = array_module("cuda").empty((rows, width), dtype=x.dtype)
+    columns = array_module("cuda").empty((rows, width), dtype=dtype)
     if columns.size:
         pack = _pack(s, first, x, columns)
         across = min(THREADS, 1 << (width // pack - 1).bit_length())
         down = THREADS // across
         grid = (min(-(-rows // down), 1 << 16),)
-        operands = x, columns, packed(s), first, c
-        launch("columns", "im2col", x.dtype, grid, (across, down), *operands, PACK=pack)
+        defines = {"PACK": pack} | ({"BF16": 1} if dtype == BFLOAT16 else {})
+        launch("columns", "im2col", x.dtype, grid, (across, down), x, columns, packed(s), first, c, **defines)
     return columns
 
 
 def _pack(s: Geometry, first: int, *arrays: Array) -> int:
-    """How many neighbouring channels of a group that begins with `first` are moved at once: _PACK bytes, or one."""
-    pack = _PACK // arrays[0].itemsize
-    whole = all(n % pack == 0 for n in (first, s.w[1], s.x[1]))
+    """How many neighbouring channels of a group that begins with `first` are moved at once."""
+    return _neighbours((first, s.w[1], s.x[1]), *arrays)
+
+
+def _neighbours(counts: tuple[int, ...], *arrays: Array) -> int:
+    """As many elements as have _PACK bytes, if all these counts are multiples of that and all arrays aligned; or 1."""
+    pack = _PACK // min(a.itemsize for a in arrays)
+    whole = all(n % pack == 0 for n in counts)
     return pack if whole and all(a.data.ptr % _PACK == 0 for a in arrays) else 1
 
 
-def _by_group(w: Array, s: Geometry) -> list[Array]:
-    """The kernel matrix (O / groups, kh kw C / groups) of each group, in C order."""
-    matrix = array_module("cuda").ascontiguousarray(kernel_matrix(w))
-    return [matrix[outs] for _, outs in s.group_slices()]
+def _matrix(w: Array) -> Array:
+    """The kernel matrix (O, kh kw C / groups) in C order, of which each group has some rows."""
+    return array_module("cuda").ascontiguousarray(kernel_matrix(w))
 
 
-def _tile(dtype: Any, m: int, n: int) -> tuple[int, int]:
-    """Rows and columns of a tile: large ones where there is work enough for them and registers for their sums."""
-    if dtype.itemsize == 8 or m * n < WANTED_BLOCKS * _WIDE * _NARROW:
-        return _NARROW, _NARROW
-    return (_WIDE, _WIDE) if n > _NARROW else (_WIDE, _NARROW)
-
-
-def _grid(m: int, n: int, tile: tuple[int, int]) -> tuple[int, int]:
-    return -(-m // tile[0]), -(-n // tile[1])
+def _tile(dtype: Any, m: int, n: int, packs: tuple[int, int], count: int = 1) -> Tile:
+    """The tile for `count` results of m by n: a large one where there is work enough and registers for its sums."""
+    few = m * n * count < WANTED_BLOCKS * _WIDE * _NARROW
+    if not precision.own_products_rounded(dtype):
+        if dtype.itemsize == 8 or few:
+            return Tile(_NARROW, _NARROW)
+        return Tile(_WIDE, _WIDE if n > _NARROW else _NARROW)
+    if 1 in packs:  # a thread copies more, and addresses take its registers
+        return Tile(_NARROW, _NARROW, 8, 32) if few else Tile(_WIDE, _NARROW, 8, 16)
+    if few:
+        return Tile(_NARROW, _NARROW, 4, 32)
+    return Tile(_WIDE, _WIDE if n > _NARROW else _NARROW, 4, 16)
 
 
 def _slices(pixels: int, blocks: int) -> tuple[int, int]:

@@ -4,12 +4,13 @@ import math
 from typing import Any
 
 from ..backend import Array, array_module
-from . import cublas, precision
-from .launch import launch
+from . import cublas, gemm, precision
+from .launch import launch_each
 from .portable import as_rows
+from .tiles import Tile, launch_tiles
 
 _BATCH = 65_535  # matrices that one grid can have
-TILE = 64  # rows and columns of a tile of our own kernel
+TILE = Tile(64, 64)  # of our own kernel
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -41,31 +42,54 @@ def linear_weight(x: Array, y: Array) -> Array:
 def product(a: Array, b: Array, bias: Array = None, out: Array = None, add: bool = False) -> Array:
     """a (M, K) @ b (K, N), plus bias (N,); either operand may be a batch of as many matrices, (B, ., .).
 
-    For floats it is written into `out` if given, which is in C order; added to what is there with `add`.
+    For floats it is written into `out` if given, whose rows may lie apart; added to what is there with `add`. What
+    `operands` has made of floats already is taken as it is, and needs `out`.
     """
     lib = array_module("cuda")
     leading = a.shape[:-2] or b.shape[:-2]
     if out is None:
         out = lib.empty((*leading, a.shape[-2], b.shape[-1]), dtype=a.dtype)
-    if not out.size or not a.shape[-1] or a.dtype.kind != "f":
+    if not out.size or not a.shape[-1] or out.dtype.kind != "f":
         return out if add else _trivial(lib, a, b, out, bias)
-    a, b = (x if cublas.is_plain(x) else lib.ascontiguousarray(x) for x in (a, b))
+    a, b = operands(a, b)
     handle = cublas.find(lib)
     if handle is not None:
-        handle.product(a, b, out, precision.tf32(), add)
+        handle.product(a, b, out, bias, precision.tf32(), add)
     elif add:
-        out += product(a, b)
+        out += product(a, b, bias)
+    elif not out.flags.c_contiguous:
+        out[...] = product(a, b, bias)
     else:
         own_product(a, b, out, bias)
-        return out
-    if bias is not None:
-        out += bias
     return out
+
+
+def operands(*arrays: Array) -> list[Array]:
+    """One or two arrays (..., rows, columns) as products read them: where they lie, if that is one run of memory or
+    nearly so, and rounded to bfloat16 (see gemm.py) if the precision says so.
+    """
+    lib = array_module("cuda")
+    if not precision.bf16(arrays[0].dtype) or cublas.find(lib) is None:
+        return [x if gemm.is_plain(x) else lib.ascontiguousarray(x) for x in arrays]
+    transposed = [x.swapaxes(-1, -2).flags.c_contiguous for x in arrays]  # it stays what it is: nothing is turned
+    lying = [x.swapaxes(-1, -2) if t else lib.ascontiguousarray(x) for x, t in zip(arrays, transposed, strict=True)]
+    return [y.swapaxes(-1, -2) if t else y for y, t in zip(rounded(*lying), transposed, strict=True)]
+
+
+def rounded(*arrays: Array) -> list[Array]:
+    """One or two arrays in C order as bfloat16, in one launch."""
+    lib = array_module("cuda")
+    made = [lib.empty(x.shape, dtype=gemm.BFLOAT16) for x in arrays]
+    pack = 8 if all(x.size % 8 == 0 and x.data.ptr % 16 == 0 for x in arrays) else 1
+    given = [each for x, y in zip(arrays, made, strict=True) for each in (x, y, x.size)]
+    given += [None, None, 0][: 6 - len(given)]
+    launch_each("columns", "rounded", arrays[0].dtype, sum(x.size for x in arrays) // pack, *given, PACK=pack)
+    return made
 
 
 def _trivial(lib: Any, a: Array, b: Array, out: Array, bias: Array) -> Array:
     """The product of empty matrices, or of integers, which CuPy has kernels for."""
-    if a.dtype.kind != "f":
+    if out.dtype.kind != "f":
         return lib.matmul(a, b)
     out[...] = 0 if bias is None else bias
     return out
@@ -85,15 +109,16 @@ def own_product(a: Array, b: Array, out: Array, bias: Array = None) -> None:
     for x, (row, depth) in ((a, (-2, -1)), (b, (-1, -2))):
         strides = [stride // x.itemsize for stride in x.strides]
         sizes.append((strides[row], strides[depth], strides[0] if x.ndim == 3 else 0))
-        along.append(int(strides[depth] == 1))
-    launch(
+        along.append(strides[depth] == 1)
+    launch_tiles(
         "product",
         "product",
         out.dtype,
-        (-(-m // TILE), -(-n // TILE), out.shape[0] if out.ndim == 3 else 1),
-        (256,),
-        *(a, *sizes[0], b, *sizes[1], bias, out, m, n, a.shape[-1]),
-        LEFT_ALONG=along[0],
-        RIGHT_ALONG=along[1],
-        **precision.tile(out.dtype, TILE, TILE),
+        TILE,
+        (m, n, out.shape[0] if out.ndim == 3 else 1),
+        (a, *sizes[0], b, *sizes[1], bias, out, m, n, a.shape[-1]),
+        (along[0], along[1]),
+        (1, 1),
+        LEFT_ALONG=int(along[0]),
+        RIGHT_ALONG=int(along[1]),
     )

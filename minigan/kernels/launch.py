@@ -31,17 +31,21 @@ def options(real: str, **defines: Any) -> tuple[str, ...]:
     return ("--std=c++17", f"-DREAL={real}", *(f"-D{name}={value}" for name, value in sorted(defines.items())))
 
 
-def kernel(name: str, function: str, dtype: Any, **defines: Any) -> Callable[..., None]:
+def kernel(name: str, function: str, dtype: Any, shared: int = 0, **defines: Any) -> Callable[..., None]:
     """The kernel `function` of NAME.cu for arrays of this float type: called with (grid, block, arguments).
 
-    It is compiled when it is first asked for.
+    It may have `shared` bytes of shared memory beside its own arrays, asked for as `shared_mem`. It is compiled when
+    it is first asked for.
     """
-    return _kernel(array_module("cuda"), name, function, np.dtype(dtype), tuple(defines.items()))
+    return _kernel(array_module("cuda"), name, function, np.dtype(dtype), shared, tuple(defines.items()))
 
 
 @cache
-def _kernel(lib: Any, name: str, function: str, dtype: np.dtype, defines: tuple) -> Callable[..., None]:
-    return _module(lib, name, dtype, defines).get_function(function)
+def _kernel(lib: Any, name: str, function: str, dtype: np.dtype, shared: int, defines: tuple) -> Callable[..., None]:
+    made = _module(lib, name, dtype, defines).get_function(function)
+    if shared:
+        made.max_dynamic_shared_size_bytes = shared
+    return made
 
 
 @cache
@@ -50,16 +54,23 @@ def _module(lib: Any, name: str, dtype: np.dtype, defines: tuple) -> Any:
 
 
 def launch(
-    name: str, function: str, dtype: Any, grid: tuple[int, ...], block: tuple[int, ...], *args: Any, **defines: Any
+    name: str,
+    function: str,
+    dtype: Any,
+    grid: tuple[int, ...],
+    block: tuple[int, ...],
+    *args: Any,
+    shared: int = 0,
+    **defines: Any,
 ) -> None:
-    """Start a kernel.
+    """Start a kernel, with so many bytes of shared memory beside its own arrays.
 
     Python's integers are passed as long long, its floats as `real`, None as a null pointer, all else as it is.
     """
     real = np.dtype(dtype).type
     convert = {int: np.int64, bool: np.int64, float: real, type(None): lambda _: np.uint64(0)}
     passed = tuple(convert[type(a)](a) if type(a) in convert else a for a in args)
-    kernel(name, function, dtype, **defines)(grid, block, passed)
+    kernel(name, function, dtype, shared, **defines)(grid, block, passed, shared_mem=shared)
 
 
 def launch_each(name: str, function: str, dtype: Any, n: int, *args: Any, **defines: Any) -> None:

@@ -1,13 +1,13 @@
-"""How float32 products are computed on CUDA: in float32, or with operands rounded to TF32 for the tensor cores."""
+"""How float32 products are computed on CUDA: in float32, or with operands rounded for the tensor cores."""
 
 from typing import Any
 
 import numpy as np
 
-from ..backend import array_module
+from ..backend import FLOAT32, array_module
 from ..errors import DeviceError
 
-PRECISIONS = ("fp32", "tf32")
+PRECISIONS = ("fp32", "tf32", "bf16")
 
 _chosen = "fp32"
 
@@ -15,9 +15,12 @@ _chosen = "fp32"
 def set_precision(name: str) -> None:
     """Choose how float32 matrix products and convolutions are computed on CUDA devices, from now on.
 
-    "fp32", the default, keeps all 24 bits of each operand. "tf32" rounds operands to 11 bits, keeps float32's range
-    and sums, and is several times faster on GPUs from Ampere (2020) on; elsewhere it changes nothing. Graphs
-    captured before keep what they were captured with. DeviceError if the name is unknown.
+    "fp32", the default, keeps all 24 bits of each operand. "tf32" rounds operands to 11 bits and is several times
+    faster. "bf16" rounds them to bfloat16, 8 bits, which also halves what is moved; convolutions that do without a
+    matrix of windows, and products where there is no cuBLAS, keep the 11 bits of TF32 then. Both keep float32's range,
+    sums and results: parameters, activations, losses, norms and optimizers stay float32, and float64 is never rounded.
+    Both need a GPU from Ampere (2020) on; elsewhere they change nothing. Graphs captured before keep what they were
+    captured with. DeviceError if the name is unknown.
     """
     global _chosen
     if name not in PRECISIONS:
@@ -26,16 +29,25 @@ def set_precision(name: str) -> None:
 
 
 def get_precision() -> str:
-    """How float32 products are computed on CUDA: "fp32" or "tf32"."""
+    """How float32 products are computed on CUDA: "fp32", "tf32" or "bf16"."""
     return _chosen
 
 
 def tf32() -> bool:
-    """True if operands may be rounded to TF32, and the GPU has tensor cores for it."""
-    return _chosen == "tf32" and int(array_module("cuda").cuda.Device().compute_capability) >= 80
+    """True if cuBLAS may round operands to TF32."""
+    return _chosen == "tf32" and _has_tensor_cores()
 
 
-def tile(dtype: Any, m: int, n: int) -> dict[str, int]:
-    """The definitions that compile our own products for tiles of m by n elements."""
-    rounded = {"TF32": 1} if tf32() and np.dtype(dtype) == np.float32 else {}
-    return {"TILE_M": m, "TILE_N": n} | rounded
+def bf16(dtype: Any) -> bool:
+    """True if operands of this type are rounded to bfloat16 before cuBLAS reads them."""
+    return _chosen == "bf16" and np.dtype(dtype) == FLOAT32 and _has_tensor_cores()
+
+
+def own_products_rounded(dtype: Any) -> bool:
+    """True if our own products of this type round operands to TF32: in "bf16" too."""
+    return _chosen != "fp32" and np.dtype(dtype) == FLOAT32 and _has_tensor_cores()
+
+
+def _has_tensor_cores() -> bool:
+    """True if the GPU can multiply what is rounded to TF32 or bfloat16."""
+    return int(array_module("cuda").cuda.Device().compute_capability) >= 80

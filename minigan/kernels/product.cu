@@ -1,6 +1,11 @@
 // Matrix products without cuBLAS.
 #include "common.cuh"
+#include "operands.cuh"
+#ifdef TF32
+#include "pipeline.cuh"
+#else
 #include "tile.cuh"
+#endif
 
 // out[m, n] = sum over k of left[m, k] right[n, k] (+ bias[n]) for each matrix of a batch, blockIdx.z: element (i, k)
 // of an operand lies at i * row stride + k * depth stride from the start of its matrix.

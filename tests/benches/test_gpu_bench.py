@@ -1,5 +1,6 @@
 """benches/gpu.py without a GPU: what it writes when, what it makes of failures and figures, and a rehearsal of all."""
 
+import contextlib
 import copy
 import json
 import os
@@ -18,7 +19,7 @@ pytest.importorskip("torch", reason="needs PyTorch: pip install 'minigan[bench]'
 BENCHES = Path(__file__).parents[2] / "benches"
 sys.path.insert(0, str(BENCHES))
 
-from gpu_steps import layers, plan, report, runner, stages, targets, timed_steps  # noqa: E402
+from gpu_steps import layers, outputs, plan, report, runner, smoke, smoke_checks, stages, targets, timed_steps  # noqa: E402
 from gpu_steps.children import Child, ChildError  # noqa: E402
 
 COMMAND = [sys.executable, str(BENCHES / "gpu.py")]
@@ -26,7 +27,7 @@ WITHOUT = pytest.mark.skipif(mg.backend.cuda_problem() is None, reason="this mac
 
 
 def record(*names):
-    return {"gpu": "a GPU", "driver": "1", "date": "today", "errors": [], "stages": {}, "targets": []} | {
+    return {"gpu": "a GPU", "driver": "1", "date": "today", "errors": [], "cut": [], "stages": {}, "targets": []} | {
         "chosen_stages": list(names)
     }
 
@@ -47,21 +48,26 @@ def written():
 
 
 @pytest.mark.slow
-def test_a_rehearsal_runs_every_stage_and_keeps_nothing(tmp_path):
-    kept = BENCHES / "results" / "gpu.json"
-    before = kept.read_bytes() if kept.exists() else None
-    result = subprocess.run([*COMMAND, "--rehearse"], capture_output=True, text=True, cwd=tmp_path)
+def test_a_rehearsal_runs_every_stage(tmp_path):
+    every = "machine,soak,steps,layers,tests,gradcheck"
+    result = subprocess.run(
+        [*COMMAND, "--rehearse", "--out", tmp_path, "--stages", every], capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "nothing was measured" in result.stdout
-    for stage in ("machine", "tests", "gradcheck", "soak", "steps", "layers"):
-        assert f"\n{stage}" in result.stdout
-    assert (kept.read_bytes() if kept.exists() else None) == before
-    assert not list(tmp_path.iterdir())
+    assert "nothing is measured" in result.stdout
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert list(found["stages"]) == every.split(",")
+    assert all(stage["ok"] for stage in found["stages"].values())
+    for work in ("dcgan28", "wgan_gp"):
+        variants = found["stages"]["steps"]["result"][work]["variants"]
+        assert all(entry["agrees"] and entry["milliseconds"] for entry in variants.values() if "skipped" not in entry)
+    assert (tmp_path / "gpu.log").read_text() == result.stdout
+    assert {p.name for p in tmp_path.iterdir()} == {"gpu.json", "gpu.log", "kernels.tgz", "cuda_ways.json"}
 
 
 @WITHOUT
 def test_without_a_gpu_it_says_what_is_missing_and_writes_nothing(tmp_path):
-    result = subprocess.run([*COMMAND, "--json", tmp_path / "gpu.json"], capture_output=True, text=True)
+    result = subprocess.run([*COMMAND, "--out", tmp_path / "out"], capture_output=True, text=True)
     assert result.returncode == 1
     assert result.stderr.strip() == mg.backend.cuda_problem()
     assert not list(tmp_path.iterdir())
@@ -72,6 +78,100 @@ def test_unknown_names_are_refused(option):
     result = subprocess.run([*COMMAND, option, "nonsense"], capture_output=True, text=True)
     assert result.returncode == 2
     assert "nonsense" in result.stderr
+
+
+def test_the_smoke_test_is_rehearsed_and_brings_back_a_few_files(tmp_path):
+    result = subprocess.run([*COMMAND, "--smoke", "--rehearse", "--out", tmp_path], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert {p.name for p in tmp_path.iterdir()} == {"smoke.json", "smoke.log", "tests.log", "kernels.tgz"}
+    assert (tmp_path / "smoke.log").read_text() == result.stdout
+    assert "skipped" in (tmp_path / "tests.log").read_text()
+    found = json.loads((tmp_path / "smoke.json").read_text())
+    assert found["passed"] is True
+    assert len(found["checks"]) == 15
+    assert all(entry["ok"] and entry["found"] for entry in found["checks"].values())
+
+
+# --- the checks of the first minutes ------------------------------------------------------------------------------
+
+
+def test_a_check_that_fails_keeps_what_it_found_and_the_next_one_has_a_new_child(tmp_path, capsys):
+    run = smoke.Smoke(tmp_path, rehearse=True, seconds=60)
+    try:
+        run.check(["environment"], 0)
+        first = run.child
+        run.check(["nonsense"], 0)
+        assert run.child.closed
+        run.check(["environment"], 0)
+        assert run.child is not first
+    finally:
+        run.child.close()
+    found = json.loads((tmp_path / "smoke.json").read_text())["checks"]
+    assert [found[name]["ok"] for name in ("environment", "nonsense")] == [True, False]
+    assert "KeyError: 'nonsense'" in found["nonsense"]["errors"][0]
+    assert "FAILED nonsense" in capsys.readouterr().out
+
+
+def test_checks_for_which_no_time_is_left_have_failed(tmp_path):
+    run = smoke.Smoke(tmp_path, rehearse=True, seconds=10)
+    run.check(["environment"], 10)
+    assert run.record["checks"]["environment"]["errors"] == ["environment: no time was left"]
+    assert run.child is None
+
+
+def test_an_expectation_that_is_not_met_is_an_error_with_what_was_found(monkeypatch):
+    fakecupy.install(monkeypatch)
+
+    def fn(check):
+        check.found["x"] = 3
+        check.expect("at most 2", check.found["x"] <= 2, check.found["x"])
+        check.expect_fast("a short time", False, 9)
+        raise ValueError("later")
+
+    found = smoke_checks.run(fn, plan.REHEARSAL, False, None)
+    assert found["found"] == {"x": 3}
+    assert found["errors"][:2] == ["expected at most 2; found 3", "expected a short time; found 9"]
+    assert found["errors"][2].startswith("ValueError: later")
+    assert len(smoke_checks.run(fn, plan.REHEARSAL, True, None)["errors"]) == 2
+
+
+def test_errors_of_products_are_seen(monkeypatch):
+    fakecupy.install(monkeypatch)
+    product = smoke_checks.cuda_linear.product
+    monkeypatch.setattr(smoke_checks.cuda_linear, "product", lambda a, b: product(a, b) * 1.001)
+    found = smoke_checks.run(smoke_checks.products, plan.REHEARSAL, True, None)
+    assert any("an error of a batch in fp32 of at most 2e-06" in error for error in found["errors"])
+
+
+# --- what is kept -------------------------------------------------------------------------------------------------
+
+
+def test_kernels_compiled_by_one_run_are_there_in_the_next(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CUPY_CACHE_DIR", "elsewhere")
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    with outputs.compiled_kernels(first, None):
+        Path(os.environ["CUPY_CACHE_DIR"], "a.cubin").write_text("a")
+    with outputs.compiled_kernels(first, None):
+        Path(os.environ["CUPY_CACHE_DIR"], "b.cubin").write_text("b")
+    with contextlib.suppress(SystemExit), outputs.compiled_kernels(second, first / "kernels.tgz"):
+        assert sorted(os.listdir(os.environ["CUPY_CACHE_DIR"])) == ["a.cubin", "b.cubin"]
+        sys.exit("ended from outside")
+    assert os.environ["CUPY_CACHE_DIR"] == "elsewhere"
+    for folder in (first, second):
+        assert [p.name for p in folder.iterdir()] == ["kernels.tgz"]
+    (first / "kernels.tgz").write_bytes((second / "kernels.tgz").read_bytes()[:50])
+    with outputs.compiled_kernels(first, None):
+        assert "cannot be read" in capsys.readouterr().out
+
+
+def test_what_is_printed_is_in_the_log_and_what_ended_it(tmp_path, capsys):
+    with contextlib.suppress(ValueError), outputs.also_in(tmp_path / "log"):
+        print("said")
+        raise ValueError("the end")
+    assert capsys.readouterr().out == "said\n"
+    assert (tmp_path / "log").read_text().startswith("said\nTraceback")
 
 
 # --- stages -------------------------------------------------------------------------------------------------------
@@ -162,27 +262,28 @@ def test_targets_are_judged_by_the_fastest_rival_of_the_same_precision():
         "torch_graph": 1.2,
         "torch_graph_last": 0.9,
         "torch_graph_last_tf32": 0.25,
+        "torch_graph_last_bf16": 0.1,
         "torch_graph_last_frozen": 0.1,
     }
+    ours = {"minigan_captured": 1.0, "minigan_captured_tf32": 0.5, "minigan_captured_bf16": 0.3}
     found = targets.evaluate(
         {
-            "dcgan28": timed(minigan_captured=1.0, minigan_captured_tf32=0.5, torch_eager=2.1, **graphs),
-            "wgan_gp": timed(minigan_captured=1.0, torch_eager=1.9, torch_graph={"error": "it failed"}),
-            "dcgan64": timed(minigan_captured=1.3, torch_graph=1.0),
+            "dcgan28": timed(**ours, torch_eager=2.1, torch_compile=0.1, **graphs),
+            "wgan_gp": timed(minigan_captured=1.0, torch_graph={"error": "it failed"}),
+            "dcgan64": timed(minigan_captured=1.19, torch_graph=1.0),
         }
     )
     by = {(t["workload"], t["against"]): t for t in found}
-    assert len(by) == len(found) == 6
+    assert len(by) == len(found) == 5
     assert by["dcgan28", "torch eager"]["met"] is True
     graph = by["dcgan28", "torch graph"]
     assert (graph["met"], graph["fastest_of_them"]) == (False, "torch graph channels_last")
     assert graph["ratio"] == pytest.approx(1 / 0.9)
-    assert graph["tf32_ratio"] == 2
-    assert by["wgan_gp", "torch eager"]["met"] is False
+    assert graph["beside"] == {"tf32": 2, "bf16": pytest.approx(3)}
     assert by["wgan_gp", "torch graph"]["met"] is None
     assert by["dcgan64", "torch graph"]["met"] is True
     assert by["dcgan128", "torch graph"]["ratio"] is None
-    assert len(list(report.targets(found))) == 6
+    assert len(list(report.targets(found))) == 5
 
 
 def test_figures_of_a_variant_that_computes_something_else_meet_no_target():
@@ -197,6 +298,8 @@ def test_losses_are_compared_step_by_step():
     assert apart == pytest.approx([0, 0.0005, 0, 0.1])
     assert timed_steps.agrees(apart, "fp32")
     assert not timed_steps.agrees([2e-4, 2e-4, 0, 0], "fp32")
+    assert timed_steps.agrees([2e-2, 0.2, 0, 0], "bf16")
+    assert not timed_steps.agrees([6e-2, 6e-2, 0, 0], "bf16")
     assert timed_steps.agrees([2e-4, 2e-4, 0, 0], "tf32")
     assert not timed_steps.agrees(timed_steps.deviations([[2.0, 1.0], [2.0, 1.0], ["nan", 1.0]], theirs), "fp32")
 
@@ -215,9 +318,10 @@ def test_a_variant_without_blocks_gets_no_figure():
 
 def test_a_layer_is_judged_by_the_way_that_minigan_chooses():
     def times(**ways):
-        return {precision: dict.fromkeys(layers.FACES, ways) for precision in ("fp32", "tf32")}
+        return {precision: dict.fromkeys(layers.FACES, ways) for precision in plan.PRECISIONS}
 
-    row = {"gflop": 10.0, "times": {"minigan": times(im2col=2.0, implicit=1.0) | {"chosen": ["im2col"] * 3}}}
+    chosen = dict.fromkeys(plan.PRECISIONS, dict.fromkeys(layers.FACES, "im2col"))
+    row = {"gflop": 10.0, "times": {"minigan": times(im2col=2.0, implicit=1.0) | {"chosen": chosen}}}
     row["times"]["torch"] = times(nchw=4.0, channels_last=1.0)
     stages.judge(row, {"fp32": 50.0})
     face = row["fp32"]["forward"]

@@ -186,6 +186,7 @@ def test_words_that_are_not_known_are_named(options, message, capsys):
         ("--consensus 1 --repeat 2", "--repeat changes nothing with --consensus"),
         ("--as-printed", "--as-printed changes nothing without a PRESET"),
         ("--precision tf32", "--precision changes nothing without --device cuda"),
+        ("--precision bf16", "--precision changes nothing without --device cuda"),
         ("--epochs 2 --steps 100", "--epochs changes nothing beside --steps"),
         ("--allow-change lr", "--allow-change changes nothing without --resume"),
         ("--labels-from folders", "there is no option --labels-from"),

@@ -17,6 +17,7 @@ from kernel_checks import RULES, check, images, known, on_device, on_the_shim, r
 from minigan.errors import ShapeError
 from minigan.kernels import cuda, cuda_conv, cuda_linear, cuda_random, geometry, portable, precision
 from minigan.kernels.draws import Draw
+from minigan.kernels.tiles import Tile
 
 pytestmark = pytest.mark.skipif(shim.compiler() is None, reason="needs g++, to compile CUDA C for the CPU")
 
@@ -38,7 +39,7 @@ dtypes = st.sampled_from(DTYPES)
 def geometries(draw, least=1):
     """A convolution of small odd sizes, any of whose settings may be unusual."""
     groups = draw(st.sampled_from([1, 1, 2, 3]))
-    c, o = groups * draw(st.sampled_from([1, 2, 3, 4, 8])), groups * draw(st.integers(1, 3))
+    c, o = (groups * draw(st.sampled_from([1, 2, 3, 4, 8])) for _ in range(2))
     kernel = tuple(draw(st.integers(1, 4)) for _ in range(2))
     stride = tuple(draw(st.integers(1, 5)) for _ in range(2))
     pads = tuple(tuple(draw(st.integers(0, 3)) for _ in range(2)) for _ in range(2))
@@ -54,11 +55,16 @@ WAYS = {
     "columns": {"FORCED": "im2col"},
     "slabs of columns": {"FORCED": "im2col", "SLAB": 1 << 10},
     "windows": {"FORCED": "implicit"},
-    "wide tiles": {"FORCED": "implicit", "tile": (128, 128)},
-    "tall tiles": {"FORCED": "implicit", "tile": (128, 64)},
-    "tensor cores": {"FORCED": "implicit", "tile": (64, 64), "precision": "tf32"},
-    "tensor cores, wide": {"FORCED": "implicit", "tile": (128, 128), "precision": "tf32"},
-    "tensor cores, tall": {"FORCED": "implicit", "tile": (128, 64), "precision": "tf32"},
+    "wide tiles": {"FORCED": "implicit", "tile": Tile(128, 128)},
+    "tall tiles": {"FORCED": "implicit", "tile": Tile(128, 64)},
+    **{
+        f"tensor cores, {tile.m} x {tile.n} by {tile.warps} warps": {
+            "FORCED": "implicit",
+            "tile": tile,
+            "precision": "tf32",
+        }
+        for tile in (Tile(64, 64, 4, 32, 3), Tile(128, 64, 8, 16, 4), Tile(128, 128, 4, 16, 2), Tile(256, 128, 8, 16))
+    },
 }
 
 
@@ -70,7 +76,8 @@ def test_convolution(order, face, way, monkeypatch):
     monkeypatch.setattr(cuda_conv, "SLAB", chosen.get("SLAB", cuda_conv.SLAB))
     monkeypatch.setattr(precision, "_chosen", chosen.get("precision", "fp32"))
     if "tile" in chosen:
-        monkeypatch.setattr(cuda_conv, "_tile", lambda dtype, m, n: chosen["tile"] if dtype.itemsize == 4 else (64, 64))
+        small = Tile(64, 64)
+        monkeypatch.setattr(cuda_conv, "_tile", lambda dtype, *_: chosen["tile"] if dtype.itemsize == 4 else small)
 
     @settings(max_examples=12 if way in ("columns", "windows") else 3)
     @given(s=geometries(), seed=seeds, dtype=dtypes, bias=st.booleans())

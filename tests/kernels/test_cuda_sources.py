@@ -6,8 +6,10 @@ import nvrtc
 import pytest
 import shim
 from kernel_checks import EXAMPLES
+from kernel_variants import variants
 
 from minigan.kernels import launch
+from minigan.kernels.tiles import Tile
 
 needs_compiler = pytest.mark.skipif(shim.compiler() is None, reason="needs g++, to compile CUDA C for the CPU")
 needs_nvrtc = pytest.mark.skipif(nvrtc.available() is not None, reason=f"needs NVRTC: {nvrtc.available()}")
@@ -79,6 +81,7 @@ def test_the_sanitizers_see_a_kernel_that_leaves_its_memory():
     script = """
 import fakecupy, kernel_checks, pytest
 from minigan.kernels import launch
+from minigan.kernels.tiles import Tile
 
 original = launch.source
 launch.source = lambda name: original(name).replace("EACH(i, n) y[i] = x[i]", "EACH(i, n + 1) y[i] = x[i]")
@@ -92,18 +95,6 @@ with pytest.MonkeyPatch.context() as patch:
     assert "heap-buffer-overflow" in result.stderr
 
 
-def variants(name, real):
-    """The definitions with which a source is compiled: the largest tiles of each kind, which need most registers."""
-    if name == "columns":
-        return [{"PACK": pack} for pack in (1, 16 // (4 if real == "float" else 8))]
-    if name not in ("convolution", "product"):
-        return [{}]
-    size = 128 if name == "convolution" and real == "float" else 64
-    along = {} if name == "convolution" else {"LEFT_ALONG": 1, "RIGHT_ALONG": 0}
-    tile = {"TILE_M": size, "TILE_N": size, **along}
-    return [tile, {**tile, "TF32": 1}] if real == "float" else [tile]
-
-
 @needs_nvrtc
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_every_source_compiles_for(arch):
@@ -114,12 +105,13 @@ def test_every_source_compiles_for(arch):
 
 
 @needs_nvrtc
-def test_tensor_cores_are_used_where_there_are_any():
-    def uses_them(arch):
-        options = launch.options("float", TILE_M=64, TILE_N=64, TF32=1)
-        return b"mma" in nvrtc.compile_ptx(launch.source("convolution"), options, arch)
+def test_tensor_cores_and_asynchronous_copies_are_used_where_there_are_any():
+    def uses(what, arch):
+        options = launch.options("float", **Tile(64, 64, 4).defines((4, 4)))
+        return what in nvrtc.compile_ptx(launch.source("convolution"), options, arch)
 
-    assert [uses_them(arch) for arch in ("compute_75", "compute_80")] == [False, True]
+    for what in (b"mma.sync", b"ldmatrix", b"cp.async.cg"):
+        assert [uses(what, arch) for arch in ("compute_75", "compute_80")] == [False, True]
 
 
 @needs_nvrtc

@@ -18,7 +18,7 @@ def reference(function):
 
 def at_address(address, size, dtype):
     """The `size` elements that lie at an address, not copied."""
-    kind = ctypes.c_float if np.dtype(dtype) == np.float32 else ctypes.c_double
+    kind = np.ctypeslib.as_ctypes_type(dtype)
     return np.ctypeslib.as_array(ctypes.cast(int(address), ctypes.POINTER(kind)), (int(size),))
 
 
@@ -138,9 +138,30 @@ def _taps(s):
         yield i, j, rows, cols
 
 
+def bfloat16(x):
+    """The bits of float32 x rounded to bfloat16: what is cut off counts as more than a half, less, or exactly one."""
+    bits = x.view(np.uint32)
+    upper, lower = bits >> 16, bits & 0xFFFF
+    up = (lower > 0x8000) | ((lower == 0x8000) & (upper % 2 == 1))
+    return np.where(np.isnan(x), upper | 0x40, upper + up).astype(np.uint16)
+
+
+def from_bfloat16(bits):
+    """The float32 numbers whose upper halves these are."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+@reference
+def rounded(x, y, n, second_x, second_y, second_n):
+    y[:] = bfloat16(x)
+    if second_n:
+        second_y[:] = bfloat16(second_x)
+
+
 @reference
 def im2col(x, col, s, first, channels):
-    col[:] = windows(x, s, first, channels).reshape(-1)
+    found = windows(x, s, first, channels).reshape(-1)
+    col[:] = bfloat16(found) if col.dtype == np.uint16 else found
 
 
 @reference
@@ -158,8 +179,7 @@ def conv(x, w, bias, y, s, first, c, first_o, o):
 
 @reference
 def conv_input(w, y, bias, x, s, first, c, first_o, o):
-    matrix = w.reshape(c, s["kh"], s["kw"], o).transpose(3, 1, 2, 0).reshape(o, -1)
-    found = y.reshape(-1, s["o"])[:, first_o : first_o + o] @ matrix
+    found = y.reshape(-1, s["o"])[:, first_o : first_o + o] @ w.reshape(o, -1)
     spread(found.reshape(s["n"], s["oh"], s["ow"], s["kh"], s["kw"], c), x, bias, s, first, c)
 
 

@@ -1,4 +1,4 @@
-"""The CUDA side of the stand-in for CuPy: streams, graphs, kernels and cuBLAS, with CUDA's rules.
+"""The CUDA side of the stand-in for CuPy: streams, graphs and kernels, with CUDA's rules; cuBLAS is in fakecublas.py.
 
 Work is done at once. While a stream captures, work is done, recorded, and undone when the capture ends, since CUDA
 only records; a replay does what was recorded again, on the same memory. Whatever CUDA or CuPy would refuse
@@ -6,10 +6,12 @@ meanwhile is refused: waiting for the device, sending it something, cuBLAS throu
 """
 
 import contextlib
-import ctypes
 import re
+import time
 import types
+from collections.abc import Callable
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import shim
@@ -32,6 +34,14 @@ class Counts:
 
     def clear(self):
         self.syncs = self.uploads = self.launches = self.graphs = 0
+
+
+class Work(NamedTuple):
+    """Something that a device was given to do: a kernel of ours, a function of CuPy, a product."""
+
+    name: str
+    do: Callable[[], None]
+    turned: int = 0  # bytes that it writes in another memory order than it reads them
 
 
 counts = Counts()
@@ -64,6 +74,7 @@ class Tape:
 
     def __init__(self):
         self.work = []
+        self.memory = []
         self.before = []
         self.broken = False
 
@@ -79,21 +90,30 @@ class _Device:
         self.allocators = []
         self.order = None  # of threads, on the shim; None: kernels are computed by their NumPy references
         self.sanitize = False
+        self.idle = False  # kernels and products are counted and not computed
 
-    def work(self, do, *written):
-        """Do something that writes into these host arrays, and record it if a stream captures."""
+    def work(self, work, *written):
+        """Do some Work that writes into these host arrays, and record it if a stream captures."""
+        if self.tape is not None and not self.idle:
+            self.tape.before += [(array, array.copy()) for array in written]
+        self.note(work)
+        if not self.idle:
+            work.do()
+
+    def note(self, work):
+        """Count some Work, and record it if a stream captures."""
         counts.launches += 1
         if self.tape is not None:
             if self.stream.ptr == 0:
                 raise CUDARuntimeError("cudaErrorStreamCaptureImplicit: the null stream was used during a capture")
-            self.tape.before += [(array, array.copy()) for array in written]
-            self.tape.work.append(do)
-        do()
+            self.tape.work.append(work)
 
-    def allocated(self):
-        """Memory was asked for: while capturing it must come from a pool that nobody else uses."""
-        if self.tape is not None and not self.allocators:
-            raise AssertionError("memory of a captured step came from the pool that everybody shares")
+    def allocated(self, array):
+        """Memory was asked for: while capturing it must come from a pool that nobody else uses, and stays there."""
+        if self.tape is not None:
+            if not self.allocators:
+                raise AssertionError("memory of a captured step came from the pool that everybody shares")
+            self.tape.memory.append(array)
 
 
 device = _Device()
@@ -131,7 +151,7 @@ class Stream:
         tape.undo()
         if tape.broken:
             raise CUDARuntimeError("cudaErrorStreamCaptureInvalidated: operation failed due to a previous error")
-        return Graph(tape.work)
+        return Graph(tape)
 
     def synchronize(self):
         wait("Stream.synchronize")
@@ -145,26 +165,38 @@ device.stream = Stream.null
 
 
 class Event:
-    """cupy.cuda.Event."""
+    """cupy.cuda.Event; a time is that of the host."""
+
+    def __init__(self):
+        self.at = None
+        self.reached = False
 
     def record(self, stream=None):
-        pass
+        self.at = time.perf_counter()
 
     def synchronize(self):
-        pass
+        self.reached = True
+
+
+def get_elapsed_time(start, end):
+    """cupy.cuda.get_elapsed_time, in milliseconds."""
+    if start.at is None or end.at is None or not end.reached:
+        raise CUDARuntimeError("cudaErrorNotReady: an event was not recorded, or nobody has waited for it")
+    return (end.at - start.at) * 1e3
 
 
 class Graph:
     """cupy.cuda.Graph."""
 
-    def __init__(self, work):
-        self._work = work
+    def __init__(self, tape):
+        self.work = tape.work
+        self._memory = tape.memory
 
     def launch(self, stream=None):
         assert device.tape is None
         counts.graphs += 1
-        for do in self._work:
-            do()
+        for work in self.work if not device.idle else ():
+            work.do()
 
     def upload(self, stream=None):
         pass
@@ -216,15 +248,16 @@ class RawModule:
         assert signature, f"no kernel {name}"
         parameters = [p.strip() for p in signature[1].split(",")]
 
-        def run(grid, block, args):
+        def run(grid, block, args, shared_mem):
             if device.order is None:
                 REFERENCES[name](*args)
             else:
                 compiled = shim.Module(self._code, self._options, sanitize=device.sanitize).get_function(name)
                 with _guarded(args) if device.sanitize else contextlib.nullcontext(args) as given:
-                    compiled(grid, block, given, order=device.order)
+                    compiled(grid, block, given, order=device.order, shared_mem=shared_mem)
 
-        def launch(grid, block, args):
+        def launch(grid, block, args, *, shared_mem=0):
+            assert shared_mem <= launch.max_dynamic_shared_size_bytes, (name, shared_mem)
             assert len(args) == len(parameters), f"{name}: {len(args)} arguments for {parameters}"
             passed, written = [], []
             for parameter, a in zip(parameters, args, strict=True):
@@ -240,8 +273,9 @@ class RawModule:
                 if "const" not in parameter:
                     written.append(flat)
             assert all(g > 0 for g in grid), (name, grid)
-            device.work(lambda: run(grid, block, tuple(passed)), *written)
+            device.work(Work(name, lambda: run(grid, block, tuple(passed), shared_mem)), *written)
 
+        launch.max_dynamic_shared_size_bytes = 48 << 10
         return launch
 
 
@@ -264,62 +298,6 @@ def _written_by_table(table, options):
                 yield at_address(address, size, dtype)
 
 
-# --- cuBLAS ---------------------------------------------------------------------------------------------------
-
-
-class Cublas:
-    """libcublas as ctypes has it: column-major products of what lies at addresses."""
-
-    workspace = None
-
-    def cublasCreate_v2(self, handle):
-        return 0
-
-    def cublasSetStream_v2(self, handle, stream):
-        self.workspace = None  # as the library does
-        return 0
-
-    def cublasSetWorkspace_v2(self, handle, workspace, size):
-        self.workspace = workspace.value
-        return 0
-
-    def cublasGemmEx(self, handle, ta, tb, m, n, k, alpha, a, atype, lda, b, btype, ldb, beta, c, ctype, ldc, *how):
-        zero = ctypes.c_longlong(0)
-        sizes = (handle, ta, tb, m, n, k, alpha)
-        return self.cublasGemmStridedBatchedEx(
-            *sizes, a, atype, lda, zero, b, btype, ldb, zero, beta, c, ctype, ldc, zero, 1, *how
-        )
-
-    def cublasGemmStridedBatchedEx(
-        self, handle, ta, tb, m, n, k, alpha, a, atype, lda, sa, b, btype, ldb, sb, beta, c, ctype, ldc, sc, batch, *how
-    ):
-        assert self.workspace, "a product without the fixed workspace"
-        assert atype == btype == ctype
-        assert how in (((68, -1), (77, -1)), ((70, -1),))[atype]
-        leading = lda - (k if ta else m), ldb - (n if tb else k), ldc - m
-        assert min(leading) >= 0, "cuBLAS: invalid leading dimension"
-        dtype = (np.float32, np.float64)[atype]
-
-        def matrix(pointer, stride, z, transposed, rows, columns, leading):
-            start = pointer.value + z * stride.value * np.dtype(dtype).itemsize
-            down, across = (columns, rows) if transposed else (rows, columns)  # as it lies, column-major
-            if not (down and across):
-                return np.zeros((rows, columns), dtype)
-            flat = at_address(start, (across - 1) * leading + down, dtype)
-            size = flat.itemsize
-            stored = np.lib.stride_tricks.as_strided(flat, (down, across), (size, leading * size))
-            return stored.T if transposed else stored
-
-        def run():
-            for z in range(batch):
-                out = matrix(c, sc, z, False, m, n, ldc)
-                found = matrix(a, sa, z, ta, m, k, lda) @ matrix(b, sb, z, tb, k, n, ldb)
-                out[...] = found + out if beta._obj.value else found
-
-        device.work(run, *(matrix(c, sc, z, False, m, n, ldc) for z in range(batch)))
-        return 0
-
-
 def make():
     """The module cupy.cuda."""
     runtime = types.SimpleNamespace(runtimeGetVersion=lambda: 13000)
@@ -329,12 +307,10 @@ def make():
         runtime=runtime,
         Stream=Stream,
         Event=Event,
+        get_elapsed_time=get_elapsed_time,
         Graph=Graph,
         MemoryPool=MemoryPool,
         using_allocator=using_allocator,
         get_current_stream=lambda: device.stream,
         Device=lambda: types.SimpleNamespace(compute_capability="90", synchronize=lambda: wait("Device.synchronize")),
     )
-
-
-assert ctypes.sizeof(ctypes.c_void_p) == 8  # addresses travel as 64-bit integers

@@ -3,7 +3,7 @@
 It refuses what CuPy refuses (implicit conversion in either direction, lists in ufuncs, names that CuPy does not
 have) and what CuPy leaves undefined (assignment through repeated indices, integer indices out of bounds). It
 counts the transfers that would make a GPU wait. `install(monkeypatch)` makes it what `import cupy` finds.
-Streams, graphs, kernels and cuBLAS are in fakecuda.py.
+Streams, graphs and kernels are in fakecuda.py, cuBLAS in fakecublas.py.
 """
 
 import operator
@@ -12,9 +12,10 @@ import sys
 import types
 from pathlib import Path
 
+import fakecublas
 import fakecuda
 import numpy as np
-from fakecuda import counts, device
+from fakecuda import Work, counts, device
 
 _SECTIONS = re.split(r"^\[(.*)\]\n", Path(__file__).with_name("cupy_names.txt").read_text(), flags=re.M)
 NAMES = {name: frozenset(text.split()) for name, text in zip(_SECTIONS[1::2], _SECTIONS[2::2], strict=True)}
@@ -48,21 +49,34 @@ def _call(where, function, *args, changes=None, **kwargs):
     hosts, named = [_host(a, where) for a in args], {k: _host(v, where) for k, v in kwargs.items()}
     changed = kwargs.get("out", changes)
     if changed is not None:
-        device.work(lambda: function(*hosts, **named), changed._host)
+        turned = _turned(changed._host, [a._host for a in inputs if a is not changed])
+        device.work(Work(where, lambda: function(*hosts, **named), turned), changed._host)
         return changed
     result = function(*hosts, **named)
     if isinstance(result, list | tuple):
         return type(result)(_device(r, inputs) for r in result)
     made = _device(result, inputs)
     if isinstance(made, ndarray) and made.base is None:
+        device.allocated(made._host)
         if where not in ("empty", "empty_like"):
-            counts.launches += 1
-        elif made.dtype.kind == "f":
+            turned = _turned(made._host, [a._host for a in inputs])
+            device.note(Work(where, lambda: made._host.__setitem__(..., function(*hosts, **named)), turned))
+        elif made.dtype.kind == "f" and not device.idle:
             made._host.fill(np.nan)  # what is read before it is written shows
-        device.allocated()
-        if device.tape is not None:
-            device.tape.work.append(lambda: made._host.__setitem__(..., function(*hosts, **named)))
     return made
+
+
+def _turned(target, sources):
+    """The bytes of `target`, if it lies in another memory order than one of what it is made of; else 0."""
+    return max((target.nbytes for source in sources if _order_differs(target, source)), default=0)
+
+
+def _order_differs(target, source):
+    if target.ndim != source.ndim:
+        return target.size == source.size > 1  # a reshape that is no view
+    alike = [a for a in range(target.ndim) if target.shape[a] > 1 and source.strides[a] and source.shape[a] > 1]
+    orders = [sorted(alike, key=lambda a, x=x: -x.strides[a]) for x in (target, source)]
+    return orders[0] != orders[1]
 
 
 def _device(result, inputs=()):
@@ -267,7 +281,7 @@ def _make():
     return fake
 
 
-def install(monkeypatch, library=fakecuda.Cublas):
+def install(monkeypatch, library=fakecublas.Cublas):
     """Make the stand-in what `import cupy` finds, with this cuBLAS library if any; start counting from zero."""
     counts.clear()
     fakecuda.device.__init__()

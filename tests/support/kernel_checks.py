@@ -1,6 +1,7 @@
 """Runs functions of minigan/kernels twice, by references and as written, and compares; one example of every kernel."""
 
 import contextlib
+from dataclasses import replace
 from functools import partial
 
 import fakecupy
@@ -9,7 +10,7 @@ import pytest
 from fakecuda import device
 
 from minigan.backend import array_module, to_device
-from minigan.kernels import compiled, cuda, cuda_conv, cuda_linear, cuda_random, geometry, portable, precision
+from minigan.kernels import compiled, cuda, cuda_conv, cuda_linear, cuda_random, gemm, geometry, portable, precision
 from minigan.kernels.draws import Draw
 
 
@@ -97,6 +98,11 @@ def spoilt(rng, x, *values):
     chosen = rng.random(x.shape) < 1 / 8
     x[chosen] = rng.choice(values, chosen.sum())
     return x
+
+
+def faces(kernels, x, w, y, s):
+    """The three faces of a convolution by these kernels."""
+    return kernels.conv(x, w, s), kernels.conv_input(w, y, s), kernels.conv_weight(x, y, s)
 
 
 # --- what is checked of the kernels of a source, for any sizes ---------------------------------------------------
@@ -200,23 +206,49 @@ def _rng():
 GEOMETRY = geometry.convolution("conv", (6, 16, 7, 6), (32, 8, 3, 2), (2, 3), ((2, 1), (0, 2)), (1, 2), 2)
 
 
+# numbers of channels of which no four are moved at once
+ODD_GEOMETRY = geometry.convolution("conv", (4, 5, 9, 8), (7, 5, 4, 3), 2, 1, 1, 1)
+
+
 def columns(order):
     _convolution(order, "im2col", 1e-5)
+
+
+def rounded_columns(order):
+    """To bfloat16, bit by bit, in packs of eight and one by one, with what has no ordinary neighbour."""
+    rng, s = _rng(), GEOMETRY
+    x = portable.channels_last(spoilt(rng, rng.standard_normal(s.x).astype("float32"), *HARD_TO_ROUND))
+    image = lambda x: portable.channels_last(x)
+    for first in (0, 8):
+        check(order, lambda x, f=first: cuda_conv._columns(image(x), s, f, gemm.BFLOAT16), x, rtol=0)
+    few = replace(s, x=(6, 6, *s.x[2:]), w=(32, 3, *s.w[2:]))
+    check(order, lambda x: cuda_conv._columns(image(x), few, 3, gemm.BFLOAT16), image(x[:, :6]), rtol=0)
+    for flat in (x.reshape(-1), x.reshape(-1)[: x.size - 3], HARD_TO_ROUND):
+        check(order, cuda_linear.rounded, flat.copy(), rtol=0)
+        check(order, cuda_linear.rounded, flat.copy(), x[:2].copy(), rtol=0)
+
+
+_HALVES = np.array([0x3F808000, 0x3F818000, 0x3F808001, 0x3F807FFF, 0x7F7F7FFF, 0x7F7F8000], np.uint32)
+_NANS = np.array([0x7F800001, 0x7FC00000, 0x7FFFFFFF, 0x7F80FFFF], np.uint32)
+_SMALL = np.array([0, 1, 0x8000, 0x8001, 0x18000, 0x7FFFFF, 0x800000], np.uint32)
+HARD_TO_ROUND = np.concatenate([_HALVES, _NANS, _SMALL, [np.uint32(0x7F800000)]]).view(np.float32)
+HARD_TO_ROUND = np.concatenate([HARD_TO_ROUND, -HARD_TO_ROUND])
+"""Halves between two bfloat16, the largest numbers, NaN whose fraction is cut off, denormals, infinity."""
 
 
 def convolution(order):
     _convolution(order, "implicit", 1e-5)
 
 
-def convolution_on_tensor_cores(order):
+def convolution_on_tensor_cores(order, s=GEOMETRY):
     with _tf32():
-        _convolution(order, "implicit", 3e-3)
+        _convolution(order, "implicit", 3e-3, s)
 
 
-def _convolution(order, way, rtol):
+def _convolution(order, way, rtol, s=GEOMETRY):
     before, cuda_conv.FORCED = cuda_conv.FORCED, way
     try:
-        rng, s = _rng(), GEOMETRY
+        rng = _rng()
         x, w, y = (rng.standard_normal(shape).astype("float32") for shape in (s.x, s.w, s.y))
         check(order, lambda x, w, b: cuda.conv(x, w, s, b), x, w, w[:, 0, 0, 0], rtol=rtol)
         check(order, lambda w, y, b: cuda.conv_input(w, y, s, b), w, y, x[0, :, 0, 0], rtol=rtol)
@@ -281,8 +313,12 @@ def images_(order):
 
 EXAMPLES = {
     "channels": [partial(channels, shape=(2, 40, 9, 31), seed=0, dtype="float32")],
-    "columns": [columns],
-    "convolution": [convolution, convolution_on_tensor_cores],
+    "columns": [columns, rounded_columns],
+    "convolution": [
+        convolution,
+        convolution_on_tensor_cores,
+        partial(convolution_on_tensor_cores, s=ODD_GEOMETRY),
+    ],
     "images": [images_],
     "pointwise": [partial(pointwise, shape=(5, 61), seed=0, dtype="float32", slope=0.2)],
     "pool": [partial(pool, shape=(2, 3, 7, 8), window=(3, 2), stride=(2, 3), seed=0, dtype="float32")],

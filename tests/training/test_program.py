@@ -175,18 +175,19 @@ def test_a_run_on_a_gpu_is_the_same_captured_played_and_resumed(tmp_path, few_di
             assert np.array_equal(others[key], value), (name, key)
 
 
-def test_precision_is_a_setting_that_a_resumed_run_keeps(tmp_path, few_digits, monkeypatch, capsys):
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_precision_is_a_setting_that_a_resumed_run_keeps(precision, tmp_path, few_digits, monkeypatch, capsys):
     fakecupy.install(monkeypatch)
-    run = settings(tmp_path, device="cuda", steps=2, precision="tf32", checkpoint_every=1)
+    run = settings(tmp_path, device="cuda", steps=2, precision=precision, checkpoint_every=1)
     try:
         assert training.run(build, run) == 0
-        assert mg.get_precision() == "tf32"
+        assert mg.get_precision() == precision
     finally:
         mg.set_precision("fp32")
-    with pytest.raises(mg.errors.CheckpointError, match="precision was 'tf32', is 'fp32'"):
+    with pytest.raises(mg.errors.CheckpointError, match=f"precision was '{precision}', is 'fp32'"):
         training.run(build, settings(tmp_path, device="cuda", steps=4, resume=True, checkpoint_every=1))
-    with pytest.raises(mg.errors.DeviceError, match="expected one of fp32, tf32, got 'bf16'"):
-        mg.set_precision("bf16")
+    with pytest.raises(mg.errors.DeviceError, match="expected one of fp32, tf32, bf16, got 'fp16'"):
+        mg.set_precision("fp16")
 
 
 def test_numbers_at_the_end_go_to_the_terminal_and_into_a_file_that_any_program_reads(tmp_path, few_digits, capsys):

@@ -42,6 +42,7 @@ IGNORED_OPTIONS = re.compile(
 )
 MAX_THREADS = 1024
 MAX_BLOCK = (1024, 1024, 64)
+MAX_SHARED = 227 << 10  # bytes that a launch can ask for, on the largest GPUs
 MAX_GRID = (2**31 - 1, 65535, 65535)
 
 # --- reading the source -----------------------------------------------------------------------------------------
@@ -52,8 +53,13 @@ _KERNEL = re.compile(
     r"(?P<name>\w+)\s*\("
 )
 _BOUNDS = re.compile(rf"__launch_bounds__\s*(?P<bounds>{_PARENTHESES})")
-_WAITS = re.compile(r"\b(__syncthreads|__syncwarp|__shfl\w*|__shared__)\b")
-_BARRIER = re.compile(r"//[^\n]*|/\*.*?\*/|(?P<barrier>(__syncthreads|__threadfence)\s*\(\s*\)\s*;)", re.DOTALL)
+_WAITS = re.compile(r"\b(__syncthreads|__syncwarp|__shfl\w*|__shared__|__pipeline_\w+)\b")
+_BARRIER = re.compile(
+    r"//[^\n]*|/\*.*?\*/"
+    r"|(?P<barrier>(?:(?:__syncthreads|__threadfence)\s*\(\s*\)|__pipeline_wait_prior\s*\(\w+\))\s*;)",
+    re.DOTALL,
+)
+_DYNAMIC = re.compile(r"extern\s+__shared__\s+(?:__align__\s*\(\s*\d+\s*\)\s*)?(\w+)\s+(\w+)\s*\[\s*\]\s*;")
 _KEYWORDS = """
     alignas auto bool case char class const constexpr do double else enum extern false float for goto if inline int long
     namespace operator return short signed sizeof static struct switch template this true typedef typename union
@@ -63,7 +69,7 @@ _KEYWORDS = """
 
 
 def barriers(code):
-    """How many barriers and fences the source has, outside comments."""
+    """How many barriers, fences and waits for copies the source has, outside comments."""
     return len(_positions(code))
 
 
@@ -193,6 +199,7 @@ def _build(code, definitions, sanitize):
         entries.append(f'    shim::kernel<&{name}>("{name}", {limit}),\n')
     # Inside a namespace without a name nothing can be merged with other modules, and a template's shared memory can
     # lie in the same section as everyone's.
+    code = _DYNAMIC.sub(r"\1* const \2 = static_cast<\1*>(shim::dynamic_shared());", code)
     wrapped = (
         f'#include "{FOLDER / "cuda.h"}"\nnamespace {{\n#line 1 "kernels.cu"\n{code}\n}}\n#line 1 "entries"\n'
         'extern "C" __attribute__((visibility("default"))) const shim::Kernel shim_kernels[] = {\n'
@@ -225,9 +232,10 @@ class Module:
 
 
 class Function:
-    """A kernel, called as function(grid, block, args, order).
+    """A kernel, called as function(grid, block, args, order, shared_mem).
 
-    `order` is the order of threads and blocks: "forward", "backward", or the seed of a random one.
+    `order` is the order of threads and blocks: "forward", "backward", or the seed of a random one. `shared_mem` is
+    how many bytes its `extern __shared__` array has.
     """
 
     def __init__(self, library, name, kernel, fibers):
@@ -237,7 +245,9 @@ class Function:
         self._kernel = kernel
         self._slots = [_Slot(f"{name}: argument {k}", kernel.parameters[k]) for k in range(kernel.count)]
 
-    def __call__(self, grid, block, args, order="forward"):
+    def __call__(self, grid, block, args, order="forward", shared_mem=0):
+        if not 0 <= shared_mem <= MAX_SHARED:
+            raise ValueError(f"{self.name}: {shared_mem} bytes of shared memory, not 0 to {MAX_SHARED}")
         grid, block = self._size("grid", grid, MAX_GRID), self._size("block", block, MAX_BLOCK)
         limit = min(self._kernel.max_threads, MAX_THREADS)
         if block[0] * block[1] * block[2] > limit:
@@ -256,6 +266,7 @@ class Function:
             pointers,
             (ctypes.c_uint * 3)(*grid),
             (ctypes.c_uint * 3)(*block),
+            ctypes.c_size_t(shared_mem),
             int(self.fibers),
             *_order(order),
         )

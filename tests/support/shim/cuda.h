@@ -123,6 +123,24 @@ T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32) {
     return shim::shuffle(shim::SHFL_XOR, mask, value, from < end ? from : lane);
 }
 
+// --- copies that are not waited for ---------------------------------------------------------------------------
+
+namespace shim {
+
+void start_copy(void* to, const void* from, size_t size, size_t zeros);
+void end_group();
+void wait_for_groups(size_t last);
+void* dynamic_shared();
+
+}  // namespace shim
+
+// As in cuda_pipeline.h: until a thread has waited for its copy, there is garbage where the copy goes.
+inline void __pipeline_memcpy_async(void* to, const void* from, size_t size, size_t zeros = 0) {
+    shim::start_copy(to, from, size, zeros);
+}
+inline void __pipeline_commit() { shim::end_group(); }
+inline void __pipeline_wait_prior(size_t last) { shim::wait_for_groups(last); }
+
 // --- memory and arithmetic ------------------------------------------------------------------------------------
 
 template <class T>

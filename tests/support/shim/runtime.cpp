@@ -11,6 +11,7 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -54,8 +55,15 @@ struct Context {
     void* sanitizers = nullptr;
 };
 
+struct Copy {
+    char* to;
+    size_t size;
+    char values[16];
+};
+
 struct Fiber {
     Context context;
+    std::deque<std::vector<Copy>> groups;  // that this thread has started; the last one is not ended yet
     uint3 thread;
     State state;
     int line;  // of the barrier
@@ -72,6 +80,8 @@ Fiber* current;  // nullptr while threads run without fibers
 void (*call)(void**);
 void** arguments;
 char message[256];
+std::unique_ptr<char, decltype(&free)> shared{nullptr, free};  // what the launch asked for beside the static arrays
+size_t shared_size;
 
 // Jumps keep the signal mask as it is, where swapcontext would ask the kernel twice.
 __attribute__((noinline)) void switch_to(Context& from, Context& to) {
@@ -200,6 +210,8 @@ __attribute__((no_sanitize("address", "undefined"), optimize("no-tree-loop-distr
     for (; p < __stop_cuda_shared; p++) *p = char(0xff);
 }
 
+void fill_dynamic_shared() { std::fill_n(shared.get(), shared_size, char(0xff)); }
+
 // What lies in shared memory to `kept`, or back. A loop of its own for the same reason.
 __attribute__((no_sanitize("address", "undefined"), optimize("no-tree-loop-distribute-patterns"))) void copy_shared(
     std::vector<char>& kept, bool back) {
@@ -217,6 +229,7 @@ bool run_others() {
     if (order == FORWARD || within) return true;
     std::vector<char> kept;
     uint3 block = blockIdx;
+    std::vector<char> dynamic(shared.get(), shared.get() + shared_size);
     copy_shared(kept, false);
     std::swap(fibers, others);
     within = true;
@@ -224,6 +237,7 @@ bool run_others() {
     within = false;
     std::swap(fibers, others);
     copy_shared(kept, true);
+    std::copy(dynamic.begin(), dynamic.end(), shared.get());
     blockIdx = block;
     return done;
 }
@@ -283,9 +297,11 @@ bool run_block(unsigned count) {
     static std::vector<unsigned> of_each[2];
     std::vector<unsigned>& warps = of_each[within];
     fill_shared();
+    fill_dynamic_shared();
     for (unsigned t = 0; t < count; t++) {
         fibers[t]->state = READY;
         fibers[t]->fenced = fibers[t]->counted = false;
+        fibers[t]->groups.assign(1, {});
     }
     for (;;) {
         arrange(warps, (count + WARP - 1) / WARP);
@@ -396,21 +412,52 @@ uint64_t exchange(Meeting meeting, unsigned mask, uint64_t value, unsigned from)
     return current->value;
 }
 
+void start_copy(void* to, const void* from, size_t size, size_t zeros) {
+    if (!current) wait(READY);  // which says what is wrong
+    if ((size != 4 && size != 8 && size != 16) || zeros > size || uintptr_t(to) % size ||
+        (zeros < size && uintptr_t(from) % size)) {
+        describe("block (%u, %u, %u): thread (%u, %u, %u) copies %zu bytes, %zu of them zeros, from %p to %p",
+                 blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z, size, zeros, from, to);
+        fail();
+    }
+    Copy copy{static_cast<char*>(to), size, {}};
+    if (zeros < size) memcpy(copy.values, from, size - zeros);
+    memset(to, 0xff, size);
+    current->groups.back().push_back(copy);
+}
+
+void end_group() { current->groups.emplace_back(); }
+
+void wait_for_groups(size_t last) {
+    for (; current->groups.size() > last + 1; current->groups.pop_front())
+        for (const Copy& copy : current->groups.front()) memcpy(copy.to, copy.values, copy.size);
+}
+
+void* dynamic_shared() { return shared.get(); }
+
 }  // namespace shim
 
 // --- what the host calls --------------------------------------------------------------------------------------
 
 EXPORTED const char* shim_error() { return shim::message; }
 
-// 0, or 1 after an error that shim_error() describes. Without fibers, no thread may wait.
+// 0, or 1 after an error that shim_error() describes. Without fibers, no thread may wait. `shared_bytes` is what
+// `extern __shared__` arrays have.
 EXPORTED int shim_launch(void (*call)(void**), void** arguments, const unsigned* grid, const unsigned* block,
-                         int with_fibers, int order, unsigned seed) {
+                         size_t shared_bytes, int with_fibers, int order, unsigned seed) {
     using namespace shim;
     shim::call = call;
     shim::arguments = arguments;
     shim::order = Order(order);
     shim::with_fibers = with_fibers;
     generator.seed(seed);
+    shared_size = shared_bytes;
+    void* memory = nullptr;
+    if (shared_bytes && posix_memalign(&memory, 128, shared_bytes)) {
+        describe("no memory for %zu bytes of shared memory", shared_bytes);
+        return 1;
+    }
+    shared.reset(static_cast<char*>(memory));
     gridDim = dim3(grid[0], grid[1], grid[2]);
     blockDim = dim3(block[0], block[1], block[2]);
     current = nullptr;

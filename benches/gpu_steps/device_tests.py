@@ -1,0 +1,70 @@
+"""The tests that need a GPU, in a process of their own."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from .children import ROOT, environment
+
+COMMAND = (
+    *("-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider"),
+    *(
+        "-W",
+        "ignore::DeprecationWarning",
+        "-W",
+        "ignore::PendingDeprecationWarning",
+    ),  # of libraries, whichever are there
+)
+SETTINGS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # plugins that happen to be installed stay out
+
+
+class Tests:
+    """These tests while they run; their output goes to `log`."""
+
+    def __init__(self, tests: tuple[str, ...], log: Path) -> None:
+        self.log = log
+        self._command = [*COMMAND, *tests]
+        self._start = time.monotonic()
+        with log.open("w") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, *self._command],
+                cwd=ROOT,
+                env=environment() | SETTINGS,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def finish(self, seconds: float, rehearse: bool) -> tuple[dict[str, Any], list[str]]:
+        """(what came of them, the errors) within so many seconds from now; in a rehearsal all may be skipped."""
+        late = False
+        try:
+            self._process.wait(max(seconds, 0))
+        except subprocess.TimeoutExpired:
+            late = True
+            self.close()
+        lines = self.log.read_text(errors="replace").strip().splitlines() or [""]
+        settings = [f"{name}={value}" for name, value in SETTINGS.items()]
+        found = {
+            "command": " ".join([*settings, "python", *self._command]),
+            "exit_code": self._process.returncode,
+            "seconds": time.monotonic() - self._start,
+            "summary": lines[-1],
+            **{what: int(n) for n, what in re.findall(r"(\d+) (passed|failed|skipped|errors?)\b", lines[-1])},
+            "failures": [line for line in lines if line.startswith(("FAILED", "ERROR"))][:50],
+        }
+        last = "\n".join(lines)[-2000:]
+        if late:
+            return found, [f"the tests were ended after {found['seconds']:.0f} s; the last they said: {last[-500:]}"]
+        if found["exit_code"]:
+            return found, [f"pytest exited with {found['exit_code']}: {lines[-1]}\n{last}"]
+        if not found.get("passed") and not rehearse:
+            return found, [f"no test has run: {lines[-1]}"]
+        return found, []
+
+    def close(self) -> None:
+        """End them if they still run."""
+        self._process.kill()
+        self._process.wait()

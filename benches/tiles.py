@@ -1,0 +1,148 @@
+"""Which tile of our own convolution is fastest on this GPU, beside the way by cuBLAS, for each layer of two DCGANs.
+
+    python benches/tiles.py                   some 60 s; a table, and all figures in results/tiles.json
+    python benches/tiles.py --rehearse        the same on a machine without a GPU; measures nothing
+
+TF32, and float32 for the two ways alone. Each result is compared with a product in float64. minigan's own choice is
+`_tile` in minigan/kernels/cuda_conv.py.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+BENCHES = Path(__file__).resolve().parent
+sys.path[:0] = [str(BENCHES.parent)]  # this checkout's minigan, installed or not
+
+from gpu_steps import clocks, layers_minigan, stand_in  # noqa: E402  found through the line above
+from gpu_steps.clocks import Clock  # noqa: E402
+from gpu_steps.layers import FACES, Layer, distinct  # noqa: E402
+from gpu_steps.plan import workload  # noqa: E402
+
+import minigan as mg  # noqa: E402
+from minigan import backend  # noqa: E402
+from minigan.kernels import cuda_conv, launch  # noqa: E402
+from minigan.kernels.tiles import Tile  # noqa: E402
+
+TILES = [
+    *[Tile(128, 128, 4, 16, 3), Tile(128, 128, 4, 16, 4), Tile(128, 128, 4, 16, 3, True), Tile(128, 128, 4, 32, 3)],
+    *[Tile(128, 128, 8, 16, 3), Tile(128, 128, 8, 16, 4), Tile(128, 128, 8, 32, 3)],
+    *[Tile(256, 128, 8, 16, 3), Tile(256, 128, 8, 16, 4), Tile(128, 256, 8, 16, 3)],
+    *[Tile(128, 64, 4, 16, 4), Tile(128, 64, 4, 16, 4, True), Tile(64, 64, 4, 32, 3)],
+]
+NARROW_TILES = [Tile(128, 64, 8, 16, 3), Tile(64, 64, 8, 32, 3)]  # where channels are moved one by one
+PACKS = [(4, 4), (1, 4), (4, 1)]  # of the faces of the layers: images of three channels, and all others
+LARGEST_ERROR = {"fp32": 1e-5, "tf32": 2e-3}
+
+
+def layers(rehearse: bool) -> list[Layer]:
+    """The convolutions of the DCGANs; a transposed one has the faces of the plain one, in another order."""
+    works = [workload(name, rehearse) for name in ("dcgan64", "dcgan128")]
+    return [layer for layer in distinct(works) if layer.kind == "conv" or (layer.kind != "linear" and layer.x[2] == 1)]
+
+
+def compile_all() -> None:
+    """Compile every kernel that will be asked for, on all cores."""
+
+    def compiled(tile: Tile, packs: tuple[int, int]) -> None:
+        backend.array_module("cuda").zeros(1)  # this thread, too, has to do with the device
+        launch.kernel("convolution", "conv", "float32", 1, **tile.defines(packs))
+
+    wanted = [(tile, PACKS[0]) for tile in TILES] + [(tile, packs) for tile in NARROW_TILES for packs in PACKS]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(compiled, *zip(*wanted, strict=True)))
+
+
+def tiles_for(layer: Layer) -> list[Tile]:
+    return TILES if layer.x[1] % 4 == 0 and layer.y[1] % 4 == 0 else NARROW_TILES
+
+
+def ways(layer: Layer) -> Iterator[tuple[str, str, Tile | None]]:
+    """(name, precision, tile) of everything that is compared."""
+    for precision in ("fp32", "tf32"):
+        yield f"{precision} im2col", precision, None
+    yield "fp32 implicit", "fp32", Tile(128, 128)
+    for tile in tiles_for(layer):
+        yield "tf32 {}x{} w{} d{} s{}{}".format(*astuple(tile)[:5], " L1" if tile.cached else ""), "tf32", tile
+
+
+def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, dict[str, Any]]]:
+    """By face and way: milliseconds, and the error relative to the norm of the result in float64."""
+    faces, _, _ = layers_minigan.convolution(layer)
+    few = replace(layer, x=(2, *layer.x[1:]), y=(2, *layer.y[1:]))
+    few_faces, _, _ = layers_minigan.convolution(few)
+    with patch.object(layers_minigan, "noise", lambda n, plain=layers_minigan.noise: plain(n).astype("float64")):
+        exact_faces, _, _ = layers_minigan.convolution(few)
+    found: dict[str, dict[str, dict[str, Any]]] = {face: {} for face in FACES}
+    for face, timed, checked, exact in zip(FACES, faces, few_faces, exact_faces, strict=True):
+        with patch.object(cuda_conv, "FORCED", "im2col"):
+            expected = exact()
+        for name, precision, tile in ways(layer):
+            chosen = lambda *_, tile=tile: tile
+            forced = patch.object(cuda_conv, "FORCED", "im2col" if tile is None else "implicit")
+            tiles = patch.object(cuda_conv, "_tile", chosen if precision == "tf32" else cuda_conv._tile)
+            mg.set_precision(precision)
+            try:
+                with forced, tiles:
+                    error = float(((checked() - expected) ** 2).sum() / (expected**2).sum()) ** 0.5
+                    ms = clocks.kernel(clock, layers_minigan.graphed, timed, seconds)
+                found[face][name] = {"milliseconds": ms, "error": error, "wrong": error > LARGEST_ERROR[precision]}
+            except Exception as problem:  # of one way: the others are still worth knowing
+                found[face][name] = {"problem": f"{type(problem).__name__}: {problem}"}
+    mg.set_precision("fp32")
+    return found
+
+
+def table(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Microseconds and TFLOP/s, the fastest first."""
+    for row in rows:
+        for face in FACES:
+            times = {name: f for name, f in row["times"][face].items() if "milliseconds" in f}
+            yield f"{row['layer']}, {face}"
+            for name, f in sorted(times.items(), key=lambda item: item[1]["milliseconds"]):
+                us, rate = f["milliseconds"] * 1e3, row["gflop"] / f["milliseconds"]
+                error = f"error {f['error']:.1e}{'  WRONG' if f['wrong'] else ''}"
+                yield f"    {name:26} {us:8.1f} us {rate:7.1f} TFLOP/s  {error}"
+            yield from (f"    {name:26} {f['problem']}" for name, f in row["times"][face].items() if "problem" in f)
+
+
+def main() -> int:
+    """The exit status: 0 if every result was right."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, default=BENCHES / "results" / "tiles.json", metavar="PATH")
+    parser.add_argument("--seconds", type=float, default=55, help="after which no other layer is begun (default: 55)")
+    parser.add_argument("--rehearse", action="store_true", help="tiny sizes on a stand-in, nothing kept")
+    args = parser.parse_args()
+    if args.rehearse:
+        stand_in.install()
+    elif backend.cuda_problem():
+        print(backend.cuda_problem(), file=sys.stderr)
+        return 1
+    start = time.monotonic()
+    compile_all()
+    print(f"compiled in {time.monotonic() - start:.0f} s")
+    clock, rows = clocks.CupyClock(), []
+    for layer in layers(args.rehearse):
+        if time.monotonic() - start > args.seconds:
+            print(f"no time was left for {layer.title}")
+            continue
+        times = measure(clock, layer, 0.001 if args.rehearse else 0.005)
+        rows.append({"layer": layer.title, "gflop": layer.flops / 1e9, "times": times})
+        if not args.rehearse:
+            args.json.write_text(json.dumps(rows, indent=1))
+    print(*table(rows), sep="\n")
+    print(f"{time.monotonic() - start:.0f} s")
+    return int(
+        any("problem" in f or f["wrong"] for row in rows for face in row["times"].values() for f in face.values())
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

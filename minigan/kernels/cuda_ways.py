@@ -1,0 +1,94 @@
+"""Which way a convolution is computed on CUDA: as it was measured for its shape on this kind of GPU, or by a rule.
+
+What was measured lies in cuda_ways.json beside this file, which benches/gpu.py writes: milliseconds by compute
+capability, precision, face with shape, and way.
+"""
+
+import json
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from pathlib import Path
+
+from ..backend import array_module
+from .geometry import Geometry
+
+WAYS = ("im2col", "implicit")
+PATH = Path(__file__).with_name("cuda_ways.json")
+
+SMALL_WINDOW = 64  # elements of a window below which it is multiplied where it lies
+FEW_CHANNELS = 4  # of y, up to which gradients are
+WIDE = 32  # columns of a result from which a tile of tensor cores is well filled
+
+Times = dict[str, float]  # milliseconds by way
+Table = dict[str, dict[str, dict[str, Times]]]  # these by compute capability, precision, and key
+
+
+def key(face: str, s: Geometry) -> str:
+    """A text that tells this face of a convolution from all others."""
+    shapes = (*s.x, *s.w, *s.y[2:]), (*s.stride, *s.pads[0], *s.pads[1], *s.dilation, s.groups)
+    (n, c, h, w, o, _, kh, kw, oh, ow), (sh, sw, top, bottom, left, right, dh, dw, groups) = shapes
+    return (
+        f"{face} {n}x{c}x{h}x{w} by {o}x{kh}x{kw} to {oh}x{ow}, "
+        f"stride {sh}x{sw}, pads {top} {bottom} {left} {right}, dilation {dh}x{dw}, groups {groups}"
+    )
+
+
+def capability() -> str:
+    """The compute capability of the current GPU: "90" for 9.0."""
+    return str(array_module("cuda").cuda.Device().compute_capability)
+
+
+def load(path: Path = PATH) -> Table:
+    """What was measured; nothing if there is no such file."""
+    found: Table = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def merged(tables: Iterable[Table]) -> Table:
+    """All of them in one; what a later one has counts."""
+    found: Table = {}
+    for table in tables:
+        for gpu, precisions in table.items():
+            for precision, rows in precisions.items():
+                found.setdefault(gpu, {}).setdefault(precision, {}).update(rows)
+    return found
+
+
+def save(table: Table, path: Path = PATH) -> None:
+    """Write a table, a line for each shape, in an order that does not depend on when they were measured."""
+    gpus = []
+    for gpu, precisions in sorted(table.items()):
+        blocks = []
+        for precision, rows in sorted(precisions.items()):
+            lines = [f"   {json.dumps(name)}: {json.dumps(times)}" for name, times in sorted(rows.items())]
+            blocks.append(f"  {json.dumps(precision)}: {{\n" + ",\n".join(lines) + "\n  }")
+        gpus.append(f" {json.dumps(gpu)}: {{\n" + ",\n".join(blocks) + "\n }")
+    path.write_text("{\n" + ",\n".join(gpus) + "\n}\n" if gpus else "{}\n")
+    chosen.cache_clear()
+    _measured.cache_clear()
+
+
+@lru_cache(maxsize=4096)
+def chosen(face: str, s: Geometry, precision: str, gpu: str) -> str:
+    """The faster way on such a GPU, if all were measured, else what the rule says."""
+    times = _measured().get(gpu, {}).get(precision, {}).get(key(face, s), {})
+    return min(WAYS, key=lambda way: times[way]) if set(WAYS) <= set(times) else rule(face, s, precision)
+
+
+@cache
+def _measured() -> Table:
+    return load()
+
+
+def rule(face: str, s: Geometry, precision: str) -> str:
+    """The way for a shape that nobody measured.
+
+    Tensor cores need no matrix of windows where channels are moved four at a time and fill a tile. Otherwise cuBLAS
+    wins unless a window, or what it is multiplied with, is so small that writing windows costs more than the product.
+    """
+    c, o = s.w[1], s.w[0] // s.groups
+    columns = {"conv": o, "conv_input": c, "conv_weight": o}[face]
+    if precision != "fp32" and c % 4 == 0 and o % 4 == 0 and columns >= WIDE:
+        return "implicit"
+    small = c * s.w[2] * s.w[3] < SMALL_WINDOW if face == "conv" else o <= FEW_CHANNELS
+    return "implicit" if small else "im2col"

@@ -1,0 +1,246 @@
+// One tile of a matrix product on tensor cores, of operands (operands.cuh) whose elements are rounded to TF32.
+//
+// A block of WARPS warps sums TILE_M x TILE_N elements. DEPTH positions of the sum are a stage, and STAGES of them
+// lie in shared memory: while the warps multiply one, the next ones are on their way from global memory, by copies
+// that a thread starts and does not wait for. One barrier a stage is enough: it tells that this stage has arrived
+// for all threads, and that all have left the one before it, whose place is filled next.
+//
+// A thread copies LEFT_PACK or RIGHT_PACK neighbouring elements at once: four (16 bytes), or one.
+
+const int THREADS = 32 * WARPS;
+// Blocks that share a multiprocessor, by the registers that their threads need: 256 with more than 64 sums, or 128.
+const int RESIDENT = (TILE_M * TILE_N > 64 * THREADS ? 256 : 512) / THREADS;
+
+// --- what a warp does in one instruction ----------------------------------------------------------------------
+
+// Starts a copy of PACK elements into shared memory; of zeros, if `present` is false: `from` is then not read.
+template <int PACK>
+__device__ inline void start_copy(real* to, const real* from, bool present) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    unsigned place = __cvta_generic_to_shared(to);
+    if (PACK == 4 && CACHED)
+        asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(place), "l"(from), "r"(present ? 16 : 0));
+    else if (PACK == 4)
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(place), "l"(from), "r"(present ? 16 : 0));
+    else asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(place), "l"(from), "r"(present ? 4 : 0));
+#elif defined(__CUDA_ARCH__)
+    for (int i = 0; i < PACK; i++) to[i] = present ? from[i] : 0;
+#else
+    __pipeline_memcpy_async(to, from, 4 * PACK, present ? 0 : 4 * PACK);
+#endif
+}
+
+// What this thread has started since the last call is one group of copies.
+__device__ inline void end_group() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.commit_group;" ::: "memory");
+#elif !defined(__CUDA_ARCH__)
+    __pipeline_commit();
+#endif
+}
+
+// Waits until all of this thread's groups but the last N have arrived.
+template <int N>
+__device__ inline void wait_for_groups() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+#elif !defined(__CUDA_ARCH__)
+    __pipeline_wait_prior(N);
+#endif
+}
+
+// d (16 x 8) += a (16 x 8) b (8 x 8), spread over a warp as PTX's mma.m16n8k8 has it: with g = lane / 4, t = lane % 4,
+// a holds (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4); b0, b1 are (t, g), (t + 4, g); d holds (g, 2t), (g, 2t + 1),
+// (g + 8, 2t), (g + 8, 2t + 1). The lower 13 bits of a and b do not count.
+__device__ inline void multiply_16x8x8(float* d, const float* a, float b0, float b1) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])),
+          "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b0)), "r"(__float_as_uint(b1)));
+#else
+    __shared__ float held[WARPS][32][6];
+    int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    float(*of)[6] = held[threadIdx.x / 32];
+    for (int e = 0; e < 6; e++) {
+        float value = e < 4 ? a[e] : e < 5 ? b0 : b1;
+        of[lane][e] = __uint_as_float(__float_as_uint(value) & 0xffffe000u);
+    }
+    __syncwarp();
+    for (int k = 0; k < 8; k++)
+        for (int e = 0; e < 4; e++)
+            d[e] += of[g * 4 + k % 4][e / 2 + k / 4 * 2] * of[(2 * t + e % 2) * 4 + k % 4][4 + k / 4];
+    __syncwarp();
+#endif
+}
+
+// x rounded to the 11 bits of TF32, halves away from zero; what is below them is left to be ignored. The largest of
+// two keeps the GPU's own NaN, which ends in ones, from becoming a zero.
+__device__ inline float rounded(float x) {
+    int bits = __float_as_int(x);
+    return __int_as_float(max((int)((unsigned)bits + 0x1000u), bits));
+}
+
+// --- a stage of one operand in shared memory ------------------------------------------------------------------
+
+// ROWS x DEPTH elements, in the direction in which they lie in global memory. Rows of DEPTH elements follow each
+// other without gaps, their groups of four change places by the row; rows of ROWS elements have a gap of PAD. What a
+// warp reads or copies at once then lies in different banks.
+template <int ROWS, bool ALONG_DEPTH>
+struct Stage {
+    static const int PAD = 8, SIZE = ALONG_DEPTH ? ROWS * DEPTH : (ROWS + PAD) * DEPTH;
+
+    static __device__ int offset(int row, int k) {
+        if (!ALONG_DEPTH) return k * (ROWS + PAD) + row;
+        const int LINES = 32 / DEPTH, GROUPS = DEPTH / 4;  // rows that share the 32 banks, groups of a row
+        return row * DEPTH + ((k / 4 ^ row / LINES % GROUPS) * 4 | k % 4);
+    }
+
+    // Elements (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4) of 16 x 8, rounded: the i-th from row `first` on, a
+    // multiple of 16, at position k.
+    static __device__ void read(float* fragment, const real* stage, int first, int i, int k) {
+        int lane = threadIdx.x % 32;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+        if (ALONG_DEPTH) {  // four matrices of eight rows by 16 bytes, whose rows the lanes point to
+            const real* row = stage + first * DEPTH + offset(lane % 16, k + lane / 16 * 4) + 16 * i * DEPTH;
+            unsigned place = __cvta_generic_to_shared(row), bits[4];
+            asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                         : "=r"(bits[0]), "=r"(bits[1]), "=r"(bits[2]), "=r"(bits[3])
+                         : "r"(place));
+#pragma unroll
+            for (int e = 0; e < 4; e++) fragment[e] = rounded(__uint_as_float(bits[e]));
+            return;
+        }
+#endif
+#pragma unroll
+        for (int e = 0; e < 4; e++)
+            fragment[e] = rounded(stage[offset(first + 16 * i + lane / 4 + e % 2 * 8, k + lane % 4 + e / 2 * 4)]);
+    }
+};
+
+// This thread's share of the copies of one operand, stage after stage.
+template <int ROWS, int PACK, class Operand>
+struct Feed {
+    static const bool ALONG = Operand::along_depth;
+    static const int ACROSS = (ALONG ? DEPTH : ROWS) / PACK;  // copies that lie side by side in memory
+    static const int COUNT = ROWS * DEPTH / PACK / THREADS, APART = THREADS / ACROSS;
+    static_assert(COUNT * PACK * THREADS == ROWS * DEPTH && APART * ACROSS == THREADS, "the threads share alike");
+
+    const Operand& from;
+    typename Operand::Row row[ALONG ? COUNT : 1];
+    typename Operand::Depth depth;
+    int k;  // the first position that is this thread's
+
+    __device__ Feed(const Operand& from, int first_row, int first)
+        : from(from), depth(from.depth(first + first_depth())), k(first + first_depth()) {
+#pragma unroll
+        for (int r = 0; r < (ALONG ? COUNT : 1); r++) row[r] = from.row(first_row + this->first_row() + r * APART);
+    }
+    static __device__ int first_row() { return ALONG ? threadIdx.x / ACROSS : threadIdx.x % ACROSS * PACK; }
+    static __device__ int first_depth() { return ALONG ? threadIdx.x % ACROSS * PACK : threadIdx.x / ACROSS; }
+
+    // Starts the copies of the next stage; positions from `end` on are zero.
+    __device__ void start(real* stage, int end) {
+#pragma unroll
+        for (int r = 0; r < COUNT; r++) {
+            int apart = r * APART;
+            const real* source;
+            bool present = from.at(row[ALONG ? r : 0], depth, source) && k + (ALONG ? 0 : apart) < end;
+            int place = Stage<ROWS, ALONG>::offset(first_row() + (ALONG ? apart : 0), first_depth() + (ALONG ? 0 : apart));
+            start_copy<PACK>(stage + place, source, present);
+            if (!ALONG) from.advance(depth, APART);
+        }
+        if (ALONG) from.advance(depth, DEPTH);
+        k += DEPTH;
+    }
+};
+
+// --- sums -----------------------------------------------------------------------------------------------------
+
+struct Sums {  // of a thread: its part of the tiles of 16 x 8 that its warp has
+    static const int DOWN = WARPS == 8 && TILE_M > TILE_N ? 4 : 2, ACROSS = WARPS / DOWN;  // how the warps lie
+    static const int TILES_M = TILE_M / DOWN / 16, TILES_N = TILE_N / ACROSS / 8;
+    float sum[TILES_M][TILES_N][4];
+
+    static __device__ int first_row() { return threadIdx.x / 32 / ACROSS * (TILE_M / DOWN); }
+    static __device__ int first_column() { return threadIdx.x / 32 % ACROSS * (TILE_N / ACROSS); }
+
+    __device__ Sums() {
+#pragma unroll
+        for (int i = 0; i < TILES_M; i++)
+#pragma unroll
+            for (int j = 0; j < TILES_N; j++)
+#pragma unroll
+                for (int e = 0; e < 4; e++) sum[i][j][e] = 0;
+    }
+    template <class Left, class Right>
+    __device__ void add(const real* left, const real* right) {
+#pragma unroll
+        for (int k = 0; k < DEPTH; k += 8) {
+            float a[TILES_M][4], b[TILES_N / 2][4];
+#pragma unroll
+            for (int i = 0; i < TILES_M; i++) Left::read(a[i], left, first_row(), i, k);
+#pragma unroll
+            for (int j = 0; j < TILES_N / 2; j++) Right::read(b[j], right, first_column(), j, k);
+#pragma unroll
+            for (int i = 0; i < TILES_M; i++)
+#pragma unroll
+                for (int j = 0; j < TILES_N; j++) multiply_16x8x8(sum[i][j], a[i], b[j / 2][j % 2], b[j / 2][j % 2 + 2]);
+        }
+    }
+    template <class Out>
+    __device__ void write(const Out& out, int first, int first_n, int m, int n) const {
+        int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+#pragma unroll
+        for (int i = 0; i < TILES_M; i++)
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+                int row = first + first_row() + 16 * i + g + 8 * half;
+                if (row >= m) continue;
+                typename Out::Row place = out.row(row);
+#pragma unroll
+                for (int j = 0; j < TILES_N; j++) {
+                    int column = first_n + first_column() + 8 * j + 2 * t;
+                    if (column < n) out.put_two(place, column, n, sum[i][j][2 * half], sum[i][j][2 * half + 1]);
+                }
+            }
+    }
+};
+
+// The tile at blockIdx.x, blockIdx.y of out (m x n), summed over positions from .. to - 1.
+template <class Left, class Right, class Out>
+__device__ inline void product_tile(
+    const Left& left, const Right& right, const Out& out, int m, int n, int from, int to) {
+    typedef Stage<TILE_M, Left::along_depth> LeftStage;
+    typedef Stage<TILE_N, Right::along_depth> RightStage;
+    const int SIZE = LeftStage::SIZE + RightStage::SIZE;
+    extern __shared__ __align__(16) real stages[];
+    int first_m = blockIdx.x * TILE_M, first_n = blockIdx.y * TILE_N;
+    Sums sums;
+    if (from < to) {  // else there is nothing that could be addressed
+        Feed<TILE_M, LEFT_PACK, Left> feed_left(left, first_m, from);
+        Feed<TILE_N, RIGHT_PACK, Right> feed_right(right, first_n, from);
+        int steps = (to - from + DEPTH - 1) / DEPTH;
+        for (int ahead = 0; ahead < STAGES - 1; ahead++) {
+            if (ahead < steps) {
+                feed_left.start(stages + ahead * SIZE, to);
+                feed_right.start(stages + ahead * SIZE + LeftStage::SIZE, to);
+            }
+            end_group();
+        }
+        int full = 0, empty = STAGES - 1;  // the places of the stage to multiply, and of the one to fill
+        for (int step = 0; step < steps; step++) {
+            wait_for_groups<STAGES - 2>();
+            __syncthreads();
+            if (step + STAGES - 1 < steps) {
+                feed_left.start(stages + empty * SIZE, to);
+                feed_right.start(stages + empty * SIZE + LeftStage::SIZE, to);
+            }
+            end_group();
+            sums.template add<LeftStage, RightStage>(stages + full * SIZE, stages + full * SIZE + LeftStage::SIZE);
+            full = full + 1 < STAGES ? full + 1 : 0;
+            empty = empty + 1 < STAGES ? empty + 1 : 0;
+        }
+    }
+    sums.write(out, first_m, first_n, m, n);
+}

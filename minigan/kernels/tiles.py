@@ -1,0 +1,68 @@
+"""Our own matrix products on CUDA: the tile that a block sums, and how such a kernel is started."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import precision
+from .launch import launch
+
+_GAP = 8  # between the rows of a stage whose memory runs across the sum: PAD of pipeline.cuh
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """What one block sums: m rows by n columns, with so many warps.
+
+    On tensor cores `depth` positions of the sum are a stage, and `stages` of them lie in shared memory
+    (pipeline.cuh). Without, blocks have 8 warps and depth is tile.cuh's.
+    """
+
+    m: int
+    n: int
+    warps: int = 8
+    depth: int = 16
+    stages: int = 3
+    cached: bool = False
+
+    def shared(self, along: tuple[bool, bool]) -> int:
+        """Bytes of shared memory on tensor cores."""
+        rows = self.m + self.n + sum(_GAP for a in along if not a)
+        return rows * self.depth * self.stages * 4
+
+    def defines(self, packs: tuple[int, int] | None) -> dict[str, int]:
+        """What compiles a kernel for it: on tensor cores, where `packs` elements are moved at once, or without."""
+        plain = {"TILE_M": self.m, "TILE_N": self.n}
+        if packs is None:
+            return plain
+        stages = {
+            "TF32": 1,
+            "WARPS": self.warps,
+            "DEPTH": self.depth,
+            "STAGES": self.stages,
+            "CACHED": int(self.cached),
+        }
+        return plain | stages | {"LEFT_PACK": packs[0], "RIGHT_PACK": packs[1]}
+
+
+def launch_tiles(
+    name: str,
+    function: str,
+    dtype: Any,
+    tile: Tile,
+    size: tuple[int, int, int],
+    args: tuple,
+    along: tuple[bool, bool],
+    packs: tuple[int, int],
+    **defines: int,
+) -> None:
+    """Start a kernel that computes results of `size` (rows, columns, how many) tile by tile.
+
+    `along` says of the left and the right operand if its memory runs along the sum, and not across it; `packs` how
+    many neighbouring elements are moved at once: 4 where every group of four begins at a multiple of 16 bytes, or 1.
+    """
+    m, n, count = size
+    fast = precision.own_products_rounded(dtype)
+    shared = tile.shared(along) if fast else 0
+    grid = -(-m // tile.m), -(-n // tile.n), count
+    defines |= tile.defines(packs if fast else None)
+    launch(name, function, dtype, grid, (32 * tile.warps,), *args, shared=shared, **defines)
