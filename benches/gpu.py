@@ -3,15 +3,17 @@
     python benches/gpu.py --smoke --out DIR           checks that only a device can make, then the tests: three minutes
     python benches/gpu.py --out DIR                   what is measured: seven and a half minutes
     python benches/gpu.py --out DIR --stages steps    some of the stages
+    python benches/gpu.py --keep-ways FILE            takes over the ways that were faster from DIR/cuda_ways.json
     python benches/gpu.py [--smoke] --rehearse        the same on a machine without a GPU; measures nothing
 
 Stages: machine (ceilings, cost of a launch), soak (2 000 captured rounds of a DCGAN against the same ones played launch
 by launch), steps (training steps in minigan and PyTorch), layers (single kernels); by name also tests (pytest -m gpu)
 and gradcheck. Each runs in processes of its own, within its share of the time.
 
-DIR is made if it is not there, and holds a few files afterwards: smoke.json, smoke.log and tests.log, or gpu.json and
-gpu.log; and kernels.tgz, the kernels that were compiled, with which the next run begins. The JSON is written anew after
-each check and each stage; an error is recorded in it, and the next one goes on. The exit status is 0 if all went well.
+DIR is made if it is not there, and holds a few files afterwards: smoke.json, smoke.log and tests.log, or gpu.json,
+gpu.log and cuda_ways.json; and kernels.tgz, the kernels that were compiled, with which the next run begins. The JSON is
+written anew after each check and each stage; an error is recorded in it, and the next one goes on. The exit status is 0
+if all went well.
 """
 
 import argparse
@@ -28,15 +30,15 @@ from typing import Any
 BENCHES = Path(__file__).resolve().parent
 sys.path[:0] = [str(BENCHES.parent)]  # this checkout's minigan, installed or not
 
-from gpu_steps import outputs, report, runner, smoke, stages, targets, timed_steps  # noqa: E402  found by the line above
+from gpu_steps import outputs, report, runner, smoke, stages, summary, targets, timed_steps, ways  # noqa: E402  found by the line above
 from gpu_steps.plan import GPU, REHEARSAL, WORKLOADS  # noqa: E402
 
 from minigan import backend  # noqa: E402
 
 STAGES: dict[str, tuple[float, runner.Stage]] = {  # (share of the time, function), what tells most first
     "machine": (20, stages.machine),
-    "soak": (60, stages.soak),
-    "steps": (240, timed_steps.steps),
+    "soak": (100, stages.soak),
+    "steps": (200, timed_steps.steps),
     "layers": (110, stages.layers),
     "tests": (90, stages.tests),
     "gradcheck": (50, stages.gradcheck),
@@ -71,12 +73,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--workloads", type=chosen_from(WORKLOADS), default=list(WORKLOADS), metavar="A,B", help=", ".join(WORKLOADS)
     )
+    parser.add_argument("--keep-ways", type=Path, metavar="FILE", help="take a cuda_ways.json over into minigan")
     parser.add_argument("--rehearse", action="store_true", help="tiny sizes on stand-ins; --out is not needed")
     args = parser.parse_args()
-    if args.out is None and not args.rehearse:
+    if args.out is None and not args.rehearse and args.keep_ways is None:
         parser.error("--out: which folder is everything to go into?")
-    if args.kernels is not None and not args.kernels.is_file():
-        parser.error(f"--kernels: there is no file {args.kernels}")
+    for option in ("kernels", "keep_ways"):
+        path = getattr(args, option)
+        if path is not None and not path.is_file():
+            parser.error(f"--{option.replace('_', '-')}: there is no file {path}")
     args.seconds = args.seconds or (SMOKE_SECONDS if args.smoke else SECONDS)
     return args
 
@@ -91,6 +96,7 @@ def measure(args: argparse.Namespace, out: Path) -> bool:
         record["seconds"] = time.monotonic() - start
         record["targets"] = targets.evaluate(record["stages"].get("steps", {}).get("result", {}))
         report.write(path, record)
+        ways.write(record, out)
 
     plan = REHEARSAL if args.rehearse else GPU
     session = runner.Session(plan, args.rehearse, args.workloads, record, write)
@@ -101,7 +107,11 @@ def measure(args: argparse.Namespace, out: Path) -> bool:
         )
     finally:
         session.close()
-    print(*report.table(record), sep="\n")
+    lines = list(summary.table(record))
+    if args.rehearse:
+        print(f"{len(lines)} lines of summary; nothing was measured")
+    else:
+        print(*lines, sep="\n")
     lacking = report.check(json.loads(path.read_text()))
     print(*(f"the record lacks {what}" for what in lacking), sep="\n", end="\n" if lacking else "")
     print(f"{record['seconds']:.0f} s, {'every stage ran' if everything else 'NOT every stage ran'}")
@@ -122,6 +132,13 @@ def folder(args: argparse.Namespace) -> Iterator[Path]:
 def main() -> int:
     """The exit status."""
     args = arguments()
+    if args.keep_ways is not None:
+        try:
+            print(ways.keep(args.keep_ways))
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            return 1
+        return 0
     problem = None if args.rehearse else backend.cuda_problem()
     if problem:
         print(problem, file=sys.stderr)

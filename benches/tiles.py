@@ -3,8 +3,8 @@
     python benches/tiles.py                   some 60 s; a table, and all figures in results/tiles.json
     python benches/tiles.py --rehearse        the same on a machine without a GPU; measures nothing
 
-TF32, and float32 for the two ways alone. Each result is compared with a product in float64. minigan's own choice is
-`_tile` in minigan/kernels/cuda_conv.py.
+TF32; float32 for the two ways alone, bf16 for them and a few tiles. Each result is compared with a product in float64.
+minigan's own choice is `_tile` in minigan/kernels/cuda_conv.py.
 """
 
 import argparse
@@ -37,9 +37,11 @@ TILES = [
     *[Tile(256, 128, 8, 16, 3), Tile(256, 128, 8, 16, 4), Tile(128, 256, 8, 16, 3)],
     *[Tile(128, 64, 4, 16, 4), Tile(128, 64, 4, 16, 4, True), Tile(64, 64, 4, 32, 3)],
 ]
+BF16_TILES = [TILES[0], TILES[3], TILES[4], TILES[7], TILES[10]]
 NARROW_TILES = [Tile(128, 64, 8, 16, 3), Tile(64, 64, 8, 32, 3)]  # where channels are moved one by one
 PACKS = [(4, 4), (1, 4), (4, 1)]  # of the faces of the layers: images of three channels, and all others
-LARGEST_ERROR = {"fp32": 1e-5, "tf32": 2e-3}
+ALONG = {"conv": (True, True), "conv_input": (True, False), "conv_weight": (False, False)}  # as cuda_conv says
+LARGEST_ERROR = {"fp32": 1e-5, "tf32": 2e-3, "bf16": 1e-2}
 
 
 def layers(rehearse: bool) -> list[Layer]:
@@ -51,35 +53,49 @@ def layers(rehearse: bool) -> list[Layer]:
 def compile_all() -> None:
     """Compile every kernel that will be asked for, on all cores."""
 
-    def compiled(tile: Tile, packs: tuple[int, int]) -> None:
+    def compiled(tile: Tile, precision: str, packs: tuple[int, int]) -> None:
         backend.array_module("cuda").zeros(1)  # this thread, too, has to do with the device
-        launch.kernel("convolution", "conv", "float32", 1, **tile.defines(packs))
+        kernel("conv", tile, precision, packs)
 
-    wanted = [(tile, PACKS[0]) for tile in TILES] + [(tile, packs) for tile in NARROW_TILES for packs in PACKS]
+    wanted = [(tile, "tf32", PACKS[0]) for tile in TILES] + [(tile, "bf16", PACKS[0]) for tile in BF16_TILES]
+    wanted += [(tile, "tf32", packs) for tile in NARROW_TILES for packs in PACKS]
     with ThreadPoolExecutor() as pool:
         list(pool.map(compiled, *zip(*wanted, strict=True)))
 
 
-def tiles_for(layer: Layer) -> list[Tile]:
-    return TILES if layer.x[1] % 4 == 0 and layer.y[1] % 4 == 0 else NARROW_TILES
-
-
 def ways(layer: Layer) -> Iterator[tuple[str, str, Tile | None]]:
     """(name, precision, tile) of everything that is compared."""
-    for precision in ("fp32", "tf32"):
+    wide = layer.x[1] % 4 == 0 and layer.y[1] % 4 == 0
+    for precision in LARGEST_ERROR:
         yield f"{precision} im2col", precision, None
     yield "fp32 implicit", "fp32", Tile(128, 128)
-    for tile in tiles_for(layer):
-        yield "tf32 {}x{} w{} d{} s{}{}".format(*astuple(tile)[:5], " L1" if tile.cached else ""), "tf32", tile
+    for precision, tiles in (("tf32", TILES if wide else NARROW_TILES), ("bf16", BF16_TILES if wide else [])):
+        for tile in tiles:
+            name = "{}x{} w{} d{} s{}".format(*astuple(tile)[:5])
+            yield f"{precision} {name}{' L1' if tile.cached else ''}", precision, tile
+    if wide:
+        yield "tf32 first, all shared", "tf32", TILES[0]
+
+
+def kernel(function: str, tile: Tile, precision: str, packs: tuple[int, int]) -> Any:
+    """The kernel of this face, as a launch finds it."""
+    shared = tile.shared(ALONG[function])
+    return launch.kernel("convolution", function, "float32", shared, **tile.defines(precision, packs))
+
+
+def carve(tile: Tile, percent: int) -> None:
+    """How much of a multiprocessor's memory the kernels of this tile want to be shared; -1: the driver decides."""
+    for function in ALONG:
+        kernel(function, tile, "tf32", PACKS[0]).preferred_shared_memory_carveout = percent
 
 
 def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, dict[str, Any]]]:
     """By face and way: milliseconds, and the error relative to the norm of the result in float64."""
-    faces, _, _ = layers_minigan.convolution(layer)
+    faces = layers_minigan.convolution(layer).faces
     few = replace(layer, x=(2, *layer.x[1:]), y=(2, *layer.y[1:]))
-    few_faces, _, _ = layers_minigan.convolution(few)
+    few_faces = layers_minigan.convolution(few).faces
     with patch.object(layers_minigan, "noise", lambda n, plain=layers_minigan.noise: plain(n).astype("float64")):
-        exact_faces, _, _ = layers_minigan.convolution(few)
+        exact_faces = layers_minigan.convolution(few).faces
     found: dict[str, dict[str, dict[str, Any]]] = {face: {} for face in FACES}
     for face, timed, checked, exact in zip(FACES, faces, few_faces, exact_faces, strict=True):
         with patch.object(cuda_conv, "FORCED", "im2col"):
@@ -87,8 +103,10 @@ def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, d
         for name, precision, tile in ways(layer):
             chosen = lambda *_, tile=tile: tile
             forced = patch.object(cuda_conv, "FORCED", "im2col" if tile is None else "implicit")
-            tiles = patch.object(cuda_conv, "_tile", chosen if precision == "tf32" else cuda_conv._tile)
+            tiles = patch.object(cuda_conv, "_tile", cuda_conv._tile if precision == "fp32" else chosen)
             mg.set_precision(precision)
+            if "all shared" in name:
+                carve(TILES[0], 100)
             try:
                 with forced, tiles:
                     error = float(((checked() - expected) ** 2).sum() / (expected**2).sum()) ** 0.5
@@ -96,6 +114,8 @@ def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, d
                 found[face][name] = {"milliseconds": ms, "error": error, "wrong": error > LARGEST_ERROR[precision]}
             except Exception as problem:  # of one way: the others are still worth knowing
                 found[face][name] = {"problem": f"{type(problem).__name__}: {problem}"}
+            if "all shared" in name:
+                carve(TILES[0], -1)
     mg.set_precision("fp32")
     return found
 

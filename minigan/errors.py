@@ -43,6 +43,10 @@ class CaptureError(MiniganError, RuntimeError):
     """A step that cannot be captured and replayed, because a replay would not do what the step does."""
 
 
+class NotEnoughMemory(MiniganError, MemoryError):
+    """A game needs more memory than its device has left; the text says which batch would fit."""
+
+
 class MissingExtra(MiniganError, ImportError):
     """A package that only one feature needs is not installed; the text says which extra brings it."""
 

@@ -13,6 +13,7 @@ from types import MethodType
 from typing import Any, overload
 
 from .errors import DTypeError, GraphError, ShapeError, described
+from .kernels import kernels, memory, portable
 from .kernels.calls import done
 from .op import call_rule
 from .ops.reduce import sum
@@ -126,6 +127,7 @@ def _sweep(path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool
     on_path = set(path)
     cotangents = {path[0]: seed}
     owned: set[Node] = set()  # cotangents in a buffer made here, which may be added to in place
+    shares: dict[Node, list[Tensor]] = {}  # of leaves, to be added up at the end
     watched = watch.callback is not None
     for node in path:
         if node not in cotangents:
@@ -147,15 +149,28 @@ def _sweep(path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool
             held = cotangents.get(parent)
             if held is None:
                 cotangents[parent] = contribution
+            elif parent in shares:
+                shares[parent].append(contribution)
             elif parent in owned:
                 held.data = done(iadd, held.data, contribution.data)
+            elif parent.op is None and not (create_graph or watched) and contribution.device == "cuda":
+                shares[parent] = [held, contribution]
             else:
                 if watched:
                     mode.cause = Cause("add", node, i, g)
                 cotangents[parent] = held + contribution
                 if not (create_graph or watched):
                     owned.add(parent)
-    return {node: g for node, g in cotangents.items() if node in wanted}
+    return {node: g for node, g in (cotangents | _added_up(shares)).items() if node in wanted}
+
+
+def _added_up(shares: dict[Node, list[Tensor]]) -> dict[Node, Tensor]:
+    """The sum of each node's share of arrays on a GPU, where one launch for all of them takes less than many."""
+    totals = {node: Tensor(memory.maker(each[0].data).empty_like(each[0].data)) for node, each in shares.items()}
+    rows = [(totals[node].data, *(share.data for share in each)) for node, each in shares.items()]
+    if rows:
+        kernels(rows[0][0]).update(portable.total, rows)
+    return totals
 
 
 def _unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -71,7 +71,7 @@ class Child:
             line = self._lines.get(timeout=max(seconds, 0.01))
         except queue.Empty:
             self.close()
-            raise ChildError(f"{self._asked}: no answer within {seconds:.0f} s") from None
+            raise ChildError(f"{self._asked}: no answer within {max(seconds, 0):.0f} s") from None
         if not line:
             code, said = self._process.wait(), self._said()
             self.close()

@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import minigan as mg
 from minigan.backend import Array
-from minigan.kernels import cuda_conv, cuda_linear, geometry
+from minigan.kernels import cuda_conv, cuda_linear, cuda_ways, geometry
 from minigan.tensor import Tensor
 
 from . import clocks
@@ -20,17 +20,24 @@ Face = Callable[[], Array]
 
 
 class Measured(NamedTuple):
-    """The three faces of a layer, the ways there are to compute them, and a function that says which is taken."""
+    """The three faces of a layer, the ways there are to compute them, a function that says which is taken, and keys.
+
+    Those are the faces' in the table of ways; none of a linear layer.
+    """
 
     faces: list[Face]
     ways: tuple[str, ...]
     chosen: Callable[[], list[str]]
+    keys: list[str]
 
 
 def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, Any]:
-    """Milliseconds by precision, face and way; `chosen` has by precision and face the way that minigan takes itself."""
-    faces, ways, chosen = linear(layer) if layer.kind == "linear" else convolution(layer)
-    found: dict[str, Any] = {"chosen": {}}
+    """Milliseconds by precision, face and way; `chosen` has by precision and face the way that minigan takes itself.
+
+    `keys` has by face how the table of ways calls it, if it does.
+    """
+    faces, ways, chosen, keys = linear(layer) if layer.kind == "linear" else convolution(layer)
+    found: dict[str, Any] = {"chosen": {}, "keys": dict(zip(FACES, keys, strict=False))}
     try:
         for precision in PRECISIONS:
             mg.set_precision(precision)
@@ -54,7 +61,7 @@ def linear(layer: Layer) -> Measured:
         lambda: cuda_linear.matmul(y, w),
         lambda: cuda_linear.linear_weight(x, y),
     ]
-    return Measured(faces, ("product",), lambda: ["product"] * 3)
+    return Measured(faces, ("product",), lambda: ["product"] * 3, [])
 
 
 def convolution(layer: Layer) -> Measured:
@@ -76,7 +83,8 @@ def convolution(layer: Layer) -> Measured:
             lambda: cuda_conv.conv(y, w, s),
             lambda: cuda_conv.conv_weight(y, x, s),
         ]
-    return Measured(faces, cuda_conv.WAYS, lambda: [cuda_conv.way(name, s) for name in names])
+    chosen = lambda: [cuda_conv.way(name, s) for name in names]
+    return Measured(faces, cuda_conv.WAYS, chosen, [cuda_ways.key(name, s) for name in names])
 
 
 def noise_of(shape: tuple[int, ...]) -> Array:

@@ -10,25 +10,12 @@ from minigan.tensor import Tensor
 from . import checks, clocks, device_minigan, in_minigan, layers_minigan
 from .device_minigan import noise
 from .layers import Layer
+from .plan import PRECISIONS
 from .smoke_checks import Check, named, on_device
 
-SMALL = (
-    1024 * 96,
-    1024,
-    1024,
-    51_200,
-    64,
-    32,
-    800,
-    131_072,
-    1,
-    10,
-    64,
-    64,
-    6272,
-    6272,
-)  # parameters beside a large one
-SHAPES = ((64, 8192, 800), (8192, 800, 64), (128, 6272, 1024), (1024, 128, 6272), (4096, 4096, 4096))  # (M, K, N)
+# The sizes of parameters beside a large one, and (M, K, N) of products.
+SMALL = (1024 * 96, 1024, 1024, 51_200, 64, 32, 800, 131_072, 1, 10, 64, 64, 6272, 6272)
+SHAPES = ((64, 8192, 800), (8192, 800, 64), (128, 6272, 1024), (1024, 128, 6272), (4096, 4096, 4096))
 CONVOLUTION = Layer("conv", (128, 64, 32, 32), (128, 64, 4, 4), (128, 128, 16, 16), 2, 1)
 TINY = Layer("conv", (2, 4, 8, 8), (6, 4, 4, 4), (2, 6, 4, 4), 2, 1)
 
@@ -97,10 +84,10 @@ def convolution_rates(check: Check) -> None:
     """The way that is chosen for a large layer is about the fastest there is, and tensor cores gain something."""
     layer = TINY if check.rehearse else CONVOLUTION
     found = layers_minigan.measure(check.clock, layer, check.plan.kernel)
-    chosen = found.pop("chosen")
-    check.found |= {"layer": layer.title, "chosen": chosen, "milliseconds": found, "tflop_per_s": {}}
-    for precision, faces in found.items():
-        for face, times in faces.items():
+    chosen = found["chosen"]
+    check.found |= {"layer": layer.title, **found, "tflop_per_s": {}}
+    for precision in PRECISIONS:
+        for face, times in found[precision].items():
             ours, best = times[chosen[precision][face]], min(times.values())
             rate = check.found["tflop_per_s"][f"{face}, {precision}"] = layer.flops / ours / 1e9
             check.expect_fast(f"{face} in {precision} at most 1.3 of the best way's time", ours <= 1.3 * best, times)

@@ -76,7 +76,7 @@ class Bench:
         real, fake = batch["real"], batch["fake"]
         between = real + batch["mix"] * (fake - real)
         slope = gan.penalties.input_gradient(self.d, between)
-        penalty = mg.mean(mg.square(mg.sqrt(mg.sum(mg.square(slope), 1) + 1e-12) - 1))
+        penalty = ops.mean_of(ops.lengths(slope, 1e-12), ops.square, 1, -1)
         loss = gan.losses.wasserstein.discriminator(self.d(real), self.d(fake)) + 10 * penalty
         self.d_opt.minimize(loss)
         return [loss, penalty]

@@ -28,6 +28,7 @@ class Shuffled:
     """
 
     resident = False  # can a captured step draw its batch by itself, by a number that lives on the device?
+    nbytes = 0  # of the samples that are kept on the device
 
     def __init__(self, samples: Sized, batch_size: int, seed: int, stream: str = STREAM) -> None:
         if not 1 <= batch_size <= len(samples):
@@ -93,6 +94,7 @@ class Batches(Shuffled):
         self._labels = None if labels is None else backend.to_device(labels, device)
         self._epoch = -1
         self._order: Array = backend.array_module(device).zeros(len(samples), dtype="int64")
+        self.nbytes = sum(array.nbytes for array in (self._samples, self._labels, self._order) if array is not None)
 
     def prepare(self, k: int) -> None:
         """Make the order of the k-th batch's epoch the one that `at` reads, where it lies on the device."""
@@ -187,6 +189,7 @@ class Together:
         self.batch_size = sources[0].batch_size
         self.per_epoch = max(source.per_epoch for source in sources)
         self.resident = all(source.resident for source in sources)
+        self.nbytes = sum(source.nbytes for source in sources)
 
     def prepare(self, k: int) -> None:
         """Do what the host has to do before the k-th batch can be drawn."""

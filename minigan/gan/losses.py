@@ -1,6 +1,7 @@
 """What each player minimises, as functions of the critic's scores: each is the paper's formula, one line a player.
 
-Scores are raw (logits): r for real samples, f for fakes, any shape. Every result is a 0-d tensor.
+Scores are raw (logits): r for real samples, f for fakes, any shape. Every result is a 0-d tensor. In code
+mean_of(v, function, a, b) is E function(a v + b).
 """
 
 import functools
@@ -13,7 +14,7 @@ from .. import random
 from ..backend import Array
 from ..errors import ShapeError
 from ..kernels.calls import made
-from ..ops import concatenate, exp, logsumexp, mean, relu, reshape, softplus, square, tanh
+from ..ops import concatenate, exp, logsumexp, mean, mean_of, relu, reshape, softplus, square, tanh
 from ..tensor import Tensor, as_tensor
 
 
@@ -58,13 +59,13 @@ def _of_scores(name: str, objective: Callable[..., Tensor]) -> Callable[..., Ten
 
 
 def _logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    return mean(softplus(-real)) + mean(softplus(fake))
+    return mean_of(real, softplus, -1) + mean_of(fake, softplus)
 
 
 minimax = listed(
     "minimax",
     _logistic_discriminator,
-    lambda fake: -mean(softplus(fake)),
+    lambda fake: -mean_of(fake, softplus),
     logistic=True,
 )
 """D: -E ln s(r) - E ln(1 - s(f)); G: E ln(1 - s(f)), s the logistic function (Goodfellow et al. 2014)."""
@@ -72,15 +73,15 @@ minimax = listed(
 nonsaturating = listed(
     "nonsaturating",
     _logistic_discriminator,
-    lambda fake: mean(softplus(-fake)),
+    lambda fake: mean_of(fake, softplus, -1),
     logistic=True,
 )
 """D as in minimax; G: -E ln s(f), whose gradient does not vanish when D wins (Goodfellow et al. 2014)."""
 
 lsgan = listed(
     "lsgan",
-    lambda real, fake: 0.5 * mean(square(real - 1)) + 0.5 * mean(square(fake)),
-    lambda fake: 0.5 * mean(square(fake - 1)),
+    lambda real, fake: 0.5 * mean_of(real, square, 1, -1) + 0.5 * mean_of(fake, square),
+    lambda fake: 0.5 * mean_of(fake, square, 1, -1),
 )
 """D: E (r - 1)^2 / 2 + E f^2 / 2; G: E (f - 1)^2 / 2 (Mao et al. 2017)."""
 
@@ -107,15 +108,15 @@ so that number says nothing by itself.
 
 hinge = listed(
     "hinge",
-    lambda real, fake: mean(relu(1 - real)) + mean(relu(1 + fake)),
+    lambda real, fake: mean_of(real, relu, -1, 1) + mean_of(fake, relu, 1, 1),
     lambda fake: -mean(fake),
 )
 """D: E max(0, 1 - r) + E max(0, 1 + f); G: -E f (Lim and Ye 2017, Miyato et al. 2018)."""
 
 lsgan_signed = listed(
     "lsgan_signed",
-    lambda real, fake: 0.5 * mean(square(real - 1)) + 0.5 * mean(square(fake + 1)),
-    lambda fake: 0.5 * mean(square(fake)),
+    lambda real, fake: 0.5 * mean_of(real, square, 1, -1) + 0.5 * mean_of(fake, square, 1, 1),
+    lambda fake: 0.5 * mean_of(fake, square),
 )
 """lsgan with a = -1, b = 1, c = 0, which minimises the Pearson divergence (Mao et al. 2017, section 3.2)."""
 
@@ -130,7 +131,7 @@ likelihood = listed(
 boundary = listed(
     "boundary",
     _logistic_discriminator,
-    lambda fake: 0.5 * mean(square(fake)),
+    lambda fake: 0.5 * mean_of(fake, square),
     logistic=True,
 )
 """D as in minimax; G: E (ln D(f) - ln(1 - D(f)))^2 / 2 = E f^2 / 2: fakes on the boundary (Hjelm et al. 2018)."""
@@ -153,33 +154,30 @@ softmax = listed(
 
 relativistic = listed(
     "relativistic",
-    lambda real, fake: mean(softplus(fake - real)),
-    lambda fake, real: mean(softplus(real - fake)),
+    lambda real, fake: mean_of(fake - real, softplus),
+    lambda fake, real: mean_of(real - fake, softplus),
     compares=True,
 )
 """D: E sp(-(r - f)); G: E sp(-(f - r)), sample by sample (Jolicoeur-Martineau 2019); R3GAN adds r1 and r2."""
 
 
-def _of_averages(name: str, above: Callable[[Tensor], Tensor], below: Callable[[Tensor], Tensor], by: float) -> Loss:
-    """Each score against the mean of the other side: one side is to lie above, the other below."""
+def _of_averages(name: str, function: Callable[[Tensor], Tensor], shift: float, by: float) -> Loss:
+    """Scores v less the mean of the other side: function(shift - v) where they are to lie above, else of shift + v."""
 
     def objective(upper: Tensor, lower: Tensor) -> Tensor:
-        return by * (mean(above(upper - mean(lower))) + mean(below(lower - mean(upper))))
+        above = mean_of(upper - mean(lower), function, -1, shift)
+        return by * (above + mean_of(lower - mean(upper), function, 1, shift))
 
     return listed(name, objective, objective, compares=True)
 
 
-relativistic_average = _of_averages("relativistic_average", lambda v: softplus(-v), softplus, 0.5)
+relativistic_average = _of_averages("relativistic_average", softplus, 0, 0.5)
 """RaSGAN. D: (E sp(-(r - E f)) + E sp(f - E r)) / 2; G: the same with r and f exchanged."""
 
-relativistic_average_lsgan = _of_averages(
-    "relativistic_average_lsgan", lambda v: square(v - 1), lambda v: square(v + 1), 1.0
-)
+relativistic_average_lsgan = _of_averages("relativistic_average_lsgan", square, 1, 1.0)
 """RaLSGAN. D: E (r - E f - 1)^2 + E (f - E r + 1)^2; G: the same with r and f exchanged."""
 
-relativistic_average_hinge = _of_averages(
-    "relativistic_average_hinge", lambda v: relu(1 - v), lambda v: relu(1 + v), 1.0
-)
+relativistic_average_hinge = _of_averages("relativistic_average_hinge", relu, 1, 1.0)
 """RaHinge. D: E max(0, 1 - (r - E f)) + E max(0, 1 + f - E r); G: the same with r and f exchanged."""
 
 # --- f-GAN: D: -E T(r) + E f*(T(f)), G: -E f*(T(f)) -------------------------------------------------------------

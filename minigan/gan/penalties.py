@@ -16,9 +16,9 @@ from ..errors import DTypeError, ShapeError, described
 from ..grad import all_tensors, grad
 from ..kernels.calls import done
 from ..nn.checks import not_negative, number
-from ..ops import mean, relu, reshape, sqrt, square, sum, var, where
+from ..ops import lengths, mean, mean_of, relu, reshape, sqrt, square, sum, var, where
 from ..random import Stream
-from ..tensor import Tensor, as_tensor
+from ..tensor import Tensor, as_tensor, ones_like
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -48,9 +48,15 @@ def listed(penalty: P) -> P:
 
 def input_gradient(critic: Critic, x: Tensor) -> Tensor:
     """d critic(x) / dx for each sample, (N, features): recorded, so that it can be differentiated again."""
+    slope = _slope(critic, x)
+    return reshape(slope, (len(slope), -1))
+
+
+def _slope(critic: Critic, x: Tensor) -> Tensor:
+    """d critic(x) / dx for each sample, of the shape of x: recorded."""
     x = x.detach()
-    slope = grad(sum(critic(x)), x, create_graph=True)
-    return reshape(slope, (x.shape[0], -1))
+    scores = as_tensor(critic(x), "a critic's scores")
+    return grad(scores, x, ones_like(scores), create_graph=True)
 
 
 @listed
@@ -69,8 +75,7 @@ def gradient_penalty(
     too short is pulled up as one that is too long is pushed down.
     """
     name = "gradient_penalty"
-    norm = _of_squares(name, sqrt, _squared_slopes_between(name, critic, real, fake, rng), eps)
-    return mean(square(norm - target))
+    return mean_of(_norms(name, _slopes_between(name, critic, real, fake, rng), eps), square, 1, -target)
 
 
 @listed
@@ -79,8 +84,7 @@ def one_sided(
 ) -> Tensor:
     """E max(0, |grad critic(x)| - target)^2 at the same x: only slopes that are too steep cost (Petzka et al. 2018)."""
     name = "one_sided"
-    norm = _of_squares(name, sqrt, _squared_slopes_between(name, critic, real, fake, rng), eps)
-    return mean(square(relu(norm - target)))
+    return mean_of(relu(_norms(name, _slopes_between(name, critic, real, fake, rng), eps) - target), square)
 
 
 @listed
@@ -89,18 +93,29 @@ def wgan_div(
 ) -> Tensor:
     """E (|grad critic(x)|^2 + eps)^(p/2) at the same x; the paper takes p = 6 with weight 2 (Wu et al. 2018)."""
     p = number("wgan_div: p", p, above=0)
-    squares = _squared_slopes_between("wgan_div", critic, real, fake, rng)
+    squares = _squares(_slopes_between("wgan_div", critic, real, fake, rng))
     if p % 2 == 0:
         return mean((squares + eps) ** (p / 2))
     return mean(_of_squares("wgan_div", lambda s: s ** (p / 2), squares, eps))
 
 
-def _squared_slopes_between(name: str, critic: Critic, real: Tensor, fake: Tensor, rng: Stream | None) -> Tensor:
-    """|grad critic(x)|^2 of each sample at x = real + u (fake - real), u ~ U[0, 1): (N,)."""
+def _slopes_between(name: str, critic: Critic, real: Tensor, fake: Tensor, rng: Stream | None) -> Tensor:
+    """grad critic(x) of each sample at x = real + u (fake - real), u ~ U[0, 1): of the shape of x."""
     if real.shape != fake.shape:
         raise ShapeError(f"{name}: real samples are {real.shape}, fakes {fake.shape}")
     u = (rng or random.default()).uniform((len(real),) + (1,) * (real.ndim - 1), dtype=real.dtype, device=real.device)
-    return sum(square(input_gradient(critic, real + Tensor(u) * (fake.detach() - real))), 1)
+    return _slope(critic, real + Tensor(u) * (fake.detach() - real))
+
+
+def _squares(slopes: Tensor) -> Tensor:
+    """The sum of the squares of each sample: (N,)."""
+    return sum(square(slopes), range(1, slopes.ndim))
+
+
+def _norms(name: str, slopes: Tensor, eps: float) -> Tensor:
+    """sqrt(sum of squares + eps) of each sample: (N,)."""
+    not_negative(name, eps=eps)
+    return lengths(slopes, eps) if eps else _of_squares(name, sqrt, _squares(slopes), eps)
 
 
 @listed
@@ -108,20 +123,19 @@ def dragan(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = N
     """E (|grad critic(x)| - 1)^2 at x = real + std(real) u / 2, u ~ U[0, 1) per element (Kodali et al. 2017)."""
     u = (rng or random.default()).uniform(real.shape, dtype=real.dtype, device=real.device)
     around = real + Tensor(u) * (0.5 * sqrt(var(real)))
-    norm = _of_squares("dragan", sqrt, sum(square(input_gradient(critic, around)), 1), eps)
-    return mean(square(norm - 1))
+    return mean_of(_norms("dragan", _slope(critic, around), eps), square, 1, -1)
 
 
 @listed
 def r1(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 0.0) -> Tensor:
     """E |grad critic(real)|^2 (+ eps) (Mescheder et al. 2018): there is no root, so eps is not needed."""
-    return eps + mean(sum(square(input_gradient(critic, real)), 1))
+    return eps + mean(_squares(_slope(critic, real)))
 
 
 @listed
 def r2(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 0.0) -> Tensor:
     """E |grad critic(fake)|^2 (+ eps) (Mescheder et al. 2018): there is no root, so eps is not needed."""
-    return eps + mean(sum(square(input_gradient(critic, fake)), 1))
+    return eps + mean(_squares(_slope(critic, fake)))
 
 
 @listed

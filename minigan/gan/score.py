@@ -327,7 +327,7 @@ class ScoreGame(Game):
     def _shown(self, scores: Tensor) -> Tensor:
         """The mean score, as a probability where scores are logits."""
         with no_grad():
-            return ops.mean(ops.sigmoid(scores) if self.loss.logistic else scores)
+            return ops.mean_of(scores, ops.sigmoid) if self.loss.logistic else ops.mean(scores)
 
 
 def _noise_left(step: Array, steps: int, level: float, dtype: Any) -> Array:

@@ -18,6 +18,9 @@ from .cpu import (  # noqa: F401  as NumPy does them
     concatenate,
     empty_image,
     function,
+    lengths,
+    mean_of,
+    mean_of_grad,
     sigmoid,
     softplus,
     where,
@@ -296,6 +299,11 @@ def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
     if winner.dtype != _BYTE or not _are_pixels(g):
         return cpu.pool_put(g, winner, s)
     return _pooled("pool_put", s.x, s, g, winner)
+
+
+def pool_max_grad(g: Array, x: Array, y: Array, s: Geometry) -> Array:
+    """Zeros of the shape of x, with each g added where its window's first element equal to its largest, y, lies."""
+    return pool_put(g, pool_winner(x, y, s), s)
 
 
 def pool_sum(x: Array, s: Geometry) -> Array:

@@ -2,7 +2,8 @@
 // written. `first` is the first channel of x, `first_o` of y, in the group; `c` and `o` are how many the group has.
 #include "common.cuh"
 #include "operands.cuh"
-#ifdef TF32
+#if defined(TF32) || defined(BF16)
+#include "bfloat16.cuh"
 #include "pipeline.cuh"
 #else
 #include "tile.cuh"

@@ -14,6 +14,7 @@ from . import portable
 from .arrivals import COUNTERS, counters
 from .cuda_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .cuda_linear import linear, linear_weight, matmul  # noqa: F401  likewise
+from .cuda_sums import lengths, mean_of, mean_of_grad  # noqa: F401  likewise
 from .geometry import Geometry
 from .launch import THREADS, is_dense, is_real, launch, launch_each, packed
 from .portable import (  # noqa: F401  as they are on each device
@@ -263,11 +264,11 @@ def pool_take(x: Array, winner: Array, s: Geometry) -> Array:
     return _pooled("pool_take", s, s.y, x, winner)
 
 
-def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
-    """Zeros of the shape of x, with each g added where its window's winner lies."""
-    if winner.dtype != np.uint8 or not is_real(g):
-        return portable.pool_put(g, winner, s)
-    return _pooled("pool_put", s, s.x, g, winner)
+def pool_max_grad(g: Array, x: Array, y: Array, s: Geometry) -> Array:
+    """Zeros of the shape of x, with each g added where its window's first element equal to its largest, y, lies."""
+    if not is_real(g, x, y):
+        return portable.pool_max_grad(g, x, y, s)
+    return _pooled("pool_max_grad", s, s.x, g, x, y)
 
 
 def pool_sum(x: Array, s: Geometry) -> Array:
@@ -280,10 +281,10 @@ def pool_spread(g: Array, s: Geometry) -> Array:
     return _pooled("pool_spread", s, s.x, g) if is_real(g) else portable.pool_spread(g, s)
 
 
-def _pooled(name: str, s: Geometry, shape: tuple[int, ...], x: Array, *winner: Array) -> Array:
-    """The image of this shape that a kernel of pool.cu makes of x."""
+def _pooled(name: str, s: Geometry, shape: tuple[int, ...], x: Array, *others: Array) -> Array:
+    """The image of this shape that a kernel of pool.cu makes of x and others."""
     out = empty_image(x, shape)
-    operands = [channels_last(a) for a in (x, *winner)]
+    operands = [channels_last(a) for a in (x, *others)]
     launch_each("pool", name, x.dtype, out.size, *operands, out, packed(s), out.size)
     return out
 
@@ -320,7 +321,8 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
     """
     by_type: dict[Any, list[Sequence[Array]]] = {}
     for p, g, *slots in rows:
-        if not (is_real(p, g, *slots) and is_dense(p) and all(s.strides == p.strides for s in slots)):
+        fits = len(slots) <= SLOTS and all(portable.lie_alike(s, p) for s in slots)
+        if not (fits and is_real(p, g, *slots) and is_dense(p)):
             rule(p, g, *slots, **options)
         elif p.size:
             by_type.setdefault(p.dtype, []).append((p, portable.laid_out_as(p, g), *slots))
@@ -373,9 +375,14 @@ def _average(slots: int, decay: float) -> tuple:
     return (1 - float(decay),)
 
 
+def _total(slots: int) -> tuple:
+    return ()
+
+
 _ARGUMENTS: dict[str, Callable[..., tuple]] = {
     "sgd": _sgd,
     "rmsprop": _rmsprop,
     "adam": _adam,
     "average": _average,
+    "total": _total,
 }  # as update.cu takes them

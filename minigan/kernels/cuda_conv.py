@@ -1,9 +1,9 @@
 """The three faces of a convolution on CuPy arrays, each as one matrix product per group.
 
-Two ways lead there, and the face and the shape decide between them. One writes every window as a row of a matrix
-(im2col), a slab of images at a time, and leaves the product to cuBLAS; its adjoint lets each pixel gather what is its
-own (col2im). The other multiplies the windows where they lie (convolution.cu): that is faster where a window, or what
-it is multiplied with, is so small that writing it costs more than the product.
+Two ways lead there, and cuda_ways.py decides between them. One writes every window as a row of a matrix (im2col), a
+slab of images at a time, and leaves the product to cuBLAS; its adjoint lets each pixel gather what is its own (col2im).
+The other multiplies the windows where they lie (convolution.cu): in float32 that is faster where a window, or what it
+is multiplied with, is so small that writing it costs more than the product; on tensor cores nearly everywhere.
 """
 
 from collections.abc import Iterator
@@ -37,8 +37,7 @@ def way(face: str, s: Geometry, dtype: Any = FLOAT32) -> str:
         return "im2col"
     if FORCED is not None:
         return FORCED
-    rounded = precision.own_products_rounded(dtype)
-    return cuda_ways.chosen(face, s, precision.get_precision() if rounded else "fp32", cuda_ways.capability())
+    return cuda_ways.chosen(face, s, precision.of_own_products(dtype), cuda_ways.capability())
 
 
 def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
@@ -202,7 +201,7 @@ def _matrix(w: Array) -> Array:
 def _tile(dtype: Any, m: int, n: int, packs: tuple[int, int], count: int = 1) -> Tile:
     """The tile for `count` results of m by n: a large one where there is work enough and registers for its sums."""
     few = m * n * count < WANTED_BLOCKS * _WIDE * _NARROW
-    if not precision.own_products_rounded(dtype):
+    if precision.of_own_products(dtype) == "fp32":
         if dtype.itemsize == 8 or few:
             return Tile(_NARROW, _NARROW)
         return Tile(_WIDE, _WIDE if n > _NARROW else _NARROW)

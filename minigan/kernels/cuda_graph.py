@@ -1,29 +1,27 @@
-"""A CUDA graph: what a function asks a device to do, recorded once, and from then on launched whole."""
+"""A CUDA graph: what a function asks a device to do, recorded once, and from then on launched whole.
 
+All graphs share one pool of memory, as only one is launched at a time: what dies while one is recorded may lie where
+another's results came and went. Nobody else is given memory of that pool, and it stays as long as the process, for what
+is made while a graph is recorded may outlive it: a workspace of cuBLAS, say.
+"""
+
+import contextlib
+import threading
+import weakref
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from .. import backend
 
 
 class Graph:
-    """work() recorded and not executed; `result` is what it returned, in arrays that each launch fills.
-
-    Memory that is freed while it is recorded is not handed to anybody but this graph.
-    """
+    """work() recorded and not executed; `result` is what it returned, in arrays that each launch fills."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
-        cupy = backend.array_module("cuda")
-        self._pool = cupy.cuda.MemoryPool()
-        stream = cupy.cuda.Stream(non_blocking=True)
-        with stream, cupy.cuda.using_allocator(self._pool.malloc), backend.capturing():
-            stream.begin_capture()
-            try:
-                self.result = work()
-            except BaseException:
-                _abandon(stream)
-                raise
-            self.graph = stream.end_capture()
+        self._shared = _shared(backend.array_module("cuda"))
+        self.graph, self.result = self._shared.recorded(work)
+        self._shared.users.add(self)
 
     refused = ""  # what cannot be captured is an error here
 
@@ -33,12 +31,61 @@ class Graph:
 
     def launch(self) -> None:
         """Have the device do it once more."""
-        self.graph.launch()
+        self._shared.launch(self.graph)
 
 
-def _abandon(stream: Any) -> None:
-    """End a capture that has failed; that it has is known already."""
-    try:
-        stream.end_capture()
-    except Exception:  # CUDA says that the capture was invalidated
-        return
+class _Shared:
+    """What graphs share: the pool, and a stream on which they are recorded, to which the pool lends its memory."""
+
+    def __init__(self, cupy: Any) -> None:
+        self._cupy = cupy
+        self._lock = threading.RLock()
+        self._pool = cupy.cuda.MemoryPool(self._from_device)
+        self._stream = cupy.cuda.Stream(non_blocking=True)
+        self._last: tuple[int, Any] | None = None  # the thread and the stream of the last launch
+        self.users: weakref.WeakSet[Graph] = weakref.WeakSet()
+
+    def _from_device(self, size: int) -> Any:
+        """So many bytes. MemoryError if there are none: at CuPy's own, the pool would free what graphs write into."""
+        cuda = self._cupy.cuda
+        try:
+            return cuda.MemoryPointer(cuda.Memory(size), 0)
+        except cuda.runtime.CUDARuntimeError as error:
+            raise MemoryError(f"no memory for a graph: {error}") from error
+
+    def recorded(self, work: Callable[[], Any]) -> tuple[Any, Any]:
+        """(the graph, what work() returned)."""
+        cupy = self._cupy
+        with self._lock:
+            cupy.get_default_memory_pool().free_all_blocks()  # what calls that were not replayed have lain in
+            if not self.users:
+                self._pool.free_all_blocks()
+            with self._stream, cupy.cuda.using_allocator(self._pool.malloc), backend.capturing():
+                self._stream.begin_capture()
+                try:
+                    result = work()
+                except BaseException:
+                    self._abandon()
+                    raise
+                return self._stream.end_capture(), result
+
+    def _abandon(self) -> None:
+        """End a capture that has failed; that it has is known already. The next one has a stream of its own."""
+        with contextlib.suppress(Exception):  # CUDA says that the capture was invalidated
+            self._stream.end_capture()
+        self._stream = self._cupy.cuda.Stream(non_blocking=True)
+
+    def launch(self, graph: Any) -> None:
+        """Launch it on the current stream, behind the graph that another stream launched before."""
+        with self._lock:
+            thread, stream = threading.get_ident(), self._cupy.cuda.get_current_stream()
+            if self._last is not None and (thread, stream.ptr) != (self._last[0], self._last[1].ptr):
+                stream.wait_event(self._last[1].record())
+            graph.launch()
+            self._last = thread, stream
+
+
+@cache
+def _shared(cupy: Any) -> _Shared:
+    """What the graphs of this process share."""
+    return _Shared(cupy)

@@ -1,4 +1,5 @@
-// One tile of a matrix product on tensor cores, of operands (operands.cuh) whose elements are rounded to TF32.
+// One tile of a matrix product on tensor cores, of operands (operands.cuh) whose elements are rounded to TF32, or to
+// bfloat16 where BF16 is defined.
 //
 // A block of WARPS warps sums TILE_M x TILE_N elements. DEPTH positions of the sum are a stage, and STAGES of them
 // lie in shared memory: while the warps multiply one, the next ones are on their way from global memory, by copies
@@ -49,36 +50,64 @@ __device__ inline void wait_for_groups() {
 #endif
 }
 
-// d (16 x 8) += a (16 x 8) b (8 x 8), spread over a warp as PTX's mma.m16n8k8 has it: with g = lane / 4, t = lane % 4,
-// a holds (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4); b0, b1 are (t, g), (t + 4, g); d holds (g, 2t), (g, 2t + 1),
-// (g + 8, 2t), (g + 8, 2t + 1). The lower 13 bits of a and b do not count.
-__device__ inline void multiply_16x8x8(float* d, const float* a, float b0, float b1) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-        : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])),
-          "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b0)), "r"(__float_as_uint(b1)));
+#ifdef BF16
+const int PER_REGISTER = 2;  // elements
 #else
-    __shared__ float held[WARPS][32][6];
+const int PER_REGISTER = 1;
+#endif
+const int STEP = 8 * PER_REGISTER;  // positions of the sum in one instruction
+
+// d (16 x 8) += a (16 x STEP) b (STEP x 8), spread over a warp as PTX's mma.m16n8k8 has it for TF32, mma.m16n8k16 for
+// bfloat16. With g = lane / 4, t = lane % 4, d holds (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1); a has rows
+// g, g + 8, g, g + 8 in its four registers and b column g in two; which positions of the sum are a lane's, `fragment`
+// says, of both in the same way. The lower 13 bits of TF32 do not count.
+__device__ inline void multiply(float* d, const unsigned* a, unsigned b0, unsigned b1) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+#ifdef BF16
+#define KIND "m16n8k16.row.col.f32.bf16.bf16.f32"
+#else
+#define KIND "m16n8k8.row.col.f32.tf32.tf32.f32"
+#endif
+    asm("mma.sync.aligned." KIND " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#else
+    __shared__ float held[WARPS][32][6][PER_REGISTER];
     int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    float(*of)[6] = held[threadIdx.x / 32];
+    float(*of)[6][PER_REGISTER] = held[threadIdx.x / 32];
     for (int e = 0; e < 6; e++) {
-        float value = e < 4 ? a[e] : e < 5 ? b0 : b1;
-        of[lane][e] = __uint_as_float(__float_as_uint(value) & 0xffffe000u);
+        unsigned bits = e < 4 ? a[e] : e < 5 ? b0 : b1;
+        if (PER_REGISTER == 1) of[lane][e][0] = __uint_as_float(bits & 0xffffe000u);
+        else
+            for (int p = 0; p < PER_REGISTER; p++) of[lane][e][p] = __uint_as_float(bits >> 16 * p << 16);
     }
     __syncwarp();
-    for (int k = 0; k < 8; k++)
+#pragma unroll 1
+    for (int k = 0; k < STEP; k++) {
+        int p = k % PER_REGISTER, of_lane = k / PER_REGISTER % 4, half = k / PER_REGISTER / 4;
         for (int e = 0; e < 4; e++)
-            d[e] += of[g * 4 + k % 4][e / 2 + k / 4 * 2] * of[(2 * t + e % 2) * 4 + k % 4][4 + k / 4];
+            d[e] += of[g * 4 + of_lane][e / 2 + half * 2][p] * of[(2 * t + e % 2) * 4 + of_lane][4 + half][p];
+    }
     __syncwarp();
 #endif
 }
 
 // x rounded to the 11 bits of TF32, halves away from zero; what is below them is left to be ignored. The largest of
 // two keeps the GPU's own NaN, which ends in ones, from becoming a zero.
-__device__ inline float rounded(float x) {
+__device__ inline unsigned to_tf32(float x) {
     int bits = __float_as_int(x);
-    return __int_as_float(max((int)((unsigned)bits + 0x1000u), bits));
+    return max((int)((unsigned)bits + 0x1000u), bits);
+}
+
+// Two numbers rounded to bfloat16, in one register.
+__device__ inline unsigned to_bfloat16_pair(float low, float high) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    unsigned pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
+#else
+    return to_bfloat16(low) | (unsigned)to_bfloat16(high) << 16;
+#endif
 }
 
 // --- a stage of one operand in shared memory ------------------------------------------------------------------
@@ -96,61 +125,79 @@ struct Stage {
         return row * DEPTH + ((k / 4 ^ row / LINES % GROUPS) * 4 | k % 4);
     }
 
-    // Elements (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4) of 16 x 8, rounded: the i-th from row `first` on, a
-    // multiple of 16, at position k.
-    static __device__ void read(float* fragment, const real* stage, int first, int i, int k) {
+    // Elements (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4) of 16 x 8: the i-th from row `first` on, a multiple of
+    // 16, at position k.
+    static __device__ void read(float* x, const real* stage, int first, int i, int k) {
         int lane = threadIdx.x % 32;
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
         if (ALONG_DEPTH) {  // four matrices of eight rows by 16 bytes, whose rows the lanes point to
             const real* row = stage + first * DEPTH + offset(lane % 16, k + lane / 16 * 4) + 16 * i * DEPTH;
-            unsigned place = __cvta_generic_to_shared(row), bits[4];
+            unsigned place = __cvta_generic_to_shared(row);
             asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-                         : "=r"(bits[0]), "=r"(bits[1]), "=r"(bits[2]), "=r"(bits[3])
+                         : "=f"(x[0]), "=f"(x[1]), "=f"(x[2]), "=f"(x[3])
                          : "r"(place));
-#pragma unroll
-            for (int e = 0; e < 4; e++) fragment[e] = rounded(__uint_as_float(bits[e]));
             return;
         }
 #endif
 #pragma unroll
         for (int e = 0; e < 4; e++)
-            fragment[e] = rounded(stage[offset(first + 16 * i + lane / 4 + e % 2 * 8, k + lane % 4 + e / 2 * 4)]);
+            x[e] = stage[offset(first + 16 * i + lane / 4 + e % 2 * 8, k + lane % 4 + e / 2 * 4)];
+    }
+
+    // The same of 16 x STEP, rounded, in the four registers of `multiply`'s a; or of its b for 8 rows in the first
+    // and third, for 8 others in the second and fourth.
+    static __device__ void fragment(unsigned* f, const real* stage, int first, int i, int k) {
+#ifdef BF16
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            float x[4];
+            read(x, stage, first, i, k + 8 * half);
+            f[2 * half] = to_bfloat16_pair(x[0], x[2]);
+            f[2 * half + 1] = to_bfloat16_pair(x[1], x[3]);
+        }
+#else
+        float x[4];
+        read(x, stage, first, i, k);
+#pragma unroll
+        for (int e = 0; e < 4; e++) f[e] = to_tf32(x[e]);
+#endif
     }
 };
 
-// This thread's share of the copies of one operand, stage after stage.
+// This thread's share of the copies of one operand, stage after stage: some rows at one position of the sum.
 template <int ROWS, int PACK, class Operand>
 struct Feed {
     static const bool ALONG = Operand::along_depth;
-    static const int ACROSS = (ALONG ? DEPTH : ROWS) / PACK;  // copies that lie side by side in memory
-    static const int COUNT = ROWS * DEPTH / PACK / THREADS, APART = THREADS / ACROSS;
-    static_assert(COUNT * PACK * THREADS == ROWS * DEPTH && APART * ACROSS == THREADS, "the threads share alike");
+    static const int DEPTHS = ALONG ? DEPTH / PACK : DEPTH;  // threads that share a row
+    static const int APART = THREADS / DEPTHS * (ALONG ? 1 : PACK), COUNT = ROWS / APART;
+    static_assert(THREADS % DEPTHS == 0 && COUNT * APART == ROWS, "the threads share alike");
 
     const Operand& from;
-    typename Operand::Row row[ALONG ? COUNT : 1];
+    typename Operand::Row row[COUNT];
     typename Operand::Depth depth;
     int k;  // the first position that is this thread's
 
-    __device__ Feed(const Operand& from, int first_row, int first)
-        : from(from), depth(from.depth(first + first_depth())), k(first + first_depth()) {
+    __device__ Feed(const Operand& from, int first, int k)
+        : from(from), depth(from.depth(k + first_depth())), k(k + first_depth()) {
 #pragma unroll
-        for (int r = 0; r < (ALONG ? COUNT : 1); r++) row[r] = from.row(first_row + this->first_row() + r * APART);
+        for (int r = 0; r < COUNT; r++) row[r] = from.row(first + first_row() + r * APART);
     }
-    static __device__ int first_row() { return ALONG ? threadIdx.x / ACROSS : threadIdx.x % ACROSS * PACK; }
-    static __device__ int first_depth() { return ALONG ? threadIdx.x % ACROSS * PACK : threadIdx.x / ACROSS; }
-
+    static __device__ int first_row() {
+        return ALONG ? threadIdx.x / DEPTHS : threadIdx.x % (THREADS / DEPTHS) * PACK;
+    }
+    static __device__ int first_depth() {
+        return ALONG ? threadIdx.x % DEPTHS * PACK : threadIdx.x / (THREADS / DEPTHS);
+    }
     // Starts the copies of the next stage; positions from `end` on are zero.
     __device__ void start(real* stage, int end) {
 #pragma unroll
         for (int r = 0; r < COUNT; r++) {
-            int apart = r * APART;
             const real* source;
-            bool present = from.at(row[ALONG ? r : 0], depth, source) && k + (ALONG ? 0 : apart) < end;
-            int place = Stage<ROWS, ALONG>::offset(first_row() + (ALONG ? apart : 0), first_depth() + (ALONG ? 0 : apart));
-            start_copy<PACK>(stage + place, source, present);
-            if (!ALONG) from.advance(depth, APART);
+            bool present = from.at(row[r], depth, source) && k < end;
+            start_copy<PACK>(
+                stage + Stage<ROWS, ALONG>::offset(first_row() + r * APART, first_depth()), source, present);
         }
-        if (ALONG) from.advance(depth, DEPTH);
+        from.advance(depth, DEPTH);
         k += DEPTH;
     }
 };
@@ -176,16 +223,16 @@ struct Sums {  // of a thread: its part of the tiles of 16 x 8 that its warp has
     template <class Left, class Right>
     __device__ void add(const real* left, const real* right) {
 #pragma unroll
-        for (int k = 0; k < DEPTH; k += 8) {
-            float a[TILES_M][4], b[TILES_N / 2][4];
+        for (int k = 0; k < DEPTH; k += STEP) {
+            unsigned a[TILES_M][4], b[TILES_N / 2][4];
 #pragma unroll
-            for (int i = 0; i < TILES_M; i++) Left::read(a[i], left, first_row(), i, k);
+            for (int i = 0; i < TILES_M; i++) Left::fragment(a[i], left, first_row(), i, k);
 #pragma unroll
-            for (int j = 0; j < TILES_N / 2; j++) Right::read(b[j], right, first_column(), j, k);
+            for (int j = 0; j < TILES_N / 2; j++) Right::fragment(b[j], right, first_column(), j, k);
 #pragma unroll
             for (int i = 0; i < TILES_M; i++)
 #pragma unroll
-                for (int j = 0; j < TILES_N; j++) multiply_16x8x8(sum[i][j], a[i], b[j / 2][j % 2], b[j / 2][j % 2 + 2]);
+                for (int j = 0; j < TILES_N; j++) multiply(sum[i][j], a[i], b[j / 2][j % 2], b[j / 2][j % 2 + 2]);
         }
     }
     template <class Out>

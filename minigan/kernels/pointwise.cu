@@ -1,5 +1,6 @@
 // Element by element, each function in one launch instead of the several that array expressions would take.
 #include "common.cuh"
+#include "functions.cuh"
 
 extern "C" __global__ void leaky_relu(const real* x, real* y, real slope, int64 n) {
     EACH(i, n) y[i] = x[i] > 0 ? x[i] : x[i] < 0 && slope == 0 ? 0 : slope * x[i]; // 0 * infinity: NaN
@@ -9,15 +10,6 @@ extern "C" __global__ void leaky_relu_grad(const real* g, const real* y, real* o
     EACH(i, n) out[i] = y[i] > 0 ? g[i] : slope == 0 ? 0 : slope * g[i];
 }
 
-// ln(1 + e^x), finite for every finite x.
-extern "C" __global__ void softplus(const real* x, real* y, int64 n) {
-    EACH(i, n) y[i] = (x[i] > 0 ? x[i] : 0) + log1p(exp(x[i] > 0 ? -x[i] : x[i]));
-}
+extern "C" __global__ void softplus(const real* x, real* y, int64 n) { EACH(i, n) y[i] = softplus_at(x[i]); }
 
-// 1 / (1 + e^-x), accurate on both tails.
-extern "C" __global__ void sigmoid(const real* x, real* y, int64 n) {
-    EACH(i, n) {
-        real small = exp(x[i] > 0 ? -x[i] : x[i]);
-        y[i] = (x[i] >= 0 ? 1 : small) / (1 + small);
-    }
-}
+extern "C" __global__ void sigmoid(const real* x, real* y, int64 n) { EACH(i, n) y[i] = sigmoid_at(x[i]); }

@@ -39,16 +39,32 @@ extern "C" __global__ void pool_max(const real* x, real* y, Geometry s, int64 n)
     }
 }
 
-// The number of elements before the first that equals the window's maximum; a NaN is larger than any number.
+// The number of elements before the first that equals the maximum of the window at p; a NaN is larger than any number.
+__device__ inline int winner_of(const real* x, real maximum, const Geometry& s, const Place& p) {
+    int k = 0;
+    for (int last = s.kh * s.kw - 1; k < last; k++) {
+        real v = x[under(s, p, k / s.kw, k % s.kw)];
+        if (v == maximum || v != v) break;
+    }
+    return k;
+}
+
 extern "C" __global__ void pool_winner(const real* x, const real* y, unsigned char* winner, Geometry s, int64 n) {
+    EACH(e, n) winner[e] = winner_of(x, y[e], s, Place(e, s.c, s.oh, s.ow));
+}
+
+// out = 0, and each g added where its window's winner is: a pixel finds out by itself which windows over it it has won.
+extern "C" __global__ void pool_max_grad(
+    const real* g, const real* x, const real* y, real* out, Geometry s, int64 n) {
     EACH(e, n) {
-        Place p(e, s.c, s.oh, s.ow);
-        int k = 0;
-        for (int last = s.kh * s.kw - 1; k < last; k++) {
-            real v = x[under(s, p, k / s.kw, k % s.kw)];
-            if (v == y[e] || v != v) break;
+        Place p(e, s.c, s.h, s.w);
+        real sum = 0;
+        EACH_TAP(i, j) {
+            int64 window = above(s, p, i, j);
+            if (window < 0 || winner_of(x, y[window], s, Place(window, s.c, s.oh, s.ow)) != i * s.kw + j) continue;
+            sum += g[window];
         }
-        winner[e] = k;
+        out[e] = sum;
     }
 }
 
@@ -56,18 +72,6 @@ extern "C" __global__ void pool_take(const real* x, const unsigned char* winner,
     EACH(e, n) {
         Place p(e, s.c, s.oh, s.ow);
         y[e] = x[under(s, p, winner[e] / s.kw, winner[e] % s.kw)];
-    }
-}
-
-extern "C" __global__ void pool_put(const real* g, const unsigned char* winner, real* x, Geometry s, int64 n) {
-    EACH(e, n) {
-        Place p(e, s.c, s.h, s.w);
-        real sum = 0;
-        EACH_TAP(i, j) {
-            int64 window = above(s, p, i, j);
-            if (window >= 0 && winner[window] == i * s.kw + j) sum += g[window];
-        }
-        x[e] = sum;
     }
 }
 

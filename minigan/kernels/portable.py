@@ -35,9 +35,16 @@ def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
         return y.reshape(shape)
 
 
+def lie_alike(a: Array, b: Array) -> bool:
+    """True if the elements of a and b, of one shape, lie in the same places: an axis of length 1 has no say."""
+    return a.strides == b.strides or all(
+        n == 1 or i == j for n, i, j in zip(a.shape, a.strides, b.strides, strict=True)
+    )
+
+
 def laid_out_as(like: Array, x: Array) -> Array:
     """x in the memory order of `like`, whose shape it has; x itself if it is so already."""
-    if x.strides == like.strides:
+    if lie_alike(x, like):
         return x
     y = memory.maker(like).empty_like(like)
     y[...] = x
@@ -152,6 +159,51 @@ def function(name: str, x: Array) -> Array:
 def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     """The sum of x over `axes`."""
     return x.sum(axis=axes, keepdims=keepdims)
+
+
+# --- the mean of a function, f(scale x + shift), and its gradient -------------------------------------------------
+
+FUNCTIONS = ("identity", "relu", "sigmoid", "softplus", "square")
+"""What f may be: in the order in which sums.cu knows them."""
+
+
+def mean_of(x: Array, f: str, scale: float, shift: float) -> Array:
+    """The mean of f(scale x + shift) over all elements."""
+    v = _inside(x, scale, shift)
+    if f == "relu":
+        v = xp(x).maximum(v, 0)
+    elif f == "square":
+        v = v * v
+    elif f != "identity":
+        v = sigmoid(v) if f == "sigmoid" else softplus(v)
+    return v.sum() * (1 / x.size)
+
+
+def mean_of_grad(g: Array, x: Array, f: str, scale: float, shift: float) -> Array:
+    """g f'(scale x + shift) scale / n for each of the n elements of x; of the identity it may be a view of one number.
+
+    g is 0-d.
+    """
+    g = g * (scale / x.size)
+    if f == "identity":
+        return xp(x).broadcast_to(g, x.shape)
+    v = _inside(x, scale, shift)
+    if f == "relu":
+        return xp(x).where(v > 0, g, 0)
+    if f == "square":
+        return v * (2 * g)
+    y = sigmoid(v)
+    return g * (y * (1 - y)) if f == "sigmoid" else g * y
+
+
+def _inside(x: Array, scale: float, shift: float) -> Array:
+    v = x if scale == 1 else x * scale
+    return v if shift == 0 else v + shift
+
+
+def lengths(x: Array, eps: float) -> Array:
+    """sqrt(sum x^2 + eps) of each sample, over all axes but the first."""
+    return xp(x).sqrt((x * x).sum(axis=tuple(range(1, x.ndim))) + eps)
 
 
 # --- normalisation of each channel (axis 1) over all other axes; statistics are kept for broadcasting --------
@@ -297,6 +349,11 @@ def pool_put(g: Array, winner: Array, s: Geometry) -> Array:
     return x
 
 
+def pool_max_grad(g: Array, x: Array, y: Array, s: Geometry) -> Array:
+    """Zeros of the shape of x, with each g added where its window's first element equal to its largest, y, lies."""
+    return pool_put(g, pool_winner(x, y, s), s)
+
+
 def pool_sum(x: Array, s: Geometry) -> Array:
     """The sum of each window."""
     y = zero_image(x, s.y)
@@ -343,6 +400,14 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
 def average(shadow: Array, parameter: Array, *, decay: float) -> None:
     """The exponential moving average of `parameter`, in place in `shadow`."""
     shadow += (1 - decay) * (parameter - shadow)
+
+
+def total(p: Array, *shares: Array) -> None:
+    """The sum of two arrays or more, in place in p."""
+    first, second, *rest = shares
+    xp(p).add(first, second, out=p)
+    for share in rest:
+        p += share
 
 
 def sgd(p: Array, g: Array, *slots: Array, lr: Array, momentum: float, weight_decay: float, nesterov: bool) -> None:

@@ -16,11 +16,10 @@ def set_precision(name: str) -> None:
     """Choose how float32 matrix products and convolutions are computed on CUDA devices, from now on.
 
     "fp32", the default, keeps all 24 bits of each operand. "tf32" rounds operands to 11 bits and is several times
-    faster. "bf16" rounds them to bfloat16, 8 bits, which also halves what is moved; convolutions that do without a
-    matrix of windows, and products where there is no cuBLAS, keep the 11 bits of TF32 then. Both keep float32's range,
-    sums and results: parameters, activations, losses, norms and optimizers stay float32, and float64 is never rounded.
-    Both need a GPU from Ampere (2020) on; elsewhere they change nothing. Graphs captured before keep what they were
-    captured with. DeviceError if the name is unknown.
+    faster. "bf16" rounds them to bfloat16, 8 bits, and is faster still. Both keep float32's range, sums and results:
+    parameters, activations, losses, norms and optimizers stay float32, and float64 is never rounded. Both need a GPU
+    from Ampere (2020) on; elsewhere they change nothing. Graphs captured before keep what they were captured with.
+    DeviceError if the name is unknown.
     """
     global _chosen
     if name not in PRECISIONS:
@@ -43,9 +42,10 @@ def bf16(dtype: Any) -> bool:
     return _chosen == "bf16" and np.dtype(dtype) == FLOAT32 and _has_tensor_cores()
 
 
-def own_products_rounded(dtype: Any) -> bool:
-    """True if our own products of this type round operands to TF32: in "bf16" too."""
-    return _chosen != "fp32" and np.dtype(dtype) == FLOAT32 and _has_tensor_cores()
+def of_own_products(dtype: Any) -> str:
+    """Which of PRECISIONS operands of this type have in kernels of our own."""
+    rounded = _chosen != "fp32" and np.dtype(dtype) == FLOAT32 and _has_tensor_cores()
+    return _chosen if rounded else "fp32"
 
 
 def _has_tensor_cores() -> bool:

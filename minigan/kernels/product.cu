@@ -1,7 +1,8 @@
 // Matrix products without cuBLAS.
 #include "common.cuh"
 #include "operands.cuh"
-#ifdef TF32
+#if defined(TF32) || defined(BF16)
+#include "bfloat16.cuh"
 #include "pipeline.cuh"
 #else
 #include "tile.cuh"

@@ -29,19 +29,13 @@ class Tile:
         rows = self.m + self.n + sum(_GAP for a in along if not a)
         return rows * self.depth * self.stages * 4
 
-    def defines(self, packs: tuple[int, int] | None) -> dict[str, int]:
-        """What compiles a kernel for it: on tensor cores, where `packs` elements are moved at once, or without."""
+    def defines(self, rounding: str, packs: tuple[int, int]) -> dict[str, int]:
+        """What compiles a kernel for it, where operands have this precision; `packs` are those of `launch_tiles`."""
         plain = {"TILE_M": self.m, "TILE_N": self.n}
-        if packs is None:
+        if rounding == "fp32":
             return plain
-        stages = {
-            "TF32": 1,
-            "WARPS": self.warps,
-            "DEPTH": self.depth,
-            "STAGES": self.stages,
-            "CACHED": int(self.cached),
-        }
-        return plain | stages | {"LEFT_PACK": packs[0], "RIGHT_PACK": packs[1]}
+        stages = {"WARPS": self.warps, "DEPTH": self.depth, "STAGES": self.stages, "CACHED": int(self.cached)}
+        return plain | stages | {rounding.upper(): 1, "LEFT_PACK": packs[0], "RIGHT_PACK": packs[1]}
 
 
 def launch_tiles(
@@ -61,8 +55,8 @@ def launch_tiles(
     many neighbouring elements are moved at once: 4 where every group of four begins at a multiple of 16 bytes, or 1.
     """
     m, n, count = size
-    fast = precision.own_products_rounded(dtype)
-    shared = tile.shared(along) if fast else 0
+    rounding = precision.of_own_products(dtype)
+    shared = tile.shared(along) if rounding != "fp32" else 0
     grid = -(-m // tile.m), -(-n // tile.n), count
-    defines |= tile.defines(packs if fast else None)
+    defines |= tile.defines(rounding, packs)
     launch(name, function, dtype, grid, (32 * tile.warps,), *args, shared=shared, **defines)

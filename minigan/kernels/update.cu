@@ -93,3 +93,14 @@ extern "C" __global__ void average(Table table, real toward) {
     const real* parameter = table.g[blockIdx.y];
     EACH_ELEMENT(i) shadow[i] += toward * (parameter[i] - shadow[i]);
 }
+
+// p = g + the slots that there are: what several uses of a parameter give to its gradient
+extern "C" __global__ void total(Table table) {
+    int k = blockIdx.y;
+    EACH_ELEMENT(i) {
+        real sum = table.g[k][i];
+        for (int j = 0; j < SLOTS; j++)
+            if (table.slot[j][k]) sum += table.slot[j][k][i];
+        table.p[k][i] = sum;
+    }
+}

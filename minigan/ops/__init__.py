@@ -49,7 +49,7 @@ from .elementwise import (
 from .fused import binary_cross_entropy_with_logits, cross_entropy
 from .linalg import einsum, linear, matmul
 from .pool import avg_pool2d, max_pool2d, pixel_shuffle, upsample_nearest
-from .reduce import log_softmax, logsumexp, max, mean, min, softmax, sum, var
+from .reduce import lengths, log_softmax, logsumexp, max, mean, mean_of, min, softmax, sum, var
 from .shape import (
     broadcast_to,
     concatenate,

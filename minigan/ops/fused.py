@@ -8,7 +8,7 @@ from ..kernels.calls import made
 from ..op import takes_tensors
 from ..tensor import Tensor
 from .elementwise import softplus
-from .reduce import log_softmax, mean
+from .reduce import log_softmax, mean, mean_of
 
 
 @takes_tensors("logits", "target", numbers=("target",))
@@ -20,6 +20,8 @@ def binary_cross_entropy_with_logits(logits: Tensor, target: Tensor | float) -> 
     shape = () if isinstance(target, int | float) else target.shape
     if shape not in ((), logits.shape):
         raise ShapeError(f"binary_cross_entropy_with_logits: logits {logits.shape}, target {shape}")
+    if isinstance(target, int | float) and target in (0, 1):  # sp(x) - x = sp(-x)
+        return mean_of(logits, softplus, 1 - 2 * target)
     return mean(softplus(logits) - logits * target)
 
 

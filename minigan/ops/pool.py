@@ -11,7 +11,7 @@ from .shape import reshape, transpose
 
 
 @op(
-    lambda g, y, x, s: _pool_put(g, _pool_winner(x, y, s), s),
+    lambda g, y, x, s: _max_pool_grad(g, x, y, s),
     name="max_pool",
     formula="max over each window",
     flops=lambda y, x, s: y.size * s.w[2] * s.w[3],
@@ -20,27 +20,26 @@ def _max_pool(x: Array, s: Geometry) -> Array:
     return kernels(x).pool_max(x, s)
 
 
-@op(name="pool_winner", formula="position of the maximum in each window")
-def _pool_winner(x: Array, y: Array, s: Geometry) -> Array:
-    return kernels(x).pool_winner(x, y, s)
+@op(
+    lambda h, _x, _g, x, y, s: _max_pool_take(h, x, y, s),
+    None,
+    None,
+    name="max_pool_grad",
+    formula="zeros; each g added where its window's maximum is",
+)
+def _max_pool_grad(g: Array, x: Array, y: Array, s: Geometry) -> Array:
+    return kernels(g).pool_max_grad(g, x, y, s)
 
 
 @op(
-    lambda h, _x, _g, winner, s: _pool_take(h, winner, s),
-    name="pool_put",
-    formula="zeros; zeros[winner of each window] += g",
+    lambda g, _y, _h, x, y, s: _max_pool_grad(g, x, y, s),
+    None,
+    None,
+    name="max_pool_take",
+    formula="h where each window's maximum is",
 )
-def _pool_put(g: Array, winner: Array, s: Geometry) -> Array:
-    return kernels(g).pool_put(g, winner, s)
-
-
-@op(
-    lambda g, _y, _x, winner, s: _pool_put(g, winner, s),
-    name="pool_take",
-    formula="x[winner of each window]",
-)
-def _pool_take(x: Array, winner: Array, s: Geometry) -> Array:
-    return kernels(x).pool_take(x, winner, s)
+def _max_pool_take(h: Array, x: Array, y: Array, s: Geometry) -> Array:
+    return kernels(h).pool_take(h, kernels(h).pool_winner(x, y, s), s)
 
 
 @op(

@@ -1,16 +1,17 @@
 """Over axes: sums, means, extremes, and the soft maximum. NumPy's `axis` and `keepdims`."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..backend import Array, xp
-from ..errors import ShapeError
+from ..errors import ShapeError, brief
 from ..kernels import kernels
 from ..op import op, takes_tensors
-from ..tensor import Axis, Tensor
-from .elementwise import as_floats, astype, exp, square, where
+from ..tensor import NUMBER_TYPES, Axis, Tensor
+from .elementwise import as_floats, astype, exp, sigmoid, square, where
 from .shape import broadcast_to, normalize_axes, reshape
 
 Axes = tuple[int, ...]
@@ -47,7 +48,99 @@ def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean of x over `axis` (all axes by default); NaN over no element."""
     axes = normalize_axes("mean", axis, x.ndim)
     count = math.prod(x.shape[a] for a in axes)
+    if len(axes) == x.ndim and count and x.dtype.kind == "f":
+        y = _mean(x, "identity", 1.0, 0.0)
+        return reshape(y, (1,) * x.ndim) if keepdims else y
     return _sum(x, axes, keepdims) * (1 / count if count else math.nan)
+
+
+# --- the mean of a function of all elements, as losses are made of: one op, whose gradient is one ---------------
+
+
+@takes_tensors("x")
+def mean_of(x: Tensor, function: Callable[[Tensor], Tensor], scale: float = 1.0, shift: float = 0.0) -> Tensor:
+    """mean(function(scale x + shift)) over all elements, a 0-d tensor; NaN over no element.
+
+    Where the function is relu, sigmoid, softplus or square, and the numbers are such, that is one op.
+    """
+    name = getattr(function, "name", "")
+    if name in _SLOPES and type(scale) in NUMBER_TYPES and type(shift) in NUMBER_TYPES and x.size:
+        return _mean(x if x.dtype.kind == "f" else astype(x, "float32"), name, float(scale), float(shift))
+    return mean(function(_inside(x, scale, shift)))
+
+
+def _inside(x: Tensor, scale: float, shift: float) -> Tensor:
+    """scale x + shift."""
+    scaled = x if scale == 1 else x * scale
+    return scaled if shift == 0 else scaled + shift
+
+
+def _logistic_slope(h: Tensor, v: Tensor) -> Tensor:
+    y = sigmoid(v)
+    return h * (y * (1 - y))
+
+
+def _logistic_bend(h: Tensor, v: Tensor) -> Tensor:
+    y = sigmoid(v)
+    return h * (y * (1 - y) * (1 - 2 * y))
+
+
+# h f'(v) and, where it is not zero, h f''(v), by the name of f
+_SLOPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "identity": lambda h, v: h,
+    "relu": lambda h, v: where(v > 0, h, 0.0),
+    "sigmoid": _logistic_slope,
+    "softplus": lambda h, v: h * sigmoid(v),
+    "square": lambda h, v: h * v * 2,
+}
+_BENDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "sigmoid": _logistic_bend,
+    "softplus": _logistic_slope,
+    "square": lambda h, v: h * 2,
+}
+
+
+@op(
+    lambda g, _y, x, f, a, b: _mean_grad(g, x, f, a, b),
+    name="mean",
+    formula="mean of f(a x + b)",
+    flops=lambda y, x, *_: 2 * x.size,
+)
+def _mean(x: Array, f: str, a: float, b: float) -> Array:
+    return kernels(x).mean_of(x, f, a, b)
+
+
+def _mean_bend(h: Tensor, _y: Any, g: Tensor, x: Tensor, f: str, a: float, b: float) -> Tensor | None:
+    return _BENDS[f](h, _inside(x, a, b)) * (g * (a * a / x.size)) if f in _BENDS else None
+
+
+@op(
+    lambda h, _y, _g, x, f, a, b: sum(_SLOPES[f](h, _inside(x, a, b))) * (a / x.size),
+    _mean_bend,
+    name="mean_grad",
+    formula="g f'(a x + b) a / n",
+    flops=lambda y, *_: 3 * y.size,
+)
+def _mean_grad(g: Array, x: Array, f: str, a: float, b: float) -> Array:
+    return kernels(x).mean_of_grad(g, x, f, a, b)
+
+
+@op(
+    lambda g, y, x, _eps: x * _kept(g / y, x, tuple(range(1, x.ndim))),
+    name="lengths",
+    formula="(sum of x^2 per sample + eps)^(1/2)",
+    flops=lambda y, x, *_: 2 * x.size,
+)
+def _lengths(x: Array, eps: float) -> Array:
+    return kernels(x).lengths(x, eps)
+
+
+@takes_tensors("x")
+def lengths(x: Tensor, eps: float) -> Tensor:
+    """sqrt(sum x^2 + eps) of each sample, over all axes but the first: (N,); eps > 0 keeps it smooth at 0."""
+    if not x.ndim or x.dtype.kind != "f" or not eps > 0:
+        raise ShapeError(f"lengths: expected floats (N, ...) and eps > 0, got {x.shape} {x.dtype} and {brief(eps)}")
+    return _lengths(x, float(eps))
 
 
 @takes_tensors("x")

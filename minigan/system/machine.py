@@ -4,7 +4,10 @@ import contextlib
 import math
 import os
 import platform
+import re
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,32 @@ def memory() -> float:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):
         return math.inf
+
+
+def available() -> float:
+    """Bytes of memory that this process may still take without another being hurt; infinity where nothing says it."""
+    found = [math.inf]
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(1024.0 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, kinds, group = line.split(":", 2)
+            if kinds in ("", "memory"):
+                found += _left_to_groups(Path("/sys/fs/cgroup") / kinds, group.strip("/"))
+    return max(min(found), 0.0)
+
+
+def _left_to_groups(root: Path, group: str) -> Iterator[float]:
+    """What is left of the limit of a control group and of those that it is in, where they have limits."""
+    for folder in (root / group, *(root / group).parents):
+        for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+            with contextlib.suppress(OSError, ValueError):  # there is no such file, or it says "max"
+                cached = re.findall(r"^(?:total_)?inactive_file (\d+)", (folder / "memory.stat").read_text(), re.M)
+                taken = int((folder / used).read_text()) - max(map(int, cached), default=0)
+                yield float(int((folder / limit).read_text()) - taken)
+        if folder == root:
+            return
 
 
 def blas_info() -> list[dict[str, Any]]:

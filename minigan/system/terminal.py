@@ -105,6 +105,11 @@ def progress(things: Iterable[Any] | None = None, **about: Any) -> Any:
     return tqdm(things, file=Lenient(sys.stderr), disable=None, **about)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Was there no memory for something, on any device?"""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in NO_ROOM)
+
+
 def ending(name: str, program: Callable[[], int]) -> int:
     """The exit status of the program of that name: its own, 1 after an error, which is named on stderr.
 
@@ -124,7 +129,7 @@ def ending(name: str, program: Callable[[], int]) -> int:
         except (MiniganError, OSError) as error:
             return ended(1, error)
         except (MemoryError, ImportError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and not any(sign in str(error) for sign in NO_ROOM):
+            if not is_out_of_memory(error):
                 raise
             return ended(1, f"out of memory ({error}); smaller batches or networks need less")
         finally:

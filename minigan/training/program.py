@@ -20,7 +20,7 @@ from ..kernels.installation import without_compiled
 from ..nn import in_chunks
 from ..system.options import Options
 from ..system.terminal import ending, say
-from . import checkpoint, report
+from . import checkpoint, report, shortage
 from .folder import RunFolder
 from .loop import Loop, Picture
 from .settings import ALL_IS_WELL, FEW, Settings, common_options, positive
@@ -129,8 +129,9 @@ def main(
 
 def start(build: Build, settings: Settings, shape: Callable[[Settings], Shape], **parts: Any) -> int:
     """`run`, in a temporary folder if it is a dry run."""
+    asked = settings.batch_size
     with settings.ready():
-        status = run(build, settings, shape(settings), **parts)
+        status = run(build, settings, shape(settings), batch=asked, **parts)
     if settings.dry_run and status == 0:
         say(ALL_IS_WELL)
     return status
@@ -144,13 +145,15 @@ def run(
     load: Load | None = None,
     picture: Picture = sample_grid,
     measure: Measure | None = None,
+    batch: int | None = None,
 ) -> int:
     """Train the game that `build(settings)` makes, into the folder settings.out; the exit status, 0 when done.
 
     `load(settings, limit)` gives the samples, at most `limit` if there is one: by default the images that
     settings.data names. `picture(game, samples, path)` writes a PNG of what the generator makes. At the end
     `measure(game, samples, settings)` gives numbers by name, which go to the terminal and into metrics.json; it may
-    write more into settings.out.
+    write more into settings.out. NotEnoughMemory, before anything is written, if the device has too little memory for
+    rounds of `batch` samples, by default settings.batch_size.
     """
     array_module(settings.device)  # fails before anything is written
     if not settings.out:
@@ -174,6 +177,7 @@ def run(
                 changed = folder.check_unchanged(settings, about_samples, about)
                 _continue(game, arrays, keep_rates=bool(changed))
                 checkpoint.continue_from(folder.checkpoints, saved, settings.keep)
+            shortage.check(game, batches, samples.drawn.shape[1:], settings, batch or settings.batch_size)
             per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
             last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
             if game.rounds <= last:
@@ -185,7 +189,8 @@ def run(
             about_run: dict[str, Any] = {"per_epoch": per_epoch, "last": last, "about_samples": about_samples}
             loop = Loop(game, batches, samples, settings, folder, picture, **about_run)
             try:
-                status = loop.run()
+                with shortage.explained(game, batches, settings, folder):
+                    status = loop.run()
             except BaseException:
                 with contextlib.suppress(MiniganError, OSError):  # the page is wanted most now, the first error more
                     report.write(folder.path)

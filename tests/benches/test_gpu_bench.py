@@ -1,6 +1,5 @@
 """benches/gpu.py without a GPU: what it writes when, what it makes of failures and figures, and a rehearsal of all."""
 
-import contextlib
 import copy
 import json
 import os
@@ -19,7 +18,19 @@ pytest.importorskip("torch", reason="needs PyTorch: pip install 'minigan[bench]'
 BENCHES = Path(__file__).parents[2] / "benches"
 sys.path.insert(0, str(BENCHES))
 
-from gpu_steps import layers, outputs, plan, report, runner, smoke, smoke_checks, stages, targets, timed_steps  # noqa: E402
+from gpu_steps import (  # noqa: E402
+    driver,
+    layers,
+    layers_minigan,
+    plan,
+    report,
+    runner,
+    stages,
+    summary,
+    targets,
+    timed_steps,
+    ways,
+)
 from gpu_steps.children import Child, ChildError  # noqa: E402
 
 COMMAND = [sys.executable, str(BENCHES / "gpu.py")]
@@ -27,9 +38,8 @@ WITHOUT = pytest.mark.skipif(mg.backend.cuda_problem() is None, reason="this mac
 
 
 def record(*names):
-    return {"gpu": "a GPU", "driver": "1", "date": "today", "errors": [], "cut": [], "stages": {}, "targets": []} | {
-        "chosen_stages": list(names)
-    }
+    what = {"gpu": "a GPU", "driver": "1", "date": "today", "commit": "1a"}
+    return what | {"errors": [], "cut": [], "stages": {}, "targets": [], "chosen_stages": list(names)}
 
 
 @pytest.fixture
@@ -80,100 +90,6 @@ def test_unknown_names_are_refused(option):
     assert "nonsense" in result.stderr
 
 
-def test_the_smoke_test_is_rehearsed_and_brings_back_a_few_files(tmp_path):
-    result = subprocess.run([*COMMAND, "--smoke", "--rehearse", "--out", tmp_path], capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert {p.name for p in tmp_path.iterdir()} == {"smoke.json", "smoke.log", "tests.log", "kernels.tgz"}
-    assert (tmp_path / "smoke.log").read_text() == result.stdout
-    assert "skipped" in (tmp_path / "tests.log").read_text()
-    found = json.loads((tmp_path / "smoke.json").read_text())
-    assert found["passed"] is True
-    assert len(found["checks"]) == 15
-    assert all(entry["ok"] and entry["found"] for entry in found["checks"].values())
-
-
-# --- the checks of the first minutes ------------------------------------------------------------------------------
-
-
-def test_a_check_that_fails_keeps_what_it_found_and_the_next_one_has_a_new_child(tmp_path, capsys):
-    run = smoke.Smoke(tmp_path, rehearse=True, seconds=60)
-    try:
-        run.check(["environment"], 0)
-        first = run.child
-        run.check(["nonsense"], 0)
-        assert run.child.closed
-        run.check(["environment"], 0)
-        assert run.child is not first
-    finally:
-        run.child.close()
-    found = json.loads((tmp_path / "smoke.json").read_text())["checks"]
-    assert [found[name]["ok"] for name in ("environment", "nonsense")] == [True, False]
-    assert "KeyError: 'nonsense'" in found["nonsense"]["errors"][0]
-    assert "FAILED nonsense" in capsys.readouterr().out
-
-
-def test_checks_for_which_no_time_is_left_have_failed(tmp_path):
-    run = smoke.Smoke(tmp_path, rehearse=True, seconds=10)
-    run.check(["environment"], 10)
-    assert run.record["checks"]["environment"]["errors"] == ["environment: no time was left"]
-    assert run.child is None
-
-
-def test_an_expectation_that_is_not_met_is_an_error_with_what_was_found(monkeypatch):
-    fakecupy.install(monkeypatch)
-
-    def fn(check):
-        check.found["x"] = 3
-        check.expect("at most 2", check.found["x"] <= 2, check.found["x"])
-        check.expect_fast("a short time", False, 9)
-        raise ValueError("later")
-
-    found = smoke_checks.run(fn, plan.REHEARSAL, False, None)
-    assert found["found"] == {"x": 3}
-    assert found["errors"][:2] == ["expected at most 2; found 3", "expected a short time; found 9"]
-    assert found["errors"][2].startswith("ValueError: later")
-    assert len(smoke_checks.run(fn, plan.REHEARSAL, True, None)["errors"]) == 2
-
-
-def test_errors_of_products_are_seen(monkeypatch):
-    fakecupy.install(monkeypatch)
-    product = smoke_checks.cuda_linear.product
-    monkeypatch.setattr(smoke_checks.cuda_linear, "product", lambda a, b: product(a, b) * 1.001)
-    found = smoke_checks.run(smoke_checks.products, plan.REHEARSAL, True, None)
-    assert any("an error of a batch in fp32 of at most 2e-06" in error for error in found["errors"])
-
-
-# --- what is kept -------------------------------------------------------------------------------------------------
-
-
-def test_kernels_compiled_by_one_run_are_there_in_the_next(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("CUPY_CACHE_DIR", "elsewhere")
-    first, second = tmp_path / "first", tmp_path / "second"
-    first.mkdir()
-    second.mkdir()
-    with outputs.compiled_kernels(first, None):
-        Path(os.environ["CUPY_CACHE_DIR"], "a.cubin").write_text("a")
-    with outputs.compiled_kernels(first, None):
-        Path(os.environ["CUPY_CACHE_DIR"], "b.cubin").write_text("b")
-    with contextlib.suppress(SystemExit), outputs.compiled_kernels(second, first / "kernels.tgz"):
-        assert sorted(os.listdir(os.environ["CUPY_CACHE_DIR"])) == ["a.cubin", "b.cubin"]
-        sys.exit("ended from outside")
-    assert os.environ["CUPY_CACHE_DIR"] == "elsewhere"
-    for folder in (first, second):
-        assert [p.name for p in folder.iterdir()] == ["kernels.tgz"]
-    (first / "kernels.tgz").write_bytes((second / "kernels.tgz").read_bytes()[:50])
-    with outputs.compiled_kernels(first, None):
-        assert "cannot be read" in capsys.readouterr().out
-
-
-def test_what_is_printed_is_in_the_log_and_what_ended_it(tmp_path, capsys):
-    with contextlib.suppress(ValueError), outputs.also_in(tmp_path / "log"):
-        print("said")
-        raise ValueError("the end")
-    assert capsys.readouterr().out == "said\n"
-    assert (tmp_path / "log").read_text().startswith("said\nTraceback")
-
-
 # --- stages -------------------------------------------------------------------------------------------------------
 
 
@@ -202,7 +118,7 @@ def test_a_stage_that_fails_is_recorded_and_the_next_ones_run(written, capsys):
     assert "a part: ZeroDivisionError" in stages["third"]["errors"][0]
     assert stages["third"]["result"] == {"y": 2}
     assert "what went wrong" in capsys.readouterr().out
-    assert any("what went wrong" in line for line in report.table(states[-1]))
+    assert any("what went wrong" in line for line in summary.table(states[-1]))
 
 
 def test_what_a_stage_leaves_of_its_time_the_next_ones_have(written):
@@ -224,6 +140,49 @@ def test_tests_that_fail_are_an_error_of_their_stage(written, tmp_path):
     assert found["result"]["failed"] == 1
     assert "1 failed" in found["result"]["summary"]
     assert "pytest exited with 1" in found["errors"][0]
+
+
+class MadeUpCrew:
+    """Variants that answer at once; `asked` has who was asked for what."""
+
+    def __init__(self):
+        self.asked = []
+
+    def start(self, name, request, /, **arguments):
+        self.asked.append((name, request))
+
+    def finish(self, name, limit):
+        return {"losses": [[1.0]]}
+
+    def ask(self, name, request, limit, /, **arguments):
+        self.start(name, request)
+        return 2.0, 3
+
+
+def test_what_there_is_no_time_for_is_cut_and_said(written):
+    session, states = written
+    crew = MadeUpCrew()
+    found = {}
+
+    def first(job):
+        found["late"] = timed_steps.opened(job, crew, "dcgan28", "gan", reserve=job.left())
+        found["critic"] = timed_steps.opened(job, crew, "wgan_gp", "gradient_penalty", reserve=0)
+        entries = {"torch eager": {"losses": [[1.0]]}, "minigan eager": {"losses": [[1.0]]}}
+        timed_steps.take_turns(job, crew, "dcgan64", entries, reserve=job.left())
+        found["entries"] = entries
+
+    assert runner.run({"first": (1.0, first)}, session, 60) is True
+    ours = [name for name in plan.VARIANTS if plan.variant(name).library == "minigan"]
+    assert [name for name, entry in found["late"].items() if "losses" in entry] == ours
+    assert [name for name, entry in found["critic"].items() if "skipped" in entry] == [
+        "torch graph channels_last frozen"
+    ]
+    assert list(found["late"]) == list(found["critic"]) == list(plan.VARIANTS)
+    assert [entry["blocks"] for entry in found["entries"].values()] == [[(2.0, 3)]] * 2
+    cut = states[-1]["cut"]
+    assert cut[:-1] == [f"dcgan28, {name}" for name in plan.VARIANTS if name not in ours]
+    assert cut[-1] == "dcgan64: 1 of 2 rounds were timed"
+    assert any(line.startswith("cut: dcgan64") for line in summary.table(states[-1]))
 
 
 # --- children -----------------------------------------------------------------------------------------------------
@@ -283,7 +242,7 @@ def test_targets_are_judged_by_the_fastest_rival_of_the_same_precision():
     assert by["wgan_gp", "torch graph"]["met"] is None
     assert by["dcgan64", "torch graph"]["met"] is True
     assert by["dcgan128", "torch graph"]["ratio"] is None
-    assert len(list(report.targets(found))) == 5
+    assert len(list(summary.targets(found))) == 1 + 5
 
 
 def test_figures_of_a_variant_that_computes_something_else_meet_no_target():
@@ -327,6 +286,10 @@ def test_a_layer_is_judged_by_the_way_that_minigan_chooses():
     face = row["fp32"]["forward"]
     assert (face["ratio"], face["best_way"], face["tflop_per_s"], face["of_ceiling"]) == (2.0, "implicit", 5.0, 0.1)
     assert row["tf32"]["forward"]["of_ceiling"] is None
+    lines = list(summary.layers([row | {"layer": "a layer"}]))
+    assert sum(line.startswith("a layer") for line in lines) == len(plan.PRECISIONS)
+    assert "2.000  2.00  10%*" in lines[2]
+    assert lines[-1] == "* a layer, weight gradient, bf16: im2col is taken; im2col 2.000, implicit 1.000"
     row["times"]["torch"] = None
     stages.judge(row, {})
     assert row["fp32"]["forward"]["ratio"] is None
@@ -339,6 +302,64 @@ def test_a_record_is_written_whole_and_what_is_not_finite_as_text(tmp_path):
     assert json.loads(path.read_text()) == {"a": [2.5, "nan"], "b": ["inf", None]}
     assert [p.name for p in path.parent.iterdir()] == ["gpu.json"]
     assert report.check({"chosen_stages": ["soak"], "stages": {"soak": {"ok": True}}})
+
+
+def test_the_first_lines_of_a_summary_compare_the_fastest_of_each_precision():
+    variants = timed(minigan_captured=2.0, torch_graph=1.6, torch_graph_last=1.5, torch_graph_last_bf16=0.25)
+    lines = list(summary.compared({"dcgan28": variants | {"title": "a DCGAN"}, "main_job": {}}))
+    assert lines[-1].split() == ["a", "DCGAN", "2.000", "1.500", "1.33", "-", "-", "-", "-", "0.250", "-"]
+
+
+def test_the_driver_is_asked_for_the_nodes_of_a_graph(monkeypatch):
+    class Library:
+        def cuGraphGetNodes(self, graph, nodes, count):
+            assert (graph.value, nodes) == (42, None)
+            count._obj.value = 7
+            return self.status
+
+    monkeypatch.setattr(driver.ctypes, "CDLL", lambda name: Library())
+    monkeypatch.setattr(Library, "status", 0, raising=False)
+    assert driver.nodes_at(42) == 7
+    assert driver.nodes_at(0) is None
+    monkeypatch.setattr(Library, "status", 1)
+    assert driver.nodes_at(42) is None
+
+
+@pytest.mark.parametrize("kind", ["conv", "conv_transpose"])
+def test_ways_that_were_faster_are_written_kept_and_taken(tmp_path, monkeypatch, kind):
+    fakecupy.install(monkeypatch)
+    sides = ((8, 8), (4, 4)) if kind == "conv" else ((4, 4), (8, 8))
+    layer = layers.Layer(kind, (2, 64, *sides[0]), (64, 64, 4, 4), (2, 64, *sides[1]), 2, 1)
+    keys = dict(zip(layers.FACES, layers_minigan.convolution(layer).keys, strict=True))
+    row = {"times": {"minigan": {"keys": keys}}}
+    for precision in plan.PRECISIONS:  # of the three faces the second is faster by the other way
+        row["times"]["minigan"][precision] = {
+            face: {"im2col": 2.0, "implicit": 1.0 + 2 * (k == 1)} for k, face in enumerate(layers.FACES)
+        }
+    found = record() | {"rehearsal": False, "machine": {"compute_capability": "90"}}
+    ways.write(found, tmp_path)
+    assert not list(tmp_path.iterdir())
+    found["stages"]["layers"] = {"result": {"layers": [row, {"times": {"minigan": None}}]}}
+    ways.write(found, tmp_path)
+    kept = tmp_path / "kept.json"
+    kept.write_text('{"80": {"fp32": {"another": {"im2col": 1.0}}}}')
+    assert "9 measurements for compute capability 90" in ways.keep(tmp_path / "cuda_ways.json", kept)
+    table = json.loads(kept.read_text())
+    assert set(table) == {"80", "90"}
+    monkeypatch.setattr(ways.cuda_ways, "_measured", lambda: table)
+    ways.cuda_ways.chosen.cache_clear()
+    for precision in plan.PRECISIONS:
+        mg.set_precision(precision)
+        assert layers_minigan.convolution(layer).chosen() == ["implicit", "im2col", "implicit"]
+    mg.set_precision("fp32")
+    ways.cuda_ways.chosen.cache_clear()
+
+
+def test_the_ways_of_a_rehearsal_are_not_kept(tmp_path):
+    (tmp_path / "cuda_ways.json").write_text('{"rehearsal": {}}')
+    with pytest.raises(ValueError, match="nothing was measured"):
+        ways.keep(tmp_path / "cuda_ways.json", tmp_path / "kept.json")
+    assert not (tmp_path / "kept.json").exists()
 
 
 # --- what is timed ------------------------------------------------------------------------------------------------

@@ -145,7 +145,7 @@ def test_older_gpus_round_nothing(cupy, monkeypatch):
     old = lambda: type("Device", (), {"compute_capability": "75"})
     monkeypatch.setattr(cupy.cuda, "Device", old)
     assert not precision.bf16("float32")
-    assert not precision.own_products_rounded("float32")
+    assert precision.of_own_products("float32") == "fp32"
     x = mg.tensor(np.full((2, 2), 1 + 2**-12, "float32"), device="cuda")
     assert (x @ x).numpy()[0, 0] == np.float32(2 * (1 + 2**-12) ** 2)
 

@@ -10,12 +10,13 @@ import kernel_checks
 import numpy as np
 import pytest
 import shim
+from cuda_references import bfloat16, from_bfloat16
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_checks import RULES, check, images, known, on_device, on_the_shim, rows_to_move
+from kernel_checks import ROUNDING, RULES, check, images, known, on_device, on_the_shim, rows_to_move
 
 from minigan.errors import ShapeError
-from minigan.kernels import cuda, cuda_conv, cuda_linear, cuda_random, geometry, portable, precision
+from minigan.kernels import cuda, cuda_conv, cuda_linear, cuda_random, cuda_sums, geometry, portable, precision
 from minigan.kernels.draws import Draw
 from minigan.kernels.tiles import Tile
 
@@ -61,9 +62,14 @@ WAYS = {
         f"tensor cores, {tile.m} x {tile.n} by {tile.warps} warps": {
             "FORCED": "implicit",
             "tile": tile,
-            "precision": "tf32",
+            "precision": rounding,
         }
-        for tile in (Tile(64, 64, 4, 32, 3), Tile(128, 64, 8, 16, 4), Tile(128, 128, 4, 16, 2), Tile(256, 128, 8, 16))
+        for rounding, tile in [
+            ("tf32", Tile(64, 64, 4, 32, 3)),
+            ("tf32", Tile(128, 64, 8, 16, 4)),
+            ("bf16", Tile(128, 128, 4, 16, 2)),
+            ("tf32", Tile(256, 128, 8, 16, 3)),
+        ]
     },
 }
 
@@ -84,7 +90,7 @@ def test_convolution(order, face, way, monkeypatch):
     def run(s, seed, dtype, bias):
         rng = np.random.default_rng(seed)
         x, w, y = (images(rng, shape, dtype) for shape in (s.x, s.w, s.y))
-        rounded = 3e-3 if "precision" in chosen and dtype == "float32" else 1e-5
+        rounded = ROUNDING.get(chosen.get("precision"), 1e-5)
         if face == "conv_weight":
             check(order, lambda x, y: cuda.conv_weight(x, y, s), x, y, rtol=rounded)
             return
@@ -97,9 +103,9 @@ def test_convolution(order, face, way, monkeypatch):
     run()
 
 
-@pytest.mark.parametrize("tf32", [False, True], ids=["fp32", "tf32"])
-def test_product(order, tf32, monkeypatch):
-    monkeypatch.setattr(precision, "_chosen", "tf32" if tf32 else "fp32")
+@pytest.mark.parametrize("rounding", precision.PRECISIONS)
+def test_product(order, rounding, monkeypatch):
+    monkeypatch.setattr(precision, "_chosen", rounding)
 
     @settings(max_examples=12)
     @given(
@@ -121,9 +127,30 @@ def test_product(order, tf32, monkeypatch):
 
         a, b = matrix(m, k, flipped[0]), matrix(k, n, flipped[1])
         c = rng.standard_normal(n).astype(dtype) if bias else None
-        check(order, cuda_linear.product, a, b, c, rtol=3e-3 if tf32 else 1e-5)
+        check(order, cuda_linear.product, a, b, c, rtol=ROUNDING.get(rounding, 1e-5))
 
     run()
+
+
+def toward_tf32(x):
+    """x rounded to 11 bits, halves away from zero."""
+    return ((x.view(np.uint32) + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("rounding", "rounded"), [("tf32", toward_tf32), ("bf16", lambda x: from_bfloat16(bfloat16(x)))]
+)
+def test_operands_are_rounded_to_the_nearest(order, rounding, rounded, rng, monkeypatch):
+    monkeypatch.setattr(precision, "_chosen", rounding)
+    a, b = (rng.standard_normal(shape).astype("float32") for shape in ((70, 65), (65, 33)))
+    exact = rounded(a).astype("float64") @ rounded(b)
+    a[3, :4], b[:4, 5] = np.array([0x7FFFFFFF, 0x7FC00000, 0xFFC00000, 0x7F800000], np.uint32).view(np.float32), 0
+    with on_the_shim(order):
+        found = cuda_linear.product(*on_device(a, b))._host
+    assert np.isnan(found[3]).all()
+    assert np.isfinite(np.delete(found, 3, axis=0)).all()
+    keep = np.ix_(np.delete(np.arange(70), 3), np.delete(np.arange(33), 5))
+    np.testing.assert_allclose(found[keep], exact[keep], rtol=0, atol=1e-5)
 
 
 def test_pointwise(order):
@@ -136,6 +163,24 @@ def test_pointwise(order):
     )
     def run(**sizes):
         kernel_checks.pointwise(order, **sizes)
+
+    run()
+
+
+def test_sums(order, monkeypatch):
+    monkeypatch.setattr(cuda_sums, "ONE_BLOCK", 1000)
+    monkeypatch.setattr(cuda_sums, "WRITTEN_OUT", 500)
+
+    @settings(max_examples=15)
+    @given(
+        shape=st.lists(st.integers(1, 12), min_size=1, max_size=4).map(tuple),
+        seed=seeds,
+        dtype=dtypes,
+        scale=st.sampled_from([1.0, -1.0, 0.5]),
+        shift=st.sampled_from([0.0, 1.0]),
+    )
+    def run(**sizes):
+        kernel_checks.sums(order, **sizes)
 
     run()
 
@@ -218,6 +263,11 @@ def test_update(order, rule, slots, options, dtype, rng):
     update(*given)
     for a, b in zip(given, expected, strict=True):
         np.testing.assert_allclose(a._host, b, rtol=1e-5 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sums_of_several_arrays(order, dtype):
+    kernel_checks.totals(order, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

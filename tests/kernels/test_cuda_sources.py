@@ -106,12 +106,13 @@ def test_every_source_compiles_for(arch):
 
 @needs_nvrtc
 def test_tensor_cores_and_asynchronous_copies_are_used_where_there_are_any():
-    def uses(what, arch):
-        options = launch.options("float", **Tile(64, 64, 4).defines((4, 4)))
+    def uses(what, arch, precision):
+        options = launch.options("float", **Tile(64, 64, 4).defines(precision, (4, 4)))
         return what in nvrtc.compile_ptx(launch.source("convolution"), options, arch)
 
-    for what in (b"mma.sync", b"ldmatrix", b"cp.async.cg"):
-        assert [uses(what, arch) for arch in ("compute_75", "compute_80")] == [False, True]
+    for precision, instruction in (("tf32", b"mma.sync.aligned.m16n8k8"), ("bf16", b"mma.sync.aligned.m16n8k16")):
+        for what in (instruction, b"ldmatrix", b"cp.async.cg"):
+            assert [uses(what, arch, precision) for arch in ("compute_75", "compute_80")] == [False, True]
 
 
 @needs_nvrtc

@@ -42,8 +42,49 @@ def softplus(x, y, n):
 
 @reference
 def sigmoid(x, y, n):
-    small = np.exp(-np.abs(x))
-    y[:n] = (np.where(x >= 0, 1, small) / (1 + small))[:n]
+    y[:n] = _logistic(x)[:n]
+
+
+# --- means of functions, lengths of rows ------------------------------------------------------------------------
+
+
+def _logistic(v):
+    small = np.exp(-np.abs(v))
+    return np.where(v >= 0, 1, small) / (1 + small)
+
+
+VALUES = (  # of each function, in the order in which kernels know them
+    lambda v: v,
+    lambda v: np.maximum(v, 0),
+    _logistic,
+    lambda v: np.logaddexp(0, v, dtype=v.dtype),
+    lambda v: v * v,
+)
+SLOPES = (
+    lambda v, g: g,
+    lambda v, g: np.where(v > 0, g, 0),
+    lambda v, g: g * (_logistic(v) * (1 - _logistic(v))),
+    lambda v, g: g * _logistic(v),
+    lambda v, g: 2 * g * v,
+)
+
+
+@reference
+def sums_of(x, sums, n, f, scale, shift, weight):
+    values = VALUES[f](scale * x + shift)
+    step = 256 * sums.size  # blocks of 256 threads take turns
+    whole = np.append(values, np.zeros(-n % step, x.dtype)).reshape(-1, sums.size, 256)
+    sums[:] = weight * whole.sum(axis=(0, 2))
+
+
+@reference
+def slopes_of(g, x, out, n, f, scale, shift, weight):
+    out[:] = SLOPES[f](scale * x + shift, weight * g[0])
+
+
+@reference
+def lengths(x, length, rows, columns, eps):
+    length[:] = np.sqrt((x.reshape(rows, columns) ** 2).sum(axis=1) + eps)
 
 
 # --- sums over rows -------------------------------------------------------------------------------------------
@@ -236,10 +277,10 @@ def pool_take(x, winner, y, s, n):
 
 
 @reference
-def pool_put(g, winner, x, s, n):
-    shape = (s["n"], s["oh"], s["ow"], s["c"], 1)
-    found = np.where(winner.reshape(shape) == np.arange(s["kh"] * s["kw"]), g.reshape(shape), g.dtype.type(0))
-    _pool_spread(found, x, s)
+def pool_max_grad(g, x, y, out, s, n):
+    winner = _pool_windows(x, s).argmax(axis=-1)[..., None]
+    found = np.where(winner == np.arange(s["kh"] * s["kw"]), g.reshape(winner.shape), g.dtype.type(0))
+    _pool_spread(found, out, s)
 
 
 @reference
@@ -309,6 +350,12 @@ def adam(table, lr, t, beta1, beta2, eps, weight_decay, decoupled):
         m[:] = real(beta1) * m + real(1 - beta1) * g
         v[:] = real(beta2) * v + real(1 - beta2) * g * g
         p -= rate * m / (np.sqrt(v) + eps * correction)
+
+
+@reference
+def total(table, *, dtype):
+    for p, g, slots in rows(table, dtype):
+        p[:] = sum((slot for slot in slots if slot is not None), g.copy())
 
 
 @reference

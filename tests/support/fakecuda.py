@@ -6,6 +6,7 @@ meanwhile is refused: waiting for the device, sending it something, cuBLAS throu
 """
 
 import contextlib
+import inspect
 import re
 import time
 import types
@@ -13,15 +14,13 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import fakepools
 import numpy as np
 import shim
 from cuda_references import REFERENCES, at_address
+from fakepools import CUDARuntimeError
 
 NOT_CAPTURED = "operation not permitted when stream is capturing"
-
-
-class CUDARuntimeError(RuntimeError):
-    """CuPy's name for an error of the driver."""
 
 
 class Counts:
@@ -88,6 +87,7 @@ class _Device:
         self.tape = None
         self.stream = None
         self.allocators = []
+        self.pool = fakepools.MemoryPool()  # that everybody shares
         self.order = None  # of threads, on the shim; None: kernels are computed by their NumPy references
         self.sanitize = False
         self.idle = False  # kernels and products are counted and not computed
@@ -109,11 +109,12 @@ class _Device:
             self.tape.work.append(work)
 
     def allocated(self, array):
-        """Memory was asked for: while capturing it must come from a pool that nobody else uses, and stays there."""
+        """Memory for an array: what it has to keep alive. While capturing it must come from a pool of graphs alone."""
         if self.tape is not None:
             if not self.allocators:
                 raise AssertionError("memory of a captured step came from the pool that everybody shares")
             self.tape.memory.append(array)
+        return (self.allocators[-1] if self.allocators else self.pool.malloc)(array.nbytes)
 
 
 device = _Device()
@@ -159,6 +160,9 @@ class Stream:
     def wait_event(self, event):
         pass
 
+    def record(self, event=None):
+        return event or Event()
+
 
 Stream.null = Stream(null=True)
 device.stream = Stream.null
@@ -202,13 +206,6 @@ class Graph:
         pass
 
 
-class MemoryPool:
-    """cupy.cuda.MemoryPool."""
-
-    def malloc(self, size):
-        raise NotImplementedError
-
-
 @contextmanager
 def using_allocator(allocator):
     """cupy.cuda.using_allocator."""
@@ -248,9 +245,12 @@ class RawModule:
         assert signature, f"no kernel {name}"
         parameters = [p.strip() for p in signature[1].split(",")]
 
+        told = "dtype" in inspect.signature(REFERENCES[name]).parameters  # where no argument shows it
+        typed = {"dtype": _real(self._options)} if told else {}
+
         def run(grid, block, args, shared_mem):
             if device.order is None:
-                REFERENCES[name](*args)
+                REFERENCES[name](*args, **typed)
             else:
                 compiled = shim.Module(self._code, self._options, sanitize=device.sanitize).get_function(name)
                 with _guarded(args) if device.sanitize else contextlib.nullcontext(args) as given:
@@ -289,9 +289,14 @@ def _guarded(args):
             a[...] = b
 
 
+def _real(options):
+    """The type of which kernels with these options are."""
+    return np.float64 if "-DREAL=double" in options else np.float32
+
+
 def _written_by_table(table, options):
     """The arrays that an update writes: every parameter and slot of its table."""
-    dtype = np.float64 if "-DREAL=double" in options else np.float32
+    dtype = _real(options)
     for k, size in enumerate(table["size"]):
         for address in (table["p"][k], *table["slot"][:, k]):
             if size and address:
@@ -300,7 +305,9 @@ def _written_by_table(table, options):
 
 def make():
     """The module cupy.cuda."""
-    runtime = types.SimpleNamespace(runtimeGetVersion=lambda: 13000)
+    runtime = types.SimpleNamespace(
+        runtimeGetVersion=lambda: 13000, memGetInfo=fakepools.memory_info, CUDARuntimeError=CUDARuntimeError
+    )
     return types.SimpleNamespace(
         is_available=lambda: True,
         cublas=types.SimpleNamespace(getVersion=lambda: 130000),
@@ -309,7 +316,9 @@ def make():
         Event=Event,
         get_elapsed_time=get_elapsed_time,
         Graph=Graph,
-        MemoryPool=MemoryPool,
+        Memory=fakepools.Memory,
+        MemoryPointer=fakepools.MemoryPointer,
+        MemoryPool=fakepools.MemoryPool,
         using_allocator=using_allocator,
         get_current_stream=lambda: device.stream,
         Device=lambda: types.SimpleNamespace(compute_capability="90", synchronize=lambda: wait("Device.synchronize")),

@@ -57,12 +57,12 @@ def _call(where, function, *args, changes=None, **kwargs):
         return type(result)(_device(r, inputs) for r in result)
     made = _device(result, inputs)
     if isinstance(made, ndarray) and made.base is None:
-        device.allocated(made._host)
+        host = made._host  # `made` itself dies, and its memory with it, as on a device
         if where not in ("empty", "empty_like"):
-            turned = _turned(made._host, [a._host for a in inputs])
-            device.note(Work(where, lambda: made._host.__setitem__(..., function(*hosts, **named)), turned))
-        elif made.dtype.kind == "f" and not device.idle:
-            made._host.fill(np.nan)  # what is read before it is written shows
+            turned = _turned(host, [a._host for a in inputs])
+            device.note(Work(where, lambda: host.__setitem__(..., function(*hosts, **named)), turned))
+        elif host.dtype.kind == "f" and not device.idle:
+            host.fill(np.nan)  # what is read before it is written shows
     return made
 
 
@@ -92,13 +92,14 @@ def _device(result, inputs=()):
 class ndarray:
     """cupy.ndarray."""
 
-    __slots__ = ("_host", "base")
+    __slots__ = ("_host", "_memory", "base")
     __array_ufunc__ = None
     __hash__ = object.__hash__
 
     def __init__(self, host, base=None):
         self._host = host
         self.base = base
+        self._memory = device.allocated(host) if base is None else None
 
     @property
     def T(self):
@@ -278,6 +279,7 @@ def _make():
     fake.cuda = fakecuda.make()
     assert set(vars(fake.cuda)) <= NAMES["cupy.cuda"]
     fake.RawModule = fakecuda.RawModule
+    fake.get_default_memory_pool = lambda: device.pool
     return fake
 
 

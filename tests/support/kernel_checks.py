@@ -118,6 +118,19 @@ def pointwise(order, shape, seed, dtype, slope):
     check_kernels(order, lambda k, g, x: k.leaky_relu_grad(g, x, slope), g, x)
 
 
+def sums(order, shape, seed, dtype, scale, shift):
+    rng = np.random.default_rng(seed)
+    x = images(rng, shape, dtype) if len(shape) == 4 else rng.standard_normal(shape).astype(dtype)
+    g = rng.standard_normal(()).astype(dtype)
+    for f in portable.FUNCTIONS:
+        check_kernels(order, lambda k, x, f=f: k.mean_of(x, f, scale, shift), x)
+        check_kernels(order, lambda k, g, x, f=f: k.mean_of_grad(g, x, f, scale, shift), g, x)
+    check_kernels(order, lambda k, x: k.lengths(x, 0.1), x)
+    hard = spoilt(rng, x, np.inf, -np.inf, np.nan)
+    check_kernels(order, lambda k, x: k.mean_of(x, "relu", scale, shift), hard)
+    check_kernels(order, lambda k, g, x: k.mean_of_grad(g, x, "relu", scale, shift), np.array(np.inf, dtype), hard)
+
+
 def channels(order, shape, seed, dtype):
     rng = np.random.default_rng(seed)
     g, x = images(rng, shape, dtype), images(rng, shape, dtype)
@@ -149,7 +162,7 @@ def pool(order, shape, window, stride, seed, dtype):
     check_kernels(order, lambda k, x: k.pool_max(x, s), x)
     check_kernels(order, lambda k, x, y: k.pool_winner(x, y, s), x, y)
     check_kernels(order, lambda k, x, w: k.pool_take(x, w, s), x, winner)
-    check_kernels(order, lambda k, g, w: k.pool_put(g, w, s), g, winner)
+    check_kernels(order, lambda k, *given: k.pool_max_grad(*given, s), g, x, y)
     check_kernels(order, lambda k, x: k.pool_sum(x, s), x)
     check_kernels(order, lambda k, g: k.pool_spread(g, s), g)
 
@@ -240,9 +253,12 @@ def convolution(order):
     _convolution(order, "implicit", 1e-5)
 
 
-def convolution_on_tensor_cores(order, s=GEOMETRY):
-    with _tf32():
-        _convolution(order, "implicit", 3e-3, s)
+ROUNDING = {"tf32": 3e-3, "bf16": 2e-2}  # of a result, in units of the largest
+
+
+def convolution_on_tensor_cores(order, s=GEOMETRY, name="tf32"):
+    with _rounding(name):
+        _convolution(order, "implicit", ROUNDING[name], s)
 
 
 def _convolution(order, way, rtol, s=GEOMETRY):
@@ -258,8 +274,8 @@ def _convolution(order, way, rtol, s=GEOMETRY):
 
 
 @contextlib.contextmanager
-def _tf32():
-    before, precision._chosen = precision._chosen, "tf32"
+def _rounding(name):
+    before, precision._chosen = precision._chosen, name
     try:
         yield
     finally:
@@ -272,10 +288,10 @@ def product(order):
     check(order, cuda_linear.product, a[0].T, b.T.copy().T[:3].repeat(24, 0)[:70], None, rtol=1e-5)
 
 
-def product_on_tensor_cores(order):
-    with _tf32():
+def product_on_tensor_cores(order, name="tf32"):
+    with _rounding(name):
         a, b = (_rng().standard_normal(shape).astype("float32") for shape in ((70, 40), (40, 33)))
-        check(order, cuda_linear.product, a, b, b[0], rtol=3e-3)
+        check(order, cuda_linear.product, a, b, b[0], rtol=ROUNDING[name])
 
 
 def update(order):
@@ -294,6 +310,22 @@ def update(order):
     move(portable.sgd, 3, momentum=0.9, weight_decay=0.1, nesterov=True)
     move(portable.rmsprop, 3, alpha=0.9, eps=1e-3, weight_decay=0.1, momentum=0.0, centered=False)
     move(portable.average, 2, decay=0.9)
+    totals(order, "float32")
+
+
+def totals(order, dtype):
+    """Sums of two to five arrays of several sizes, some of which do not lie alike."""
+    rng = _rng()
+    shapes = [((700,), 2), ((3, 1, 5), 3), ((2, 2), 4), ((4, 6), 4), ((9,), 5)]
+    rows = [[rng.standard_normal(shape).astype(dtype) for _ in range(1 + n)] for shape, n in shapes]
+    rows[3][2] = rows[3][2].T.copy().T
+    ends = np.cumsum([len(row) for row in rows])
+
+    def run(*given):
+        cuda.update(portable.total, [given[end - len(row) : end] for end, row in zip(ends, rows, strict=True)])
+        return []
+
+    check(order, run, *(a for row in rows for a in row), changes=range(ends[-1]))
 
 
 def random(order):
@@ -318,12 +350,17 @@ EXAMPLES = {
         convolution,
         convolution_on_tensor_cores,
         partial(convolution_on_tensor_cores, s=ODD_GEOMETRY),
+        partial(convolution_on_tensor_cores, name="bf16"),
     ],
     "images": [images_],
     "pointwise": [partial(pointwise, shape=(5, 61), seed=0, dtype="float32", slope=0.2)],
     "pool": [partial(pool, shape=(2, 3, 7, 8), window=(3, 2), stride=(2, 3), seed=0, dtype="float32")],
-    "product": [product, product_on_tensor_cores],
+    "product": [product, product_on_tensor_cores, partial(product_on_tensor_cores, name="bf16")],
     "random": [random],
+    "sums": [
+        partial(sums, shape=(7, 300), seed=0, dtype="float32", scale=-0.5, shift=1.0),
+        partial(sums, shape=(3, 5, 40, 31), seed=0, dtype="float32", scale=1.0, shift=0.0),
+    ],
     "update": [update],
 }
 """By the name of the source whose kernels they run, all of them."""

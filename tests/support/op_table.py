@@ -58,13 +58,19 @@ COMPARISONS = ["greater", "greater_equal", "less", "less_equal", "equal", "not_e
 MASK = Tensor(np.array([[True, False, True], [False, False, True]]))
 S = geometry.convolution("conv2d", (2, 4, 6, 5), (6, 2, 3, 2), (2, 1), ((1, 0), (0, 1)), (1, 2), 2)
 W = geometry.pooling("max_pool2d", (2, 3, 5, 6), (2, 3), (1, 2))
-WINNER = Tensor(np.random.default_rng(1).integers(0, 6, W.y).astype("uint16"))
+PICTURES = Tensor(np.random.default_rng(0).permutation(np.arange(180.0)).reshape(W.x))
 
 
 def put(g, entry, into):
     """The adjoint of x[entry] for x of shape `into`, on g's device."""
     key = shape._index_entry(entry, g)
     return shape._put(g, shape.Index((key,), not isinstance(key, slice)), into)
+
+
+def of_pooled(op, g):
+    """op(g, images, their maxima), on g's device."""
+    x = PICTURES.to(g.device)
+    return op(g, x, pool._max_pool(x, W), W)
 
 
 def batch_norm_grad(g, x, *w):
@@ -108,6 +114,24 @@ TABLE: dict[str, list[Row]] = {
     "sum": [
         Row(lambda x: reduce.sum(x), normal((2, 3, 4))),
         Row(lambda x: reduce.sum(x, (0, -1), keepdims=True), normal((2, 3, 4))),
+    ],
+    "mean": [
+        Row(lambda x: reduce.mean(x), normal((2, 3, 4))),
+        *[
+            Row(lambda x, f=f: reduce.mean_of(x, OPS[f], -0.5, 1), distinct(3, 5))
+            for f in ("relu", "sigmoid", "softplus", "square")
+        ],
+    ],
+    "mean_grad": [
+        Row(
+            lambda g, x, f=f: reduce._mean_grad(g, x, f, -0.5, 1.0),
+            lambda rng: [np.array(rng.normal()), *distinct(3, 5)(rng)],
+        )
+        for f in ("identity", "relu", "sigmoid", "softplus", "square")
+    ],
+    "lengths": [
+        Row(lambda x: reduce.lengths(x, 0.1), normal((3, 4))),
+        Row(lambda x: reduce.lengths(x, 1e-12), normal((2, 3, 4, 2))),
     ],
     "max": [Row(lambda x: reduce.max(x, 1), distinct(3, 4)), Row(lambda x: reduce.max(x), distinct(3, 4))],
     "min": [Row(lambda x: reduce.min(x, (0, 2), keepdims=True), distinct(2, 3, 4))],
@@ -173,6 +197,8 @@ TABLE: dict[str, list[Row]] = {
         Row(lambda x: pool.max_pool2d(x, 2), distinct(2, 3, 4, 4)),
         Row(lambda x: pool.max_pool2d(x, (2, 3), (1, 2)), distinct(2, 2, 5, 6)),
     ],
+    "max_pool_grad": [Row(lambda g: of_pooled(pool._max_pool_grad, g), normal(W.y))],
+    "max_pool_take": [Row(lambda h: of_pooled(pool._max_pool_take, h), normal(W.x))],
     "channel_stats": [
         Row(lambda x: channels._channel_stats(x, 0.1), normal((3, 2, 2, 3))),
         Row(lambda x: channels.channel_norm(x, 0.1)[2], normal((5, 2))),
@@ -196,9 +222,6 @@ TABLE: dict[str, list[Row]] = {
         Row(channels.scale_shift, normal((3, 2), (2,), (2,))),
     ],
     "channel_dot": [Row(channels._channel_dot, normal((3, 2, 2, 3), (3, 2, 2, 3)))],
-    "pool_winner": [Row(lambda x: pool._pool_winner(x, pool._max_pool(x, W), W), distinct(*W.x), differentiable=False)],
-    "pool_take": [Row(lambda x: pool._pool_take(x, WINNER.to(x.device), W), normal(W.x))],
-    "pool_put": [Row(lambda g: pool._pool_put(g, WINNER.to(g.device), W), normal(W.y))],
     "pool_sum": [Row(lambda x: pool._pool_sum(x, W), normal(W.x))],
     "pool_spread": [Row(lambda g: pool._pool_spread(g, W), normal(W.y))],
 }

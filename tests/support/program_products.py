@@ -124,7 +124,24 @@ def softmax(d: Draw) -> Made:
     return f"mg.{name}({x}, {axis})", f"F.{name}({x}, {axis})"
 
 
+def of_scores(d: Draw) -> Made:
+    """What losses and penalties are made of."""
+    x = d.number_inside(-9, 9)
+    if not x or not d.values[x].size:
+        return None
+    if d.shape(x) and d.flip():
+        squares = f"torch.sum(torch.square({x}).reshape({d.shape(x)[0]}, -1), 1)"
+        return f"mg.ops.lengths({x}, 0.1)", f"torch.sqrt({squares} + 0.1)"
+    name = d.among(["relu", "sigmoid", "softplus", "square"])
+    scale, shift = d.among([(1, 0), (-1, 1), (0.5, -1)])
+    theirs = f"({x} * {scale} + {shift})"
+    function = "softplus" if name == "softplus" else f"torch.{name}"
+    return f"mg.ops.mean_of({x}, mg.{name}, {scale}, {shift})", f"torch.mean({function}({theirs}))"
+
+
 def loss(d: Draw) -> Made:
+    if d.flip(0.4):
+        return of_scores(d)
     if d.flip():
         x = d.value(lambda x: x.size > 0)
         if not x:

@@ -1,0 +1,142 @@
+"""The record of a run to read in a terminal: what was aimed at first, then every figure."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from .layers import FACES
+from .plan import PRECISIONS
+from .targets import fastest
+
+SAID = 110  # characters of an error's first line that are worth a line
+
+
+def table(record: dict[str, Any]) -> Iterator[str]:
+    """The lines: whatever there is of each stage, then what was cut, and errors."""
+    results = {name: stage["result"] for name, stage in record["stages"].items()}
+    yield f"{record['gpu']}, driver {record['driver']}, {record['date'][:16]}, commit {record['commit']}"
+    yield from compared(results.get("steps", {}))
+    yield from targets(record["targets"])
+    yield from machine(results.get("machine", {}))
+    yield from checks(results)
+    yield from steps(results.get("steps", {}))
+    yield from bandwidth(results.get("layers", {}))
+    yield from layers(results.get("layers", {}).get("layers", []))
+    yield from (f"cut: {what}" for what in record["cut"])
+    yield from (f"error: {error.splitlines()[0][:SAID]}" for error in record["errors"])
+    for name, stage in record["stages"].items():
+        yield from (f"error in {name}: {error.splitlines()[0][:SAID]}" for error in stage["errors"])
+
+
+def show(value: float | None, spec: str = ".3g") -> str:
+    return "-" if value is None else format(value, spec)
+
+
+def workloads(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What `steps` has found, without the main job."""
+    return {name: work for name, work in found.items() if name != "main_job"}
+
+
+def compared(found: dict[str, Any]) -> Iterator[str]:
+    """A line for each workload: captured minigan, PyTorch's faster CUDA graph and their ratio in each precision."""
+    if not workloads(found):
+        return
+    yield ""
+    yield "ms a step: minigan captured, PyTorch's CUDA graph in its faster layout, their ratio"
+    yield f"{'':42}" + "".join(f"{precision:>24}" for precision in PRECISIONS)
+    for work in workloads(found).values():
+        cells = []
+        for precision in PRECISIONS:
+            pair = [fastest(work["variants"], kind, precision) for kind in ("minigan captured", "torch graph")]
+            ours, theirs = (each and each[1] for each in pair)
+            ratio = ours / theirs if ours and theirs else None
+            cells.append(f"{show(ours, '.3f'):>9}{show(theirs, '.3f'):>9}{show(ratio, '.2f'):>6}")
+        yield f"{work['title'][:42]:42}" + "".join(cells)
+
+
+def targets(found: list[dict[str, Any]]) -> Iterator[str]:
+    """A line for each target."""
+    words = {True: "met", False: "MISSED", None: "not measured"}
+    if found:
+        yield ""
+    for t in found:
+        beside = ", ".join(f"{precision} {show(value, '.2f')}" for precision, value in t["beside"].items())
+        aim = f"{t['workload']:9} captured, of {t['against']:12} at most {t['at_most']}"
+        yield f"target {aim}: {show(t['ratio'], '.2f'):>5} {words[t['met']]:13} ({beside})"
+
+
+def machine(found: dict[str, Any]) -> Iterator[str]:
+    """The ceilings that each library reaches, and microseconds of launches."""
+    if found:
+        yield ""
+    for library, reached in found.get("ceilings", {}).items():
+        if reached:
+            rates = [f"{precision} {reached[f'{precision}_tflop_per_s']:.1f}" for precision in PRECISIONS]
+            yield f"{library:8} copies {reached['copy_gb_per_s']:.0f} GB/s; TFLOP/s of a product: {', '.join(rates)}"
+    costs = {k.removesuffix("_us"): v for k, v in (found.get("launches") or {}).items() if k.endswith("_us")}
+    if costs:
+        yield "us      " + ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in costs.items())
+
+
+def checks(results: dict[str, Any]) -> Iterator[str]:
+    """The stages that time nothing."""
+    if "summary" in results.get("tests", {}):
+        yield f"tests    {results['tests']['summary']}"
+    if "rows" in (found := results.get("gradcheck", {})):
+        yield f"gradcheck {found['rows']} rows, {found['convolutions']} convolutions, {len(found['failed'])} failed"
+    if "rounds" in (found := results.get("soak", {})):
+        equal = f"weights equal {found['weights_equal']}, losses equal {found['losses_equal']}"
+        times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in found["seconds"].items())
+        yield f"soak     {found['rounds']} rounds: {equal}; {times}"
+
+
+def steps(found: dict[str, Any]) -> Iterator[str]:
+    """Every variant of every workload, and the main job."""
+    for work in workloads(found).values():
+        yield ""
+        title = f"{work['title']}, {show(work.get('gflop'))} GFLOP a step"
+        yield f"{title:72}{'ms':>10}{'images/s':>10}{'TFLOP/s':>9}{'nodes':>7}"
+        for chosen, entry in work["variants"].items():
+            if "milliseconds" not in entry or "error" in entry:
+                reason = entry.get("skipped") or entry.get("error") or "not timed"
+                yield f"  {chosen:34} {reason.splitlines()[0][: SAID - 30]}"
+                continue
+            rate, nodes = show(entry["tflop_per_s"], ".1f"), entry.get("graph_nodes") or ""
+            figures = f"{entry['milliseconds']:10.3f}{entry['images_per_s']:10.0f}{rate:>9}{nodes:>7}"
+            yield f"  {chosen:34}{'' if entry['agrees'] else 'ITS LOSSES DEVIATE':36}{figures}"
+    jobs = {name: job for name, job in (found.get("main_job") or {}).items() if job}
+    if jobs:
+        yield ""
+        yield f"{'the main job, its batches drawn':72}{'ms':>10}{'images/s':>10}"
+    for chosen, job in jobs.items():
+        yield f"  {chosen:70}{job['milliseconds']:10.3f}{job['images_per_s']:10.0f}"
+
+
+def bandwidth(found: dict[str, Any]) -> Iterator[str]:
+    """Kernels that memory limits."""
+    bound = found.get("memory_bound") or {}
+    if bound:
+        yield ""
+    for name, each in bound.items():
+        share = show(each["of_copy"], ".0%")
+        yield f"{name:72}{each['milliseconds']:10.3f} ms, {each['gb_per_s']:.0f} GB/s, {share} of a copy"
+
+
+def layers(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """A table for each precision, then the faces for which another way is faster."""
+    better = []
+    for precision in PRECISIONS if rows else ():
+        yield ""
+        title = f"layers, {precision}: ms, of PyTorch's time, of the ceiling"
+        yield f"{title:60}" + "".join(f"{face:>20}" for face in FACES)
+        for row in rows:
+            cells = []
+            for face, found in row[precision].items():
+                marked = found["best_way"] not in (None, found["way"])
+                ms, ratio = show(found["milliseconds"], ".3f"), show(found["ratio"], ".2f")
+                cells.append(f"{ms:>8}{ratio:>6}{show(found['of_ceiling'], '.0%'):>5}{'*' if marked else ' '}")
+                if marked:
+                    times = row["times"]["minigan"][precision][face]
+                    ways = ", ".join(f"{way} {ms:.3f}" for way, ms in times.items())
+                    better.append(f"* {row['layer']}, {face}, {precision}: {found['way']} is taken; {ways}")
+            yield f"{row['layer']:60}" + "".join(cells)
+    yield from better

@@ -1,0 +1,70 @@
+"""What a run needs of its device's memory: said before it begins if it is too much, and where memory runs out."""
+
+import contextlib
+import math
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import MiniganError, NotEnoughMemory
+from ..gan import Game, MemoryNeed, memory_needed
+from ..gan.footprint import plainly_fits
+from ..kernels import headroom
+from ..system.terminal import is_out_of_memory, say
+from .folder import RunFolder
+from .settings import Settings
+
+SPARE = 0.95  # the part of what is free that a batch may take which is named as one that fits
+
+
+def check(game: Game, batches: Any, shape: tuple[int, ...], settings: Settings, batch: int) -> None:
+    """NotEnoughMemory if rounds of `batch` samples of that shape do not fit; a dry run says what they need."""
+    if not settings.dry_run and plainly_fits(game, shape, batch):
+        return
+    try:
+        need = memory_needed(game, batches, batch)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise NotEnoughMemory(f"a batch of {batch} does not fit on this device, nor does any other ({error})") from None
+    free = headroom.free(settings.device)
+    if settings.dry_run:
+        parts = f"weights and optimizers {_amount(need.state)}, a round {_amount(need.round(batch))}"
+        left = "" if free == math.inf else f"; {_amount(free)} are free"
+        say(f"memory: {_amount(need.state + need.round(batch))} at batch {batch}, beside the data ({parts}){left}")
+    if need.least(batch) > free:
+        raise NotEnoughMemory(_too_much(need, batch, free))
+
+
+@contextmanager
+def explained(game: Game, batches: Any, settings: Settings, folder: RunFolder) -> Iterator[None]:
+    """Within the block, running out of memory is a NotEnoughMemory: which batch would fit, what is kept of the run."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MiniganError) or not is_out_of_memory(error):
+            raise
+        traceback.clear_frames(error.__traceback__)  # in which the arrays of the round live on
+        problem = str(error) or type(error).__name__
+    else:
+        return
+    told = f"step {game.rounds + 1}: memory ran out ({problem}); training stopped"
+    if not settings.dry_run:  # whose folder is gone when this is read
+        told += f" {folder.what_is_kept()}"
+    with contextlib.suppress(MiniganError, MemoryError, RuntimeError):  # it may be too little for any round
+        need, free = memory_needed(game, batches), headroom.free(settings.device)
+        told += f"; {_too_much(need, settings.batch_size, free)}"
+    raise NotEnoughMemory(told)
+
+
+def _too_much(need: MemoryNeed, batch: int, free: float) -> str:
+    """What a batch needs, what is there, and the batch that would fit."""
+    there = need.state + need.data + free  # with what has been taken for the game already
+    fits = min(need.largest_batch(SPARE * free), batch // 2 if need.round(batch) <= free else batch)
+    would = f"{fits} would fit (--batch-size {fits})" if fits else "and no other would fit"
+    return f"a batch of {batch} needs {_amount(need.total(batch))} on this device, {_amount(there)} are free; {would}"
+
+
+def _amount(number: float) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
