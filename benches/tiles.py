@@ -3,7 +3,7 @@
     python benches/tiles.py                   some 60 s; a table, and all figures in results/tiles.json
     python benches/tiles.py --rehearse        the same on a machine without a GPU; measures nothing
 
-TF32; float32 for the two ways alone, bf16 for them and a few tiles. Each result is compared with a product in float64.
+TF32 and bf16; float32 for the two ways alone. Each result is compared with a product in float64.
 minigan's own choice is `_tile` in minigan/kernels/cuda_conv.py.
 """
 
@@ -32,12 +32,9 @@ from minigan.kernels import cuda_conv, launch  # noqa: E402
 from minigan.kernels.tiles import Tile  # noqa: E402
 
 TILES = [
-    *[Tile(128, 128, 4, 16, 3), Tile(128, 128, 4, 16, 4), Tile(128, 128, 4, 16, 3, True), Tile(128, 128, 4, 32, 3)],
-    *[Tile(128, 128, 8, 16, 3), Tile(128, 128, 8, 16, 4), Tile(128, 128, 8, 32, 3)],
-    *[Tile(256, 128, 8, 16, 3), Tile(256, 128, 8, 16, 4), Tile(128, 256, 8, 16, 3)],
-    *[Tile(128, 64, 4, 16, 4), Tile(128, 64, 4, 16, 4, True), Tile(64, 64, 4, 32, 3)],
+    *[Tile(128, 128, 4, 32, 3), Tile(128, 128, 4, 16, 3), Tile(128, 128, 4, 16, 4), Tile(128, 64, 4, 16, 4)],
+    *[Tile(64, 64, 4, 32, 3), Tile(128, 128, 8, 32, 3)],
 ]
-BF16_TILES = [TILES[0], TILES[3], TILES[4], TILES[7], TILES[10]]
 NARROW_TILES = [Tile(128, 64, 8, 16, 3), Tile(64, 64, 8, 32, 3)]  # where channels are moved one by one
 PACKS = [(4, 4), (1, 4), (4, 1)]  # of the faces of the layers: images of three channels, and all others
 ALONG = {"conv": (True, True), "conv_input": (True, False), "conv_weight": (False, False)}  # as cuda_conv says
@@ -57,7 +54,7 @@ def compile_all() -> None:
         backend.array_module("cuda").zeros(1)  # this thread, too, has to do with the device
         kernel("conv", tile, precision, packs)
 
-    wanted = [(tile, "tf32", PACKS[0]) for tile in TILES] + [(tile, "bf16", PACKS[0]) for tile in BF16_TILES]
+    wanted = [(tile, "tf32", PACKS[0]) for tile in TILES] + [(tile, "bf16", PACKS[0]) for tile in TILES]
     wanted += [(tile, "tf32", packs) for tile in NARROW_TILES for packs in PACKS]
     with ThreadPoolExecutor() as pool:
         list(pool.map(compiled, *zip(*wanted, strict=True)))
@@ -69,24 +66,14 @@ def ways(layer: Layer) -> Iterator[tuple[str, str, Tile | None]]:
     for precision in LARGEST_ERROR:
         yield f"{precision} im2col", precision, None
     yield "fp32 implicit", "fp32", Tile(128, 128)
-    for precision, tiles in (("tf32", TILES if wide else NARROW_TILES), ("bf16", BF16_TILES if wide else [])):
-        for tile in tiles:
-            name = "{}x{} w{} d{} s{}".format(*astuple(tile)[:5])
-            yield f"{precision} {name}{' L1' if tile.cached else ''}", precision, tile
-    if wide:
-        yield "tf32 first, all shared", "tf32", TILES[0]
+    for precision, tiles in (("tf32", TILES if wide else NARROW_TILES), ("bf16", TILES if wide else [])):
+        yield from ((f"{precision} " + "{}x{} w{} d{} s{}".format(*astuple(tile)), precision, tile) for tile in tiles)
 
 
 def kernel(function: str, tile: Tile, precision: str, packs: tuple[int, int]) -> Any:
     """The kernel of this face, as a launch finds it."""
     shared = tile.shared(ALONG[function])
     return launch.kernel("convolution", function, "float32", shared, **tile.defines(precision, packs))
-
-
-def carve(tile: Tile, percent: int) -> None:
-    """How much of a multiprocessor's memory the kernels of this tile want to be shared; -1: the driver decides."""
-    for function in ALONG:
-        kernel(function, tile, "tf32", PACKS[0]).preferred_shared_memory_carveout = percent
 
 
 def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, dict[str, Any]]]:
@@ -105,8 +92,6 @@ def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, d
             forced = patch.object(cuda_conv, "FORCED", "im2col" if tile is None else "implicit")
             tiles = patch.object(cuda_conv, "_tile", cuda_conv._tile if precision == "fp32" else chosen)
             mg.set_precision(precision)
-            if "all shared" in name:
-                carve(TILES[0], 100)
             try:
                 with forced, tiles:
                     error = float(((checked() - expected) ** 2).sum() / (expected**2).sum()) ** 0.5
@@ -114,8 +99,6 @@ def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, d
                 found[face][name] = {"milliseconds": ms, "error": error, "wrong": error > LARGEST_ERROR[precision]}
             except Exception as problem:  # of one way: the others are still worth knowing
                 found[face][name] = {"problem": f"{type(problem).__name__}: {problem}"}
-            if "all shared" in name:
-                carve(TILES[0], -1)
     mg.set_precision("fp32")
     return found
 

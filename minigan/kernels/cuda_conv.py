@@ -18,13 +18,14 @@ from .gemm import BFLOAT16
 from .geometry import Geometry
 from .launch import THREADS, launch, launch_each, packed
 from .portable import channels_last, kernel_matrix
-from .tiles import Tile, launch_tiles
+from .tiles import Tile, launch_tiles, shared_memory
 
 FORCED: str | None = None  # one of WAYS for every convolution that allows it, for measurements and tests
 
 SLAB = 128 << 20  # bytes of a matrix of windows that are written at a time
 SLICES = 64  # at most, into which the sum over pixels of a weight gradient is cut
 WANTED_BLOCKS = 264  # of a grid: two for each multiprocessor of the largest GPUs
+FEW_TILES = 100  # of _WIDE by _WIDE elements: less are cut smaller
 
 _WIDE, _NARROW = 128, 64  # rows or columns of a tile
 _PACK = 16  # bytes that a thread moves at once
@@ -58,15 +59,15 @@ def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
                 product(columns, weight.T, bias, out=y.reshape(-1, o)[rows, outs])
             continue
         per_group = o // s.groups
-        packs = _pack(s, first, x), _neighbours((weight.shape[1],), weight)
+        along, packs = (True, True), (_pack(s, first, x), _neighbours((weight.shape[1],), weight))
         launch_tiles(
             "convolution",
             "conv",
             x.dtype,
-            _tile(x.dtype, n * oh * ow, per_group, packs),
+            _tile(x.dtype, n * oh * ow, per_group, along, packs, 1),
             (n * oh * ow, per_group, 1),
             (x, weight, b, y, packed(s), first, c, outs.start, per_group),
-            (True, True),
+            along,
             packs,
         )
     return y.transpose(0, 3, 1, 2)
@@ -99,15 +100,15 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
         per_group = o // s.groups
         places = n * -(-h // s.stride[0]) * -(-wide // s.stride[1])  # of the largest phase
         phases = s.stride[0] * s.stride[1]
-        packs = _neighbours((outs.start, per_group, o), y), _neighbours((c,), weight)
+        along, packs = (True, False), (_neighbours((outs.start, per_group, o), y), _neighbours((c,), weight))
         launch_tiles(
             "convolution",
             "conv_input",
             y.dtype,
-            _tile(y.dtype, places, c, packs, phases),
+            _tile(y.dtype, places, c, along, packs, phases),
             (places, c, phases),
             (weight, y, b, x, packed(s), first, c, outs.start, per_group),
-            (True, False),
+            along,
             packs,
         )
     return x.transpose(0, 3, 1, 2)
@@ -131,8 +132,8 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
                 columns = _columns(x[images], slab, first, pixels.dtype)
                 product(pixels[rows, outs].T, columns, out=part, add=images.start > 0)
             continue
-        packs = _neighbours((outs.start, per_group, o), y), _pack(s, first, x)
-        tile = _tile(x.dtype, per_group, kh * kw * c, packs)
+        along, packs = (False, False), (_neighbours((outs.start, per_group, o), y), _pack(s, first, x))
+        tile = _tile(x.dtype, per_group, kh * kw * c, along, packs, SLICES)
         slices, step = _slices(s.y[0] * s.y[2] * s.y[3], -(-per_group // tile.m) * -(-kh * kw * c // tile.n))
         parts = lib.empty((slices, per_group, kh * kw * c), dtype=x.dtype)
         launch_tiles(
@@ -142,7 +143,7 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
             tile,
             (per_group, kh * kw * c, slices),
             (x, y, parts, packed(s), first, c, outs.start, per_group, step),
-            (False, False),
+            along,
             packs,
         )
         target = w[outs]
@@ -198,18 +199,21 @@ def _matrix(w: Array) -> Array:
     return array_module("cuda").ascontiguousarray(kernel_matrix(w))
 
 
-def _tile(dtype: Any, m: int, n: int, packs: tuple[int, int], count: int = 1) -> Tile:
+def _tile(dtype: Any, m: int, n: int, along: tuple[bool, bool], packs: tuple[int, int], count: int) -> Tile:
     """The tile for `count` results of m by n: a large one where there is work enough and registers for its sums."""
-    few = m * n * count < WANTED_BLOCKS * _WIDE * _NARROW
     if precision.of_own_products(dtype) == "fp32":
-        if dtype.itemsize == 8 or few:
+        if dtype.itemsize == 8 or m * n < WANTED_BLOCKS * _WIDE * _NARROW:
             return Tile(_NARROW, _NARROW)
         return Tile(_WIDE, _WIDE if n > _NARROW else _NARROW)
+    few = m * n * count < FEW_TILES * _WIDE * _WIDE
     if 1 in packs:  # a thread copies more, and addresses take its registers
         return Tile(_NARROW, _NARROW, 8, 32) if few else Tile(_WIDE, _NARROW, 8, 16)
     if few:
         return Tile(_NARROW, _NARROW, 4, 32)
-    return Tile(_WIDE, _WIDE if n > _NARROW else _NARROW, 4, 16)
+    if n <= _NARROW:
+        return Tile(_WIDE, _NARROW, 4, 16, 4)
+    tiles = [Tile(_WIDE, _WIDE, 4, depth, stages) for depth, stages in ((32, 3), (16, 3), (16, 2))]
+    return next((tile for tile in tiles if 2 * (tile.shared(along) + 1024) <= shared_memory()), tiles[-1])
 
 
 def _slices(pixels: int, blocks: int) -> tuple[int, int]:

@@ -17,7 +17,10 @@ PATH = Path(__file__).with_name("cuda_ways.json")
 
 SMALL_WINDOW = 64  # elements of a window below which it is multiplied where it lies
 FEW_CHANNELS = 4  # of y, up to which gradients are
-WIDE = 32  # columns of a result from which a tile of tensor cores is well filled
+# on tensor cores:
+MOST_CHANNELS = {"tf32": 256, "bf16": 128}  # of y, up to which windows are multiplied where they lie
+NARROW = 32  # channels of x below which a tile of its gradient is mostly empty
+SMALL_RESULT = 1 << 20  # elements below which a result has too few tiles
 
 Times = dict[str, float]  # milliseconds by way
 Table = dict[str, dict[str, dict[str, Times]]]  # these by compute capability, precision, and key
@@ -81,14 +84,19 @@ def _measured() -> Table:
 
 
 def rule(face: str, s: Geometry, precision: str) -> str:
-    """The way for a shape that nobody measured.
+    """The way for a shape that nobody measured; figures of an H100 in benches/README.md.
 
-    Tensor cores need no matrix of windows where channels are moved four at a time and fill a tile. Otherwise cuBLAS
-    wins unless a window, or what it is multiplied with, is so small that writing windows costs more than the product.
+    Writing windows costs more than the product where a window, or what it is multiplied with, is small. On tensor
+    cores products are so fast that this holds up to many channels, if the result has tiles enough to do without
+    cuBLAS's ways to share out a sum, and if windows lie in the image for the most part.
     """
-    c, o = s.w[1], s.w[0] // s.groups
-    columns = {"conv": o, "conv_input": c, "conv_weight": o}[face]
-    if precision != "fp32" and c % 4 == 0 and o % 4 == 0 and columns >= WIDE:
+    c, o, kernel = s.w[1], s.w[0] // s.groups, s.w[2:]
+    if c * kernel[0] * kernel[1] < SMALL_WINDOW if face == "conv" else o <= FEW_CHANNELS:
         return "implicit"
-    small = c * s.w[2] * s.w[3] < SMALL_WINDOW if face == "conv" else o <= FEW_CHANNELS
-    return "implicit" if small else "im2col"
+    if precision == "fp32" or o > MOST_CHANNELS[precision] or s.y[2] < kernel[0] or s.y[3] < kernel[1]:
+        return "im2col"
+    images, channels = (s.x, c) if face == "conv_input" else (s.y, o)
+    fills_tiles = images[0] * images[2] * images[3] * channels >= SMALL_RESULT
+    few = c <= FEW_CHANNELS and face == "conv_weight"  # is a face whose windows are as small as they can be
+    aligned = c % 4 == 0 and o % 4 == 0 and (face != "conv_input" or c >= NARROW)
+    return "implicit" if fills_tiles and (aligned or few) else "im2col"

@@ -19,9 +19,7 @@ template <int PACK>
 __device__ inline void start_copy(real* to, const real* from, bool present) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
     unsigned place = __cvta_generic_to_shared(to);
-    if (PACK == 4 && CACHED)
-        asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(place), "l"(from), "r"(present ? 16 : 0));
-    else if (PACK == 4)
+    if (PACK == 4)
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(place), "l"(from), "r"(present ? 16 : 0));
     else asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(place), "l"(from), "r"(present ? 4 : 0));
 #elif defined(__CUDA_ARCH__)

@@ -1,8 +1,10 @@
 """Our own matrix products on CUDA: the tile that a block sums, and how such a kernel is started."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from ..backend import array_module
 from . import precision
 from .launch import launch
 
@@ -22,7 +24,6 @@ class Tile:
     warps: int = 8
     depth: int = 16
     stages: int = 3
-    cached: bool = False
 
     def shared(self, along: tuple[bool, bool]) -> int:
         """Bytes of shared memory on tensor cores."""
@@ -34,8 +35,14 @@ class Tile:
         plain = {"TILE_M": self.m, "TILE_N": self.n}
         if rounding == "fp32":
             return plain
-        stages = {"WARPS": self.warps, "DEPTH": self.depth, "STAGES": self.stages, "CACHED": int(self.cached)}
+        stages = {"WARPS": self.warps, "DEPTH": self.depth, "STAGES": self.stages}
         return plain | stages | {rounding.upper(): 1, "LEFT_PACK": packs[0], "RIGHT_PACK": packs[1]}
+
+
+@cache
+def shared_memory() -> int:
+    """Bytes of shared memory that a multiprocessor of the current GPU has."""
+    return int(array_module("cuda").cuda.Device().attributes["MaxSharedMemoryPerMultiprocessor"])
 
 
 def launch_tiles(

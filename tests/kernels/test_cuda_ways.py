@@ -104,17 +104,24 @@ def test_the_table_that_is_shipped_has_both_ways_of_every_row():
             assert all(set(times) == set(cuda_ways.WAYS) and min(times.values()) > 0 for times in rows.values())
 
 
+W, P = "im2col", "implicit"
+
+
 @pytest.mark.parametrize(
-    ("shapes", "fp32", "tf32"),
+    ("shapes", "fp32", "tf32", "bf16"),
     [
-        (((8, 64, 32, 32), (128, 64, 4, 4)), "im2col im2col im2col", "implicit implicit implicit"),
-        (((8, 3, 32, 32), (64, 3, 4, 4)), "implicit im2col im2col", "implicit im2col im2col"),
-        (((8, 64, 4, 4), (1, 64, 4, 4)), "im2col implicit implicit", "im2col implicit implicit"),
-        (((8, 64, 32, 32), (130, 64, 4, 4)), "im2col im2col im2col", "im2col im2col im2col"),
+        (((64, 64, 64, 64), (128, 64, 4, 4)), (W, W, W), (P, P, P), (P, P, P)),
+        (((64, 128, 32, 32), (256, 128, 4, 4)), (W, W, W), (P, P, P), (W, W, W)),
+        (((64, 256, 16, 16), (512, 256, 4, 4)), (W, W, W), (W, W, W), (W, W, W)),
+        (((64, 3, 128, 128), (64, 3, 4, 4)), (P, W, W), (P, W, P), (P, W, P)),
+        (((64, 64, 64, 64), (130, 64, 4, 4)), (W, W, W), (W, W, W), (W, W, W)),
+        (((64, 64, 14, 14), (128, 64, 4, 4)), (W, W, W), (W, W, W), (W, W, W)),
+        (((128, 512, 4, 4), (100, 512, 4, 4)), (W, W, W), (W, W, W), (W, W, W)),
+        (((8, 64, 4, 4), (1, 64, 4, 4)), (W, P, P), (W, P, P), (W, P, P)),
     ],
-    ids=["wide", "three channels in", "one channel out", "not four at a time"],
+    ids=["wide", "wider", "widest", "3 channels in", "130 out", "small", "to a point", "1 channel out"],
 )
-def test_the_rule(shapes, fp32, tf32):
-    s = geometry.convolution("conv", *shapes, 2, 1, 1, 1)
-    for name, expected in (("fp32", fp32), ("tf32", tf32), ("bf16", tf32)):
-        assert [cuda_ways.rule(face, s, name) for face in FACES] == expected.split()
+def test_the_rule(shapes, fp32, tf32, bf16):
+    s = geometry.convolution("conv", *shapes, 2, 1 if shapes[0][2] > 4 else 0, 1, 1)
+    for name, expected in (("fp32", fp32), ("tf32", tf32), ("bf16", bf16)):
+        assert tuple(cuda_ways.rule(face, s, name) for face in FACES) == expected

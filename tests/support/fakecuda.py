@@ -168,6 +168,16 @@ Stream.null = Stream(null=True)
 device.stream = Stream.null
 
 
+class Device:
+    """cupy.cuda.Device: an H100."""
+
+    compute_capability = "90"
+    attributes = {"MaxSharedMemoryPerMultiprocessor": 228 << 10}  # noqa: RUF012
+
+    def synchronize(self):
+        wait("Device.synchronize")
+
+
 class Event:
     """cupy.cuda.Event; a time is that of the host."""
 
@@ -321,5 +331,5 @@ def make():
         MemoryPool=fakepools.MemoryPool,
         using_allocator=using_allocator,
         get_current_stream=lambda: device.stream,
-        Device=lambda: types.SimpleNamespace(compute_capability="90", synchronize=lambda: wait("Device.synchronize")),
+        Device=Device,
     )
