@@ -18,6 +18,14 @@ from minigan.tensor import Tensor
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("gpu")]
 
 
+@pytest.fixture(params=PRECISIONS)
+def precision(request):
+    """Each precision, as it is set while the test runs."""
+    mg.set_precision(request.param)
+    yield request.param
+    mg.set_precision("fp32")
+
+
 @pytest.mark.parametrize(("name", "k"), ROWS)
 def test_op_to_second_order(name, k, rng):
     check_op_to_second_order(name, k, rng)
@@ -44,14 +52,9 @@ def rounds(make, n, graphs):
 
 
 @pytest.mark.parametrize("make", [dcgan, wgan_gp])
-@pytest.mark.parametrize("precision", PRECISIONS)
 def test_fifty_rounds_replayed_are_fifty_rounds_played(make, precision):
-    mg.set_precision(precision)
-    try:
-        played, played_state, _ = rounds(make, 50, graphs=False)
-        replayed, state, captured = rounds(make, 50, graphs=True)
-    finally:
-        mg.set_precision("fp32")
+    played, played_state, _ = rounds(make, 50, graphs=False)
+    replayed, state, captured = rounds(make, 50, graphs=True)
     assert all(captured)
     assert replayed == played
     for key, value in played_state.items():
@@ -69,14 +72,6 @@ def test_products_by_cublas_and_by_our_own_kernel():
         out.fill(0)
         run(cupy.asarray(a), cupy.asarray(b), out)
         np.testing.assert_allclose(out.get(), a.astype("float64") @ b, rtol=1e-4, atol=1e-4)
-
-
-@pytest.fixture(params=PRECISIONS)
-def precision(request):
-    """Each precision, as it is set while the test runs."""
-    mg.set_precision(request.param)
-    yield request.param
-    mg.set_precision("fp32")
 
 
 SIZES = [(130, 200, 70), (64, 1, 100), (1, 64, 100), (100, 7, 1), (64, 10, 8192), (4096, 64, 800), (128, 128, 128)]
