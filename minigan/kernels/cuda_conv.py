@@ -34,7 +34,7 @@ _PACK = 16  # bytes that a thread moves at once
 def way(face: str, s: Geometry, dtype: Any = FLOAT32) -> str:
     """How this face of the convolution is computed for arrays of this type: one of WAYS."""
     pixels, window = s.y[0] * s.y[2] * s.y[3], s.w[1] * s.w[2] * s.w[3]
-    if max(pixels, s.x[0] * s.x[2] * s.x[3], window) >= 2**30:  # convolution.cu counts by an int
+    if max(pixels, s.x[0] * s.x[2] * s.x[3], window) >= 2**30 or max(s.w[2:]) > 16:  # limits of convolution.cu
         return "im2col"
     if FORCED is not None:
         return FORCED
@@ -212,7 +212,8 @@ def _tile(dtype: Any, m: int, n: int, along: tuple[bool, bool], packs: tuple[int
         return Tile(_NARROW, _NARROW, 4, 32)
     if n <= _NARROW:
         return Tile(_WIDE, _NARROW, 4, 16, 4)
-    tiles = [Tile(_WIDE, _WIDE, 4, depth, stages) for depth, stages in ((32, 3), (16, 3), (16, 2))]
+    deep = (32, 3) if along == (True, True) else (16, 4)  # more would take more registers than there are
+    tiles = [Tile(_WIDE, _WIDE, 4, depth, stages) for depth, stages in (deep, (16, 3), (16, 2))]
     return next((tile for tile in tiles if 2 * (tile.shared(along) + 1024) <= shared_memory()), tiles[-1])
 
 
