@@ -1,9 +1,12 @@
 """Captured steps, on the stand-in for CuPy: a replay is the step it was made from, and what cannot be is refused."""
 
 import contextlib
+import gc
+import sys
 
 import fakecuda
 import fakecupy
+import fakepools
 import numpy as np
 import pytest
 import shim
@@ -12,6 +15,7 @@ from fakecuda import counts, device
 
 import minigan as mg
 from minigan.capture import WARM_UP, Captured
+from minigan.kernels import cuda_graph
 from minigan.tensor import Tensor
 
 
@@ -201,6 +205,92 @@ def test_arguments_of_another_shape_run_without_a_graph_after_one_warning(cupy):
         assert step(mg.ones((5, 3), device="cuda")).item() == 15
     assert step(mg.ones((4, 3), device="cuda")).item() == 12  # no second warning
     assert step(mg.ones((2, 3), device="cuda")).item() == 6  # which is replayed
+
+
+# --- memory -------------------------------------------------------------------------------------------------------
+
+
+def private():
+    """The pool of graphs."""
+    return cuda_graph._shared(sys.modules["cupy"])._pool
+
+
+def test_graphs_lie_in_the_same_memory(cupy):
+    """What a second one needs as long as it is recorded lies where the first one's lay."""
+
+    def temporaries(x):
+        return mg.sum(((x * 2 + 1) * 3 + 1) * x)
+
+    x = mg.ones((1 << 16,), device="cuda")
+    sizes = []
+    steps = [mg.capture(temporaries) for _ in range(4)]
+    for step in steps:
+        found = [step(x).item() for _ in range(WARM_UP + 2)]
+        assert found == [10 << 16] * (WARM_UP + 2)
+        sizes.append(private().total_bytes())
+    assert x.data.nbytes < sizes[0] <= sizes[-1] < sizes[0] + 4 * 512
+    for step in reversed(steps):
+        assert step(x).item() == 10 << 16
+
+
+def test_memory_of_graphs_that_are_gone_is_given_back(cupy):
+    for n in (1 << 16, 1 << 10):
+        step = mg.capture(lambda x: x * 2 + 1)
+        for _ in range(WARM_UP + 1):
+            step(mg.ones((n,), device="cuda"))
+        assert step.graph is not None
+        total = private().total_bytes()
+        del step
+        gc.collect()
+    assert total < 1 << 16
+
+
+def test_what_calls_lay_in_is_free_before_a_graph_needs_memory(cupy):
+    step = mg.capture(lambda x: mg.sum(x * 2 + 1))
+    x = mg.ones((1 << 16,), device="cuda")
+    for _ in range(WARM_UP):
+        step(x)
+    pool = cupy.get_default_memory_pool()
+    assert pool.free_bytes() >= x.data.nbytes
+    step(x)
+    assert step.graph is not None
+    assert pool.free_bytes() < x.data.nbytes
+
+
+def test_a_capture_that_finds_no_memory_leaves_other_graphs_theirs(cupy, monkeypatch):
+    """CuPy's own pool would free what it holds and try again: memory into which the graph before it writes."""
+    x = mg.ones((1 << 16,), device="cuda")
+    before = mg.capture(lambda x: mg.sum(x * 2 + 1))
+    large = mg.capture(lambda x: [x + k for k in range(20)])
+    for _ in range(WARM_UP + 1):
+        assert before(x).item() == 3 << 16
+    for _ in range(WARM_UP):
+        large(x)
+    held = private().total_bytes()
+    pool = cupy.get_default_memory_pool()
+    pool.free_all_blocks()
+    monkeypatch.setattr(fakepools.Memory, "size", fakepools.Memory.taken + 12 * x.data.nbytes)
+    refused = "runs without a CUDA graph: MemoryError: no memory for a graph"
+    with pytest.warns(RuntimeWarning, match=refused), pytest.raises(MemoryError):
+        large(x)
+    assert private().total_bytes() >= held
+    assert before(x).item() == 3 << 16
+
+
+def test_a_graph_waits_for_the_one_that_another_stream_launched(cupy, monkeypatch):
+    waited = []
+    monkeypatch.setattr(fakecuda.Stream, "wait_event", lambda stream, event: waited.append(stream))
+    steps = [mg.capture(lambda x: mg.sum(x * 2)) for _ in range(2)]
+    x = mg.ones((3,), device="cuda")
+    for step in steps:
+        for _ in range(WARM_UP + 1):
+            step(x)
+    assert not waited
+    other = cupy.cuda.Stream(non_blocking=True)
+    with other:
+        assert steps[0](x).item() == 6
+        assert steps[1](x).item() == 6
+    assert waited == [other]
 
 
 # --- what cannot be captured ------------------------------------------------------------------------------------

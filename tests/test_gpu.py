@@ -1,5 +1,7 @@
 """On a CUDA device: ops, kernels, training steps and captured steps, each against what a CPU or a plain call gives."""
 
+import gc
+
 import fakecupy
 import numpy as np
 import pytest
@@ -10,10 +12,18 @@ from kernel_checks import EXAMPLES, faces
 from op_table import ROWS
 
 import minigan as mg
-from minigan.kernels import PRECISIONS, cpu, cublas, cuda, cuda_conv, cuda_linear, geometry
+from minigan.kernels import PRECISIONS, cpu, cublas, cuda, cuda_conv, cuda_graph, cuda_linear, geometry, headroom
 from minigan.tensor import Tensor
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("gpu")]
+
+
+@pytest.fixture(params=PRECISIONS)
+def precision(request):
+    """Each precision, as it is set while the test runs."""
+    mg.set_precision(request.param)
+    yield request.param
+    mg.set_precision("fp32")
 
 
 @pytest.mark.parametrize(("name", "k"), ROWS)
@@ -42,14 +52,9 @@ def rounds(make, n, graphs):
 
 
 @pytest.mark.parametrize("make", [dcgan, wgan_gp])
-@pytest.mark.parametrize("precision", PRECISIONS)
 def test_fifty_rounds_replayed_are_fifty_rounds_played(make, precision):
-    mg.set_precision(precision)
-    try:
-        played, played_state, _ = rounds(make, 50, graphs=False)
-        replayed, state, captured = rounds(make, 50, graphs=True)
-    finally:
-        mg.set_precision("fp32")
+    played, played_state, _ = rounds(make, 50, graphs=False)
+    replayed, state, captured = rounds(make, 50, graphs=True)
     assert all(captured)
     assert replayed == played
     for key, value in played_state.items():
@@ -67,14 +72,6 @@ def test_products_by_cublas_and_by_our_own_kernel():
         out.fill(0)
         run(cupy.asarray(a), cupy.asarray(b), out)
         np.testing.assert_allclose(out.get(), a.astype("float64") @ b, rtol=1e-4, atol=1e-4)
-
-
-@pytest.fixture(params=PRECISIONS)
-def precision(request):
-    """Each precision, as it is set while the test runs."""
-    mg.set_precision(request.param)
-    yield request.param
-    mg.set_precision("fp32")
 
 
 SIZES = [(130, 200, 70), (64, 1, 100), (1, 64, 100), (100, 7, 1), (64, 10, 8192), (4096, 64, 800), (128, 128, 128)]
@@ -103,16 +100,18 @@ def test_a_bias_in_the_epilogue_is_the_bias_that_is_added(dtype, leading, precis
             assert np.array_equal(fused, again)
 
 
-def test_cublaslt_adds_the_bias_of_every_float32_product(precision):
-    """Without an algorithm a bias is a launch of its own, which is right and slower."""
+def test_cublaslt_adds_the_bias_of_every_float32_product_of_matrices(precision):
+    """Without an algorithm, as vectors may be, a bias is a launch of its own, which is right and slower."""
     cupy = mg.backend.array_module("cuda")
     lt = cublas.find(cupy)._lt
     assert lt is not None, "no cuBLASLt was found"
     for m, n, k in SIZES:
         cuda_linear.product(cupy.ones((m, k), "float32"), cupy.ones((n, k), "float32").T, cupy.ones(n, "float32"))
-    without = [key for key, plan in lt._plans.items() if plan is None and key[0].result.kind == 0]
-    assert lt._plans
-    assert not without, f"{len(without)} of {len(lt._plans)} kinds: {without}"
+    found = {gemm: plan for (gemm, _), plan in lt._plans.items() if gemm.result.kind == 0}
+    matrices = [gemm for gemm in found if min(gemm.rows, gemm.columns, gemm.depth) > 1]
+    without = [gemm for gemm in matrices if found[gemm] is None]
+    assert matrices
+    assert not without, f"{len(without)} of {len(matrices)} kinds: {without}"
 
 
 def test_captured_products_are_those_that_were_called(precision):
@@ -166,6 +165,26 @@ def test_memory_of_others_survives_replays():
     assert [step().item() for _ in range(5)] == [expected] * 5
     for k, other in enumerate(others):
         assert (other.numpy() == k).all()
+
+
+def test_what_a_game_needs_is_what_it_takes():
+    """The pool that everybody shares and that of the graphs, after rounds and a look at them."""
+    cupy = mg.backend.array_module("cuda")
+    shared = cuda_graph._shared(cupy)
+    pools = [cupy.get_default_memory_pool(), shared._pool]
+    game, source = dcgan("cuda", "float32"), batches("cuda", count=1024, batch=1024)
+    need = mg.gan.memory_needed(game, source)
+    gc.collect()
+    for pool in pools[: 1 if shared.users else 2]:
+        pool.free_all_blocks()
+    before = sum(pool.total_bytes() for pool in pools)
+    for _ in range(6):
+        game.play(source)
+    mg.gan.rehearsal.gradient_norms(game, source)
+    taken = sum(pool.total_bytes() for pool in pools) - before
+    assert all(turn.graph is not None for turn in game._turns[1])
+    assert 0.85 * taken < need.round(1024) < 1.3 * taken + headroom.SCRATCH, (need, taken)
+    assert 0 < need.largest_batch(headroom.free("cuda")) < 1 << 24
 
 
 def test_streamed_batches(monkeypatch):

@@ -22,9 +22,9 @@ from gpu_steps import in_minigan, plan
 
 HELD = """
                               digits    dcgan28    wgan_gp    dcgan64   dcgan128
-(all)                            251        234        119        439        463
+(all)                            248        234        119        439        463
 adam                               2          2          1          2          2
-add                               14          9          3         20         20
+add                               11          9          3         20         20
 col2im                             8          8          4         20         25
 conv                               4          4          4          4          4
 conv_input                         0          0          0          3          3

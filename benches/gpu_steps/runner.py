@@ -27,10 +27,13 @@ class Session:
         self.write(self.record)
 
     def close(self) -> None:
+        """End the children that outlive a stage."""
         for child in self.compilers.values():
             child.close()
+        self.compilers.clear()
         if self.crew is not None:
             self.crew.close()
+            self.crew = None
 
 
 @dataclass

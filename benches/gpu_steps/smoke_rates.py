@@ -13,23 +13,9 @@ from .layers import Layer
 from .plan import PRECISIONS
 from .smoke_checks import Check, named, on_device
 
-SMALL = (
-    1024 * 96,
-    1024,
-    1024,
-    51_200,
-    64,
-    32,
-    800,
-    131_072,
-    1,
-    10,
-    64,
-    64,
-    6272,
-    6272,
-)  # parameters beside a large one
-SHAPES = ((64, 8192, 800), (8192, 800, 64), (128, 6272, 1024), (1024, 128, 6272), (4096, 4096, 4096))  # (M, K, N)
+# The sizes of parameters beside a large one, and (M, K, N) of products.
+SMALL = (1024 * 96, 1024, 1024, 51_200, 64, 32, 800, 131_072, 1, 10, 64, 64, 6272, 6272)
+SHAPES = ((64, 8192, 800), (8192, 800, 64), (128, 6272, 1024), (1024, 128, 6272), (4096, 4096, 4096))
 CONVOLUTION = Layer("conv", (128, 64, 32, 32), (128, 64, 4, 4), (128, 128, 16, 16), 2, 1)
 TINY = Layer("conv", (2, 4, 8, 8), (6, 4, 4, 4), (2, 6, 4, 4), 2, 1)
 

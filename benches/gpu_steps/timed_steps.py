@@ -15,6 +15,7 @@ TOLERANCES = {"fp32": (1e-4, 1e-2, 0.5), "tf32": (1e-2, 0.1, 0.5), "bf16": (5e-2
 PREPARED = 60  # seconds at most for a variant to take its first steps
 TURN = 30  # seconds at most for a block of them
 COMPILING = 0.05  # of this stage's time, if torch.compile has not finished before
+TIMING = 0.3  # of a workload's time, for its turns
 MAIN_JOB = 0.1  # of this stage's time, for the main job
 
 
@@ -26,16 +27,26 @@ def prepare(session: Session) -> None:
 
 
 def steps(job: Job) -> None:
-    """Times of every workload in every variant, then the main job."""
+    """Times of every workload in every variant, then the main job. The children end with it, and free their memory."""
     prepare(job.session)
-    crew = job.session.crew
-    assert crew is not None
+    assert job.session.crew is not None
+    try:
+        time_all(job, job.session.crew)
+    finally:
+        job.session.close()
+
+
+def time_all(job: Job, crew: Crew) -> None:
+    """The same, with these children."""
     compiled = compiling.collect(job, COMPILING * job.left())
     main_job = MAIN_JOB * job.left()
     names = job.session.workloads
     for k, name in enumerate(names):
         seconds = (job.left() - main_job) / (len(names) - k)
-        measure(job, crew, name, compiled[name], job.left() - seconds)
+        if seconds <= 0:
+            job.cut(f"{name}: no time was left")
+            continue
+        measure(job, crew, name, compiled[name], seconds)
         job.session.save()
     job.result["main_job"] = {}
     for name in (n for n in VARIANTS if variant(n).library == "minigan"):
@@ -59,12 +70,13 @@ def play_main_job(job: Job, crew: Crew, name: str) -> dict[str, float]:
     )
 
 
-def measure(job: Job, crew: Crew, name: str, compiled: dict[str, Any], reserve: float) -> None:
-    """One workload; no further turn begins when `reserve` seconds of the stage are left."""
+def measure(job: Job, crew: Crew, name: str, compiled: dict[str, Any], seconds: float) -> None:
+    """One workload, in about so many seconds, of which a part is kept for what is timed."""
+    reserve = job.left() - seconds
     work = workload(name, job.session.rehearse)
     found: dict[str, Any] = {}
     job.result[name] = {"title": work.title, "batch": work.batch, "variants": found}
-    found |= opened(job, crew, name, work.kind)
+    found |= opened(job, crew, name, work.kind, reserve + TIMING * seconds)
     found[COMPILED] = compiled
     judge_losses(job, name, found)
     job.result[name]["gflop"] = job.attempt(f"{name}, flops", lambda: count_flops(crew, found))
@@ -73,8 +85,8 @@ def measure(job: Job, crew: Crew, name: str, compiled: dict[str, Any], reserve: 
         summarise(entry, work.batch, job.result[name]["gflop"])
 
 
-def opened(job: Job, crew: Crew, name: str, kind: str) -> dict[str, dict[str, Any]]:
-    """Each variant's first losses, or why there are none.
+def opened(job: Job, crew: Crew, name: str, kind: str, reserve: float) -> dict[str, dict[str, Any]]:
+    """Each variant's first losses, or why there are none; no other is begun when `reserve` seconds are left.
 
     Those of minigan are opened side by side. Those of PyTorch follow one by one, for cuDNN then tries its algorithms,
     which nothing may disturb.
@@ -84,8 +96,6 @@ def opened(job: Job, crew: Crew, name: str, kind: str) -> dict[str, dict[str, An
 
     def answer(chosen: str) -> None:
         try:
-            if job.left() <= 0:
-                raise ChildError(f"{chosen}: no time was left")
             found[chosen] = crew.finish(chosen, min(PREPARED, job.left()))
         except ChildError as error:
             found[chosen] = {"error": str(error)}
@@ -101,6 +111,10 @@ def opened(job: Job, crew: Crew, name: str, kind: str) -> dict[str, dict[str, An
             continue
         if variant(chosen).frozen and kind != "gan":
             found[chosen] = {"skipped": "there is no generator's turn"}
+            continue
+        if job.left() <= reserve:
+            found[chosen] = {"skipped": "no time was left"}
+            job.cut(f"{name}, {chosen}")
             continue
         crew.start(chosen, "open", chosen=chosen, **asked)
         answer(chosen)

@@ -5,7 +5,7 @@ from .bigan import BiGAN
 from .conditional import AuxiliaryGame, ConditionalGame
 from .dynamics import packed
 from .energy import BEGAN, EBGAN, margin_loss, pulling_away
-from .footprint import MemoryNeed, memory_needed, plainly_fits
+from .footprint import MemoryNeed, memory_needed
 from .game import Batch, Drawn, Game, Losses, Source, State, Turn
 from .infogan import InfoGame, LatentCode
 from .latents import Latent, lerp, normal_latent, slerp, uniform_latent

@@ -35,14 +35,20 @@ class MemoryNeed:
     sample: float
     replayed: bool  # are turns replayed, in memory of their own?
 
-    def round(self, batch: int) -> float:
-        """Bytes that training with that batch takes beside what is there already.
+    def least(self, batch: int) -> float:
+        """Bytes that training with that batch takes beside what is there already, if none is lost between arrays.
 
-        They are a round's peak; that of the replays; a copy of the state, which judging a run makes; and what is lost
-        between arrays or taken by libraries.
+        They are a round's peak; that of the replays; a copy of the state, which judging a run makes; and what libraries
+        take for themselves.
         """
-        peak = self.fixed + batch * self.sample
-        return self.state + (1 + self.replayed) * peak + headroom.overhead(self.device, peak)
+        return self.state + (1 + self.replayed) * self._peak(batch) + headroom.SCRATCH
+
+    def round(self, batch: int) -> float:
+        """Bytes that it takes as memory is used in practice."""
+        return self.least(batch) + headroom.lost(self.device, self._peak(batch))
+
+    def _peak(self, batch: int) -> float:
+        return self.fixed + batch * self.sample
 
     def total(self, batch: int) -> float:
         """All bytes that training with that batch needs."""

@@ -256,7 +256,8 @@ class Game:
 
 
 def _counted(step: Array, per_round: int, k: int) -> Array:
-    return xp(step).asarray(step * per_round + k)
+    first = step * per_round
+    return xp(step).asarray(first + k if k else first)  # each operation is a launch
 
 
 def _tensors(drawn: Any) -> Drawn:

@@ -1,7 +1,7 @@
 """What each player minimises, as functions of the critic's scores: each is the paper's formula, one line a player.
 
-Scores are raw (logits): r for real samples, f for fakes, any shape. Every result is a 0-d tensor. mean_of(r, f, a, b)
-is the mean of f(a r + b).
+Scores are raw (logits): r for real samples, f for fakes, any shape. Every result is a 0-d tensor. In code
+mean_of(v, function, a, b) is E function(a v + b).
 """
 
 import functools
@@ -161,12 +161,12 @@ relativistic = listed(
 """D: E sp(-(r - f)); G: E sp(-(f - r)), sample by sample (Jolicoeur-Martineau 2019); R3GAN adds r1 and r2."""
 
 
-def _of_averages(name: str, below: Callable[[Tensor], Tensor], shift: float, by: float) -> Loss:
-    """Each score v against the mean of the other side: below(shift + v) where it is to lie below, of -v where above."""
+def _of_averages(name: str, function: Callable[[Tensor], Tensor], shift: float, by: float) -> Loss:
+    """Scores v less the mean of the other side: function(shift - v) where they are to lie above, else of shift + v."""
 
     def objective(upper: Tensor, lower: Tensor) -> Tensor:
-        above = mean_of(upper - mean(lower), below, -1, shift)
-        return by * (above + mean_of(lower - mean(upper), below, 1, shift))
+        above = mean_of(upper - mean(lower), function, -1, shift)
+        return by * (above + mean_of(lower - mean(upper), function, 1, shift))
 
     return listed(name, objective, objective, compares=True)
 

@@ -55,7 +55,7 @@ def input_gradient(critic: Critic, x: Tensor) -> Tensor:
 def _slope(critic: Critic, x: Tensor) -> Tensor:
     """d critic(x) / dx for each sample, of the shape of x: recorded."""
     x = x.detach()
-    scores = critic(x)
+    scores = as_tensor(critic(x), "a critic's scores")
     return grad(scores, x, ones_like(scores), create_graph=True)
 
 

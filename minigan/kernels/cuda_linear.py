@@ -65,13 +65,14 @@ def product(a: Array, b: Array, bias: Array = None, out: Array = None, add: bool
 
 
 def operands(*arrays: Array) -> list[Array]:
-    """One or two arrays (..., rows, columns) as products read them: where they lie, if that is one run of memory or
-    nearly so, and rounded to bfloat16 (see gemm.py) if the precision says so.
+    """One or two arrays (..., rows, columns) as products read them, where they lie if possible.
+
+    They are rounded to bfloat16 (see gemm.py) if the precision says so, a transposed matrix in its order of memory.
     """
     lib = array_module("cuda")
     if not precision.bf16(arrays[0].dtype) or cublas.find(lib) is None:
         return [x if gemm.is_plain(x) else lib.ascontiguousarray(x) for x in arrays]
-    transposed = [x.swapaxes(-1, -2).flags.c_contiguous for x in arrays]  # it stays what it is: nothing is turned
+    transposed = [x.swapaxes(-1, -2).flags.c_contiguous for x in arrays]
     lying = [x.swapaxes(-1, -2) if t else lib.ascontiguousarray(x) for x, t in zip(arrays, transposed, strict=True)]
     return [y.swapaxes(-1, -2) if t else y for y, t in zip(rounded(*lying), transposed, strict=True)]
 

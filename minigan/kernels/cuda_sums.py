@@ -7,7 +7,7 @@ from . import portable
 from .launch import THREADS, is_dense, is_real, launch, launch_each
 
 ONE_BLOCK = 1 << 14  # elements that one block sums; more are summed by several, and their sums by one
-PARTS = 256  # blocks, at most
+PARTS = 1024  # blocks, at most
 WRITTEN_OUT = 1 << 16  # elements up to which a gradient that is one number is written out, as products need it
 
 

@@ -27,9 +27,9 @@ def free(device: str) -> float:
     return min(left, limit - pool.used_bytes()) if limit else left
 
 
-def overhead(device: str, peak: float) -> float:
-    """Bytes that are taken beside a peak of which a watch was told: by libraries, and on a CPU between arrays."""
-    return SCRATCH + (min(peak / 3, HEAP) if device == "cpu" else 0)
+def lost(device: str, peak: float) -> float:
+    """Bytes that may lie between arrays unused, where a watch has seen that peak; CuPy's pools count theirs."""
+    return min(peak / 3, HEAP) if device == "cpu" else 0.0
 
 
 class Watch:

@@ -120,6 +120,12 @@ class _Memory:
         """Bytes that wait."""
         return sum(size * len(alike) for size, alike in self.waiting.items())
 
+    def waits(self) -> int:
+        """The same, with what has been given back and not yet put in its place."""
+        with self.lock:
+            self._sort_returned()
+            return self.held()
+
     def empty(self) -> None:
         """Give all that waits back to the system; what is in use now is the most that was."""
         with self.lock:
@@ -149,8 +155,7 @@ after_fork(_forget)
 
 def waiting() -> int:
     """Bytes of CPU arrays that have died, which the next ones will be given."""
-    with _memory.lock:
-        return _memory.held()
+    return _memory.waits()
 
 
 def empty_cache() -> None:

@@ -126,7 +126,7 @@ def _mean_grad(g: Array, x: Array, f: str, a: float, b: float) -> Array:
 
 
 @op(
-    lambda g, y, x, _eps: x * reshape(g / y, (-1, *(1 for _ in x.shape[1:]))),
+    lambda g, y, x, _eps: x * _kept(g / y, x, tuple(range(1, x.ndim))),
     name="lengths",
     formula="(sum of x^2 per sample + eps)^(1/2)",
     flops=lambda y, x, *_: 2 * x.size,

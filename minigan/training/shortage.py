@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..errors import MiniganError, NotEnoughMemory
-from ..gan import Game, MemoryNeed, memory_needed, plainly_fits
+from ..gan import Game, MemoryNeed, memory_needed
+from ..gan.footprint import plainly_fits
 from ..kernels import headroom
 from ..system.terminal import is_out_of_memory, say
 from .folder import RunFolder
@@ -32,7 +33,7 @@ def check(game: Game, batches: Any, shape: tuple[int, ...], settings: Settings, 
         parts = f"weights and optimizers {_amount(need.state)}, a round {_amount(need.round(batch))}"
         left = "" if free == math.inf else f"; {_amount(free)} are free"
         say(f"memory: {_amount(need.state + need.round(batch))} at batch {batch}, beside the data ({parts}){left}")
-    if need.round(batch) > free:
+    if need.least(batch) > free:
         raise NotEnoughMemory(_too_much(need, batch, free))
 
 

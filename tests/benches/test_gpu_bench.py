@@ -1,6 +1,5 @@
 """benches/gpu.py without a GPU: what it writes when, what it makes of failures and figures, and a rehearsal of all."""
 
-import contextlib
 import copy
 import json
 import os
@@ -23,12 +22,9 @@ from gpu_steps import (  # noqa: E402
     driver,
     layers,
     layers_minigan,
-    outputs,
     plan,
     report,
     runner,
-    smoke,
-    smoke_checks,
     stages,
     summary,
     targets,
@@ -94,100 +90,6 @@ def test_unknown_names_are_refused(option):
     assert "nonsense" in result.stderr
 
 
-def test_the_smoke_test_is_rehearsed_and_brings_back_a_few_files(tmp_path):
-    result = subprocess.run([*COMMAND, "--smoke", "--rehearse", "--out", tmp_path], capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert {p.name for p in tmp_path.iterdir()} == {"smoke.json", "smoke.log", "tests.log", "kernels.tgz"}
-    assert (tmp_path / "smoke.log").read_text() == result.stdout
-    assert "skipped" in (tmp_path / "tests.log").read_text()
-    found = json.loads((tmp_path / "smoke.json").read_text())
-    assert found["passed"] is True
-    assert len(found["checks"]) == 15
-    assert all(entry["ok"] and entry["found"] for entry in found["checks"].values())
-
-
-# --- the checks of the first minutes ------------------------------------------------------------------------------
-
-
-def test_a_check_that_fails_keeps_what_it_found_and_the_next_one_has_a_new_child(tmp_path, capsys):
-    run = smoke.Smoke(tmp_path, rehearse=True, seconds=60)
-    try:
-        run.check(["environment"], 0)
-        first = run.child
-        run.check(["nonsense"], 0)
-        assert run.child.closed
-        run.check(["environment"], 0)
-        assert run.child is not first
-    finally:
-        run.child.close()
-    found = json.loads((tmp_path / "smoke.json").read_text())["checks"]
-    assert [found[name]["ok"] for name in ("environment", "nonsense")] == [True, False]
-    assert "KeyError: 'nonsense'" in found["nonsense"]["errors"][0]
-    assert "FAILED nonsense" in capsys.readouterr().out
-
-
-def test_checks_for_which_no_time_is_left_have_failed(tmp_path):
-    run = smoke.Smoke(tmp_path, rehearse=True, seconds=10)
-    run.check(["environment"], 10)
-    assert run.record["checks"]["environment"]["errors"] == ["environment: no time was left"]
-    assert run.child is None
-
-
-def test_an_expectation_that_is_not_met_is_an_error_with_what_was_found(monkeypatch):
-    fakecupy.install(monkeypatch)
-
-    def fn(check):
-        check.found["x"] = 3
-        check.expect("at most 2", check.found["x"] <= 2, check.found["x"])
-        check.expect_fast("a short time", False, 9)
-        raise ValueError("later")
-
-    found = smoke_checks.run(fn, plan.REHEARSAL, False, None)
-    assert found["found"] == {"x": 3}
-    assert found["errors"][:2] == ["expected at most 2; found 3", "expected a short time; found 9"]
-    assert found["errors"][2].startswith("ValueError: later")
-    assert len(smoke_checks.run(fn, plan.REHEARSAL, True, None)["errors"]) == 2
-
-
-def test_errors_of_products_are_seen(monkeypatch):
-    fakecupy.install(monkeypatch)
-    product = smoke_checks.cuda_linear.product
-    monkeypatch.setattr(smoke_checks.cuda_linear, "product", lambda a, b: product(a, b) * 1.001)
-    found = smoke_checks.run(smoke_checks.products, plan.REHEARSAL, True, None)
-    assert any("an error of a batch in fp32 of at most 2e-06" in error for error in found["errors"])
-
-
-# --- what is kept -------------------------------------------------------------------------------------------------
-
-
-def test_kernels_compiled_by_one_run_are_there_in_the_next(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("CUPY_CACHE_DIR", "elsewhere")
-    first, second = tmp_path / "first", tmp_path / "second"
-    first.mkdir()
-    second.mkdir()
-    with outputs.compiled_kernels(first, None):
-        Path(os.environ["CUPY_CACHE_DIR"], "a.cubin").write_text("a")
-    with outputs.compiled_kernels(first, None):
-        Path(os.environ["CUPY_CACHE_DIR"], "b.cubin").write_text("b")
-    with contextlib.suppress(SystemExit), outputs.compiled_kernels(second, first / "kernels.tgz"):
-        assert sorted(os.listdir(os.environ["CUPY_CACHE_DIR"])) == ["a.cubin", "b.cubin"]
-        sys.exit("ended from outside")
-    assert os.environ["CUPY_CACHE_DIR"] == "elsewhere"
-    for folder in (first, second):
-        assert [p.name for p in folder.iterdir()] == ["kernels.tgz"]
-    (first / "kernels.tgz").write_bytes((second / "kernels.tgz").read_bytes()[:50])
-    with outputs.compiled_kernels(first, None):
-        assert "cannot be read" in capsys.readouterr().out
-
-
-def test_what_is_printed_is_in_the_log_and_what_ended_it(tmp_path, capsys):
-    with contextlib.suppress(ValueError), outputs.also_in(tmp_path / "log"):
-        print("said")
-        raise ValueError("the end")
-    assert capsys.readouterr().out == "said\n"
-    assert (tmp_path / "log").read_text().startswith("said\nTraceback")
-
-
 # --- stages -------------------------------------------------------------------------------------------------------
 
 
@@ -238,6 +140,49 @@ def test_tests_that_fail_are_an_error_of_their_stage(written, tmp_path):
     assert found["result"]["failed"] == 1
     assert "1 failed" in found["result"]["summary"]
     assert "pytest exited with 1" in found["errors"][0]
+
+
+class MadeUpCrew:
+    """Variants that answer at once; `asked` has who was asked for what."""
+
+    def __init__(self):
+        self.asked = []
+
+    def start(self, name, request, /, **arguments):
+        self.asked.append((name, request))
+
+    def finish(self, name, limit):
+        return {"losses": [[1.0]]}
+
+    def ask(self, name, request, limit, /, **arguments):
+        self.start(name, request)
+        return 2.0, 3
+
+
+def test_what_there_is_no_time_for_is_cut_and_said(written):
+    session, states = written
+    crew = MadeUpCrew()
+    found = {}
+
+    def first(job):
+        found["late"] = timed_steps.opened(job, crew, "dcgan28", "gan", reserve=job.left())
+        found["critic"] = timed_steps.opened(job, crew, "wgan_gp", "gradient_penalty", reserve=0)
+        entries = {"torch eager": {"losses": [[1.0]]}, "minigan eager": {"losses": [[1.0]]}}
+        timed_steps.take_turns(job, crew, "dcgan64", entries, reserve=job.left())
+        found["entries"] = entries
+
+    assert runner.run({"first": (1.0, first)}, session, 60) is True
+    ours = [name for name in plan.VARIANTS if plan.variant(name).library == "minigan"]
+    assert [name for name, entry in found["late"].items() if "losses" in entry] == ours
+    assert [name for name, entry in found["critic"].items() if "skipped" in entry] == [
+        "torch graph channels_last frozen"
+    ]
+    assert list(found["late"]) == list(found["critic"]) == list(plan.VARIANTS)
+    assert [entry["blocks"] for entry in found["entries"].values()] == [[(2.0, 3)]] * 2
+    cut = states[-1]["cut"]
+    assert cut[:-1] == [f"dcgan28, {name}" for name in plan.VARIANTS if name not in ours]
+    assert cut[-1] == "dcgan64: 1 of 2 rounds were timed"
+    assert any(line.startswith("cut: dcgan64") for line in summary.table(states[-1]))
 
 
 # --- children -----------------------------------------------------------------------------------------------------

@@ -183,6 +183,32 @@ def test_sums_of_channels_last_images(axis, rng):
     np.testing.assert_allclose(mg.sum(large, axis).numpy(), expected, rtol=1e-4, atol=2e-2)
 
 
+@pytest.mark.parametrize("name", ["relu", "sigmoid", "softplus", "square", "exp"])
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (-1, 1), (0.5, -0.25)])
+def test_the_mean_of_a_function_is_one_op_of_some(name, scale, shift, rng):
+    function = getattr(mg, name)
+    x = Tensor(rng.standard_normal((4, 3)))
+    called = []
+    with mg.observe(lambda op, args, out, order: called.append(op.name)):
+        y = mg.ops.mean_of(x, function, scale, shift)
+    assert (called == ["mean"]) == (name != "exp")
+    np.testing.assert_allclose(y.item(), function(Tensor(scale * x.numpy() + shift)).numpy().mean(), rtol=1e-14)
+    mg.testing.gradcheck(lambda x: mg.ops.mean_of(x, function, scale, shift), x)
+
+
+def test_the_mean_of_a_function_of_whole_numbers_of_none_and_scaled_by_a_tensor():
+    whole, scale = mg.tensor([1, -2, 3]), mg.tensor(2.0, "float64")
+    assert mg.ops.mean_of(whole, mg.relu, 2, 1).item() == pytest.approx(10 / 3)
+    assert np.isnan(mg.ops.mean_of(mg.zeros((0, 2)), mg.square).item())
+    assert mg.grad(mg.ops.mean_of(mg.tensor([1.0, 3.0], "float64"), mg.square, scale), scale).item() == 20
+
+
+def test_lengths_of_what_is_no_batch_of_floats_or_not_smooth():
+    for x, eps in ((mg.tensor(1.0), 1.0), (mg.tensor([1, 2]), 1.0), (mg.ones((2, 3)), 0.0)):
+        with pytest.raises(mg.errors.ShapeError, match="lengths: expected floats"):
+            mg.ops.lengths(x, eps)
+
+
 @given(reductions(), seeds)
 def test_soft_maximum_over_any_axes(reduction, seed):
     shape, axes, keepdims = reduction
@@ -285,6 +311,8 @@ def test_known_cross_entropies():
     logit = mg.tensor(np.array([np.log(3.0)]))  # sigmoid = 3/4
     np.testing.assert_allclose(mg.binary_cross_entropy_with_logits(logit, 0.0).item(), np.log(4))
     np.testing.assert_allclose(mg.binary_cross_entropy_with_logits(logit, 1.0).item(), np.log(4 / 3))
+    sure = mg.tensor(np.array([40.0]))  # what is left of the loss is less than a unit of the logit
+    np.testing.assert_allclose(mg.binary_cross_entropy_with_logits(sure, 1.0).item(), np.exp(-40), rtol=1e-12)
 
 
 def test_ties_as_documented():

@@ -39,7 +39,7 @@ class Memory:
         self.held = size
 
     def __del__(self):
-        Memory.taken -= self.held
+        type(self).taken -= self.held  # at the end of the program the module may have no names any more
 
 
 class MemoryPointer:

@@ -19,3 +19,30 @@ def variants(name, real):
     elif real == "float":
         kinds += [small.defines(precision, (1, 1)) for precision in ("tf32", "bf16")]
     return [kind | along for kind in kinds]
+
+
+PLAIN = [Tile(64, 64), Tile(128, 64), Tile(128, 128)]  # of convolutions in float32
+ALIGNED = [Tile(64, 64, 4, 32), Tile(128, 64, 4), Tile(128, 128, 4)]  # on tensor cores, where groups of four are moved
+SINGLE = [Tile(64, 64, 8, 32), Tile(128, 64)]  # and where single elements are
+
+
+def all_variants(name, real):
+    """Every set of definitions with which a source can be compiled."""
+    if name not in ("convolution", "product"):
+        return variants(name, real)
+    if name == "product":
+        ways = [{"LEFT_ALONG": left, "RIGHT_ALONG": right} for left in (0, 1) for right in (0, 1)]
+        packs = [None, (1, 1)] if real == "float" else [None]
+        return [Tile(64, 64).defines(pack) | way for pack in packs for way in ways]
+    if real == "double":
+        return [PLAIN[0].defines(None)]
+    single = [tile.defines(packs) for tile in SINGLE for packs in ((1, 1), (1, 4), (4, 1))]
+    return [tile.defines(None) for tile in PLAIN] + [tile.defines((4, 4)) for tile in ALIGNED] + single
+
+
+def shared(defines, along):
+    """Bytes of shared memory that a kernel of these definitions is given beside its own arrays."""
+    if "TF32" not in defines:
+        return 0
+    tile = Tile(*(defines[key] for key in ("TILE_M", "TILE_N", "WARPS", "DEPTH", "STAGES")))
+    return tile.shared(along)

@@ -4,6 +4,8 @@ import ctypes
 import functools
 import importlib.metadata
 import re
+import struct
+from typing import NamedTuple
 
 
 @functools.cache
@@ -70,3 +72,56 @@ def _compile(code, options, arch, wanted):
         return text(wanted)
     finally:
         lib.nvrtcDestroyProgram(ctypes.byref(program))
+
+
+# --- what is in machine code: an ELF file whose notes are NVIDIA's ------------------------------------------------
+
+
+class Resources(NamedTuple):
+    """What a kernel takes: registers of a thread, bytes of shared memory of a block, threads that it may be."""
+
+    registers: int
+    shared: int
+    threads: int | None
+
+
+_REGISTERS, _THREADS = 0x2F, 0x05  # numbers of notes: of a symbol and what it takes; of the largest block
+_WITH_SIZE = 4  # the form of a note that has contents
+
+
+def resources(cubin):
+    """The Resources of each kernel in machine code, by its name."""
+    sections = dict(_sections(cubin))
+    symbols, names = sections[".symtab"], sections[".strtab"]
+    found = {}
+    for number, contents in _notes(sections[".nv.info"]):
+        if number == _REGISTERS:
+            symbol, registers = struct.unpack("<II", contents)
+            (at,) = struct.unpack_from("<I", symbols, 24 * symbol)
+            kernel = names[at : names.index(b"\0", at)].decode()
+            notes = dict(_notes(sections.get(f".nv.info.{kernel}", b"")))
+            threads = struct.unpack("<3I", notes[_THREADS])[0] if _THREADS in notes else None
+            found[kernel] = Resources(registers, len(sections.get(f".nv.shared.{kernel}", b"")), threads)
+    return found
+
+
+def _sections(elf):
+    """(name, contents) of each section; zeros for memory that a file need not hold."""
+    (table,) = struct.unpack_from("<Q", elf, 40)
+    size, count, of_names = struct.unpack_from("<HHH", elf, 58)
+    headers = [struct.unpack_from("<IIQQQQ", elf, table + k * size) for k in range(count)]
+    for name, kind, _, _, start, length in headers:
+        at = headers[of_names][4] + name
+        empty = kind == 8  # SHT_NOBITS
+        yield elf[at : elf.index(b"\0", at)].decode(), bytes(length) if empty else elf[start : start + length]
+
+
+def _notes(section):
+    """(number, contents) of each note that has contents."""
+    at = 0
+    while at < len(section):
+        form, number, size = struct.unpack_from("<BBH", section, at)
+        at += 4
+        if form == _WITH_SIZE:
+            yield number, section[at : at + size]
+            at += size
