@@ -22,7 +22,7 @@ from gpu_steps import in_minigan, plan
 
 HELD = """
                               digits    dcgan28    wgan_gp    dcgan64   dcgan128
-(all)                            248        234        119        439        463
+(all)                            248        234        119        437        461
 adam                               2          2          1          2          2
 add                               11          9          3         20         20
 col2im                             8          8          4         20         25
@@ -58,7 +58,7 @@ subtract                           1          1          2          1          1
 sums_of                            5          3          3          3          3
 tanh                               2          2          0          2          2
 total                              1          1          1          1          1
-total_of_parts                    27         27          8         67         67
+total_of_parts                    27         27          8         65         65
 track                              6          6          0         17         17
 (turning)                          9          9          7          0          0
 (turned bytes)              12779520   12779520   11239424          0          0

@@ -24,6 +24,7 @@ FORCED: str | None = None  # one of WAYS for every convolution that allows it, f
 
 SLAB = 128 << 20  # bytes of a matrix of windows that are written at a time
 SLICES = 64  # at most, into which the sum over pixels of a weight gradient is cut
+MANY_ELEMENTS = 1 << 15  # of a weight gradient: each is then summed over the slices by one thread
 WANTED_BLOCKS = 264  # of a grid: two for each multiprocessor of the largest GPUs
 FEW_TILES = 100  # of _WIDE by _WIDE elements: less are cut smaller
 
@@ -135,7 +136,8 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
         along, packs = (False, False), (_neighbours((outs.start, per_group, o), y), _pack(s, first, x))
         tile = _tile(x.dtype, per_group, kh * kw * c, along, packs, SLICES)
         slices, step = _slices(s.y[0] * s.y[2] * s.y[3], -(-per_group // tile.m) * -(-kh * kw * c // tile.n))
-        parts = lib.empty((slices, per_group, kh * kw * c), dtype=x.dtype)
+        target = w[outs]
+        parts = target if slices == 1 else lib.empty((slices, *target.shape), dtype=x.dtype)
         launch_tiles(
             "convolution",
             "conv_weight",
@@ -146,10 +148,18 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
             along,
             packs,
         )
-        target = w[outs]
-        n = target.size
-        launch("channels", "total_of_parts", x.dtype, (-(-n // 32),), (32, 8), parts, target, slices, n, 1.0)
+        if slices > 1:
+            _total(parts, target)
     return w.reshape(o, kh, kw, c).transpose(0, 3, 1, 2)
+
+
+def _total(parts: Array, target: Array) -> None:
+    """Write the sum over the first axis of `parts`: a thread for each element or, where these are few, several."""
+    slices, n = len(parts), target.size
+    if n >= MANY_ELEMENTS:
+        launch_each("pointwise", "total_of_slices", target.dtype, n, parts, target, slices, n)
+    else:
+        launch("channels", "total_of_parts", target.dtype, (-(-n // 32),), (32, 8), parts, target, slices, n, 1.0)
 
 
 def _slabs(s: Geometry, itemsize: int) -> Iterator[tuple[slice, slice, Geometry]]:
