@@ -47,11 +47,10 @@ def misfits(name: str, real: str, defines: dict, arch: str) -> Iterator[str]:
 
 
 @needs_nvrtc
-@pytest.mark.parametrize("arch", ["sm_75", "sm_86", "sm_120"])
-def test_the_largest_tiles_fit_where_there_is_least(arch):
+def test_the_largest_tiles_fit_where_there_is_least():
     largest = [d for d in all_variants("convolution", "float") if d["TILE_M"] * d["TILE_N"] == 128 * 128]
-    assert len(largest) == 2
-    assert not [misfit for defines in largest for misfit in misfits("convolution", "float", defines, arch)]
+    assert len(largest) == 3
+    assert not [misfit for defines in largest for misfit in misfits("convolution", "float", defines, "sm_86")]
 
 
 @needs_nvrtc
@@ -106,6 +105,11 @@ def as_sets(variants):
     return {tuple(sorted(defines.items())) for defines in variants}
 
 
+def of_precision(chosen, variants):
+    """Those in which operands are rounded so, or not at all in fp32."""
+    return as_sets(d for d in variants if {"TF32", "BF16"} & d.keys() == ({chosen.upper()} & {"TF32", "BF16"}))
+
+
 def sizes():
     """Convolutions with few and much to do, with channels in groups of four and not."""
     for n, side in ((2, 4), (100, 64)):
@@ -126,9 +130,7 @@ def test_no_convolution_is_launched_that_is_not_among_those_compiled(chosen, lau
             cuda_conv.conv(made[0], made[1], s)
             cuda_conv.conv_input(made[1], made[2], s)
             cuda_conv.conv_weight(made[0], made[2], s)
-    expected = as_sets(all_variants("convolution", "float"))
-    rounded = {defines for defines in expected if ("TF32", 1) in defines}
-    assert launched["convolution", "float"] == (expected - rounded if chosen == "fp32" else rounded)
+    assert launched["convolution", "float"] == of_precision(chosen, all_variants("convolution", "float"))
     assert launched["convolution", "double"] == as_sets(all_variants("convolution", "double"))
 
 
@@ -142,9 +144,7 @@ def test_no_product_either(chosen, launched, monkeypatch):
         for left in (a, a.T):
             for right in (a, a.T):
                 cuda_linear.own_product(left, right, cupy.empty((4, 4), dtype=real))
-    expected = as_sets(all_variants("product", "float"))
-    rounded = {defines for defines in expected if ("TF32", 1) in defines}
-    assert launched["product", "float"] == (expected - rounded if chosen == "fp32" else rounded)
+    assert launched["product", "float"] == of_precision(chosen, all_variants("product", "float"))
     assert launched["product", "double"] == as_sets(all_variants("product", "double"))
 
 
@@ -158,9 +158,14 @@ def test_tensor_cores_are_used_from_ampere_on(capability, monkeypatch):
     found = {}
     for chosen in precision.PRECISIONS:
         monkeypatch.setattr(precision, "_chosen", chosen)
-        found[chosen] = precision.tf32(), precision.bf16("float32"), precision.own_products_rounded(np.float32)
+        found[chosen] = precision.tf32(), precision.bf16("float32"), precision.of_own_products(np.float32)
         assert not precision.bf16("float64")
-        assert not precision.own_products_rounded(np.float64)
+        assert precision.of_own_products(np.float64) == "fp32"
     able = capability != "75"
-    assert found == {"fp32": (False, False, False), "tf32": (able, False, able), "bf16": (False, able, able)}
+    own = {chosen: chosen if able else "fp32" for chosen in precision.PRECISIONS}
+    assert found == {
+        "fp32": (False, False, "fp32"),
+        "tf32": (able, False, own["tf32"]),
+        "bf16": (False, able, own["bf16"]),
+    }
     assert cuda_ways.capability() == capability

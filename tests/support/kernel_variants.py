@@ -30,19 +30,20 @@ def all_variants(name, real):
     """Every set of definitions with which a source can be compiled."""
     if name not in ("convolution", "product"):
         return variants(name, real)
+    rounded = ("tf32", "bf16") if real == "float" else ()
     if name == "product":
         ways = [{"LEFT_ALONG": left, "RIGHT_ALONG": right} for left in (0, 1) for right in (0, 1)]
-        packs = [None, (1, 1)] if real == "float" else [None]
-        return [Tile(64, 64).defines(pack) | way for pack in packs for way in ways]
-    if real == "double":
-        return [PLAIN[0].defines(None)]
-    single = [tile.defines(packs) for tile in SINGLE for packs in ((1, 1), (1, 4), (4, 1))]
-    return [tile.defines(None) for tile in PLAIN] + [tile.defines((4, 4)) for tile in ALIGNED] + single
+        return [Tile(64, 64).defines(kind, (1, 1)) | way for kind in ("fp32", *rounded) for way in ways]
+    found = [tile.defines("fp32", (1, 1)) for tile in PLAIN if real == "float" or tile == PLAIN[0]]
+    for kind in rounded:
+        found += [tile.defines(kind, (4, 4)) for tile in ALIGNED]
+        found += [tile.defines(kind, packs) for tile in SINGLE for packs in ((1, 1), (1, 4), (4, 1))]
+    return found
 
 
 def shared(defines, along):
     """Bytes of shared memory that a kernel of these definitions is given beside its own arrays."""
-    if "TF32" not in defines:
+    if "STAGES" not in defines:
         return 0
     tile = Tile(*(defines[key] for key in ("TILE_M", "TILE_N", "WARPS", "DEPTH", "STAGES")))
     return tile.shared(along)
