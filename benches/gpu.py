@@ -3,7 +3,7 @@
     python benches/gpu.py --smoke --out DIR           checks that only a device can make, then the tests: three minutes
     python benches/gpu.py --out DIR                   what is measured: seven and a half minutes
     python benches/gpu.py --out DIR --stages steps    some of the stages
-    python benches/gpu.py --keep-ways DIR/cuda_ways.json      takes over which way to convolve was faster, no GPU needed
+    python benches/gpu.py --keep-ways FILE            takes over the ways that were faster from DIR/cuda_ways.json
     python benches/gpu.py [--smoke] --rehearse        the same on a machine without a GPU; measures nothing
 
 Stages: machine (ceilings, cost of a launch), soak (2 000 captured rounds of a DCGAN against the same ones played launch

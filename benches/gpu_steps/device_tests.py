@@ -19,26 +19,27 @@ COMMAND = (
     ),  # of libraries, whichever are there
 )
 SETTINGS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # plugins that happen to be installed stay out
+HIDDEN = {"CUDA_VISIBLE_DEVICES": ""}
 
 
 class Tests:
-    """These tests while they run; their output goes to `log`."""
+    """These tests while they run; their output goes to `log`. In a rehearsal there is no GPU, and all are skipped."""
 
-    def __init__(self, tests: tuple[str, ...], log: Path) -> None:
-        self.log = log
+    def __init__(self, tests: tuple[str, ...], log: Path, rehearse: bool) -> None:
+        self.log, self.rehearse = log, rehearse
         self._command = [*COMMAND, *tests]
         self._start = time.monotonic()
         with log.open("w") as output:
             self._process = subprocess.Popen(
                 [sys.executable, *self._command],
                 cwd=ROOT,
-                env=environment() | SETTINGS,
+                env=environment() | SETTINGS | (HIDDEN if rehearse else {}),
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
 
-    def finish(self, seconds: float, rehearse: bool) -> tuple[dict[str, Any], list[str]]:
-        """(what came of them, the errors) within so many seconds from now; in a rehearsal all may be skipped."""
+    def finish(self, seconds: float) -> tuple[dict[str, Any], list[str]]:
+        """(what came of them, the errors) within so many seconds from now."""
         late = False
         try:
             self._process.wait(max(seconds, 0))
@@ -60,7 +61,7 @@ class Tests:
             return found, [f"the tests were ended after {found['seconds']:.0f} s; the last they said: {last[-500:]}"]
         if found["exit_code"]:
             return found, [f"pytest exited with {found['exit_code']}: {lines[-1]}\n{last}"]
-        if not found.get("passed") and not rehearse:
+        if not found.get("passed") and not self.rehearse:
             return found, [f"no test has run: {lines[-1]}"]
         return found, []
 

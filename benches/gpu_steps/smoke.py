@@ -51,10 +51,10 @@ class Smoke:
         The tests run beside the checks that measure nothing, and are ended when the others must begin.
         """
         reserve = QUIET_SHARE * self.seconds
-        tests = Tests((REHEARSAL if self.rehearse else GPU).tests, self.out / "tests.log")
+        tests = Tests((REHEARSAL if self.rehearse else GPU).tests, self.out / "tests.log", self.rehearse)
         try:
             self.check(CHECKS, reserve)
-            found, errors = tests.finish(self.left() - reserve, self.rehearse)
+            found, errors = tests.finish(self.left() - reserve)
             self.enter("tests", {"errors": errors, "found": found, "seconds": found["seconds"]}, self.record)
             self.check(QUIET, 0)
         finally:

@@ -34,8 +34,11 @@ def machine(job: Job) -> None:
 def tests(job: Job) -> None:
     """The tests that need a GPU."""
     with tempfile.TemporaryDirectory() as folder:
-        tests = Tests(job.plan.tests, Path(folder) / "tests.log")
-        found, job.errors[:] = tests.finish(job.left(), job.session.rehearse)
+        running = Tests(job.plan.tests, Path(folder) / "tests.log", job.session.rehearse)
+        try:
+            found, job.errors[:] = running.finish(job.left())
+        finally:
+            running.close()
     job.result |= found
 
 

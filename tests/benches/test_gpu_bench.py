@@ -142,6 +142,49 @@ def test_tests_that_fail_are_an_error_of_their_stage(written, tmp_path):
     assert "pytest exited with 1" in found["errors"][0]
 
 
+class MadeUpCrew:
+    """Variants that answer at once; `asked` has who was asked for what."""
+
+    def __init__(self):
+        self.asked = []
+
+    def start(self, name, request, /, **arguments):
+        self.asked.append((name, request))
+
+    def finish(self, name, limit):
+        return {"losses": [[1.0]]}
+
+    def ask(self, name, request, limit, /, **arguments):
+        self.start(name, request)
+        return 2.0, 3
+
+
+def test_what_there_is_no_time_for_is_cut_and_said(written):
+    session, states = written
+    crew = MadeUpCrew()
+    found = {}
+
+    def first(job):
+        found["late"] = timed_steps.opened(job, crew, "dcgan28", "gan", reserve=job.left())
+        found["critic"] = timed_steps.opened(job, crew, "wgan_gp", "gradient_penalty", reserve=0)
+        entries = {"torch eager": {"losses": [[1.0]]}, "minigan eager": {"losses": [[1.0]]}}
+        timed_steps.take_turns(job, crew, "dcgan64", entries, reserve=job.left())
+        found["entries"] = entries
+
+    assert runner.run({"first": (1.0, first)}, session, 60) is True
+    ours = [name for name in plan.VARIANTS if plan.variant(name).library == "minigan"]
+    assert [name for name, entry in found["late"].items() if "losses" in entry] == ours
+    assert [name for name, entry in found["critic"].items() if "skipped" in entry] == [
+        "torch graph channels_last frozen"
+    ]
+    assert list(found["late"]) == list(found["critic"]) == list(plan.VARIANTS)
+    assert [entry["blocks"] for entry in found["entries"].values()] == [[(2.0, 3)]] * 2
+    cut = states[-1]["cut"]
+    assert cut[:-1] == [f"dcgan28, {name}" for name in plan.VARIANTS if name not in ours]
+    assert cut[-1] == "dcgan64: 1 of 2 rounds were timed"
+    assert any(line.startswith("cut: dcgan64") for line in summary.table(states[-1]))
+
+
 # --- children -----------------------------------------------------------------------------------------------------
 
 
