@@ -9,18 +9,21 @@
 #include "tile.cuh"
 #endif
 
-// Where a window begins: its upper left corner as a number of pixels, its row and column; they may be outside.
+// A window: its upper left corner, which may be outside, and which taps are inside: bit i stands for those in row i,
+// bit 16 + j for those in column j. No window at all has no bits.
 struct Window {
-    int corner, row, col;
+    const real* corner;
+    unsigned inside;
 };
 
-// An element of a window: its distance from the corner, and its channel.
+// An element of a window.
 struct Tap {
-    int row, col, c;
+    int i, j, c;
 };
 
 // The windows of images (n, h, w, channels) as rows (n, down, across), their elements (i, j, c) along the depth. From
-// window to window and from tap to tap it is so many pixels down or across; taps may go backwards.
+// window to window and from tap to tap it is so many pixels down or across; taps may go backwards. At most 16 taps
+// lie in a row or column.
 struct Windows {
     static const bool along_depth = true;
     typedef Window Row;
@@ -28,38 +31,36 @@ struct Windows {
     const real* start;
     int n, h, w, channels, c;
     int down, across, first_row, first_col, window_down, window_across;
-    int taps_across, tap_down, tap_across;
+    int taps_down, taps_across, tap_down, tap_across;
 
     __device__ Row row(int m) const {
         int image = m / across / down;
-        if (image >= n) return {0, tap_down > 0 ? h : -1, 0};  // where no tap leads into the image
-        return window(image, m / across % down, m % across);
+        int row = first_row + m / across % down * window_down, col = first_col + m % across * window_across;
+        unsigned inside = 0;
+        for (int i = 0; i < taps_down; i++)
+            if ((unsigned)(row + i * tap_down) < (unsigned)h) inside |= 1u << i;
+        for (int j = 0; j < taps_across; j++)
+            if ((unsigned)(col + j * tap_across) < (unsigned)w) inside |= 1u << (16 + j);
+        return {start + (((int64)image * h + row) * w + col) * channels, image < n ? inside : 0};
     }
-    __device__ Row window(int image, int i, int j) const {
-        int row = first_row + i * window_down, col = first_col + j * window_across;
-        return {(image * h + row) * w + col, row, col};
-    }
-    __device__ Depth depth(int k) const {
-        return {k / c / taps_across * tap_down, k / c % taps_across * tap_across, k % c};
-    }
+    __device__ Depth depth(int k) const { return {k / c / taps_across, k / c % taps_across, k % c}; }
     __device__ void advance(Depth& tap, int n) const {
-        for (tap.c += n; tap.c >= c; tap.c -= c) {
-            tap.col += tap_across;
-            if (tap.col == taps_across * tap_across) {
-                tap.col = 0;
-                tap.row += tap_down;
+        for (tap.c += n; tap.c >= c; tap.c -= c)
+            if (++tap.j == taps_across) {
+                tap.j = 0;
+                tap.i++;
             }
-        }
     }
     __device__ bool at(const Row& window, const Depth& tap, const real*& element) const {
-        element = start + tap.c + (int64)(window.corner + tap.row * w + tap.col) * channels;
-        return (unsigned)(window.row + tap.row) < (unsigned)h && (unsigned)(window.col + tap.col) < (unsigned)w;
+        element = window.corner + ((int64)(tap.i * tap_down * w + tap.j * tap_across) * channels + tap.c);
+        unsigned both = 1u << (tap.i & 15) | 1u << (16 + tap.j);  // beyond the last element i may be anything
+        return (window.inside & both) == both;
     }
 };
 
 // The windows of x: how y = conv(x, w) sees it.
 __device__ inline Windows windows_of(const real* x, const Geometry& s, int c) {
-    return {x, s.n, s.h, s.w, s.c, c, s.oh, s.ow, -s.top, -s.left, s.sh, s.sw, s.kw, s.dh, s.dw};
+    return {x, s.n, s.h, s.w, s.c, c, s.oh, s.ow, -s.top, -s.left, s.sh, s.sw, s.kh, s.kw, s.dh, s.dw};
 }
 
 // The same with windows along the depth, told apart by their image, row and column: to go on needs no division.
@@ -67,29 +68,38 @@ struct Walk {
     int image, i, j;
 };
 
+// Where an element of a window lies as seen from the corner: in pixels, and in memory.
+struct Place {
+    int row, col;
+    int64 offset;
+};
+
 struct WindowsAcross {
     static const bool along_depth = false;
-    typedef Tap Row;
+    typedef Place Row;
     typedef Walk Depth;
-    Windows windows;
+    Windows of;
     int elements;  // of a window
     __device__ Row row(int q) const {
-        Tap tap = windows.depth(q);
-        if (q >= elements) tap.row = windows.h - windows.first_row;  // outside from every window
-        return tap;
+        Tap tap = of.depth(q);
+        int row = tap.i * of.tap_down, col = tap.j * of.tap_across;
+        int64 offset = (int64)(row * of.w + col) * of.channels + tap.c;
+        return {q < elements ? row : of.h - of.first_row, col, offset};  // or outside from every window
     }
     __device__ Depth depth(int m) const {
-        return {m / windows.across / windows.down, m / windows.across % windows.down, m % windows.across};
+        return {m / of.across / of.down, m / of.across % of.down, m % of.across};
     }
     __device__ void advance(Depth& walk, int n) const {
-        for (walk.j += n; walk.j >= windows.across; walk.j -= windows.across)
-            if (++walk.i == windows.down) {
+        for (walk.j += n; walk.j >= of.across; walk.j -= of.across)
+            if (++walk.i == of.down) {
                 walk.i = 0;
                 walk.image++;
             }
     }
-    __device__ bool at(const Row& tap, const Depth& walk, const real*& element) const {
-        return windows.at(windows.window(walk.image, walk.i, walk.j), tap, element);
+    __device__ bool at(const Row& place, const Depth& walk, const real*& element) const {
+        int row = of.first_row + walk.i * of.window_down, col = of.first_col + walk.j * of.window_across;
+        element = of.start + (((int64)walk.image * of.h + row) * of.w + col) * of.channels + place.offset;
+        return (unsigned)(row + place.row) < (unsigned)of.h && (unsigned)(col + place.col) < (unsigned)of.w;
     }
 };
 
@@ -181,7 +191,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) conv_input(
     Taps down(top, s.top, s.kh, s.dh, s.sh), across(left, s.left, s.kw, s.dw, s.sw);
     Windows meeting = {y + first_o, s.n, s.oh, s.ow, s.o, (int)o, rows, cols,
                        (top + s.top - down.first * s.dh) / s.sh, (left + s.left - across.first * s.dw) / s.sw, 1, 1,
-                       across.count, -(down.every * s.dh / s.sh), -(across.every * s.dw / s.sw)};
+                       down.count, across.count, -(down.every * s.dh / s.sh), -(across.every * s.dw / s.sw)};
     KernelAcross right = {w, down, across, s.kh * s.kw, s.kw, (int)o, (int)c};
     Pixels out = {x + first, s, bias ? bias + first : nullptr, top, left, rows, cols};
     product_tile(meeting, right, out, s.n * rows * cols, c, 0, down.count * across.count * (int)o);

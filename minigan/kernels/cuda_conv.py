@@ -24,6 +24,7 @@ FORCED: str | None = None  # one of WAYS for every convolution that allows it, f
 
 SLAB = 128 << 20  # bytes of a matrix of windows that are written at a time
 SLICES = 64  # at most, into which the sum over pixels of a weight gradient is cut
+MANY_ELEMENTS = 1 << 15  # of a weight gradient: each is then summed over the slices by one thread
 WANTED_BLOCKS = 264  # of a grid: two for each multiprocessor of the largest GPUs
 FEW_TILES = 100  # of _WIDE by _WIDE elements: less are cut smaller
 
@@ -34,7 +35,7 @@ _PACK = 16  # bytes that a thread moves at once
 def way(face: str, s: Geometry, dtype: Any = FLOAT32) -> str:
     """How this face of the convolution is computed for arrays of this type: one of WAYS."""
     pixels, window = s.y[0] * s.y[2] * s.y[3], s.w[1] * s.w[2] * s.w[3]
-    if max(pixels, s.x[0] * s.x[2] * s.x[3], window) >= 2**30:  # convolution.cu counts by an int
+    if max(pixels, s.x[0] * s.x[2] * s.x[3], window) >= 2**30 or max(s.w[2:]) > 16:  # limits of convolution.cu
         return "im2col"
     if FORCED is not None:
         return FORCED
@@ -135,7 +136,8 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
         along, packs = (False, False), (_neighbours((outs.start, per_group, o), y), _pack(s, first, x))
         tile = _tile(x.dtype, per_group, kh * kw * c, along, packs, SLICES)
         slices, step = _slices(s.y[0] * s.y[2] * s.y[3], -(-per_group // tile.m) * -(-kh * kw * c // tile.n))
-        parts = lib.empty((slices, per_group, kh * kw * c), dtype=x.dtype)
+        target = w[outs]
+        parts = target if slices == 1 else lib.empty((slices, *target.shape), dtype=x.dtype)
         launch_tiles(
             "convolution",
             "conv_weight",
@@ -146,10 +148,18 @@ def conv_weight(x: Array, y: Array, s: Geometry) -> Array:
             along,
             packs,
         )
-        target = w[outs]
-        n = target.size
-        launch("channels", "total_of_parts", x.dtype, (-(-n // 32),), (32, 8), parts, target, slices, n, 1.0)
+        if slices > 1:
+            _total(parts, target)
     return w.reshape(o, kh, kw, c).transpose(0, 3, 1, 2)
+
+
+def _total(parts: Array, target: Array) -> None:
+    """Write the sum over the first axis of `parts`: a thread for each element or, where these are few, several."""
+    slices, n = len(parts), target.size
+    if n >= MANY_ELEMENTS:
+        launch_each("pointwise", "total_of_slices", target.dtype, n, parts, target, slices, n)
+    else:
+        launch("channels", "total_of_parts", target.dtype, (-(-n // 32),), (32, 8), parts, target, slices, n, 1.0)
 
 
 def _slabs(s: Geometry, itemsize: int) -> Iterator[tuple[slice, slice, Geometry]]:
@@ -212,7 +222,8 @@ def _tile(dtype: Any, m: int, n: int, along: tuple[bool, bool], packs: tuple[int
         return Tile(_NARROW, _NARROW, 4, 32)
     if n <= _NARROW:
         return Tile(_WIDE, _NARROW, 4, 16, 4)
-    tiles = [Tile(_WIDE, _WIDE, 4, depth, stages) for depth, stages in ((32, 3), (16, 3), (16, 2))]
+    deep = (32, 3) if along == (True, True) else (16, 4)  # more would take more registers than there are
+    tiles = [Tile(_WIDE, _WIDE, 4, depth, stages) for depth, stages in (deep, (16, 3), (16, 2))]
     return next((tile for tile in tiles if 2 * (tile.shared(along) + 1024) <= shared_memory()), tiles[-1])
 
 

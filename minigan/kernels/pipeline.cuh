@@ -9,8 +9,9 @@
 // A thread copies LEFT_PACK or RIGHT_PACK neighbouring elements at once: four (16 bytes), or one.
 
 const int THREADS = 32 * WARPS;
-// Blocks that share a multiprocessor, by the registers that their threads need: 256 with more than 64 sums, or 128.
-const int RESIDENT = (TILE_M * TILE_N > 64 * THREADS ? 256 : 512) / THREADS;
+// Blocks that share a multiprocessor, by the registers that their threads need: 255 with more than 64 sums, 170 with
+// more than 32, or 128.
+const int SUMS = TILE_M * TILE_N / THREADS, RESIDENT = (SUMS > 64 ? 256 : SUMS > 32 ? 384 : 512) / THREADS;
 
 // --- what a warp does in one instruction ----------------------------------------------------------------------
 
@@ -186,15 +187,19 @@ struct Feed {
     static __device__ int first_depth() {
         return ALONG ? threadIdx.x % DEPTHS * PACK : threadIdx.x / (THREADS / DEPTHS);
     }
-    // Starts the copies of the next stage; positions from `end` on are zero.
-    __device__ void start(real* stage, int end) {
+    // Starts a part of the copies of the next stage, one of so many; positions from `end` on are zero.
+    template <int PARTS>
+    __device__ void start(real* stage, int end, int part) {
 #pragma unroll
         for (int r = 0; r < COUNT; r++) {
+            if (r * PARTS / COUNT != part) continue;
             const real* source;
             bool present = from.at(row[r], depth, source) && k < end;
             start_copy<PACK>(
                 stage + Stage<ROWS, ALONG>::offset(first_row() + r * APART, first_depth()), source, present);
         }
+    }
+    __device__ void advance() {
         from.advance(depth, DEPTH);
         k += DEPTH;
     }
@@ -218,20 +223,11 @@ struct Sums {  // of a thread: its part of the tiles of 16 x 8 that its warp has
 #pragma unroll
                 for (int e = 0; e < 4; e++) sum[i][j][e] = 0;
     }
-    template <class Left, class Right>
-    __device__ void add(const real* left, const real* right) {
+    __device__ void add(const unsigned (*a)[4], const unsigned (*b)[4]) {
 #pragma unroll
-        for (int k = 0; k < DEPTH; k += STEP) {
-            unsigned a[TILES_M][4], b[TILES_N / 2][4];
+        for (int i = 0; i < TILES_M; i++)
 #pragma unroll
-            for (int i = 0; i < TILES_M; i++) Left::fragment(a[i], left, first_row(), i, k);
-#pragma unroll
-            for (int j = 0; j < TILES_N / 2; j++) Right::fragment(b[j], right, first_column(), j, k);
-#pragma unroll
-            for (int i = 0; i < TILES_M; i++)
-#pragma unroll
-                for (int j = 0; j < TILES_N; j++) multiply(sum[i][j], a[i], b[j / 2][j % 2], b[j / 2][j % 2 + 2]);
-        }
+            for (int j = 0; j < TILES_N; j++) multiply(sum[i][j], a[i], b[j / 2][j % 2], b[j / 2][j % 2 + 2]);
     }
     template <class Out>
     __device__ void write(const Out& out, int first, int first_n, int m, int n) const {
@@ -265,27 +261,40 @@ __device__ inline void product_tile(
     if (from < to) {  // else there is nothing that could be addressed
         Feed<TILE_M, LEFT_PACK, Left> feed_left(left, first_m, from);
         Feed<TILE_N, RIGHT_PACK, Right> feed_right(right, first_n, from);
-        int steps = (to - from + DEPTH - 1) / DEPTH;
         for (int ahead = 0; ahead < STAGES - 1; ahead++) {
-            if (ahead < steps) {
-                feed_left.start(stages + ahead * SIZE, to);
-                feed_right.start(stages + ahead * SIZE + LeftStage::SIZE, to);
-            }
+            feed_left.template start<1>(stages + ahead * SIZE, to, 0);
+            feed_right.template start<1>(stages + ahead * SIZE + LeftStage::SIZE, to, 0);
+            feed_left.advance();
+            feed_right.advance();
             end_group();
         }
         int full = 0, empty = STAGES - 1;  // the places of the stage to multiply, and of the one to fill
-        for (int step = 0; step < steps; step++) {
+        for (int k = from; k < to; k += DEPTH) {
             wait_for_groups<STAGES - 2>();
             __syncthreads();
-            if (step + STAGES - 1 < steps) {
-                feed_left.start(stages + empty * SIZE, to);
-                feed_right.start(stages + empty * SIZE + LeftStage::SIZE, to);
+            const real *a = stages + full * SIZE, *b = a + LeftStage::SIZE;
+            real *next_a = stages + empty * SIZE, *next_b = next_a + LeftStage::SIZE;
+            const int PARTS = DEPTH / STEP;
+#pragma unroll
+            for (int part = 0; part < PARTS; part++) {  // copies are started while the tensor cores are at work
+                unsigned of_a[Sums::TILES_M][4], of_b[Sums::TILES_N / 2][4];
+#pragma unroll
+                for (int i = 0; i < Sums::TILES_M; i++)
+                    LeftStage::fragment(of_a[i], a, Sums::first_row(), i, part * STEP);
+#pragma unroll
+                for (int j = 0; j < Sums::TILES_N / 2; j++)
+                    RightStage::fragment(of_b[j], b, Sums::first_column(), j, part * STEP);
+                feed_left.template start<PARTS>(next_a, to, part);
+                feed_right.template start<PARTS>(next_b, to, part);
+                sums.add(of_a, of_b);
             }
+            feed_left.advance();
+            feed_right.advance();
             end_group();
-            sums.template add<LeftStage, RightStage>(stages + full * SIZE, stages + full * SIZE + LeftStage::SIZE);
             full = full + 1 < STAGES ? full + 1 : 0;
             empty = empty + 1 < STAGES ? empty + 1 : 0;
         }
+        wait_for_groups<0>();
     }
     sums.write(out, first_m, first_n, m, n);
 }

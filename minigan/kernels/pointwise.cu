@@ -13,3 +13,13 @@ extern "C" __global__ void leaky_relu_grad(const real* g, const real* y, real* o
 extern "C" __global__ void softplus(const real* x, real* y, int64 n) { EACH(i, n) y[i] = softplus_at(x[i]); }
 
 extern "C" __global__ void sigmoid(const real* x, real* y, int64 n) { EACH(i, n) y[i] = sigmoid_at(x[i]); }
+
+// total = the sum of so many arrays of n elements that lie one behind another
+extern "C" __global__ void total_of_slices(const real* parts, real* total, int64 slices, int64 n) {
+    EACH(i, n) {
+        real sum = 0;
+#pragma unroll 4
+        for (int64 z = 0; z < slices; z++) sum += parts[z * n + i];
+        total[i] = sum;
+    }
+}

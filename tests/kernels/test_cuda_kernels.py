@@ -104,6 +104,16 @@ def test_convolution(order, face, way, monkeypatch):
 
 
 @pytest.mark.parametrize("rounding", precision.PRECISIONS)
+def test_a_weight_gradient_in_slices(order, rounding, rng, monkeypatch):
+    monkeypatch.setattr(precision, "_chosen", rounding)
+    monkeypatch.setattr(cuda_conv, "FORCED", "implicit")
+    s = geometry.convolution("conv", (3, 4, 17, 18), (4, 4, 2, 3), 1, 0, 1, 1)
+    assert cuda_conv._slices(3 * 16 * 16, 1) == (3, 256)
+    x, y = (images(rng, shape, "float32") for shape in (s.x, s.y))
+    check(order, lambda x, y: cuda.conv_weight(x, y, s), x, y, rtol=ROUNDING.get(rounding, 1e-5))
+
+
+@pytest.mark.parametrize("rounding", precision.PRECISIONS)
 def test_product(order, rounding, monkeypatch):
     monkeypatch.setattr(precision, "_chosen", rounding)
 

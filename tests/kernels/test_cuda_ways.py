@@ -74,6 +74,13 @@ def test_else_the_rule_does(measured):
     assert cuda_conv.way("conv", S) == "implicit"
 
 
+def test_what_convolution_cu_cannot_do_is_never_asked_of_it(monkeypatch):
+    monkeypatch.setattr(cuda_conv, "FORCED", "implicit")
+    for kernel, way in ((16, "implicit"), (17, "im2col")):
+        s = geometry.convolution("conv", (1, 1, 20, 20), (1, 1, 1, kernel), 1, 0, 1, 1)
+        assert [cuda_conv.way(face, s) for face in FACES] == [way] * 3
+
+
 def test_a_precision_is_that_of_the_product(monkeypatch):
     cuda_ways.save(cuda_ways.merged([row("conv", 1.0, 2.0), row("conv", 2.0, 1.0, precision="bf16")]))
     monkeypatch.setattr(precision, "_chosen", "bf16")

@@ -273,6 +273,18 @@ def _convolution(order, way, rtol, s=GEOMETRY):
         cuda_conv.FORCED = before
 
 
+def slices(order):
+    """Slices of a weight gradient, few elements and many."""
+
+    def total(parts):
+        out = array_module("cuda").empty(parts.shape[1], dtype=parts.dtype)
+        cuda_conv._total(parts, out)
+        return out
+
+    for n in (9, cuda_conv.MANY_ELEMENTS):
+        check(order, total, _rng().standard_normal((3, n)).astype("float32"))
+
+
 @contextlib.contextmanager
 def _rounding(name):
     before, precision._chosen = precision._chosen, name
@@ -353,7 +365,7 @@ EXAMPLES = {
         partial(convolution_on_tensor_cores, name="bf16"),
     ],
     "images": [images_],
-    "pointwise": [partial(pointwise, shape=(5, 61), seed=0, dtype="float32", slope=0.2)],
+    "pointwise": [partial(pointwise, shape=(5, 61), seed=0, dtype="float32", slope=0.2), slices],
     "pool": [partial(pool, shape=(2, 3, 7, 8), window=(3, 2), stride=(2, 3), seed=0, dtype="float32")],
     "product": [product, product_on_tensor_cores, partial(product_on_tensor_cores, name="bf16")],
     "random": [random],
