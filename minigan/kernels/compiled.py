@@ -18,9 +18,6 @@ from .cpu import (  # noqa: F401  as NumPy does them
     concatenate,
     empty_image,
     function,
-    lengths,
-    mean_of,
-    mean_of_grad,
     sigmoid,
     softplus,
     where,
@@ -29,6 +26,7 @@ from .cpu import (  # noqa: F401  as NumPy does them
 from .geometry import Geometry
 from .library import address, call
 from .library import table as table_of
+from .means import lengths, mean_of, mean_of_grad  # noqa: F401  as on each device
 from .portable import winner_dtype
 
 SIMPLE = 1 << 14  # elements below which NumPy has done one function of them before a call of C begins

@@ -3,7 +3,7 @@
 import math
 
 from ..backend import Array, array_module
-from . import portable
+from . import means
 from .launch import THREADS, is_dense, is_real, launch, launch_each
 
 ONE_BLOCK = 1 << 14  # elements that one block sums; more are summed by several, and their sums by one
@@ -14,8 +14,8 @@ WRITTEN_OUT = 1 << 16  # elements up to which a gradient that is one number is w
 def mean_of(x: Array, f: str, scale: float, shift: float) -> Array:
     """The mean of f(scale x + shift) over all elements."""
     if not (is_real(x) and is_dense(x)):
-        return portable.mean_of(x, f, scale, shift)
-    lib, kind = array_module("cuda"), portable.FUNCTIONS.index(f)
+        return means.mean_of(x, f, scale, shift)
+    lib, kind = array_module("cuda"), means.FUNCTIONS.index(f)
     y = lib.empty((), dtype=x.dtype)
     if x.size <= ONE_BLOCK:
         launch("sums", "sums_of", x.dtype, (1,), (THREADS,), x, y, x.size, kind, scale, shift, 1 / x.size)
@@ -29,9 +29,9 @@ def mean_of(x: Array, f: str, scale: float, shift: float) -> Array:
 def mean_of_grad(g: Array, x: Array, f: str, scale: float, shift: float) -> Array:
     """g f'(scale x + shift) scale / n for each of the n elements of x; g is 0-d."""
     if not (is_real(g, x) and is_dense(x)) or (f == "identity" and x.size > WRITTEN_OUT):
-        return portable.mean_of_grad(g, x, f, scale, shift)
+        return means.mean_of_grad(g, x, f, scale, shift)
     out = array_module("cuda").empty_like(x)
-    operands = g, x, out, x.size, portable.FUNCTIONS.index(f)
+    operands = g, x, out, x.size, means.FUNCTIONS.index(f)
     launch_each("sums", "slopes_of", x.dtype, x.size, *operands, scale, shift, scale / x.size)
     return out
 
@@ -39,7 +39,7 @@ def mean_of_grad(g: Array, x: Array, f: str, scale: float, shift: float) -> Arra
 def lengths(x: Array, eps: float) -> Array:
     """sqrt(sum x^2 + eps) of each sample, over all axes but the first."""
     if not (is_real(x) and x.size):
-        return portable.lengths(x, eps)
+        return means.lengths(x, eps)
     lib = array_module("cuda")
     rows = len(x)
     if not (x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous):  # else each sample is one run of memory
