@@ -133,12 +133,13 @@ def _sweep(path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool
         if node not in cotangents:
             continue
         g = cotangents[node] if node in wanted else cotangents.pop(node)
+        shared: dict[str, Tensor] = {}  # what several rules of the node need
         for i, parent in enumerate(node.parents):
             if parent is None or parent not in on_path:
                 continue
             if watched:
                 mode.cause = Cause("rule", node, i, g)
-            contribution = call_rule(node, i, g)
+            contribution = call_rule(node, i, g, shared)
             if contribution is None:
                 continue
             if contribution.data.shape != parent.shape:

@@ -35,6 +35,9 @@ class Op:
     y. A parameter whose name starts with "_" is not kept alive; the rule sees only its shape and dtype.
     A rule that is None, or gives None, says the derivative is zero everywhere it exists. A variadic op has a
     single rule that is told the position of its argument first.
+
+    What several rules need is computed once for them: `shared` has a function for each such value, of (g, y, *args)
+    as rules are, and a rule asks for the value by a keyword-only parameter of its name.
     """
 
     def __init__(
@@ -48,9 +51,11 @@ class Op:
         domain: tuple[float, float],
         kinks: tuple[float, ...],
         variadic: bool,
+        shared: Mapping[str, Callable[..., Tensor]] | None = None,
     ) -> None:
         self.forward = forward
         self.rules = tuple(rules)
+        self.shared = shared or {}
         self.name = name
         self.formula = formula
         self.flops = flops
@@ -63,8 +68,12 @@ class Op:
         self.__name__ = name
         self.__module__ = forward.__module__
         self.__signature__ = inspect.signature(forward)
-        # reads[i]: for each argument, whether rule i reads it; last, whether it reads the output y
-        self.reads = tuple(() if rule is None else _reads(rule, variadic) for rule in rules)
+        self.asks = tuple(() if rule is None else _keywords(rule) for rule in rules)  # of each rule, names in `shared`
+        # reads[i]: for each argument, whether rule i or what it asks for reads it; last, the same of the output y
+        self.reads = tuple(
+            () if rule is None else _reads([rule, *(self.shared[name] for name in asked)], variadic)
+            for rule, asked in zip(rules, self.asks, strict=True)
+        )
         width = max((len(r) - 1 for r in self.reads if r), default=0)
         self.keeps = tuple(any(j < len(r) - 1 and r[j] for r in self.reads) for j in range(max(width, len(self.rules))))
         self.keeps_output = any(r[-1] for r in self.reads if r)
@@ -252,11 +261,13 @@ def op(
     domain: tuple[float, float] = (-2.0, 2.0),
     kinks: tuple[float, ...] = (),
     variadic: bool = False,
+    shared: Mapping[str, Callable[..., Tensor]] | None = None,
 ) -> Callable[[Callable[..., Array]], Op]:
     """Decorator that turns a function of arrays into an op: one rule per Tensor argument, in order.
 
     `formula` is how a text book writes it, `flops` counts its floating-point operations from (y, *arrays),
-    `domain` is the interval in which it is tested and `kinks` the points where it has no derivative.
+    `domain` is the interval in which it is tested and `kinks` the points where it has no derivative. `shared` has, by
+    name, what several rules need (see `Op`).
     """
 
     def wrap(forward: Callable[..., Array]) -> Op:
@@ -269,6 +280,7 @@ def op(
             domain=domain,
             kinks=kinks,
             variadic=variadic,
+            shared=shared,
         )
         if made.name in OPS:
             raise ValueError(f"op {made.name!r} is defined twice")
@@ -278,8 +290,11 @@ def op(
     return wrap
 
 
-def call_rule(node: Node, i: int, g: Tensor) -> Tensor | None:
-    """The gradient that flows from `node` to its argument `i` for the cotangent `g`; None if it is zero."""
+def call_rule(node: Node, i: int, g: Tensor, shared: dict[str, Tensor]) -> Tensor | None:
+    """The gradient that flows from `node` to its argument `i` for the cotangent `g`; None if it is zero.
+
+    `shared` holds what calls for other arguments, with the same g, have computed for several rules; this adds to it.
+    """
     rule, reads = node.op.rule(i)
     if rule is None:
         return None
@@ -298,6 +313,12 @@ def call_rule(node: Node, i: int, g: Tensor) -> Tensor | None:
                 if x.version.count != count:
                     raise _changed(node.op, x.version)
             args.append(x)
+    asked = node.op.asks[0 if node.op.variadic else i]
+    if asked:
+        for name in asked:
+            if name not in shared:
+                shared[name] = node.op.shared[name](g, y, *args)
+        rule = functools.partial(rule, **{name: shared[name] for name in asked})
     return rule(i, g, y, *args) if node.op.variadic else rule(g, y, *args)
 
 
@@ -309,13 +330,24 @@ def _changed(op: Op, version: Version) -> GraphError:
     )
 
 
-def _reads(rule: Rule, variadic: bool) -> tuple[bool, ...]:
-    """For each argument of the op, whether `rule` reads it; last, whether it reads the output."""
-    names = list(inspect.signature(rule).parameters)
-    _g, y, *args = names[1:] if variadic else names
-    if variadic:
-        args = args[-1:]  # *xs: all alike
-    return (*(not a.startswith("_") for a in args), not y.startswith("_"))
+def _reads(functions: Sequence[Callable[..., Any]], variadic: bool) -> tuple[bool, ...]:
+    """For each argument of the op, whether one of `functions` reads it; last, whether one reads the output.
+
+    They are a rule and what it asks for, which take the same arguments.
+    """
+    found = []
+    for function in functions:
+        names = [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+        _g, y, *args = names[1:] if variadic else names
+        if variadic:
+            args = args[-1:]  # *xs: all alike
+        found.append([not name.startswith("_") for name in (*args, y)])
+    return tuple(any(reads) for reads in zip(*found, strict=True))
+
+
+def _keywords(rule: Rule) -> tuple[str, ...]:
+    """The names of its keyword-only parameters."""
+    return tuple(p.name for p in inspect.signature(rule).parameters.values() if p.kind is p.KEYWORD_ONLY)
 
 
 def _shown(args: tuple, fact: str) -> str:

@@ -22,43 +22,41 @@ from gpu_steps import in_minigan, plan
 
 HELD = """
                               digits    dcgan28    wgan_gp    dcgan64   dcgan128
-(all)                            248        234        119        437        461
+(all)                            182        168        111        256        280
 adam                               2          2          1          2          2
-add                               11          9          3         20         20
+add                                5          3          3          3          3
+batch_norm                         6          6          0         17         17
+batch_norm_grad                    3          3          0         13         13
+channel_stats                      6          6          0         17         17
+channel_sums                       3          3          0         13         13
 col2im                             8          8          4         20         25
+column_sums                       12         12          8         15         15
 conv                               4          4          4          4          4
 conv_input                         0          0          0          3          3
 conv_weight                        0          0          0          2          2
 divide                             0          0          1          0          0
 gather_images                      2          0          0          0          0
 im2col                            10         10         10         28         35
-inverse_root_of_parts              6          6          0         17         17
 leaky_relu                         9          9          9         12         12
 leaky_relu_grad                   12         12         12         16         16
 lengths                            0          0          1          0          0
 maximum                            6          6          0          8          8
 mul                                4          0          0          0          0
-multiply                          11         11          4         32         32
+multiply                           2          2          4          2          2
 ndarray.reshape                    4          4          4          0          0
 ndarray[key] = value               9          7          5          2          2
 negative                           0          0          1          0          0
-normalize                          6          6          0         17         17
-normalize_grad                     3          3          0         13         13
 ones                               2          2          2          2          2
-part_products                      6          6          0         23         23
-part_squares                       6          6          0         17         17
-part_sums                         21         21          8         42         42
 pool_max                           6          6          0          0          0
 pool_max_grad                      6          6          0          0          0
 product                           41         41         33         48         60
 random_uniform                     2          0          0          0          0
-scale_shift                        6          6          0         17         17
 slopes_of                          3          3          3          3          3
 subtract                           1          1          2          1          1
 sums_of                            5          3          3          3          3
 tanh                               2          2          0          2          2
 total                              1          1          1          1          1
-total_of_parts                    27         27          8         65         65
+total_of_parts                     0          0          0          2          2
 track                              6          6          0         17         17
 (turning)                          9          9          7          0          0
 (turned bytes)              12779520   12779520   11239424          0          0

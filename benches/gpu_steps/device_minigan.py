@@ -118,13 +118,16 @@ def memory_bound(clock: Clock, elements: int, seconds: float) -> dict[str, dict[
     """Milliseconds and achieved GB/s of kernels that do little but read and write float32 arrays."""
     cupy = backend.array_module("cuda")
     x = noise(elements).reshape(-1, 8, 8, 64).transpose(0, 3, 1, 2)
-    mean, scale = noise(64).reshape(1, 64, 1, 1), noise(64).reshape(1, 64, 1, 1)
+    stats = noise(128).reshape(2, 1, 64, 1, 1)
     p, g, m = (noise(elements).reshape(-1, 64) for _ in range(3))
     v = cupy.absolute(g)
     lr, t = cupy.full((), 1e-3, dtype="float64"), cupy.full((), 100, dtype="int64")
     kernels: dict[str, tuple[int, Callable[[], object]]] = {  # (arrays read and written, call)
         "leaky_relu": (2, lambda: cuda.leaky_relu(x, 0.2)),
-        "normalize": (2, lambda: cuda.normalize(x, mean, scale)),
+        "channel_stats": (1, lambda: cuda.channel_stats(x, 1e-5)),
+        "batch_norm": (2, lambda: cuda.batch_norm(x, stats)),
+        "channel_sums": (2, lambda: cuda.channel_sums(x, x, stats)),
+        "batch_norm_grad": (3, lambda: cuda.batch_norm_grad(x, x, stats, stats)),
         "sum over all but the channels": (1, lambda: cuda.sum(x, (0, 2, 3), False)),
         "adam": (7, lambda: cuda.update(portable.adam, [(p, g, m, v)], lr=lr, t=t, **ADAM)),
     }

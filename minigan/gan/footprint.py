@@ -21,6 +21,7 @@ from .rehearsal import rehearsal
 MOST = 1 << 40  # samples, more than any batch has
 SMALLEST = 4  # samples of the first round that is played to be watched
 ALIGNED = 24  # a batch that may have to be split into equal parts has a divisor in common with this
+LARGE = 32  # times what does not grow with the batch, where what grows is all that counts
 TAPES = 16  # arrays of the size of a layer's output that a round is taken to hold, where nothing was played
 
 
@@ -64,9 +65,9 @@ class MemoryNeed:
 def memory_needed(game: Game, batches: Callable[[int], Drawn] | Source, batch: int | None = None) -> MemoryNeed:
     """What training `game` needs of its device's memory, on batches as `Game.play` takes them.
 
-    `batch` is how many samples they are to have, by default what the first has. Rounds of two smaller batches are
-    played, the larger one at most half of `batch` and of what memory allows, and taken back: the game is as it was.
-    The error of the game if it cannot be played.
+    `batch` is how many samples they are to have, by default what the first has. Rounds of smaller batches are played,
+    of at most half as many samples and in a quarter of the free memory, and taken back: the game is as it was. The
+    error of the game if it cannot be played.
     """
     device = game.step.device
     if batch is None:
@@ -81,8 +82,12 @@ def memory_needed(game: Game, batches: Callable[[int], Drawn] | Source, batch: i
     if not found.peaks:
         found.play(batch)
     fixed, sample = found.line()
-    room = max(headroom.free(device) / 2 - fixed, 0) / sample if sample else math.inf
-    half = int(min(batch // 2, room)) // part * part
+    half = batch // 2
+    if sample:
+        half = int(min(half, max(headroom.free(device) / 4 - fixed, 0) / sample))
+        if device == "cpu":  # where rounds take long; a GPU has slabs of windows to fill
+            half = int(min(half, LARGE * fixed / sample))
+    half = half // part * part
     if half >= 4 * smallest:
         found.play(half // 2 // part * part, half)
         fixed, sample = found.line()

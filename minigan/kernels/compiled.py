@@ -159,60 +159,83 @@ def channel_dot(a: Array, b: Array) -> Array:
     a_rows, b_rows = _channel_rows(a), _channel_rows(b)
     if a_rows is None or b_rows is None:
         return cpu.channel_dot(a, b)
-    total = memory.empty((1, a.shape[1], *(1 for _ in a.shape[2:])))
+    total = _of_channels(a, 1)[0]
     call("column_sums", address(a_rows), address(b_rows), address(total), *a_rows.shape)
     return total
 
 
-def inv_std(x: Array, mean: Array, eps: float) -> Array:
-    """1 / sqrt(var + eps) of each channel, var the biased variance about `mean`."""
+def channel_stats(x: Array, eps: float) -> Array:
+    """(2, 1, C, 1, ...): the mean of each channel, and r = 1 / sqrt(var + eps) with its biased variance."""
     rows = _channel_rows(x)
-    if rows is None or not _are_rows(rows, mean):
-        return cpu.inv_std(x, mean, eps)
-    r = memory.empty_like(mean)
-    call("inv_std", address(rows), address(mean), address(r), *rows.shape, eps)
-    return r
+    if rows is None:
+        return cpu.channel_stats(x, eps)
+    stats = _of_channels(x, 2)
+    call("channel_stats", address(rows), address(stats), *rows.shape, eps)
+    return stats
 
 
-def normalize(x: Array, mean: Array, scale: Array) -> Array:
-    """(x - mean) * scale."""
-    return _per_channel("normalize", x, mean, scale)
-
-
-def scale_shift(y: Array, w: Array, b: Array) -> Array:
-    """y w + b."""
-    return _per_channel("scale_shift", y, w, b)
-
-
-def _per_channel(name: str, x: Array, a: Array, b: Array) -> Array:
-    """A function of x and two values for each channel."""
+def batch_norm(x: Array, stats: Array, w: Array = None, b: Array = None) -> Array:
+    """y w + b with y = (x - mean) r of the channels' `stats` (mean, r); w is 1 and b 0 where they are None."""
     rows = _channel_rows(x)
-    if rows is None or not _are_rows(rows, a, b):
-        return getattr(cpu, name)(x, a, b)
-    y = memory.empty_like(x)
-    call(name, address(rows), address(a), address(b), address(y), *rows.shape)
-    return y
+    if rows is None or not (_are_rows(rows, *_given(w, b)) and _are_pairs(rows, stats)):
+        return cpu.batch_norm(x, stats, w, b)
+    z = memory.empty_like(x)
+    call("batch_norm", address(rows), address(stats), _place(w), _place(b), address(z), *rows.shape)
+    return z
 
 
-def normalize_grad(g: Array, y: Array, scale: Array) -> Array:
-    """scale * (g - mean(g) - y mean(g y)), means over each channel."""
-    g_rows, y_rows = _channel_rows(g), _channel_rows(y)
-    if g_rows is None or y_rows is None or not _are_rows(y_rows, scale):
-        return cpu.normalize_grad(g, y, scale)
-    x = memory.empty_like(y)
-    call("normalize_grad", address(g_rows), address(y_rows), address(scale), address(x), *y_rows.shape)
-    return x
+def scale_shift(x: Array, w: Array, b: Array) -> Array:
+    """x w + b."""
+    rows = _channel_rows(x)
+    if rows is None or not _are_rows(rows, w, b):
+        return cpu.scale_shift(x, w, b)
+    z = memory.empty_like(x)
+    call("scale_shift", address(rows), address(w), address(b), address(z), *rows.shape)
+    return z
+
+
+def channel_sums(g: Array, x: Array, stats: Array) -> Array:
+    """(2, 1, C, 1, ...): the sums of g and of g y over each channel, y = (x - mean) r."""
+    g_rows, rows = _channel_rows(g), _channel_rows(x)
+    if g_rows is None or rows is None or not _are_pairs(rows, stats):
+        return cpu.channel_sums(g, x, stats)
+    sums = _of_channels(x, 2)
+    call("channel_sums", address(g_rows), address(rows), address(stats), address(sums), *rows.shape)
+    return sums
+
+
+def batch_norm_grad(g: Array, x: Array, stats: Array, sums: Array, w: Array = None) -> Array:
+    """w r (g - (sums[0] + y sums[1]) / n), n values in each channel; w is 1 where it is None."""
+    g_rows, rows = _channel_rows(g), _channel_rows(x)
+    plain = g_rows is not None and rows is not None and _are_rows(rows, *_given(w))
+    if not (plain and _are_pairs(rows, stats, sums)):
+        return cpu.batch_norm_grad(g, x, stats, sums, w)
+    d = memory.empty_like(x)
+    places = address(g_rows), address(rows), address(stats), address(sums), _place(w), address(d)
+    call("batch_norm_grad", *places, *rows.shape)
+    return d
 
 
 def track(
-    running_mean: Array, running_var: Array, mean: Array, scale: Array, count: int, momentum: float, eps: float
+    running_mean: Array,
+    running_var: Array,
+    batches: Array,
+    mean: Array,
+    r: Array,
+    count: int,
+    momentum: float,
+    eps: float,
 ) -> None:
-    """Move running statistics (C,), in place, towards a batch's mean and 1 / sqrt(var + eps) over `count` values."""
-    arrays = running_mean, running_var, mean, scale
-    if not (_are_floats(*arrays) and all(a.flags.c_contiguous for a in arrays)):
-        cpu.track(*arrays, count, momentum, eps)
+    """Move running statistics (C,), in place, towards a batch's mean and r = 1 / sqrt(var + eps) over `count` values.
+
+    `batches`, a 0-d array, grows by 1.
+    """
+    floats = running_mean, running_var, mean, r
+    if batches.dtype != np.int64 or not (_are_floats(*floats) and all(a.flags.c_contiguous for a in floats)):
+        cpu.track(running_mean, running_var, batches, mean, r, count, momentum, eps)
         return
-    call("track", *(address(a) for a in arrays), count / (count - 1), momentum, eps, mean.size)
+    places = [address(a) for a in (running_mean, running_var, batches, mean, r)]
+    call("track", *places, count / (count - 1), momentum, eps, mean.size)
 
 
 def _channel_rows(x: Array) -> Any:
@@ -226,7 +249,27 @@ def _channel_rows(x: Array) -> Any:
 
 def _are_rows(rows: Array, *values: Array) -> bool:
     """True if each of `values` has a float for each column, one after the other."""
-    return _are_floats(*values) and all(v.size == rows.shape[1] and v.flags.c_contiguous for v in values)
+    return all(_are_floats(v) and v.size == rows.shape[1] and v.flags.c_contiguous for v in values)
+
+
+def _are_pairs(rows: Array, *pairs: Array) -> bool:
+    """True if each of `pairs` has a float for each column, one after the other, and then a second one for each."""
+    return all(_are_floats(p) and p.size == 2 * rows.shape[1] and p.flags.c_contiguous for p in pairs)
+
+
+def _of_channels(x: Array, count: int) -> Array:
+    """An uninitialised array of `count` values for each channel of x: (count, 1, C, 1, ...)."""
+    return memory.empty((count, 1, x.shape[1], *(1 for _ in x.shape[2:])))
+
+
+def _given(*values: Array) -> list[Array]:
+    """Those of the values that are not None."""
+    return [v for v in values if v is not None]
+
+
+def _place(value: Array) -> int:
+    """Where a value lies; 0, which C knows as NULL, if it is None."""
+    return 0 if value is None else address(value)
 
 
 # --- pooling: C reads channels-last images ------------------------------------------------------------------------

@@ -142,20 +142,23 @@ def _mean(x: Array) -> Array:
     return sum(x, axes, True) / math.prod(x.shape[a] for a in axes)
 
 
-def inv_std(x: Array, mean: Array, eps: float) -> Array:
-    """1 / sqrt(var + eps) of each channel, var the biased variance about `mean`."""
+def channel_stats(x: Array, eps: float) -> Array:
+    """(2, 1, C, 1, ...): the mean of each channel, and r = 1 / sqrt(var + eps) with its biased variance."""
+    mean = _mean(x)
     centred = arithmetic("subtract", x, mean)
-    return 1 / np.sqrt(_mean(arithmetic("multiply", centred, centred)) + eps)
+    return portable.pair(mean, 1 / np.sqrt(_mean(arithmetic("multiply", centred, centred)) + eps))
 
 
-def normalize(x: Array, mean: Array, scale: Array) -> Array:
-    """(x - mean) * scale."""
-    return arithmetic("multiply", arithmetic("subtract", x, mean), scale)
+def batch_norm(x: Array, stats: Array, w: Array = None, b: Array = None) -> Array:
+    """y w + b with y = (x - mean) r of the channels' `stats` (mean, r); w is 1 and b 0 where they are None."""
+    mean, r = stats
+    z = arithmetic("multiply", arithmetic("subtract", x, mean), r if w is None else r * w)
+    return z if b is None else arithmetic("add", z, b)
 
 
-def scale_shift(y: Array, w: Array, b: Array) -> Array:
-    """y w + b."""
-    return arithmetic("add", arithmetic("multiply", y, w), b)
+def scale_shift(x: Array, w: Array, b: Array) -> Array:
+    """x w + b."""
+    return arithmetic("add", arithmetic("multiply", x, w), b)
 
 
 def channel_dot(a: Array, b: Array) -> Array:
@@ -163,10 +166,16 @@ def channel_dot(a: Array, b: Array) -> Array:
     return sum(arithmetic("multiply", a, b), _but_channels(a), True)
 
 
-def normalize_grad(g: Array, y: Array, scale: Array) -> Array:
-    """scale * (g - mean(g) - y mean(g y)), means over each channel."""
-    along = arithmetic("multiply", y, _mean(arithmetic("multiply", g, y)))
-    return arithmetic("multiply", arithmetic("subtract", arithmetic("subtract", g, along), _mean(g)), scale)
+def channel_sums(g: Array, x: Array, stats: Array) -> Array:
+    """(2, 1, C, 1, ...): the sums of g and of g y over each channel, y = (x - mean) r."""
+    return portable.pair(sum(g, _but_channels(g), True), channel_dot(g, batch_norm(x, stats)))
+
+
+def batch_norm_grad(g: Array, x: Array, stats: Array, sums: Array, w: Array = None) -> Array:
+    """w r (g - (sums[0] + y sums[1]) / n), n values in each channel; w is 1 where it is None."""
+    r, (plain, along) = stats[1], sums * (x.shape[1] / x.size if x.size else 0.0)
+    d = arithmetic("subtract", g, batch_norm(x, stats, along))
+    return arithmetic("multiply", arithmetic("subtract", d, plain), r if w is None else r * w)
 
 
 def _channel_rows(x: Array) -> Any:

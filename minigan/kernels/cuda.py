@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backend import Array, is_cuda, xp
 from . import portable
+from .arrivals import COUNTERS, counters
 from .cuda_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .cuda_linear import linear, linear_weight, matmul  # noqa: F401  likewise
 from .cuda_sums import lengths, mean_of, mean_of_grad  # noqa: F401  likewise
@@ -26,6 +27,7 @@ from .portable import (  # noqa: F401  as they are on each device
 )
 
 PARTS = 128  # at most, into which the rows of a sum are cut
+ROWS = 4  # that a thread visits where nothing is summed
 ARRAYS = 64  # that one launch of an update moves
 SLOTS = 3  # of each of them
 
@@ -108,55 +110,48 @@ def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     rows = _channel_rows(x) if axes == ((0,) if x.ndim == 2 else (0, 2, 3)) else None
     if rows is None:
         return portable.sum(x, axes, keepdims)
-    parts, block, across = _parts_of("part_sums", rows, rows)
-    total = _totals(parts[None], 1.0, block, across)[0]
+    total = _over_rows("column_sums", rows, (rows.shape[1],), rows, None)
     return total.reshape(tuple(1 if a in axes else n for a, n in enumerate(x.shape))) if keepdims else total
 
 
-def inv_std(x: Array, mean: Array, eps: float) -> Array:
-    """1 / sqrt(var + eps) of each channel, var the biased variance about `mean`."""
+def channel_stats(x: Array, eps: float) -> Array:
+    """(2, 1, C, 1, ...): the mean of each channel, and r = 1 / sqrt(var + eps) with its biased variance."""
     rows = _channel_rows(x)
     if rows is None:
-        return portable.inv_std(x, mean, eps)
-    parts, block, across = _parts_of("part_squares", rows, rows, mean)
-    r = xp(rows).empty(rows.shape[1], dtype=rows.dtype)
-    sizes = (*parts.shape, 1 / len(rows), float(eps))
-    launch("channels", "inverse_root_of_parts", rows.dtype, (across,), block, parts, r, *sizes)
-    return r.reshape(mean.shape)
+        return portable.channel_stats(x, eps)
+    return _over_rows("channel_stats", rows, _of_channels(x, 2), rows, last=(float(eps),), kept=3)
 
 
-def normalize(x: Array, mean: Array, scale: Array) -> Array:
-    """(x - mean) * scale."""
-    return _per_channel("normalize", x, mean, scale, portable.normalize)
-
-
-def scale_shift(y: Array, w: Array, b: Array) -> Array:
-    """y w + b."""
-    return _per_channel("scale_shift", y, w, b, portable.scale_shift)
-
-
-def _per_channel(name: str, x: Array, a: Array, b: Array, otherwise: Callable[..., Array]) -> Array:
-    """A function of x and two values for each channel."""
+def batch_norm(x: Array, stats: Array, w: Array = None, b: Array = None) -> Array:
+    """y w + b with y = (x - mean) r of the channels' `stats` (mean, r); w is 1 and b 0 where they are None."""
     rows = _channel_rows(x)
     if rows is None:
-        return otherwise(x, a, b)
-    lib = xp(x)
-    a, b = (lib.ascontiguousarray(v) for v in (a, b))
-    y = _empty_rows(x)
-    launch_each("channels", name, x.dtype, x.size, rows, a, b, y, x.size, rows.shape[1])
-    return y
+        return portable.batch_norm(x, stats, w, b)
+    return _each_row("batch_norm", x, rows, _dense(stats), _dense(w), _dense(b))
 
 
-def track(
-    running_mean: Array, running_var: Array, mean: Array, scale: Array, count: int, momentum: float, eps: float
-) -> None:
-    """Move running statistics (C,), in place, towards a batch's mean and 1 / sqrt(var + eps) over `count` values."""
-    arrays = running_mean, running_var, mean, scale
-    if not (is_real(*arrays) and all(is_dense(a) for a in arrays)):
-        portable.track(*arrays, count, momentum, eps)
-        return
-    unbiased, n = count / (count - 1), mean.size
-    launch_each("channels", "track", mean.dtype, n, *arrays, unbiased, float(momentum), float(eps), n)
+def scale_shift(x: Array, w: Array, b: Array) -> Array:
+    """x w + b."""
+    rows = _channel_rows(x)
+    if rows is None:
+        return portable.scale_shift(x, w, b)
+    return _each_row("scale_shift", x, rows, _dense(w), _dense(b))
+
+
+def channel_sums(g: Array, x: Array, stats: Array) -> Array:
+    """(2, 1, C, 1, ...): the sums of g and of g y over each channel, y = (x - mean) r."""
+    g_rows, rows = _channel_rows(g), _channel_rows(x)
+    if g_rows is None or rows is None:
+        return portable.channel_sums(g, x, stats)
+    return _over_rows("channel_sums", rows, _of_channels(x, 2), g_rows, rows, _dense(stats))
+
+
+def batch_norm_grad(g: Array, x: Array, stats: Array, sums: Array, w: Array = None) -> Array:
+    """w r (g - (sums[0] + y sums[1]) / n), n values in each channel; w is 1 where it is None."""
+    g_rows, rows = _channel_rows(g), _channel_rows(x)
+    if g_rows is None or rows is None:
+        return portable.batch_norm_grad(g, x, stats, sums, w)
+    return _each_row("batch_norm_grad", x, g_rows, rows, _dense(stats), _dense(sums), _dense(w))
 
 
 def channel_dot(a: Array, b: Array) -> Array:
@@ -164,23 +159,29 @@ def channel_dot(a: Array, b: Array) -> Array:
     a_rows, b_rows = _channel_rows(a), _channel_rows(b)
     if a_rows is None or b_rows is None:
         return portable.channel_dot(a, b)
-    total = _products(a_rows, b_rows, 1.0, alone=False)[0]
-    return total.reshape(1, -1, *(1 for _ in a.shape[2:]))
+    return _over_rows("column_sums", a_rows, _of_channels(a, 1)[1:], a_rows, b_rows)
 
 
-def normalize_grad(g: Array, y: Array, scale: Array) -> Array:
-    """scale * (g - mean(g) - y mean(g y)), means over each channel."""
-    g_rows, y_rows = _channel_rows(g), _channel_rows(y)
-    if g_rows is None or y_rows is None:
-        return portable.normalize_grad(g, y, scale)
-    means = _products(g_rows, y_rows, 1 / len(g_rows), alone=True)
-    x = _empty_rows(y)
-    scale = xp(y).ascontiguousarray(scale)
-    columns = y_rows.shape[1]
-    launch_each(
-        *("channels", "normalize_grad", y.dtype, y.size), g_rows, y_rows, means[1], means[0], scale, x, y.size, columns
-    )
-    return x
+def track(
+    running_mean: Array,
+    running_var: Array,
+    batches: Array,
+    mean: Array,
+    r: Array,
+    count: int,
+    momentum: float,
+    eps: float,
+) -> None:
+    """Move running statistics (C,), in place, towards a batch's mean and r = 1 / sqrt(var + eps) over `count` values.
+
+    `batches`, a 0-d array, grows by 1.
+    """
+    floats = running_mean, running_var, mean, r
+    if batches.dtype != np.int64 or not (is_real(*floats) and all(is_dense(a) for a in floats)):
+        portable.track(running_mean, running_var, batches, mean, r, count, momentum, eps)
+        return
+    arrays, n = (running_mean, running_var, batches, mean, r), mean.size
+    launch_each("channels", "track", mean.dtype, n, *arrays, count / (count - 1), float(momentum), float(eps), n)
 
 
 def _channel_rows(x: Array) -> Any:
@@ -192,44 +193,50 @@ def _channel_rows(x: Array) -> Any:
     return xp(x).ascontiguousarray(x).reshape(-1, x.shape[-1])
 
 
-def _empty_rows(x: Array) -> Array:
-    """An uninitialised array of the shape of x (N, C) or (N, C, H, W) that lies in memory as rows of channels."""
-    return empty_image(x, x.shape) if x.ndim == 4 else xp(x).empty(x.shape, dtype=x.dtype)
+def _dense(values: Array) -> Array:
+    """Values of channels in C order; None if they are None."""
+    return None if values is None else xp(values).ascontiguousarray(values)
 
 
-def _parts(rows: Array) -> tuple[int, int, tuple[int, int], int]:
-    """(parts, rows of each, shape of a block, blocks across) for a sum over rows."""
-    count, columns = rows.shape
+def _of_channels(x: Array, count: int) -> tuple[int, ...]:
+    """The shape of `count` values for each channel of x: (count, 1, C, 1, ...)."""
+    return (count, 1, x.shape[1], *(1 for _ in x.shape[2:]))
+
+
+def _block(columns: int) -> tuple[tuple[int, int], int]:
+    """(shape of a block of threads, blocks that lie side by side) for a matrix of so many columns."""
     across = min(32, 1 << (columns - 1).bit_length())
-    block = (across, THREADS // across)
-    step = max(-(-count // PARTS), 4 * block[1])
-    return -(-count // step), step, block, -(-columns // across)
+    return (across, THREADS // across), -(-columns // across)
 
 
-def _parts_of(name: str, rows: Array, *operands: Array) -> tuple[Array, tuple[int, int], int]:
-    """(what the kernel `name` of channels.cu sums over parts of the rows: (parts, columns), a block, blocks across)."""
-    parts, step, block, across = _parts(rows)
-    partial = xp(rows).empty((parts, rows.shape[1]), dtype=rows.dtype)
-    launch("channels", name, rows.dtype, (across, parts), block, *operands, partial, *rows.shape, step)
-    return partial, block, across
+def _over_rows(
+    name: str, rows: Array, shape: tuple[int, ...], *operands: Array, last: tuple = (), kept: int = 0
+) -> Array:
+    """What a kernel of channels.cu sums over all rows: an array of this shape, which has values for each column.
+
+    The rows are cut into parts of at least four for each thread. Of each part so many values are kept for each column
+    as the result has, unless `kept` says how many.
+    """
+    count, columns = rows.shape
+    block, across = _block(columns)
+    step = max(-(-count // PARTS), 4 * block[1]) if across <= COUNTERS else count
+    parts = -(-count // step)
+    lib = xp(rows)
+    out = lib.empty(shape, dtype=rows.dtype)
+    partial = lib.empty((parts, kept * columns or out.size), dtype=rows.dtype)
+    arguments = *operands, partial, out, counters(), count, columns, step, *last
+    launch("channels", name, rows.dtype, (across, parts), block, *arguments)
+    return out
 
 
-def _products(a: Array, b: Array, scale: float, alone: bool) -> Array:
-    """scale * the sums over all rows of a b and, if it is wanted too, of a: (1 or 2, columns)."""
-    parts, step, block, across = _parts(a)
-    lib = xp(a)
-    both = lib.empty((1 + alone, parts, a.shape[1]), dtype=a.dtype)
-    wanted = both[1] if alone else None
-    launch("channels", "part_products", a.dtype, (across, parts), block, a, b, both[0], wanted, *a.shape, step)
-    return _totals(both, scale, block, across)
-
-
-def _totals(partial: Array, scale: float, block: tuple[int, int], across: int) -> Array:
-    """scale * the sums of (K, parts, columns) over the parts: (K, columns)."""
-    count, parts, columns = partial.shape
-    total = xp(partial).empty((count, columns), dtype=partial.dtype)
-    launch("channels", "total_of_parts", partial.dtype, (across, count), block, partial, total, parts, columns, scale)
-    return total
+def _each_row(name: str, x: Array, *operands: Array) -> Array:
+    """What a kernel of channels.cu makes of each element of rows and of values for its column: of the shape of x."""
+    count, columns = operands[0].shape
+    block, across = _block(columns)
+    out = empty_image(x, x.shape) if x.ndim == 4 else xp(x).empty(x.shape, dtype=x.dtype)
+    down = min(-(-count // (ROWS * block[1])), 65_535)
+    launch("channels", name, x.dtype, (across, down), block, *operands, out, count, columns)
+    return out
 
 
 # --- pooling -----------------------------------------------------------------------------------------------------

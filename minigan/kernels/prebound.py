@@ -135,8 +135,8 @@ _BY_NUMPY: dict[str, Callable[..., Run | None]] = {
 # --- one function of C ------------------------------------------------------------------------------------------
 
 _ONE_CALL = {  # kernels that, where they call C, call one function of it and compute nothing besides
-    *("arithmetic", "leaky_relu", "leaky_relu_grad", "sum", "channel_dot", "inv_std", "normalize", "scale_shift"),
-    *("normalize_grad", "track", "matmul", "linear", "linear_weight", "update"),
+    *("arithmetic", "leaky_relu", "leaky_relu_grad", "sum", "matmul", "linear", "linear_weight", "update"),
+    *("channel_dot", "channel_stats", "channel_sums", "batch_norm", "batch_norm_grad", "scale_shift", "track"),
 }
 
 

@@ -2,12 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from operator import iadd
 
 from .. import ops
 from ..errors import ShapeError
 from ..kernels import kernels
-from ..kernels.calls import done
 from ..tensor import Tensor, as_tensor, ones, tensor, zeros
 from .checks import flag, integer, number
 from .module import Buffer, Module, Parameter
@@ -52,10 +50,10 @@ class _BatchNorm(Module):
             )
         if self.training:
             if self.weight is None or self.bias is None:
-                y, mean, scale = ops.channel_norm(x, self.eps)
+                y, mean, r = ops.channel_norm(x, self.eps)
             else:
-                y, mean, scale = ops.batch_norm(x, self.weight, self.bias, self.eps)
-            self._track(mean, scale, x.size // channels)
+                y, mean, r = ops.batch_norm(x, self.weight, self.bias, self.eps)
+            self._track(mean, r, x.size // channels)
             return y
         scale = ops.rsqrt(self.running_var + self.eps)
         shift = -self.running_mean * scale
@@ -63,13 +61,13 @@ class _BatchNorm(Module):
             scale, shift = scale * self.weight, shift * self.weight + self.bias
         return ops.scale_shift(x, scale, shift)
 
-    def _track(self, mean: Tensor, scale: Tensor, count: int) -> None:
+    def _track(self, mean: Tensor, r: Tensor, count: int) -> None:
         if count < 2:
             raise ShapeError(f"{type(self).__name__}: training needs more than one value per channel, got {count}")
-        running = self.running_mean, self.running_var
-        kernels(mean.data).track(*(t.data for t in running), mean.data, scale.data, count, self.momentum, self.eps)
-        done(iadd, self.num_batches_tracked.data, 1)
-        for t in (*running, self.num_batches_tracked):
+        tracked = self.running_mean, self.running_var, self.num_batches_tracked
+        arrays = [t.data for t in (*tracked, mean, r)]
+        kernels(mean.data).track(*arrays, count, self.momentum, self.eps)
+        for t in tracked:
             t.written("BatchNorm")
 
     def extra_repr(self) -> str:

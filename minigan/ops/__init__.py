@@ -7,6 +7,7 @@ import numpy as np
 from ..errors import DTypeError
 from ..op import CHECKED, Op
 from ..tensor import Tensor
+from .channels import batch_norm, channel_norm, scale_shift
 from .conv import conv2d, conv_transpose2d
 from .elementwise import (
     absolute,
@@ -45,13 +46,7 @@ from .elementwise import (
     tanh,
     where,
 )
-from .fused import (
-    batch_norm,
-    binary_cross_entropy_with_logits,
-    channel_norm,
-    cross_entropy,
-    scale_shift,
-)
+from .fused import binary_cross_entropy_with_logits, cross_entropy
 from .linalg import einsum, linear, matmul
 from .pool import avg_pool2d, max_pool2d, pixel_shuffle, upsample_nearest
 from .reduce import lengths, log_softmax, logsumexp, max, mean, mean_of, min, softmax, sum, var

@@ -135,7 +135,7 @@ def test_a_model_trains_from_one_command(options, capsys):
         ("pacgan --model lab28", "--pack is for mlp28, dcgan28, dcgan; lab28 takes --output"),
         ("tricks --model mlp28", "--stddev is for dcgan; mlp28 takes --pack"),
         ("--loss hinge --label-smoothing 0.9", "expected a logistic loss"),
-        ("--pack 3", "a batch of 16 samples does not split into packs of 3"),
+        ("--pack 3", "a batch of 64 samples does not split into packs of 3"),
     ],
 )
 def test_settings_that_cannot_be_are_named(options, message, capsys):

@@ -176,9 +176,20 @@ def test_sums_are_more_accurate_than_numpys(kernels, rng):
     for threads in THREADS:
         shared_by(threads, kernels)
         assert error(compiled.sum(x, (0, 2, 3), True)) <= min(1e-7, error(portable.sum(x, (0, 2, 3), True)))
-    mean = (exact / (x.size / 9)).astype("float32")
-    variance = x.var(axis=(0, 2, 3), keepdims=True, dtype="float64")
-    np.testing.assert_allclose(compiled.inv_std(x, mean, 0.0), 1 / np.sqrt(variance), rtol=3e-7)
+
+
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("shape", [(50, 9, 100, 100), (3, 1, 5, 7), (40, 70, 9, 9), (1, 3, 1, 67), (5, 200)])
+def test_statistics_are_those_of_float64_however_far_the_mean_and_the_first_row(kernels, threads, shape, rng):
+    shared_by(threads, kernels)
+    for mean, first in ((0, 0), (1e4, 0), (0, 1e4), (-3e3, 1e6)):
+        rows = (mean + rng.standard_normal((shape[0], *shape[2:], shape[1]))).astype("float32")
+        rows.reshape(-1, shape[1])[0] += np.float32(first)
+        x = np.moveaxis(rows, -1, 1)
+        exact = portable.channel_stats(x.astype("float64"), 1e-5)
+        found = compiled.channel_stats(x, 1e-5)
+        np.testing.assert_array_less(abs(found[0] - exact[0]), 1.2e-7 * (abs(exact[0]) + 1 / exact[1]))
+        np.testing.assert_allclose(found[1], exact[1], rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(0, 9, 2, 2), (2, 0, 3, 3), (0, 4)])
@@ -187,7 +198,13 @@ def test_sums_are_more_accurate_than_numpys(kernels, rng):
 @pytest.mark.filterwarnings("ignore:Mean of empty slice:RuntimeWarning")
 def test_nothing_is_normalised_to_nothing(kernels, module, shape):
     x, w = np.zeros(shape, "float32"), np.zeros((1, shape[1], *(1 for _ in shape[2:])), "float32")
-    for name, arrays in {"inv_std": (x, w, 0.1), "normalize": (x, w, w), "normalize_grad": (x, x, w)}.items():
+    pair = np.stack([w, w])
+    for name, arrays in {
+        "channel_stats": (x, 0.1),
+        "batch_norm": (x, pair, w, w),
+        "channel_sums": (x, x, pair),
+        "batch_norm_grad": (x, x, pair, pair),
+    }.items():
         np.testing.assert_array_equal(getattr(module, name)(*arrays), getattr(portable, name)(*arrays))
     np.testing.assert_array_equal(module.channel_dot(x, x), portable.channel_dot(x, x))
 
@@ -195,11 +212,12 @@ def test_nothing_is_normalised_to_nothing(kernels, module, shape):
 @pytest.mark.parametrize("threads", THREADS)
 def test_the_same_number_of_threads_gives_the_same_bits(kernels, threads, rng):
     x, g = (portable.channels_last(rng.standard_normal((20, 33, 40, 40)).astype("float32")) for _ in range(2))
-    w = rng.standard_normal((1, 33, 1, 1)).astype("float32")
 
     def results(threads):
         shared_by(threads, kernels)
-        return [compiled.sum(x, (0, 2, 3), True), compiled.inv_std(x, w, 1e-5), compiled.normalize_grad(g, x, w)]
+        stats = compiled.channel_stats(x, 1e-5)
+        sums = compiled.channel_sums(g, x, stats)
+        return [compiled.sum(x, (0, 2, 3), True), stats, sums, compiled.batch_norm_grad(g, x, stats, sums)]
 
     first = results(threads)
     for other in (threads, 1):

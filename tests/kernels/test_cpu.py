@@ -59,15 +59,21 @@ def test_normalisation_is_the_formula(shape, rng):
     x, g = (image(rng, shape, "float64") if len(shape) == 4 else rng.standard_normal(shape) for _ in range(2))
     axes = tuple(i for i in range(x.ndim) if i != 1)
     mean, var = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
-    r = cpu.inv_std(x, mean, 1e-5)
+    stats = cpu.channel_stats(x, 1e-5)
+    r = stats[1]
     close = {"rtol": 1e-9, "atol": 1e-10}
-    np.testing.assert_allclose(r, 1 / np.sqrt(var + 1e-5), **close)
-    y = cpu.normalize(x, mean, r)
-    np.testing.assert_allclose(y, (x - mean) * r, **close)
+    np.testing.assert_allclose(stats, [mean, 1 / np.sqrt(var + 1e-5)], **close)
+    y = (x - mean) * r
+    np.testing.assert_allclose(cpu.batch_norm(x, stats), y, **close)
+    np.testing.assert_allclose(cpu.batch_norm(x, stats, var), y * var, **close)
+    np.testing.assert_allclose(cpu.batch_norm(x, stats, var, mean), y * var + mean, **close)
     np.testing.assert_allclose(cpu.scale_shift(y, r, mean), y * r + mean, **close)
     np.testing.assert_allclose(cpu.channel_dot(g, y), (g * y).sum(axes, keepdims=True), **close)
-    along = g - g.mean(axes, keepdims=True) - y * (g * y).mean(axes, keepdims=True)
-    np.testing.assert_allclose(cpu.normalize_grad(g, y, r), r * along, **close)
+    sums = cpu.channel_sums(g, x, stats)
+    np.testing.assert_allclose(sums, [g.sum(axes, keepdims=True), (g * y).sum(axes, keepdims=True)], **close)
+    along = r * (g - g.mean(axes, keepdims=True) - y * (g * y).mean(axes, keepdims=True))
+    np.testing.assert_allclose(cpu.batch_norm_grad(g, x, stats, sums), along, **close)
+    np.testing.assert_allclose(cpu.batch_norm_grad(g, x, stats, sums, var), var * along, **close)
     np.testing.assert_allclose(cpu.sum(x, axes, True), x.sum(axes, keepdims=True), **close)
 
 
@@ -118,12 +124,15 @@ def test_two_memory_orders_are_the_same_numbers(shape, rng):
     """One of them rows of channels, the other not: as the first operand and as the second."""
     rows = image(rng, shape, "float64") if len(shape) == 4 else rng.standard_normal(shape)
     other = rng.standard_normal(shape) if len(shape) == 4 else rng.standard_normal(shape[::-1]).T
-    scale = rng.uniform(1, 2, (1, shape[1], *(1 for _ in shape[2:])))
+    stats = rng.uniform(1, 2, (2, 1, shape[1], *(1 for _ in shape[2:])))
     axes = tuple(i for i in range(rows.ndim) if i != 1)
     for a, b in ((rows, other), (other, rows)):
         np.testing.assert_allclose(cpu.channel_dot(a, b), (a * b).sum(axes, keepdims=True), rtol=1e-9)
-        along = a - a.mean(axes, keepdims=True) - b * (a * b).mean(axes, keepdims=True)
-        np.testing.assert_allclose(cpu.normalize_grad(a, b, scale), scale * along, rtol=1e-9, atol=1e-12)
+        sums = cpu.channel_sums(a, b, stats)
+        y = (b - stats[0]) * stats[1]
+        np.testing.assert_allclose(sums[1], (a * y).sum(axes, keepdims=True), rtol=1e-9)
+        along = stats[1] * (a - a.mean(axes, keepdims=True) - y * (a * y).mean(axes, keepdims=True))
+        np.testing.assert_allclose(cpu.batch_norm_grad(a, b, stats, sums), along, rtol=1e-9, atol=1e-12)
 
 
 def test_a_large_parameter_that_is_a_view_moves(rng):

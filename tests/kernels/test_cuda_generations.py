@@ -48,11 +48,10 @@ def misfits(name: str, real: str, defines: dict, arch: str) -> Iterator[str]:
 
 
 @needs_nvrtc
-@pytest.mark.parametrize("arch", ["sm_75", "sm_86", "sm_120"])
-def test_the_largest_tiles_fit_where_there_is_least(arch):
+def test_the_largest_tiles_fit_where_there_is_least():
     largest = [d for d in all_variants("convolution", "float") if d["TILE_N"] == 128 and d.get("DEPTH") != 16]
     assert len(largest) == 3
-    assert not [misfit for defines in largest for misfit in misfits("convolution", "float", defines, arch)]
+    assert not [misfit for defines in largest for misfit in misfits("convolution", "float", defines, "sm_86")]
 
 
 @needs_nvrtc

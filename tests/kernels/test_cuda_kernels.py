@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from kernel_checks import ROUNDING, RULES, check, images, known, on_device, on_the_shim, rows_to_move
 
 from minigan.errors import ShapeError
-from minigan.kernels import cuda, cuda_conv, cuda_linear, cuda_random, cuda_sums, geometry, precision
+from minigan.kernels import cuda, cuda_conv, cuda_linear, cuda_random, cuda_sums, geometry, portable, precision
 from minigan.kernels.draws import Draw
 from minigan.kernels.tiles import Tile
 
@@ -206,6 +206,25 @@ def test_channels(order):
         kernel_checks.channels(order, **sizes)
 
     run()
+
+
+@pytest.mark.parametrize("shape", [(40, 5, 12, 12), (64, 2, 48, 48), (700, 33), (2, 3, 1, 1)])
+def test_statistics_are_those_of_float64_however_far_the_mean_and_the_first_row(order, shape, rng):
+    for mean, first in ((0, 0), (1e4, 0), (0, 1e4)):
+        x = (mean + rng.standard_normal(shape)).astype("float32")
+        x[(0, slice(None)) + (0,) * (x.ndim - 2)] += first
+        exact = portable.channel_stats(x.astype("float64"), 1e-5)
+        with on_the_shim(order):
+            found = cuda.channel_stats(*on_device(x), 1e-5)._host
+        np.testing.assert_array_less(abs(found[0] - exact[0]), 1.2e-7 * (abs(exact[0]) + 1 / exact[1]))
+        np.testing.assert_allclose(found[1], exact[1], rtol=1e-6)
+
+
+def test_more_columns_than_there_are_counters(order, monkeypatch, rng):
+    monkeypatch.setattr(cuda, "COUNTERS", 1)
+    x = rng.standard_normal((300, 40)).astype("float32")
+    check(order, lambda x: cuda.sum(x, (0,), False), x)
+    check(order, lambda x: cuda.channel_stats(x, 0.1), x)
 
 
 def test_pooling(order):

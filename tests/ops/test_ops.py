@@ -71,6 +71,37 @@ def test_a_rule_right_only_to_first_order_is_noticed(rng):
         mg.testing.gradcheck(detached, x, order=2)
 
 
+def test_what_rules_share_is_computed_once_for_each_cotangent(rng):
+    calls = []
+
+    def together(g, _y, a, _b):
+        calls.append(g)
+        return g * a
+
+    product = Op(
+        lambda a, b: a * a * b,
+        [
+            lambda _g, _y, _a, b, *, once: 2 * once * b,
+            lambda _g, _y, a, _b, *, once: once * a,
+        ],
+        name="a_product",
+        formula="a a b",
+        flops=lambda y, a, b: y.size,
+        domain=(-1, 1),
+        kinks=(),
+        variadic=False,
+        shared={"once": together},
+    )
+    a, b = (Tensor(rng.standard_normal(3)) for _ in range(2))
+    y = product(a, b)
+    for wanted, expected in (([a, b], 1), ([b], 1), ([a, b], 1)):
+        calls.clear()
+        mg.grad(y, wanted, mg.ones_like(y))
+        assert len(calls) == expected
+    assert product.reads == ((True, True, False), (True, False, False))  # what is read of (a, b, y), shared or not
+    mg.testing.gradcheck(product, [a, b], order=3)
+
+
 def test_every_record_has_a_formula_and_counts_operations(rng):
     assert [name for name, record in OPS.items() if not record.formula] == []
     counted = {}

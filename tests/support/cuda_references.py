@@ -95,26 +95,21 @@ def lengths(x, length, rows, columns, eps):
 # --- sums over rows -------------------------------------------------------------------------------------------
 
 
-def _part_sums(values, parts, step):
-    for p in range(parts.size // values.shape[1]):
-        parts.reshape(-1, values.shape[1])[p] = values[p * step : (p + 1) * step].sum(axis=0)
+@reference
+def column_sums(x, y, parts, sums, arrived, rows, columns, step):
+    sums[:] = (x if y is None else x * y).reshape(rows, columns).sum(axis=0)
 
 
 @reference
-def part_sums(x, parts, rows, columns, step):
-    _part_sums(x.reshape(rows, columns), parts, step)
+def channel_sums(g, x, stats, parts, sums, arrived, rows, columns, step):
+    g, x, (mean, r) = g.reshape(rows, columns), x.reshape(rows, columns), stats.reshape(2, columns)
+    sums[:] = np.concatenate([g.sum(axis=0), (g * ((x - mean) * r)).sum(axis=0)])
 
 
 @reference
-def part_squares(x, mean, parts, rows, columns, step):
-    _part_sums((x.reshape(rows, columns) - mean) ** 2, parts, step)
-
-
-@reference
-def part_products(a, b, parts, alone, rows, columns, step):
-    _part_sums((a * b).reshape(rows, columns), parts, step)
-    if alone is not None:
-        _part_sums(a.reshape(rows, columns), alone, step)
+def channel_stats(x, parts, stats, arrived, rows, columns, step, eps):
+    x = x.reshape(rows, columns)
+    stats[:] = np.concatenate([x.mean(axis=0), 1 / np.sqrt(x.var(axis=0) + eps)])
 
 
 @reference
@@ -123,30 +118,30 @@ def total_of_parts(parts, total, count, columns, scale):
 
 
 @reference
-def inverse_root_of_parts(parts, r, count, columns, scale, eps):
-    r[:] = 1 / np.sqrt(scale * parts.reshape(count, columns).sum(axis=0) + eps)
+def scale_shift(x, w, b, z, rows, columns):
+    z[:] = (x.reshape(rows, columns) * w + b).reshape(-1)
 
 
 @reference
-def normalize(x, mean, scale, y, n, columns):
-    y[:] = ((x.reshape(-1, columns) - mean) * scale).reshape(-1)
+def batch_norm(x, stats, w, b, z, rows, columns):
+    mean, r = stats.reshape(2, columns)
+    y = (x.reshape(rows, columns) - mean) * r
+    z[:] = (y * (1 if w is None else w) + (0 if b is None else b)).reshape(-1)
 
 
 @reference
-def scale_shift(y, w, b, z, n, columns):
-    z[:] = (y.reshape(-1, columns) * w + b).reshape(-1)
+def batch_norm_grad(g, x, stats, sums, w, d, rows, columns):
+    (mean, r), (plain, along) = stats.reshape(2, columns), sums.reshape(2, columns) / g.dtype.type(rows)
+    y = (x.reshape(rows, columns) - mean) * r
+    d[:] = ((g.reshape(rows, columns) - plain - y * along) * r * (1 if w is None else w)).reshape(-1)
 
 
 @reference
-def normalize_grad(g, y, mean_g, mean_gy, scale, x, n, columns):
-    x[:] = (scale * (g.reshape(-1, columns) - y.reshape(-1, columns) * mean_gy - mean_g)).reshape(-1)
-
-
-@reference
-def track(running_mean, running_var, mean, r, unbiased, momentum, eps, columns):
+def track(running_mean, running_var, batches, mean, r, unbiased, momentum, eps, columns):
     var = np.maximum(1 / (r * r) - eps, 0) * unbiased
     running_mean[:] = running_mean * (1 - momentum) + mean * momentum
     running_var[:] = running_var * (1 - momentum) + var * momentum
+    batches += 1
 
 
 # --- convolution ----------------------------------------------------------------------------------------------

@@ -56,10 +56,13 @@ def _call(where, function, *args, changes=None, **kwargs):
     if isinstance(result, list | tuple):
         return type(result)(_device(r, inputs) for r in result)
     made = _device(result, inputs)
-    if isinstance(made, ndarray) and made.base is None and where not in ("empty", "empty_like"):
+    if isinstance(made, ndarray) and made.base is None:
         host = made._host  # `made` itself dies, and its memory with it, as on a device
-        turned = _turned(host, [a._host for a in inputs])
-        device.note(Work(where, lambda: host.__setitem__(..., function(*hosts, **named)), turned))
+        if where not in ("empty", "empty_like"):
+            turned = _turned(host, [a._host for a in inputs])
+            device.note(Work(where, lambda: host.__setitem__(..., function(*hosts, **named)), turned))
+        elif host.dtype.kind == "f" and not device.idle:
+            host.fill(np.nan)  # what is read before it is written shows
     return made
 
 

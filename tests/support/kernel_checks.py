@@ -137,14 +137,18 @@ def channels(order, shape, seed, dtype):
     mean = x.mean(axis=(0, 2, 3), keepdims=True)
     w, b = (rng.standard_normal((1, shape[1], 1, 1)).astype(dtype) for _ in range(2))
     check_kernels(order, lambda k, x: k.sum(x, (0, 2, 3), True), x)
-    check_kernels(order, lambda k, x, m: k.inv_std(x, m, 0.1), x, mean)
-    check_kernels(order, lambda k, *given: k.normalize(*given), x, mean, w)
+    check_kernels(order, lambda k, x: k.channel_stats(x, 0.1), x)
     check_kernels(order, lambda k, *given: k.scale_shift(*given), x, w, b)
     check_kernels(order, lambda k, *given: k.channel_dot(*given), g, x)
-    check_kernels(order, lambda k, *given: k.normalize_grad(*given), g, x, w)
+    stats, sums = np.stack([mean, 0.5 + np.abs(b)]), rng.standard_normal((2, *w.shape)).astype(dtype)
+    for given in ((), (w,), (w, b)):
+        check_kernels(order, lambda k, *given: k.batch_norm(*given), x, stats, *given)
+    check_kernels(order, lambda k, *given: k.channel_sums(*given), g, x, stats)
+    for given in ((), (w,)):
+        check_kernels(order, lambda k, *given: k.batch_norm_grad(*given), g, x, stats, sums, *given)
     running = [rng.random(shape[1]).astype(dtype) for _ in range(2)]
-    moved = lambda k, a, b, m, r: k.track(a, b, m, r, 10, 0.1, 1e-5)
-    check_kernels(order, moved, *running, mean, 0.5 + np.abs(w), changes=(0, 1))
+    moved = lambda k, *given: k.track(*given, 10, 0.1, 1e-5)
+    check_kernels(order, moved, *running, np.array(41), *stats, changes=(0, 1, 2))
 
 
 def pool(order, shape, window, stride, seed, dtype):

@@ -12,7 +12,7 @@ import numpy as np
 import minigan.ops  # noqa: F401  fills OPS
 from minigan.kernels import geometry
 from minigan.op import OPS, Op
-from minigan.ops import conv, elementwise, fused, linalg, pool, reduce, shape
+from minigan.ops import channels, conv, elementwise, linalg, pool, reduce, shape
 from minigan.tensor import Tensor
 
 Arrays = list[np.ndarray]
@@ -71,6 +71,12 @@ def of_pooled(op, g):
     """op(g, images, their maxima), on g's device."""
     x = PICTURES.to(g.device)
     return op(g, x, pool._max_pool(x, W), W)
+
+
+def batch_norm_grad(g, x, *w):
+    """The gradient of x for the cotangent g, with the statistics of x and the sums of g that belong to it."""
+    stats = channels._channel_stats(x, 0.1)
+    return channels._batch_norm_grad(g, x, stats, channels._channel_sums(g, x, stats), *w)
 
 
 def unary(name: str) -> Row:
@@ -193,26 +199,29 @@ TABLE: dict[str, list[Row]] = {
     ],
     "max_pool_grad": [Row(lambda g: of_pooled(pool._max_pool_grad, g), normal(W.y))],
     "max_pool_take": [Row(lambda h: of_pooled(pool._max_pool_take, h), normal(W.x))],
-    "inv_std": [Row(lambda x: fused._inv_std(x, reduce.mean(x, (0, 2, 3), keepdims=True), 0.1), normal((3, 2, 2, 3)))],
-    "normalize": [
-        Row(lambda x: fused.channel_norm(x, 0.1)[0], normal((3, 2, 2, 3))),
-        Row(lambda x: fused.channel_norm(x, 0.1)[0], normal((5, 2))),
+    "channel_stats": [
+        Row(lambda x: channels._channel_stats(x, 0.1), normal((3, 2, 2, 3))),
+        Row(lambda x: channels.channel_norm(x, 0.1)[2], normal((5, 2))),
     ],
     "batch_norm": [
-        Row(lambda x, w, b: fused.batch_norm(x, w, b, 0.1)[0], normal((3, 2, 2, 3), (2,), (2,))),
-        Row(lambda x, w, b: fused.batch_norm(x, w * 0, b, 0.1)[0], normal((5, 2), (2,), (2,))),
+        Row(lambda x, w, b: channels.batch_norm(x, w, b, 0.1)[0], normal((3, 2, 2, 3), (2,), (2,))),
+        Row(lambda x, w, b: channels.batch_norm(x, w * 0, b, 0.1)[0], normal((5, 2), (2,), (2,))),
+        Row(lambda x: channels.channel_norm(x, 0.1)[0], normal((3, 2, 2, 3))),
+        Row(lambda x: channels.channel_norm(x, 0.1)[0], normal((5, 2))),
+        Row(lambda x, w: channels._batch_norm(x, channels._channel_stats(x, 0.1), w), normal((5, 2), (1, 2))),
+    ],
+    "channel_sums": [
+        Row(lambda g, x: channels._channel_sums(g, x, channels._channel_stats(x, 0.1)), normal(*[(3, 2, 2, 3)] * 2))
+    ],
+    "batch_norm_grad": [
+        Row(batch_norm_grad, normal((3, 2, 2, 3), (3, 2, 2, 3), (1, 2, 1, 1))),
+        Row(batch_norm_grad, normal((5, 2), (5, 2))),
     ],
     "scale_shift": [
-        Row(fused.scale_shift, normal((3, 2, 2, 3), (2,), (2,))),
-        Row(fused.scale_shift, normal((3, 2), (2,), (2,))),
+        Row(channels.scale_shift, normal((3, 2, 2, 3), (2,), (2,))),
+        Row(channels.scale_shift, normal((3, 2), (2,), (2,))),
     ],
-    "channel_dot": [Row(fused._channel_dot, normal((3, 2, 2, 3), (3, 2, 2, 3)))],
-    "normalize_grad": [
-        Row(
-            fused._normalize_grad,
-            lambda rng: [*normal((3, 2, 2, 3), (3, 2, 2, 3))(rng), rng.uniform(1, 2, (1, 2, 1, 1))],
-        )
-    ],
+    "channel_dot": [Row(channels._channel_dot, normal((3, 2, 2, 3), (3, 2, 2, 3)))],
     "pool_sum": [Row(lambda x: pool._pool_sum(x, W), normal(W.x))],
     "pool_spread": [Row(lambda g: pool._pool_spread(g, W), normal(W.y))],
 }

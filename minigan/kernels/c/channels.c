@@ -1,36 +1,32 @@
 // Statistics and normalisation of each column of a matrix: of each channel, when rows are pixels.
 //
 // A sum over all rows is taken of a block of them in single precision, then of all blocks in double precision. Each
-// part of the rows has sums of its own, which are added in the order of the parts.
+// part of the rows has sums of its own, which are added in the order of the parts. The statistics of a column are its
+// mean and r = 1 / sqrt(var + eps), all means first, and y = (x - mean) r is what they make of x.
 #include <math.h>
 
 #include "passes.h"
 
 #define BLOCK 64  // wide rows that are added up in single precision
 
-// What is summed over the rows: x, x y, or (x - centre)^2, and for BOTH x y and x.
-enum sum { PLAIN, PRODUCTS, SQUARES, BOTH };
+// What is summed over the rows: x, x y, or for ALONG both x and x times what the statistics make of y.
+enum sum { PLAIN, PRODUCTS, ALONG };
 
 struct sums {
-    const float *x, *y, *centre;
+    const float *x, *y, *stats;
     int64_t rows, columns;
     double *totals;  // of each part
 };
 
-INLINE float term(enum sum kind, float x, float other) {
-    return kind == PLAIN ? x : kind == SQUARES ? (x - other) * (x - other) : x * other;
-}
-
-// sums[c] += the sum over `rows` rows of what `kind` says, for each column; plain[c] too that of x, for BOTH.
+// sums[c] += the sum over `rows` rows of what `kind` says, for each column; for ALONG of x, and along[c] of the other.
 INLINE void add_rows(
-    enum sum kind, const float *restrict x, const float *restrict y, const float *restrict centre, int64_t rows,
-    int64_t columns, float *restrict sums, float *restrict plain) {
-    for (int64_t r = 0; r < rows; r++)
+    enum sum kind, const float *restrict x, const float *restrict y, const float *restrict mean,
+    const float *restrict r, int64_t rows, int64_t columns, float *restrict sums, float *restrict along) {
+    for (int64_t row = 0; row < rows; row++)
         for (int64_t c = 0; c < columns; c++) {
-            float value = x[r * columns + c];
-            float other = kind == PRODUCTS || kind == BOTH ? y[r * columns + c] : kind == SQUARES ? centre[c] : 0;
-            sums[c] += term(kind, value, other);
-            if (kind == BOTH) plain[c] += value;
+            float value = x[row * columns + c];
+            sums[c] += kind == PRODUCTS ? value * y[row * columns + c] : value;
+            if (kind == ALONG) along[c] += value * ((y[row * columns + c] - mean[c]) * r[c]);
         }
 }
 
@@ -50,28 +46,31 @@ static void unfold(const double *wide, int64_t width, int64_t columns, double *t
     }
 }
 
-// Floats of scratch that `sum_part` uses: a wide row of values for the columns, and two of sums in each precision.
-static size_t scratch_of(int64_t columns) { return 7 * columns * fold_of(columns); }
+// Floats of scratch that `sum_part` uses: two wide rows of values for the columns, and two of sums in each precision.
+static size_t scratch_of(int64_t columns) { return 8 * columns * fold_of(columns); }
 
 INLINE void sum_part(enum sum kind, const struct sums *j, int64_t part, int64_t parts, float *scratch) {
     int64_t columns = j->columns, fold = fold_of(columns), width = columns * fold;
-    double *totals = (double *)scratch, *plain_totals = totals + width;
-    float *sums = (float *)(plain_totals + width), *plain = sums + width, *centre = plain + width;
+    double *totals = (double *)scratch, *along_totals = totals + width;
+    float *sums = (float *)(along_totals + width), *along = sums + width, *mean = along + width, *r = mean + width;
     memset(scratch, 0, 6 * width * sizeof(float));
-    if (kind == SQUARES) repeated(j->centre, columns, centre);
-    struct span mine = span_of_units(j->rows, fold, part, parts);
-    for (int64_t r = mine.from; r < mine.to; r += BLOCK * fold) {
-        int64_t rows = smaller(BLOCK * fold, mine.to - r);
-        int64_t rest = rows % fold * columns, at = (r + rows) * columns - rest;  // elements too few for a wide row
-        const float *y = kind == PRODUCTS || kind == BOTH ? j->y : NULL;
-        add_rows(kind, j->x + r * columns, y ? y + r * columns : NULL, centre, rows / fold, width, sums, plain);
-        add_rows(kind, j->x + at, y ? y + at : NULL, centre, rest > 0, rest, sums, plain);
-        carry(sums, totals, width);
-        if (kind == BOTH) carry(plain, plain_totals, width);
+    if (kind == ALONG) {
+        repeated(j->stats, columns, mean);
+        repeated(j->stats + columns, columns, r);
     }
-    double *total = j->totals + part * columns * (kind == BOTH ? 2 : 1);
+    struct span mine = span_of_units(j->rows, fold, part, parts);
+    for (int64_t row = mine.from; row < mine.to; row += BLOCK * fold) {
+        int64_t rows = smaller(BLOCK * fold, mine.to - row);
+        int64_t rest = rows % fold * columns, at = (row + rows) * columns - rest;  // elements too few for a wide row
+        const float *y = kind == PLAIN ? NULL : j->y;
+        add_rows(kind, j->x + row * columns, y ? y + row * columns : NULL, mean, r, rows / fold, width, sums, along);
+        add_rows(kind, j->x + at, y ? y + at : NULL, mean, r, rest > 0, rest, sums, along);
+        carry(sums, totals, width);
+        if (kind == ALONG) carry(along, along_totals, width);
+    }
+    double *total = j->totals + part * columns * (kind == ALONG ? 2 : 1);
     unfold(totals, width, columns, total);
-    if (kind == BOTH) unfold(plain_totals, width, columns, total + columns);
+    if (kind == ALONG) unfold(along_totals, width, columns, total + columns);
 }
 
 static void plain_part(void *job, int64_t part, int64_t parts, float *scratch) {
@@ -82,125 +81,235 @@ static void products_part(void *job, int64_t part, int64_t parts, float *scratch
     sum_part(PRODUCTS, job, part, parts, scratch);
 }
 
-static void squares_part(void *job, int64_t part, int64_t parts, float *scratch) {
-    sum_part(SQUARES, job, part, parts, scratch);
+static void along_part(void *job, int64_t part, int64_t parts, float *scratch) {
+    sum_part(ALONG, job, part, parts, scratch);
 }
 
-static void both_part(void *job, int64_t part, int64_t parts, float *scratch) {
-    sum_part(BOTH, job, part, parts, scratch);
+// In how many parts the rows are summed.
+static int64_t parts_of_rows(int64_t rows, int64_t columns) {
+    return smaller(parts_of(rows * columns), ceil_div(rows, fold_of(columns)));
 }
 
-// The sums over all rows, in the memory returned, which is to be given back: NULL if there is none.
-static double *sums_of(part_fn *work, struct sums *job, int64_t each) {
-    int64_t parts = smaller(parts_of(job->rows * job->columns), ceil_div(job->rows, fold_of(job->columns)));
-    int64_t wanted = each * job->columns;
+// out[k, c] = the k-th of the `each` sums over all rows
+static int sums_of(part_fn *work, struct sums *job, int64_t each, float *out) {
+    int64_t parts = parts_of_rows(job->rows, job->columns), wanted = each * job->columns;
     job->totals = (double *)borrow(2 * parts * wanted);
-    if (!job->totals) return NULL;
-    if (share(work, job, parts, scratch_of(job->columns))) {
-        give_back((float *)job->totals);
-        return NULL;
+    if (!job->totals) return 1;
+    int failed = share(work, job, parts, scratch_of(job->columns));
+    for (int64_t c = 0; c < wanted && !failed; c++) {
+        double total = job->totals[c];
+        for (int64_t p = 1; p < parts; p++) total += job->totals[p * wanted + c];
+        out[c] = (float)total;
     }
-    for (int64_t p = 1; p < parts; p++)
-        for (int64_t c = 0; c < wanted; c++) job->totals[c] += job->totals[p * wanted + c];
-    return job->totals;
+    give_back((float *)job->totals);
+    return failed;
 }
 
 // out[c] = the sum over all rows of x[r, c], or of x[r, c] y[r, c] where y is given
 EXPORT int column_sums(const float *x, const float *y, float *out, int64_t rows, int64_t columns) {
     struct sums job = {x, y, NULL, rows, columns, NULL};
-    double *totals = sums_of(y ? products_part : plain_part, &job, 1);
-    if (!totals) return 1;
-    for (int64_t c = 0; c < columns; c++) out[c] = (float)totals[c];
-    give_back((float *)totals);
-    return 0;
+    return sums_of(y ? products_part : plain_part, &job, 1, out);
 }
 
-// out[c] = 1 / sqrt(var + eps), var the mean over all rows of (x[r, c] - mean[c])^2
-EXPORT int inv_std(const float *x, const float *mean, float *out, int64_t rows, int64_t columns, double eps) {
-    struct sums job = {x, NULL, mean, rows, columns, NULL};
-    double *totals = sums_of(squares_part, &job, 1);
-    if (!totals) return 1;
-    for (int64_t c = 0; c < columns; c++) out[c] = (float)(1 / sqrt(totals[c] / rows + eps));
-    give_back((float *)totals);
-    return 0;
+// out[0, c] = the sum over all rows of g[r, c], out[1, c] that of g[r, c] y[r, c], where y = (x - mean) r
+EXPORT int channel_sums(
+    const float *g, const float *x, const float *stats, float *out, int64_t rows, int64_t columns) {
+    struct sums job = {g, x, stats, rows, columns, NULL};
+    return sums_of(along_part, &job, 2, out);
+}
+
+// --- mean and variance in one pass -----------------------------------------------------------------------------------
+//
+// A block of rows is summed less a shift, d = x - shift, so that squares stay small where the mean is large: its mean is
+// shift + sum(d) / n, and its squares about that mean sum to m2 = sum(d^2) - sum(d)^2 / n. The shift is the mean of the
+// first rows, and not the first one, which may lie far from all others: sum(d^2) is then at most 1 + n / FIRST times m2.
+// Blocks, and then parts, are put together in double precision by the formula of Chan, Golub and LeVeque (1979): of
+// counts n and k,
+//     mean = mean_n + (mean_k - mean_n) k / (n + k)    m2 = m2_n + m2_k + (mean_k - mean_n)^2 n k / (n + k)
+
+#define FIRST 8  // rows of a block whose mean is its shift
+
+struct moments {
+    double mean, m2;
+};
+
+// What n values with the moments a and k values with the moments b have together.
+INLINE struct moments together(struct moments a, double n, struct moments b, double k) {
+    double apart = b.mean - a.mean;
+    return (struct moments){a.mean + apart * (k / (n + k)), a.m2 + b.m2 + apart * apart * (n * k / (n + k))};
+}
+
+struct stats {
+    const float *x;
+    int64_t rows, columns;
+    struct moments *parts;  // of each part, then of each column
+};
+
+// shift[c] = the mean of the first rows, sums[c] and squares[c] = the sum over `rows` rows of d and of d^2
+static void add_deviations(
+    const float *restrict x, int64_t rows, int64_t columns, float *restrict shift, float *restrict sums,
+    float *restrict squares) {
+    int64_t some = smaller(rows, FIRST);
+    memset(shift, 0, columns * sizeof(float));
+    memset(sums, 0, columns * sizeof(float));
+    memset(squares, 0, columns * sizeof(float));
+    for (int64_t row = 0; row < some; row++)
+        for (int64_t c = 0; c < columns; c++) shift[c] += x[row * columns + c] / some;
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t c = 0; c < columns; c++) {
+            float d = x[row * columns + c] - shift[c];
+            sums[c] += d;
+            squares[c] += d * d;
+        }
+}
+
+// The moments of each column of a block of k rows join those of n rows before it.
+static void join(
+    const float *restrict x, int64_t k, int64_t columns, int64_t n, float *restrict scratch,
+    struct moments *restrict all) {
+    float *restrict shift = scratch, *restrict sums = shift + columns, *restrict squares = sums + columns;
+    add_deviations(x, k, columns, shift, sums, squares);
+    for (int64_t c = 0; c < columns; c++) {
+        double sum = sums[c];
+        struct moments block = {shift[c] + sum / k, squares[c] - sum * sum / k};
+        all[c] = together(all[c], n, block, k);
+    }
+}
+
+static void stats_part(void *job, int64_t part, int64_t parts, float *scratch) {
+    const struct stats *j = job;
+    int64_t columns = j->columns, fold = fold_of(columns), width = columns * fold;
+    struct moments *wide = (struct moments *)scratch;
+    float *rest_of_scratch = (float *)(wide + width);
+    memset(wide, 0, width * sizeof *wide);
+    struct span mine = span_of_units(j->rows, fold, part, parts);
+    int64_t count = (mine.to - mine.from) / fold, rest = (mine.to - mine.from) % fold * columns;
+    const float *x = j->x + mine.from * columns;
+    for (int64_t row = 0; row < count; row += BLOCK)
+        join(x + row * width, smaller(BLOCK, count - row), width, row, rest_of_scratch, wide);
+    if (rest) join(x + count * width, 1, rest, count, rest_of_scratch, wide);
+    for (int64_t c = 0; c < columns; c++) {
+        struct moments all = {0, 0};
+        double n = 0;
+        for (int64_t i = c; i < width; i += columns) {
+            double k = count + (i < rest);
+            if (k > 0) all = together(all, n, wide[i], k);
+            n += k;
+        }
+        j->parts[part * columns + c] = all;
+    }
+}
+
+// stats[0, c] = the mean over all rows of x[r, c], stats[1, c] = 1 / sqrt(var + eps), var the biased variance
+EXPORT int channel_stats(const float *x, float *stats, int64_t rows, int64_t columns, double eps) {
+    int64_t parts = parts_of_rows(rows, columns), fold = fold_of(columns);
+    struct stats job = {x, rows, columns, (struct moments *)borrow(4 * parts * columns)};
+    if (!job.parts) return 1;
+    int failed = share(stats_part, &job, parts, 7 * columns * fold);
+    for (int64_t c = 0; c < columns && !failed; c++) {
+        struct moments all = job.parts[c];
+        double n = 0;
+        for (int64_t p = 0; p < parts; p++) {
+            struct span s = span_of_units(rows, fold, p, parts);
+            if (p > 0) all = together(all, n, job.parts[p * columns + c], s.to - s.from);
+            n += s.to - s.from;
+        }
+        stats[c] = (float)all.mean;
+        stats[columns + c] = (float)(1 / sqrt(all.m2 / rows + eps));
+    }
+    give_back((float *)job.parts);
+    return failed;
 }
 
 // --- a function of each element and of values for its column --------------------------------------------------------
 
+#define VALUES 4  // of a column, at most
+
 struct columns {
-    const float *x, *y;      // y for normalize_grad alone
-    const float *values[3];  // for each column; those that follow the last are NULL
+    const float *x, *y;           // y for batch_norm_grad alone
+    const float *values[VALUES];  // for each column; those that follow the last are NULL
     float *out;
     int64_t rows, columns;
 };
 
+// Element i of a run of n; a, b, c, d are the values of its column.
 typedef void row_loop(
     const float *restrict x, const float *restrict y, const float *restrict a, const float *restrict b,
-    const float *restrict c, float *restrict out, int64_t n);
+    const float *restrict c, const float *restrict d, float *restrict out, int64_t n);
 
 INLINE void each_row(row_loop *loop, const struct columns *j, int64_t part, int64_t parts, float *scratch) {
     int64_t size = j->rows * j->columns, width = j->columns * fold_of(j->columns);
-    for (int k = 0; k < 3 && j->values[k]; k++) repeated(j->values[k], j->columns, scratch + k * width);
+    for (int k = 0; k < VALUES && j->values[k]; k++) repeated(j->values[k], j->columns, scratch + k * width);
     struct span mine = span_of_units(size, width, part, parts);
     for (int64_t i = mine.from; i < mine.to; i += width)
-        loop(j->x + i, j->y ? j->y + i : NULL, scratch, scratch + width, scratch + 2 * width, j->out + i,
-             smaller(width, mine.to - i));
+        loop(j->x + i, j->y ? j->y + i : NULL, scratch, scratch + width, scratch + 2 * width, scratch + 3 * width,
+             j->out + i, smaller(width, mine.to - i));
 }
 
 #define ROW_LOOP(name, value)                                                                          \
     INLINE void name##_row(                                                                            \
         const float *restrict x, UNUSED const float *restrict y, const float *restrict a,              \
-        const float *restrict b, UNUSED const float *restrict c, float *restrict out, int64_t n) {     \
+        const float *restrict b, UNUSED const float *restrict c, UNUSED const float *restrict d,       \
+        float *restrict out, int64_t n) {                                                              \
         for (int64_t i = 0; i < n; i++) out[i] = value;                                                \
     }                                                                                                  \
     static void name##_part(void *job, int64_t part, int64_t parts, float *scratch) {                  \
         each_row(name##_row, job, part, parts, scratch);                                               \
     }
 
-ROW_LOOP(normalize, (x[i] - a[i]) * b[i])
 ROW_LOOP(scale_shift, x[i] * a[i] + b[i])
-ROW_LOOP(normalize_grad, (x[i] - y[i] * a[i] - b[i]) * c[i])
+ROW_LOOP(batch_norm, (x[i] - a[i]) * b[i] + c[i])
+ROW_LOOP(batch_norm_grad, (x[i] - (y[i] - a[i]) * b[i] - c[i]) * d[i])
 
 static int in_rows(part_fn *work, struct columns *job) {
-    return share(work, job, parts_of(job->rows * job->columns), 3 * job->columns * fold_of(job->columns));
+    return share(work, job, parts_of(job->rows * job->columns), VALUES * job->columns * fold_of(job->columns));
 }
 
-// y = (x - mean) scale for each column
-EXPORT int normalize(const float *x, const float *mean, const float *scale, float *y, int64_t rows, int64_t columns) {
-    struct columns job = {x, NULL, {mean, scale, NULL}, y, rows, columns};
-    return in_rows(normalize_part, &job);
-}
-
-// z = y w + b for each column
-EXPORT int scale_shift(const float *y, const float *w, const float *b, float *z, int64_t rows, int64_t columns) {
-    struct columns job = {y, NULL, {w, b, NULL}, z, rows, columns};
+// z = x w + b for each column
+EXPORT int scale_shift(const float *x, const float *w, const float *b, float *z, int64_t rows, int64_t columns) {
+    struct columns job = {x, NULL, {w, b, NULL, NULL}, z, rows, columns};
     return in_rows(scale_shift_part, &job);
 }
 
-// x = scale (g - mean(g) - y mean(g y)) for each column: one pass for the means, one for x
-EXPORT int normalize_grad(
-    const float *g, const float *y, const float *scale, float *x, int64_t rows, int64_t columns) {
-    struct sums job = {g, y, NULL, rows, columns, NULL};
-    double *totals = sums_of(both_part, &job, 2);
-    float *slope = totals ? borrow(2 * columns) : NULL, *shift = slope + columns;
-    if (slope) {
-        for (int64_t c = 0; c < columns; c++) {
-            slope[c] = (float)(totals[c] / rows);
-            shift[c] = (float)(totals[columns + c] / rows);
-        }
+// z = y w + b for each column, y = (x - mean) r; w is 1 and b 0 where they are not given
+EXPORT int batch_norm(
+    const float *x, const float *stats, const float *w, const float *b, float *z, int64_t rows, int64_t columns) {
+    const float *mean = stats, *r = stats + columns;
+    float *scale = borrow(2 * columns), *shift = scale + columns;
+    if (!scale) return 1;
+    for (int64_t c = 0; c < columns; c++) {
+        scale[c] = w ? r[c] * w[c] : r[c];
+        shift[c] = b ? b[c] : 0;
     }
-    give_back((float *)totals);
+    struct columns job = {x, NULL, {mean, scale, shift, NULL}, z, rows, columns};
+    int failed = in_rows(batch_norm_part, &job);
+    give_back(scale);
+    return failed;
+}
+
+// d = w r (g - (sums[0] + y sums[1]) / rows) for each column, y = (x - mean) r; w is 1 where it is not given
+EXPORT int batch_norm_grad(
+    const float *g, const float *x, const float *stats, const float *sums, const float *w, float *d, int64_t rows,
+    int64_t columns) {
+    const float *mean = stats, *r = stats + columns;
+    float *slope = borrow(3 * columns), *shift = slope + columns, *scale = shift + columns;
     if (!slope) return 1;
-    struct columns apply = {g, y, {slope, shift, scale}, x, rows, columns};
-    int failed = in_rows(normalize_grad_part, &apply);
+    for (int64_t c = 0; c < columns; c++) {
+        slope[c] = r[c] * (sums[columns + c] / rows);
+        shift[c] = sums[c] / rows;
+        scale[c] = w ? r[c] * w[c] : r[c];
+    }
+    struct columns job = {g, x, {mean, slope, shift, scale}, d, rows, columns};
+    int failed = in_rows(batch_norm_grad_part, &job);
     give_back(slope);
     return failed;
 }
 
-// Running statistics move towards a batch's: its mean, and the variance that r = 1 / sqrt(var + eps) stands for.
+// Running statistics move towards a batch's: its mean, and the variance that r = 1 / sqrt(var + eps) stands for. The
+// number of batches grows by 1.
 EXPORT int track(
-    float *running_mean, float *running_var, const float *mean, const float *r, float unbiased, double momentum,
-    float eps, int64_t columns) {
+    float *running_mean, float *running_var, int64_t *batches, const float *mean, const float *r, float unbiased,
+    double momentum, float eps, int64_t columns) {
     float kept = (float)(1 - momentum), toward = (float)momentum;
     for (int64_t c = 0; c < columns; c++) {
         float var = 1 / (r[c] * r[c]) - eps;
@@ -208,5 +317,6 @@ EXPORT int track(
         running_mean[c] = running_mean[c] * kept + mean[c] * toward;
         running_var[c] = running_var[c] * kept + var * toward;
     }
+    *batches += 1;
     return 0;
 }

@@ -2,7 +2,8 @@
 
 Blocks run one after another, the threads of a block as fibers that stop at barriers and shuffles. The order of both
 can be chosen, shared memory begins as NaN, and what CUDA leaves undefined (a barrier that some threads never reach,
-a lane that no one speaks for) is an error or a NaN here. Arguments must have exactly the kernel's types.
+a lane that no one speaks for) is an error or a NaN here, and so is a block that counts itself among others without
+fences. Arguments must have exactly the kernel's types.
 
     block_sum = shim.Module(source, ("-DREAL=float",)).get_function("block_sum")
     block_sum((blocks,), (threads,), (x, out, np.int64(n)), order="backward")
@@ -54,7 +55,9 @@ _KERNEL = re.compile(
 _BOUNDS = re.compile(rf"__launch_bounds__\s*(?P<bounds>{_PARENTHESES})")
 _WAITS = re.compile(r"\b(__syncthreads|__syncwarp|__shfl\w*|__shared__|__pipeline_\w+)\b")
 _BARRIER = re.compile(
-    r"//[^\n]*|/\*.*?\*/|(?P<barrier>(?:__syncthreads\s*\(\s*\)|__pipeline_wait_prior\s*\(\w+\))\s*;)", re.DOTALL
+    r"//[^\n]*|/\*.*?\*/"
+    r"|(?P<barrier>(?:(?:__syncthreads|__threadfence)\s*\(\s*\)|__pipeline_wait_prior\s*\(\w+\))\s*;)",
+    re.DOTALL,
 )
 _DYNAMIC = re.compile(r"extern\s+__shared__\s+(?:__align__\s*\(\s*\d+\s*\)\s*)?(\w+)\s+(\w+)\s*\[\s*\]\s*;")
 _KEYWORDS = """
@@ -66,12 +69,12 @@ _KEYWORDS = """
 
 
 def barriers(code):
-    """How many barriers and waits for copies the source has, outside comments."""
+    """How many barriers, fences and waits for copies the source has, outside comments."""
     return len(_positions(code))
 
 
 def without_barrier(code, k):
-    """The source with its k-th barrier removed."""
+    """The source with its k-th barrier or fence removed."""
     start, end = _positions(code)[k]
     return f"{code[:start]};{code[end:]}"
 

@@ -76,6 +76,8 @@ namespace shim {
 enum Meeting { SYNCWARP, SHFL, SHFL_DOWN, SHFL_UP, SHFL_XOR };
 
 void barrier(int line);
+void fence();
+void told();
 unsigned lane();
 // The value that lane `from` brings to this meeting of the lanes in `mask`; all bits set if it brings none.
 uint64_t exchange(Meeting meeting, unsigned mask, uint64_t value, unsigned from);
@@ -153,7 +155,15 @@ T atomicAdd(T* p, T value) {
     return old;
 }
 
-inline void __threadfence() {}
+// By which blocks count themselves: the others may run before the thread goes on.
+inline unsigned atomicInc(unsigned* p, unsigned most) {
+    unsigned old = *p;
+    *p = old >= most ? 0 : old + 1;
+    shim::told();
+    return old;
+}
+
+inline void __threadfence() { shim::fence(); }
 
 inline float __fmul_rn(float a, float b) { return a * b; }
 inline float __fadd_rn(float a, float b) { return a + b; }

@@ -1,7 +1,8 @@
 // Runs the blocks of a grid one after another and the threads of a block as fibers that stop where they wait.
 //
 // Every module is linked with a copy of its own. Each thread runs until it waits or ends before another one starts,
-// in an order that the caller chooses: what a kernel computes must not depend on it.
+// in an order that the caller chooses: what a kernel computes must not depend on it. Where a thread counts its block
+// among others (atomicInc), all blocks that are left may run before it goes on.
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,7 +42,7 @@ constexpr size_t GUARD = 64 * 1024;  // a multiple of the page size everywhere
 constexpr unsigned WARP = 32;
 
 enum Order { FORWARD, BACKWARD, RANDOM };
-enum State { READY, AT_BARRIER, AT_MEETING, DONE, FAILED };
+enum State { READY, AT_BARRIER, AT_MEETING, COUNTED, DONE, FAILED };
 
 // --- stacks ---------------------------------------------------------------------------------------------------
 
@@ -66,13 +67,15 @@ struct Fiber {
     uint3 thread;
     State state;
     int line;  // of the barrier
+    bool fenced, counted;  // since the last barrier: it has waited at a fence; it has counted, and at none since
     Meeting meeting;
     unsigned mask, from;
     uint64_t value;
 };
 
 Context scheduler;
-std::vector<std::unique_ptr<Fiber>> fibers;
+std::vector<std::unique_ptr<Fiber>> fibers, others;  // of the block that runs, and of one in whose midst it does
+bool within;  // the midst of another block
 Fiber* current;  // nullptr while threads run without fibers
 void (*call)(void**);
 void** arguments;
@@ -119,7 +122,7 @@ void rewind(Fiber& fiber) {
     c.begun = false;
 }
 
-bool add_fiber() {
+bool add_fiber(std::vector<std::unique_ptr<Fiber>>& fibers) {
     auto fiber = std::make_unique<Fiber>();
     void* memory =
         mmap(nullptr, GUARD + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -209,6 +212,36 @@ __attribute__((no_sanitize("address", "undefined"), optimize("no-tree-loop-distr
 
 void fill_dynamic_shared() { std::fill_n(shared.get(), shared_size, char(0xff)); }
 
+// What lies in shared memory to `kept`, or back. A loop of its own for the same reason.
+__attribute__((no_sanitize("address", "undefined"), optimize("no-tree-loop-distribute-patterns"))) void copy_shared(
+    std::vector<char>& kept, bool back) {
+    kept.resize(__stop_cuda_shared - __start_cuda_shared);
+    for (size_t i = 0; i < kept.size(); i++)
+        if (back) __start_cuda_shared[i] = kept[i];
+        else kept[i] = __start_cuda_shared[i];
+}
+
+bool run_rest(unsigned count);
+
+// All blocks that are left run while a thread of this one stands where it is; but not in forward order, and not in
+// blocks that run so themselves.
+bool run_others() {
+    if (order == FORWARD || within) return true;
+    std::vector<char> kept;
+    uint3 block = blockIdx;
+    std::vector<char> dynamic(shared.get(), shared.get() + shared_size);
+    copy_shared(kept, false);
+    std::swap(fibers, others);
+    within = true;
+    bool done = run_rest(blockDim.x * blockDim.y * blockDim.z);
+    within = false;
+    std::swap(fibers, others);
+    copy_shared(kept, true);
+    std::copy(dynamic.begin(), dynamic.end(), shared.get());
+    blockIdx = block;
+    return done;
+}
+
 // Lets the lanes go on that have all come to their meeting; false if there are none.
 bool release(unsigned first, unsigned end) {
     bool released = false;
@@ -241,28 +274,33 @@ bool release(unsigned first, unsigned end) {
 }
 
 bool run_warp(unsigned first, unsigned end) {
-    static std::vector<unsigned> lanes;
+    static std::vector<unsigned> of_each[2];
+    std::vector<unsigned>& lanes = of_each[within];
     do {
         arrange(lanes, end - first);
         for (unsigned lane : lanes) {
             Fiber& fiber = *fibers[first + lane];
-            if (fiber.state != READY) continue;
-            current = &fiber;
-            threadIdx = fiber.thread;
-            switch_to(scheduler, fiber.context);
-            current = nullptr;
-            if (fiber.state == FAILED) return false;
+            while (fiber.state == READY) {
+                current = &fiber;
+                threadIdx = fiber.thread;
+                switch_to(scheduler, fiber.context);
+                current = nullptr;
+                if (fiber.state == COUNTED) fiber.state = run_others() ? READY : FAILED;
+                if (fiber.state == FAILED) return false;
+            }
         }
     } while (release(first, end));
     return true;
 }
 
 bool run_block(unsigned count) {
-    static std::vector<unsigned> warps;
+    static std::vector<unsigned> of_each[2];
+    std::vector<unsigned>& warps = of_each[within];
     fill_shared();
     fill_dynamic_shared();
     for (unsigned t = 0; t < count; t++) {
         fibers[t]->state = READY;
+        fibers[t]->fenced = fibers[t]->counted = false;
         fibers[t]->groups.assign(1, {});
     }
     for (;;) {
@@ -297,6 +335,22 @@ bool run_plain_block(unsigned count, bool first) {
     return true;
 }
 
+// --- a grid ---------------------------------------------------------------------------------------------------
+
+std::vector<unsigned> shuffled;  // all blocks, in random order
+uint64_t blocks, begun;
+bool with_fibers;
+
+// Every block that has not begun.
+bool run_rest(unsigned count) {
+    while (begun < blocks) {
+        uint64_t b = begun++;
+        blockIdx = position(order == RANDOM ? shuffled[b] : order == BACKWARD ? blocks - 1 - b : b, gridDim);
+        if (!(with_fibers ? run_block(count) : run_plain_block(count, b == 0))) return false;
+    }
+    return true;
+}
+
 }  // namespace
 
 // --- what kernels call ----------------------------------------------------------------------------------------
@@ -313,8 +367,33 @@ static void wait(State state) {
 }
 
 void barrier(int line) {
-    if (current) current->line = line;
+    if (current) {
+        current->line = line;
+        if (current->counted) {
+            describe("a thread that has counted its block tells the others of it before a __threadfence()");
+            fail();
+        }
+        current->fenced = false;
+    }
     wait(AT_BARRIER);
+}
+
+void fence() {
+    if (current) {
+        current->fenced = true;
+        current->counted = false;
+    }
+}
+
+void told() {
+    if (!current) return;
+    if (!current->fenced) {
+        describe("a thread counts its block, and has not come to a __threadfence() since the last barrier");
+        fail();
+    }
+    current->fenced = false;
+    current->counted = true;
+    wait(COUNTED);
 }
 
 uint64_t exchange(Meeting meeting, unsigned mask, uint64_t value, unsigned from) {
@@ -370,6 +449,7 @@ EXPORTED int shim_launch(void (*call)(void**), void** arguments, const unsigned*
     shim::call = call;
     shim::arguments = arguments;
     shim::order = Order(order);
+    shim::with_fibers = with_fibers;
     generator.seed(seed);
     shared_size = shared_bytes;
     void* memory = nullptr;
@@ -382,23 +462,21 @@ EXPORTED int shim_launch(void (*call)(void**), void** arguments, const unsigned*
     blockDim = dim3(block[0], block[1], block[2]);
     current = nullptr;
     unsigned threads = block[0] * block[1] * block[2];
-    uint64_t blocks = uint64_t(grid[0]) * grid[1] * grid[2];
-    if (with_fibers) {
-        while (fibers.size() < threads)
-            if (!add_fiber()) {
-                describe("no memory for the stacks of %u threads", threads);
-                return 1;
-            }
-        for (unsigned t = 0; t < threads; t++) fibers[t]->thread = position(t, blockDim);
-    }
-    std::vector<unsigned> shuffled;
+    blocks = uint64_t(grid[0]) * grid[1] * grid[2];
+    begun = 0;
+    if (with_fibers)
+        for (auto* set : {&fibers, &others}) {
+            while (set->size() < threads)
+                if (!add_fiber(*set)) {
+                    describe("no memory for the stacks of %u threads", threads);
+                    return 1;
+                }
+            for (unsigned t = 0; t < threads; t++) (*set)[t]->thread = position(t, blockDim);
+        }
     if (order == RANDOM) arrange(shuffled, blocks);
     if (!with_fibers && _setjmp(scheduler.registers)) return 1;
-    for (uint64_t b = 0; b < blocks; b++) {
-        blockIdx = position(order == RANDOM ? shuffled[b] : order == BACKWARD ? blocks - 1 - b : b, gridDim);
-        if (with_fibers ? run_block(threads) : run_plain_block(threads, b == 0)) continue;
-        for (auto& fiber : fibers) rewind(*fiber);  // some are in the middle of a thread
-        return 1;
-    }
-    return 0;
+    if (run_rest(threads)) return 0;
+    for (auto* set : {&fibers, &others})
+        for (auto& fiber : *set) rewind(*fiber);  // some are in the middle of a thread
+    return 1;
 }
