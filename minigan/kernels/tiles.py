@@ -42,7 +42,10 @@ class Tile:
 @cache
 def shared_memory() -> int:
     """Bytes of shared memory that a multiprocessor of the current GPU has."""
-    return int(array_module("cuda").cuda.Device().attributes["MaxSharedMemoryPerMultiprocessor"])
+    cuda = array_module("cuda").cuda
+    return int(
+        cuda.runtime.deviceGetAttribute(cuda.runtime.cudaDevAttrMaxSharedMemoryPerMultiprocessor, cuda.Device().id)
+    )
 
 
 def launch_tiles(

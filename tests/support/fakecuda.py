@@ -172,7 +172,7 @@ class Device:
     """cupy.cuda.Device: an H100."""
 
     compute_capability = "90"
-    attributes = {"MaxSharedMemoryPerMultiprocessor": 228 << 10}  # noqa: RUF012
+    id = 0
 
     def synchronize(self):
         wait("Device.synchronize")
@@ -316,7 +316,11 @@ def _written_by_table(table, options):
 def make():
     """The module cupy.cuda."""
     runtime = types.SimpleNamespace(
-        runtimeGetVersion=lambda: 13000, memGetInfo=fakepools.memory_info, CUDARuntimeError=CUDARuntimeError
+        runtimeGetVersion=lambda: 13000,
+        memGetInfo=fakepools.memory_info,
+        CUDARuntimeError=CUDARuntimeError,
+        cudaDevAttrMaxSharedMemoryPerMultiprocessor=81,
+        deviceGetAttribute=lambda attribute, device: {81: 228 << 10}[attribute],
     )
     return types.SimpleNamespace(
         is_available=lambda: True,

@@ -22,28 +22,31 @@ def variants(name, real):
 
 
 PLAIN = [Tile(64, 64), Tile(128, 64), Tile(128, 128)]  # of convolutions in float32
-ALIGNED = [Tile(64, 64, 4, 32), Tile(128, 64, 4), Tile(128, 128, 4)]  # on tensor cores, where groups of four are moved
+LARGE = [Tile(128, 128, 4, depth, stages) for depth, stages in ((32, 3), (16, 4), (16, 3), (16, 2))]
+ALIGNED = [Tile(64, 64, 4, 32), Tile(128, 64, 4, 16, 4), *LARGE]  # on tensor cores, where groups of four are moved
 SINGLE = [Tile(64, 64, 8, 32), Tile(128, 64)]  # and where single elements are
+ROUNDED = ("tf32", "bf16")
 
 
 def all_variants(name, real):
     """Every set of definitions with which a source can be compiled."""
     if name not in ("convolution", "product"):
         return variants(name, real)
-    rounded = ("tf32", "bf16") if real == "float" else ()
+    rounded = ROUNDED if real == "float" else ()
     if name == "product":
         ways = [{"LEFT_ALONG": left, "RIGHT_ALONG": right} for left in (0, 1) for right in (0, 1)]
-        return [Tile(64, 64).defines(kind, (1, 1)) | way for kind in ("fp32", *rounded) for way in ways]
-    found = [tile.defines("fp32", (1, 1)) for tile in PLAIN if real == "float" or tile == PLAIN[0]]
-    for kind in rounded:
-        found += [tile.defines(kind, (4, 4)) for tile in ALIGNED]
-        found += [tile.defines(kind, packs) for tile in SINGLE for packs in ((1, 1), (1, 4), (4, 1))]
-    return found
+        return [Tile(64, 64).defines(precision, (1, 1)) | way for precision in ("fp32", *rounded) for way in ways]
+    if real == "double":
+        return [PLAIN[0].defines("fp32", (1, 1))]
+    single = [(tile, packs) for tile in SINGLE for packs in ((1, 1), (1, 4), (4, 1))]
+    tiles = [(tile, (4, 4)) for tile in ALIGNED] + single
+    plain = [tile.defines("fp32", (1, 1)) for tile in PLAIN]
+    return plain + [tile.defines(precision, packs) for precision in rounded for tile, packs in tiles]
 
 
-def shared(defines, along):
-    """Bytes of shared memory that a kernel of these definitions is given beside its own arrays."""
+def shared(defines):
+    """Bytes of shared memory that a kernel of these definitions is given at most, beside its own arrays."""
     if "STAGES" not in defines:
         return 0
     tile = Tile(*(defines[key] for key in ("TILE_M", "TILE_N", "WARPS", "DEPTH", "STAGES")))
-    return tile.shared(along)
+    return tile.shared((True, True) if tile == LARGE[0] else (False, False))  # no other face has that one
