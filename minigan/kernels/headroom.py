@@ -29,7 +29,7 @@ def free(device: str) -> float:
 
 def lost(device: str, peak: float) -> float:
     """Bytes that may lie between arrays unused, where a watch has seen that peak; CuPy's pools count theirs."""
-    return min(peak / 3, HEAP) if device == "cpu" else 0.0
+    return min(0.7 * peak, HEAP) if device == "cpu" else 0.0
 
 
 class Watch:
