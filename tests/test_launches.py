@@ -22,7 +22,7 @@ from gpu_steps import in_minigan, plan
 
 HELD = """
                               digits    dcgan28    wgan_gp    dcgan64   dcgan128
-(all)                            182        168        111        256        280
+(all)                            182        168        111        254        278
 adam                               2          2          1          2          2
 add                                5          3          3          3          3
 batch_norm                         6          6          0         17         17
@@ -56,7 +56,6 @@ subtract                           1          1          2          1          1
 sums_of                            5          3          3          3          3
 tanh                               2          2          0          2          2
 total                              1          1          1          1          1
-total_of_parts                     0          0          0          2          2
 track                              6          6          0         17         17
 (turning)                          9          9          7          0          0
 (turned bytes)              12779520   12779520   11239424          0          0
