@@ -58,17 +58,22 @@ def merged(tables: Iterable[Table]) -> Table:
 
 
 def save(table: Table, path: Path = PATH) -> None:
-    """Write a table, a line for each shape, in an order that does not depend on when they were measured."""
+    """Write a table to three digits, a line for each shape, in an order that depends on the shapes alone."""
     gpus = []
     for gpu, precisions in sorted(table.items()):
         blocks = []
         for precision, rows in sorted(precisions.items()):
-            lines = [f"   {json.dumps(name)}: {json.dumps(times)}" for name, times in sorted(rows.items())]
+            lines = [f"   {json.dumps(name)}: {json.dumps(_rounded(times))}" for name, times in sorted(rows.items())]
             blocks.append(f"  {json.dumps(precision)}: {{\n" + ",\n".join(lines) + "\n  }")
         gpus.append(f" {json.dumps(gpu)}: {{\n" + ",\n".join(blocks) + "\n }")
     path.write_text("{\n" + ",\n".join(gpus) + "\n}\n" if gpus else "{}\n")
     chosen.cache_clear()
     _measured.cache_clear()
+
+
+def _rounded(times: Times) -> Times:
+    """Milliseconds to three digits: they differ by more from run to run."""
+    return {way: float(f"{ms:.3g}") for way, ms in times.items()}
 
 
 @lru_cache(maxsize=4096)
