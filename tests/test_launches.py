@@ -22,7 +22,7 @@ from gpu_steps import in_minigan, plan
 
 HELD = """
                               digits    dcgan28    wgan_gp    dcgan64   dcgan128
-(all)                            182        168        111        254        278
+(all)                            179        165        111        250        265
 adam                               2          2          1          2          2
 add                                5          3          3          3          3
 batch_norm                         6          6          0         17         17
@@ -31,12 +31,12 @@ channel_stats                      6          6          0         17         17
 channel_sums                       3          3          0         13         13
 col2im                             8          8          4         20         25
 column_sums                       12         12          8         15         15
-conv                               4          4          4          4          4
+conv                               7          7          4          8          8
 conv_input                         0          0          0          3          3
-conv_weight                        0          0          0          2          2
+conv_weight                        2          2          0          2          3
 divide                             0          0          1          0          0
 gather_images                      2          0          0          0          0
-im2col                            10         10         10         28         35
+im2col                             5          5         10         24         26
 leaky_relu                         9          9          9         12         12
 leaky_relu_grad                   12         12         12         16         16
 lengths                            0          0          1          0          0
@@ -49,13 +49,14 @@ negative                           0          0          1          0          0
 ones                               2          2          2          2          2
 pool_max                           6          6          0          0          0
 pool_max_grad                      6          6          0          0          0
-product                           41         41         33         48         60
+product                           36         36         33         44         51
 random_uniform                     2          0          0          0          0
 slopes_of                          3          3          3          3          3
 subtract                           1          1          2          1          1
 sums_of                            5          3          3          3          3
 tanh                               2          2          0          2          2
 total                              1          1          1          1          1
+total_of_slices                    2          2          0          0          0
 track                              6          6          0         17         17
 (turning)                          9          9          7          0          0
 (turned bytes)              12779520   12779520   11239424          0          0

@@ -20,7 +20,7 @@ FEW_CHANNELS = 4  # of y, up to which gradients are
 # on tensor cores:
 MOST_CHANNELS = {"tf32": 256, "bf16": 128}  # of y, up to which windows are multiplied where they lie
 NARROW = 32  # channels of x below which a tile of its gradient is mostly empty
-SMALL_RESULT = 1 << 20  # elements below which a result has too few tiles
+SMALL_RESULT = 1 << 19  # elements below which a result has too few tiles
 
 Times = dict[str, float]  # milliseconds by way
 Table = dict[str, dict[str, dict[str, Times]]]  # these by compute capability, precision, and key
@@ -89,7 +89,7 @@ def _measured() -> Table:
 
 
 def rule(face: str, s: Geometry, precision: str) -> str:
-    """The way for a shape that nobody measured; figures of an H100 in benches/README.md.
+    """The way for a shape that nobody measured; figures of an H100 and an H200 in benches/README.md.
 
     Writing windows costs more than the product where a window, or what it is multiplied with, is small. On tensor
     cores products are so fast that this holds up to many channels, if the result has tiles enough to do without
