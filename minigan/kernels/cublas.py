@@ -6,12 +6,13 @@ same algorithm and memory whether it is launched or captured. The library is cal
 
 import ctypes
 import importlib
+import threading
 from functools import cache
 from typing import Any
 
 from ..backend import Array, is_capturing
 from .cublas_lt import CublasLt
-from .gemm import described
+from .gemm import Gemm, described
 
 WORKSPACE = 32 << 20  # bytes, what NVIDIA recommends for Hopper
 
@@ -32,6 +33,7 @@ class Cublas:
         self._workspaces: dict[int, Array] = {}  # of each stream, as two may multiply at once; all captures share one
         self._workspace: Array = None
         self._stream: int | None = None
+        self._lock = threading.Lock()  # a stream, and a bias, are told in a call before the product
 
     def product(
         self, a: Array, b: Array, out: Array, bias: Array = None, tf32: bool = False, add: bool = False
@@ -40,28 +42,34 @@ class Cublas:
 
         With `add` the product is added to what is in `out`. An operand without a leading axis is used for every matrix
         of the batch. The last two axes of an operand must have a stride of one element along one of them, those of
-        `out` along the last. Operands are of the type of `out`, or bfloat16 where that is float32 (see gemm.py).
+        `out` along the last; `bias` is in C order. Operands are of the type of `out`, or bfloat16 where that is float32
+        (see gemm.py).
         """
-        stream = self._use_current_stream()
-        gemm = described(a, b, out, tf32)
-        lt = self._lt if bias is not None and not add and bias.flags.c_contiguous else None
-        if lt is not None and lt.product(gemm, b, a, out, bias, self._workspace, stream):
-            return
+        with self._lock:
+            stream = self._use_current_stream()
+            gemm = described(a, b, out, tf32)
+            lt = self._lt if bias is not None and not add else None
+            if lt is not None and lt.product(gemm, b, a, out, bias, self._workspace, stream):
+                return
+            self._multiply(gemm, b, a, out, add)
+        if bias is not None:
+            out += bias
+
+    def _multiply(self, gemm: Gemm, left: Array, right: Array, out: Array, add: bool) -> None:
+        """The product itself, on the stream that the handle uses."""
         number = ctypes.c_double if gemm.result.kind == 1 else ctypes.c_float
         one, kept = ctypes.byref(number(1)), ctypes.byref(number(add))
         sizes = (self._handle, gemm.left.transposed, gemm.right.transposed, gemm.rows, gemm.columns, gemm.depth, one)
-        left, right, result = (
+        a, b, result = (
             [ctypes.c_void_p(x.data.ptr), kind.kind, kind.leading, ctypes.c_longlong(kind.stride)]
-            for x, kind in ((b, gemm.left), (a, gemm.right), (out, gemm.result))
+            for x, kind in ((left, gemm.left), (right, gemm.right), (out, gemm.result))
         )
         if gemm.batch == 1:  # cuBLAS may cut a long sum into parts, which it does not do for a batch
             how = [*result[:3], gemm.compute, _DEFAULT]
-            self._check("cublasGemmEx", *sizes, *left[:3], *right[:3], kept, *how)
+            self._check("cublasGemmEx", *sizes, *a[:3], *b[:3], kept, *how)
         else:
             how = [*result, gemm.batch, gemm.compute, _DEFAULT]
-            self._check("cublasGemmStridedBatchedEx", *sizes, *left, *right, kept, *how)
-        if bias is not None:
-            out += bias
+            self._check("cublasGemmStridedBatchedEx", *sizes, *a, *b, kept, *how)
 
     def _use_current_stream(self) -> int:
         """The address of the stream that is current, which the handle uses from now on."""

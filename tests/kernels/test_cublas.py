@@ -3,6 +3,7 @@
 import ctypes
 import itertools
 import sys
+import threading
 import types
 
 import fakecublas
@@ -203,6 +204,29 @@ def test_two_streams_multiply_in_workspaces_of_their_own(cupy):
             handle.product(a, a, cupy.empty((2, 2), dtype="float32"))
             used.append(handle._library.workspace)
     assert len(set(used)) == 2
+
+
+def test_threads_that_multiply_at_once_add_each_its_own_bias(cupy, monkeypatch):
+    """Which bias, cuBLASLt is told before the product: another thread's must not come in between."""
+    rng = np.random.default_rng(0)
+    x, w = (mg.tensor(rng.standard_normal((4, 4)).astype("float32"), device="cuda") for _ in range(2))
+    biases = [mg.tensor(rng.standard_normal(4).astype("float32"), device="cuda") for _ in range(2)]
+    expected = [mg.ops.linear(x, w, b).numpy() for b in biases]
+    found = []
+    other = threading.Thread(target=lambda: found.append(mg.ops.linear(x, w, biases[1]).numpy()))
+    told = fakecublas.Cublas.cublasLtMatmulDescSetAttribute
+
+    def tell(*given):
+        status = told(*given)
+        if other.ident is None:
+            other.start()
+            other.join(0.3)
+        return status
+
+    monkeypatch.setattr(fakecublas.Cublas, "cublasLtMatmulDescSetAttribute", tell)
+    np.testing.assert_array_equal(mg.ops.linear(x, w, biases[0]).numpy(), expected[0])
+    other.join()
+    np.testing.assert_array_equal(found[0], expected[1])
 
 
 def test_a_cublas_that_was_loaded_without_a_path_is_found_by_its_name(cupy, monkeypatch):
