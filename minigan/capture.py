@@ -164,15 +164,16 @@ class _Replay:
 
     def __call__(self, arrays: list[Array]) -> Any:
         """The results of one more execution, in memory of their own."""
-        for i, copy in self._inputs.items():
-            copy[...] = arrays[i]
-        if self.graph.graph is None:
-            self._execute(arrays)
-        else:
-            self.graph.launch()
-            for write in self._written:
-                write.tensor.written(write.by)
-        return _unpacked(*self.graph.result)
+        with self.graph.turn():
+            for i, copy in self._inputs.items():
+                copy[...] = arrays[i]
+            if self.graph.graph is None:
+                self._execute(arrays)
+            else:
+                self.graph.launch()
+                for write in self._written:
+                    write.tensor.written(write.by)
+            return _unpacked(*self.graph.result)
 
     def _execute(self, arrays: list[Array]) -> None:
         """One execution that is recorded: the changes in place are made, and noted, as they come."""

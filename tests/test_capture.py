@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import sys
+import threading
 
 import fakecuda
 import fakecupy
@@ -291,6 +292,46 @@ def test_a_graph_waits_for_the_one_that_another_stream_launched(cupy, monkeypatc
         assert steps[0](x).item() == 6
         assert steps[1](x).item() == 6
     assert waited == [other]
+
+
+def test_what_a_graph_reads_is_not_written_while_another_stream_launches_it(cupy, monkeypatch):
+    before = []  # each wait
+    monkeypatch.setattr(fakecuda.Stream, "wait_event", lambda stream, event: before.append(counts.launches))
+    step = mg.capture(lambda x: mg.sum(x * 2))
+    *xs, last = (mg.ones((3,), device="cuda") for _ in range(WARM_UP + 2))
+    for x in xs:
+        step(x)
+    counts.clear()
+    with cupy.cuda.Stream(non_blocking=True):
+        step(last)
+    assert before == [0]
+    assert counts.launches > 0  # the copy of the argument
+
+
+def test_no_thread_launches_a_graph_until_results_of_another_are_copied(cupy, monkeypatch):
+    """They lie where others' results come and go."""
+    steps = [mg.capture(lambda x: x * 2) for _ in range(2)]
+    x = mg.ones((3,), device="cuda")
+    for step in steps:
+        for _ in range(WARM_UP + 1):
+            step(x)
+    copied = []
+    module = sys.modules["minigan.capture"]  # the package has a function of that name
+    other = threading.Thread(target=steps[1], args=(x,))
+    copy = module._unpacked
+
+    def slowly(*packed):
+        thread = threading.current_thread()
+        if thread is not other:
+            other.start()
+            other.join(0.3)
+        copied.append(thread)
+        return copy(*packed)
+
+    monkeypatch.setattr(module, "_unpacked", slowly)
+    steps[0](x)
+    other.join()
+    assert copied == [threading.current_thread(), other]
 
 
 # --- what cannot be captured ------------------------------------------------------------------------------------

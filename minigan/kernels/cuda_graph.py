@@ -1,14 +1,14 @@
 """A CUDA graph: what a function asks a device to do, recorded once, and from then on launched whole.
 
-All graphs share one pool of memory, as only one is launched at a time: what dies while one is recorded may lie where
-another's results came and went. Nobody else is given memory of that pool, and it stays as long as the process, for what
-is made while a graph is recorded may outlive it: a workspace of cuBLAS, say.
+All graphs share one pool of memory, as only one is at work at a time, until its results are copied: what dies while
+one is recorded may lie where another's results came and went. Nobody else is given memory of that pool, and it stays as
+long as the process, for what is made while a graph is recorded may outlive it: a workspace of cuBLAS, say.
 """
 
 import contextlib
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -29,9 +29,13 @@ class Graph:
         """True: whose arrays they are, is not known here."""
         return True
 
+    def turn(self) -> contextlib.AbstractContextManager[None]:
+        """A block in which to write what it reads, to launch it and to copy its results, as the only graph at work."""
+        return self._shared.turn()
+
     def launch(self) -> None:
         """Have the device do it once more."""
-        self._shared.launch(self.graph)
+        self.graph.launch()
 
 
 class _Shared:
@@ -42,7 +46,7 @@ class _Shared:
         self._lock = threading.RLock()
         self._pool = cupy.cuda.MemoryPool(self._from_device)
         self._stream = cupy.cuda.Stream(non_blocking=True)
-        self._last: tuple[int, Any] | None = None  # the thread and the stream of the last launch
+        self._last: tuple[int, Any] | None = None  # the thread and the stream of the last turn
         self.users: weakref.WeakSet[Graph] = weakref.WeakSet()
 
     def _from_device(self, size: int) -> Any:
@@ -75,14 +79,15 @@ class _Shared:
             self._stream.end_capture()
         self._stream = self._cupy.cuda.Stream(non_blocking=True)
 
-    def launch(self, graph: Any) -> None:
-        """Launch it on the current stream, behind the graph that another stream launched before."""
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Of one thread at a time; its stream goes on behind all that another one was given in the turn before."""
         with self._lock:
             thread, stream = threading.get_ident(), self._cupy.cuda.get_current_stream()
             if self._last is not None and (thread, stream.ptr) != (self._last[0], self._last[1].ptr):
                 stream.wait_event(self._last[1].record())
-            graph.launch()
             self._last = thread, stream
+            yield
 
 
 @cache
