@@ -22,9 +22,6 @@ __device__ inline int take(int64& i, int n) {
     return digit;
 }
 
-// i % n.
-__device__ inline int last(int64 i, int n) { return take(i, n); }
-
 // The three shapes of a convolution and how its windows step, as in geometry.py: x (n, c, h, w) is the larger image,
 // y (n, o, oh, ow) the smaller one. Both lie in memory with their channels last.
 struct Geometry {
