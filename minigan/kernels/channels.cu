@@ -183,14 +183,13 @@ extern "C" __global__ void channel_stats(
     }
 }
 
-// total[k, c] = scale * sum over p of parts[k, p, c]; blockIdx.y is k
-extern "C" __global__ void total_of_parts(const real* parts, real* total, int64 count, int64 columns, real scale) {
+// total[c] = sum over p of parts[p, c]
+extern "C" __global__ void total_of_parts(const real* parts, real* total, int64 count, int64 columns) {
     int64 c = COLUMN;
     real sum = 0;
-    parts += blockIdx.y * count * columns;
     if (c < columns) EACH_ROW(p, threadIdx.y, count, blockDim.y) sum += parts[p * columns + c];
     sum = sum_of_column(sum);
-    if (threadIdx.y == 0 && c < columns) total[blockIdx.y * columns + c] = scale * sum;
+    if (threadIdx.y == 0 && c < columns) total[c] = sum;
 }
 
 // --- a function of each element and of values for its column, which a thread reads once for all its rows -------------

@@ -16,7 +16,7 @@ from .cuda_conv import conv, conv_input, conv_weight  # noqa: F401  offered as k
 from .cuda_linear import linear, linear_weight, matmul  # noqa: F401  likewise
 from .cuda_sums import lengths, mean_of, mean_of_grad  # noqa: F401  likewise
 from .geometry import Geometry
-from .launch import THREADS, is_dense, is_real, launch, launch_each, packed
+from .launch import THREADS, in_c_order, is_dense, is_image, is_real, launch, launch_each, packed
 from .portable import (  # noqa: F401  as they are on each device
     channels_last,
     empty_image,
@@ -57,7 +57,7 @@ def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
 def arithmetic(name: str, a: Array, b: Array) -> Array:
     """CuPy's function of that name of a and b, one of which may be a number; images stay channels-last in memory."""
     arrays = [x for x in (a, b) if is_cuda(x)]
-    if not any(_is_image(x) for x in arrays) or not all(x.ndim in (0, 4) for x in arrays):
+    if not any(is_image(x) for x in arrays) or not all(x.ndim in (0, 4) for x in arrays):
         return portable.arithmetic(name, a, b)
     turned = [x.transpose(0, 2, 3, 1) if is_cuda(x) and x.ndim else x for x in (a, b)]
     return portable.arithmetic(name, *turned).transpose(0, 3, 1, 2)
@@ -65,14 +65,9 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
 
 def function(name: str, x: Array) -> Array:
     """CuPy's function of that name of x, laid out in memory as x is: CuPy's results are in C order."""
-    if not _is_image(x):
+    if not is_image(x):
         return portable.function(name, x)
     return portable.function(name, x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-
-
-def _is_image(x: Array) -> bool:
-    """True if x (N, C, H, W) lies channels-last in memory."""
-    return x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
 def softplus(x: Array) -> Array:
@@ -127,7 +122,7 @@ def batch_norm(x: Array, stats: Array, w: Array = None, b: Array = None) -> Arra
     rows = _channel_rows(x)
     if rows is None:
         return portable.batch_norm(x, stats, w, b)
-    return _each_row("batch_norm", x, rows, _dense(stats), _dense(w), _dense(b))
+    return _each_row("batch_norm", x, rows, in_c_order(stats), in_c_order(w), in_c_order(b))
 
 
 def scale_shift(x: Array, w: Array, b: Array) -> Array:
@@ -135,7 +130,7 @@ def scale_shift(x: Array, w: Array, b: Array) -> Array:
     rows = _channel_rows(x)
     if rows is None:
         return portable.scale_shift(x, w, b)
-    return _each_row("scale_shift", x, rows, _dense(w), _dense(b))
+    return _each_row("scale_shift", x, rows, in_c_order(w), in_c_order(b))
 
 
 def channel_sums(g: Array, x: Array, stats: Array) -> Array:
@@ -143,7 +138,7 @@ def channel_sums(g: Array, x: Array, stats: Array) -> Array:
     g_rows, rows = _channel_rows(g), _channel_rows(x)
     if g_rows is None or rows is None:
         return portable.channel_sums(g, x, stats)
-    return _over_rows("channel_sums", rows, _of_channels(x, 2), g_rows, rows, _dense(stats))
+    return _over_rows("channel_sums", rows, _of_channels(x, 2), g_rows, rows, in_c_order(stats))
 
 
 def batch_norm_grad(g: Array, x: Array, stats: Array, sums: Array, w: Array = None) -> Array:
@@ -151,7 +146,7 @@ def batch_norm_grad(g: Array, x: Array, stats: Array, sums: Array, w: Array = No
     g_rows, rows = _channel_rows(g), _channel_rows(x)
     if g_rows is None or rows is None:
         return portable.batch_norm_grad(g, x, stats, sums, w)
-    return _each_row("batch_norm_grad", x, g_rows, rows, _dense(stats), _dense(sums), _dense(w))
+    return _each_row("batch_norm_grad", x, g_rows, rows, in_c_order(stats), in_c_order(sums), in_c_order(w))
 
 
 def channel_dot(a: Array, b: Array) -> Array:
@@ -191,11 +186,6 @@ def _channel_rows(x: Array) -> Any:
     if x.ndim == 4:
         x = channels_last(x).transpose(0, 2, 3, 1)
     return xp(x).ascontiguousarray(x).reshape(-1, x.shape[-1])
-
-
-def _dense(values: Array) -> Array:
-    """Values of channels in C order; None if they are None."""
-    return None if values is None else xp(values).ascontiguousarray(values)
 
 
 def _of_channels(x: Array, count: int) -> tuple[int, ...]:

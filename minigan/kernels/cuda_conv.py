@@ -3,7 +3,8 @@
 Two ways lead there, and cuda_ways.py decides between them. One writes every window as a row of a matrix (im2col), a
 slab of images at a time, and leaves the product to cuBLAS; its adjoint lets each pixel gather what is its own (col2im).
 The other multiplies the windows where they lie (convolution.cu): in float32 that is faster where a window, or what it
-is multiplied with, is so small that writing it costs more than the product; on tensor cores nearly everywhere.
+is multiplied with, is so small that writing it costs more than the product; on tensor cores up to some hundred
+channels.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from .cuda_linear import operands, product
 from .cuda_ways import WAYS  # noqa: F401  how FORCED may read
 from .gemm import BFLOAT16
 from .geometry import Geometry
-from .launch import THREADS, launch, launch_each, packed
+from .launch import THREADS, in_c_order, launch, launch_each, packed
 from .portable import channels_last, kernel_matrix
 from .tiles import Tile, launch_tiles, shared_memory
 
@@ -48,6 +49,9 @@ def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:
     n, o, oh, ow = s.y
     x = channels_last(x)
     y = lib.empty((n, oh, ow, o), dtype=x.dtype)
+    if not y.size:
+        return y.transpose(0, 3, 1, 2)
+    b = in_c_order(b)
     matrix, written = _matrix(w), way("conv", s, x.dtype) == "im2col"
     if written:
         (matrix,) = operands(matrix)
@@ -82,6 +86,7 @@ def conv_input(w: Array, y: Array, s: Geometry, b: Array = None) -> Array:
     x = lib.empty((n, h, wide, s.x[1]), dtype=y.dtype)
     if not x.size:
         return x.transpose(0, 3, 1, 2)
+    b = in_c_order(b)
     matrix, pixels = _matrix(w), y.transpose(0, 2, 3, 1).reshape(-1, o)
     written = way("conv_input", s, y.dtype) == "im2col"
     if written:
@@ -159,7 +164,7 @@ def _total(parts: Array, target: Array) -> None:
     if n >= MANY_ELEMENTS:
         launch_each("pointwise", "total_of_slices", target.dtype, n, parts, target, slices, n)
     else:
-        launch("channels", "total_of_parts", target.dtype, (-(-n // 32),), (32, 8), parts, target, slices, n, 1.0)
+        launch("channels", "total_of_parts", target.dtype, (-(-n // 32),), (32, 8), parts, target, slices, n)
 
 
 def _slabs(s: Geometry, itemsize: int) -> Iterator[tuple[slice, slice, Geometry]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..backend import Array, array_module
 from . import cublas, gemm, precision
-from .launch import launch_each
+from .launch import in_c_order, launch_each
 from .portable import as_rows
 from .tiles import Tile, launch_tiles
 
@@ -52,6 +52,7 @@ def product(a: Array, b: Array, bias: Array = None, out: Array = None, add: bool
     if not out.size or not a.shape[-1] or out.dtype.kind != "f":
         return out if add else _trivial(lib, a, b, out, bias)
     a, b = operands(a, b)
+    bias = in_c_order(bias)
     handle = cublas.find(lib)
     if handle is not None:
         handle.product(a, b, out, bias, precision.tf32(), add)
@@ -97,7 +98,7 @@ def _trivial(lib: Any, a: Array, b: Array, out: Array, bias: Array) -> Array:
 
 
 def own_product(a: Array, b: Array, out: Array, bias: Array = None) -> None:
-    """out = a @ b (+ bias) without cuBLAS, for operands as `product` takes them."""
+    """out = a @ b (+ bias) without cuBLAS, for operands as `operands` makes them, bias and `out` in C order."""
     if out.ndim == 3 and len(out) > _BATCH:
         for start in range(0, len(out), _BATCH):
             part = slice(start, start + _BATCH)

@@ -97,5 +97,14 @@ def is_real(*arrays: Array) -> bool:
 
 def is_dense(x: Array) -> bool:
     """True if x fills one run of memory: in C order, in Fortran's, or as a batch of channels-last images."""
-    flags = x.flags
-    return flags.c_contiguous or flags.f_contiguous or (x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous)
+    return x.flags.c_contiguous or x.flags.f_contiguous or is_image(x)
+
+
+def is_image(x: Array) -> bool:
+    """True if x (N, C, H, W) lies channels-last in memory."""
+    return x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def in_c_order(x: Array) -> Array:
+    """x, copied only if its elements do not follow each other in C order; None if x is None."""
+    return None if x is None else array_module("cuda").ascontiguousarray(x)

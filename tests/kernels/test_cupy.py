@@ -6,6 +6,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import fakecublas
 import fakecupy
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from device_checks import check_op_to_second_order, check_training_step, play
 from op_table import ROWS
 
 import minigan as mg
+from minigan.kernels import cuda_conv, cuda_ways
 
 
 @pytest.fixture
@@ -131,6 +133,37 @@ def test_images_stay_channels_last_on_the_device(name, rng, cupy):
     y = IMAGES[name](x)
     assert y.data.transpose(0, 2, 3, 1).flags.c_contiguous
     np.testing.assert_allclose(y.numpy(), IMAGES[name](mg.tensor(x.numpy(), device="cuda")).numpy(), rtol=1e-6)
+
+
+BIASED = {
+    "conv2d": lambda x, b: mg.conv2d(x, mg.ones((4, 4, 3, 3), dtype=x.dtype, device=x.device), b),
+    "conv_transpose2d": lambda x, b: mg.conv_transpose2d(x, mg.ones((4, 4, 3, 3), dtype=x.dtype, device=x.device), b),
+    "linear": lambda x, b: mg.ops.linear(x, mg.ones((4, 6), dtype=x.dtype, device=x.device), b),
+}
+
+
+@pytest.mark.parametrize("library", [None, fakecublas.Cublas])
+@pytest.mark.parametrize("way", cuda_ways.WAYS)
+@pytest.mark.parametrize("name", BIASED)
+def test_a_bias_may_lie_anyhow(name, way, library, rng, monkeypatch):
+    fakecupy.install(monkeypatch, library)
+    monkeypatch.setattr(cuda_conv, "FORCED", way)
+    x, values = mg.tensor(rng.standard_normal((2, 4, 6, 6))), mg.tensor(rng.standard_normal(8))
+    for lay in (lambda b: b[::2], lambda b: mg.broadcast_to(b[0], (4,))):
+        found = BIASED[name](x.to("cuda"), lay(values.to("cuda")))
+        np.testing.assert_allclose(found.numpy(), BIASED[name](x, lay(values)).numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("way", cuda_ways.WAYS)
+@pytest.mark.parametrize("name", BIASED)
+def test_there_may_be_no_image(name, way, cupy, monkeypatch):
+    monkeypatch.setattr(cuda_conv, "FORCED", way)
+    x, b = mg.zeros((0, 4, 6, 6)), mg.zeros(4)
+    expected = BIASED[name](x, b).shape
+    x, b = x.to("cuda"), b.to("cuda")
+    y = BIASED[name](x, b)
+    assert y.shape == expected
+    assert not mg.grad(mg.sum(y), b).numpy().any()
 
 
 def test_mixing_devices_names_both(cupy):

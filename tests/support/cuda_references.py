@@ -113,8 +113,8 @@ def channel_stats(x, parts, stats, arrived, rows, columns, step, eps):
 
 
 @reference
-def total_of_parts(parts, total, count, columns, scale):
-    total[:] = scale * parts.reshape(-1, count, columns).sum(axis=1).reshape(-1)
+def total_of_parts(parts, total, count, columns):
+    total[:] = parts.reshape(count, columns).sum(axis=0)
 
 
 @reference
