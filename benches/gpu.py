@@ -3,8 +3,9 @@
     python benches/gpu.py --smoke --out DIR           checks that only a device can make, then the tests: three minutes
     python benches/gpu.py --out DIR                   what is measured: seven and a half minutes
     python benches/gpu.py --out DIR --stages steps    some of the stages
-    python benches/gpu.py --keep-ways FILE            takes over the ways that were faster from DIR/cuda_ways.json
     python benches/gpu.py [--smoke] --rehearse        the same on a machine without a GPU; measures nothing
+    python benches/gpu.py --show FILE                 what a gpu.json or smoke.json says, to read
+    python benches/gpu.py --keep-ways FILE            takes over the ways that were faster from DIR/cuda_ways.json
 
 Stages: machine (ceilings, cost of a launch), soak (2 000 captured rounds of a DCGAN against the same ones played launch
 by launch), steps (training steps in minigan and PyTorch), layers (single kernels); by name also tests (pytest -m gpu)
@@ -59,7 +60,16 @@ def chosen_from(known: Any) -> Any:
     return parse
 
 
+def duration(text: str) -> float:
+    """A type for argparse: a number of seconds above zero."""
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no time that something could take")
+    return seconds
+
+
 def arguments() -> argparse.Namespace:
+    """What the command line asks for; it ends with exit status 2 and a message where that cannot be done."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -68,21 +78,30 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--kernels", type=Path, metavar="FILE", help="compiled before (default: DIR/kernels.tgz if any)"
     )
-    parser.add_argument("--seconds", type=float, help=f"altogether (default: {SECONDS}; with --smoke {SMOKE_SECONDS})")
-    parser.add_argument("--stages", type=chosen_from(STAGES), default=USUAL, metavar="A,B", help="only these")
     parser.add_argument(
-        "--workloads", type=chosen_from(WORKLOADS), default=list(WORKLOADS), metavar="A,B", help=", ".join(WORKLOADS)
+        "--seconds", type=duration, help=f"altogether (default: {SECONDS}; with --smoke {SMOKE_SECONDS})"
     )
-    parser.add_argument("--keep-ways", type=Path, metavar="FILE", help="take a cuda_ways.json over into minigan")
+    parser.add_argument("--stages", type=chosen_from(STAGES), metavar="A,B", help=f"default: {','.join(USUAL)}")
+    parser.add_argument(
+        "--workloads", type=chosen_from(WORKLOADS), metavar="A,B", help=f"default: {','.join(WORKLOADS)}"
+    )
     parser.add_argument("--rehearse", action="store_true", help="tiny sizes on stand-ins; --out is not needed")
+    parser.add_argument("--show", type=Path, metavar="FILE", help="print a record and do nothing else")
+    parser.add_argument("--keep-ways", type=Path, metavar="FILE", help="take a cuda_ways.json over, and nothing else")
     args = parser.parse_args()
-    if args.out is None and not args.rehearse and args.keep_ways is None:
+    reads_only = args.show is not None or args.keep_ways is not None
+    if args.out is None and not args.rehearse and not reads_only:
         parser.error("--out: which folder is everything to go into?")
-    for option in ("kernels", "keep_ways"):
+    if args.out is not None and not (there := next(p for p in (args.out, *args.out.parents) if p.exists())).is_dir():
+        parser.error(f"--out: {there} is no folder")
+    if args.smoke and (args.stages or args.workloads):
+        parser.error("--smoke: has no stages and no workloads to choose from")
+    for option in ("kernels", "show", "keep_ways"):
         path = getattr(args, option)
         if path is not None and not path.is_file():
             parser.error(f"--{option.replace('_', '-')}: there is no file {path}")
     args.seconds = args.seconds or (SMOKE_SECONDS if args.smoke else SECONDS)
+    args.stages, args.workloads = args.stages or USUAL, args.workloads or list(WORKLOADS)
     return args
 
 
@@ -108,14 +127,19 @@ def measure(args: argparse.Namespace, out: Path) -> bool:
     finally:
         session.close()
     lines = list(summary.table(record))
-    if args.rehearse:
-        print(f"{len(lines)} lines of summary; nothing was measured")
-    else:
-        print(*lines, sep="\n")
+    print(*(lines if not args.rehearse else ["nothing was measured, and so no figures are shown"]), sep="\n")
     lacking = report.check(json.loads(path.read_text()))
     print(*(f"the record lacks {what}" for what in lacking), sep="\n", end="\n" if lacking else "")
     print(f"{record['seconds']:.0f} s, {'every stage ran' if everything else 'NOT every stage ran'}")
     return everything and not lacking
+
+
+def read(args: argparse.Namespace) -> str:
+    """What --show or --keep-ways comes to, in words; ValueError for a file of anything else."""
+    if args.keep_ways is not None:
+        return ways.keep(args.keep_ways)
+    record = report.read(args.show)
+    return "\n".join(smoke.table(record) if "checks" in record else summary.table(record))
 
 
 @contextlib.contextmanager
@@ -132,9 +156,9 @@ def folder(args: argparse.Namespace) -> Iterator[Path]:
 def main() -> int:
     """The exit status."""
     args = arguments()
-    if args.keep_ways is not None:
+    if args.show is not None or args.keep_ways is not None:
         try:
-            print(ways.keep(args.keep_ways))
+            print(read(args))
         except ValueError as error:
             print(error, file=sys.stderr)
             return 1
@@ -148,6 +172,8 @@ def main() -> int:
             print("rehearsal on stand-ins: nothing is measured")
         with outputs.compiled_kernels(out, args.kernels):
             good = smoke.Smoke(out, args.rehearse, args.seconds).run() if args.smoke else measure(args, out)
+        if args.out is not None:
+            print(f"everything is in {out}")
     return 0 if good else 1
 
 

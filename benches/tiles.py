@@ -3,8 +3,8 @@
     python benches/tiles.py                   some 60 s; a table, and all figures in results/tiles.json
     python benches/tiles.py --rehearse        the same on a machine without a GPU; measures nothing
 
-TF32 and bf16; float32 for the two ways alone. Each result is compared with a product in float64.
-minigan's own choice is `_tile` in minigan/kernels/cuda_conv.py.
+The tiles are those of TF32 and bf16; in float32 the two ways are compared. Each result is held against a product in
+float64. minigan's own choice is `_tile` in minigan/kernels/cuda_conv.py.
 """
 
 import argparse
@@ -22,9 +22,10 @@ BENCHES = Path(__file__).resolve().parent
 sys.path[:0] = [str(BENCHES.parent)]  # this checkout's minigan, installed or not
 
 from gpu_steps import clocks, layers_minigan, stand_in  # noqa: E402  found through the line above
+from gpu_steps.checks import TOLERANCES  # noqa: E402
 from gpu_steps.clocks import Clock  # noqa: E402
 from gpu_steps.layers import FACES, Layer, distinct  # noqa: E402
-from gpu_steps.plan import workload  # noqa: E402
+from gpu_steps.plan import PRECISIONS, workload  # noqa: E402
 
 import minigan as mg  # noqa: E402
 from minigan import backend  # noqa: E402
@@ -37,8 +38,6 @@ TILES = [
 ]
 NARROW_TILES = [Tile(128, 64, 8, 16, 3), Tile(64, 64, 8, 32, 3)]  # where channels are moved one by one
 PACKS = [(4, 4), (1, 4), (4, 1)]  # of the faces of the layers: images of three channels, and all others
-ALONG = {"conv": (True, True), "conv_input": (True, False), "conv_weight": (False, False)}  # as cuda_conv says
-LARGEST_ERROR = {"fp32": 1e-5, "tf32": 2e-3, "bf16": 1e-2}
 
 
 def layers(rehearse: bool) -> list[Layer]:
@@ -51,8 +50,8 @@ def compile_all() -> None:
     """Compile every kernel that will be asked for, on all cores."""
 
     def compiled(tile: Tile, precision: str, packs: tuple[int, int]) -> None:
-        backend.array_module("cuda").zeros(1)  # this thread, too, has to do with the device
-        kernel("conv", tile, precision, packs)
+        backend.array_module("cuda").zeros(1)  # so that this thread, too, has a context on the device
+        launch.kernel("convolution", "conv", "float32", tile.shared((True, True)), **tile.defines(precision, packs))
 
     wanted = [(tile, "tf32", PACKS[0]) for tile in TILES] + [(tile, "bf16", PACKS[0]) for tile in TILES]
     wanted += [(tile, "tf32", packs) for tile in NARROW_TILES for packs in PACKS]
@@ -63,17 +62,11 @@ def compile_all() -> None:
 def ways(layer: Layer) -> Iterator[tuple[str, str, Tile | None]]:
     """(name, precision, tile) of everything that is compared."""
     wide = layer.x[1] % 4 == 0 and layer.y[1] % 4 == 0
-    for precision in LARGEST_ERROR:
+    for precision in PRECISIONS:
         yield f"{precision} im2col", precision, None
     yield "fp32 implicit", "fp32", Tile(128, 128)
     for precision, tiles in (("tf32", TILES if wide else NARROW_TILES), ("bf16", TILES if wide else [])):
         yield from ((f"{precision} " + "{}x{} w{} d{} s{}".format(*astuple(tile)), precision, tile) for tile in tiles)
-
-
-def kernel(function: str, tile: Tile, precision: str, packs: tuple[int, int]) -> Any:
-    """The kernel of this face, as a launch finds it."""
-    shared = tile.shared(ALONG[function])
-    return launch.kernel("convolution", function, "float32", shared, **tile.defines(precision, packs))
 
 
 def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, dict[str, Any]]]:
@@ -96,7 +89,7 @@ def measure(clock: Clock, layer: Layer, seconds: float) -> dict[str, dict[str, d
                 with forced, tiles:
                     error = float(((checked() - expected) ** 2).sum() / (expected**2).sum()) ** 0.5
                     ms = clocks.kernel(clock, layers_minigan.graphed, timed, seconds)
-                found[face][name] = {"milliseconds": ms, "error": error, "wrong": error > LARGEST_ERROR[precision]}
+                found[face][name] = {"milliseconds": ms, "error": error, "wrong": error > TOLERANCES[precision]}
             except Exception as problem:  # of one way: the others are still worth knowing
                 found[face][name] = {"problem": f"{type(problem).__name__}: {problem}"}
     mg.set_precision("fp32")

@@ -90,6 +90,10 @@ def test_a_round_has_no_launch_more_and_none_less(idle):
     assert not changed, "\n".join([*changed, "", as_table(found)])
 
 
+def test_the_sums_of_the_table_are_those_of_its_rows():
+    assert as_table(from_table(HELD)) == HELD.strip("\n")
+
+
 @pytest.mark.parametrize("name", ["dcgan28", "wgan_gp"])
 def test_in_bf16_there_is_one_launch_more_for_each_product(name, idle, monkeypatch):
     monkeypatch.setattr(precision, "_chosen", "bf16")

@@ -43,7 +43,7 @@ def identity(rehearse: bool) -> dict[str, Any]:
     handle = attempt(lambda: cublas.find(cupy) is not None)
     found: dict[str, Any] = {"versions": versions(), "own_cublas_handle": handle}
     if rehearse:
-        return found | {"gpu": cupy.__version__}
+        return {"gpu": cupy.__version__} | found
     runtime = cupy.cuda.runtime
     properties = runtime.getDeviceProperties(cupy.cuda.Device().id)
     found["versions"] |= {
@@ -52,14 +52,14 @@ def identity(rehearse: bool) -> dict[str, Any]:
         "cublas": attempt(lambda: cupy.cuda.cublas.getVersion(cupy.cuda.Device().cublas_handle)),
         "nvrtc": attempt(lambda: list(cupy.cuda.nvrtc.getVersion())),
     }
-    return found | {
+    return {
         "gpu": properties["name"].decode(),
         "compute_capability": cupy.cuda.Device().compute_capability,
         "multiprocessors": properties.get("multiProcessorCount"),
         "memory_bytes": properties.get("totalGlobalMem"),
         "cache_bytes": properties.get("l2CacheSize"),
         "processor_cores": os.cpu_count(),
-    }
+    } | found
 
 
 def ceilings(clock: Clock, side: int, copied: int, seconds: float) -> dict[str, Any]:

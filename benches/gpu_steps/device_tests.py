@@ -9,15 +9,8 @@ from typing import Any
 
 from .children import ROOT, environment
 
-COMMAND = (
-    *("-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider"),
-    *(
-        "-W",
-        "ignore::DeprecationWarning",
-        "-W",
-        "ignore::PendingDeprecationWarning",
-    ),  # of libraries, whichever are there
-)
+WARNINGS = ("DeprecationWarning", "PendingDeprecationWarning")  # of libraries, whichever are there
+COMMAND = ("-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", *(f"-Wignore::{name}" for name in WARNINGS))
 SETTINGS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # plugins that happen to be installed stay out
 HIDDEN = {"CUDA_VISIBLE_DEVICES": ""}
 

@@ -12,6 +12,7 @@ from .children import ROOT, Child, ChildError
 from .driver import nvidia_smi
 from .worker import plain
 
+SMOKE_KEYS = {"date", "commit", "rehearsal", "checks", "seconds"}
 KEYS = {"date", "commit", "rehearsal", "gpu", "driver", "versions", "stages", "targets", "cut", "seconds"}
 STAGE_KEYS = {"ok", "limit_s", "seconds", "errors", "result"}
 
@@ -68,8 +69,22 @@ def write(path: Path, record: dict[str, Any]) -> None:
     disk.write(path, (json.dumps(plain(record), indent=1) + "\n").encode())
 
 
+def read(path: Path) -> dict[str, Any]:
+    """The record in this file, of stages or of checks, whole or cut off; ValueError if it is none."""
+    try:
+        record = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} is no record: {error}") from None
+    if not isinstance(record, dict):
+        raise ValueError(f"{path} is no record")
+    lacking = (SMOKE_KEYS if "checks" in record else KEYS) - set(record)
+    if lacking:
+        raise ValueError(f"{path} is no record, or one of another version: it lacks {', '.join(sorted(lacking))}")
+    return record
+
+
 def check(record: dict[str, Any]) -> list[str]:
-    """What a record lacks."""
+    """What the record of a run that has ended lacks."""
     lacking = [f"the key {key}" for key in sorted(KEYS - set(record))]
     for name in record.get("chosen_stages", []):
         stage = record.get("stages", {}).get(name, {})

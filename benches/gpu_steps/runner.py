@@ -109,10 +109,7 @@ def run(stages: Mapping[str, tuple[float, Stage]], session: Session, seconds: fl
             entry["ok"] = not entry["errors"]
             entry["seconds"] = time.monotonic() - start
             session.save()
-        problem = (
-            "ok"
-            if entry["ok"]
-            else f"{len(entry['errors'])} errors, the first: {entry['errors'][0].splitlines()[0][:200]}"
-        )
-        print(f"{entry['seconds']:.0f} s, {problem}", flush=True)
+        first = "ok" if entry["ok"] else f"FAILED: {entry['errors'][0].splitlines()[0][:200]}"
+        more = f" and {len(entry['errors']) - 1} more" if len(entry["errors"]) > 1 else ""
+        print(f"{entry['seconds']:3.0f} s, {first}{more}", flush=True)
     return all(entry["ok"] for entry in session.record["stages"].values())

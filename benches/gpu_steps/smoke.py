@@ -5,9 +5,8 @@ tests.log, what pytest said; kernels.tgz, what was compiled, for the next run.
 """
 
 import datetime
-import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from .smoke_rates import QUIET
 
 QUIET_SHARE = 0.3  # of the time, which the tests leave to the checks that measure
 LIMIT = 45  # seconds for one check
-SHOWN = 600  # characters of what a check has found that are printed
+SHOWN = 120  # characters of what a check has found that are printed
+ERRORS = 5  # of a check, which are printed
 
 
 class Smoke:
@@ -61,11 +61,9 @@ class Smoke:
             tests.close()
             if self.child is not None:
                 self.child.close()
-        checks = self.record["checks"].values()
-        held = sum(entry["ok"] for entry in checks)
-        self.record["passed"] = held == len(checks) and not errors
+        self.record["passed"] = not errors and all(entry["ok"] for entry in self.record["checks"].values())
         self.save()
-        print(f"{held} of {len(checks)} checks held; tests: {found['summary']}; {self.record['seconds']:.0f} s")
+        print(total(self.record))
         return self.record["passed"]
 
     def check(self, names: Iterable[str], reserve: float) -> None:
@@ -94,11 +92,50 @@ class Smoke:
         return answer
 
     def enter(self, name: str, answer: dict[str, Any], where: dict[str, Any]) -> None:
-        """Put this into the record, and print whether all was well, what was found and every error."""
-        entry = where[name] = {"ok": not answer["errors"], **answer}
+        """Put this into the record, and print it."""
+        where[name] = {"ok": not answer["errors"], **answer}
         self.save()
-        said = json.dumps(entry["found"])
-        cut = said if len(said) <= SHOWN else said[:SHOWN] + " ..."
-        print(f"{'ok    ' if entry['ok'] else 'FAILED'} {name}, {entry['seconds']:.1f} s: {cut}", flush=True)
-        for error in entry["errors"]:
-            print("       " + error.replace("\n", "\n       "), flush=True)
+        print(*shown(name, where[name]), sep="\n", flush=True)
+
+
+# --- to read ------------------------------------------------------------------------------------------------------
+
+
+def table(record: dict[str, Any]) -> Iterator[str]:
+    """The record of such a run as lines."""
+    yield f"{record['date'][:16]}, commit {record['commit']}{', a rehearsal' if record['rehearsal'] else ''}"
+    tests = {"tests": record["tests"]} if "tests" in record else {}
+    for name, entry in (record["checks"] | tests).items():
+        yield from shown(name, entry)
+    yield total(record)
+
+
+def shown(name: str, entry: dict[str, Any]) -> Iterator[str]:
+    """Whether all was well with a check, how long it took, what it found, as far as a line holds it; then errors."""
+    found = entry["found"].get("summary") or brief(entry["found"])
+    cut = found if len(found) <= SHOWN else found[:SHOWN] + " ..."
+    yield f"{'ok' if entry['ok'] else 'FAILED':6} {name:27} {entry['seconds']:5.1f} s  {cut}".rstrip()
+    for error in entry["errors"][:ERRORS]:
+        yield "       " + error.replace("\n", "\n       ")
+    if len(entry["errors"]) > ERRORS:
+        yield f"       and {len(entry['errors']) - ERRORS} more"
+
+
+def brief(found: Any) -> str:
+    """What a check has found, in words: numbers to three digits."""
+    if isinstance(found, dict):
+        return "; ".join(
+            f"{name} ({brief(v)})" if isinstance(v, dict) else f"{name}: {brief(v)}" for name, v in found.items()
+        )
+    if isinstance(found, list):
+        return ", ".join(map(brief, found)) or "none"
+    if isinstance(found, bool):
+        return "yes" if found else "no"
+    return "-" if found is None else f"{found:.3g}" if isinstance(found, float) else str(found)
+
+
+def total(record: dict[str, Any]) -> str:
+    """What it all came to."""
+    held = sum(entry["ok"] for entry in record["checks"].values())
+    tests = record["tests"]["found"]["summary"] if "tests" in record else "cut off"
+    return f"{held} of {len(record['checks'])} checks held; tests: {tests}; {record['seconds']:.0f} s"

@@ -1,5 +1,6 @@
 """The record of a run to read in a terminal: what was aimed at first, then every figure."""
 
+import statistics
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,14 +9,18 @@ from .plan import PRECISIONS
 from .targets import fastest
 
 SAID = 110  # characters of an error's first line that are worth a line
+FASTER = 0.95  # of the time of the way that is taken: another way that takes less is marked
+LARGE = 0.8  # GFLOP from which on convolutions count in the mean
 
 
 def table(record: dict[str, Any]) -> Iterator[str]:
     """The lines: whatever there is of each stage, then what was cut, and errors."""
     results = {name: stage["result"] for name, stage in record["stages"].items()}
     yield f"{record['gpu']}, driver {record['driver']}, {record['date'][:16]}, commit {record['commit']}"
+    if record["rehearsal"]:
+        yield "A REHEARSAL: no figure below was measured on a GPU"
     yield from compared(results.get("steps", {}))
-    yield from targets(record["targets"])
+    yield from targets(record["targets"] if "steps" in results else [])
     yield from machine(results.get("machine", {}))
     yield from checks(results)
     yield from steps(results.get("steps", {}))
@@ -54,14 +59,16 @@ def compared(found: dict[str, Any]) -> Iterator[str]:
 
 
 def targets(found: list[dict[str, Any]]) -> Iterator[str]:
-    """A line for each target."""
+    """A line for each target, judged in float32; the ratios of other precisions beside."""
     words = {True: "met", False: "MISSED", None: "not measured"}
     if found:
         yield ""
+        beside = "".join(f"{precision:>8}" for precision in found[0]["beside"])
+        yield f"{'targets: minigan captured / PyTorch':42}{'at most':>8}{'fp32':>8}  {'':12}{beside}"
     for t in found:
-        beside = ", ".join(f"{precision} {show(value, '.2f')}" for precision, value in t["beside"].items())
-        aim = f"{t['workload']:9} captured, of {t['against']:12} at most {t['at_most']}"
-        yield f"target {aim}: {show(t['ratio'], '.2f'):>5} {words[t['met']]:13} ({beside})"
+        beside = "".join(f"{show(value, '.2f'):>8}" for value in t["beside"].values())
+        rival = f"{t['workload']} / {t['against']}"
+        yield f"{rival:42}{t['at_most']:8}{show(t['ratio'], '.2f'):>8}  {words[t['met']]:12}{beside}"
 
 
 def machine(found: dict[str, Any]) -> Iterator[str]:
@@ -122,21 +129,35 @@ def bandwidth(found: dict[str, Any]) -> Iterator[str]:
 
 
 def layers(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """A table for each precision, then the faces for which another way is faster."""
-    better = []
-    for precision in PRECISIONS if rows else ():
+    """A table for each precision, the mean ratios, then the faces for which another way is faster."""
+    if not rows:
+        return
+    better: list[str] = []
+    for precision in PRECISIONS:
         yield ""
-        title = f"layers, {precision}: ms, of PyTorch's time, of the ceiling"
-        yield f"{title:60}" + "".join(f"{face:>20}" for face in FACES)
+        yield f"{f'single layers, {precision}':60}" + "".join(f"{face:>21} " for face in FACES)
+        yield f"{'':60}" + f"{'ms':>8}{'ratio':>7}{'rate':>6} " * len(FACES)
         for row in rows:
             cells = []
             for face, found in row[precision].items():
-                marked = found["best_way"] not in (None, found["way"])
+                times = row["times"]["minigan"][precision][face] if row["times"]["minigan"] else {}
+                slow = bool(times) and min(times.values()) < FASTER * times[found["way"]]
                 ms, ratio = show(found["milliseconds"], ".3f"), show(found["ratio"], ".2f")
-                cells.append(f"{ms:>8}{ratio:>6}{show(found['of_ceiling'], '.0%'):>5}{'*' if marked else ' '}")
-                if marked:
-                    times = row["times"]["minigan"][precision][face]
+                cells.append(f"{ms:>8}{ratio:>7}{show(found['of_ceiling'], '.0%'):>6}{'*' if slow else ' '}")
+                if slow:
                     ways = ", ".join(f"{way} {ms:.3f}" for way, ms in times.items())
                     better.append(f"* {row['layer']}, {face}, {precision}: {found['way']} is taken; {ways}")
             yield f"{row['layer']:60}" + "".join(cells)
+    yield ""
+    yield "ratio: of the time of PyTorch's faster layout; rate: of that of a large product; *: another way is faster"
+    yield f"convolutions of {LARGE} GFLOP and more, geometric mean of the ratios: " + ", ".join(
+        f"{precision} {show(mean_ratio(rows, precision), '.2f')}" for precision in PRECISIONS
+    )
     yield from better
+
+
+def mean_ratio(rows: list[dict[str, Any]], precision: str) -> float | None:
+    """The geometric mean of the ratios of large convolutions to PyTorch's; None without any."""
+    large = [row for row in rows if row["gflop"] >= LARGE and not row["layer"].startswith("linear")]
+    ratios = [found["ratio"] for row in large for found in row[precision].values() if found["ratio"]]
+    return statistics.geometric_mean(ratios) if ratios else None

@@ -131,13 +131,16 @@ class _Found:
                     self.peaks[n] = sized.watch.most()
 
     def line(self) -> tuple[float, float]:
-        """(fixed, sample): the line through the two largest batches that were played."""
+        """(fixed, sample): the line through the two largest batches that were played.
+
+        Of so few samples that the peaks do not rise, all of the larger one counts as theirs: no batch fits for ever.
+        """
         if not self.peaks:
             raise self._refused
         n, *smaller = sorted(self.peaks, reverse=True)
         peak = float(self.peaks[n])
-        rise = (peak - self.peaks[smaller[0]]) / (n - smaller[0]) if smaller else math.inf
-        sample = max(min(rise, peak / n), 0.0)
+        rise = (peak - self.peaks[smaller[0]]) / (n - smaller[0]) if smaller else 0.0
+        sample = min(rise, peak / n) if rise > 0 else peak / n
         return peak - n * sample, sample
 
 
