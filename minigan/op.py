@@ -271,7 +271,7 @@ def op(
     """
 
     def wrap(forward: Callable[..., Array]) -> Op:
-        made = Op(
+        new = Op(
             forward,
             rules,
             name=name or forward.__name__,
@@ -282,10 +282,10 @@ def op(
             variadic=variadic,
             shared=shared,
         )
-        if made.name in OPS:
-            raise ValueError(f"op {made.name!r} is defined twice")
-        OPS[made.name] = made
-        return made
+        if new.name in OPS:
+            raise ValueError(f"op {new.name!r} is defined twice")
+        OPS[new.name] = new
+        return new
 
     return wrap
 

@@ -46,7 +46,7 @@ from .elementwise import (
     tanh,
     where,
 )
-from .fused import binary_cross_entropy_with_logits, cross_entropy
+from .entropy import binary_cross_entropy_with_logits, cross_entropy
 from .linalg import einsum, linear, matmul
 from .pool import avg_pool2d, max_pool2d, pixel_shuffle, upsample_nearest
 from .reduce import lengths, log_softmax, logsumexp, max, mean, mean_of, min, softmax, sum, var

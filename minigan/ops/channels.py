@@ -25,7 +25,8 @@ from .shape import reshape
 def channel_norm(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """(y, mean, r): x (N, C, ...) less its mean over all but the channels, times r = 1 / sqrt(var + eps).
 
-    The variance is the biased one; mean and r have the shape (1, C, 1, ...).
+    The variance is the biased one; mean and r have the shape (1, C, 1, ...). Raises DTypeError if x is no floats,
+    ShapeError if it has less than two axes.
     """
     _check("channel_norm", x)
     stats = _channel_stats(x, eps)
@@ -34,7 +35,10 @@ def channel_norm(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
 
 @takes_tensors("x", "weight", "bias")
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """(y, mean, r) of `channel_norm`, with y weight + bias for y: weight and bias (C,)."""
+    """(y, mean, r) of `channel_norm`, with y weight + bias for y: weight and bias (C,). Raises what it raises.
+
+    ShapeError too if weight or bias has another shape.
+    """
     w, b = _for_channels("batch_norm", x, weight, bias)
     stats = _channel_stats(x, eps)
     return _batch_norm(x, stats, w, b), stats[0], stats[1]
@@ -42,7 +46,7 @@ def batch_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Ten
 
 @takes_tensors("x", "weight", "bias")
 def scale_shift(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """x weight + bias for each channel of x (N, C, ...): weight and bias (C,)."""
+    """x weight + bias for each channel of x (N, C, ...): weight and bias (C,). Raises as `batch_norm` does."""
     return _scale_shift(x, *_for_channels("scale_shift", x, weight, bias))
 
 

@@ -1,4 +1,4 @@
-"""What several ops do, done in one: losses that stay finite for every finite logit."""
+"""Cross entropies of logits against targets and labels, finite for every finite logit."""
 
 import numpy as np
 
@@ -27,7 +27,10 @@ def binary_cross_entropy_with_logits(logits: Tensor, target: Tensor | float) -> 
 
 @takes_tensors("logits", "labels")
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """-mean(log softmax(logits)[label]): logits (N, K), integer labels (N,) in 0..K-1. A 0-d tensor."""
+    """-mean(log softmax(logits)[label]): logits (N, K), integer labels (N,) in 0..K-1. A 0-d tensor.
+
+    Raises DTypeError if labels are no integers; ShapeError if the shapes do not fit or, on the CPU, a label is outside.
+    """
     if labels.dtype.kind not in "iu":
         raise DTypeError(f"cross_entropy: expected integer labels, got {labels.dtype}")
     k = logits.shape[-1]

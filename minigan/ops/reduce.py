@@ -137,7 +137,10 @@ def _lengths(x: Array, eps: float) -> Array:
 
 @takes_tensors("x")
 def lengths(x: Tensor, eps: float) -> Tensor:
-    """sqrt(sum x^2 + eps) of each sample, over all axes but the first: (N,); eps > 0 keeps it smooth at 0."""
+    """sqrt(sum x^2 + eps) of each sample, over all axes but the first: (N,); eps > 0 keeps it smooth at 0.
+
+    Raises ShapeError if x is no batch of floats, or eps is not above 0.
+    """
     if not x.ndim or x.dtype.kind != "f" or not eps > 0:
         raise ShapeError(f"lengths: expected floats (N, ...) and eps > 0, got {x.shape} {x.dtype} and {brief(eps)}")
     return _lengths(x, float(eps))
