@@ -43,7 +43,7 @@ def _are_floats(*arrays: Array) -> bool:
 
 def _is_dense(x: Array) -> bool:
     """True if x fills one run of memory: in C order, or as a batch of channels-last images."""
-    return x.flags.c_contiguous or (x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous)
+    return x.flags.c_contiguous or portable.is_image(x)
 
 
 def _are_alike(a: Array, b: Array) -> bool:
@@ -373,7 +373,7 @@ def _are_below(indices: Array, n: int) -> bool:
 def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options: Any) -> None:
     """rule(parameter, gradient, *slots, **options) for each row of these arrays, all in one call of C.
 
-    `rule` is one of portable.py, whose name and formula the function in update.c shares.
+    `rule` is one of portable.py but `total`; the function in update.c has its name and formula.
     """
     table, others, kept = [], [], []
     for row in rows:

@@ -44,7 +44,7 @@ class _Plan:
 
 
 class CublasLt:
-    """Products with a bias on a handle of cuBLAS, which is one of cuBLASLt too."""
+    """Products with a bias on a handle of cuBLAS, which is one of cuBLASLt too; for one thread at a time."""
 
     def __init__(self, library: Any, handle: ctypes.c_void_p, workspace: int) -> None:
         """`workspace` is how many bytes an algorithm may use."""

@@ -16,7 +16,7 @@ from .cuda_conv import conv, conv_input, conv_weight  # noqa: F401  offered as k
 from .cuda_linear import linear, linear_weight, matmul  # noqa: F401  likewise
 from .cuda_sums import lengths, mean_of, mean_of_grad  # noqa: F401  likewise
 from .geometry import Geometry
-from .launch import THREADS, in_c_order, is_dense, is_image, is_real, launch, launch_each, packed
+from .launch import THREADS, in_c_order, is_dense, is_real, launch, launch_each, packed
 from .portable import (  # noqa: F401  as they are on each device
     channels_last,
     empty_image,
@@ -57,7 +57,7 @@ def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
 def arithmetic(name: str, a: Array, b: Array) -> Array:
     """CuPy's function of that name of a and b, one of which may be a number; images stay channels-last in memory."""
     arrays = [x for x in (a, b) if is_cuda(x)]
-    if not any(is_image(x) for x in arrays) or not all(x.ndim in (0, 4) for x in arrays):
+    if not any(portable.is_image(x) for x in arrays) or not all(x.ndim in (0, 4) for x in arrays):
         return portable.arithmetic(name, a, b)
     turned = [x.transpose(0, 2, 3, 1) if is_cuda(x) and x.ndim else x for x in (a, b)]
     return portable.arithmetic(name, *turned).transpose(0, 3, 1, 2)
@@ -65,7 +65,7 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
 
 def function(name: str, x: Array) -> Array:
     """CuPy's function of that name of x, laid out in memory as x is: CuPy's results are in C order."""
-    if not is_image(x):
+    if not portable.is_image(x):
         return portable.function(name, x)
     return portable.function(name, x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 

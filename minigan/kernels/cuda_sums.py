@@ -3,8 +3,8 @@
 import math
 
 from ..backend import Array, array_module
-from . import means
-from .launch import THREADS, is_dense, is_image, is_real, launch, launch_each
+from . import means, portable
+from .launch import THREADS, is_dense, is_real, launch, launch_each
 
 ONE_BLOCK = 1 << 14  # elements that one block sums; more are summed by several, and their sums by one
 PARTS = 1024  # blocks, at most
@@ -42,7 +42,7 @@ def lengths(x: Array, eps: float) -> Array:
         return means.lengths(x, eps)
     lib = array_module("cuda")
     rows = len(x)
-    if not is_image(x):  # else each sample is one run of memory
+    if not portable.is_image(x):  # else each sample is one run of memory
         x = lib.ascontiguousarray(x)
     y = lib.empty(rows, dtype=x.dtype)
     launch("sums", "lengths", x.dtype, (min(rows, 1 << 12),), (THREADS,), x, y, rows, math.prod(x.shape[1:]), eps)

@@ -16,7 +16,7 @@ WAYS = ("im2col", "implicit")
 PATH = Path(__file__).with_name("cuda_ways.json")
 
 SMALL_WINDOW = 64  # elements of a window below which it is multiplied where it lies
-FEW_CHANNELS = 4  # of y, up to which gradients are
+FEW_CHANNELS = 4  # of y, up to which gradients are; on tensor cores of x too, for that of the kernel
 # on tensor cores:
 MOST_CHANNELS = {"tf32": 256, "bf16": 128}  # of y, up to which windows are multiplied where they lie
 NARROW = 32  # channels of x below which a tile of its gradient is mostly empty
@@ -102,6 +102,6 @@ def rule(face: str, s: Geometry, precision: str) -> str:
         return "im2col"
     images, channels = (s.x, c) if face == "conv_input" else (s.y, o)
     fills_tiles = images[0] * images[2] * images[3] * channels >= SMALL_RESULT
-    few = c <= FEW_CHANNELS and face == "conv_weight"  # is a face whose windows are as small as they can be
+    few = c <= FEW_CHANNELS and face == "conv_weight"
     aligned = c % 4 == 0 and o % 4 == 0 and (face != "conv_input" or c >= NARROW)
     return "implicit" if fills_tiles and (aligned or few) else "im2col"

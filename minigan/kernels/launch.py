@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backend import Array, array_module
 from .geometry import Geometry
+from .portable import is_image
 
 FOLDER = Path(__file__).parent
 SOURCES = tuple(sorted(path.stem for path in FOLDER.glob("*.cu")))
@@ -98,11 +99,6 @@ def is_real(*arrays: Array) -> bool:
 def is_dense(x: Array) -> bool:
     """True if x fills one run of memory: in C order, in Fortran's, or as a batch of channels-last images."""
     return x.flags.c_contiguous or x.flags.f_contiguous or is_image(x)
-
-
-def is_image(x: Array) -> bool:
-    """True if x (N, C, H, W) lies channels-last in memory."""
-    return x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
 def in_c_order(x: Array) -> Array:

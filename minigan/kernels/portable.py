@@ -13,6 +13,11 @@ from .geometry import Geometry
 _NUMBERS = (int, float)  # a tuple, as `int | float` would be made anew in every call
 
 
+def is_image(x: Array) -> bool:
+    """True if x is images (N, C, H, W) that lie channels-last in memory."""
+    return x.ndim == 4 and x.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
 def channels_last(x: Array) -> Array:
     """`x` (N, C, H, W) with its memory in the order N, H, W, C; the same object if it is so already."""
     nhwc = x.transpose(0, 2, 3, 1)
