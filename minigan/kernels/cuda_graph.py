@@ -46,7 +46,7 @@ class _Shared:
         self._lock = threading.RLock()
         self._pool = cupy.cuda.MemoryPool(self._from_device)
         self._stream = cupy.cuda.Stream(non_blocking=True)
-        self._last: tuple[int, Any] | None = None  # the thread and the stream of the last turn
+        self._last: Any = None  # the stream of the last turn
         self.users: weakref.WeakSet[Graph] = weakref.WeakSet()
 
     def _from_device(self, size: int) -> Any:
@@ -83,10 +83,10 @@ class _Shared:
     def turn(self) -> Iterator[None]:
         """Of one thread at a time; its stream goes on behind all that another one was given in the turn before."""
         with self._lock:
-            thread, stream = threading.get_ident(), self._cupy.cuda.get_current_stream()
-            if self._last is not None and (thread, stream.ptr) != (self._last[0], self._last[1].ptr):
-                stream.wait_event(self._last[1].record())
-            self._last = thread, stream
+            stream = self._cupy.cuda.get_current_stream()
+            if self._last is not None and stream.ptr != self._last.ptr:
+                stream.wait_event(self._last.record())
+            self._last = stream
             yield
 
 
