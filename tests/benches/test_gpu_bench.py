@@ -141,6 +141,33 @@ def test_what_there_is_no_time_for_is_cut_and_said(written):
     assert any(line.startswith("cut: dcgan64") for line in summary.table(states[-1]))
 
 
+class SilentChild:
+    """It answers nothing, and has no process."""
+
+    def ask(self, request, limit, /, **arguments):
+        raise ChildError(f"{request}: no answer")
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_layer_in_which_time_runs_out_is_cut_and_one_that_fails_is_an_error(written, late):
+    session, states = written
+    layer = layers.Layer("linear", (2, 3), (4, 3), (2, 4))
+
+    def first(job):
+        job.child = lambda library: SilentChild()
+        job.deadline -= 100 if late else 0
+        job.result |= stages.timed_layer(job, {library: SilentChild() for library in stages.LIBRARIES}, layer)
+
+    assert runner.run({"first": (1.0, first)}, session, 60) is late
+    assert states[-1]["stages"]["first"]["result"] == {"minigan": None, "torch": None}
+    failed = [f"{layer.title}: layer: no answer"] * 2
+    assert states[-1]["stages"]["first"]["errors"] == ([] if late else failed)
+    assert states[-1]["cut"] == ([f"{layer.title}, {library}" for library in stages.LIBRARIES] if late else [])
+
+
 # --- children -----------------------------------------------------------------------------------------------------
 
 
