@@ -20,7 +20,8 @@ def table(record: dict[str, Any]) -> Iterator[str]:
     if record["rehearsal"]:
         yield "A REHEARSAL: no figure below was measured on a GPU"
     yield from compared(results.get("steps", {}))
-    yield from targets(record["targets"] if "steps" in results else [])
+    asked = record["chosen_workloads"] if "steps" in record["chosen_stages"] else ()
+    yield from targets([target for target in record["targets"] if target["workload"] in asked])
     yield from machine(results.get("machine", {}))
     yield from checks(results)
     yield from steps(results.get("steps", {}))

@@ -31,7 +31,8 @@ from gpu_steps.children import Child, ChildError  # noqa: E402
 
 def record(*names):
     what = {"gpu": "a GPU", "driver": "1", "date": "today", "commit": "1a", "rehearsal": False}
-    return what | {"errors": [], "cut": [], "stages": {}, "targets": [], "chosen_stages": list(names)}
+    chosen = {"chosen_stages": list(names), "chosen_workloads": ["dcgan28"]}
+    return what | chosen | {"errors": [], "cut": [], "stages": {}, "targets": []}
 
 
 @pytest.fixture
@@ -229,6 +230,12 @@ def test_targets_are_judged_by_the_fastest_rival_of_the_same_precision():
     assert [line.split()[:3] for line in lines[2:]] == [[t["workload"], "/", "torch"] for t in found]
     assert lines[3].split()[4:] == ["1.0", "1.11", "MISSED", "2.00", "3.00"]
     assert "not measured" in lines[4]
+
+
+def test_targets_that_nobody_asked_for_are_not_shown():
+    for stage, count in (("layers", 0), ("steps", 2)):
+        lines = summary.table(record(stage) | {"targets": targets.evaluate({})})
+        assert sum("not measured" in line for line in lines) == count
 
 
 def test_figures_of_a_variant_that_computes_something_else_meet_no_target():
