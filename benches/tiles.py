@@ -112,7 +112,9 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
 def main() -> int:
     """The exit status: 0 if every result was right."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, default=BENCHES / "results" / "tiles.json", metavar="PATH")
+    parser.add_argument(
+        "--json", type=Path, default=BENCHES / "results" / "tiles.json", metavar="PATH", help="where figures are kept"
+    )
     parser.add_argument("--seconds", type=float, default=55, help="after which no other layer is begun (default: 55)")
     parser.add_argument("--rehearse", action="store_true", help="tiny sizes on a stand-in, nothing kept")
     args = parser.parse_args()
@@ -133,11 +135,12 @@ def main() -> int:
         rows.append({"layer": layer.title, "gflop": layer.flops / 1e9, "times": times})
         if not args.rehearse:
             args.json.write_text(json.dumps(rows, indent=1))
-    print(*table(rows), sep="\n")
-    print(f"{time.monotonic() - start:.0f} s")
-    return int(
-        any("problem" in f or f["wrong"] for row in rows for face in row["times"].values() for f in face.values())
-    )
+    results = [f for row in rows for face in row["times"].values() for f in face.values()]
+    right = sum("problem" not in f and not f["wrong"] for f in results)
+    if not args.rehearse or right < len(results):
+        print(*table(rows), sep="\n")
+    print(f"{right} of {len(results)} results were right, {time.monotonic() - start:.0f} s")
+    return int(right < len(results))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import pytest
 from cuda_games import batches, dcgan, wgan_gp
 from cuda_references import bfloat16, from_bfloat16
 from device_checks import check_op_to_second_order, check_training_step
-from kernel_checks import EXAMPLES, faces
+from kernel_checks import EXAMPLES
+from kernel_comparisons import faces
 from op_table import ROWS
 
 import minigan as mg

@@ -4,6 +4,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -50,20 +51,13 @@ def checked(name: str, check: Callable[[], None], failed: list[str]) -> None:
 def check_table(step: int, failed: list[str]) -> int:
     """Rows of the op table, in float64: values against the CPU's, gradients to second order against differences."""
     sys.path.insert(0, str(TESTS))
-    from op_table import ROWS, TABLE
-
-    def check(name: str, k: int) -> None:
-        row = TABLE[name][k]
-        arrays = row.make(np.random.default_rng(0))
-        points = [mg.tensor(a, device="cuda") for a in arrays]
-        expected = row.fn(*map(mg.tensor, arrays)).numpy()
-        np.testing.assert_allclose(row.fn(*points).numpy(), expected, rtol=1e-12, atol=1e-12)
-        if row.differentiable and name != "to":
-            mg.testing.gradcheck(row.fn, points)
+    from device_checks import check_op_to_second_order
+    from op_table import ROWS
 
     chosen = ROWS[::step]
     for name, k in chosen:
-        checked(f"{name} {k}", lambda name=name, k=k: check(name, k), failed)
+        check = partial(check_op_to_second_order, name, k, np.random.default_rng(0))
+        checked(f"{name} {k}", check, failed)
     return len(chosen)
 
 

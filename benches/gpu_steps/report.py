@@ -13,7 +13,10 @@ from .driver import nvidia_smi
 from .worker import plain
 
 SMOKE_KEYS = {"date", "commit", "rehearsal", "checks", "seconds"}
-KEYS = {"date", "commit", "rehearsal", "gpu", "driver", "versions", "stages", "targets", "cut", "seconds"}
+KEYS = {
+    *("date", "commit", "rehearsal", "chosen_stages", "chosen_workloads", "gpu", "driver", "versions"),
+    *("stages", "targets", "cut", "errors", "seconds"),
+}
 STAGE_KEYS = {"ok", "limit_s", "seconds", "errors", "result"}
 
 

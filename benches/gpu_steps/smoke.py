@@ -128,7 +128,7 @@ def brief(found: Any) -> str:
             f"{name} ({brief(v)})" if isinstance(v, dict) else f"{name}: {brief(v)}" for name, v in found.items()
         )
     if isinstance(found, list):
-        return ", ".join(map(brief, found)) or "none"
+        return ", ".join(f"({brief(v)})" if isinstance(v, dict | list) else brief(v) for v in found) or "none"
     if isinstance(found, bool):
         return "yes" if found else "no"
     return "-" if found is None else f"{found:.3g}" if isinstance(found, float) else str(found)

@@ -84,7 +84,10 @@ def layers(job: Job) -> None:
 
 
 def timed_layer(job: Job, children: dict[str, Child], layer: Layer) -> dict[str, Any]:
-    """One layer's times by library; a child that failed is replaced, for its GPU context may be lost."""
+    """One layer's times by library, None where time ran out or a child failed.
+
+    Such a child is replaced, for its GPU context may be lost.
+    """
     found: dict[str, Any] = {}
     for library in LIBRARIES:
         sent = {"layer": layer.described(), "seconds": job.plan.kernel}
@@ -92,7 +95,10 @@ def timed_layer(job: Job, children: dict[str, Child], layer: Layer) -> dict[str,
             found[library] = children[library].ask("layer", max(job.left(), 1), **sent)
         except ChildError as error:
             found[library] = None
-            job.errors.append(f"{layer.title}: {error}")
+            if job.left() > 0:
+                job.errors.append(f"{layer.title}: {error}")
+            else:
+                job.cut(f"{layer.title}, {library}")
             children[library].close()
             children[library] = job.child(library)
     return found

@@ -20,7 +20,8 @@ def table(record: dict[str, Any]) -> Iterator[str]:
     if record["rehearsal"]:
         yield "A REHEARSAL: no figure below was measured on a GPU"
     yield from compared(results.get("steps", {}))
-    yield from targets(record["targets"] if "steps" in results else [])
+    asked = record["chosen_workloads"] if "steps" in record["chosen_stages"] else ()
+    yield from targets([target for target in record["targets"] if target["workload"] in asked])
     yield from machine(results.get("machine", {}))
     yield from checks(results)
     yield from steps(results.get("steps", {}))
@@ -91,9 +92,9 @@ def checks(results: dict[str, Any]) -> Iterator[str]:
     if "rows" in (found := results.get("gradcheck", {})):
         yield f"gradcheck {found['rows']} rows, {found['convolutions']} convolutions, {len(found['failed'])} failed"
     if "rounds" in (found := results.get("soak", {})):
-        equal = f"weights equal {found['weights_equal']}, losses equal {found['losses_equal']}"
-        times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in found["seconds"].items())
-        yield f"soak     {found['rounds']} rounds: {equal}; {times}"
+        same = [f"{what} {'the same' if found[f'{what}_equal'] else 'DIFFER'}" for what in ("weights", "losses")]
+        times = [f"{name} {seconds:.1f} s" for name, seconds in found["seconds"].items()]
+        yield f"soak     {found['rounds']} rounds, captured and eager: {', '.join(same)}; {', '.join(times)}"
 
 
 def steps(found: dict[str, Any]) -> Iterator[str]:

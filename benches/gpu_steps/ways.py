@@ -13,15 +13,15 @@ REHEARSED = "rehearsal"  # in the place of a compute capability, where nothing w
 
 
 def measured(record: dict[str, Any]) -> cuda_ways.Table:
-    """Milliseconds of every way that the stage `layers` has timed; empty if it has not run."""
-    gpu = REHEARSED if record["rehearsal"] else record["machine"]["compute_capability"]
+    """Milliseconds of every way that the stage `layers` has timed; empty if it has not, or on who knows which GPU."""
+    gpu = REHEARSED if record["rehearsal"] else record["machine"].get("compute_capability")
     found: dict[str, dict[str, cuda_ways.Times]] = {}
     for row in record["stages"].get("layers", {}).get("result", {}).get("layers", []):
         ours = row["times"]["minigan"]
         for face, key in (ours["keys"] if ours else {}).items():
             for precision in PRECISIONS:
                 found.setdefault(precision, {})[key] = ours[precision][face]
-    return {gpu: found} if found else {}
+    return {gpu: found} if found and gpu else {}
 
 
 def write(record: dict[str, Any], out: Path) -> None:

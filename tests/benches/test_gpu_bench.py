@@ -31,7 +31,8 @@ from gpu_steps.children import Child, ChildError  # noqa: E402
 
 def record(*names):
     what = {"gpu": "a GPU", "driver": "1", "date": "today", "commit": "1a", "rehearsal": False}
-    return what | {"errors": [], "cut": [], "stages": {}, "targets": [], "chosen_stages": list(names)}
+    chosen = {"chosen_stages": list(names), "chosen_workloads": ["dcgan28"]}
+    return what | chosen | {"errors": [], "cut": [], "stages": {}, "targets": []}
 
 
 @pytest.fixture
@@ -141,6 +142,33 @@ def test_what_there_is_no_time_for_is_cut_and_said(written):
     assert any(line.startswith("cut: dcgan64") for line in summary.table(states[-1]))
 
 
+class SilentChild:
+    """It answers nothing, and has no process."""
+
+    def ask(self, request, limit, /, **arguments):
+        raise ChildError(f"{request}: no answer")
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_layer_in_which_time_runs_out_is_cut_and_one_that_fails_is_an_error(written, late):
+    session, states = written
+    layer = layers.Layer("linear", (2, 3), (4, 3), (2, 4))
+
+    def first(job):
+        job.child = lambda library: SilentChild()
+        job.deadline -= 100 if late else 0
+        job.result |= stages.timed_layer(job, {library: SilentChild() for library in stages.LIBRARIES}, layer)
+
+    assert runner.run({"first": (1.0, first)}, session, 60) is late
+    assert states[-1]["stages"]["first"]["result"] == {"minigan": None, "torch": None}
+    failed = [f"{layer.title}: layer: no answer"] * 2
+    assert states[-1]["stages"]["first"]["errors"] == ([] if late else failed)
+    assert states[-1]["cut"] == ([f"{layer.title}, {library}" for library in stages.LIBRARIES] if late else [])
+
+
 # --- children -----------------------------------------------------------------------------------------------------
 
 
@@ -202,6 +230,12 @@ def test_targets_are_judged_by_the_fastest_rival_of_the_same_precision():
     assert [line.split()[:3] for line in lines[2:]] == [[t["workload"], "/", "torch"] for t in found]
     assert lines[3].split()[4:] == ["1.0", "1.11", "MISSED", "2.00", "3.00"]
     assert "not measured" in lines[4]
+
+
+def test_targets_that_nobody_asked_for_are_not_shown():
+    for stage, count in (("layers", 0), ("steps", 2)):
+        lines = summary.table(record(stage) | {"targets": targets.evaluate({})})
+        assert sum("not measured" in line for line in lines) == count
 
 
 def test_figures_of_a_variant_that_computes_something_else_meet_no_target():

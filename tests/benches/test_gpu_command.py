@@ -133,6 +133,8 @@ def test_ways_that_were_faster_are_written_kept_and_taken(tmp_path, monkeypatch,
     ways.write(found, tmp_path)
     assert not list(tmp_path.iterdir())
     found["stages"]["layers"] = {"result": {"layers": [row, {"times": {"minigan": None}}]}}
+    ways.write(found | {"machine": {}}, tmp_path)  # which GPU it was is not known
+    assert not list(tmp_path.iterdir())
     ways.write(found, tmp_path)
     kept = tmp_path / "kept.json"
     kept.write_text('{"80": {"fp32": {"another": {"im2col": 1.0}}}}')

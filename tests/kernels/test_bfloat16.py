@@ -7,7 +7,8 @@ from cuda_games import dcgan
 from cuda_references import bfloat16, from_bfloat16
 from device_checks import check_op_to_second_order, check_training_step, play
 from fakecuda import counts
-from kernel_checks import HARD_TO_ROUND, faces, images
+from kernel_checks import HARD_TO_ROUND
+from kernel_comparisons import faces, images
 from launches import counted
 
 import minigan as mg

@@ -10,6 +10,7 @@ from compiled_variants import can_sanitize, run_sanitized, runnable, using
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_checks import RULES, known, rows_to_move
+from kernel_comparisons import spoilt
 
 from minigan.kernels import compiled, cpu, library, portable, variants
 
@@ -61,7 +62,7 @@ def laid_out(x, layout):
 def draw_image(rng, shape, layout="channels last"):
     """Random floats, some of which are zero, infinite or no number."""
     x = rng.standard_normal(shape).astype("float32")
-    return laid_out(kernel_checks.spoilt(rng, x, 0.0, -0.0, np.inf, -np.inf, np.nan), layout)
+    return laid_out(spoilt(rng, x, 0.0, -0.0, np.inf, -np.inf, np.nan), layout)
 
 
 @settings(max_examples=15)

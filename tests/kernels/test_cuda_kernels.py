@@ -13,7 +13,8 @@ import shim
 from cuda_references import bfloat16, from_bfloat16
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_checks import ROUNDING, RULES, check, images, known, on_device, on_the_shim, rows_to_move
+from kernel_checks import ROUNDING, RULES, known, rows_to_move
+from kernel_comparisons import check, images, on_device, on_the_shim
 
 from minigan.errors import ShapeError
 from minigan.kernels import cuda, cuda_conv, cuda_linear, cuda_random, cuda_sums, geometry, portable, precision

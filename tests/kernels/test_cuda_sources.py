@@ -79,7 +79,7 @@ def test_kernels_stay_within_their_memory():
 @needs_compiler
 def test_the_sanitizers_see_a_kernel_that_leaves_its_memory():
     script = """
-import fakecupy, kernel_checks, pytest
+import fakecuda, fakecupy, kernel_checks, pytest
 from minigan.kernels import launch
 from minigan.kernels.tiles import Tile
 
@@ -87,7 +87,7 @@ original = launch.source
 launch.source = lambda name: original(name).replace("EACH(i, n) y[i] = x[i]", "EACH(i, n + 1) y[i] = x[i]")
 with pytest.MonkeyPatch.context() as patch:
     fakecupy.install(patch, library=None)
-    kernel_checks.device.sanitize = True
+    fakecuda.device.sanitize = True
     kernel_checks.EXAMPLES["pointwise"][0]("forward")
 """
     result = shim.run_sanitized(script)

@@ -12,17 +12,22 @@ import numpy as np
 from cuda_references import at_address, from_bfloat16
 from fakecuda import Work, device
 
-TYPES = {0: np.dtype("float32"), 1: np.dtype("float64"), 14: np.dtype("uint16")}  # uint16: the bits of bfloat16
+BFLOAT16 = 14  # of cudaDataType_t
+TYPES = {0: np.dtype("float32"), 1: np.dtype("float64"), BFLOAT16: np.dtype("uint16")}  # uint16 for its bits
 COMPUTED = {  # by the types of operands and result: cublasComputeType_t
     (0, 0): (68, 77),
     (1, 1): (70,),
-    (14, 0): (68,),
+    (BFLOAT16, 0): (68,),
 }
 INVALID_VALUE, INTERNAL_ERROR = 7, 14  # cublasStatus_t
+TRANSPOSE_A, TRANSPOSE_B, EPILOGUE, BIAS = 3, 4, 7, 8  # cublasLtMatmulDescAttributes_t
+ADD_BIAS = 4  # cublasLtEpilogue_t
+COUNT, STRIDE = 5, 6  # of a batch: cublasLtMatrixLayoutAttribute_t
+WORKSPACE, ALIGNED_A, ALIGNED_B, ALIGNED_C, ALIGNED_D = 1, 5, 6, 7, 8  # cublasLtMatmulPreferenceAttributes_t
 
 
 class Matrix(NamedTuple):
-    """The matrices of a batch as they lie at an address, column-major."""
+    """The matrices of a batch as they lie at an address, column-major; `kind` is a key of TYPES."""
 
     pointer: int
     kind: int
@@ -45,7 +50,7 @@ class Matrix(NamedTuple):
     def operand(self, z, transposed):
         """The z-th as it is multiplied: bfloat16 as float32."""
         found = self.at(z)
-        if self.kind == 14:
+        if self.kind == BFLOAT16:
             found = from_bfloat16(found)
         return found.T if transposed else found
 
@@ -89,7 +94,7 @@ class _CublasLt:
         return self._make(handle, compute=compute, scale=scale)
 
     def cublasLtMatmulDescSetAttribute(self, *given):
-        return self._set({3: 4, 4: 4, 7: 4, 8: 8}, *given)
+        return self._set({TRANSPOSE_A: 4, TRANSPOSE_B: 4, EPILOGUE: 4, BIAS: 8}, *given)
 
     def cublasLtMatrixLayoutCreate(self, handle, kind, rows, columns, leading):
         assert [type(n) for n in (rows, columns, leading)] == [ctypes.c_uint64, ctypes.c_uint64, ctypes.c_int64]
@@ -97,13 +102,13 @@ class _CublasLt:
         return self._make(handle, kind=kind, shape=(rows.value, columns.value), leading=leading.value)
 
     def cublasLtMatrixLayoutSetAttribute(self, *given):
-        return self._set({5: 4, 6: 8}, *given)
+        return self._set({COUNT: 4, STRIDE: 8}, *given)
 
     def cublasLtMatmulPreferenceCreate(self, handle):
         return self._make(handle)
 
     def cublasLtMatmulPreferenceSetAttribute(self, *given):
-        return self._set({1: 8, 5: 4, 6: 4, 7: 4, 8: 4}, *given)
+        return self._set({WORKSPACE: 8, ALIGNED_A: 4, ALIGNED_B: 4, ALIGNED_C: 4, ALIGNED_D: 4}, *given)
 
     def cublasLtMatmulAlgoGetHeuristic(self, handle, product, a, b, c, d, preference, wanted, choices, found):
         self.asked += 1
@@ -113,21 +118,22 @@ class _CublasLt:
         how, wishes = self._made[product.value], self._made[preference.value]
         left, right, result = (self._made[x.value] for x in (a, b, d))
         assert c.value == d.value
-        assert how[7] == 4
-        assert how[8] % TYPES[result["kind"]].itemsize == 0
+        assert how[EPILOGUE] == ADD_BIAS
+        assert how[BIAS] % TYPES[result["kind"]].itemsize == 0
         assert left["kind"] == right["kind"]
         assert how["compute"] in COMPUTED[left["kind"], result["kind"]]
-        shapes = [x["shape"][::-1] if how[k] else x["shape"] for x, k in ((left, 3), (right, 4))]
+        shapes = [x["shape"][::-1] if how[k] else x["shape"] for x, k in ((left, TRANSPOSE_A), (right, TRANSPOSE_B))]
         assert (shapes[0][0], shapes[1][1]) == result["shape"]
         assert shapes[0][1] == shapes[1][0]
-        assert left.get(5, 1) == right.get(5, 1) == result.get(5, 1)
+        assert left.get(COUNT, 1) == right.get(COUNT, 1) == result.get(COUNT, 1)
         assert wanted == 1
         choice = choices._obj
         assert ctypes.sizeof(choice) == 96
         algorithm = (product.value, a.value, b.value, d.value, 1, 2, 3, 4)
         choice.algorithm[:] = algorithm
         choice.workspace, choice.status = 1024, 0
-        self._chosen[algorithm] = wishes[1], [wishes[k] for k in (5, 6, 8)], [dict(x) for x in (left, right, result)]
+        promised = [wishes[k] for k in (ALIGNED_A, ALIGNED_B, ALIGNED_D)]
+        self._chosen[algorithm] = wishes[WORKSPACE], promised, [dict(x) for x in (left, right, result)]
         found._obj.value = 1
         return 0
 
@@ -142,14 +148,15 @@ class _CublasLt:
         assert workspace.value == self.workspace
         assert size.value <= most
         assert (stream.value or 0) == device.stream.ptr
-        how, batch = self._made[product.value], layouts[2].get(5, 1)
+        how, batch = self._made[product.value], layouts[2].get(COUNT, 1)
         assert type(alpha._obj) is type(beta._obj) is (ctypes.c_float, ctypes.c_double)[how["scale"]]
         assert (alpha._obj.value, beta._obj.value) == (1, 0)
         matrices = [
-            Matrix(pointer.value, x["kind"], *x["shape"], x["leading"], x.get(6, 0))
+            Matrix(pointer.value, x["kind"], *x["shape"], x["leading"], x.get(STRIDE, 0))
             for pointer, x in zip((a, b, d), layouts, strict=True)
         ]
-        multiply(matrices[0], how[3], matrices[1], how[4], matrices[2], batch, bias=how[8])
+        left, right, out = matrices
+        multiply(left, how[TRANSPOSE_A], right, how[TRANSPOSE_B], out, batch, bias=how[BIAS])
         return 0
 
 

@@ -1,4 +1,4 @@
-"""Runs functions of minigan/kernels twice, by references and as written, and compares; one example of every kernel."""
+"""What is checked of the kernels of each source, on every stand-in and on a device; one example of every kernel."""
 
 import contextlib
 from dataclasses import replace
@@ -8,8 +8,9 @@ import fakecupy
 import numpy as np
 import pytest
 from fakecuda import device
+from kernel_comparisons import check, check_kernels, images, spoilt
 
-from minigan.backend import array_module, to_device
+from minigan.backend import array_module
 from minigan.kernels import (
     compiled,
     cuda,
@@ -23,98 +24,6 @@ from minigan.kernels import (
     precision,
 )
 from minigan.kernels.draws import Draw
-
-
-@contextlib.contextmanager
-def on_the_shim(order):
-    device.order = order
-    try:
-        yield
-    finally:
-        device.order = None
-
-
-def on_device(*arrays):
-    return [a if a is None else fakecupy.ndarray(a.copy(order="K")) for a in arrays]
-
-
-def results(made, changed=()):
-    made = made if isinstance(made, list | tuple) else [made]
-    return [a._host for a in (*made, *changed) if a is not None]
-
-
-def check(order, function, *arrays, changes=(), rtol=1e-4):
-    """function(*arrays) gives the same on the shim as by the references; `changes` are positions written in place.
-
-    The order "gpu" stands for the device of this machine.
-    """
-    outcomes = []
-    if order == "gpu":
-        _check_on_gpu(function, arrays, changes, rtol)
-        return
-    for how in (None, order):
-        given = on_device(*arrays)
-        with on_the_shim(how) if how is not None else contextlib.nullcontext():
-            made = function(*given)
-        outcomes.append(results(made, [given[i] for i in changes]))
-    _compare(*outcomes, rtol)
-
-
-def check_kernels(order, function, *arrays, changes=(), rtol=1e-4):
-    """The same of function(kernels, *arrays), where the order "compiled" stands for the compiled kernels of the CPU.
-
-    Those are held against the portable functions.
-    """
-    if order != "compiled":
-        check(order, partial(function, cuda), *arrays, changes=changes, rtol=rtol)
-        return
-    outcomes = []
-    for kernels in (portable, compiled):
-        given = [a.copy(order="K") for a in arrays]
-        made = function(kernels, *given)
-        made = made if isinstance(made, list | tuple) else [made]
-        outcomes.append([*(a for a in made if a is not None), *(given[i] for i in changes)])
-    _compare(*outcomes, rtol)
-
-
-def _check_on_gpu(function, arrays, changes, rtol):
-    with pytest.MonkeyPatch.context() as patch:
-        fakecupy.install(patch)
-        given = on_device(*arrays)
-        expected = results(function(*given), [given[i] for i in changes])
-    cupy = array_module("cuda")
-    given = [a if a is None else to_device(a.copy(order="K"), "cuda") for a in arrays]
-    made = function(*given)
-    made = made if isinstance(made, list | tuple) else [made]
-    _compare(expected, [cupy.asnumpy(a) for a in (*made, *(given[i] for i in changes)) if a is not None], rtol)
-
-
-def _compare(expected_arrays, found_arrays, rtol):
-    for expected, found in zip(expected_arrays, found_arrays, strict=True):
-        assert found.dtype == expected.dtype
-        assert found.shape == expected.shape
-        scale = np.abs(expected[np.isfinite(expected)]).max(initial=1.0)
-        tolerance = rtol if expected.dtype != np.float64 else 1e-11
-        np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale)
-
-
-def images(rng, shape, dtype):
-    """Random images (N, C, H, W), channels-last in memory as often as not."""
-    x = rng.standard_normal(shape).astype(dtype)
-    return portable.channels_last(x) if rng.integers(2) else x
-
-
-def spoilt(rng, x, *values):
-    """x with an eighth of its elements replaced by some of `values`."""
-    chosen = rng.random(x.shape) < 1 / 8
-    x[chosen] = rng.choice(values, chosen.sum())
-    return x
-
-
-def faces(kernels, x, w, y, s):
-    """The three faces of a convolution by these kernels."""
-    return kernels.conv(x, w, s), kernels.conv_input(w, y, s), kernels.conv_weight(x, y, s)
-
 
 # --- what is checked of the kernels of a source, for any sizes ---------------------------------------------------
 

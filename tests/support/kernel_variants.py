@@ -49,4 +49,5 @@ def shared(defines):
     if "STAGES" not in defines:
         return 0
     tile = Tile(*(defines[key] for key in ("TILE_M", "TILE_N", "WARPS", "DEPTH", "STAGES")))
-    return tile.shared((True, True) if tile == LARGE[0] else (False, False))  # no other face has that one
+    along_the_sum = tile == LARGE[0]  # which only the forward face has, where no row has a gap
+    return tile.shared((along_the_sum, along_the_sum))
