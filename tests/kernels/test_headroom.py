@@ -1,6 +1,7 @@
 """How much memory a device has left, and the most that something took."""
 
 import math
+import sys
 
 import fakecupy
 import fakepools
@@ -35,6 +36,21 @@ def test_an_older_control_group(tmp_path):
     (tmp_path / "memory.usage_in_bytes").write_text(str(500 * MB))
     (tmp_path / "memory.stat").write_text(f"inactive_file 1\ntotal_inactive_file {100 * MB}\n")
     assert list(machine._left_to_groups(tmp_path, "")) == [500 * MB]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone says what a process has taken of its limits")
+@pytest.mark.parametrize("kind", ["RLIMIT_AS", "RLIMIT_DATA"])
+def test_the_limits_of_a_process_leave_what_it_has_not_taken(kind, monkeypatch):
+    import resource
+
+    limits = {getattr(resource, kind): 1 << 50}
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: 2 * (limits.get(kind, resource.RLIM_INFINITY),))
+    (before,) = machine._left_to_process()
+    taken = np.ones(64 * MB, "uint8")
+    (after,) = machine._left_to_process()
+    assert before - after == pytest.approx(taken.nbytes, rel=0.1)
+    limits[getattr(resource, kind)] -= int(after) - MB
+    assert machine.available() <= MB
 
 
 def test_nothing_is_known_where_the_system_says_nothing(tmp_path, monkeypatch):
