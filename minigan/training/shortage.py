@@ -11,7 +11,7 @@ from ..errors import MiniganError, NotEnoughMemory
 from ..gan import Game, MemoryNeed, memory_needed
 from ..gan.footprint import plainly_fits
 from ..kernels import headroom
-from ..system.terminal import is_out_of_memory, say
+from ..system.terminal import LESS, is_out_of_memory, say
 from . import checkpoint
 from .folder import RunFolder
 from .settings import Settings
@@ -51,7 +51,7 @@ def explained(game: Game, batches: Any, settings: Settings, folder: RunFolder) -
     else:
         return
     kept = "" if settings.dry_run else f" {folder.what_is_kept()}"  # the folder of a dry run is gone when this is read
-    advice = "smaller batches or networks need less"
+    advice = LESS
     with contextlib.suppress(MiniganError, MemoryError, RuntimeError):  # it may be too little for any round
         need, free = memory_needed(game, batches), headroom.free(settings.device)
         advice = _too_much(need, settings.batch_size, free, resumed=bool(kept and checkpoint.find(folder.checkpoints)))
