@@ -52,9 +52,13 @@ class MemoryNeed:
         """All bytes that training with that batch needs, `state` and `data` too."""
         return self.state + self.data + self.training(batch)
 
-    def largest_batch(self, free: float) -> int:
-        """The largest batch with which training fits into so many free bytes, in round numbers; 0 if none does."""
-        most = max(bisect.bisect_right(range(MOST), free, key=self.training) - 1, 0)
+    def largest_batch(self, free: float, *, tight: bool = False) -> int:
+        """The largest batch with which training fits into so many free bytes, in round numbers; 0 if none does.
+
+        With `tight`, the largest that fits if no bytes are lost between arrays.
+        """
+        needed = self.least if tight else self.training
+        most = max(bisect.bisect_right(range(MOST), free, key=needed) - 1, 0)
         step = 1 << max(most.bit_length() - 5, 0)
         return most // step * step
 

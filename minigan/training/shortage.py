@@ -61,9 +61,12 @@ def explained(game: Game, batches: Any, settings: Settings, folder: RunFolder) -
 def _too_much(need: MemoryNeed, batch: int, free: float, *, resumed: bool) -> str:
     """What a batch needs, what is there, and the batch that would fit in a run that begins or is resumed."""
     there = need.state + need.data + free  # with what has been taken for the game already
-    fits = min(need.largest_batch(SPARE * free), batch // 2 if need.training(batch) <= free else batch)
+    most = batch // 2 if need.least(batch) <= free else batch  # where it ran out though it was not refused
+    fits, how = min(need.largest_batch(SPARE * free), most), "would"
+    if not fits:
+        fits, how = min(need.largest_batch(SPARE * free, tight=True), most), "may"
     options = f"{'--resume --allow-change batch_size ' if resumed else ''}--batch-size {fits}"
-    would = f"{fits} would fit ({options})" if fits else "and no other would fit"
+    would = f"{fits} {how} fit ({options})" if fits else "and no other would fit"
     return f"a batch of {batch} needs {_amount(need.total(batch))} on this device, {_amount(there)} are free; {would}"
 
 

@@ -183,6 +183,8 @@ def test_the_largest_batch_fits_and_is_nearly_the_largest():
     for free in (1 * GB, 7.5 * GB, 79.1 * GB):
         found = need.largest_batch(free)
         assert need.training(found) <= free < need.training(found + found // 16 + 1)
+        tight = need.largest_batch(free, tight=True)
+        assert need.least(tight) <= free < need.least(tight + tight // 16 + 1)
     assert need.largest_batch(0.3 * GB) == 0
     assert need.total(64) == need.training(64) + 1.1 * GB
 

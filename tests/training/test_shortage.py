@@ -12,7 +12,7 @@ from tiny_run import build, newest, settings
 import minigan as mg
 from minigan import training
 from minigan.data import Samples
-from minigan.gan import Game, memory_needed
+from minigan.gan import Game, MemoryNeed, memory_needed
 from minigan.kernels import cublas, headroom
 from minigan.training import checkpoint, shortage
 
@@ -32,6 +32,17 @@ def test_too_large_a_batch_is_refused_before_anything_is_written(tmp_path, monke
     with pytest.raises(mg.errors.NotEnoughMemory, match=r"a batch of 200000 needs .* GB on this device, .* are free"):
         training.run(build, settings(tmp_path / "run", steps=2), load=lambda *_: IMAGES, batch=200_000)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_that_fits_if_nothing_is_lost_between_arrays_is_named_as_one_that_may():
+    need = MemoryNeed("cpu", 0, 0, 1e9, 1e6, replayed=False)
+    lost = headroom.lost("cpu", 1e9)
+    for free, told in (
+        (need.least(64) + lost, r"; \d+ would fit \(--batch-size \d+\)$"),
+        (need.least(64), r"; \d+ may fit \(--batch-size \d+\)$"),
+        (need.least(0) / 2, r"; and no other would fit$"),
+    ):
+        assert re.search(told, shortage._too_much(need, 1000, free / shortage.SPARE, resumed=False)), free
 
 
 def test_a_run_that_is_continued_with_too_large_a_batch_stays_as_it_was(tmp_path, monkeypatch):
