@@ -184,7 +184,7 @@ def test_what_a_game_needs_is_what_it_takes():
     mg.gan.rehearsal.gradient_norms(game, source)
     taken = sum(pool.total_bytes() for pool in pools) - before
     assert all(turn.graph is not None for turn in game._turns[1])
-    assert 0.85 * taken < need.round(1024) < 1.3 * taken + headroom.SCRATCH, (need, taken)
+    assert 0.85 * taken < need.training(1024) < 1.3 * taken + headroom.SCRATCH, (need, taken)
     assert 0 < need.largest_batch(headroom.free("cuda")) < 1 << 24
 
 

@@ -21,7 +21,7 @@ from .rehearsal import rehearsal
 MOST = 1 << 40  # samples, more than any batch has
 SMALLEST = 4  # samples of the first round that is played to be watched
 ALIGNED = 24  # a batch that may have to be split into equal parts has a divisor in common with this
-LARGE = 32  # times what does not grow with the batch, where what grows is all that counts
+LARGE = 8  # times what does not grow with the batch, where what grows is all that counts
 TAPES = 16  # arrays of the size of a layer's output that a round is taken to hold, where nothing was played
 
 
@@ -32,34 +32,38 @@ class MemoryNeed:
     device: str
     state: int  # weights, buffers, optimizers' slots, averages
     data: int  # samples that the batches keep there
-    fixed: float  # the peak of a round is fixed + n sample, where its batch has n samples
+    fixed: float  # the peak of a round of n samples is fixed + n sample
     sample: float
     replayed: bool  # are turns replayed, in memory of their own?
 
     def least(self, batch: int) -> float:
         """Bytes that training with that batch takes beside what is there already, if none is lost between arrays.
 
-        They are a round's peak; that of the replays; a copy of the state, which judging a run makes; and what libraries
-        take for themselves.
+        They are a round's peak; that of the replays; a copy of the state, which judging or saving a run makes; and what
+        libraries take for themselves.
         """
         return self.state + (1 + self.replayed) * self._peak(batch) + headroom.SCRATCH
 
-    def round(self, batch: int) -> float:
-        """Bytes that it takes as memory is used in practice."""
+    def training(self, batch: int) -> float:
+        """`least` and the bytes that may be lost between arrays."""
         return self.least(batch) + headroom.lost(self.device, self._peak(batch))
+
+    def total(self, batch: int) -> float:
+        """All bytes that training with that batch needs, `state` and `data` too."""
+        return self.state + self.data + self.training(batch)
+
+    def largest_batch(self, free: float, *, tight: bool = False) -> int:
+        """The largest batch with which training fits into so many free bytes, in round numbers; 0 if none does.
+
+        With `tight`, the largest that fits if no bytes are lost between arrays.
+        """
+        needed = self.least if tight else self.training
+        most = max(bisect.bisect_right(range(MOST), free, key=needed) - 1, 0)
+        step = 1 << max(most.bit_length() - 5, 0)
+        return most // step * step
 
     def _peak(self, batch: int) -> float:
         return self.fixed + batch * self.sample
-
-    def total(self, batch: int) -> float:
-        """All bytes that training with that batch needs."""
-        return self.state + self.data + self.round(batch)
-
-    def largest_batch(self, free: float) -> int:
-        """The largest batch whose rounds fit into so many free bytes, in round numbers; 0 if none does."""
-        most = max(bisect.bisect_right(range(MOST), free, key=self.round) - 1, 0)
-        step = 1 << max(most.bit_length() - 5, 0)
-        return most // step * step
 
 
 def memory_needed(game: Game, batches: Callable[[int], Drawn] | Source, batch: int | None = None) -> MemoryNeed:

@@ -198,5 +198,5 @@ def _clip(p: Array, limit: float) -> None:
 
 
 def _shorten(p: Array, limit: float) -> None:
-    lengths = xp(p).sqrt((p * p).sum(tuple(range(1, p.ndim)), keepdims=True))
-    p *= limit / xp(p).maximum(lengths, limit)
+    norms = xp(p).sqrt((p * p).sum(tuple(range(1, p.ndim)), keepdims=True))
+    p *= limit / xp(p).maximum(norms, limit)

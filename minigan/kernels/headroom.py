@@ -38,7 +38,6 @@ class Watch:
     def __init__(self, device: str) -> None:
         self._pool: Any = None if device == "cpu" else array_module(device).get_default_memory_pool()
         self._most = 0
-        self._before = 0
         self.look_away()
         self._before = self._held()
 

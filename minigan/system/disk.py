@@ -149,14 +149,21 @@ def sealed(content: bytes, beside: bytes = b"") -> bytes:
     """`content` with its first BLANK replaced by the SHA-256 of `beside` and itself; ValueError if it has none."""
     if BLANK not in content:
         raise ValueError("sealed: the content has no blank for its checksum")
-    return content.replace(BLANK, hashlib.sha256(beside + content).hexdigest().encode(), 1)
+    return content.replace(BLANK, _digest(beside, content).encode(), 1)
 
 
 def is_whole(content: bytes, digest: Any, beside: bytes = b"") -> bool:
     """Is `digest`, which the content says of itself, the one that `sealed` put there?"""
     if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
         return False
-    return hashlib.sha256(beside + content.replace(digest.encode(), BLANK, 1)).hexdigest() == digest
+    return _digest(beside, content.replace(digest.encode(), BLANK, 1)) == digest
+
+
+def _digest(beside: bytes, content: bytes) -> str:
+    """The SHA-256 of one and the other, which may be too large to be copied together."""
+    digest = hashlib.sha256(beside)
+    digest.update(content)
+    return digest.hexdigest()
 
 
 # --- by one process ---------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def memory() -> float:
 
 def available() -> float:
     """Bytes of memory that this process may still take without another being hurt; infinity where nothing says it."""
-    found = [math.inf]
+    found = [math.inf, *_left_to_process()]
     with contextlib.suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text().splitlines()
         found.append(1024.0 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
@@ -37,6 +37,18 @@ def available() -> float:
             if kinds in ("", "memory"):
                 found += _left_to_groups(Path("/sys/fs/cgroup") / kinds, group.strip("/"))
     return max(min(found), 0.0)
+
+
+def _left_to_process() -> Iterator[float]:
+    """What is left of the limits of this process's addresses and data (`ulimit -v`, `ulimit -d`), where it has some."""
+    with contextlib.suppress(ImportError, OSError, ValueError, IndexError):  # Windows has no module resource
+        import resource
+
+        pages = Path("/proc/self/statm").read_text().split()
+        for limit, taken in ((resource.RLIMIT_AS, pages[0]), (resource.RLIMIT_DATA, pages[5])):
+            most = resource.getrlimit(limit)[0]
+            if most != resource.RLIM_INFINITY:
+                yield float(most - int(taken) * resource.getpagesize())
 
 
 def _left_to_groups(root: Path, group: str) -> Iterator[float]:

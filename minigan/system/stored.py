@@ -3,8 +3,10 @@
 A file is eight bytes with the length of its header, the header, which is JSON, and the arrays one after the other.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,21 +16,40 @@ from . import disk
 
 HEADER = 1 << 22  # bytes of a header: a network of ten thousand arrays has a million
 TYPES = {
-    **{f"F{8 * size}": f"<f{size}" for size in (2, 4, 8)},
-    **{f"I{8 * size}": f"<i{size}" for size in (1, 2, 4, 8)},
-    **{f"U{8 * size}": f"<u{size}" for size in (1, 2, 4, 8)},
     "BOOL": "?",
+    "U8": "<u1",
+    "I8": "<i1",
+    "I16": "<i2",
+    "U16": "<u2",
+    "F16": "<f2",
+    "I32": "<i4",
+    "U32": "<u4",
+    "F32": "<f4",
+    "F64": "<f8",
+    "I64": "<i8",
+    "U64": "<u8",
 }
-"""What safetensors calls the types that NumPy has and a network can hold."""
+"""What safetensors calls the types that NumPy has and a network can hold. In a file the last of these come first."""
+NAMES = {np.dtype(dtype): name for name, dtype in TYPES.items()}
 
 
 def content(arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> bytes:
-    """Arrays by name, on whichever device, and metadata as the bytes of a safetensors file."""
-    from safetensors.numpy import save
+    """Arrays by name, on whichever device, and metadata as the bytes of a safetensors file.
 
-    # safetensors writes memory as it lies: anything but C order would come back as other values
-    held = {name: np.array(to_numpy(x), x.dtype.newbyteorder("="), order="C") for name, x in arrays.items()}
-    return save(held, dict(metadata) if metadata else None)
+    The bytes are those that its library writes. But arrays of a CPU are not copied on the way, and memory that runs out
+    is a MemoryError, where the library ends the program.
+    """
+    held = {name: np.asarray(to_numpy(x), x.dtype.newbyteorder("<"), order="C") for name, x in arrays.items()}
+    places = {np.dtype(dtype): k for k, dtype in enumerate(TYPES.values())}
+    ordered: list[tuple[str, Any]] = sorted(held.items(), key=lambda item: (-places[item[1].dtype], item[0]))
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
+    for name, array in ordered:
+        begin, end = end, end + array.nbytes
+        header[name] = {"dtype": NAMES[array.dtype], "shape": array.shape, "data_offsets": (begin, end)}
+    written = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    written += b" " * (-len(written) % 8)
+    return b"".join([len(written).to_bytes(8, "little"), written, *(array for _, array in ordered)])
 
 
 def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str], bytes]:

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import MiniganError
 from .signals import INTERRUPTED, interrupting
 
+LESS = "smaller batches or networks need less"  # advice where memory ran out
 # what libraries say that have no MemoryError for it
 NO_ROOM = ("out of memory", "llocate memory", "can't start new thread", "ALLOC_FAILED")
 
@@ -131,7 +132,7 @@ def ending(name: str, program: Callable[[], int]) -> int:
         except (MemoryError, ImportError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            return ended(1, f"out of memory ({error}); smaller batches or networks need less")
+            return ended(1, f"out of memory ({error}); {LESS}")
         finally:
             out.flush()
             problems.flush()

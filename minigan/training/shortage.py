@@ -11,7 +11,8 @@ from ..errors import MiniganError, NotEnoughMemory
 from ..gan import Game, MemoryNeed, memory_needed
 from ..gan.footprint import plainly_fits
 from ..kernels import headroom
-from ..system.terminal import is_out_of_memory, say
+from ..system.terminal import LESS, is_out_of_memory, say
+from . import checkpoint
 from .folder import RunFolder
 from .settings import Settings
 
@@ -30,11 +31,11 @@ def check(game: Game, batches: Any, shape: tuple[int, ...], settings: Settings, 
         raise NotEnoughMemory(f"a batch of {batch} does not fit on this device, nor does any other ({error})") from None
     free = headroom.free(settings.device)
     if settings.dry_run:
-        parts = f"weights and optimizers {_amount(need.state)}, a round {_amount(need.round(batch))}"
+        parts = f"weights and optimizers {_amount(need.state)}, training {_amount(need.training(batch))}"
         left = "" if free == math.inf else f"; {_amount(free)} are free"
-        say(f"memory: {_amount(need.state + need.round(batch))} at batch {batch}, beside the data ({parts}){left}")
+        say(f"memory: {_amount(need.state + need.training(batch))} at batch {batch}, beside the data ({parts}){left}")
     if need.least(batch) > free:
-        raise NotEnoughMemory(_too_much(need, batch, free))
+        raise NotEnoughMemory(_too_much(need, batch, free, resumed=settings.resume))
 
 
 @contextmanager
@@ -49,20 +50,23 @@ def explained(game: Game, batches: Any, settings: Settings, folder: RunFolder) -
         problem = str(error) or type(error).__name__
     else:
         return
-    told = f"step {game.rounds + 1}: memory ran out ({problem}); training stopped"
-    if not settings.dry_run:  # whose folder is gone when this is read
-        told += f" {folder.what_is_kept()}"
+    kept = "" if settings.dry_run else f" {folder.what_is_kept()}"  # the folder of a dry run is gone when this is read
+    advice = LESS
     with contextlib.suppress(MiniganError, MemoryError, RuntimeError):  # it may be too little for any round
         need, free = memory_needed(game, batches), headroom.free(settings.device)
-        told += f"; {_too_much(need, settings.batch_size, free)}"
-    raise NotEnoughMemory(told)
+        advice = _too_much(need, settings.batch_size, free, resumed=bool(kept and checkpoint.find(folder.checkpoints)))
+    raise NotEnoughMemory(f"after step {game.rounds} memory ran out ({problem}); training stopped{kept}; {advice}")
 
 
-def _too_much(need: MemoryNeed, batch: int, free: float) -> str:
-    """What a batch needs, what is there, and the batch that would fit."""
+def _too_much(need: MemoryNeed, batch: int, free: float, *, resumed: bool) -> str:
+    """What a batch needs, what is there, and the batch that would fit in a run that begins or is resumed."""
     there = need.state + need.data + free  # with what has been taken for the game already
-    fits = min(need.largest_batch(SPARE * free), batch // 2 if need.round(batch) <= free else batch)
-    would = f"{fits} would fit (--batch-size {fits})" if fits else "and no other would fit"
+    most = batch // 2 if need.least(batch) <= free else batch  # where it ran out though it was not refused
+    fits, how = min(need.largest_batch(SPARE * free), most), "would"
+    if not fits:
+        fits, how = min(need.largest_batch(SPARE * free, tight=True), most), "may"
+    options = f"{'--resume --allow-change batch_size ' if resumed else ''}--batch-size {fits}"
+    would = f"{fits} {how} fit ({options})" if fits else "and no other would fit"
     return f"a batch of {batch} needs {_amount(need.total(batch))} on this device, {_amount(there)} are free; {would}"
 
 

@@ -108,7 +108,7 @@ def test_the_same_on_a_gpu(make, cupy):
     pool.peak = 0
     game.play(source)
     assert need.fixed + 64 * need.sample == pytest.approx(pool.peak - before, rel=0.02)
-    assert need.round(64) == pytest.approx(pool.peak - before + need.state + headroom.SCRATCH, rel=0.02)
+    assert need.training(64) == pytest.approx(pool.peak - before + need.state + headroom.SCRATCH, rel=0.02)
 
 
 def test_windows_are_counted_as_they_are_cut_into_slabs(cupy, monkeypatch):
@@ -137,14 +137,14 @@ def test_replays_have_memory_of_their_own(cupy):
         game.play(source)
     mg.gan.rehearsal.gradient_norms(game, source)
     taken = fakepools.Memory.taken - before - cublas.WORKSPACE  # that of graphs, which libraries' part holds
-    assert need.round(32) - headroom.SCRATCH == pytest.approx(taken, rel=0.03)
+    assert need.training(32) - headroom.SCRATCH == pytest.approx(taken, rel=0.03)
 
 
 def test_any_batch_can_be_asked_for():
     """A source of few samples says what many would need."""
     asked = memory_needed(tiny(), points(16), batch=512)
     true = memory_needed(tiny(), points(512))
-    assert asked.round(512) == pytest.approx(true.round(512), rel=0.05)
+    assert asked.training(512) == pytest.approx(true.training(512), rel=0.05)
 
 
 def test_what_a_round_holds_grows_with_its_batch_alone():
@@ -182,9 +182,11 @@ def test_the_largest_batch_fits_and_is_nearly_the_largest():
     need = MemoryNeed("cpu", int(0.1 * GB), int(GB), 0.2 * GB, 2e6, True)
     for free in (1 * GB, 7.5 * GB, 79.1 * GB):
         found = need.largest_batch(free)
-        assert need.round(found) <= free < need.round(found + found // 16 + 1)
+        assert need.training(found) <= free < need.training(found + found // 16 + 1)
+        tight = need.largest_batch(free, tight=True)
+        assert need.least(tight) <= free < need.least(tight + tight // 16 + 1)
     assert need.largest_batch(0.3 * GB) == 0
-    assert need.total(64) == need.round(64) + 1.1 * GB
+    assert need.total(64) == need.training(64) + 1.1 * GB
 
 
 def test_what_is_plainly_small():
@@ -224,5 +226,5 @@ def test_the_count_is_what_a_process_takes(name, size, graphs):
     taken = int(subprocess.run(arguments, cwd=support, capture_output=True, text=True, check=True).stdout)
     game, source = game_and_batches(name, size)
     game.graphs = graphs
-    counted = memory_needed(game, source).round(size)
+    counted = memory_needed(game, source).training(size)
     assert 0.93 * taken < counted < 1.3 * taken, (counted, taken)

@@ -1,7 +1,5 @@
 """How much memory a device has left, and the most that something took."""
 
-import math
-
 import fakecupy
 import fakepools
 import numpy as np
@@ -12,35 +10,6 @@ from minigan.kernels import headroom, memory
 from minigan.system import machine
 
 MB = 1 << 20
-
-
-def group(folder, limit, used, inactive=0):
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "memory.max").write_text(f"{limit}\n")
-    (folder / "memory.current").write_text(f"{used}\n")
-    (folder / "memory.stat").write_text(f"anon 5\ninactive_file {inactive}\nactive_file 7\n")
-
-
-def test_a_control_group_leaves_what_its_limits_and_those_above_it_leave(tmp_path):
-    group(tmp_path / "outer", 900 * MB, 500 * MB)
-    group(tmp_path / "outer" / "inner", "max", 400 * MB)
-    assert list(machine._left_to_groups(tmp_path, "outer/inner")) == [400 * MB]
-    group(tmp_path / "outer" / "inner", 450 * MB, 400 * MB, inactive=30 * MB)  # files that it may forget
-    assert list(machine._left_to_groups(tmp_path, "outer/inner")) == [80 * MB, 400 * MB]
-    assert list(machine._left_to_groups(tmp_path, "nowhere")) == []
-
-
-def test_an_older_control_group(tmp_path):
-    (tmp_path / "memory.limit_in_bytes").write_text(str(900 * MB))
-    (tmp_path / "memory.usage_in_bytes").write_text(str(500 * MB))
-    (tmp_path / "memory.stat").write_text(f"inactive_file 1\ntotal_inactive_file {100 * MB}\n")
-    assert list(machine._left_to_groups(tmp_path, "")) == [500 * MB]
-
-
-def test_nothing_is_known_where_the_system_says_nothing(tmp_path, monkeypatch):
-    assert 0 < machine.available() <= machine.memory()
-    monkeypatch.setattr(machine, "Path", lambda *parts: tmp_path / "absent")
-    assert machine.available() == math.inf
 
 
 def test_memory_that_waits_for_the_next_arrays_is_free(monkeypatch):

@@ -6,9 +6,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from safetensors.numpy import save as to_bytes
 
 from minigan.errors import CheckpointError
-from minigan.system import stored
+from minigan.system import disk, stored
 
 
 def written(path, tensors, header=None, size=None):
@@ -40,6 +41,24 @@ def test_what_is_written_comes_back_however_it_lies_in_memory(tmp_path):
         assert np.array_equal(held["x"], kept)
         assert held["x"].dtype == kept.dtype.newbyteorder("=")
         assert metadata == {"k": str(k)}
+
+
+def test_the_bytes_are_those_of_the_library():
+    types = ["?", "u1", "i1", "i2", "u2", "f2", "i4", "u4", "f4", "f8", "i8", "u8"]
+    arrays = {f"{name}.{k}": np.arange(6).reshape(2, 3).astype(t) for k, t in enumerate(types) for name in ("b", "aö")}
+    arrays |= {"step": np.array(3), "none": np.zeros((0, 2), "f4")}
+    for metadata in (None, {}, {"minigan": '{"ö": "1"}'}):
+        assert stored.content(arrays, metadata) == to_bytes(arrays, metadata or None)
+
+
+def test_arrays_are_copied_once():
+    arrays = {str(k): np.zeros(250_000, "f4") for k in range(4)}
+    tracemalloc.start()
+    try:
+        disk.sealed(json.dumps({"sha256": disk.BLANK.decode()}).encode(), stored.content(arrays))
+        assert tracemalloc.get_traced_memory()[1] < 1.1 * 4_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_bfloat16_comes_as_float32(tmp_path):

@@ -12,7 +12,7 @@ from tiny_run import build, newest, settings
 import minigan as mg
 from minigan import training
 from minigan.data import Samples
-from minigan.gan import Game, memory_needed
+from minigan.gan import Game, MemoryNeed, memory_needed
 from minigan.kernels import cublas, headroom
 from minigan.training import checkpoint, shortage
 
@@ -32,6 +32,17 @@ def test_too_large_a_batch_is_refused_before_anything_is_written(tmp_path, monke
     with pytest.raises(mg.errors.NotEnoughMemory, match=r"a batch of 200000 needs .* GB on this device, .* are free"):
         training.run(build, settings(tmp_path / "run", steps=2), load=lambda *_: IMAGES, batch=200_000)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_that_fits_if_nothing_is_lost_between_arrays_is_named_as_one_that_may():
+    need = MemoryNeed("cpu", 0, 0, 1e9, 1e6, replayed=False)
+    lost = headroom.lost("cpu", 1e9)
+    for free, told in (
+        (need.least(64) + lost, r"; \d+ would fit \(--batch-size \d+\)$"),
+        (need.least(64), r"; \d+ may fit \(--batch-size \d+\)$"),
+        (need.least(0) / 2, r"; and no other would fit$"),
+    ):
+        assert re.search(told, shortage._too_much(need, 1000, free / shortage.SPARE, resumed=False)), free
 
 
 def test_a_run_that_is_continued_with_too_large_a_batch_stays_as_it_was(tmp_path, monkeypatch):
@@ -60,7 +71,7 @@ def test_what_is_named_on_a_gpu_fits_it(tmp_path, monkeypatch):
     assert 48 <= fits <= 100
     assert run(tmp_path, batch_size=fits, **options) == 0
     monkeypatch.setattr(shortage, "check", lambda *_: None)
-    with pytest.raises(mg.errors.NotEnoughMemory, match=r"step 1: memory ran out \(Out of memory allocating"):
+    with pytest.raises(mg.errors.NotEnoughMemory, match=r"after step 0 memory ran out \(Out of memory allocating"):
         run(tmp_path / "other", batch_size=192, **options)
 
 
@@ -69,11 +80,11 @@ def test_a_dry_run_says_what_the_batch_that_was_asked_for_needs(tmp_path, capsys
     arguments = ["--dry-run", "--batch-size", "192"]
     assert training.main(build, options, load=lambda *_: IMAGES, arguments=arguments) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("memory: "))
-    found = re.match(r"memory: (\d+) MB at batch 192, beside the data \(weights and .*, a round (\d+) MB\)", line)
+    found = re.match(r"memory: (\d+) MB at batch 192, beside the data \(weights and .*, training (\d+) MB\)", line)
     game = build(settings(""))
     need = memory_needed(game, mg.data.Batches(IMAGES.values, 192))
-    assert float(found[2]) == pytest.approx(need.round(192) / 1e6, rel=0.05)
-    assert float(found[1]) == pytest.approx((need.state + need.round(192)) / 1e6, rel=0.05)
+    assert float(found[2]) == pytest.approx(need.training(192) / 1e6, rel=0.05)
+    assert float(found[1]) == pytest.approx((need.state + need.training(192)) / 1e6, rel=0.05)
 
 
 def test_memory_that_runs_out_ends_the_run_with_what_is_kept(tmp_path, monkeypatch):
@@ -88,11 +99,12 @@ def test_memory_that_runs_out_ends_the_run_with_what_is_kept(tmp_path, monkeypat
     with pytest.raises(mg.errors.NotEnoughMemory) as error:
         run(tmp_path, steps=30, checkpoint_every=10, sample_every=1000)
     told = str(error.value)
-    assert told.startswith("step 21: memory ran out (Unable to allocate 3.00 GiB); training stopped and the last good")
-    assert re.search(r"a batch of 16 needs \d+ MB on this device, .* are free; 8 would fit \(--batch-size 8\)", told)
+    assert told.startswith("after step 20 memory ran out (Unable to allocate 3.00 GiB); training stopped and the last")
+    options = "--resume --allow-change batch_size --batch-size 8"
+    assert re.search(rf"a batch of 16 needs \d+ MB on this device, .* are free; 8 would fit \({options}\)", told)
     assert checkpoint.find(tmp_path / "checkpoints")[-1].name == "step_00000020.safetensors"
     monkeypatch.undo()
-    assert run(tmp_path, steps=30, resume=True) == 0
+    assert run(tmp_path, steps=30, resume=True, batch_size=8, allow_change=["batch_size"]) == 0
     assert int(newest(tmp_path)["step"]) == 30
 
 
