@@ -54,9 +54,13 @@ def test_the_largest_tiles_fit_where_there_is_least():
     assert not [misfit for defines in largest for misfit in misfits("convolution", "float", defines, "sm_86")]
 
 
+IN_EACH_RUN = {"sm_75", "sm_90", "sm_120"}  # a minute each
+
+
 @needs_nvrtc
-@pytest.mark.slow
-@pytest.mark.parametrize("arch", SHARED)
+@pytest.mark.parametrize(
+    "arch", [pytest.param(a, marks=pytest.mark.slow if a in IN_EACH_RUN else pytest.mark.long) for a in SHARED]
+)
 def test_everything_that_can_be_launched_compiles_and_fits(arch):
     for name in launch.SOURCES:
         for real in ("float", "double"):
