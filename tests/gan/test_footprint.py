@@ -216,10 +216,15 @@ print(peak() - before)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is set back by Linux alone")
 @pytest.mark.parametrize("graphs", [False, True])
-@pytest.mark.parametrize(("name", "size"), [("dcgan28", 512), ("wgan_gp28", 512), ("dcgan64", 64), ("sndcgan", 128)])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        *[pytest.param(name, 512, marks=pytest.mark.slow) for name in ("dcgan28", "wgan_gp28")],
+        *[pytest.param(name, size, marks=pytest.mark.long) for name, size in (("dcgan64", 64), ("sndcgan", 128))],
+    ],
+)
 def test_the_count_is_what_a_process_takes(name, size, graphs):
     support = Path(__file__).parents[1] / "support"
     arguments = [sys.executable, "-c", TRUE, name, str(size), str(graphs)]
