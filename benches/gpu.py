@@ -32,9 +32,9 @@ BENCHES = Path(__file__).resolve().parent
 sys.path[:0] = [str(BENCHES.parent)]  # this checkout's minigan, installed or not
 
 from gpu_steps import outputs, report, runner, smoke, stages, summary, targets, timed_steps, ways  # noqa: E402  found by the line above
-from gpu_steps.plan import GPU, REHEARSAL, WORKLOADS  # noqa: E402
+from gpu_steps.plan import GPU, REHEARSAL, WORKLOADS  # noqa: E402  likewise
 
-from minigan import backend  # noqa: E402
+from minigan import backend  # noqa: E402  likewise
 
 STAGES: dict[str, tuple[float, runner.Stage]] = {  # (share of the time, function), what tells most first
     "machine": (20, stages.machine),

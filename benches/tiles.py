@@ -22,15 +22,15 @@ BENCHES = Path(__file__).resolve().parent
 sys.path[:0] = [str(BENCHES.parent)]  # this checkout's minigan, installed or not
 
 from gpu_steps import clocks, layers_minigan, stand_in  # noqa: E402  found through the line above
-from gpu_steps.checks import TOLERANCES  # noqa: E402
-from gpu_steps.clocks import Clock  # noqa: E402
-from gpu_steps.layers import FACES, Layer, distinct  # noqa: E402
-from gpu_steps.plan import PRECISIONS, workload  # noqa: E402
+from gpu_steps.checks import TOLERANCES  # noqa: E402  likewise
+from gpu_steps.clocks import Clock  # noqa: E402  likewise
+from gpu_steps.layers import FACES, Layer, distinct  # noqa: E402  likewise
+from gpu_steps.plan import PRECISIONS, workload  # noqa: E402  likewise
 
-import minigan as mg  # noqa: E402
-from minigan import backend  # noqa: E402
-from minigan.kernels import cuda_conv, launch  # noqa: E402
-from minigan.kernels.tiles import Tile  # noqa: E402
+import minigan as mg  # noqa: E402  likewise
+from minigan import backend  # noqa: E402  likewise
+from minigan.kernels import cuda_conv, launch  # noqa: E402  likewise
+from minigan.kernels.tiles import Tile  # noqa: E402  likewise
 
 TILES = [
     *[Tile(128, 128, 4, 32, 3), Tile(128, 128, 4, 16, 3), Tile(128, 128, 4, 16, 4), Tile(128, 64, 4, 16, 4)],

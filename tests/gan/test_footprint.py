@@ -9,7 +9,7 @@ import fakepools
 import numpy as np
 import pytest
 from cuda_games import batches, dcgan, wgan_gp
-from games_by_name import game_and_batches
+from games_by_name import game_and_batches, on_points
 from launches import without_arithmetic
 
 import minigan as mg
@@ -28,16 +28,7 @@ def tiny(*, norm=True, **options):
     G = mg.nn.Sequential(mg.nn.Linear(3, 64), *normed, mg.nn.ReLU(), mg.nn.Linear(64, 2))
     pack = options["sight"].pack if "sight" in options else 1
     D = mg.nn.Sequential(mg.nn.Linear(2 * pack, 64), mg.nn.LeakyReLU(0.2), mg.nn.Linear(64, 1))
-    return ScoreGame(
-        G,
-        D,
-        loss=losses.nonsaturating,
-        latent=normal_latent(3),
-        generator_optimizer=mg.optim.Adam(G.parameters(), 1e-2),
-        discriminator_optimizer=mg.optim.RMSProp(D.parameters(), 1e-2),
-        ema=mg.optim.EMA(G, 0.9),
-        **options,
-    )
+    return on_points(G, D, **options)
 
 
 def points(n):
@@ -198,7 +189,7 @@ def test_what_is_plainly_small():
 TRUE = """
 import sys
 from pathlib import Path
-from games_by_name import game_and_batches
+from games_by_name import game_and_batches, on_points
 from peak_memory import peak
 import minigan as mg
 from minigan.gan.rehearsal import gradient_norms

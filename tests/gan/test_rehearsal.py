@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from games_by_name import on_points
 
 import minigan as mg
-from minigan.gan import ScoreGame, Sight, losses, normal_latent, penalties, rehearsal
+from minigan.gan import Sight, penalties, rehearsal
 from minigan.tensor import Tensor
 
 REAL = Tensor(mg.random.Stream(5).normal((6, 2)))
@@ -15,16 +16,7 @@ def tiny(**options):
     mg.random.seed(0)
     G = mg.nn.Sequential(mg.nn.Linear(3, 4), mg.nn.BatchNorm1d(4), mg.nn.ReLU(), mg.nn.Linear(4, 2))
     D = mg.nn.Sequential(mg.nn.spectral_norm(mg.nn.Linear(2, 4)), mg.nn.LeakyReLU(0.2), mg.nn.Linear(4, 1))
-    return ScoreGame(
-        G,
-        D,
-        loss=losses.nonsaturating,
-        latent=normal_latent(3),
-        generator_optimizer=mg.optim.Adam(G.parameters(), 1e-2),
-        discriminator_optimizer=mg.optim.RMSProp(D.parameters(), 1e-2),
-        ema=mg.optim.EMA(G, 0.9),
-        **options,
-    )
+    return on_points(G, D, **options)
 
 
 def batches(k):

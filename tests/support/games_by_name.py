@@ -1,4 +1,4 @@
-"""The games of the measurements, by name, with batches of random images for them."""
+"""Games that several tests play: those of the measurements, by name, with batches for them; and one on points."""
 
 import numpy as np
 
@@ -30,3 +30,17 @@ def game_and_batches(name, size, device="cpu"):
     )
     images = np.random.default_rng(0).integers(0, 256, (size, *shape)).astype("uint8")
     return game, mg.data.Batches(images, size, device=device)
+
+
+def on_points(G, D, **options):
+    """The game of a generator of points, each from three numbers, and a critic, with two optimizers and an average."""
+    return mg.gan.ScoreGame(
+        G,
+        D,
+        loss=mg.gan.losses.nonsaturating,
+        latent=mg.gan.normal_latent(3),
+        generator_optimizer=mg.optim.Adam(G.parameters(), 1e-2),
+        discriminator_optimizer=mg.optim.RMSProp(D.parameters(), 1e-2),
+        ema=mg.optim.EMA(G, 0.9),
+        **options,
+    )
