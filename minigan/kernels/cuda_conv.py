@@ -40,7 +40,7 @@ def way(face: str, s: Geometry, dtype: Any = FLOAT32) -> str:
         return "im2col"
     if FORCED is not None:
         return FORCED
-    return cuda_ways.chosen(face, s, precision.of_own_products(dtype), cuda_ways.capability())
+    return cuda_ways.chosen(face, s, precision.of_own_products(dtype), precision.capability())
 
 
 def conv(x: Array, w: Array, s: Geometry, b: Array = None) -> Array:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from pathlib import Path
 
-from ..backend import array_module
 from .geometry import Geometry
 
 WAYS = ("im2col", "implicit")
@@ -34,11 +33,6 @@ def key(face: str, s: Geometry) -> str:
         f"{face} {n}x{c}x{h}x{w} by {o}x{kh}x{kw} to {oh}x{ow}, "
         f"stride {sh}x{sw}, pads {top} {bottom} {left} {right}, dilation {dh}x{dw}, groups {groups}"
     )
-
-
-def capability() -> str:
-    """The compute capability of the current GPU: "90" for 9.0."""
-    return str(array_module("cuda").cuda.Device().compute_capability)
 
 
 def load(path: Path = PATH) -> Table:

@@ -48,6 +48,11 @@ def of_own_products(dtype: Any) -> str:
     return _chosen if rounded else "fp32"
 
 
+def capability() -> str:
+    """The compute capability of the current GPU: "90" for 9.0."""
+    return str(array_module("cuda").cuda.Device().compute_capability)
+
+
 def _has_tensor_cores() -> bool:
     """True if the GPU can multiply what is rounded to TF32 or bfloat16."""
-    return int(array_module("cuda").cuda.Device().compute_capability) >= 80
+    return int(capability()) >= 80

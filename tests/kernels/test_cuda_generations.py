@@ -11,7 +11,7 @@ import pytest
 from kernel_variants import ROUNDED, all_variants, shared
 from launches import without_arithmetic
 
-from minigan.kernels import cuda_conv, cuda_linear, cuda_ways, launch, precision
+from minigan.kernels import cuda_conv, cuda_linear, launch, precision
 from minigan.kernels.geometry import convolution
 
 needs_nvrtc = pytest.mark.skipif(nvrtc.available() is not None, reason=f"needs NVRTC: {nvrtc.available()}")
@@ -171,4 +171,4 @@ def test_tensor_cores_are_used_from_ampere_on(capability, monkeypatch):
     able = capability != "75"
     tf32, bf16 = ROUNDED if able else ("fp32", "fp32")
     assert found == {"fp32": (False, False, "fp32"), "tf32": (able, False, tf32), "bf16": (False, able, bf16)}
-    assert cuda_ways.capability() == capability
+    assert precision.capability() == capability
