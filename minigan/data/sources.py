@@ -19,6 +19,7 @@ from .idx import fashion_mnist, holds_mnist, mnist, read_idx
 
 Shape = tuple[int, int, int]  # of one image: channels, height, width
 FEW = 200  # held-out images of a dry run
+OWN = "data"  # labels that samples come with, not their folders
 
 
 class Dataset(NamedTuple):
@@ -84,11 +85,12 @@ def load_images(
 
     Grey images that are smaller than the shape get a black border, and three equal channels if they are to be colour
     images; others must have that shape. `limit` bounds how many digits are drawn and pictures read; labels="folders"
-    makes the folders of pictures their labels.
+    makes the folders of pictures their labels, labels="data" asks for those that samples come with, as None does.
     """
     path = Path(source)
     folder = source not in ("auto", *DATASETS) and path.is_dir()
     pictures = folder and not (holds_cifar10(path) or holds_mnist(path))
+    labels = None if labels == OWN else labels
     if labels is not None and not pictures:
         raise DataError(f"labels {labels!r} are for folders of pictures, {shown(source)} is none")
     if pictures:

@@ -6,13 +6,11 @@ from typing import Any
 import numpy as np
 
 from ..data import Samples, count_classes, k_means
+from ..data.sources import OWN
 from ..errors import DataError
 from ..system.options import Options
 from .folder import RunFolder
 from .settings import Settings, natural
-
-DATA = "data"  # in settings.labels_from: the labels that the samples come with
-
 
 def add_options(options: Options, *, clusters: int = 0) -> None:
     """Give a program --clusters, with this default, and --labels, beside --labels-from: see `classes`."""
@@ -25,7 +23,7 @@ def add_options(options: Options, *, clusters: int = 0) -> None:
         help=f"tell both players which of N clusters an image is in, found by k-means (default: {clusters})",
     )
     group.add_argument(
-        "--labels", dest="labels_from", action="store_const", const=DATA, help="tell them the labels that the data have"
+        "--labels", dest="labels_from", action="store_const", const=OWN, help="tell them the labels that the data have"
     )
     options.idle("--clusters", lambda o: "changes nothing with labels" if o.labels_from else "")
 
@@ -33,13 +31,8 @@ def add_options(options: Options, *, clusters: int = 0) -> None:
 def classes(settings: Settings) -> int:
     """How many classes the players of a run are told, 0 if none; DataError if its data have no labels to tell."""
     if settings.labels_from:
-        return count_classes(settings.data, labels=of_pictures(settings))
+        return count_classes(settings.data, labels=settings.labels_from)
     return settings.clusters
-
-
-def of_pictures(settings: Settings) -> str | None:
-    """What the labels of a folder of pictures are, as `data.load_images` takes it."""
-    return None if settings.labels_from == DATA else settings.labels_from
 
 
 def labelled(samples: Samples, settings: Settings, folder: RunFolder) -> Samples:
@@ -63,6 +56,6 @@ def labelled(samples: Samples, settings: Settings, folder: RunFolder) -> Samples
 
 def fingerprint_of_labels(labels: np.ndarray | None, settings: Settings) -> dict[str, Any]:
     """What tells the labels that the run's settings ask for from others: a run is resumed with the same ones only."""
-    if labels is None or not (settings.clusters or settings.labels_from == DATA):
+    if labels is None or not (settings.clusters or settings.labels_from == OWN):
         return {}
     return {"labels_sha256": hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest()}

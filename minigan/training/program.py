@@ -167,7 +167,7 @@ def run(
         saved, arrays, about = folder.load_newest() if resumed else (None, {}, {})
         limit = FEW if settings.dry_run else SEEN if settings.stream else None
         if load is None:
-            samples = load_images(settings.data, limit, shape, labels=labels.of_pictures(settings))
+            samples = load_images(settings.data, limit, shape, labels=settings.labels_from)
         else:
             samples = load(settings, limit)
         settings.data = samples.name
