@@ -12,6 +12,7 @@ from ..system.options import Options
 from .folder import RunFolder
 from .settings import Settings, natural
 
+
 def add_options(options: Options, *, clusters: int = 0) -> None:
     """Give a program --clusters, with this default, and --labels, beside --labels-from: see `classes`."""
     group = options.add_argument_group("labels")
@@ -35,7 +36,7 @@ def classes(settings: Settings) -> int:
     return settings.clusters
 
 
-def labelled(samples: Samples, settings: Settings, folder: RunFolder) -> Samples:
+def labelled(samples: Samples, settings: Settings, folder: RunFolder, *, resumed: bool) -> Samples:
     """The samples with the labels that the run learns from: clusters, if it has some, are found or read again.
 
     They are kept in the folder, so that a run that is resumed elsewhere, where sums are rounded in another way, has the
@@ -45,11 +46,10 @@ def labelled(samples: Samples, settings: Settings, folder: RunFolder) -> Samples
         return samples
     if settings.stream:
         raise DataError("--clusters are found among all images, which --stream never holds: leave out one of the two")
-    found = folder.read_clusters(len(samples.drawn)) if settings.resume else None
+    found = folder.read_clusters(len(samples.drawn)) if resumed else None
     if found is None:
-        # a dry run has few samples
-        most = min(settings.clusters, len(samples.drawn)) if settings.dry_run else settings.clusters
-        found = k_means(samples.drawn, most, seed=settings.seed)
+        few = len(samples.drawn) if settings.dry_run else settings.clusters  # a dry run has no more
+        found = k_means(samples.drawn, min(settings.clusters, few), seed=settings.seed)
         folder.write_clusters(found)
     return samples._replace(labels=found)
 

@@ -172,7 +172,7 @@ def run(
             samples = load(settings, limit)
         settings.data = samples.name
         with contextlib.ExitStack() as open_files:
-            samples = labels.labelled(samples, settings, folder)
+            samples = labels.labelled(samples, settings, folder, resumed=resumed)
             batches, about_samples = _batches(samples, game, settings, shape, open_files)
             if saved is not None:
                 changed = folder.check_unchanged(settings, about_samples, about)
