@@ -57,13 +57,13 @@ class ConditionalGame(ScoreGame):
         labels = self.labels(batch)
         return lambda z: self.generator(z, labels), lambda x: self.discriminator(x, labels)
 
-    def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
-        """n samples for the same noise and of the same classes each time: in the data's proportion, or in turn."""
+    def inputs(self, n: int, stream: str, at: int) -> tuple[Tensor, ...]:
+        """Noise (n, dim) and classes (n,), which are in the data's proportion, or in turn."""
         if self.counts is None:
             labels = np.arange(n) % self.classes
         else:
             labels = classes_drawn(self.counts.numpy(), n, self.stream(f"classes of {stream}").at(at))
-        return self.generate(self.latent(n, self.stream(stream).at(at)), tensor(labels))
+        return *super().inputs(n, stream, at), tensor(labels)
 
     def count(self, labels: np.ndarray) -> None:
         """Have samples in the proportion of these labels (N,) from now on; ShapeError for one that is no class."""
