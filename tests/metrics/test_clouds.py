@@ -1,4 +1,4 @@
-"""Clusters, curves, densities, pairs and spectra where they are known."""
+"""Curves, densities, pairs and spectra where they are known."""
 
 import numpy as np
 import pytest
@@ -7,20 +7,6 @@ from minigan import metrics
 from minigan.errors import ShapeError
 from minigan.metrics import similarity
 from minigan.random import Stream
-
-
-def test_clusters_far_apart_are_found(rng):
-    labels = np.arange(300) % 6
-    points = 100.0 * np.eye(6)[labels] + rng.standard_normal((300, 6)) + 1e4
-    found = metrics.k_means(points.astype("float32"), 6)
-    assert metrics.purity(found.nearest, labels) == 1
-    assert metrics.majority(found.nearest, labels).tolist() != [-1] * 6
-    np.testing.assert_allclose(np.sort(found.centres.mean(1)), 1e4 + 100 / 6, atol=0.1)
-    each = metrics.k_means(points[:8], 8)
-    np.testing.assert_allclose(each.centres[each.nearest], points[:8])
-    assert np.isfinite(metrics.k_means(np.zeros((5, 2)), 3).centres).all()  # more clusters than different points
-    with pytest.raises(ShapeError, match="1 to 5 clusters"):
-        metrics.k_means(np.zeros((5, 2)), 6)
 
 
 def test_the_curve_of_two_histograms_written_out(rng):

@@ -93,7 +93,7 @@ def test_classes_that_are_dropped_cost_recall_not_precision(digits, real_feature
     assert some.recall < 0.8 * full.recall
     assert some.precision > 0.9 * full.precision
     curve = metrics.prd_curve(real_features, part, runs=3)
-    assert curve.f8 < curve.f_eighth - 0.05
+    assert curve.f8 < curve.f_eighth - 0.03
     (_, real_labels), _, (_, labels) = digits
     balance = metrics.class_balance(labels[labels < 4], 10)
     assert balance.modes == 4
@@ -117,7 +117,8 @@ def test_copies_of_one_region_are_found_about_its_centre(digits):
     train, held_out, fresh = (images for images, _ in digits)
     train, held_out, mixed = (x.reshape(N, -1) for x in (train, held_out, fresh.copy()))
     mixed[: N // 5] = train[: N // 5]
-    centres = metrics.k_means(train, 5).centres
+    clusters = data.k_means(train, 5)
+    centres = np.stack([train[clusters == c].mean(0) for c in range(5)])
     assert metrics.memorisation(mixed, train, held_out, centres).z < -1
     assert metrics.memorisation(mixed, train, held_out).nearer > 0.55
 
