@@ -28,10 +28,10 @@ SEED, FLOOR = 0, 10_000
 ALIKE = 0.9  # Spearman's correlation of two judges that mean the same
 DCGAN = "--model dcgan28 --lr 0.001"
 RUNS = {  # alike in kind, of different quality
-    **{f"nonsaturating-{n}": f"{DCGAN} --steps {n}" for n in (100, 200, 400, 800)},
-    **{f"lsgan-{n}": f"{DCGAN} --loss lsgan --steps {n}" for n in (150, 300, 600)},
-    **{f"hinge-r1-{n}": f"{DCGAN} --loss hinge --penalty r1 --penalty-weight 0.5 --steps {n}" for n in (200, 400)},
-    "mlp-1500": "--model mlp28 --lr 0.001 --steps 1500",
+    **{f"nonsaturating-{n}": f"{DCGAN} --steps {n}" for n in (60, 120, 240, 480)},
+    **{f"lsgan-{n}": f"{DCGAN} --loss lsgan --steps {n}" for n in (100, 200, 400)},
+    **{f"hinge-r1-{n}": f"{DCGAN} --loss hinge --penalty r1 --penalty-weight 0.5 --steps {n}" for n in (100, 200)},
+    "mlp-800": "--model mlp28 --lr 0.001 --steps 800",
 }
 
 
@@ -46,8 +46,8 @@ class Recipe(NamedTuple):
 
 RECIPES = {
     "digits": Recipe(judge.form28(features=64), {"mnist": None, "digits": 20_000}, 12, {"crop": 2}),
-    "fashion": Recipe(judge.form_of((1, 28, 28), 10, maps=48), {"fashion_mnist": None}, 10, {"flip": True, "crop": 2}),
-    "cifar10": Recipe(judge.form_of((3, 32, 32), 10), {"cifar10": None}, 35, {"flip": True, "crop": 4}),
+    "fashion": Recipe(judge.form_of((1, 28, 28), 10, maps=48), {"fashion_mnist": None}, 6, {"flip": True, "crop": 2}),
+    "cifar10": Recipe(judge.form_of((3, 32, 32), 10), {"cifar10": None}, 13, {"flip": True, "crop": 4}),
 }
 
 

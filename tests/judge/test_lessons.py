@@ -38,6 +38,12 @@ def test_without_labels_it_learns_which_way_up_a_picture_is(unlabelled):
         unlabelled.predict(pictures)
 
 
+def test_a_judge_with_batch_norm_is_stored_in_half_the_bytes(unlabelled, tmp_path):
+    pictures = arrows(9, seed=1)
+    again = judge.load(unlabelled.save(tmp_path / "half.safetensors", half=True))
+    np.testing.assert_allclose(again.features(pictures), unlabelled.features(pictures), rtol=0.02, atol=0.02)
+
+
 def test_what_an_image_gives_does_not_depend_on_those_beside_it(unlabelled):
     pictures = arrows(9, seed=1)
     np.testing.assert_allclose(unlabelled.features(pictures[:1]), unlabelled.features(pictures)[:1], atol=1e-4)

@@ -1,6 +1,8 @@
 """The judges that ship, and the files of judges."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,3 +152,13 @@ def test_a_file_without_features_is_named(tmp_path):
 def _saved(folder, array):
     np.save(folder / "features.npy", array)
     return folder / "features.npy"
+
+
+@pytest.mark.parametrize(("name", "data_set"), [(name, each) for name, sets in judge.SHIPPED.items() for each in sets])
+def test_a_judge_is_as_good_as_it_says_on_images_that_it_has_not_seen(name, data_set):
+    if data_set != "digits" and not (Path(os.environ.get("MINIGAN_DATA", "absent")) / data_set).is_dir():
+        pytest.skip(f"needs {data_set}: set MINIGAN_DATA to the folder that holds {data_set}/")
+    shipped = judge.load(name)
+    said = shipped.about["sets"][data_set]["accuracy"]
+    images, labels = data.digits(2000, seed=1) if data_set == "digits" else data.DATASETS[data_set].load("test", None)
+    assert shipped.accuracy(images[:2000], labels[:2000]) > said - 0.02
