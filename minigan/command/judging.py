@@ -39,7 +39,8 @@ def train(arguments: Sequence[str]) -> int:
     p.add_argument("--channels", type=int, choices=[1, 3], default=3, help="1 for grey, 3 for colour (default: 3)")
     p.add_argument("--labels", choices=["folders"], help="the folders in FOLDER are the classes of their pictures")
     p.add_argument("--flip", action="store_true", help="a mirrored picture is of the same class")
-    p.add_argument("--epochs", type=positive, default=10, help="how often each picture is seen (default: 10)")
+    seen = "how often each picture is seen (default: 10 with labels, 5 without)"
+    p.add_argument("--epochs", type=positive, help=seen)
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same judge (default: 0)")
     p.add_argument("--device", choices=DEVICES, default="cpu", help="where to compute (default: cpu)")
     p.add_argument("--out", type=nonempty, default="judge.safetensors", metavar="FILE", help="(default: %(default)s)")
@@ -53,7 +54,7 @@ def train(arguments: Sequence[str]) -> int:
 
     def told(epoch: int) -> None:
         if not chosen.json:
-            say(f"epoch {epoch} of {chosen.epochs}, {time.monotonic() - start:.0f} s")
+            say(f"epoch {epoch}, {time.monotonic() - start:.0f} s")
 
     how = {"seed": chosen.seed, "epochs": chosen.epochs, "device": chosen.device, "told": told}
     made = judges.learn(samples, flip=chosen.flip, **how)
