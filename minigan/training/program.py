@@ -15,6 +15,7 @@ from ..backend import array_module
 from ..data import DATASETS, Samples, Shape, fingerprint, fingerprint_of_files, load_images
 from ..errors import CheckpointError, DataError, MiniganError
 from ..gan import Game
+from ..judge import Gauge, suited
 from ..kernels import PRECISIONS, set_precision
 from ..kernels.installation import without_compiled
 from ..nn import in_chunks
@@ -23,7 +24,7 @@ from ..system.terminal import ending, say
 from . import checkpoint, report, shortage
 from .folder import RunFolder
 from .loop import Loop, Picture
-from .settings import ALL_IS_WELL, FEW, Settings, common_options, positive
+from .settings import ALL_IS_WELL, EVALUATED, FEW, Settings, common_options, positive
 
 Build = Callable[[Settings], Game]
 Load = Callable[[Settings, int | None], Samples]
@@ -71,6 +72,20 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
         "--sample-every", type=positive, metavar="STEPS", help="draw samples so often (default: each epoch, and early)"
     )
     p.add_argument(
+        "--evaluate-every",
+        type=positive,
+        metavar="STEPS",
+        help="measure so often, and at the end, how far samples are from held-out images, and save: the best "
+        "checkpoint is the nearest of those",
+    )
+    p.add_argument(
+        "--evaluate-n",
+        type=positive,
+        default=EVALUATED,
+        metavar="N",
+        help=f"samples of each such measurement (default: {EVALUATED})",
+    )
+    p.add_argument(
         "--keep",
         type=positive,
         default=checkpoint.KEEP,
@@ -90,6 +105,7 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
     )
     p.idle_without("--device cuda", lambda o: o.device == "cuda" or o.precision == "fp32", "--precision")
     p.idle("--epochs", lambda o: "changes nothing beside --steps" if "steps" in p.given else "")
+    p.idle_without("--evaluate-every", lambda o: o.evaluate_every, "--evaluate-n")
     p.idle_without("--resume", lambda o: o.resume, "--allow-change")
     return p
 
@@ -187,6 +203,10 @@ def run(
             for doubt in game.doubts():
                 say(f"note: {doubt}")
             about_run: dict[str, Any] = {"per_epoch": per_epoch, "last": last, "about_samples": about_samples}
+            if settings.evaluate_every is not None:
+                gauge = Gauge(samples, settings.evaluate_n, suited(samples), few=settings.dry_run)
+                say(f"evaluated every {settings.evaluate_every} steps: {gauge.described}")
+                about_run["gauge"] = gauge
             loop = Loop(game, batches, samples, settings, folder, picture, **about_run)
             try:
                 with shortage.explained(game, batches, settings, folder):
