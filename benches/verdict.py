@@ -11,6 +11,7 @@ which it takes for the best, and from which on samples are recognisable. A run t
 
 import argparse
 import csv
+import itertools
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -83,7 +84,7 @@ def by_run(held: list[Point]) -> None:
 def by_distance(held: list[Point]) -> None:
     """What Frechet distances a distance stands for."""
     print("\ndistance        checkpoints  Frechet / floor: lowest, median, highest")
-    for low, high in zip(BANDS, BANDS[1:], strict=False):
+    for low, high in itertools.pairwise(BANDS):
         within = [point.frechet / point.frechet_floor for point in held if low <= point.distance < high]
         if within:
             shown = "  ".join(f"{value:7.1f}" for value in np.percentile(within, [0, 50, 100]))

@@ -30,7 +30,7 @@ COPIES = 1000  # samples whose nearest training images are looked for
 PIXELS = 1 << 26  # numbers of the training images that are searched: 256 MiB
 SPECTRA = 1 << 24  # numbers of the images whose spectra are taken
 BYTE_NOISE = 1 / 12  # the variance that rounding to bytes leaves at every frequency
-PAIRED = 500  # points whose cheapest pairing is looked for
+PAIRED = 300  # points whose cheapest pairing is looked for
 MEASURES = {
     "frechet": ("Fréchet distance", "low"),
     "kernel": ("kernel distance (KID)", "low"),
@@ -168,8 +168,8 @@ def of_images(
     floor = dict(floors)
     if other is not None and not floors:
         stage("real against real")
-        floor = {name: m.value for name, m in _of_features(other, real, lambda name: None).items()}
-        floor |= {name: m.value for name, m in _of_pixels(None, held, lambda name: None).items()}
+        reached = _of_features(other, real) | _of_pixels(None, held)
+        floor = {name: found.value for name, found in reached.items()}
     return [Row(name, *measured[name], floor.get(name)) for name in MEASURES if name in measured]
 
 
@@ -177,14 +177,16 @@ def of_points(
     points: np.ndarray, real: np.ndarray, other: np.ndarray, centres: np.ndarray | None, std: float
 ) -> list[Row]:
     """The table of points (N, D) beside as many real ones, and others; with the modes about `centres`, if any."""
-    measured, floor = _of_plane(points, real, centres, std), _of_plane(other, real, centres, std)
+    measured, floor = _of_plane(points, real, centres, std, sure=True), _of_plane(other, real, centres, std)
     return [Row(name, *measured[name], floor[name].value) for name in MEASURES if name in measured]
 
 
-def _of_features(fake: Seen, real: Seen, stage: Callable[[str], None]) -> dict[str, Measured]:
+def _of_features(fake: Seen, real: Seen, stage: Callable[[str], None] | None = None) -> dict[str, Measured]:
+    """What is measured of features and classes: with intervals if there is a stage to play, and else not all."""
+    sure, stage = stage is not None, stage or (lambda name: None)
     stage("distances")
     found = {
-        "frechet": _between(bootstrap(frechet_distance, fake.features, real.features, rounds=20)),
+        "frechet": _sure(frechet_distance, fake.features, real.features, rounds=20, sure=sure),
         "kernel": _estimated(*kernel_distance(fake.features, real.features)),
     }
     stage("neighbours")
@@ -192,15 +194,16 @@ def _of_features(fake: Seen, real: Seen, stage: Callable[[str], None]) -> dict[s
     found["precision"] = _share(near.precision, len(fake.features))
     found["recall"] = _share(near.recall, len(real.features))
     found["coverage"] = _share(balls.coverage, len(real.features))
-    # balls of a quarter of the real features hold as many samples of a quarter
-    low, high = bootstrap(_density, real.features, fake.features, rounds=12, share=0.25)
-    found["density"] = _within(balls.density, (high - low) / 2, 0.0)
+    found["density"] = Measured(balls.density)
+    if sure:  # balls of a quarter of the real features hold as many samples of a quarter
+        low, high = bootstrap(_density, real.features, fake.features, rounds=12, share=0.25)
+        found["density"] = _within(balls.density, (high - low) / 2, 0.0)
     if fake.probabilities is not None:
         stage("classes")
         found["score"] = _estimated(*inception_score(fake.probabilities))
         labels, classes = fake.probabilities.argmax(1), fake.probabilities.shape[1]
         found["smallest_class"] = _share(class_balance(labels, classes).counts.min() / len(labels), len(labels))
-        found["class_kl"] = _between(bootstrap(lambda some: class_balance(some, classes).kl, labels))
+        found["class_kl"] = _sure(lambda some: class_balance(some, classes).kl, labels, sure=sure)
     return found
 
 
@@ -208,12 +211,15 @@ def _density(real: np.ndarray, fake: np.ndarray) -> float:
     return density_coverage(real, fake).density
 
 
-def _of_pixels(images: np.ndarray | None, held: Sides, stage: Callable[[str], None]) -> dict[str, Measured]:
+def _of_pixels(
+    images: np.ndarray | None, held: Sides, stage: Callable[[str], None] | None = None
+) -> dict[str, Measured]:
     """What needs no reader, of these images; or of real ones, in two halves where they must not be learnt from."""
+    sure, stage = stage is not None, stage or (lambda name: None)
     stage("spectrum")
     most = max(SPECTRA // held.real[0].size, LEAST)
     spectra = [radial_power(side[:most]) for side in (held.other if images is None else images, held.real)]
-    found = {"spectrum": _between(bootstrap(_decibels_apart, *spectra))}
+    found = {"spectrum": _sure(_decibels_apart, *spectra, sure=sure)}
     if held.held_out:
         stage("copies")
         if images is None:
@@ -239,10 +245,12 @@ def _nearer(images: np.ndarray, train: np.ndarray, unseen: np.ndarray) -> Measur
     return _within(memorisation(*flat).nearer, SURE * error, 0.0, 1.0)
 
 
-def _of_plane(points: np.ndarray, real: np.ndarray, centres: np.ndarray | None, std: float) -> dict[str, Measured]:
+def _of_plane(
+    points: np.ndarray, real: np.ndarray, centres: np.ndarray | None, std: float, *, sure: bool = False
+) -> dict[str, Measured]:
     found = {
-        "sliced_wasserstein": _between(bootstrap(sliced_wasserstein, points, real, rounds=20)),
-        "wasserstein": _between(bootstrap(wasserstein, points[:PAIRED], real[:PAIRED], rounds=12)),
+        "sliced_wasserstein": _sure(sliced_wasserstein, points, real, rounds=20, sure=sure),
+        "wasserstein": _sure(wasserstein, points[:PAIRED], real[:PAIRED], rounds=12, sure=sure),
     }
     if centres is not None:
         held = mode_coverage(points, centres, std)
@@ -261,12 +269,14 @@ def _estimated(value: float, error: float) -> Measured:
 
 def _within(value: float, half: float, least: float = -np.inf, most: float = np.inf) -> Measured:
     """A value, and what its measure can be of the interval about it."""
-    return Measured(value, max(value - half, least), min(value + half, most))
+    return Measured(float(value), float(max(value - half, least)), float(min(value + half, most)))
 
 
-def _between(ends: Any) -> Measured:
-    """The middle of an interval that `bootstrap` found, which is the measure of all samples, and what may be of it."""
-    low, high = map(float, ends)
+def _sure(measure: Callable[..., float], *samples: np.ndarray, rounds: int = 40, sure: bool) -> Measured:
+    """The measure of all samples, and if one is to be `sure` the interval that `bootstrap` finds; none is below 0."""
+    if not sure:
+        return Measured(measure(*samples))
+    low, high = bootstrap(measure, *samples, rounds=rounds)
     return _within((low + high) / 2, (high - low) / 2, 0.0)
 
 

@@ -91,7 +91,7 @@ class RandomFeatures:
         centred = fitted - self._mean
         # the leading eigenvectors of the covariance, from those of the smaller matrix of inner products
         values, vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64))
-        kept = values[-COMPONENTS:] > ROUNDING * max(values[-1], 0.0)
+        kept = values[-COMPONENTS:] > ROUNDING**2 * np.square(fitted, dtype=np.float64).sum()
         if not kept.any():
             raise DataError(f"RandomFeatures: expected images that differ, {images.shape} are all the same")
         lengths = np.sqrt(values[-COMPONENTS:][kept])
