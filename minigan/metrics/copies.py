@@ -35,12 +35,12 @@ def memorisation(
     """Whether samples `fake` (N, d) lie nearer to `train` (T, d) than `held_out` data (M, d) do.
 
     Each has its distance to the nearest training sample; Mann and Whitney's U says which of two such sets is the
-    smaller: z = (U - N M / 2) / deviation, with ties. With `centres` (K, d), of k-means on the training data for
-    instance, z is taken among the samples about each and averaged by their shares of held-out data: C_T of Meehan,
-    Chaudhuri and Dasgupta 2020, who find copies of one region so (distances are to all training data here). Below -3
-    says copying, and **blur or noise hides it**: samples off the data are far from all of it, so read it beside a
-    measure of quality. z grows as sqrt(N): compare equal numbers. Distances are float32, or float64 if an array is.
-    ShapeError if features do not fit, are none, or are not finite.
+    smaller: z = (U - N M / 2) / deviation, with ties. With `centres` (K, d), the means of clusters of the training
+    data for instance, z is taken among the samples about each and averaged by their shares of held-out data: C_T of
+    Meehan, Chaudhuri and Dasgupta 2020, who find copies of one region so (distances are to all training data here).
+    Below -3 says copying, and **blur or noise hides it**: samples off the data are far from all of it, so read it
+    beside a measure of quality. z grows as sqrt(N): compare equal numbers. Distances are float32, or float64 if an
+    array is. ShapeError if features do not fit, are none, or are not finite.
     """
     check_clouds("memorisation", fake, train, held_out)
     here, there = (np.sqrt(kth_squares(x, train)) for x in (fake, held_out))

@@ -33,14 +33,16 @@ def squared_distances(queries: np.ndarray, pool: np.ndarray, own: bool = False) 
 
 
 def kth_squares(queries: np.ndarray, pool: np.ndarray, k: int = 1, own: bool = False) -> np.ndarray:
-    """(N,) the squared distance of each query to its k-th nearest sample of the pool, k from 1 to M; `own` as above.
+    """(N,) the squared distance of each query (N, d) to its k-th nearest sample of the pool (M, d); `own` as above.
 
-    It takes k passes over the distances, each far faster than a partition of them: for a small k.
+    Which one that is takes k passes over the distances, each far faster than a partition of them: for a small k. How
+    far it is is computed once more from the difference, so that a copy is at 0 and what is equally far ties.
     """
-    found = []
-    for _, block in squared_distances(queries, pool, own):
+    found = np.empty(len(queries), np.result_type(queries.dtype, pool.dtype, np.float32))
+    for rows, block in squared_distances(queries, pool, own):
         each = np.arange(len(block))
         for _ in range(k - 1):
             block[each, block.argmin(1)] = np.inf
-        found.append(block.min(1))
-    return np.concatenate(found)
+        apart = np.subtract(queries[rows], pool[block.argmin(1)], dtype=found.dtype)
+        found[rows] = np.einsum("nd,nd->n", apart, apart)
+    return found

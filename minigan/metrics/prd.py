@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..data import k_means
 from ..errors import ShapeError
 from ..random import Stream
 from .finite import check_clouds
-from .k_means import k_means
 
 
 class PRDCurve(NamedTuple):
@@ -44,7 +44,7 @@ def prd_curve(
     slopes = np.tan(np.arange(1, angles + 1) / (angles + 1) * np.pi / 2)
     precision, recall = np.zeros(angles), np.zeros(angles)
     for _ in range(runs):
-        found = k_means(both, clusters, rng=rng).nearest
+        found = k_means(both, clusters, seed=int(rng.integers(1 << 31)), components=both.shape[1])
         p, q = (np.bincount(part, minlength=clusters) / len(part) for part in np.split(found, [len(real)]))
         here = np.minimum(slopes[:, None] * p, q).sum(1)
         precision += here / runs
