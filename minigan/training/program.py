@@ -188,8 +188,8 @@ def run(
             samples = load(settings, limit)
         settings.data = samples.name
         with contextlib.ExitStack() as open_files:
-            samples = labels.labelled(samples, settings, folder, resumed=resumed)
-            batches, about_samples = _batches(samples, game, settings, shape, open_files)
+            labelled = labels.labelled(samples, settings, folder, resumed=resumed)
+            batches, about_samples = _batches(labelled, game, settings, shape, open_files)
             if saved is not None:
                 changed = folder.check_unchanged(settings, about_samples, about)
                 _continue(game, arrays, keep_rates=bool(changed))
@@ -197,6 +197,7 @@ def run(
             shortage.check(game, batches, samples.drawn.shape[1:], settings, batch or settings.batch_size)
             per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
             last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
+            gauge = _gauge(samples, settings) if game.rounds < last else None
             if game.rounds <= last:
                 folder.write_config(settings, last, about_samples)
             if saved is None and settings.device == "cpu" and (why := without_compiled()):
@@ -204,11 +205,7 @@ def run(
             for doubt in game.doubts():
                 say(f"note: {doubt}")
             about_run: dict[str, Any] = {"per_epoch": per_epoch, "last": last, "about_samples": about_samples}
-            if settings.evaluate_every is not None:
-                gauge = Gauge(samples, settings.evaluate_n, suited(samples), few=settings.dry_run)
-                say(f"evaluated every {settings.evaluate_every} steps: {gauge.described}")
-                about_run["gauge"] = gauge
-            loop = Loop(game, batches, samples, settings, folder, picture, **about_run)
+            loop = Loop(game, batches, labelled, settings, folder, picture, gauge=gauge, **about_run)
             try:
                 with shortage.explained(game, batches, settings, folder):
                     status = loop.run()
@@ -217,7 +214,7 @@ def run(
                     report.write(folder.path)
                 raise
         if status == 0 and measure is not None:
-            folder.write_metrics(measure(game, samples, settings))
+            folder.write_metrics(measure(game, labelled, settings))
         report.write(folder.path)
         return status
 
@@ -243,6 +240,15 @@ def _batches(
         raise DataError(f"--stream reads a folder of pictures, without labels; {settings.data} cannot be read so")
     streamed = data.FolderBatches(settings.data, settings.batch_size, shape[1], shape[0], **drawn)
     return open_files.enter_context(streamed), fingerprint_of_files(streamed.path, streamed.pictures)
+
+
+def _gauge(samples: Samples, settings: Settings) -> Gauge | None:
+    """What --evaluate-every measures with, if it is asked for: the labels are the data's own, as judges know them."""
+    if settings.evaluate_every is None:
+        return None
+    gauge = Gauge(samples, settings.evaluate_n, suited(samples, settings.device), few=settings.dry_run)
+    say(f"evaluated every {settings.evaluate_every} steps: {gauge.described}")
+    return gauge
 
 
 def _continue(game: Game, arrays: Mapping[str, Any], *, keep_rates: bool) -> None:
