@@ -128,14 +128,30 @@ class Ruler(NamedTuple):
     floor: str
     told: str
     other: str
-    shown: str  # the format of a number
+    shown: Callable[[float], str]  # a number in words
     far: Callable[[float], float]  # of the floor: from there on samples are hard to recognise
 
 
+def _three_digits(x: float) -> str:
+    return f"{x:.0f}" if x >= 1000 else f"{x:.3g}"
+
+
 RULERS = (
-    Ruler("frechet", "frechet_floor", "The Fréchet distance of samples is", "of real images", ".3g", lambda f: 40 * f),
     Ruler(
-        "distance", "floor", "The distance of samples' features to the data's is", "of other data", ".2f", lambda f: 1
+        "frechet",
+        "frechet_floor",
+        "The Fréchet distance of samples is",
+        "of real images",
+        _three_digits,
+        lambda f: 40 * f,
+    ),
+    Ruler(
+        "distance",
+        "floor",
+        "The distance of samples' features to the data's is",
+        "of other data",
+        "{:.2f}".format,
+        lambda f: 1,
     ),
 )
 """A reader of images is believed before the yardstick; `benches/verdict.py` says how they go together."""
@@ -150,19 +166,19 @@ def _of_the_way(step: int, numbers: Mapping[str, float], before: Sequence[Look])
     seen = [(at, value) for at, value in way[:-1] if at >= EARLY]
     where, best = min([*seen, way[-1]], key=lambda point: point[1])
     floor = next((held[ruler.floor] for _, held in reversed(looks) if ruler.floor in held), None)
-    number = lambda value: format(value, ruler.shown)
-    state = f"{ruler.told} {number(distance)}" + ("" if floor is None else f" ({ruler.other} {number(floor)})")
+    state = f"{ruler.told} {ruler.shown(distance)}"
+    state += "" if floor is None else f" ({ruler.other} {ruler.shown(floor)})"
     floor = floor or 0.0
     if len(seen) >= 3 and min(distance, *(value for _, value in seen[-2:])) > 1.3 * best + floor:
-        words = f"{state}; it was {number(best)} at step {where}, whose checkpoint is kept if it was the best."
+        words = f"{state}; it was {ruler.shown(best)} at step {where}, whose checkpoint is kept if it was the best."
         return [Finding("watch", "samples get worse", words)]
     if len(seen) >= 5 and distance > ruler.far(floor) and distance > 0.95 * seen[-5][1]:
         words = (
-            f"{state}; five looks ago it was {number(seen[-5][1])}. A lower rate, another balance of the players "
+            f"{state}; five looks ago it was {ruler.shown(seen[-5][1])}. A lower rate, another balance of the players "
             "(--d-steps, --d-lr) or another penalty may help."
         )
         return [Finding("watch", "no progress", words)]
-    words = f"{state}; at the first look it was {number(first)}."
+    words = f"{state}; at the first look it was {ruler.shown(first)}."
     return [Finding("info", "distance to the data", words)] if first > 0 else []
 
 

@@ -85,6 +85,8 @@ def _of_images(
 ) -> Evaluation:
     held = sides(samples, n, seed=seed)
     notes = [] if held.held_out else [NO_HELD_OUT]
+    if len(held.other) < n:
+        notes.append(f"{len(held.other)} samples, not {n}: there are no more real images to put in their place")
     stage("samples")
     images = _drawn(generator, len(held.other), seed)
     made_with: dict[str, Any] = {}

@@ -31,10 +31,11 @@ def test_a_table_is_printed_and_kept(run, capsys):
     assert lines[0] == f"{run}, step 2: 50 samples beside 50 real ones, read by digits"
     assert lines[2].split() == ["value", "95", "%", "real", "better"]
     titles = [title for title, _ in MEASURES.values() if any(line.startswith(title) for line in lines)]
-    assert len(titles) == len(lines) - 4 == 10
+    assert len(titles) == len(lines) - 5 == 10
     assert lines[3].startswith("Fréchet distance")
     assert lines[3].endswith("lower")
-    assert lines[-1].startswith("note: of these data nothing is held out")
+    assert lines[-2].startswith("note: of these data nothing is held out")
+    assert lines[-1].startswith("note: 50 samples, not 10000")
     assert "How good the samples are" in (run / "report.html").read_text()
 
 
