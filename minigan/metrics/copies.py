@@ -62,8 +62,9 @@ def support_size(samples: np.ndarray, distance: float) -> SupportSize:
     Two are alike if they are nearer than `distance`: that of a pair a human takes for one image, or the least distance
     within as many real samples. If c of the n (n - 1) / 2 pairs are alike the size is n (n - 1) / (2 c), one over the
     probability of a pair: exact for equally likely samples, and **biased downwards** for others, as a frequent few
-    are met first (Arora and Zhang 2018). `least` is from Poisson's upper bound on c; with c = 0 it is all that is
-    known. ShapeError if there are fewer than two samples, one is not finite, or the distance is not > 0.
+    are met first (Arora and Zhang 2017; Arora, Risteski and Zhang 2018). `least` is from Poisson's upper bound on c;
+    with c = 0 it is all that is known. ShapeError if there are fewer than two samples, one is not finite, or the
+    distance is not > 0.
     """
     check_clouds("support_size", samples, least=2)
     if not 0 < distance < np.inf:

@@ -50,11 +50,11 @@ def intra_class_ms_ssim(
 ) -> OfClasses:
     """The mean MS-SSIM of random pairs of two images (N, C, H, W) of each class, and its mean over classes.
 
-    High where the images of a class look the same: compare with real ones (Odena, Olah and Shlens 2017, 100 pairs of
-    128x128 images a class, and 0.25 for ImageNet). It is **no measure of quality**: noise is varied too; nor of
-    variety where the background is most of an image, as of digits. The mean of pairs has no bias for the mean of all.
-    A class of fewer than two images is NaN and not in the mean. Without `rng` the same pairs are drawn each time.
-    ShapeError as for `ms_ssim`, and if there is not a label for each image or pairs < 1.
+    High where the images of a class look the same: compare with real ones (Odena, Olah and Shlens 2017: 100 pairs of
+    128x128 images a class; 0.25 is the highest mean of a class of ImageNet). It is **no measure of quality**: noise is
+    varied too; nor of variety where the background is most of an image, as of digits. The mean of pairs has no bias
+    for the mean of all. A class of fewer than two images is NaN and not in the mean. Without `rng` the same pairs are
+    drawn each time. ShapeError as for `ms_ssim`, and if there is not a label for each image or pairs < 1.
     """
     check_labels("intra_class_ms_ssim", labels, len(images))
     if pairs < 1:

@@ -66,8 +66,16 @@ def test_one_dropped_neighbour_or_centre_is_named(rng):
         metrics.memorisation(x, x, x + 100, np.array([[0.0, 0], [100, 100]]))
     with pytest.raises(ShapeError, match="a distance > 0, got 0"):
         metrics.support_size(x, 0)
-    with pytest.raises(ShapeError, match="clusters, angles, runs >= 1"):
-        metrics.prd_curve(x, x, runs=0)
+    for options in ({"runs": 0}, {"clusters": 19}):
+        with pytest.raises(ShapeError, match="clusters, angles, runs >= 1"):
+            metrics.prd_curve(x, x, **options)
+
+
+@pytest.mark.parametrize("measure", [metrics.precision_recall, metrics.kernel_distance, metrics.nearest])
+def test_what_overflows_is_refused(measure):
+    far = np.linspace(-1e25, 1e25, 20, dtype="float32").reshape(10, 2)
+    with pytest.raises(ShapeError, match="expected finite numbers"), np.errstate(all="ignore"):
+        measure(far, far)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (15, 20)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minigan.errors import ShapeError
-from minigan.metrics import bootstrap, density_coverage, frechet_distance
+from minigan.metrics import bootstrap, density_coverage, frechet_distance, precision_recall
 from minigan.random import Stream
 
 
@@ -31,6 +31,17 @@ def test_a_distance_that_is_biased_lies_in_the_middle_all_the_same(rng):
     value = frechet_distance(a, b)
     low, high = bootstrap(frechet_distance, a, b)
     assert 0 < low < value < high < 2 * value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("measure", [frechet_distance, precision_recall, density_coverage])
+def test_the_width_is_what_new_samples_differ_by(rng, measure):
+    draw = lambda: (rng.standard_normal((300, 8)), rng.standard_normal((300, 8)) + 0.3)
+    differ = np.std([measure(*draw()) for _ in range(60)], axis=0)
+    for share in (0.2, 0.5):
+        stated = np.mean([np.subtract(*bootstrap(measure, *draw(), share=share)[::-1]) / 2 / 1.96 for _ in range(8)], 0)
+        assert (0.75 * differ < stated).all()
+        assert (stated < 1.7 * differ).all()
 
 
 def test_several_numbers_have_two_arrays(rng):

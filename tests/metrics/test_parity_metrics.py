@@ -6,6 +6,7 @@ and so is not installed here), written with scikit-learn's kernel, SciPy's root 
 
 import numpy as np
 import pytest
+from parity import one_thread, torch  # noqa: F401  a fixture
 
 from minigan import data, metrics
 from minigan.random import Stream
@@ -85,9 +86,9 @@ def test_the_linear_test_is_scikit_learns_discriminant(clouds):
     assert p == close(stats.norm.sf((theirs - 0.5) * 2 * 250**0.5))
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(("side", "window"), [(48, 3), (176, 11)])
 def test_ms_ssim_is_that_of_pytorch_msssim(rng, side, window):
-    torch = pytest.importorskip("torch", reason=reason)
     theirs = pytest.importorskip("pytorch_msssim", reason=reason)
     assert metrics.similarity.scales_of((side, side), window) == 5
     a = ndimage.gaussian_filter(rng.uniform(-1, 1, (2, 3, side, side)), (0, 0, 2, 2)) * 4
@@ -96,13 +97,12 @@ def test_ms_ssim_is_that_of_pytorch_msssim(rng, side, window):
         *map(torch.tensor, (a, b)),
         data_range=2,
         size_average=False,
-        win=theirs.ssim.__globals__["_fspecial_gauss_1d"](window, 1.5).double().repeat(3, 1, 1, 1),
+        win_size=window,
     )
     assert metrics.ms_ssim(a, b, window=window) == close(expected.numpy())
 
 
 def test_ms_ssim_of_one_scale_is_ssim(rng):
-    torch = pytest.importorskip("torch", reason=reason)
     theirs = pytest.importorskip("pytorch_msssim", reason=reason)
     a = rng.integers(0, 256, (5, 1, 16, 18), np.uint8)
     b = (a * 0.8 + rng.integers(0, 50, a.shape)).astype(np.uint8)
