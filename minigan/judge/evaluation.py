@@ -187,7 +187,7 @@ def _of_features(fake: Seen, real: Seen, stage: Callable[[str], None] | None = N
     stage("distances")
     found = {
         "frechet": _sure(frechet_distance, fake.features, real.features, rounds=20, sure=sure),
-        "kernel": _estimated(*kernel_distance(fake.features, real.features)),
+        "kernel": _estimated(*kernel_distance(fake.features, real.features, subsets=50)),
     }
     stage("neighbours")
     near, balls = precision_recall(real.features, fake.features), density_coverage(real.features, fake.features)

@@ -100,7 +100,7 @@ def _of_images(
     stage("features")
     if features is None:
         assert reader is not None
-        fake, real = seen(reader, images), seen(reader, held.real)
+        fake, real = seen(reader, images), Seen(reader.features(held.real))
         other = None if floors else seen(reader, held.other)
     else:
         fake, real, *rest = map(Seen, features)
