@@ -1,4 +1,4 @@
-"""How good are samples, and is it training? A judge that knows labels, a yardstick that needs none, a verdict."""
+"""How good are samples, and is it training? Judges that know images, a yardstick for any data, tables, a verdict."""
 
 from ..data import held_out
 from ..nn import in_chunks

@@ -47,7 +47,7 @@ MEASURES = {
     "good": ("near a mode", "high"),
     "reverse_kl": ("KL of modes to even", "low"),
     "sliced_wasserstein": ("sliced Wasserstein distance", "low"),
-    "wasserstein": ("Wasserstein distance", "low"),
+    "wasserstein": (f"Wasserstein distance, {PAIRED} points", "low"),
 }
 """Every row there is, in order: what it is called, and whether good samples are low, high, or as real ones are."""
 

@@ -20,7 +20,7 @@ from ..kernels import PRECISIONS, set_precision
 from ..kernels.installation import without_compiled
 from ..nn import in_chunks
 from ..system.options import Options
-from ..system.terminal import ending, say
+from ..system.terminal import ending, say, shown
 from . import checkpoint, labels, report, shortage
 from .folder import RunFolder
 from .loop import Loop, Picture
@@ -246,7 +246,10 @@ def _gauge(samples: Samples, settings: Settings) -> Gauge | None:
     """What --evaluate-every measures with, if it is asked for: the labels are the data's own, as judges know them."""
     if settings.evaluate_every is None:
         return None
-    gauge = Gauge(samples, settings.evaluate_n, suited(samples, settings.device), few=settings.dry_run)
+    if samples.drawn.ndim != 4:
+        raise DataError(f"--evaluate-every measures images, and {shown(samples.name)} has points")
+    n = min(settings.evaluate_n, FEW) if settings.dry_run else settings.evaluate_n
+    gauge = Gauge(samples, n, suited(samples, settings.device), few=settings.dry_run)
     say(f"evaluated every {settings.evaluate_every} steps: {gauge.described}")
     return gauge
 

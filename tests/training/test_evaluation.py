@@ -212,5 +212,6 @@ def test_a_resumed_run_is_evaluated_as_the_whole_one(tmp_path, mine):
 
 def test_points_are_not_evaluated_while_they_are_learnt(tmp_path):
     points = data.Samples(np.zeros((96, 784), np.float32), None, "ring")
-    with pytest.raises(errors.DataError, match=r"ring: expected at least 4 images .* got \(96, 784\)"):
-        training.run(build, settings(tmp_path, evaluate_every=2), load=lambda *_: points, picture=no_picture)
+    with pytest.raises(errors.DataError, match="--evaluate-every measures images, and ring has points"):
+        training.run(build, settings(tmp_path / "run", evaluate_every=2), load=lambda *_: points, picture=no_picture)
+    assert list(tmp_path.iterdir()) == []  # nor is anything written
