@@ -190,6 +190,8 @@ def report_of(arguments: Arguments) -> int:
     if held.looks:
         about["verdict"] = held.looks[-1].verdict
         about["findings"] = [finding._asdict() for finding in held.looks[-1].findings]
+    if held.evaluation is not None:
+        about["evaluation"] = held.evaluation.as_json()
     if chosen.json:
         return _done(chosen, about)
     lines = [f"{held.title}, step {about['step']}: {chosen.out}"]

@@ -48,6 +48,8 @@ def test_a_program_is_told_all_of_it(run, tmp_path, capsys):
     assert {k: v for k, v in told.items() if k not in ("run", "report")} == (
         json.loads((run / "metrics.json").read_text())["evaluation"]
     )
+    assert cli.main(["report", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["evaluation"]["rows"] == told["rows"]
     rng = np.random.default_rng(0)
     for name in ("fake", "real"):
         np.save(tmp_path / f"{name}.npy", rng.standard_normal((60, 4)).astype("float32"))
