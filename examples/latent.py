@@ -1,6 +1,6 @@
 """What the latent space of a generator holds: interpolation, arithmetic, and whether samples are copies.
 
-    python examples/latent.py --run runs/dcgan_mnist        (any run of dcgan_mnist.py or train.py on digits)
+    python examples/latent.py --run runs/dcgan              (any run of train.py on digits, without clusters or labels)
     python examples/latent.py                               (trains a DCGAN for minutes first)
 
 Interpolation: the straight line between two points of noise, and the great circle (White 2016), which stays where

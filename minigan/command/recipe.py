@@ -11,11 +11,23 @@ from typing import Any, NamedTuple
 from .. import models, nn, optim, random
 from ..data import DATASETS, Shape
 from ..errors import ShapeError
-from ..gan import Latent, Moves, ScoreGame, Sight, Turn, alternate, losses, normal_latent, penalties, uniform_latent
+from ..gan import (
+    ConditionalGame,
+    Latent,
+    Moves,
+    ScoreGame,
+    Sight,
+    Turn,
+    alternate,
+    losses,
+    normal_latent,
+    penalties,
+    uniform_latent,
+)
 from ..models import Players
 from ..system.options import Options
 from ..system.terminal import answer, ending
-from ..training import Settings, parser, positive, start
+from ..training import Settings, labels, parser, positive, start
 from .presets import PRESETS
 
 Extra = dict[str, Any]
@@ -28,7 +40,8 @@ DESCRIPTION = """Train any score loss with any penalty on any network, or a syst
     {prog} --list                     all presets, and where they come from
 
 Without a preset the defaults are a DCGAN's; a Wasserstein loss wants a penalty or --clip, Adam with --beta1 0, and
-several --d-steps. Every trick is a switch and goes with every loss, penalty and network.
+several --d-steps. Every trick is a switch and goes with every loss, penalty and network; so do --clusters and --labels,
+which both players are then told.
 """
 
 
@@ -90,8 +103,8 @@ def shape(settings: Settings) -> Shape:
     return (extra["channels"], extra["side"], extra["side"]) if sized(extra) else (1, 28, 28)
 
 
-def players(extra: Extra) -> Players:
-    """The two networks, with what is changed in any network."""
+def players(extra: Extra, classes: int = 0) -> Players:
+    """The two networks, with what is changed in any network; told so many classes, if there are some."""
     network = NETWORKS[extra["model"]]
     for name, default in SHAPING.items():
         if extra[name] != default and (why := untaken(name, extra["model"])):
@@ -101,7 +114,7 @@ def players(extra: Extra) -> Players:
         options["norm"] = None if extra["penalty"] or extra["one_pass"] else "batch"
     if "output" in options:
         options["output"] = OUTPUTS[options["output"]]
-    G, D = network.make(z_dim=z_dim(extra), **options)
+    G, D = network.make(z_dim=z_dim(extra) + classes, outputs=max(classes, 1), **options)
     if extra["dropout"] and isinstance(G, nn.Sequential):
         layers = [
             (layer, nn.Dropout(extra["dropout"], always=True)) if isinstance(layer, nn.ReLU) else (layer,)
@@ -112,7 +125,7 @@ def players(extra: Extra) -> Players:
         for layer in list(D.modules()):
             if isinstance(layer, nn.Linear | nn.Conv2d):
                 nn.spectral_norm(layer)
-    return Players(G, D)
+    return models.of_classes(Players(G, D), classes) if classes else Players(G, D)
 
 
 def z_dim(extra: Extra) -> int:
@@ -142,18 +155,20 @@ def schedule(extra: Extra) -> list[Turn] | None:
 
 def build(settings: Settings) -> ScoreGame:
     """The game of these settings."""
-    extra = settings.extra
+    extra, classes = settings.extra, labels.classes(settings)
     with random.using(random.Stream(settings.seed)):
-        G, D = players(extra)
+        G, D = players(extra, classes)
     G.to(settings.device)
     D.to(settings.device)
     d_lr = extra["lr"] if extra["d_lr"] is None else extra["d_lr"]
     loss = losses.LOSSES[extra["loss"]]
     if extra["label_smoothing"] != 1 or extra["flip_labels"]:
         loss = losses.noisy_labels(loss, extra["label_smoothing"], extra["flip_labels"])
-    return ScoreGame(
+    told: dict[str, Any] = {"classes": classes, "counts": [1] * classes} if classes else {}  # a run counts them
+    return (ConditionalGame if classes else ScoreGame)(
         G,
         D,
+        **told,
         loss=loss,
         penalty=penalties.PENALTIES.get(extra["penalty"]),
         penalty_weight=extra["penalty_weight"],
@@ -197,7 +212,7 @@ def part_options(prog: str, of: str, description: str) -> Options:
     """The options of a run and of all that it can be put together from; `of` is what the program takes beside them."""
     p = parser("train", description, epochs=5, batch_size=64)
     p.prog, p.usage = prog, f"{prog} {of} [options]"
-    p.without("--labels-from")
+    labels.add_options(p)
     parts = p.add_argument_group("parts")
     names: dict[str, Any] = {"metavar": "NAME"}
     parts.add_argument("--model", choices=NETWORKS, default="dcgan28", help="the two networks (default: dcgan28)")

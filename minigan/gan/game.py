@@ -18,13 +18,15 @@ from ..backend import Array, is_capturing, xp
 from ..capture import Captured
 from ..errors import ShapeError
 from ..kernels.calls import done, made
-from ..nn import Module, evaluating, functional_call
+from ..nn import Module, evaluating, functional_call, take_standing_statistics
 from ..nn.state import copy_all
 from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
+from ..recording import no_grad
 from ..tensor import Tensor, full, mapped
 from .latents import Latent
 
+STANDING, STANDING_BATCHES = 128, 16  # samples that averaged weights take their statistics from, and how often so many
 State = dict[str, Tensor]
 Losses = dict[str, Tensor]
 
@@ -169,15 +171,35 @@ class Game:
         Batch normalisation uses its running statistics, so that a sample does not depend on its neighbours.
         """
         network, average = self.sampling_network(), self.sampling_average()
-        averaged = {} if average is None else average.parameters()
+        averaged = {} if average is None else average.state_dict()
         with evaluating(network), random.using(self.stream("generated")):
             return functional_call(network, averaged, *(x.to(self.step.device) for x in inputs))
 
     def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
         """n generated samples, drawn from the named random stream at that step: the same ones for the same weights."""
+        return self.generate(*self.inputs(n, stream, at))
+
+    def inputs(self, n: int, stream: str, at: int) -> tuple[Tensor, ...]:
+        """What the generator is given to make the n samples of the named random stream at that step: noise (n, dim)."""
         if not hasattr(self, "latent"):
             raise NotImplementedError(f"{type(self).__name__} has no latent, and does not define sample")
-        return self.generate(self.latent(n, self.stream(stream).at(at)))
+        return (self.latent(n, self.stream(stream).at(at)),)
+
+    def settle(self) -> None:
+        """Give averaged weights the statistics of batch norm that are their own, until they move on.
+
+        Until then they have those of the weights that they follow (`nn.take_standing_statistics`).
+        """
+        average = self.sampling_average()
+        if average is None or not hasattr(self, "latent"):
+            return
+
+        def batch(k: int) -> None:
+            inputs = [x.to(self.step.device) for x in self.inputs(STANDING, "standing statistics", k)]
+            functional_call(average.module, average.state_dict(), *inputs)
+
+        with no_grad(), random.using(self.stream("settled")):
+            take_standing_statistics(average.module, batch, STANDING_BATCHES)
 
     def noise(self, batch: Batch) -> Tensor:
         """z (N, dim): a point of noise for each of the batch's real samples."""

@@ -21,6 +21,7 @@ def dcgan(
     activation: str = "leaky_relu",
     pack: int = 1,
     stddev: bool = False,
+    outputs: int = 1,
     rng: Stream | None = None,
 ) -> Players:
     """The DCGAN of Radford et al. 2016 for images of side x side pixels, a multiple of 16 (paper: 64, width 128).
@@ -38,7 +39,8 @@ def dcgan(
 
     To see what the paper's tricks are worth: `generator_norm` is "batch", "layer" or None, D's `activation`
     "leaky_relu", "prelu" or "relu". D sees `pack` images at once (Lin et al. 2018), and with `stddev` how much the
-    samples of its batch differ (Karras et al. 2018). ShapeError if a side or name does not fit.
+    samples of its batch differ (Karras et al. 2018); it gives `outputs` scores of each image. ShapeError if a side or
+    name does not fit.
     """
     names = (norm, generator_norm, activation)
     if side < 16 or side % 16 or not {norm, generator_norm} <= set(_NORMS) or activation not in _ACTIVATIONS:
@@ -60,7 +62,7 @@ def dcgan(
     down += [nn.MinibatchStdDev()] if stddev else []
     players = Players(
         nn.Sequential(*up, nn.Tanh()),
-        nn.Sequential(*down, nn.Conv2d(maps[0] + stddev, 1, rest, bias=shift, rng=rng), nn.Flatten()),
+        nn.Sequential(*down, nn.Conv2d(maps[0] + stddev, outputs, rest, bias=shift, rng=rng), nn.Flatten()),
     )
     for layer in [module for player in players for module in player.modules()]:
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
@@ -99,13 +101,20 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 def mlp512(
-    side: int = 64, z_dim: int = 100, *, channels: int = 3, width: int = 64, rng: Stream | None = None
+    side: int = 64,
+    z_dim: int = 100,
+    *,
+    channels: int = 3,
+    width: int = 64,
+    outputs: int = 1,
+    rng: Stream | None = None,
 ) -> Players:
     """The generator without convolutions of WGAN's experiments, four layers of 512 ReLU units, and dcgan's critic.
 
     Arjovsky et al. 2017, section 4.3: it needs no batch norm to be trained by a Wasserstein critic. Noise is N(0, 1).
     Hidden layers start with the weights of He et al. 2015: with smaller ones little of the noise is left behind four
     layers, samples lie on a curve, and two of them are all that is learnt.
+    The critic gives `outputs` scores of each image.
     """
     hidden = [nn.Linear(n, 512, rng=rng) for n in (z_dim, 512, 512, 512)]
     generator = nn.Sequential(
@@ -115,4 +124,5 @@ def mlp512(
         nn.Unflatten(1, (channels, side, side)),
     )
     initialise(*hidden, weights=partial(nn.init.kaiming_normal_, rng=rng))
-    return Players(generator, dcgan(side, z_dim, channels=channels, width=width, rng=rng).discriminator)
+    critic = dcgan(side, z_dim, channels=channels, width=width, outputs=outputs, rng=rng).discriminator
+    return Players(generator, critic)

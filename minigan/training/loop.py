@@ -58,6 +58,7 @@ class Loop:
         self.step = int(self.game.step.item())
         self.saved = self.step  # the step of the newest checkpoint
         self.waiting: list[dict[str, Tensor]] = []  # losses not yet read back
+        self.settled = -1  # the step at which the game was last made ready for samples
         self.clock = time.perf_counter()
         self.shown: dict[str, float] = {}
         self.recent = Means()  # of the log since the last look
@@ -207,15 +208,24 @@ class Loop:
         self.timings.add(what, seconds)
         self.clock += seconds
 
+    def settle(self) -> None:
+        """Have the game ready to be sampled from, once a step."""
+        if self.settled != self.step:
+            with self.aside("samples"):
+                self.game.settle()
+            self.settled = self.step
+
     def draw_samples(self) -> None:
         """samples/step_NNNNNNNN.png: what the generator makes of the same noise each time."""
         path = self.folder.samples / f"step_{self.step:08d}.png"
+        self.settle()
         with self.aside("samples"), disk.naming(path):
             self.picture(self.game, self.samples, path)
 
     def look(self) -> None:
         """Judge the run as it stands, from its losses since the last look, its samples and its gradients."""
         self.read_back()
+        self.settle()
         with self.aside("health"):
             count = self.yardstick.count
             parts = [
@@ -242,6 +252,7 @@ class Loop:
         self.read_back()
         if self.step == self.saved:
             return
+        self.settle()
         with self.aside("checkpoints"):
             if spoilt := first_spoilt(self.game):
                 self.give_up(self.step, f"{spoilt} is not finite")

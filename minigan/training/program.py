@@ -14,13 +14,13 @@ from .. import data, viz
 from ..backend import array_module
 from ..data import DATASETS, Samples, Shape, fingerprint, fingerprint_of_files, load_images
 from ..errors import CheckpointError, DataError, MiniganError
-from ..gan import Game
+from ..gan import ConditionalGame, Game
 from ..kernels import PRECISIONS, set_precision
 from ..kernels.installation import without_compiled
 from ..nn import in_chunks
 from ..system.options import Options
 from ..system.terminal import ending, say
-from . import checkpoint, report, shortage
+from . import checkpoint, labels, report, shortage
 from .folder import RunFolder
 from .loop import Loop, Picture
 from .settings import ALL_IS_WELL, FEW, Settings, common_options, positive
@@ -172,6 +172,7 @@ def run(
             samples = load(settings, limit)
         settings.data = samples.name
         with contextlib.ExitStack() as open_files:
+            samples = labels.labelled(samples, settings, folder, resumed=resumed)
             batches, about_samples = _batches(samples, game, settings, shape, open_files)
             if saved is not None:
                 changed = folder.check_unchanged(settings, about_samples, about)
@@ -208,13 +209,16 @@ def _batches(
     if settings.labels_from and not (game.labelled or settings.resume):
         raise DataError(f"--labels-from {settings.labels_from}: {type(game).__name__} does not learn from labels")
     if game.labelled:
-        samples.needed_labels(f"and {type(game).__name__} learns from labels")
+        found = samples.needed_labels(f"and {type(game).__name__} learns from labels")
+        if isinstance(game, ConditionalGame) and game.counts is not None:
+            game.count(found)
     drawn: dict[str, Any] = {"seed": settings.seed, "device": settings.device}
     drawn |= {"flip": settings.flip, "crop": settings.crop}
     if not settings.stream:
-        labels = samples.labels if game.labelled else None
-        drawn |= {"labels": labels, "paired": samples.paired}
-        return data.shuffled_batches(samples.values, settings.batch_size, **drawn), fingerprint(samples.values)
+        told = samples.labels if game.labelled else None
+        drawn |= {"labels": told, "paired": samples.paired}
+        about = fingerprint(samples.values) | labels.fingerprint_of_labels(told, settings)
+        return data.shuffled_batches(samples.values, settings.batch_size, **drawn), about
     if game.labelled or not Path(settings.data).is_dir():
         raise DataError(f"--stream reads a folder of pictures, without labels; {settings.data} cannot be read so")
     streamed = data.FolderBatches(settings.data, settings.batch_size, shape[1], shape[0], **drawn)

@@ -29,6 +29,7 @@ class Settings:
     graph: bool = True
     data: str = "auto"
     labels_from: str | None = None
+    clusters: int = 0
     stream: bool = False
     flip: bool = False
     crop: int = 0
@@ -96,6 +97,14 @@ def positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return value
+
+
+def natural(text: str) -> int:
+    """A number from the command line that has to be at least 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected a number from 0, got {text}")
     return value
 
 

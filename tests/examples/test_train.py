@@ -189,7 +189,7 @@ def test_words_that_are_not_known_are_named(options, message, capsys):
         ("--precision bf16", "--precision changes nothing without --device cuda"),
         ("--epochs 2 --steps 100", "--epochs changes nothing beside --steps"),
         ("--allow-change lr", "--allow-change changes nothing without --resume"),
-        ("--labels-from folders", "there is no option --labels-from"),
+        ("--clusters 9 --labels", "--clusters changes nothing with labels"),
         ("--epoch 2", "there is no option --epoch; did you mean --epochs?"),
         ("--out=", "argument --out: expected a path, got an empty one"),
         ("--data=", "argument --data: expected a path, got an empty one"),
