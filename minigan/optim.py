@@ -18,7 +18,7 @@ from .grad import all_tensors, grad
 from .kernels import kernels, portable
 from .kernels.calls import done
 from .nn import Module
-from .nn.checks import not_negative, number
+from .nn.checks import integer, not_negative, number
 from .nn.state import copy_all
 from .system.hints import hinted, unknown
 from .tensor import Tensor, full
@@ -305,6 +305,28 @@ class Schedule:
         self.optimizer.lr = self.base_lr * self.factor(step)
 
 
+class Course(Schedule):
+    """A schedule over the length of a run: `shape(n)` is the factor of a run of n steps, partial(linear, 1, 0) say.
+
+    `lasts` tells the length. Until then the factor is 1, as it is at the start of a run without end. In the first
+    `warmup` steps the rate also rises, times (step + 1) / warmup.
+    """
+
+    def __init__(self, optimizer: Optimizer, shape: Callable[[int], Callable[[int], float]], warmup: int = 0) -> None:
+        super().__init__(optimizer, constant())
+        self.shape = shape
+        self.warmup = integer("Course: warmup", warmup, 0)
+
+    def lasts(self, steps: int) -> None:
+        """The run has so many steps; one that is made longer later goes on along the longer course, from its step."""
+        self.factor = self.shape(integer("Course: steps", steps, 1))
+
+    def set(self, step: int) -> None:
+        """Set the learning rate for this step, counted from 0."""
+        risen = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        self.optimizer.lr = self.base_lr * risen * self.factor(step)
+
+
 # --- averaged weights ---------------------------------------------------------------------------------------
 
 
@@ -313,14 +335,22 @@ class EMA:
 
     Buffers are copied, not averaged. Sampling from the averaged generator removes much of the oscillation of
     training (Yazici et al. 2019).
+
+    After t updates half of an average with decay d is younger than ln 0.5 / ln d of them, its half-life. With `ramp` it
+    is at most ramp * t, so that early weights are forgotten as fast as better ones come: d = 0.5^(1 / (ramp t)) as long
+    as that is less than `decay` (StyleGAN2's is 0.05: Karras et al. 2020; (1 + t) / (10 + t) is nearly 0.077).
     """
 
-    def __init__(self, module: Module, decay: float = 0.999) -> None:
+    def __init__(self, module: Module, decay: float = 0.999, ramp: float = 0.0) -> None:
         _share("EMA", decay=decay)
+        not_negative("EMA", ramp=ramp)
         if not isinstance(module, Module):
             raise DTypeError(f"EMA: expected a Module, got {described(module)}")
         self.module = module
-        self.decay = decay
+        self.decay, self.ramp = decay, ramp
+        device = next((t.device for _, t in module.named_tensors()), "cpu")
+        self.updates = full((), 0, "int64", device)  # counted if there is a ramp
+        self._now = full((), decay, "float64", device)  # the decay, where a captured step sees it change
         self.shadow = {k: Tensor(backend.xp(t.data).array(t.data)) for k, t in module.named_tensors()}
 
     def update(self) -> None:
@@ -329,6 +359,9 @@ class EMA:
         tensors = dict(self.module.named_tensors())
         if changed := sorted(tensors.keys() ^ self.shadow.keys()):
             raise ShapeError(f"EMA.update: {', '.join(changed)} came or went since the average was made")
+        if self.ramp:
+            done(_move_decay, self._now.data, self.updates.data, self.decay, self.ramp)
+            self.updates.written("EMA.update")
         rows = []
         for name, t in tensors.items():
             s = self.shadow[name]
@@ -338,19 +371,25 @@ class EMA:
                 done(setitem, s.data, ..., t.data)
             s.written("EMA.update")
         if rows:
-            kernels(rows[0][0]).update(portable.average, rows, decay=self.decay)
+            kernels(rows[0][0]).update(portable.average, rows, decay=self._now.data)
 
     def parameters(self) -> dict[str, Tensor]:
         """The averaged parameters by name, as `nn.functional_call` takes them."""
         return {name: self.shadow[name] for name, _ in self.module.named_parameters()}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The averaged parameters and the buffers by name, sharing memory with the average."""
-        return dict(self.shadow)
+        """`shadow`, and with a ramp how many `updates` there were, sharing memory with the average."""
+        return self.shadow | ({"updates": self.updates} if self.ramp else {})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy `state` into the average; CheckpointError, and nothing copied, if it does not fit."""
-        copy_all(self.shadow, state, "EMA")
+        copy_all(self.state_dict(), state, "EMA")
+
+
+def _move_decay(now: backend.Array, updates: backend.Array, most: float, ramp: float) -> None:
+    """Count an update, and set the decay that it is made with."""
+    updates += 1
+    now[...] = backend.xp(now).minimum(0.5 ** (1 / (ramp * updates)), most)
 
 
 def _root(v: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from ..errors import ShapeError
 from ..kernels.calls import done, made
 from ..nn import Module, evaluating, functional_call, take_standing_statistics
 from ..nn.state import copy_all
-from ..optim import EMA, Optimizer, Schedule
+from ..optim import EMA, Course, Optimizer, Schedule
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor, full, mapped
@@ -130,6 +130,12 @@ class Game:
             except TypeError as error:
                 raise ShapeError(f"{name}.{turn.name}: a turn is given a batch alone ({error})") from error
 
+    def lasts(self, rounds: int) -> None:
+        """The run has so many rounds: what falls until its end (`optim.Course`) knows from now on how fast."""
+        for schedule in self.schedules:
+            if isinstance(schedule, Course):
+                schedule.lasts(rounds)
+
     @property
     def state(self) -> State:
         """Every tensor of the game by name, sharing memory with it."""
@@ -171,7 +177,7 @@ class Game:
         Batch normalisation uses its running statistics, so that a sample does not depend on its neighbours.
         """
         network, average = self.sampling_network(), self.sampling_average()
-        averaged = {} if average is None else average.state_dict()
+        averaged = {} if average is None else average.shadow
         with evaluating(network), random.using(self.stream("generated")):
             return functional_call(network, averaged, *(x.to(self.step.device) for x in inputs))
 
@@ -196,7 +202,7 @@ class Game:
 
         def batch(k: int) -> None:
             inputs = [x.to(self.step.device) for x in self.inputs(STANDING, "standing statistics", k)]
-            functional_call(average.module, average.state_dict(), *inputs)
+            functional_call(average.module, average.shadow, *inputs)
 
         with no_grad(), random.using(self.stream("settled")):
             take_standing_statistics(average.module, batch, STANDING_BATCHES)

@@ -34,7 +34,7 @@ def parts(G, D, loss=losses.nonsaturating):
     }
 
 
-def on_images(loss=losses.nonsaturating, dtype="float64", pack=1, device="cpu", layers=(), **options):
+def on_images(loss=losses.nonsaturating, dtype="float64", pack=1, device="cpu", layers=(), ramp=None, **options):
     """The game of two small networks."""
     mg.random.seed(3)
     G = nn.Sequential(nn.Linear(3, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 64), nn.Unflatten(1, (1, 8, 8)))
@@ -43,7 +43,8 @@ def on_images(loss=losses.nonsaturating, dtype="float64", pack=1, device="cpu", 
         *(nn.Linear(64, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1)),
     )
     G, D = (player.to(dtype=dtype, device=device) for player in (G, D))
-    return ScoreGame(G, D, **{**parts(G, D, loss), "sight": Sight(pack=pack), **options})
+    ema = None if ramp is None else mg.optim.EMA(G, 0.9, ramp)
+    return ScoreGame(G, D, **{**parts(G, D, loss), "sight": Sight(pack=pack), "ema": ema, **options})
 
 
 def images(k, dtype="float64", device="cpu"):
@@ -146,16 +147,17 @@ def test_weights_stay_limited_and_the_average_follows():
     np.testing.assert_allclose(shadow, (before + weight) / 2, rtol=1e-12)
 
 
-LAZY = {"penalty": r1, "penalty_every": 2}
+LAZY = {"penalty": r1, "penalty_every": 2, "ramp": 0.5}
 
 
-@pytest.mark.parametrize("options", [{}, LAZY], ids=["plain", "lazy r1"])
+@pytest.mark.parametrize("options", [{}, LAZY], ids=["plain", "lazy r1 and an average with a ramp"])
 def test_a_replayed_and_a_resumed_game_are_the_game(options):
     replays_exactly(lambda: on_images(dtype="float32", **options), lambda: lambda k: images(k, "float32"), rounds=16)
-    continues_exactly(*(labelled(**options) for _ in range(3)), points)
+    continues_exactly(*(on_images(**options) for _ in range(3)), images)
+    continues_exactly(*(labelled() for _ in range(3)), points)
 
 
-@pytest.mark.parametrize("options", [{}, LAZY], ids=["plain", "lazy r1"])
+@pytest.mark.parametrize("options", [{}, LAZY], ids=["plain", "lazy r1 and an average with a ramp"])
 def test_a_captured_game_is_the_game_on_the_cpu(options, monkeypatch):
     fakecupy.install(monkeypatch)
     on_cpu, on_cuda, game = losses_on_both(
@@ -165,6 +167,9 @@ def test_a_captured_game_is_the_game_on_the_cpu(options, monkeypatch):
     assert all(turn.graph is not None for turn in game._turns[1].values())
     for ours, theirs in zip(on_cuda, on_cpu, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
+    if game.ema is not None:
+        assert game.ema.updates.item() == 12
+        assert game.ema._now.item() == pytest.approx(0.5 ** (1 / 6))
 
 
 def test_factors_are_those_of_the_formulas():
