@@ -126,12 +126,12 @@ class ScoreGame(Game):
         return super().state | ({} if self.pool is None else self.pool.state_dict("replay."))
 
     def variant(self, turn: Turn, rounds: int) -> int:
-        """0 in rounds with a penalty, else 1; the generator's turn is always the same."""
-        return int(turn.name != "generator_turn" and not self._is_penalised(rounds))
+        """1 in rounds that leave the penalty out, else 0; the generator's turn is always the same."""
+        return int(turn.name != "generator_turn" and self._leaves_out_penalty(rounds))
 
-    def _is_penalised(self, rounds: int) -> bool:
-        """Is there a penalty in the round after so many?"""
-        return self.penalty is not None and rounds % self.penalty_every == 0
+    def _leaves_out_penalty(self, rounds: int) -> bool:
+        """Is there a penalty, but none in the round after so many?"""
+        return self.penalty is not None and rounds % self.penalty_every != 0
 
     def doubts(self) -> list[str]:
         """A loss without a bound whose discriminator nothing limits; a penalty on samples that batch norm mixes."""
@@ -266,7 +266,7 @@ class ScoreGame(Game):
         """The discriminator's loss with its penalty, if this round has one, and what the log shows of both."""
         (real_scores, real_reading), (fake_scores, _) = answers
         shown = {"d_real": self._shown(real_scores), "d_fake": self._shown(fake_scores)}
-        if self.penalty is None or not self._is_penalised(self.rounds):
+        if self.penalty is None or self._leaves_out_penalty(self.rounds):
             return loss, shown
         scores = critic if real_reading is None else lambda x: _split(critic(x))[0]
         penalty = self.penalty(scores, real, fake, rng=rng)

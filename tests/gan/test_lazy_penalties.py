@@ -64,7 +64,8 @@ def test_a_game_without_a_penalty_has_one_way_to_play():
     played = game(None)
     for _ in range(4):
         assert "penalty" not in played.play(points)
-    assert [way for _, way in played._turns[1]] == [1, 0]
+    assert [way for _, way in played._turns[1]] == [0, 0]
+    memory_needed(played, points)
 
 
 def test_imagined_steps_have_the_penalty_of_their_round():
@@ -81,7 +82,7 @@ def test_what_is_measured_of_a_game_is_measured_with_its_penalty():
     """Whatever its next round is: the memory of a run that is resumed between two penalties."""
     fresh, between = game(), game()
     between.play(points)
-    assert not between._is_penalised(between.rounds)
+    assert between.variant(between.schedule[0], between.rounds)
     seen = []
     for one in (fresh, between):
         one.penalty = lambda critic, real, fake, rng: seen.append(1) or penalties.r1(critic, real, fake)
