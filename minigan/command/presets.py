@@ -4,13 +4,18 @@ A preset holds its source's hyperparameters; what a source prints and should not
 `--as-printed` restores.
 """
 
+from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One system: where it comes from, and the options of `minigan train` that make it."""
+    """One system: where it comes from, and the options of `minigan train` that make it.
+
+    What depends on the data or on other options is in `adapted`, a function of them all.
+    """
 
     about: str
     source: str
@@ -18,6 +23,7 @@ class Preset:
     as_printed: dict[str, Any] = field(default_factory=dict)
     mistakes: str = ""  # what as_printed restores
     needs_folder: bool = False  # learns from a folder of pictures, so --data has to be given
+    adapted: Callable[[Namespace], dict[str, Any]] = lambda chosen: {}
 
 
 CS231N = "CS231n, assignment 3 (2017)"
