@@ -110,8 +110,8 @@ def players(extra: Extra, classes: int = 0) -> Players:
         if extra[name] != default and (why := untaken(name, extra["model"])):
             raise ShapeError(f"{flag(name)} {why}")
     options = {name: extra[name] for name in network.shaped_by}
-    if "norm" in options and options["norm"] == "auto":  # a penalty is per sample, batch norm is not
-        options["norm"] = None if extra["penalty"] else "batch"
+    if "norm" in options and options["norm"] == "auto":  # both are per sample, batch norm is not
+        options["norm"] = None if extra["penalty"] or extra["one_pass"] else "batch"
     if "output" in options:
         options["output"] = OUTPUTS[options["output"]]
     G, D = network.make(z_dim=z_dim(extra) + classes, outputs=max(classes, 1), **options)
@@ -143,10 +143,12 @@ def optimizer(extra: Extra, params: list, lr: float) -> optim.Optimizer:
 
 
 def schedule(extra: Extra) -> list[Turn] | None:
-    """Who moves: D --d-steps times and G once; with --repeat, so many times on the same real batch."""
+    """Who moves: D --d-steps times and G once, in the last of them if they share a pass; --repeat on the same batch."""
     if extra["consensus"]:
         return None
     turns = alternate(d_steps=extra["d_steps"])
+    if extra["one_pass"]:
+        turns[-2:] = [Turn("one_pass_turn")]
     again = [turn._replace(fresh_batch=False) for turn in turns]
     return turns + again * (extra["repeat"] - 1)
 
@@ -170,6 +172,7 @@ def build(settings: Settings) -> ScoreGame:
         loss=loss,
         penalty=penalties.PENALTIES.get(extra["penalty"]),
         penalty_weight=extra["penalty_weight"],
+        penalty_every=extra["penalty_every"],
         latent=LATENTS[extra["latent"] or NETWORKS[extra["model"]].latent](z_dim(extra)),
         generator_optimizer=optimizer(extra, G.parameters(), extra["lr"]),
         discriminator_optimizer=optimizer(extra, D.parameters(), d_lr),
@@ -223,6 +226,9 @@ def part_options(prog: str, of: str, description: str) -> Options:
     )
     parts.add_argument("--penalty", choices=penalties.PENALTIES, help=", ".join(penalties.PENALTIES), **names)
     parts.add_argument("--penalty-weight", type=float, default=10.0, help="times the penalty (default: 10)")
+    parts.add_argument(
+        "--penalty-every", type=positive, default=1, metavar="STEPS", help="so much more of it, so rarely (default: 1)"
+    )
     parts.add_argument("--clip", type=float, help="limit D's weights to [-CLIP, CLIP]")
     parts.add_argument("--max-norm", type=float, help="limit the length of each of D's units' weights")
     parts.add_argument("--latent", choices=LATENTS, help="noise (default: the model's)")
@@ -235,7 +241,7 @@ def part_options(prog: str, of: str, description: str) -> Options:
         "--width", type=positive, default=32, help="of the maps next to the image, likewise (default: 32)"
     )
     norms: dict[str, Any] = {"type": _norm, "metavar": "batch|layer|none"}
-    shown = "in wgan_gp28's and dcgan's D (default: none with a penalty, else batch)"
+    shown = "in wgan_gp28's and dcgan's D (default: none with a penalty or --one-pass, else batch)"
     parts.add_argument("--norm", default="auto", help=shown, **norms)
     parts.add_argument("--generator-norm", default="batch", help="in dcgan's G (default: batch)", **norms)
     parts.add_argument(
@@ -258,6 +264,9 @@ def part_options(prog: str, of: str, description: str) -> Options:
     moves.add_argument("--beta1", type=float, default=0.5, help="Adam's (default: 0.5)")
     moves.add_argument("--beta2", type=float, default=0.999, help="Adam's (default: 0.999)")
     moves.add_argument("--momentum", type=float, default=0.0, help="SGD's (default: 0)")
+    moves.add_argument(
+        "--one-pass", action="store_true", help="both move at once, by one pass of D, which has no batch norm: faster"
+    )
     moves.add_argument("--unroll", type=int, default=0, help="G's gradient runs through so many steps of D")
     moves.add_argument("--consensus", type=float, default=0.0, help="weight of the joint gradient's length")
     tricks = p.add_argument_group("tricks")
@@ -274,11 +283,11 @@ def part_options(prog: str, of: str, description: str) -> Options:
     tricks.add_argument("--spectral-norm", action="store_true", help="in every layer of D")
     for name in sorted({name for network in NETWORKS.values() for name in network.shaped_by}):
         p.idle(flag(name), partial(_not_for_its_model, name))
-    p.idle_without("--penalty", lambda o: o.penalty, "--penalty-weight")
+    p.idle_without("--penalty", lambda o: o.penalty, "--penalty-weight", "--penalty-every")
     p.idle_without("--optimizer adam", lambda o: o.optimizer == "adam", "--beta1", "--beta2")
     p.idle_without("--optimizer sgd", lambda o: o.optimizer == "sgd", "--momentum")
     p.idle_without("--instance-noise", lambda o: o.instance_noise, "--noise-steps")
-    for option in ("--d-steps", "--repeat"):
+    for option in ("--d-steps", "--repeat", "--one-pass"):
         p.idle(option, lambda o: "changes nothing with --consensus: both move at once" if o.consensus else "")
     return p
 

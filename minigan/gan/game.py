@@ -109,7 +109,7 @@ class Game:
         self.rounds = 0  # the step, as the host knows it: nothing waits for the device to tell
         self.schedules = list(schedules)
         self.graphs = True  # replay turns instead of playing them
-        self._turns: tuple[Source | None, list[Captured]] | None = None
+        self._turns: tuple[Source | None, dict[tuple[int, int], Captured]] = None, {}
         fresh = [k for k, turn in enumerate(self.schedule) if turn.fresh_noise]
         self._noise_of = [max(j for j in fresh if j <= k) for k in range(len(self.schedule))]
         self._batch_of = [b - 1 for b in itertools.accumulate(int(turn.fresh_batch) for turn in self.schedule)]
@@ -210,6 +210,14 @@ class Game:
         if self.ema is not None:
             self.ema.update()
 
+    def variant(self, turn: Turn, rounds: int) -> int:
+        """Which of several ways of that turn is played after so many rounds; here there is but one, 0.
+
+        A turn that does something in some rounds only says so here, and reads `rounds` for it: each of its ways is
+        captured by itself. The way 0 does all that any of them does, and in some rounds all turns are played so.
+        """
+        return 0
+
     def play(self, batches: Callable[[int], Drawn] | Source) -> Losses:
         """One round of the schedule: the losses and scores of its turns, as 0-d Tensors.
 
@@ -224,10 +232,6 @@ class Game:
         on_gpu = self.step.device == "cuda"
         draw = batches if callable(batches) else batches.at
         own = batches if on_gpu and not callable(batches) and batches.resident else None  # for turns to draw from
-        if self.graphs:
-            turns: Sequence[Callable[..., Losses]] = self._captured_turns(own)
-        else:
-            turns = [partial(self._turn, k, own) for k in range(len(self.schedule))]
         drawn: Drawn = None
         results: Losses = {}
         for k, turn in enumerate(self.schedule):
@@ -240,7 +244,7 @@ class Game:
                     if part is not None and part.shape[:1] == (0,):
                         where = f"step {self.rounds}, {turn.name}"
                         raise ShapeError(f"{where}: cannot train on an empty batch {part.shape}")
-            results |= turns[k](drawn)
+            results |= self._captured(k, own)(drawn) if self.graphs else self._turn(k, own, drawn)
         self.rounds += 1
         return results
 
@@ -249,12 +253,14 @@ class Game:
         """How many fresh batches one round of the schedule takes."""
         return sum(turn.fresh_batch for turn in self.schedule)
 
-    def _captured_turns(self, own: Source | None) -> list[Captured]:
-        """The turns of every round, as they are replayed."""
-        if self._turns is None or self._turns[0] is not own:
-            turns = [Captured(partial(self._turn, k, own), name=turn.name) for k, turn in enumerate(self.schedule)]
-            self._turns = own, turns
-        return self._turns[1]
+    def _captured(self, k: int, own: Source | None) -> Captured:
+        """The k-th turn of a round, the way it is played in this one, as it is replayed."""
+        if self._turns[0] is not own:
+            self._turns = own, {}
+        recorded, way = self._turns[1], (k, self.variant(self.schedule[k], self.rounds))
+        if way not in recorded:
+            recorded[way] = Captured(partial(self._turn, k, own), name=self.schedule[k].name)
+        return recorded[way]
 
     def _turn(self, k: int, own: Source | None, drawn: Drawn) -> Losses:
         """The k-th turn of a round, on these samples or, if it has a source of its own, on those that it draws."""
