@@ -28,53 +28,49 @@ from minigan.data import DATASETS
 
 ROOT = Path(__file__).parents[1]
 SHOWN = {"frechet": "Fréchet", "score": "score", "smallest_class": "smallest class", "memorised": "memorised"}
-R1 = "--penalty r1 --penalty-weight {}"
-EIGHTH = f"{R1} --penalty-every 8"
-ONE_PASS = f"{EIGHTH} --one-pass"
-NARROW = f"{ONE_PASS} --narrow"
-FALLING = f"{NARROW} --lr-schedule linear"
-AVERAGED = f"{FALLING} --ema 0.995"
-BEST = f"{AVERAGED} --clusters 100"
+PLAIN = {"small": "--model dcgan28 --batch-size 128 --lr 1e-3", "large": "--model dcgan --batch-size 64 --lr 2e-4"}
+NARROW = {"small": "--generator-width 32", "large": ""}  # there --width is that of both players
+R1 = "--penalty r1 --penalty-weight 1"
+ONE_PASS = f"{R1} --penalty-every 8 --one-pass"
+FALLING = "{narrow} --lr-schedule linear"
+AVERAGED = f"{FALLING} --ema 0.995 --ema-ramp 0.05"
+TOLD = f"{ONE_PASS} {AVERAGED} --penalty-weight 0.75"
+CLUSTERS = f"{TOLD} --clusters 100"
 RECIPES = {
     "plain": "",
-    "r1": R1.format(1),
-    "r1_each_eighth": EIGHTH.format(1),
-    "one_pass": ONE_PASS.format(1),
-    "narrow": NARROW.format(1),
-    "falling_rate": FALLING.format(1),
-    "averaged": AVERAGED.format(1),
-    "clusters": BEST.format(0.75),
-    "labels": f"{AVERAGED.format(0.75)} --labels",
-    "best": "",
-    # one thing of `clusters` changed
-    "clusters_32": f"{AVERAGED.format(0.75)} --clusters 32",
-    "clusters_300": f"{AVERAGED.format(0.75)} --clusters 300",
-    "gamma_0.5": BEST.format(0.25),
-    "gamma_5": BEST.format(2.5),
-    "batch_64": f"{BEST.format(0.75)} --batch-size 64",
-    "batch_256": f"{BEST.format(0.75)} --batch-size 256",
-    "half_rate": f"{BEST.format(0.75)} --lr 5e-4",
-    "d_twice_as_fast": f"{BEST.format(0.75)} --d-lr 2e-3",
-    "hinge": f"{BEST.format(0.75)} --loss hinge",
-    "lsgan": f"{BEST.format(0.75)} --loss lsgan",
-    "relativistic": f"{BEST.format(0.75)} --loss relativistic",
-    "r1_r2": BEST.format(0.75).replace("--penalty r1 ", "--penalty r1_r2 "),
-    "spectral_norm": f"{AVERAGED.replace(EIGHTH, '')} --spectral-norm --loss hinge --clusters 100",
-    "normal_noise": f"{BEST.format(0.75)} --latent normal",
-    "mirrored": f"{BEST.format(0.75)} --flip",
+    "r1": R1,
+    "r1_every_8th": f"{R1} --penalty-every 8",
+    "one_pass": ONE_PASS,
+    "narrow": f"{ONE_PASS} {{narrow}}",
+    "falling": f"{ONE_PASS} {FALLING}",
+    "averaged": f"{ONE_PASS} {AVERAGED}",
+    "clusters": CLUSTERS,
+    "labels": f"{TOLD} --labels",
+    "best": "best",
+    # one thing of `clusters` is another; of an option that is given twice the later counts
+    "clusters_32": f"{CLUSTERS} --clusters 32",
+    "clusters_300": f"{CLUSTERS} --clusters 300",
+    "gamma_0.5": f"{CLUSTERS} --penalty-weight 0.25",
+    "gamma_5": f"{CLUSTERS} --penalty-weight 2.5",
+    "r1_r2": f"{CLUSTERS} --penalty r1_r2",
+    "batch_64": f"{CLUSTERS} --batch-size 64",
+    "batch_256": f"{CLUSTERS} --batch-size 256",
+    "half_rate": f"{CLUSTERS} --lr {{half_rate}}",
+    "hinge": f"{CLUSTERS} --loss hinge",
+    "lsgan": f"{CLUSTERS} --loss lsgan",
+    "relativistic": f"{CLUSTERS} --loss relativistic",
+    "spectral_norm": f"--one-pass {AVERAGED} --clusters 100 --loss hinge --spectral-norm",
+    "normal_noise": f"{CLUSTERS} --latent normal",
+    "mirrored": f"{CLUSTERS} --flip",
 }
-PLAIN = {"28": "--model dcgan28 --batch-size 128 --lr 1e-3", "other": "--model dcgan --batch-size 64 --lr 2e-4"}
 
 
 def words(recipe: str, data: str, args: argparse.Namespace) -> list[str]:
     """The options of `minigan train` that make the recipe on these data."""
-    if recipe == "best":
-        line = "best"
-    else:
-        small = data in DATASETS and DATASETS[data].shape == (1, 28, 28)
-        line = f"{PLAIN['28' if small else 'other']} {RECIPES[recipe]}"
-    found = [*shlex.split(line), "--data", data]
-    return found if data in DATASETS else [*found, "--side", str(args.side)]
+    size = "small" if data in DATASETS and DATASETS[data].shape == (1, 28, 28) else "large"
+    line = RECIPES[recipe].format(narrow=NARROW[size], half_rate={"small": 5e-4, "large": 1e-4}[size])
+    found = shlex.split(line if recipe == "best" else f"{PLAIN[size]} {line}")
+    return [*found, "--data", data, *([] if data in DATASETS else ["--side", str(args.side)])]
 
 
 def run(command: list[str]) -> str:
