@@ -215,6 +215,7 @@ def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> O
     if chosen.preset:
         preset = PRESETS[chosen.preset]
         p.set_defaults(out=f"runs/{chosen.preset}", **preset.options)
+        p.set_defaults(**preset.adapted(p.parse_known_args(arguments)[0]))
         if chosen.as_printed:
             if not preset.as_printed:
                 p.error(f"--as-printed: {preset.source} prints nothing else for {chosen.preset}")
