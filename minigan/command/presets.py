@@ -40,7 +40,6 @@ _r1 = {"penalty": "r1", "penalty_every": 8, "one_pass": True, "lr_schedule": "li
 _paper32 = {"model": "dcgan", "side": 32, "channels": 1, "width": 32}
 
 
-
 def _best(chosen: Namespace) -> dict[str, Any]:
     """What the best recipe is for these data: CS231n's networks for 28x28 pixels, a DCGAN for others.
 

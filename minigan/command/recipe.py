@@ -62,13 +62,18 @@ NETWORKS = {
     "wgan_gp28": Network(models.wgan_gp28, 96, "uniform", ("norm", "padding", "generator_width")),
     "lab28": Network(models.lab28, 128, "normal", ("output",)),
     "goodfellow28": Network(models.goodfellow28, 100, "uniform"),
-    "dcgan": Network(models.dcgan, 100, "uniform", (*SIZES, "norm", "generator_norm", "activation", "pack", "stddev")),
+    "dcgan": Network(
+        models.dcgan,
+        100,
+        "uniform",
+        (*SIZES, "generator_width", "norm", "generator_norm", "activation", "pack", "stddev"),
+    ),
     "mlp512": Network(models.mlp512, 100, "normal", SIZES),
     "sndcgan": Network(models.sndcgan, 128, "normal", SIZES),
 }
 SHAPING = {  # options that need a network which is made for them, even if a preset gives them, and their defaults
     **{"pack": 1, "stddev": False, "generator_norm": "batch", "activation": "leaky_relu", "padding": 0},
-    **{"output": "tanh", "generator_width": 64},
+    **{"output": "tanh", "generator_width": None},
 }
 LATENTS: dict[str, Callable[..., Latent]] = {"uniform": uniform_latent, "normal": normal_latent}
 OUTPUTS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
@@ -111,6 +116,8 @@ def players(extra: Extra, classes: int = 0) -> Players:
         if extra[name] != default and (why := untaken(name, extra["model"])):
             raise ShapeError(f"{flag(name)} {why}")
     options = {name: extra[name] for name in network.shaped_by}
+    if options.get("generator_width", 0) is None:
+        del options["generator_width"]  # the network's own
     if "norm" in options and options["norm"] == "auto":  # both are per sample, batch norm is not
         options["norm"] = None if extra["penalty"] or extra["one_pass"] else "batch"
     if "output" in options:
@@ -256,8 +263,7 @@ def part_options(prog: str, of: str, description: str) -> Options:
     parts.add_argument(
         "--generator-width",
         type=positive,
-        default=64,
-        help="likewise in dcgan28's and wgan_gp28's G, whose other layers follow (default: 64)",
+        help="likewise of G alone, also in dcgan28 and wgan_gp28, where it is 64 (default: dcgan's as D's)",
     )
     parts.add_argument(
         "--width", type=positive, default=32, help="of the maps next to the image, likewise (default: 32)"
