@@ -348,7 +348,7 @@ def gather_images(images: Array, order: Array, k: int, per_epoch: int, batch: in
     return scaled(images[order[first : first + batch]])
 
 
-# --- optimizer updates, in place; the same formulas as Tensors stand in minigan/optim.py --------------------
+# --- optimizer updates, in place; the same formulas as Tensors stand in minigan/optim/ ----------------------
 
 
 def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options: Any) -> None:
