@@ -21,6 +21,7 @@ from ..system import disk, stored
 from ..system.machine import blas_info
 from ..system.terminal import say, warn
 from . import checkpoint, record
+from .length import UNKNOWN
 from .record import COLUMNS, Evaluation
 from .settings import FREE_ON_RESUME, Settings, flat
 
@@ -151,11 +152,11 @@ class RunFolder:
         return differing
 
     def write_config(self, settings: Settings, steps: int, images: dict[str, Any]) -> None:
-        """config.json: every setting, the data set that is really used, versions."""
+        """config.json: every setting, the data set that is really used, versions; no length while that is UNKNOWN."""
         about = {
             "sha256": disk.BLANK.decode(),
             "settings": asdict(settings),
-            "total_steps": steps,
+            "total_steps": None if steps == UNKNOWN else steps,
             "images": images,
             "versions": versions(),
             "blas": blas_info(),

@@ -27,6 +27,7 @@ from ..system.terminal import progress, say
 from ..tensor import Tensor
 from . import checkpoint
 from .folder import AT_THE_END, RunFolder, Timings
+from .length import UNKNOWN, Clock
 from .record import COLUMNS, PLAYERS, SHOWN
 from .settings import Settings
 
@@ -52,6 +53,7 @@ class Loop:
     per_epoch: int
     last: int
     about_samples: dict[str, Any]
+    begun: float  # when the program began, by time.perf_counter
     gauge: Gauge | None = None  # what --evaluate-every measures with
 
     def __post_init__(self) -> None:
@@ -66,6 +68,8 @@ class Loop:
         self.looks: list[Look] = []
         self.kept: Kept | None = None  # the state at the last read-back, to find where a NaN arises
         self.timings = Timings(self.folder, self.step)
+        spent = sum(self.timings.seconds.values()) + time.perf_counter() - self.begun
+        self.time = Clock(self.settings.minutes or 0.0, spent)
 
     def run(self) -> int:
         """0 when the last step is done, INTERRUPTED when a signal stopped it, FAILED when its verdict did.
@@ -73,7 +77,8 @@ class Loop:
         What it did is saved in each case.
         """
         if self.step >= self.last:
-            more = "--epochs" if self.settings.steps is None else "--steps"
+            given = {"--minutes": self.settings.minutes, "--steps": self.settings.steps}
+            more = next((option for option, value in given.items() if value is not None), "--epochs")
             say(f"{self.folder.path}: finished, {self.step} steps; nothing to do (a larger {more} continues it)")
             self.looks = self.folder.looks()
             self.save_generator()  # the run may have been killed before it was written
@@ -82,16 +87,17 @@ class Loop:
             return 0
         self.begin()
         each = f"{self.settings.batch_size} {self.samples.noun}"
-        say(f"{self.settings.data}: {self.last} steps of {each}, {self.per_epoch} an epoch")
+        steps = f"{self.settings.minutes:g} minutes of steps" if self.last == UNKNOWN else f"{self.last} steps"
+        say(f"{self.settings.data}: {steps} of {each}, {self.per_epoch} an epoch")
         with stopped_by_signals() as stop:
             failed = self.rounds(stop)
             self.save()
         if self.step < self.last:
             if failed:
                 self.finish()
-                say(f"Stopped at step {self.step} of {self.last} by --early-stop. {self.looks[-1].explained}")
+                say(f"Stopped at {self.place()} by --early-stop. {self.looks[-1].explained}")
                 return FAILED
-            say(f"\nStopped at step {self.step} of {self.last}{self.how_to_continue()}")
+            say(f"\nStopped at {self.place()}{self.how_to_continue()}")
             return INTERRUPTED
         self.finish()
         return 0
@@ -115,17 +121,43 @@ class Loop:
     def rounds(self, stop: Collection[int]) -> bool:
         """Play until the last step, or until `stop` holds something; True if --early-stop ended it."""
         failed, before = False, len(self.looks)
-        with progress(total=self.last, initial=self.step, unit="step") as bar:
+        with progress(total=None if self.last == UNKNOWN else self.last, initial=self.step, unit="step") as bar:
             while self.step < self.last and not stop and not failed:
                 self.waiting.append(self.game.play(self.batches))
                 self.step += 1
                 bar.update()
                 if self.step % READ_BACK == 0:
                     self.read_back()
+                    if self.last == UNKNOWN:
+                        self.ask_the_clock()
+                        bar.total = None if self.last == UNKNOWN else self.last
                     bar.set_postfix_str(f"{self.summary()}  {self.looks[-1].verdict}")
                 self.after_step(quiet=not bar.disable)
                 failed = self.settings.early_stop and len(self.looks) > before and has_failed(self.looks)
         return failed
+
+    def ask_the_clock(self) -> None:
+        """Fix the length of a run by minutes, and save it, once its speed is known."""
+        seconds = self.timings.seconds
+        look = (sum(seconds.values()) - seconds["training"]) / max(len(self.looks), 1)
+        self.last = self.time.steps(self.step, seconds["training"], lambda n: look * self.looks_within(n))
+        if self.last == UNKNOWN:
+            return
+        self.game.lasts(self.last)
+        self.folder.write_config(self.settings, self.last, self.about_samples)
+        say(f"{self.settings.minutes:g} minutes are {self.last} steps, by the speed of those up to {self.step}")
+        self.save()
+
+    def looks_within(self, steps: int) -> int:
+        """How often samples are drawn or judged within so many more steps, with what is done at the end."""
+        end = self.step + steps
+        often = [self.settings.sample_every or self.per_epoch, self.settings.evaluate_every]
+        early = 0 if self.settings.sample_every else sum(self.step < k <= end for k in self.early_looks())
+        return sum(end // every - self.step // every for every in often if every) + early + 2
+
+    def place(self) -> str:
+        """Where the run stands."""
+        return f"step {self.step}" if self.last == UNKNOWN else f"step {self.step} of {self.last}"
 
     def after_step(self, quiet: bool) -> None:
         """Samples, a look and checkpoints where they are due."""
@@ -275,10 +307,11 @@ class Loop:
             self.folder.sync_log()
             meta = {"settings": asdict(self.settings), "images": self.about_samples, "blas": blas_info()}
             look = self.looks[-1]
+            said = meta | {"total_steps": None if self.last == UNKNOWN else self.last}
             names = ("distance", "frechet") if look.step == self.step else ()
             measured = {name: look.numbers.get(name) for name in names}
             checkpoint.save(
-                self.folder.checkpoints, self.game.state, meta, self.step, keep=self.settings.keep, **measured
+                self.folder.checkpoints, self.game.state, said, self.step, keep=self.settings.keep, **measured
             )
             self.saved = self.step
             self.save_generator()

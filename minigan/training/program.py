@@ -6,6 +6,7 @@ checkpoint stands, and arrives at the same weights as a run that was never stopp
 
 import argparse
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,10 @@ from ..kernels.installation import without_compiled
 from ..nn import in_chunks
 from ..system.options import Options
 from ..system.terminal import ending, say, shown
-from . import checkpoint, labels, report, shortage
+from . import checkpoint, labels, length, report, shortage
 from .folder import RunFolder
 from .loop import Loop, Picture
-from .settings import ALL_IS_WELL, EVALUATED, FEW, Settings, common_options, positive
+from .settings import ALL_IS_WELL, EVALUATED, FEW, Settings, common_options, duration, positive
 
 Build = Callable[[Settings], Game]
 Load = Callable[[Settings, int | None], Samples]
@@ -67,6 +68,12 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
         )
     p.add_argument("--epochs", type=positive, default=epochs, help=f"passes over the data (default: {epochs})")
     p.add_argument("--steps", type=positive, help="rounds of the game, instead of --epochs")
+    p.add_argument(
+        "--minutes",
+        type=duration,
+        metavar="M",
+        help="train about so long, instead of --epochs: the speed of the first steps fixes how many there are",
+    )
     p.add_argument("--checkpoint-every", type=positive, metavar="STEPS", help="save also every so many steps")
     p.add_argument(
         "--sample-every", type=positive, metavar="STEPS", help="draw samples so often (default: each epoch, and early)"
@@ -106,6 +113,8 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
     p.idle_without("--device cuda", lambda o: o.device == "cuda" or o.precision == "fp32", "--precision")
     p.idle("--epochs", lambda o: "changes nothing beside --steps" if "steps" in p.given else "")
     p.idle_without("--evaluate-every", lambda o: o.evaluate_every, "--evaluate-n")
+    for option in ("--epochs", "--steps"):
+        p.idle(option, lambda o: "changes nothing beside --minutes" if "minutes" in p.given else "")
     p.idle_without("--resume", lambda o: o.resume, "--allow-change")
     return p
 
@@ -171,6 +180,7 @@ def run(
     write more into settings.out. NotEnoughMemory, before anything is written, if the device has too little memory for
     rounds of `batch` samples, by default settings.batch_size.
     """
+    begun = time.perf_counter()
     array_module(settings.device)  # fails before anything is written
     if not settings.out:
         raise CheckpointError("run: expected settings.out to be a folder, got an empty path")
@@ -196,7 +206,9 @@ def run(
                 checkpoint.continue_from(folder.checkpoints, saved, settings.keep)
             shortage.check(game, batches, samples.drawn.shape[1:], settings, batch or settings.batch_size)
             per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
-            last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
+            last = length.told(settings, about, per_epoch)
+            if last != length.UNKNOWN:
+                game.lasts(last)
             gauge = _gauge(samples, settings) if game.rounds < last else None
             if game.rounds <= last:
                 folder.write_config(settings, last, about_samples)
@@ -205,6 +217,7 @@ def run(
             for doubt in game.doubts():
                 say(f"note: {doubt}")
             about_run: dict[str, Any] = {"per_epoch": per_epoch, "last": last, "about_samples": about_samples}
+            about_run["begun"] = begun
             loop = Loop(game, batches, labelled, settings, folder, picture, gauge=gauge, **about_run)
             try:
                 with shortage.explained(game, batches, settings, folder):
