@@ -157,9 +157,9 @@ def of_images(
 ) -> list[Row]:
     """The table of uint8 images (N, C, H, W), which the reader has as `fake`, and held.real as `real`.
 
-    `other` are held.other as the reader has them; what they reach, in the place of samples, is each row's floor. It is
-    not measured where `floors` has it by name, nor without them. `stage` is told what is done next. Rows that need
-    classes, or held-out images, are left out without them. DataError if there are too few of any.
+    `other` are held.other as the reader has them; what they reach, in the place of samples, is each row's floor, which
+    is measured unless `floors` tells it. `stage` is told what is done next. Rows that need classes, or held-out images,
+    are left out without them. DataError if there are too few of any.
     """
     fewest = min(len(images), len(fake.features), len(real.features), len(other.features) if other else LEAST)
     if fewest < LEAST:

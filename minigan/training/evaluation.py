@@ -23,7 +23,7 @@ from .settings import Settings, flat
 
 UNLIKELY = 1 << 40  # that a run had such a seed: points of this one and the next are not those learnt from
 SAMPLES = 10_000  # as papers have it
-UNKNOWN = "no judge knows these images: features of random filters stand in for one, which have learnt nothing"
+NO_JUDGE = "no judge knows these images: features of random filters stand in for one, which have learnt nothing"
 NO_HELD_OUT = "of these data nothing is held out: samples are compared with one half of them, real ones are the other"
 CHANGED = "the data are not those that the run learnt from: their fingerprint is another"
 Stage = Callable[[str], None]
@@ -93,7 +93,7 @@ def _of_images(
     if features is None:
         reader = reader or suited(samples)
         if reader is None:
-            notes.append(UNKNOWN)
+            notes.append(NO_JUDGE)
             reader = RandomFeatures(held.train)
         made_with = _made_with(samples, reader, len(images), len(held.real), seed)
     floors = before.floors if before is not None and made_with and before.made_with == made_with else {}

@@ -61,7 +61,7 @@ def test_a_run_is_measured_beside_its_own_data(trained):
     found = evaluation.evaluate(trained, stage=told.append)
     assert (found.step, found.samples, found.real, found.reader) == (4, 60, 60, "random features")
     fewer = "60 samples, not 10000: there are no more real images to put in their place"
-    assert found.notes == [evaluation.NO_HELD_OUT, fewer, evaluation.UNKNOWN]
+    assert found.notes == [evaluation.NO_HELD_OUT, fewer, evaluation.NO_JUDGE]
     assert told[:3] == ["data", "samples", "features"]
     value = {row.name: row.value for row in found.rows}
     assert value["frechet"] > 1.5 * found.floors["frechet"] > 0
