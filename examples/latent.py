@@ -40,8 +40,8 @@ GROUPS = (3, 30)  # of how many samples the mean stands for what they have in co
 
 
 def trained(settings: Settings, samples: Samples) -> ScoreGame:
-    """The game of dcgan_mnist.py after settings.steps."""
-    extra = {"lr": settings.extra["lr"]}
+    """The game of dcgan_mnist.py as CS231n has it, after settings.steps."""
+    extra = {"lr": settings.extra["lr"], "as_printed": True}
     own = Settings("dcgan_mnist", settings.device, seed=settings.seed, extra=extra)
     game = studies.script(EXAMPLES, "dcgan_mnist").build(own)
     for _ in studies.play(game, samples, settings, label="DCGAN"):

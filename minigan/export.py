@@ -126,7 +126,7 @@ def save_of_game(path: str | Path, game: Game, **about: Any) -> Path:
     """`save_generator` of the game's generator as it stands, with averaged weights if the game averages them."""
     generator = of_game(game, **about)
     average = game.sampling_average()
-    return save_generator(path, generator, None if average is None else average.state_dict())
+    return save_generator(path, generator, None if average is None else average.shadow)
 
 
 def description(generator: Generator) -> dict[str, Any]:

@@ -16,6 +16,7 @@ def dcgan(
     *,
     channels: int = 3,
     width: int = 64,
+    generator_width: int | None = None,
     norm: str | None = "batch",
     generator_norm: str | None = "batch",
     activation: str = "leaky_relu",
@@ -27,10 +28,10 @@ def dcgan(
     """The DCGAN of Radford et al. 2016 for images of side x side pixels, a multiple of 16 (paper: 64, width 128).
 
     G: z to (side/16)^2 x 8 width, then 4x4 transposed convolutions of stride 2 through 4, 2 and 1 width, batch norm and
-    ReLU between, tanh. D: 4x4 convolutions of stride 2 through width, 2, 4 and 8 width, leaky ReLU 0.2, then one
-    over what is left; `norm` is "batch", as in the paper (not after the first), or None or "layer", as a gradient
-    penalty wants it. N(0, 0.02^2) weights, N(1, 0.02^2) scales. At the defaults G has 3 576 704 parameters, D
-    2 765 568. Noise is U(-1, 1).
+    ReLU between, tanh; `generator_width`, if given, is its own. D: 4x4 convolutions of stride 2 through width, 2, 4 and
+    8 width, leaky ReLU 0.2, then one over what is left; `norm` is "batch", as in the paper (not after the first), or
+    None or "layer", as a gradient penalty wants it. N(0, 0.02^2) weights, N(1, 0.02^2) scales. At the defaults G has
+    3 576 704 parameters, D 2 765 568. Noise is U(-1, 1).
 
     A player with normalisation has no biases, as its norms have their own. One without has biases, zero at first, and
     starts with the larger weights of He et al. 2015, for nothing else keeps what passes through it from fading: a D
@@ -48,10 +49,14 @@ def dcgan(
             f"dcgan: expected a side divisible by 16, norms among {', '.join(map(str, _NORMS))} "
             f"and an activation among {', '.join(_ACTIVATIONS)}, got {side} and {', '.join(map(repr, names))}"
         )
-    maps, rest = [8 * width, 4 * width, 2 * width, width], side // 16
+    rest = side // 16
+    maps, drawn = ([8 * w, 4 * w, 2 * w, w] for w in (width, width if generator_width is None else generator_width))
     lift, shift = generator_norm is None, norm is None  # biases
-    up: list[nn.Module] = [nn.Unflatten(1, (z_dim, 1, 1)), nn.ConvTranspose2d(z_dim, maps[0], rest, bias=lift, rng=rng)]
-    for i, o in zip(maps, [*maps[1:], channels], strict=True):
+    up: list[nn.Module] = [
+        nn.Unflatten(1, (z_dim, 1, 1)),
+        nn.ConvTranspose2d(z_dim, drawn[0], rest, bias=lift, rng=rng),
+    ]
+    for i, o in zip(drawn, [*drawn[1:], channels], strict=True):
         up += [*_NORMS[generator_norm](i), nn.ReLU(), nn.ConvTranspose2d(i, o, 4, 2, 1, bias=lift, rng=rng)]
     down: list[nn.Module] = [
         nn.Conv2d(pack * channels, width, 4, 2, 1, bias=shift, rng=rng),

@@ -28,6 +28,7 @@ class _BatchNorm(Module):
     """
 
     axes: tuple[int, ...]  # over which the statistics are taken
+    mixes_samples = True
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
         name = type(self).__name__

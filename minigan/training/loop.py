@@ -18,7 +18,7 @@ from ..data import Samples
 from ..errors import CheckpointError, NonFiniteLoss
 from ..gan import Game, Source
 from ..gan.rehearsal import Kept, first_nonfinite, first_spoilt, gradient_norms
-from ..judge import Look, Yardstick
+from ..judge import Gauge, Look, Yardstick
 from ..judge.verdict import has_failed, verdict
 from ..system import disk
 from ..system.machine import blas_info
@@ -27,6 +27,7 @@ from ..system.terminal import progress, say
 from ..tensor import Tensor
 from . import checkpoint
 from .folder import AT_THE_END, RunFolder, Timings
+from .length import UNKNOWN, Clock
 from .record import COLUMNS, PLAYERS, SHOWN
 from .settings import Settings
 
@@ -52,6 +53,8 @@ class Loop:
     per_epoch: int
     last: int
     about_samples: dict[str, Any]
+    begun: float  # when the program began, by time.perf_counter
+    gauge: Gauge | None = None  # what --evaluate-every measures with
 
     def __post_init__(self) -> None:
         self.yardstick = Yardstick(self.samples.drawn)
@@ -65,6 +68,8 @@ class Loop:
         self.looks: list[Look] = []
         self.kept: Kept | None = None  # the state at the last read-back, to find where a NaN arises
         self.timings = Timings(self.folder, self.step)
+        spent = sum(self.timings.seconds.values()) + time.perf_counter() - self.begun
+        self.time = Clock(self.settings.minutes or 0.0, spent)
 
     def run(self) -> int:
         """0 when the last step is done, INTERRUPTED when a signal stopped it, FAILED when its verdict did.
@@ -72,7 +77,8 @@ class Loop:
         What it did is saved in each case.
         """
         if self.step >= self.last:
-            more = "--epochs" if self.settings.steps is None else "--steps"
+            given = {"--minutes": self.settings.minutes, "--steps": self.settings.steps}
+            more = next((option for option, value in given.items() if value is not None), "--epochs")
             say(f"{self.folder.path}: finished, {self.step} steps; nothing to do (a larger {more} continues it)")
             self.looks = self.folder.looks()
             self.save_generator()  # the run may have been killed before it was written
@@ -81,16 +87,17 @@ class Loop:
             return 0
         self.begin()
         each = f"{self.settings.batch_size} {self.samples.noun}"
-        say(f"{self.settings.data}: {self.last} steps of {each}, {self.per_epoch} an epoch")
+        steps = f"{self.settings.minutes:g} minutes of steps" if self.last == UNKNOWN else f"{self.last} steps"
+        say(f"{self.settings.data}: {steps} of {each}, {self.per_epoch} an epoch")
         with stopped_by_signals() as stop:
             failed = self.rounds(stop)
             self.save()
         if self.step < self.last:
             if failed:
                 self.finish()
-                say(f"Stopped at step {self.step} of {self.last} by --early-stop. {self.looks[-1].explained}")
+                say(f"Stopped at {self.place()} by --early-stop. {self.looks[-1].explained}")
                 return FAILED
-            say(f"\nStopped at step {self.step} of {self.last}{self.how_to_continue()}")
+            say(f"\nStopped at {self.place()}{self.how_to_continue()}")
             return INTERRUPTED
         self.finish()
         return 0
@@ -114,32 +121,63 @@ class Loop:
     def rounds(self, stop: Collection[int]) -> bool:
         """Play until the last step, or until `stop` holds something; True if --early-stop ended it."""
         failed, before = False, len(self.looks)
-        with progress(total=self.last, initial=self.step, unit="step") as bar:
+        with progress(total=None if self.last == UNKNOWN else self.last, initial=self.step, unit="step") as bar:
             while self.step < self.last and not stop and not failed:
                 self.waiting.append(self.game.play(self.batches))
                 self.step += 1
                 bar.update()
                 if self.step % READ_BACK == 0:
                     self.read_back()
+                    if self.last == UNKNOWN:
+                        self.ask_the_clock()
+                        bar.total = None if self.last == UNKNOWN else self.last
                     bar.set_postfix_str(f"{self.summary()}  {self.looks[-1].verdict}")
                 self.after_step(quiet=not bar.disable)
                 failed = self.settings.early_stop and len(self.looks) > before and has_failed(self.looks)
         return failed
 
+    def ask_the_clock(self) -> None:
+        """Fix the length of a run by minutes, and save it, once its speed is known."""
+        seconds = self.timings.seconds
+        look = (sum(seconds.values()) - seconds["training"]) / max(len(self.looks), 1)
+        self.last = self.time.steps(self.step, seconds["training"], lambda n: look * self.looks_within(n))
+        if self.last == UNKNOWN:
+            return
+        self.game.lasts(self.last)
+        self.folder.write_config(self.settings, self.last, self.about_samples)
+        say(f"{self.settings.minutes:g} minutes are {self.last} steps, by the speed of those up to {self.step}")
+        self.save()
+
+    def looks_within(self, steps: int) -> int:
+        """How often samples are drawn or judged within so many more steps, with what is done at the end."""
+        end = self.step + steps
+        often = [self.settings.sample_every or self.per_epoch, self.settings.evaluate_every]
+        early = 0 if self.settings.sample_every else sum(self.step < k <= end for k in self.early_looks())
+        return sum(end // every - self.step // every for every in often if every) + early + 2
+
+    def place(self) -> str:
+        """Where the run stands."""
+        return f"step {self.step}" if self.last == UNKNOWN else f"step {self.step} of {self.last}"
+
     def after_step(self, quiet: bool) -> None:
         """Samples, a look and checkpoints where they are due."""
-        end_of_epoch = self.step % self.per_epoch == 0
-        every, looks = self.settings.checkpoint_every, self.settings.sample_every
-        due = self.step % looks == 0 if looks is not None else end_of_epoch or self.step in self.early_looks()
-        if due or self.step == self.last:
+        end, end_of_epoch = self.step == self.last, self.step % self.per_epoch == 0
+        often = self.settings.sample_every
+        drawn = end or (self.due(often) if often is not None else end_of_epoch or self.step in self.early_looks())
+        evaluated = self.gauge is not None and (end or self.due(self.settings.evaluate_every))
+        if drawn:
             self.draw_samples()
-            if looks is not None or self.step == self.last or self.step - self.looks[-1].step >= APART:
-                self.look()
-        if end_of_epoch or self.step == self.last or (every is not None and self.step % every == 0):
+        if evaluated or (drawn and (end or often is not None or self.step - self.looks[-1].step >= APART)):
+            self.look(evaluated)
+        if end or end_of_epoch or evaluated or self.due(self.settings.checkpoint_every):
             self.save()
         if end_of_epoch and not quiet:
             epoch = f"epoch {self.step // self.per_epoch}, step {self.step}"
             say(f"{epoch}: {self.summary()}  {self.looks[-1].sentence}")
+
+    def due(self, every: int | None) -> bool:
+        """Is this one of the steps of what is done every so many, if it is?"""
+        return every is not None and self.step % every == 0
 
     def early_looks(self) -> set[int]:
         """Steps of the first epoch at which samples are drawn too: most of what there is to see happens then."""
@@ -222,17 +260,27 @@ class Loop:
         with self.aside("samples"), disk.naming(path):
             self.picture(self.game, self.samples, path)
 
-    def look(self) -> None:
-        """Judge the run as it stands, from its losses since the last look, its samples and its gradients."""
+    def drawn(self, count: int, stream: str) -> np.ndarray:
+        """So many samples of the game as it stands, of the same noise each time, which nothing else draws."""
+        parts = [
+            self.game.sample(min(CHUNK, count - k), stream=stream, at=k // CHUNK).numpy()
+            for k in range(0, count, CHUNK)
+        ]
+        return np.concatenate(parts)
+
+    def look(self, evaluated: bool = False) -> None:
+        """Judge the run as it stands, from its losses since the last look, its samples and its gradients.
+
+        If it is to be `evaluated`, by the gauge too.
+        """
         self.read_back()
         self.settle()
         with self.aside("health"):
-            count = self.yardstick.count
-            parts = [
-                self.game.sample(min(CHUNK, count - k), stream="health", at=k // CHUNK).numpy()
-                for k in range(0, count, CHUNK)
-            ]
-            numbers = {"floor": self.yardstick.floor, **self.yardstick.measure(np.concatenate(parts))}
+            samples = self.drawn(self.yardstick.count, "health")
+            numbers = {"floor": self.yardstick.floor, **self.yardstick.measure(samples)}
+            if evaluated and self.gauge is not None:
+                distance = self.gauge.measure(self.drawn(self.gauge.count, "evaluation"))
+                numbers |= {"frechet": distance, "frechet_floor": self.gauge.floor}
             numbers |= self.recent.take()
             norms = gradient_norms(self.game, self.batches)
             numbers |= {f"{name}_grad": length for name, length in norms.items()}
@@ -259,9 +307,11 @@ class Loop:
             self.folder.sync_log()
             meta = {"settings": asdict(self.settings), "images": self.about_samples, "blas": blas_info()}
             look = self.looks[-1]
-            distance = look.numbers.get("distance") if look.step == self.step else None
+            said = meta | {"total_steps": None if self.last == UNKNOWN else self.last}
+            names = ("distance", "frechet") if look.step == self.step else ()
+            measured = {name: look.numbers.get(name) for name in names}
             checkpoint.save(
-                self.folder.checkpoints, self.game.state, meta, self.step, keep=self.settings.keep, distance=distance
+                self.folder.checkpoints, self.game.state, said, self.step, keep=self.settings.keep, **measured
             )
             self.saved = self.step
             self.save_generator()
