@@ -220,7 +220,7 @@ class ScoreGame(Game):
         d_loss = self.loss.discriminator(real_scores, fake_scores)
         g_loss = self.loss.generator(fake_scores, real_scores)
         added, factor = one_pass.factors(grad(d_loss, fake_scores), grad(g_loss, fake_scores))
-        d_loss, shown = self._penalised(d_loss, critic, real, leaf, answers, batch.rng)
+        d_loss, shown = self._penalised(d_loss, critic, real, leaf.detach(), answers, batch.rng)
         d_optimizer, g_optimizer = self.optimizers["discriminator"], self.optimizers["generator"]
         *d_grads, slopes = grad(d_loss + ops.sum(added * fake_scores), [*d_optimizer.params, leaf])
         g_grads = grad(fake, g_optimizer.params, one_pass.scaled(slopes, factor))

@@ -99,6 +99,7 @@ def test_a_discriminator_that_is_sure_of_the_fakes_hides_nothing_from_the_genera
 SWITCHED = {
     "r1": {"penalty": r1, "penalty_weight": 2.0},
     "a penalty between": {"penalty": gradient_penalty},
+    "a penalty on the scores of fakes": {"penalty": lambda critic, real, fake, rng: mg.mean(mg.square(critic(fake)))},
     "packs": {"pack": 2, "penalty": r1_r2},
     "one batch": {"sight": Sight(joint_batches=True)},
     "another range": {"sight": Sight(prepare=lambda x: 0.5 * x + 0.5)},
