@@ -126,8 +126,9 @@ class ScoreGame(Game):
         return super().state | ({} if self.pool is None else self.pool.state_dict("replay."))
 
     def variant(self, turn: Turn, rounds: int) -> int:
-        """1 in rounds that leave the penalty out, else 0; the generator's turn is always the same."""
-        return int(turn.name != "generator_turn" and self._leaves_out_penalty(rounds))
+        """1 in rounds that leave the penalty out, else 0; a generator's turn that imagines none of D's is always 0."""
+        penalised = turn.name != "generator_turn" or self.moves.unroll > 0
+        return int(penalised and self._leaves_out_penalty(rounds))
 
     def _leaves_out_penalty(self, rounds: int) -> bool:
         """Is there a penalty, but none in the round after so many?"""
