@@ -16,6 +16,7 @@ from ..errors import CheckpointError
 from ..kernels.threads import cores, set_num_threads
 from ..system.signals import STOPPING, stopped_by_signals
 from ..system.terminal import progress
+from .catalogue import load
 from .cell import Cell, Stopped
 from .results import Result, Results
 from .table import Protocol, Row, Settings, Table
@@ -183,8 +184,6 @@ class _Worker:
 
     def compute(self, k: int, row: str, seed: int) -> Result | None:
         """The k-th cell's result; None if it was told to stop."""
-        from . import load
-
         if self.stop.is_set():
             return None
 
