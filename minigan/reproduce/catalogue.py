@@ -7,6 +7,9 @@ from .table import Table
 
 TABLES = {
     "dirac": "dirac",
+    "ring": "ring",
+    "grid": "grid",
+    "unrolled": "unrolled",
 }
 """The module of this room that ends in each table."""
 
