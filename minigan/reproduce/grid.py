@@ -22,7 +22,7 @@ TABLE = Table(
     ),
     short=Protocol({**FULL, "steps": 12_000, "width": 200, "d_width": 100, "lr": 4e-4}, 3),
     full=Protocol(FULL, 10),
-    trial={"steps": 20, "batch_size": 8, "width": 8, "d_width": 8},
+    trial={"steps": 20, "batch_size": 8, "width": 8, "d_width": 8, "looks": 2, "drawn": 100},
     cell=play(GRID),
     pictures=pictures(GRID),
     notes=NOTES,

@@ -22,8 +22,6 @@ from .results import Results
 from .table import Column, Figure, Picture, Row, Value
 
 POINTS = 100_000  # of the training set
-DRAWN = 2500  # samples that are scored
-LOOKS = 20  # times at which they are, along the way
 
 
 class Mixture(NamedTuple):
@@ -68,7 +66,9 @@ FULL: dict[str, Any] = {
     "penalty": None,
     "penalty_weight": 0.0,
     "unroll": 0,
-    "turns": "at once",  # or steps of D for each of G, whose gradients are taken anew
+    "turns": "at once",  # or so many steps of D for each of G, on the same batch
+    "drawn": 2500,  # samples that are scored
+    "looks": 20,  # times at which they are
 }
 
 
@@ -76,17 +76,17 @@ def play(mixture: Mixture) -> Callable[[Cell], Mapping[str, Value]]:
     """What computes a cell on that mixture."""
 
     def cell(given: Cell) -> Mapping[str, Value]:
-        steps, game = given.settings["steps"], build(given.settings, given.seed, given.device)
+        steps, looks, drawn = (given.settings[name] for name in ("steps", "looks", "drawn"))
+        game = build(given.settings, given.seed, given.device)
         points = mixture.points(POINTS, given.seed)
         size = given.settings["batch_size"] * given.settings["pack"]
         batches = data.shuffled_batches(points, size, seed=given.seed, device=given.device)
-        looks = {steps * k // LOOKS for k in range(LOOKS + 1)}
         way: list[tuple[float, ...]] = list(given.recall("way").get("way", []))
-        for step in given.train(game, batches, steps, looks):
+        for step in given.train(game, batches, steps, {steps * k // looks for k in range(looks + 1)}):
             way = [row for row in way if row[0] < step]
-            way.append((step, *scored(game.sample(DRAWN, at=step).numpy(), mixture).values()))
+            way.append((step, *scored(game.sample(drawn, at=step).numpy(), mixture).values()))
             given.keep("way", way=np.array(way))
-        samples = game.sample(DRAWN, at=steps).numpy()
+        samples = game.sample(drawn, at=steps).numpy()
         given.keep("samples", samples=samples)
         return scored(samples, mixture)
 

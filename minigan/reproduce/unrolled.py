@@ -18,7 +18,6 @@ from .table import Column, Figure, Picture, Protocol, Row, Settings, Table, Valu
 RADIUS, STD, REACH = 2.0, 0.02, 3.0
 DRAWN = 2500  # samples of a snapshot
 SNAPSHOTS = 5  # of a row, beside the first weights
-LOOKS = 25  # times at which modes are counted
 BANDWIDTH = 0.1  # of the density's kernel
 CELLS = 120  # of its picture, along a side
 
@@ -32,7 +31,7 @@ def cell(given: Cell) -> Mapping[str, Value]:
     points = data.gaussians_ring(100_000, radius=RADIUS, std=STD, seed=given.seed, endpoint=endpoint)[0]
     batches = data.shuffled_batches(points, settings["batch_size"], seed=given.seed, device=given.device)
     snapshots = {steps * k // SNAPSHOTS for k in range(SNAPSHOTS + 1)}
-    looks = {steps * k // LOOKS for k in range(LOOKS + 1)}
+    looks = {steps * k // settings["looks"] for k in range(settings["looks"] + 1)}
     seen = given.recall("modes").get("modes", np.zeros((0, 2)))
     for step in given.train(game, batches, steps, looks | snapshots):
         samples = game.sample(DRAWN, at=step).numpy()
@@ -133,7 +132,7 @@ def _row(unroll: int, endpoint: bool = False, modes: float | None = None) -> Row
 
 
 IN_TURN = "the generator moves after the discriminator, on the same samples and noise, instead of at the same instant"
-FULL = {"steps": 25_000, "batch_size": 512, "z_dim": 256, "width": 128}
+FULL = {"steps": 25_000, "batch_size": 512, "z_dim": 256, "width": 128, "looks": 25}
 TABLE = Table(
     name="unrolled",
     title="Unrolled GANs on a ring of Gaussians",
@@ -147,7 +146,7 @@ TABLE = Table(
     rows=[_row(0, modes=1), _row(1), _row(5, modes=8), _row(10), _row(0, True), _row(5, True)],
     short=Protocol({**FULL, "steps": 10_000}, 1, ["10 000 steps instead of 25 000", IN_TURN]),
     full=Protocol(FULL, 3, [IN_TURN]),
-    trial={"steps": 10, "batch_size": 8, "z_dim": 4, "width": 8},
+    trial={"steps": 10, "batch_size": 8, "z_dim": 4, "width": 8, "looks": 2},
     cell=cell,
     pictures=pictures,
     notes=[
