@@ -1,7 +1,7 @@
 """Eight Gaussians on a ring: PacGAN's first table."""
 
-from .mixtures import COLUMNS, FULL, NOTES, RING, SOURCE, pictures, play, rows
-from .table import Figure, Protocol, Table
+from .mixtures import COLUMNS, NOTES, PROTOCOLS, RING, SOURCE, TRIAL, pictures, play, rows
+from .table import Figure, Table
 
 TABLE = Table(
     name="ring",
@@ -20,9 +20,9 @@ TABLE = Table(
             "unrolled 5": (Figure(7.6, None, "elsewhere"), Figure(35.6, None, "elsewhere")),
         }
     ),
-    short=Protocol({**FULL, "steps": 12_000, "width": 200, "d_width": 100, "lr": 4e-4}, 3),
-    full=Protocol(FULL, 10),
-    trial={"steps": 20, "batch_size": 8, "width": 8, "d_width": 8, "looks": 2, "drawn": 100},
+    short=PROTOCOLS["short"],
+    full=PROTOCOLS["full"],
+    trial=TRIAL,
     cell=play(RING),
     pictures=pictures(RING),
     notes=NOTES,

@@ -111,6 +111,5 @@ def test_the_ring_of_the_demonstration_has_seven_modes_and_ours_eight():
 
 def test_a_density_has_a_mass_of_one():
     samples = np.random.default_rng(0).normal(0, 0.5, (400, 2))
-    assert unrolled.density(samples).sum() * (2 * unrolled.REACH / (unrolled.CELLS - 1)) ** 2 == pytest.approx(
-        1, abs=1e-3
-    )
+    side = 2 * unrolled.REACH / (unrolled.CELLS - 1)
+    assert unrolled.density(samples).sum() * side**2 == pytest.approx(1, abs=1e-3)
