@@ -130,7 +130,7 @@ def build(settings: Mapping[str, Any], seed: int, device: str = "cpu") -> ScoreG
     G, D = maxout2d(width=settings["width"], d_width=settings["d_width"], pack=pack, rng=Stream(seed))
     G.to(device)
     D.to(device)
-    game = ScoreGame(
+    return ScoreGame(
         G,
         D,
         loss=losses.LOSSES[settings["loss"]],
@@ -144,8 +144,6 @@ def build(settings: Mapping[str, Any], seed: int, device: str = "cpu") -> ScoreG
         moves=Moves(unroll=settings["unroll"]),
         seed=seed,
     )
-    game.graphs = not settings["unroll"]  # which reads the number of the optimizer's step
-    return game
 
 
 def rows(published: Mapping[str, Sequence[Figure]]) -> list[Row]:

@@ -56,7 +56,7 @@ def build(settings: Settings, seed: int, device: str = "cpu") -> ScoreGame:
     G, D = mlp2d(settings["z_dim"], width=settings["width"], orthogonal=1.4, rng=Stream(seed))
     G.to(device)
     D.to(device)
-    game = ScoreGame(
+    return ScoreGame(
         G,
         D,
         loss=losses.minimax,
@@ -67,8 +67,6 @@ def build(settings: Settings, seed: int, device: str = "cpu") -> ScoreGame:
         moves=Moves(unroll=settings["unroll"]),
         seed=seed,
     )
-    game.graphs = not settings["unroll"]  # which reads the number of the optimizer's step
-    return game
 
 
 # --- pictures -----------------------------------------------------------------------------------------------------
