@@ -16,4 +16,5 @@ from .plane import mlp2d, quadratic
 from .players import Players
 from .semi import ReadingPlayers, scale_to_data, semi28
 from .sndcgan import sndcgan
+from .stacked import stacked28
 from .vae import CodingPlayers, vae28
