@@ -1,0 +1,346 @@
+"""The Dirac-GAN: which methods converge, in theory and in steps, where everything can be written down.
+
+Mescheder et al. 2018, sections 2 and 3. The data is the point 0, the generator the point theta, the discriminator the
+line psi x, so that both players ought to end at 0. Where they go is a field of arrows (-dLg/dtheta, -dLd/dpsi) in the
+plane, whose Jacobian at 0 decides what happens near it: here the library differentiates its own losses and penalties
+twice, and finds the closed forms. The discriminator's parameter is a weight of a layer, so penalties see a critic.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import viz
+from ..gan import losses, penalties
+from ..grad import grad
+from ..ops import clip, reshape, square
+from ..tensor import Tensor, tensor
+from .cell import Cell
+from .results import Results
+from .table import Column, Figure, Picture, Protocol, Row, Table, Value
+
+START = (1.0, 1.0)
+REACH = 1.7  # of the picture, from its middle
+Point = tuple[Tensor, Tensor]  # theta, psi
+
+
+class Field:
+    """Where the players of a Dirac-GAN go: functions of (theta, psi) that can be differentiated again.
+
+    `loss` and `penalty` are the library's, by name; `weight` is of the penalty, `target` the slope that it wants.
+    `noise` is the deviation of instance noise, of which two points stand for its distribution: they have its variance,
+    and the Jacobian at the equilibrium depends on no more. `consensus` is the weight of half the squared length of the
+    field, which both players descend too (Mescheder et al. 2017).
+    """
+
+    def __init__(
+        self,
+        loss: str = "nonsaturating",
+        penalty: str = "",
+        weight: float = 0.0,
+        noise: float = 0.0,
+        consensus: float = 0.0,
+        clip: float | None = None,
+    ) -> None:
+        self.loss = losses.LOSSES[loss]
+        self.penalty = penalties.PENALTIES.get(penalty)
+        self.weight = weight
+        self.offsets = tensor(np.array([[noise], [-noise]]))
+        self.consensus = consensus
+        self.clip = clip
+
+    def plain(self, theta: Tensor, psi: Tensor) -> Point:
+        """The field without consensus."""
+        own_theta, own_psi = theta + tensor(np.zeros(())), psi + tensor(np.zeros(()))  # each takes the other as given
+        real = self.offsets
+
+        def scores(at: Tensor, line: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+            return lambda x: x * line, reshape(at, (1, 1)) + self.offsets
+
+        critic, fake = scores(theta, own_psi)
+        d_loss = self.loss.discriminator(critic(real), critic(fake))
+        if self.penalty is not None:
+            d_loss = d_loss + self.weight * self.penalty(critic, real, fake)
+        critic, fake = scores(own_theta, psi)
+        g_loss = self.loss.generator(critic(fake), critic(real))
+        return -grad(g_loss, own_theta, create_graph=True), -grad(d_loss, own_psi, create_graph=True)
+
+    def __call__(self, theta: Tensor, psi: Tensor) -> Point:
+        """(-dLg/dtheta, -dLd/dpsi), with consensus if there is some."""
+        v = self.plain(theta, psi)
+        if not self.consensus:
+            return v
+        pull = grad(0.5 * (square(v[0]) + square(v[1])), [theta, psi], create_graph=True)
+        return v[0] - self.consensus * pull[0], v[1] - self.consensus * pull[1]
+
+    def step(self, theta: Tensor, psi: Tensor, h: float, d_steps: int = 0) -> Point:
+        """Both players, moved by h at once; or psi after `d_steps` of its own, then theta, which sees that."""
+        if d_steps == 0:
+            moves = self(theta, psi)
+            return theta + h * moves[0], self._limited(psi + h * moves[1])
+        for _ in range(d_steps):
+            psi = self._limited(psi + h * self(theta, psi)[1])
+        return theta + h * self(theta, psi)[0], psi
+
+    def _limited(self, psi: Tensor) -> Tensor:
+        return psi if self.clip is None else clip(psi, -self.clip, self.clip)
+
+
+def jacobian(f: Callable[[Tensor, Tensor], Point]) -> np.ndarray:
+    """(2, 2) of a map of the plane at (0, 0), by the library's own gradients."""
+    at = [tensor(np.zeros(())) for _ in range(2)]
+    return np.array([[slope.item() for slope in grad(v, at)] for v in f(*at)])
+
+
+# --- what is measured ---------------------------------------------------------------------------------------------
+
+ORDERS = {"simultaneous": 0, "alternating": 1, "alternating5": 5}  # steps of psi before theta moves; 0: at once
+
+
+def behaviour(distances: np.ndarray) -> str:
+    """What a way does, from its distances to the equilibrium: converges, closes in, circles or diverges.
+
+    It converges if its last fifth stays within a hundredth of where it began, and diverges if what it reaches in each
+    fifth grows; it closes in if that falls without having come so near, and circles otherwise.
+    """
+    far = np.array([part.max() for part in np.array_split(distances, 5)])
+    if far[-1] < 0.01 * distances[0]:
+        return "converges"
+    if (np.diff(far[1:]) > 0.005 * far[1:-1]).all():
+        return "diverges"
+    return "closes in" if (np.diff(far[1:]) < -0.005 * far[1:-1]).all() else "circles"
+
+
+def spectrum(values: np.ndarray) -> str:
+    """Two eigenvalues as a person writes them."""
+    a, b = sorted(values, key=lambda v: (-v.imag, -v.real))
+    if abs(a.imag) < 1e-9:
+        pair = f"{a.real:.4f}, {b.real:.4f}" if abs(a.real - b.real) > 1e-9 else f"{a.real:.4f}, twice"
+        return pair.replace("-0.0000", "0.0000").replace("-", "\u2212")
+    real = f"{a.real:.4f} " if abs(a.real) > 1e-9 else ""
+    return f"{real}± {a.imag:.4f} i".replace("-", "\u2212")
+
+
+def cell(given: Cell) -> Mapping[str, Value]:
+    """The spectrum of one method's field, and what becomes of (1, 1) in so many steps of each order."""
+    settings = given.settings
+    field, h = Field(**settings["field"]), settings["h"]
+    numbers: dict[str, Value] = {}
+    if settings.get("closed") is not None:
+        found = np.linalg.eigvals(jacobian(field))
+        closed = np.array([complex(*pair) for pair in settings["closed"]])
+        numbers["spectrum"] = spectrum(found)
+        numbers["off"] = min(float(abs(found - c).max()) for c in (closed, closed[::-1]))
+    ways = {}
+    for order, d_steps in ORDERS.items():
+        if settings.get("closed") is not None:
+            moved = jacobian(partial(field.step, h=h, d_steps=d_steps))
+            numbers[f"radius_{order}"] = float(abs(np.linalg.eigvals(moved)).max())
+        ways[order] = way(field, settings["steps"], h, d_steps)
+        numbers[order] = behaviour(np.linalg.norm(ways[order], axis=1))
+    ticks = np.linspace(-0.94 * REACH, 0.94 * REACH, settings["arrows"])
+    given.keep("ways", **ways, ticks=ticks, arrows=np.array([[_at(field, t, p) for t in ticks] for p in ticks]))
+    return numbers
+
+
+def _at(f: Callable[[Tensor, Tensor], Point], theta: float, psi: float) -> tuple[float, float]:
+    moved = f(tensor(np.array(theta)), tensor(np.array(psi)))
+    return moved[0].item(), moved[1].item()
+
+
+def way(field: Field, steps: int, h: float, d_steps: int) -> np.ndarray:
+    """(steps + 1, 2): theta and psi from (1, 1) on."""
+    points = [START]
+    for _ in range(steps):
+        points.append(_at(partial(field.step, h=h, d_steps=d_steps), *points[-1]))
+    return np.array(points)
+
+
+def pictures(results: Results, folder: Path) -> list[Picture]:
+    """The fields and the ways of all methods, as in the paper's figure 3."""
+    drawn = [(row, result) for row in results.rows for result in results.of(row)[:1]]
+    columns = min(4, len(drawn))
+    if not drawn:
+        return []
+    rows = -(-len(drawn) // columns)
+    figure = viz.empty_figure(figsize=(3.1 * columns, 3.25 * rows + 0.4), layout="constrained")
+    for k, (row, result) in enumerate(drawn):
+        axes = figure.add_subplot(rows, columns, k + 1, xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal")
+        held = result.kept("ways")
+        arrows = held["arrows"] / (np.linalg.norm(held["arrows"], axis=2, keepdims=True) + 1e-9) ** 0.7
+        axes.quiver(held["ticks"], held["ticks"], *np.moveaxis(arrows, 2, 0), color="#b3bcc6", pivot="mid", width=0.006)
+        for order, colour in (("simultaneous", "#1f77b4"), ("alternating", "#d95f02")):
+            points = held[order]
+            axes.plot(*points.T, "-", color=colour, linewidth=0.7, alpha=0.8, label=order)
+            axes.plot(*points[-1], "o", color=colour, markersize=5, markeredgecolor="white", markeredgewidth=0.7)
+        axes.plot(*START, "k.", markersize=5)
+        axes.plot(0, 0, "k+", markersize=11)
+        axes.set_title(row.name, fontsize=11)
+        axes.set_xlabel("theta" if k >= len(drawn) - columns else "")
+        axes.set_ylabel("psi" if k % columns == 0 else "")
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    for line in figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False).get_lines():
+        line.set(linewidth=2.5, alpha=1)
+    path = folder / "ways.png"
+    viz.save_figure(figure, path)
+    caption = (
+        "The field of each method and 500 steps of length 0.2 from (1, 1), the dot, towards the equilibrium, the "
+        "cross; a circle marks where a way ends."
+    )
+    return [Picture(path, caption)]
+
+
+# --- the methods --------------------------------------------------------------------------------------------------
+
+
+def _roots(middle: float, square_of_rest: float) -> list[tuple[float, float]]:
+    """middle +- sqrt(square_of_rest), as pairs of real and imaginary part."""
+    root = complex(square_of_rest) ** 0.5
+    return [(middle + root.real, root.imag), (middle - root.real, -root.imag)]
+
+
+def _radii(closed: list[tuple[float, float]], cross: float, h: float = 0.2) -> dict[str, Figure]:
+    """Largest modulus of a step's eigenvalues, in closed form, if psi alone falls at twice the real part.
+
+    The Jacobian of the field is then [[0, cross], [-cross, 2 m]], m the real part of its eigenvalues (or their mean):
+    so it is wherever nothing but the discriminator's own loss is changed.
+    """
+    field = np.array([[0.0, cross], [-cross, sum(real for real, _ in closed)]])
+    found = {}
+    for order, d_steps in ORDERS.items():
+        theta, psi = np.eye(2) + h * np.diag([1.0, 0.0]) @ field, np.eye(2) + h * np.diag([0.0, 1.0]) @ field
+        step = np.eye(2) + h * field if d_steps == 0 else theta @ np.linalg.matrix_power(psi, d_steps)
+        found[f"radius_{order}"] = Figure(float(abs(np.linalg.eigvals(step)).max()), None, "derived")
+    return found
+
+
+def _row(
+    name: str,
+    about: str,
+    closed: Any = None,
+    cross: float | None = None,
+    verdicts: Sequence[str] = (),
+    **of: Any,
+) -> Row:
+    published: dict[str, Figure] = {}
+    if closed is not None:
+        published["spectrum"] = Figure(spectrum(np.array([complex(*pair) for pair in closed])), None, "derived")
+    if cross is not None:
+        published |= _radii(closed, cross)
+    for order, verdict in zip(ORDERS, verdicts, strict=False):
+        published[order] = Figure(verdict)
+    return Row(name, {"field": of, "closed": closed}, published, about)
+
+
+NEVER, YES = "does not converge", "converges"
+TABLE = Table(
+    name="dirac",
+    title="The Dirac-GAN: which methods converge",
+    source="Mescheder, Geiger and Nowozin, Which training methods for GANs do actually converge?, ICML 2018 "
+    "(arXiv 1801.04406), sections 2 and 3, figure 3",
+    about="A generator that is one number and a discriminator that is a line: the smallest GAN, in which all that is "
+    "said of convergence can be computed. The eigenvalues of the field of each method at its equilibrium are found by "
+    "differentiating the library's own losses and penalties twice, and stand beside their closed forms; a step's "
+    "largest eigenvalue says whether small deviations die out (below 1), live on (1) or grow. Then 500 steps are made.",
+    columns=[
+        Column("spectrum", "eigenvalues of the field"),
+        Column("off", "off the closed form by", ".0e", "low"),
+        Column("simultaneous", "500 steps at once"),
+        Column("alternating", "500 steps in turn"),
+        Column("alternating5", "in turn, five of D"),
+        Column("radius_simultaneous", "a step at once", ".4f", "low"),
+        Column("radius_alternating", "a step in turn", ".4f", "low"),
+        Column("radius_alternating5", "five of D, one of G", ".4f", "low"),
+    ],
+    rows=[
+        _row("GAN", "minimax loss", _roots(0, -0.25), 0.5, ("diverges", NEVER, NEVER), loss="minimax"),
+        _row("NSGAN", "non-saturating loss", _roots(0, -0.25), 0.5, (NEVER, NEVER, NEVER), loss="nonsaturating"),
+        _row("WGAN", "psi clipped to [-1, 1]", _roots(0, -1), 1.0, (NEVER, NEVER, NEVER), loss="wasserstein", clip=1.0),
+        _row(
+            "WGAN-GP",
+            "(|psi| - 1)^2 times 0.7: the field jumps at psi = 0 and has no Jacobian there",
+            verdicts=(NEVER, NEVER, NEVER),
+            loss="wasserstein",
+            penalty="gradient_penalty",
+            weight=0.7,
+        ),
+        _row(
+            "DRAGAN",
+            "(|psi| - 1)^2 times 0.7 at the data: it jumps too",
+            verdicts=(NEVER, NEVER, NEVER),
+            loss="nonsaturating",
+            penalty="dragan",
+            weight=0.7,
+        ),
+        _row("hinge", "hinge loss", _roots(0, -1), 1.0, loss="hinge"),
+        _row("RpGAN", "relativistic loss", _roots(0, -0.25), 0.5, loss="relativistic"),
+        _row("consensus", "weight 1", _roots(-0.25, -0.25), None, (YES, YES), loss="minimax", consensus=1.0),
+        _row(
+            "instance noise",
+            "of deviation 0.7",
+            _roots(-0.1225, 0.1225**2 - 0.25),
+            None,
+            (YES, YES, YES),
+            loss="minimax",
+            noise=0.7,
+        ),
+        _row(
+            "R1, 0.3",
+            "gamma 0.3",
+            _roots(-0.15, 0.15**2 - 0.25),
+            0.5,
+            (YES, YES, YES),
+            loss="minimax",
+            penalty="r1",
+            weight=0.15,
+        ),
+        _row(
+            "R1, 1",
+            "gamma 1: critical",
+            _roots(-0.5, 0),
+            0.5,
+            (YES, YES, YES),
+            loss="minimax",
+            penalty="r1",
+            weight=0.5,
+        ),
+        _row(
+            "NSGAN, R1, 0.3",
+            "gamma 0.3",
+            _roots(-0.15, 0.15**2 - 0.25),
+            0.5,
+            (YES, YES, YES),
+            loss="nonsaturating",
+            penalty="r1",
+            weight=0.15,
+        ),
+        _row(
+            "NSGAN, R2, 0.3",
+            "gamma 0.3",
+            _roots(-0.15, 0.15**2 - 0.25),
+            0.5,
+            (YES, YES, YES),
+            loss="nonsaturating",
+            penalty="r2",
+            weight=0.15,
+        ),
+        _row(
+            "RpGAN, R1 and R2",
+            "gamma 0.3 each: R3GAN",
+            _roots(-0.3, 0.3**2 - 0.25),
+            0.5,
+            loss="relativistic",
+            penalty="r1_r2",
+            weight=0.15,
+        ),
+    ],
+    short=Protocol({"steps": 500, "h": 0.2, "arrows": 13}, seeds=1, takes="half a minute"),
+    full=None,
+    trial={"steps": 20, "arrows": 3},
+    cell=cell,
+    pictures=pictures,
+)
