@@ -7,6 +7,7 @@ from .table import Table
 
 TABLES = {
     "dirac": "dirac",
+    "stacked-mnist": "stacked",
 }
 """The module of this room that ends in each table."""
 
