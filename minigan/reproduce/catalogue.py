@@ -8,6 +8,10 @@ from .table import Table
 TABLES = {
     "dirac": "dirac",
     "stacked-mnist": "stacked",
+    "semi": "semi",
+    "parzen": "parzen",
+    "losses": "losses",
+    "wasserstein": "wasserstein",
 }
 """The module of this room that ends in each table."""
 

@@ -19,9 +19,12 @@ SHOWN = 32  # samples that a cell keeps for a picture
 
 
 @lru_cache(maxsize=2)
-def learnt(name: str, drawn: int) -> Samples:
-    """The training images of a data set; or, in its place, so many digits that are drawn from fonts, if any are."""
-    return load_images("digits", drawn) if drawn else load_images(name)
+def learnt(name: str, drawn: int, side: int = 28) -> Samples:
+    """The training images of a data set; or, in its place, so many digits that are drawn from fonts, if any are.
+
+    Larger ones than 28x28 have a black border.
+    """
+    return load_images("digits" if drawn else name, drawn or None, (1, side, side))
 
 
 @lru_cache(maxsize=2)
