@@ -26,7 +26,7 @@ def stacked28(
     batch norm and ReLU behind each, a 3x3 convolution to the channels, tanh. D, which sees `pack` images at once: 3x3
     convolutions of stride 2 to `width`, 2 width and 4 width maps, batch norm and leaky ReLU 0.3 behind each, dense 1:
     width 2 is a discriminator a quarter of G, 4 one of a half. TensorFlow's SAME padding, N(0, 0.02^2) weights, zero
-    biases; a convolution before a norm has none. Noise is N(0, 1). At the defaults G has 288 459 parameters, D 573.
+    biases; a convolution before a norm has none. Noise is N(0, 1). At the defaults G has 286 795 parameters, D 571.
 
     For games whose D must score each sample by itself, `norm` is None: D has biases then and the weights of He et al.
     2015. `generator_norm=None` likewise (R3GAN, Huang et al. 2024). ShapeError if a norm is neither.

@@ -77,7 +77,8 @@ def noted(cell: Cell) -> dict[str, np.ndarray]:
 
 def keep_samples(cell: Cell, images: np.ndarray) -> None:
     """Keep the first of the images for a picture."""
-    cell.keep("samples", images=viz.to_uint8(images[:SHOWN]))
+    first = images[:SHOWN]
+    cell.keep("samples", images=first if first.dtype == np.uint8 else viz.to_uint8(first))
 
 
 def strips(results: Results, count: int = 16) -> Mapping[str, np.ndarray]:

@@ -41,8 +41,7 @@ def game(given: Cell, images: np.ndarray) -> ScoreGame:
     s = given.settings
     G, D = models.goodfellow28(rng=Stream(given.seed, "weights"))
     shares = np.clip(images.reshape(len(images), -1).mean(0) / 255, 1e-7, 1 - 1e-7)
-    biases = [layer.bias for layer in G.modules() if getattr(layer, "bias", None) is not None]
-    biases[-1].copy_(np.log(shares / (1 - shares)).astype("float32"))  # so the first samples are the mean image
+    G.parameters()[-1].copy_(np.log(shares / (1 - shares)).astype("float32"))  # so the first samples are the mean image
     G.to(given.device)
     D.to(given.device)
     g_optimizer, d_optimizer = (optim.SGD(player.parameters(), s["lr"], MOMENTA[0]) for player in (G, D))

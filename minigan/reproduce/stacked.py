@@ -136,7 +136,7 @@ SHORT = {
     "g_lr": 1e-4,
     "d_lr": 2e-4,
 }
-R1_R2 = {"penalty": "r1_r2", "norm": None}
+R1_R2: dict[str, Any] = {"penalty": "r1_r2", "norm": None}
 TABLE = Table(
     name="stacked-mnist",
     title="Stacked MNIST: modes found of 1000",
