@@ -9,3 +9,4 @@ from .idx import fashion_mnist, mnist, read_idx
 from .points import CURVES, curve, gaussians_grid, gaussians_ring, grid_centres, quadratic, ring_centres, swiss_roll
 from .prefetch import FolderBatches
 from .sources import DATASETS, Samples, Shape, fingerprint, fingerprint_of_files, held_out, load_images, scaled
+from .stacked import Stacks, stacked

@@ -11,5 +11,5 @@ from .infogan import InfoGame, LatentCode
 from .latents import Latent, lerp, normal_latent, slerp, uniform_latent
 from .penalties import clip_weights, limit_lengths
 from .score import Moves, ScoreGame, Sight, alternate
-from .semi import SemiSupervised
+from .semi import SemiSupervised, salimans28
 from .vae import VAE

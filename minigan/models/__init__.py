@@ -5,7 +5,7 @@ better samples is said in the preset (see examples/), not here.
 """
 
 from .bigan import BidirectionalPlayers, bigan28
-from .classifier import Classifier, classifier28
+from .classifier import Classifier, classifier28, picture_classifier
 from .conditional import acgan28, cgan28, projection28
 from .dcgan import dcgan, mlp512
 from .digits import dcgan28, goodfellow28, lab28, mlp28, wgan_gp28
@@ -16,4 +16,5 @@ from .plane import maxout2d, mlp2d, quadratic
 from .players import Players
 from .semi import ReadingPlayers, scale_to_data, semi28
 from .sndcgan import sndcgan
+from .stacked import stacked28
 from .vae import CodingPlayers, vae28

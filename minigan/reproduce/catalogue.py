@@ -10,6 +10,11 @@ TABLES = {
     "ring": "ring",
     "grid": "grid",
     "unrolled": "unrolled",
+    "stacked-mnist": "stacked",
+    "semi": "semi",
+    "parzen": "parzen",
+    "losses": "losses",
+    "wasserstein": "wasserstein",
 }
 """The module of this room that ends in each table."""
 
