@@ -72,7 +72,7 @@ FULL: dict[str, Any] = {
 }
 
 SHORT: dict[str, Any] = {**FULL, "steps": 12_000, "width": 200, "d_width": 100, "lr": 4e-4}
-TRIAL = {"steps": 20, "batch_size": 8, "width": 8, "d_width": 8, "looks": 2, "drawn": 100}
+TRIAL = {"steps": 10, "batch_size": 8, "width": 8, "d_width": 8, "looks": 2, "drawn": 100}
 
 _ALWAYS = (
     "batch norm in the generator is over all points of a step at once; with packs, the paper's code takes each point's "

@@ -20,6 +20,7 @@ DRAWN = 2500  # samples of a snapshot
 SNAPSHOTS = 5  # of a row, beside the first weights
 BANDWIDTH = 0.1  # of the density's kernel
 CELLS = 120  # of its picture, along a side
+GAP = 6  # of them between two pictures
 
 
 def cell(given: Cell) -> Mapping[str, Value]:
@@ -73,10 +74,11 @@ def build(settings: Settings, seed: int, device: str = "cpu") -> ScoreGame:
 
 
 def density(samples: np.ndarray) -> np.ndarray:
-    """(CELLS, CELLS), rows from the bottom: the density of samples (N, 2) by Gaussian kernels of BANDWIDTH."""
-    at = np.linspace(-REACH, REACH, CELLS)
-    x, y = (np.exp(-0.5 * ((at[:, None] - samples[None, :, k]) / BANDWIDTH) ** 2) for k in range(2))
-    return y @ x.T / (len(samples) * 2 * np.pi * BANDWIDTH**2)
+    """(CELLS, CELLS), rows from the bottom: samples (N, 2) counted in cells, smoothed by a Gaussian of BANDWIDTH."""
+    edges = np.linspace(-REACH, REACH, CELLS + 1)
+    counts, _, _ = np.histogram2d(samples[:, 1], samples[:, 0], [edges, edges])
+    kernel = np.exp(-0.5 * ((edges[:-1, None] - edges[:-1]) / BANDWIDTH) ** 2)
+    return kernel @ counts @ kernel.T / (len(samples) * 2 * np.pi * BANDWIDTH**2)
 
 
 def pictures(results: Results, folder: Path) -> list[Picture]:
@@ -86,21 +88,28 @@ def pictures(results: Results, folder: Path) -> list[Picture]:
         return []
     steps = results.protocol.settings["steps"]
     columns = [steps * k // SNAPSHOTS for k in range(SNAPSHOTS + 1)]
-    figure = viz.empty_figure(figsize=(1.75 * (len(columns) + 1), 1.85 * len(found) + 0.3), layout="constrained")
+    figure = viz.empty_figure(figsize=(1.7 * (len(columns) + 1), 1.75 * len(found) + 0.4), layout="constrained")
     for k, (row, result) in enumerate(found):
-        drawn = [(f"step {step}", result.kept(f"samples_{step:06d}")["samples"]) for step in columns]
-        drawn.append(("target", ring(row.settings["endpoint"]).points(DRAWN, 0)))
-        for n, (title, samples) in enumerate(drawn):
-            axes = figure.add_subplot(len(found), len(drawn), k * len(drawn) + n + 1, xticks=[], yticks=[])
-            heat = density(samples)
-            axes.imshow(heat, origin="lower", cmap="Greens", vmin=0, vmax=max(heat.max() * 0.8, 1e-9))
-            axes.set_title(title if k == 0 else "", fontsize=10)
-            axes.set_ylabel(row.name if n == 0 else "", fontsize=10)
-            for side in axes.spines.values():
-                side.set_color("#bbbbbb")
+        drawn = [result.kept(f"samples_{step:06d}")["samples"] for step in columns]
+        drawn.append(ring(row.settings["endpoint"]).points(DRAWN, 0))
+        axes = figure.add_subplot(len(found), 1, k + 1, yticks=[])
+        axes.imshow(_beside([density(samples) for samples in drawn]), origin="lower", cmap="Greens", vmin=0, vmax=0.8)
+        axes.set_ylabel(row.name)
+        axes.xaxis.tick_top()
+        names = [f"step {step}" for step in columns] + ["data"] if k == 0 else [""] * len(drawn)
+        axes.set_xticks([(CELLS + GAP) * (n + 0.5) for n in range(len(drawn))], names)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
     path = folder / "densities.png"
-    viz.save_figure(figure, path, colours=256)
-    return [Picture(path, "The density of samples along the way, seed 0."), _modes(results, folder / "modes.png")]
+    viz.save_figure(figure, path)
+    about = "The density of 2 500 samples along the way, seed 0: each square as dark as its own densest places allow."
+    return [Picture(path, about), _modes(results, folder / "modes.png")]
+
+
+def _beside(heats: list[np.ndarray]) -> np.ndarray:
+    """Densities in one row, each brought to [0, 1], with gaps between."""
+    gap = np.full((CELLS, GAP), np.nan)
+    return np.concatenate([part for heat in heats for part in (heat / max(heat.max(), 1e-9), gap)], axis=1)
 
 
 def _modes(results: Results, path: Path) -> Picture:
@@ -146,7 +155,7 @@ TABLE = Table(
         {**FULL, "steps": 10_000}, 1, ["10 000 steps instead of 25 000", IN_TURN], "about 10 minutes on two cores"
     ),
     full=Protocol(FULL, 3, [IN_TURN], "about an hour on two cores"),
-    trial={"steps": 10, "batch_size": 8, "z_dim": 4, "width": 8, "looks": 2},
+    trial={"steps": 3, "batch_size": 8, "z_dim": 4, "width": 8, "looks": 2},
     cell=cell,
     pictures=pictures,
     notes=[
