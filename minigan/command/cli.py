@@ -26,6 +26,7 @@ from ..tensor import tensor
 from ..training import RunFolder, Settings, positive, record, report, start
 from ..training.settings import flat
 from . import recipe
+from . import reproduce as tables
 from .presets import PRESETS
 
 Arguments = Sequence[str]
@@ -308,5 +309,6 @@ COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
     "sample": (sample, "draw samples of a trained generator"),
     "interpolate": (interpolate, "draw what lies between samples"),
     "report": (report_of, "write a run's page, and say how it stands"),
+    "reproduce": (tables.command, "compute a table of a paper again, its figures beside ours"),
     "config": (config, "show settings, or what minigan runs on"),
 }
