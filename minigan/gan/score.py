@@ -126,8 +126,9 @@ class ScoreGame(Game):
         return super().state | ({} if self.pool is None else self.pool.state_dict("replay."))
 
     def variant(self, turn: Turn, rounds: int) -> int:
-        """1 in rounds that leave the penalty out, else 0; the generator's turn is always the same."""
-        return int(turn.name != "generator_turn" and self._leaves_out_penalty(rounds))
+        """1 in rounds that leave the penalty out, else 0; a generator's turn that imagines none of D's is always 0."""
+        penalised = turn.name != "generator_turn" or self.moves.unroll > 0
+        return int(penalised and self._leaves_out_penalty(rounds))
 
     def _leaves_out_penalty(self, rounds: int) -> bool:
         """Is there a penalty, but none in the round after so many?"""
@@ -220,7 +221,7 @@ class ScoreGame(Game):
         d_loss = self.loss.discriminator(real_scores, fake_scores)
         g_loss = self.loss.generator(fake_scores, real_scores)
         added, factor = one_pass.factors(grad(d_loss, fake_scores), grad(g_loss, fake_scores))
-        d_loss, shown = self._penalised(d_loss, critic, real, leaf, answers, batch.rng)
+        d_loss, shown = self._penalised(d_loss, critic, real, leaf.detach(), answers, batch.rng)
         d_optimizer, g_optimizer = self.optimizers["discriminator"], self.optimizers["generator"]
         *d_grads, slopes = grad(d_loss + ops.sum(added * fake_scores), [*d_optimizer.params, leaf])
         g_grads = grad(fake, g_optimizer.params, one_pass.scaled(slopes, factor))
@@ -297,7 +298,7 @@ class ScoreGame(Game):
     def _unrolled(self, sides: Sides, rng: Stream) -> Critic:
         """The discriminator after `unroll` steps that it would take now, as a function of the generator's weights."""
         optimizer = self.optimizers["discriminator"]
-        params, slots, t = optimizer.params, optimizer.slots, int(optimizer.t.item())
+        params, slots, t = optimizer.params, optimizer.slots, optimizer.t
         for k in range(self.moves.unroll):
             loss, _ = self._discriminator_loss(partial(functional_call, self.discriminator, params), sides, rng)
             grads = grad(loss, params, create_graph=True)
