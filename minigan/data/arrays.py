@@ -5,6 +5,7 @@ import math
 import struct
 import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -52,36 +53,47 @@ def load_array(path: str | Path) -> Images:
     "x", "x_train" or "arr_0", and "labels", "y" or "y_train". Raises DataError naming the file and its defect, or more
     than this machine's memory; what numpy.savez does not write is refused: pickles, LZMA, BZ2.
     """
+    images, labels = read_arrays(path, ("images", IMAGES), ("labels", LABELS))
+    assert images is not None
+    return _checked(images, labels, shown(path))
+
+
+def read_arrays(path: str | Path, *wanted: tuple[str, Sequence[str]]) -> list[np.ndarray | None]:
+    """The array of an .npy file and None for the others, or those of an .npz file, as they are: one for each `wanted`.
+
+    Each is wanted as (what it is, the names it may have), of which the first that is there is taken. The first must be
+    there: DataError if it is not, and for whatever `load_array` refuses.
+    """
     path = Path(path)
     where = shown(path)
     with files.reading(path) as content:
         start = content.read(8)
         content.seek(0)
         if start.startswith(ZIP):
-            return _load_npz(content, where)
+            return _read_npz(content, where, wanted)
         if start.startswith(PICKLE):
             raise DataError(f"{where}: a pickle, which can run any code when it is read; save it with numpy.save")
-        return _checked(_read_npy(content, files.most_content(path), where), None, where)
+        return [_read_npy(content, files.most_content(path), where), *[None] * (len(wanted) - 1)]
 
 
-def _load_npz(content: io.BufferedIOBase, where: str) -> Images:
+def _read_npz(
+    content: io.BufferedIOBase, where: str, wanted: Sequence[tuple[str, Sequence[str]]]
+) -> list[np.ndarray | None]:
     try:
         with zipfile.ZipFile(content) as archive:
             members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
-            names = [next((n for n in wanted if n in members), None) for wanted in (IMAGES, LABELS)]
+            names = [next((n for n in known if n in members), None) for _, known in wanted]
             if names[0] is None:
                 held = ", ".join(map(shown, list(members)[:8])) or "nothing"
                 if not any(member.filename.endswith(".npy") for member in members.values()):
                     raise DataError(f"{where}: a zip archive, but not of arrays; unpack it first (it holds {held})")
-                raise DataError(f"{where}: expected images under the name {' or '.join(IMAGES)}, it holds {held}")
-            arrays = [None if name is None else _member(archive, members[name], where) for name in names]
+                what, known = wanted[0]
+                raise DataError(f"{where}: expected {what} under the name {' or '.join(known)}, it holds {held}")
+            return [None if name is None else _member(archive, members[name], where) for name in names]
     except (DataError, MemoryError):
         raise
     except Exception as error:  # a dozen kinds, of zipfile and of what it decompresses with, few of them documented
         raise DataError(f"{where}: not an archive that can be read ({shown(error)})") from error
-    images, labels = arrays
-    assert images is not None
-    return _checked(images, labels, where)
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> np.ndarray:

@@ -1,42 +1,108 @@
-"""A judge of generated images: a classifier that minigan trains itself on the samples that a generator learnt from."""
+"""A judge of generated images: a network that minigan trained, whose features and classes say what it sees in them."""
 
-from collections.abc import Callable
-from typing import Any
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import data, ops
-from ..data import Samples, held_out
-from ..errors import DataError
-from ..gan import Batch, Game, Losses, Turn
-from ..models import Classifier, classifier28
-from ..nn import in_chunks
-from ..optim import Adam, Schedule, linear
+from ..data import Shape, scaled
+from ..errors import CheckpointError, DataError, MiniganError
+from ..models import Classifier, classifier28, picture_classifier
+from ..nn import evaluating, in_chunks
+from ..nn.state import copy_all
 from ..random import Stream
+from ..system import disk, stored
+from ..system.disk import BLANK, is_whole, sealed
 from ..tensor import Tensor
 
-FEW = 800  # images that a judge in a hurry learns from
+FORMAT = 1
+KEY = "minigan.judge"  # in the metadata of a file that holds one
+MOST = 1 << 12  # of any number that says how large a network is
+NETWORKS: dict[str, Callable[..., Classifier]] = {
+    "classifier28": classifier28,
+    "picture_classifier": picture_classifier,
+}
+"""What a judge may be made of, by the name that its file has for it."""
+
+
+class Form(NamedTuple):
+    """Which network a judge has: its name among NETWORKS, and what it is called with."""
+
+    network: str
+    options: dict[str, int]
+
+    @property
+    def shape(self) -> Shape:
+        """Channels, height and width of an image that it reads."""
+        side = self.options.get("side", 28)
+        return self.options["channels"], side, side
+
+    def build(self, rng: Stream | None = None) -> Classifier:
+        """The network with weights from `rng`."""
+        return NETWORKS[self.network](**self.options, rng=rng)
+
+
+def form28(channels: int = 1, classes: int = 10, features: int = 128) -> Form:
+    """`models.classifier28` of images (channels, 28, 28)."""
+    return Form("classifier28", {"channels": channels, "classes": classes, "features": features})
+
+
+def form_of(shape: Shape, classes: int, maps: int = 128, features: int = 64) -> Form:
+    """`models.picture_classifier` of square images of this shape; DataError if they are not square, or too small."""
+    channels, side, width = shape
+    if side != width or not 8 <= side <= MOST:
+        raise DataError(f"a judge reads square images of 8 pixels a side or more, got {shape}")
+    options = {"side": side, "channels": channels, "classes": classes, "maps": maps, "features": features}
+    return Form("picture_classifier", options)
 
 
 class Judge:
-    """Reads images (N, channels, 28, 28): uint8, or float in [-1, 1] as generators make them."""
+    """Reads images (N, *shape): uint8, or float in [-1, 1] as generators make them.
 
-    def __init__(self, classifier: Classifier, *, test_accuracy: float | None = None) -> None:
+    A judge of grey images reads larger ones too, and grey ones of three channels, as `data.load_images` frames them
+    for a network: the middle of each, the mean of its channels. `name` and `about` say where it comes from: `accuracy`,
+    `seed`, `epochs`, `data`, `date`, `parameters`. One that was taught `rotations` has features, but no classes.
+    """
+
+    def __init__(self, classifier: Classifier, form: Form, *, name: str = "judge", **about: Any) -> None:
         self.classifier = classifier
-        self.test_accuracy = test_accuracy  # share of held-out images that it reads right, if that was measured
+        self.form = form
+        self.name = name
+        self.about = about
+
+    @property
+    def shape(self) -> Shape:
+        """Channels, height and width of an image that it reads."""
+        return self.form.shape
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes it tells apart; None for one that was taught without labels."""
+        return None if self.about.get("taught") == "rotations" else self.form.options["classes"]
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """The share of held-out images that it reads right, if that was measured."""
+        return self.about.get("accuracy")
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """The class of each image: int64 (N,)."""
-        return self._logits(images).argmax(1)
+        """The class of each image: int64 (N,). DataError from a judge without classes."""
+        if self.classes is None:
+            raise DataError(f"the judge {self.name} was taught {self.about['taught']}: it knows features, no classes")
+        return self.logits(images).argmax(1)
 
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """How likely each class is: float32 (N, classes), rows that add up to 1."""
-        logits = self._logits(images)
+    def probabilities(self, images: np.ndarray) -> np.ndarray | None:
+        """How likely each class is: float32 (N, classes), rows that add up to 1; None from a judge without classes."""
+        if self.classes is None:
+            return None
+        logits = self.logits(images)
         weights = np.exp(logits - logits.max(1, keepdims=True))
         return weights / weights.sum(1, keepdims=True)
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """What the classifier makes of each image before it decides: float32 (N, 128), at least 0."""
+        """What the network makes of each image before it decides: float32 (N, features), at least 0."""
         return self._in_chunks(images, self.classifier.body)
 
     def accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
@@ -45,83 +111,42 @@ class Judge:
             raise DataError(f"Judge: expected a label for each image, got {images.shape} and {labels.shape}")
         return float((self.predict(images) == labels).mean())
 
-    def _logits(self, images: np.ndarray) -> np.ndarray:
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """What the head makes of the features: float32 (N, classes), or (N, 4) of a judge that was taught rotations."""
         return self._in_chunks(images, lambda x: self.classifier.head(self.classifier.body(x)))
+
+    def reads(self, shape: tuple[int, ...]) -> bool:
+        """Can it read images of this shape (channels, height, width)?"""
+        own = self.shape
+        framed = own[0] == 1 and len(shape) == 3 and shape[0] in (1, 3) and shape[1] >= own[1] and shape[2] >= own[2]
+        return tuple(shape) == own or framed
+
+    def save(self, path: str | Path, *, half: bool = False) -> Path:
+        """`path`, a safetensors file that `load` reads, with float16 weights if `half`; CheckpointError if it fails."""
+        path = Path(path)
+        about = {"format": FORMAT, "sha256": BLANK.decode(), "name": self.name, **self.form._asdict()}
+        arrays = {key: t.data for key, t in _tensors(self.classifier).items()}
+        if half:
+            arrays = {key: a.astype("float16") if a.dtype.kind == "f" else a for key, a in arrays.items()}
+        disk.write(path, sealed(stored.content(arrays, {KEY: json.dumps({**about, "about": self.about})})))
+        return path
 
     def _in_chunks(self, images: np.ndarray, network: Callable[[Tensor], Tensor]) -> np.ndarray:
         if images.ndim != 4 or len(images) == 0:
-            raise DataError(f"Judge: expected images (N, channels, 28, 28), at least one, got {images.shape}")
+            raise DataError(f"Judge: expected images (N, {_text(self.shape)}), at least one, got {images.shape}")
+        if not self.reads(images.shape[1:]):
+            raise DataError(f"Judge: {self.name} reads images (N, {_text(self.shape)}), got {images.shape}")
         if not np.isfinite(images).all():
             raise DataError("Judge: an image with a NaN or an infinity cannot be read")
-        return in_chunks(network, images, self.classifier.head.parameters()[0].device)
+        with evaluating(*self.classifier):
+            return in_chunks(network, self._framed(images), self.classifier.head.parameters()[0].device)
 
-
-class _Lessons(Game):
-    """One player, who learns the labels."""
-
-    labelled = True
-
-    def __init__(self, classifier: Classifier, optimizer: Adam, *, seed: int, schedule: Schedule) -> None:
-        self.classifier = classifier
-        super().__init__(
-            {"body": classifier.body, "head": classifier.head},
-            {"classifier": optimizer},
-            [Turn("lesson")],
-            seed=seed,
-            schedules=[schedule],
-        )
-
-    def lesson(self, batch: Batch) -> Losses:
-        """A step down the cross entropy."""
-        assert batch.labels is not None
-        loss = ops.cross_entropy(self.classifier.head(self.classifier.body(batch.real)), batch.labels)
-        self.optimizers["classifier"].minimize(loss)
-        return {"loss": loss.detach()}
-
-
-def fit_classifier(
-    images: np.ndarray,
-    labels: np.ndarray,
-    *,
-    seed: int = 0,
-    epochs: int = 1,
-    batch_size: int = 64,
-    lr: float = 2e-3,
-    device: str = "cpu",
-) -> Judge:
-    """A Judge that learnt uint8 images (N, channels, 28, 28) and their int64 labels (N,), 0 .. at least 9.
-
-    Adam, its rate falling from `lr` to 0 along a line. The same seed gives the same judge. One epoch of MNIST
-    takes 20 seconds on two cores and reads 98.8% of the test set right.
-    """
-    if images.ndim != 4 or images.shape[2:] != (28, 28) or len(images) == 0:
-        raise DataError(f"fit_classifier: expected images (N, channels, 28, 28), at least one, got {images.shape}")
-    rng = Stream(seed, "classifier")
-    classifier = classifier28(images.shape[1], max(10, int(labels.max()) + 1), rng=rng)
-    for part in classifier:
-        part.to(device)
-    batches = data.Batches(images, min(batch_size, len(images)), labels=labels, seed=seed, device=device)
-    steps = epochs * batches.per_epoch
-    optimizer = Adam([*classifier.body.parameters(), *classifier.head.parameters()], lr)
-    game = _Lessons(classifier, optimizer, seed=seed, schedule=Schedule(optimizer, linear(1.0, 0.0, steps)))
-    for _ in range(steps):
-        game.play(batches)
-    return Judge(classifier)
-
-
-def judge_of(samples: Samples, *, seed: int = 0, epochs: int = 1, few: bool = False, device: str = "cpu") -> Judge:
-    """A Judge trained on `samples`, its `test_accuracy` measured on held-out ones; in a second on a few if `few`."""
-    judge = _taught(samples, FEW if few else None, seed=seed, epochs=epochs, device=device)
-    judge.test_accuracy = judge.accuracy(*held_out(samples, few=few))
-    return judge
-
-
-def quick_judge(samples: Samples, *, seed: int = 0, few: bool = False, device: str = "cpu") -> Judge:
-    """A judge of 28x28 images that has seen 20 000 of the samples, those with a border (N, C, 32, 32) cropped.
-
-    It reads 97% of MNIST's test set, and is there in seconds. DataError if the samples have no labels.
-    """
-    return _taught(samples, FEW if few else 20_000, centre, seed=seed, device=device)
+    def _framed(self, images: np.ndarray) -> np.ndarray:
+        channels, side, _ = self.shape
+        images = centre(images, side)
+        if images.shape[1] == channels:
+            return images
+        return (scaled(images) if images.dtype == np.uint8 else images).mean(1, keepdims=True)
 
 
 def centre(images: np.ndarray, side: int = 28) -> np.ndarray:
@@ -130,7 +155,46 @@ def centre(images: np.ndarray, side: int = 28) -> np.ndarray:
     return images[:, :, top : top + side, left : left + side]
 
 
-def _taught(samples: Samples, most: int | None, crop: Callable = np.asarray, **options: Any) -> Judge:
-    """A judge that has seen the first of the samples."""
-    labels = samples.needed_labels("so no judge can learn from them")
-    return fit_classifier(crop(samples.drawn[:most]), labels[:most], **options)
+def read(path: str | Path, device: str = "cpu") -> Judge:
+    """The judge in a file of `Judge.save`; CheckpointError naming the file and what is wrong with it."""
+    arrays, metadata, content = stored.read(path)
+    if KEY not in metadata:
+        raise CheckpointError(f"{path}: holds no judge; `minigan judge train` writes a file with one")
+    try:
+        about = disk.parsed(metadata[KEY])
+        if about["format"] != FORMAT:
+            raise CheckpointError(f"written in format {about['format']}, this minigan reads {FORMAT}")
+        if not is_whole(content, about["sha256"]):
+            raise CheckpointError("its checksum is not the one it was written with")
+        judge = _described(about, arrays)
+    except MemoryError:
+        raise
+    except (MiniganError, KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = str(error) if isinstance(error, CheckpointError) else f"describes no judge ({error!r})"
+        raise CheckpointError(f"{path}: {reason}") from error
+    for part in judge.classifier:
+        part.to(device)
+    return judge
+
+
+def _described(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Judge:
+    """The judge that a file describes, with these weights; nothing is built that would be larger than they are."""
+    form = Form(about["network"], options := dict(about["options"]))
+    if form.network not in NETWORKS or not all(type(n) is int and 0 < n <= MOST for n in options.values()):
+        raise CheckpointError(f"expected one of {', '.join(NETWORKS)}, and its sizes, got {form.network} {options}")
+    largest = max((array.size for array in arrays.values()), default=0)
+    if options.get("maps", 1) ** 2 > largest or options["features"] * options["classes"] > largest:
+        raise CheckpointError(f"its weights are not those of {form.network} {options}")
+    classifier = form.build(Stream(0, "overwritten"))
+    copy_all(_tensors(classifier), arrays, "a judge")
+    return Judge(classifier, form, name=str(about["name"]), **about["about"])
+
+
+def _tensors(classifier: Classifier) -> dict[str, Tensor]:
+    """Every parameter and buffer by the name that a file has for it."""
+    parts = classifier._asdict().items()
+    return {f"{part}.{name}": t for part, network in parts for name, t in network.state_dict().items()}
+
+
+def _text(shape: Shape) -> str:
+    return ", ".join(map(str, shape))
