@@ -25,7 +25,7 @@ from ..system.terminal import answer, ending, say, shown
 from ..tensor import tensor
 from ..training import RunFolder, Settings, positive, record, report, start
 from ..training.settings import flat
-from . import judging, recipe
+from . import evaluate, judging, recipe
 from .presets import PRESETS
 
 Arguments = Sequence[str]
@@ -36,7 +36,8 @@ RESUMED = """Continue a run from its last checkpoint, with the settings it was s
 
 What does not decide the result may be given anew:
 
-    --minutes, --epochs, --steps, --checkpoint-every, --sample-every, --keep, --early-stop, --debug-nan
+    --minutes, --epochs, --steps, --checkpoint-every, --sample-every, --evaluate-every, --keep, --early-stop,
+    --debug-nan
 
 So may any other option if --allow-change names it. The defaults below are those of a new run.
 """
@@ -189,6 +190,8 @@ def report_of(arguments: Arguments) -> int:
     if held.looks:
         about["verdict"] = held.looks[-1].verdict
         about["findings"] = [finding._asdict() for finding in held.looks[-1].findings]
+    if held.evaluation is not None:
+        about["evaluation"] = held.evaluation.as_json()
     if chosen.json:
         return _done(chosen, about)
     lines = [f"{held.title}, step {about['step']}: {chosen.out}"]
@@ -253,11 +256,7 @@ def _generator(given: str, device: str) -> export.Generator:
     if not source.exists():
         raise CheckpointError(f"{source}: no such run or generator file")
     if source.is_dir():
-        folder = RunFolder(source)
-        source = folder.generator
-        if not source.exists():
-            folder.settings()  # says that it is no run, if it is none
-            raise CheckpointError(f"{source}: the run has not written its generator yet, or has one no file describes")
+        return RunFolder(source).load_generator(device)
     return export.load_generator(source, device)
 
 
@@ -313,6 +312,7 @@ COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
     "resume": (resume, "continue a run from its last checkpoint"),
     "sample": (sample, "draw samples of a trained generator"),
     "interpolate": (interpolate, "draw what lies between samples"),
+    "evaluate": (evaluate.main, "measure how good a run's samples are, as one table"),
     "report": (report_of, "write a run's page, and say how it stands"),
     "judge": (judging.judge, "train a judge of pictures, or say what one is"),
     "config": (config, "show settings, or what minigan runs on"),

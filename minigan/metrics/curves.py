@@ -27,12 +27,13 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
     if a.ndim != 1 or a.shape != b.shape or len(a) < 2:
         raise ShapeError(f"spearman: expected two series (N,), N >= 2, got {a.shape} and {b.shape}")
     check_finite("spearman", a, b)
-    ranks = [_ranks(a), _ranks(b)]
-    if min(r.std() for r in ranks) == 0:
+    ranked = [ranks(a), ranks(b)]
+    if min(r.std() for r in ranked) == 0:
         raise ShapeError("spearman: a constant series has no ranks")
-    return float(np.corrcoef(ranks)[0, 1])
+    return float(np.corrcoef(ranked)[0, 1])
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
+def ranks(values: np.ndarray) -> np.ndarray:
+    """(N,) the place of each value in order, from 1; ties share their mean."""
     _, where, count = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(count) - (count - 1) / 2)[where]

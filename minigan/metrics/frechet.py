@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from ..errors import ShapeError
-from .finite import check_finite
+from .finite import check_clouds
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -14,9 +13,7 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     samples become like the real ones, and is biased upwards where there are few: compare equal numbers of samples.
     ShapeError if the features do not fit, are not finite, or one cloud has fewer than two of them.
     """
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or not a.shape[1] or min(len(a), len(b)) < 2:
-        raise ShapeError(f"frechet_distance: expected (N, d) and (M, d) with N, M >= 2, got {a.shape} and {b.shape}")
-    check_finite("frechet_distance", a, b)
+    check_clouds("frechet_distance", a, b, least=2)
     (mean_a, cov_a), (mean_b, cov_b) = _moments(a), _moments(b)
     root = _square_root(cov_a)
     # C_a C_b is similar to the symmetric C_a^(1/2) C_b C_a^(1/2), so its root has the same trace
@@ -28,7 +25,8 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
 def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     wide = features.astype(np.float64)
     mean = wide.mean(0)
-    return mean, (wide - mean).T @ (wide - mean) / (len(wide) - 1)
+    wide -= mean
+    return mean, wide.T @ wide / (len(wide) - 1)
 
 
 def _square_root(covariance: np.ndarray) -> np.ndarray:

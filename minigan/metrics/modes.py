@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import ShapeError
+from .classes import class_balance
 from .finite import check_finite
 
 
@@ -35,7 +36,7 @@ def mode_coverage(points: np.ndarray, centres: np.ndarray, std: float) -> ModeCo
     distance = np.sqrt(((points[:, None] - centres[None]) ** 2).sum(2, dtype=np.float64))
     nearest = distance.argmin(1)
     good = distance.min(1) <= 3 * std
-    histogram = np.bincount(nearest[good], minlength=len(centres))
-    share = histogram[histogram > 0] / max(histogram.sum(), 1)
-    kl = float((share * np.log(share * len(centres))).sum()) if len(share) else float("inf")
-    return ModeCoverage(int((histogram > 0).sum()), float(good.mean()), kl, histogram)
+    if not good.any():
+        return ModeCoverage(0, 0.0, float("inf"), np.zeros(len(centres), np.int64))
+    modes, kl, histogram = class_balance(nearest[good], len(centres))
+    return ModeCoverage(modes, float(good.mean()), kl, histogram)

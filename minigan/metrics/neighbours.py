@@ -3,31 +3,23 @@
 import numpy as np
 
 from ..errors import ShapeError
+from .distances import squared_distances
 from .finite import check_finite
-
-BLOCK = 1 << 24  # distances held at a time: 64 MiB
 
 
 def nearest(queries: np.ndarray, pool: np.ndarray) -> np.ndarray:
     """The position in `pool` (M, ...) of the sample closest to each of `queries` (N, ...): int64 (N,).
 
     Distances are Euclidean over all axes but the first; the first of several that are equally close is taken. They are
-    computed in float32, blockwise. ShapeError if the pool is empty, its samples have another shape, or a number is not
-    finite.
+    float32, or float64 if an array is, and computed blockwise. ShapeError if the pool is empty, its samples have
+    another shape, or a number is not finite.
     """
     if len(pool) == 0 or queries.shape[1:] != pool.shape[1:]:
         raise ShapeError(
             f"nearest: expected samples of one shape and some to find, got {queries.shape} in a pool {pool.shape}"
         )
     check_finite("nearest", queries, pool)
-    known = np.asarray(pool, np.float32).reshape(len(pool), -1)
-    centre = known.mean(0)
-    known = known - centre  # squares of small numbers: what is common to all would only cost digits
-    asked = np.asarray(queries, np.float32).reshape(len(queries), known.shape[1]) - centre
-    squares = np.einsum("nd,nd->n", known, known) * np.float32(0.5)
-    rows = max(1, BLOCK // len(known))
-    # |q - p|^2 / 2 without |q|^2, which is the same for every p
-    found = [(squares - asked[i : i + rows] @ known.T).argmin(1) for i in range(0, len(asked), rows)]
+    found = [squares.argmin(1) for _, squares in squared_distances(queries, pool)]
     return np.concatenate([np.empty(0, np.int64), *found])
 
 

@@ -11,24 +11,42 @@ from minigan.errors import ShapeError
 
 RNG = np.random.default_rng(0)
 CALLS = {  # arrays that each measure takes, and what else
+    "density_coverage": ([RNG.random((9, 3)), RNG.random((8, 3))], ()),
     "frechet_distance": ([RNG.random((6, 3)), RNG.random((5, 3))], ()),
+    "inception_score": ([RNG.dirichlet(np.ones(3), 9)], (3,)),
+    "kernel_distance": ([RNG.random((6, 3)), RNG.random((5, 3))], ()),
     "mean_nearest_distance": ([RNG.random((6, 3)), RNG.random((5, 3))], ()),
     "median_filter": ([RNG.random(9)], (3,)),
+    "memorisation": ([RNG.random((6, 3)), RNG.random((5, 3)), RNG.random((4, 3))], ()),
     "mode_coverage": ([RNG.random((6, 2)), RNG.random((5, 2))], (0.1,)),
+    "ms_ssim": ([RNG.random((2, 1, 12, 12)), RNG.random((2, 1, 12, 12))], ()),
     "nearest": ([RNG.random((6, 2)), RNG.random((5, 2))], ()),
     "on_curve": ([RNG.random((6, 2))], (np.sin, 0.0, 1.0)),
+    "parzen_log_likelihood": ([RNG.random((6, 2)), RNG.random((5, 2))], (0.1,)),
+    "parzen_sigma": ([RNG.random((6, 2)), RNG.random((5, 2))], ()),
+    "prd_curve": ([RNG.random((6, 2)), RNG.random((5, 2))], (2, 5, 1)),
+    "precision_recall": ([RNG.random((9, 3)), RNG.random((8, 3))], ()),
+    "radial_power": ([RNG.random((2, 1, 5, 5))], ()),
     "slant": ([RNG.random((2, 1, 5, 5))], ()),
     "sliced_wasserstein": ([RNG.random((6, 2)), RNG.random((6, 2))], ()),
     "spearman": ([RNG.random(9), RNG.random(9)], ()),
+    "support_size": ([RNG.random((6, 2))], (0.1,)),
     "thickness": ([RNG.random((2, 1, 5, 5))], ()),
+    "two_sample_test": ([RNG.random((6, 2)), RNG.random((5, 2))], ()),
     "wasserstein": ([RNG.random((6, 2)), RNG.random((6, 2))], ()),
 }
-OF_CLASSES = {"majority", "purity", "one_nn_accuracy"}  # integers, and a nearest one
+OF_CLASSES = {  # integers, what labels go with, and a nearest one
+    *("class_balance", "classification_accuracy_score", "intra_class_frechet", "intra_class_ms_ssim"),
+    *("majority", "purity", "one_nn_accuracy"),
+}
+OF_MEASURES = {"bootstrap"}
 OF_NOTHING = {"slant", "thickness", "nearest"}  # one number for each sample, so none for none
 
 
 def test_every_measure_is_tried():
-    assert CALLS.keys() | OF_CLASSES == {name for name, _ in inspect.getmembers(metrics, inspect.isfunction)}
+    assert CALLS.keys() | OF_CLASSES | OF_MEASURES == {
+        name for name, _ in inspect.getmembers(metrics, inspect.isfunction)
+    }
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

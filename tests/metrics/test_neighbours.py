@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from minigan.errors import ShapeError
-from minigan.metrics import nearest, neighbours, one_nn_accuracy
+from minigan.metrics import distances, nearest, one_nn_accuracy
 
 
 @pytest.mark.parametrize("block", [1, 64, 1 << 24])
 def test_the_nearest_is_the_one_of_least_distance(rng, monkeypatch, block):
-    monkeypatch.setattr(neighbours, "BLOCK", block)
+    monkeypatch.setattr(distances, "BLOCK", block)
     pool, queries = rng.standard_normal((40, 2, 3)) + 100, rng.standard_normal((23, 2, 3)) + 100
-    distances = ((queries[:, None] - pool[None]) ** 2).sum((2, 3))
+    written_out = ((queries[:, None] - pool[None]) ** 2).sum((2, 3))
     found = nearest(queries, pool)
-    assert np.array_equal(found, distances.argmin(1))
+    assert np.array_equal(found, written_out.argmin(1))
     assert found.dtype == np.int64
 
 
