@@ -87,7 +87,6 @@ PROTOCOLS = {
             "12 000 steps instead of 400 000, with four times the learning rate (4e-4 instead of 1e-4)",
             "networks half as wide (generator 4 x 200, discriminator 3 x 100 maxout units), which take a quarter of "
             "the work",
-            "three seeds instead of ten",
             *_ALWAYS,
         ),
         "about 20 minutes on two cores",
