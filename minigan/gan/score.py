@@ -291,7 +291,7 @@ class ScoreGame(Game):
     def _unrolled(self, sides: Sides, rng: Stream) -> Critic:
         """The discriminator after `unroll` steps that it would take now, as a function of the generator's weights."""
         optimizer = self.optimizers["discriminator"]
-        params, slots, t = optimizer.params, optimizer.slots, int(optimizer.t.item())
+        params, slots, t = optimizer.params, optimizer.slots, optimizer.t
         for k in range(self.moves.unroll):
             loss, _ = self._discriminator_loss(partial(functional_call, self.discriminator, params), sides, rng)
             grads = grad(loss, params, create_graph=True)

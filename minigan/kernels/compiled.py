@@ -17,6 +17,7 @@ from .compiled_linear import linear, linear_weight, matmul  # noqa: F401  likewi
 from .cpu import (  # noqa: F401  as NumPy does them
     concatenate,
     empty_image,
+    extreme,
     function,
     sigmoid,
     softplus,

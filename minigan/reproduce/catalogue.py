@@ -7,6 +7,9 @@ from .table import Table
 
 TABLES = {
     "dirac": "dirac",
+    "ring": "ring",
+    "grid": "grid",
+    "unrolled": "unrolled",
     "stacked-mnist": "stacked",
     "semi": "semi",
     "parzen": "parzen",

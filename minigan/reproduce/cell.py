@@ -18,7 +18,7 @@ from ..gan.rehearsal import first_spoilt
 from ..kernels.installation import versions
 from ..system import disk
 from ..training import checkpoint
-from .results import Result
+from .results import Result, kept
 from .table import Row, Settings, Table
 
 EVERY = 60.0  # seconds between the checkpoints of a cell
@@ -109,6 +109,10 @@ class Cell:
         content = io.BytesIO()
         np.savez_compressed(content, allow_pickle=False, **arrays)
         disk.write(self.folder / f"{name}.npz", content.getvalue())
+
+    def recall(self, name: str) -> dict[str, np.ndarray]:
+        """What the cell kept under that name before it was stopped; empty if nothing."""
+        return kept(self.folder, name)
 
     def train(
         self, game: Game, batches: Any, steps: int, looks: Collection[int] = (), *, start: float = 0.0, end: float = 1.0

@@ -13,8 +13,12 @@ from ..training.report.tables import beside, card, duration, pairs, shown
 from .results import Results, written
 from .table import Column, Picture, Row
 
-MARKS = {"read": "", "remembered": "*", "derived": "†"}
-EXPLAINED = {"*": "quoted from memory, not checked against the paper", "†": "in closed form"}
+MARKS = {"read": "", "remembered": "*", "derived": "†", "elsewhere": "‡"}
+EXPLAINED = {
+    "*": "quoted from memory, not checked against the paper",
+    "†": "in closed form",
+    "‡": "of another paper, see below",
+}
 
 
 def page(results: Results, pictures: Sequence[Picture], how: Mapping[str, Any]) -> str:
@@ -48,7 +52,7 @@ def facts(results: Results, how: Mapping[str, Any]) -> str:
         ("seeds", str(results.seeds)),
         ("cells", f"{cells - len(results.missing)} of {cells}"),
         ("time of all cells", duration(spent)),
-        ("processor", escape(processor()) + beside(f" {how.get('threads', 1)} threads a cell")),
+        ("processor", escape(processor()) + beside(f" a cell on {how.get('threads', 1)}")),
     ]
     return pairs([fact for fact in held if fact[1]], "facts")
 

@@ -40,11 +40,16 @@ class Result:
 
     def kept(self, name: str) -> dict[str, np.ndarray]:
         """The arrays that the cell kept under that name; empty if it kept none."""
-        path = None if self.folder is None else self.folder / f"{name}.npz"
-        if path is None or not path.exists():
-            return {}
-        with np.load(path, allow_pickle=False) as held:
-            return dict(held)
+        return {} if self.folder is None else kept(self.folder, name)
+
+
+def kept(folder: Path, name: str) -> dict[str, np.ndarray]:
+    """The arrays by name of NAME.npz in a cell's folder; empty if it is not there."""
+    path = folder / f"{name}.npz"
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as held:
+        return dict(held)
 
 
 class Summary(NamedTuple):

@@ -21,7 +21,9 @@ class Figure(NamedTuple):
 
     value: Value
     error: float | None = None  # standard error, where the paper has one
-    sure: str = "read"  # in the paper; or "remembered", or "derived": a closed form that is written out here
+    sure: str = (
+        "read"  # in the paper, or "remembered", "derived" (a closed form), "elsewhere" (another paper, in notes)
+    )
 
 
 class Column(NamedTuple):
