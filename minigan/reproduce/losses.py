@@ -16,7 +16,7 @@ from ..gan import BEGAN, Moves, ScoreGame, alternate, losses, penalties, uniform
 from ..metrics import spearman
 from ..random import Stream
 from .cell import Cell
-from .images import curves, draw_strips, frechet, keep_samples, learnt, made, moments, note, noted, strips
+from .images import curves, draw_strips, frechet, keep_samples, learnt, made, moments, note, strips
 from .results import Results
 from .table import Column, Figure, Picture, Protocol, Row, Table, Value
 
@@ -64,7 +64,7 @@ def cell(given: Cell) -> Mapping[str, Value]:
         images = made(played, s["samples"])
         note(given, step, frechet=frechet(given, images))
         keep_samples(given, images)
-    distance = noted(given)["frechet"]
+    distance = given.recall("curve")["frechet"]
     return {"best": float(distance.min()), "last": float(distance[-1])}
 
 
@@ -142,7 +142,7 @@ def _rows() -> list[Row]:
     for place, (data, called) in enumerate(SETS.items()):
         for name, (settings, *fids) in LOSSES.items():
             published = {"fid": Figure(*fids[place])}
-            found.append(Row(f"{name}, {called}", {**settings, "data": data, "name": name}, published))
+            found.append(Row(f"{name} on {called}", {**settings, "data": data, "name": name}, published))
     return found
 
 
@@ -176,6 +176,7 @@ TABLE = Table(
             "gamma": 0.5,
         },
         seeds=3,
+        takes="TAKES_LOSSES",
         deviations=[
             "one setting for each loss, its own paper's, instead of the best of a hundred; three seeds instead of 50",
             "5000 steps of batches of 64, some five epochs, instead of twenty epochs",
