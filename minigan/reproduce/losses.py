@@ -3,6 +3,7 @@
 Each loss has the settings of its own paper, as Lucic et al. list them, on the same layers for all but BEGAN's.
 """
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -78,7 +79,7 @@ def agreement(results: Results, data: str) -> tuple[list[Row], np.ndarray, np.nd
     rows = [row for row in results.rows if means.get(row.name) is not None]
     ours = np.array([float(mean.value) for row in rows if (mean := means[row.name]) is not None])
     theirs = np.array([float(row.published["fid"].value) for row in rows])
-    return rows, ours, theirs, spearman(ours, theirs) if len(rows) > 2 else float("nan")
+    return rows, ours, theirs, spearman(ours, theirs) if len(rows) > 2 else math.nan
 
 
 def pictures(results: Results, folder: Path) -> list[Picture]:
@@ -98,7 +99,8 @@ def pictures(results: Results, folder: Path) -> list[Picture]:
         axes.set_xlabel("the paper's FID, Inception's features")
         axes.set_ylabel("ours, the judge's features")
         axes.set_yscale("log")
-        axes.set_title(f"{SETS[data]}: rank correlation {rank:+.2f}", fontsize=10)
+        told = "" if math.isnan(rank) else f": rank correlation {rank:+.2f}"
+        axes.set_title(f"{SETS[data]}{told}", fontsize=10)
         axes = cells[1, k].subplots()
         for row in rows:
             colour = f"C{list(LOSSES).index(row.settings['name'])}"

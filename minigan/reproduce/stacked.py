@@ -182,7 +182,6 @@ TABLE = Table(
             "the packs of a batch pass through G together, and share its batch norm; there each place of a pack has "
             "a pass of its own",
             "channels are read by the judge that ships; the paper's classifier is another",
-            "unrolled: Adam's steps, as Metz et al. have it",
         ],
         takes="a quarter of an hour a run of DCGAN on one core, m times as long with packs of m",
     ),
