@@ -25,7 +25,6 @@ from .table import Column, Figure, Picture, Protocol, Row, Table, Value
 
 Z_DIM = 256
 MODES = 1000
-SAME_NOISE = [Turn("discriminator_turn"), Turn("generator_turn", fresh_batch=False, fresh_noise=False)]
 
 
 def game(given: Cell) -> ScoreGame:
@@ -49,7 +48,7 @@ def game(given: Cell) -> ScoreGame:
         latent=normal_latent(Z_DIM),
         generator_optimizer=adam(G.parameters(), s["g_lr"]),
         discriminator_optimizer=adam(D.parameters(), s["d_lr"]),
-        schedule=SAME_NOISE,
+        schedule=[Turn("shared_turn")],  # both on the same noise, as in PacGAN's code
         penalty=penalties.PENALTIES.get(s["penalty"]),
         penalty_weight=s["gamma"] / 2,
         sight=Sight(pack=s["pack"]),
