@@ -25,7 +25,7 @@ from ..system.terminal import answer, ending, say, shown
 from ..tensor import tensor
 from ..training import RunFolder, Settings, positive, record, report, start
 from ..training.settings import flat
-from . import recipe
+from . import judging, recipe
 from . import reproduce as tables
 from .presets import PRESETS
 
@@ -280,8 +280,14 @@ def _write(name: str, samples: np.ndarray, columns: int | None, title: str) -> N
         raise ShapeError(f"--out {name}: a folder takes pictures, this generator makes samples of shape (2,)")
     else:
         out.mkdir(parents=True, exist_ok=True)
-        for k, picture in enumerate(viz.to_uint8(samples)):
-            viz.save_png(viz.grid(picture[None], 1, gap=0), out / f"{k:05d}.png", scale=1)
+        names = [f"{k:05d}.png" for k in range(len(samples))]
+        if others := sorted({path.name for path in out.iterdir()} - set(names)):
+            raise CheckpointError(
+                f"{name}: holds {others[0]}, and whoever reads a folder of samples takes all of it for samples; "
+                "give another folder, or empty this one"
+            )
+        for picture_name, picture in zip(names, viz.to_uint8(samples), strict=True):
+            viz.save_png(viz.grid(picture[None], 1, gap=0), out / picture_name, scale=1)
 
 
 def _done(chosen: argparse.Namespace, about: dict[str, Any]) -> int:
@@ -300,5 +306,6 @@ COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
     "interpolate": (interpolate, "draw what lies between samples"),
     "report": (report_of, "write a run's page, and say how it stands"),
     "reproduce": (tables.command, "compute a table of a paper again, its figures beside ours"),
+    "judge": (judging.judge, "train a judge of pictures, or say what one is"),
     "config": (config, "show settings, or what minigan runs on"),
 }
