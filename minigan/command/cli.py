@@ -37,7 +37,7 @@ RESUMED = """Continue a run from its last checkpoint, with the settings it was s
 
 What does not decide the result may be given anew:
 
-    --epochs, --steps, --checkpoint-every, --sample-every, --keep, --early-stop, --debug-nan
+    --minutes, --epochs, --steps, --checkpoint-every, --sample-every, --keep, --early-stop, --debug-nan
 
 So may any other option if --allow-change names it. The defaults below are those of a new run.
 """
@@ -98,7 +98,12 @@ def sample(arguments: Arguments) -> int:
     """Samples of a trained generator, as a picture, pictures, or an array."""
     p = _of_generator("sample", "Draw samples of a trained generator.")
     p.add_argument("--n", type=positive, default=64, help="how many (default: 64)")
-    p.add_argument("--labels", type=_numbers, metavar="N,...", help="classes to draw in turn, of a conditional one")
+    p.add_argument(
+        "--labels",
+        type=_numbers,
+        metavar="N,...",
+        help="classes to draw in turn, of a conditional one (default: in the data's proportion if known, else all)",
+    )
     p.add_argument("--columns", type=positive, help="of a grid (default: near a square)")
     p.add_argument(
         "--out",
@@ -129,7 +134,11 @@ def interpolate(arguments: Arguments) -> int:
         choices=["circle", "line"],
         help="great circle or straight line between the noise (default: circle for normal noise, line for other)",
     )
-    p.add_argument("--label", type=int, help="the class, of a conditional generator (default: 0)")
+    p.add_argument(
+        "--label",
+        type=int,
+        help="the class, of a conditional one (default: each way's own, in the data's proportion if known, else 0)",
+    )
     p.add_argument(
         "--out",
         type=nonempty,
@@ -147,9 +156,10 @@ def interpolate(arguments: Arguments) -> int:
     between = slerp if circle else lerp
     t = np.linspace(0, 1, chosen.frames, dtype=ends.dtype)
     z = between(ends[::2], ends[1::2], t).astype(ends.dtype)  # (frames, pairs, dim)
-    n = z.shape[0] * z.shape[1]
-    unconditional = generator.classes is None
-    labels = None if unconditional and chosen.label is None else np.full(n, chosen.label or 0)
+    labels = None
+    if chosen.label is not None or generator.classes is not None:
+        drawn = generator.labels(chosen.pairs, chosen.seed) if chosen.label is None else None
+        labels = np.resize(chosen.label or 0 if drawn is None else drawn, z.shape[:2]).ravel()
     samples = generator.generate(tensor(z.reshape(-1, z.shape[-1])), labels).numpy()
     if samples.ndim != 4:
         raise ShapeError(f"interpolate draws images, this generator makes samples of shape {samples.shape[1:]}")

@@ -427,8 +427,9 @@ def _adam(
     call("adam", *places, *betas, eps, weight_decay, int(decoupled))
 
 
-def _average(table: Array, slots: int, decay: float) -> None:
-    call("average", address(table), len(table), 1 - decay)
+def _average(table: Array, slots: int, decay: Array) -> None:
+    decay = np.asarray(decay, np.float64)
+    call("average", address(table), len(table), address(decay))
 
 
 _ARGUMENTS: dict[str, Callable[..., None]] = {"sgd": _sgd, "rmsprop": _rmsprop, "adam": _adam, "average": _average}

@@ -106,7 +106,7 @@ RULES = [  # (rule, slots, options) of each way in which a rule can be asked for
         (portable.adam, 2, {"betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1, "decoupled": decoupled, "t": 3})
         for decoupled in (False, True)
     ],
-    (portable.average, 0, {"decay": 0.9}),
+    (portable.average, 0, {}),
 ]
 
 
@@ -125,7 +125,7 @@ def rows_to_move(rng, rule, slots, options, sizes, dtype):
 
 def known(rule, options, array):
     """The options of a step, with its rate and number as what `array` makes of them."""
-    given = {} if rule is portable.average else {"lr": array(np.array(0.1))}
+    given = {"decay" if rule is portable.average else "lr": array(np.array(0.1))}
     return options | given | ({"t": array(np.array(options["t"]))} if "t" in options else {})
 
 
@@ -233,7 +233,7 @@ def update(order):
     def move(rule, slots, **options):
         def run(*given):
             lr, t = (array_module("cuda").asarray(v) for v in (np.array(0.1), np.array(3)))
-            known = {"lr": lr, "t": t} if rule is portable.adam else {"lr": lr} if rule is not portable.average else {}
+            known = {"decay" if rule is portable.average else "lr": lr} | ({"t": t} if rule is portable.adam else {})
             cuda.update(rule, [given[:slots], given[4 : 4 + slots]], **options, **known)
             return []
 
@@ -242,7 +242,7 @@ def update(order):
     move(portable.adam, 4, betas=(0.5, 0.9), eps=1e-3, weight_decay=0.1, decoupled=False)
     move(portable.sgd, 3, momentum=0.9, weight_decay=0.1, nesterov=True)
     move(portable.rmsprop, 3, alpha=0.9, eps=1e-3, weight_decay=0.1, momentum=0.0, centered=False)
-    move(portable.average, 2, decay=0.9)
+    move(portable.average, 2)
     totals(order, "float32")
 
 
