@@ -25,11 +25,11 @@ from minigan.metrics import frechet_distance, spearman
 
 SEED, FLOOR = 0, 10_000
 ALIKE = 0.9  # Spearman's correlation of two judges that mean the same
-LIKE = "--model mlp28 --lr 0.001"
-RUNS = {  # alike in kind, of different quality
-    **{f"nonsaturating-{n}": f"{LIKE} --steps {n}" for n in (60, 120, 240, 480, 960)},
-    **{f"lsgan-{n}": f"{LIKE} --loss lsgan --steps {n}" for n in (120, 240, 480)},
-    **{f"hinge-r1-{n}": f"{LIKE} --loss hinge --penalty r1 --penalty-weight 0.5 --steps {n}" for n in (240, 480)},
+LIKE = "--model dcgan --channels 1 --width 12 --lr 0.001"
+RUNS = {  # alike in kind, of different quality: from spots to digits
+    **{f"nonsaturating-{n}": f"{LIKE} --steps {n}" for n in (150, 300, 600, 800)},
+    **{f"lsgan-{n}": f"{LIKE} --loss lsgan --steps {n}" for n in (300, 600, 800)},
+    **{f"hinge-{n}": f"{LIKE} --loss hinge --steps {n}" for n in (300, 600, 800)},
 }
 
 
