@@ -1,6 +1,6 @@
 """The judges that ship: how they are made, and whether another judge would rank runs as they do.
 
-    python benches/judges.py make              all of them, into minigan/judge/weights: 15 minutes on two cores
+    python benches/judges.py make              all of them, into minigan/judge/weights: 5 minutes on two cores
     python benches/judges.py make digits       one
     python benches/judges.py rank              ten short runs on MNIST, ranked by two judges: 6 minutes
     python benches/judges.py rank RUN ...      likewise runs that there are
