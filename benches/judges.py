@@ -1,6 +1,6 @@
 """The judges that ship: how they are made, and whether another judge would rank runs as they do.
 
-    python benches/judges.py make              all of them, into minigan/judge/weights: 15 minutes on two cores
+    python benches/judges.py make              all of them, into minigan/judge/weights: 5 minutes on two cores
     python benches/judges.py make digits       one
     python benches/judges.py rank              ten short runs on MNIST, ranked by two judges: 6 minutes
     python benches/judges.py rank RUN ...      likewise runs that there are
@@ -24,7 +24,8 @@ from minigan.judge import Form, Judge
 from minigan.metrics import frechet_distance, spearman
 
 SEED, FLOOR = 0, 10_000
-ALIKE = "--model dcgan --channels 1 --width 12 --lr 0.001"
+ALIKE = 0.9  # Spearman's correlation of two judges that mean the same
+LIKE = "--model dcgan --channels 1 --width 12 --lr 0.001"
 RUNS = {  # alike in kind, of different quality: from spots to digits
     **{f"nonsaturating-{n}": f"{LIKE} --steps {n}" for n in (150, 300, 600, 800)},
     **{f"lsgan-{n}": f"{LIKE} --loss lsgan --steps {n}" for n in (300, 600, 800)},
