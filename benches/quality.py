@@ -7,8 +7,8 @@
 
 A recipe is a line of options of `minigan train`, on the networks that fit the data: CS231n's for 28x28 pixels, a DCGAN
 for others. `minigan evaluate` measures the samples of each run, by a judge that ships if one knows the data. Minutes
-are those of training alone. Runs and figures stay in --out, and what is there is not done again: stopped, the same
-command goes on. Nothing else should run meanwhile.
+are those of a whole run, with what it draws and finds out on the way, but not of its evaluation. Runs and figures stay
+in --out, and what is there is not done again: stopped, the same command goes on. Nothing else should run meanwhile.
 """
 
 import argparse
@@ -157,7 +157,7 @@ def main() -> None:
     if unknown := set(args.recipes) - set(RECIPES):
         parser.error(f"no recipe {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}")
     if args.list:
-        print("\n".join(f"{name:14} {line or '(nothing beside the networks)'}" for name, line in RECIPES.items()))
+        print("\n".join(f"{name:14} {shlex.join(words(name, args.data[0], args))}" for name in RECIPES))
         return
     file = args.json or args.out / "figures.json"
     held = json.loads(file.read_text()) if file.exists() else {"figures": []}

@@ -44,10 +44,12 @@ def bench(monkeypatch, *words):
 
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("name", quality.RECIPES)
-def test_every_recipe_is_a_line_that_minigan_train_takes(name, data):
-    words = quality.words(name, data, quality.options().parse_args([]))
+def test_every_recipe_is_a_line_that_minigan_train_takes(name, data, tmp_path):
+    (tmp_path / "faces").mkdir()
+    given = str(tmp_path / data) if data == "faces" else data
+    words = quality.words(name, given, quality.options().parse_args([]))
     chosen = recipe.options(words).parse_args(words)
-    assert chosen.data == data
+    assert chosen.data == given
     assert recipe.sized({"model": chosen.model}) == (data != "mnist")
 
 
@@ -79,3 +81,10 @@ def test_an_unknown_recipe_is_named(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         bench(monkeypatch, "nonesuch")
     assert "no recipe nonesuch; there are plain" in capsys.readouterr().err
+
+
+def test_the_list_says_what_each_recipe_is(monkeypatch, capsys):
+    bench(monkeypatch, "--list", "--data", "cifar10")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(quality.RECIPES)
+    assert lines[0].endswith(" --model dcgan --batch-size 64 --lr 2e-4 --data cifar10")
