@@ -7,8 +7,8 @@
 
 A recipe is a line of options of `minigan train`, on the networks that fit the data: CS231n's for 28x28 pixels, a DCGAN
 for others. `minigan evaluate` measures the samples of each run, by a judge that ships if one knows the data. Minutes
-are those of training alone. Runs and figures stay in --out, and what is there is not done again: stopped, the same
-command goes on. Nothing else should run meanwhile.
+are those of a whole run, with what it draws and finds out on the way, but not of its evaluation. Runs and figures stay
+in --out, and what is there is not done again: stopped, the same command goes on. Nothing else should run meanwhile.
 """
 
 import argparse

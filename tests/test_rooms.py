@@ -87,7 +87,8 @@ def misplaced(known):
             if not mine or theirs == mine:
                 continue
             # the package itself offers what lies in all rooms: nobody within may ask there
-            if not theirs or FLOOR[theirs] > FLOOR[mine] or (mine in ARRAYS_ONLY and FLOOR[theirs] >= FLOOR["tensor"]):
+            of_arrays = FLOOR[theirs or mine] < FLOOR["tensor"] or theirs in ARRAYS_ONLY
+            if not theirs or FLOOR[theirs] > FLOOR[mine] or (mine in ARRAYS_ONLY and not of_arrays):
                 yield name, other
 
 

@@ -25,7 +25,7 @@ from ..system.terminal import answer, ending, say, shown
 from ..tensor import tensor
 from ..training import RunFolder, Settings, positive, record, report, start
 from ..training.settings import flat
-from . import recipe
+from . import evaluate, judging, recipe
 from . import reproduce as tables
 from .presets import PRESETS
 
@@ -37,7 +37,8 @@ RESUMED = """Continue a run from its last checkpoint, with the settings it was s
 
 What does not decide the result may be given anew:
 
-    --minutes, --epochs, --steps, --checkpoint-every, --sample-every, --keep, --early-stop, --debug-nan
+    --minutes, --epochs, --steps, --checkpoint-every, --sample-every, --evaluate-every, --keep, --early-stop,
+    --debug-nan
 
 So may any other option if --allow-change names it. The defaults below are those of a new run.
 """
@@ -190,6 +191,8 @@ def report_of(arguments: Arguments) -> int:
     if held.looks:
         about["verdict"] = held.looks[-1].verdict
         about["findings"] = [finding._asdict() for finding in held.looks[-1].findings]
+    if held.evaluation is not None:
+        about["evaluation"] = held.evaluation.as_json()
     if chosen.json:
         return _done(chosen, about)
     lines = [f"{held.title}, step {about['step']}: {chosen.out}"]
@@ -254,11 +257,7 @@ def _generator(given: str, device: str) -> export.Generator:
     if not source.exists():
         raise CheckpointError(f"{source}: no such run or generator file")
     if source.is_dir():
-        folder = RunFolder(source)
-        source = folder.generator
-        if not source.exists():
-            folder.settings()  # says that it is no run, if it is none
-            raise CheckpointError(f"{source}: the run has not written its generator yet, or has one no file describes")
+        return RunFolder(source).load_generator(device)
     return export.load_generator(source, device)
 
 
@@ -290,8 +289,14 @@ def _write(name: str, samples: np.ndarray, columns: int | None, title: str) -> N
         raise ShapeError(f"--out {name}: a folder takes pictures, this generator makes samples of shape (2,)")
     else:
         out.mkdir(parents=True, exist_ok=True)
-        for k, picture in enumerate(viz.to_uint8(samples)):
-            viz.save_png(viz.grid(picture[None], 1, gap=0), out / f"{k:05d}.png", scale=1)
+        names = [f"{k:05d}.png" for k in range(len(samples))]
+        if others := sorted({path.name for path in out.iterdir()} - set(names)):
+            raise CheckpointError(
+                f"{name}: holds {others[0]}, and whoever reads a folder of samples takes all of it for samples; "
+                "give another folder, or empty this one"
+            )
+        for picture_name, picture in zip(names, viz.to_uint8(samples), strict=True):
+            viz.save_png(viz.grid(picture[None], 1, gap=0), out / picture_name, scale=1)
 
 
 def _done(chosen: argparse.Namespace, about: dict[str, Any]) -> int:
@@ -308,7 +313,9 @@ COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
     "resume": (resume, "continue a run from its last checkpoint"),
     "sample": (sample, "draw samples of a trained generator"),
     "interpolate": (interpolate, "draw what lies between samples"),
+    "evaluate": (evaluate.main, "measure how good a run's samples are, as one table"),
     "report": (report_of, "write a run's page, and say how it stands"),
+    "judge": (judging.judge, "train a judge of pictures, or say what one is"),
     "reproduce": (tables.command, "compute a table of a paper again, its figures beside ours"),
     "config": (config, "show settings, or what minigan runs on"),
 }

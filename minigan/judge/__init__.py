@@ -1,8 +1,9 @@
-"""How good are samples, and is it training? A judge that knows labels, a yardstick that needs none, a verdict."""
+"""How good are samples, and is it training? Judges that know images, a yardstick for any data, tables, a verdict."""
 
 from ..data import held_out
 from ..nn import in_chunks
-from .lessons import fit, fit_classifier, fit_turned, judge_of, quick_judge
+from .evaluation import Gauge, Reader, Row, Seen, Sides, of_images, of_points, seen, sides
+from .lessons import fit, fit_classifier, fit_turned, judge_of, learn, quick_judge, turned
 from .outside import read_features
 from .reader import Form, Judge, centre, form28, form_of
 from .shelf import SHIPPED, load, suited

@@ -1,7 +1,7 @@
 """Is it training? A verdict from the numbers that matter, with what each finding means and what to do about it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 EARLY = 100  # steps before which nothing is said of the samples
@@ -32,7 +32,7 @@ class Look(NamedTuple):
         """The verdict, and the worst of the findings in a few words, for the terminal."""
         bad = [finding.title for finding in self.findings if finding.level == self.verdict]
         named = " and ".join(bad[:2])
-        shown = ", ".join(f"{name} {self.numbers[name]:.2f}" for name in MEASURED if name in self.numbers)
+        shown = ", ".join(f"{name} {self.numbers[name]:.2f}" for name in (*MEASURED, "frechet") if name in self.numbers)
         return f"{self.verdict}{': ' + named if named else ''}{f' ({shown})' if shown else ''}"
 
     @property
@@ -98,7 +98,7 @@ def _of_samples(step: int, numbers: Mapping[str, float], before: Sequence[Look])
     if not _measured(numbers) or step < EARLY:
         return []
     found = []
-    distance, diversity, spacing = numbers["distance"], numbers["diversity"], numbers["spacing"]
+    diversity, spacing = numbers["diversity"], numbers["spacing"]
     if diversity < 0.1:
         found.append(
             Finding(
@@ -118,33 +118,68 @@ def _of_samples(step: int, numbers: Mapping[str, float], before: Sequence[Look])
                 f"{spacing:.0%} of the data's: some kinds may be missing.",
             )
         )
-    before = [look for look in before if _measured(look.numbers)]
-    seen = [look.numbers["distance"] for look in before if look.step >= EARLY]
-    first = before[0].numbers["distance"] if before else distance
-    best = min([*seen, distance])
-    state = f"The samples' features are {distance:.2f} from the data's"
-    state += f" (other data are at {numbers['floor']:.2f})" if "floor" in numbers else ""
-    if len(seen) >= 3 and min(distance, *seen[-2:]) > 1.3 * best + numbers.get("floor", 0.0):
-        where = next(look.step for look in before if look.numbers["distance"] == best)
-        found.append(
-            Finding(
-                "watch",
-                "samples get worse",
-                f"{state}; they were at {best:.2f} at step {where}, whose checkpoint is kept if it was the best.",
-            )
+    return found + _of_the_way(step, numbers, [look for look in before if _measured(look.numbers)])
+
+
+class Ruler(NamedTuple):
+    """A distance of samples to the data: its name among the numbers, that of other data's, and how it is told."""
+
+    name: str
+    floor: str
+    told: str
+    other: str
+    shown: Callable[[float], str]  # a number in words
+    far: Callable[[float], float]  # of the floor: from there on samples are hard to recognise
+
+
+def _three_digits(x: float) -> str:
+    return f"{x:.0f}" if x >= 1000 else f"{x:.3g}"
+
+
+RULERS = (
+    Ruler(
+        "frechet",
+        "frechet_floor",
+        "The Fréchet distance of samples is",
+        "of real images",
+        _three_digits,
+        lambda f: 40 * f,
+    ),
+    Ruler(
+        "distance",
+        "floor",
+        "The distance of samples' features to the data's is",
+        "of other data",
+        "{:.2f}".format,
+        lambda f: 1,
+    ),
+)
+"""A reader of images is believed before the yardstick; `benches/verdict.py` says how they go together."""
+
+
+def _of_the_way(step: int, numbers: Mapping[str, float], before: Sequence[Look]) -> list[Finding]:
+    """How far samples have come, by the best ruler that has measured them."""
+    looks = [(look.step, look.numbers) for look in before] + [(step, numbers)]
+    ruler = next(r for r in RULERS if any(math.isfinite(held.get(r.name, math.nan)) for _, held in looks))
+    way = [(at, held[ruler.name]) for at, held in looks if math.isfinite(held.get(ruler.name, math.nan))]
+    (_, first), (_, distance) = way[0], way[-1]
+    seen = [(at, value) for at, value in way[:-1] if at >= EARLY]
+    where, best = min([*seen, way[-1]], key=lambda point: point[1])
+    floor = next((held[ruler.floor] for _, held in reversed(looks) if ruler.floor in held), None)
+    state = f"{ruler.told} {ruler.shown(distance)}"
+    state += "" if floor is None else f" ({ruler.other} {ruler.shown(floor)})"
+    floor = floor or 0.0
+    if len(seen) >= 3 and min(distance, *(value for _, value in seen[-2:])) > 1.3 * best + floor:
+        words = f"{state}; it was {ruler.shown(best)} at step {where}, whose checkpoint is kept if it was the best."
+        return [Finding("watch", "samples get worse", words)]
+    if len(seen) >= 5 and distance > ruler.far(floor) and distance > 0.95 * seen[-5][1]:
+        words = (
+            f"{state}; five looks ago it was {ruler.shown(seen[-5][1])}. A lower rate, another balance of the players "
+            "(--d-steps, --d-lr) or another penalty may help."
         )
-    elif len(seen) >= 5 and distance > 1 and distance > 0.95 * seen[-5]:
-        found.append(
-            Finding(
-                "watch",
-                "no progress",
-                f"{state}; five looks ago, at {seen[-5]:.2f}, they were as near. A lower rate, another balance of the "
-                "players (--d-steps, --d-lr) or another penalty may help.",
-            )
-        )
-    elif first > 0:
-        found.append(Finding("info", "distance to the data", f"{state}; at the first look it was {first:.2f}."))
-    return found
+        return [Finding("watch", "no progress", words)]
+    words = f"{state}; at the first look it was {ruler.shown(first)}."
+    return [Finding("info", "distance to the data", words)] if first > 0 else []
 
 
 def _of_probabilities(numbers: Mapping[str, float]) -> list[Finding]:

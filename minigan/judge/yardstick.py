@@ -1,16 +1,22 @@
 """How far samples are from the data, and how varied: three numbers that need no labels and no download."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import nn
 from ..data import scaled
+from ..errors import DataError
 from ..metrics import sliced_wasserstein
 from ..nn import in_chunks, init
 from ..random import Stream
+from ..tensor import tensor
 from .verdict import MEASURED
 
 COUNT = 512  # samples compared
 ROUNDING = 1e-6  # of the largest of some numbers, that they may differ by and still be the same
+FITTED = 2048  # images that tell in which directions features differ
+COMPONENTS = 64  # of those directions
 CELLS = 4  # features are averaged over so many cells a side
 
 
@@ -66,6 +72,40 @@ class Yardstick:
         if self._network is None:
             return samples.reshape(len(samples), -1)
         return in_chunks(self._network, samples)
+
+
+class RandomFeatures:
+    """A reader of images of any kind, which has learnt nothing: the yardstick's features, in few numbers.
+
+    They are the COMPONENTS in which the features of `images`, uint8 (N, C, H, W), vary most, and 100 is the variance
+    of all of them together: a Frechet distance of 1 is a hundredth of it. `probabilities` are None, for there are no
+    classes. DataError if the images are all the same.
+    """
+
+    name = "random features"
+
+    def __init__(self, images: np.ndarray) -> None:
+        self._network = _features(images.shape[1:])
+        fitted = in_chunks(self._network, images[Stream(0, self.name).permutation(len(images))[:FITTED]])
+        self._mean = fitted.mean(0)
+        centred = fitted - self._mean
+        # the leading eigenvectors of the covariance, from those of the smaller matrix of inner products
+        values, vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64))
+        kept = values[-COMPONENTS:] > ROUNDING**2 * np.square(fitted, dtype=np.float64).sum()
+        if not kept.any():
+            raise DataError(f"RandomFeatures: expected images that differ, {images.shape} are all the same")
+        lengths = np.sqrt(values[-COMPONENTS:][kept])
+        directions = centred.T @ (vectors[:, -COMPONENTS:][:, kept] / lengths)
+        self._directions = (directions * (10 / np.sqrt(centred.var(0).sum()))).astype(np.float32)
+        self.about: dict[str, Any] = {"features": len(lengths)}
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Float32 (N, at most COMPONENTS) of images (N, C, H, W): uint8, or float in [-1, 1]."""
+        directions = tensor(self._directions)
+        return in_chunks(lambda x: (self._network(x) - tensor(self._mean)) @ directions, images)
+
+    def probabilities(self, images: np.ndarray) -> None:
+        """None: no classes are known."""
 
 
 def _features(shape: tuple[int, ...]) -> nn.Sequential:

@@ -13,7 +13,6 @@ from .copies import Memorisation, SupportSize, memorisation, support_size
 from .curves import median_filter, spearman
 from .estimates import Estimate, Interval, bootstrap
 from .frechet import frechet_distance
-from .k_means import Clusters, k_means
 from .kernel import kernel_distance
 from .manifolds import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
 from .modes import ModeCoverage, mode_coverage

@@ -35,12 +35,12 @@ def memorisation(
     """Whether samples `fake` (N, d) lie nearer to `train` (T, d) than `held_out` data (M, d) do.
 
     Each has its distance to the nearest training sample; Mann and Whitney's U says which of two such sets is the
-    smaller: z = (U - N M / 2) / deviation, with ties. With `centres` (K, d), of k-means on the training data for
-    instance, z is taken among the samples about each and averaged by their shares of held-out data: C_T of Meehan,
-    Chaudhuri and Dasgupta 2020, who find copies of one region so (distances are to all training data here). Below -3
-    says copying, and **blur or noise hides it**: samples off the data are far from all of it, so read it beside a
-    measure of quality. z grows as sqrt(N): compare equal numbers. Distances are float32, or float64 if an array is.
-    ShapeError if features do not fit, are none, or are not finite.
+    smaller: z = (U - N M / 2) / deviation, with ties. With `centres` (K, d), the means of clusters of the training
+    data for instance, z is taken among the samples about each and averaged by their shares of held-out data: C_T of
+    Meehan, Chaudhuri and Dasgupta 2020, who find copies of one region so (distances are to all training data here).
+    Below -3 says copying, and **blur or noise hides it**: samples off the data are far from all of it, so read it
+    beside a measure of quality. z grows as sqrt(N): compare equal numbers. Distances are float32, or float64 if an
+    array is. ShapeError if features do not fit, are none, or are not finite.
     """
     check_clouds("memorisation", fake, train, held_out)
     here, there = (np.sqrt(kth_squares(x, train)) for x in (fake, held_out))
@@ -62,8 +62,9 @@ def support_size(samples: np.ndarray, distance: float) -> SupportSize:
     Two are alike if they are nearer than `distance`: that of a pair a human takes for one image, or the least distance
     within as many real samples. If c of the n (n - 1) / 2 pairs are alike the size is n (n - 1) / (2 c), one over the
     probability of a pair: exact for equally likely samples, and **biased downwards** for others, as a frequent few
-    are met first (Arora and Zhang 2018). `least` is from Poisson's upper bound on c; with c = 0 it is all that is
-    known. ShapeError if there are fewer than two samples, one is not finite, or the distance is not > 0.
+    are met first (Arora and Zhang 2017; Arora, Risteski and Zhang 2018). `least` is from Poisson's upper bound on c;
+    with c = 0 it is all that is known. ShapeError if there are fewer than two samples, one is not finite, or the
+    distance is not > 0.
     """
     check_clouds("support_size", samples, least=2)
     if not 0 < distance < np.inf:

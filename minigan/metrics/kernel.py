@@ -5,7 +5,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..random import Stream
 from .estimates import Estimate
-from .finite import check_clouds
+from .finite import check_clouds, check_finite
 
 
 def kernel_distance(
@@ -35,6 +35,7 @@ def kernel_distance(
     found = np.empty(subsets)
     for i in range(subsets):
         found[i] = _discrepancy(a[rng.permutation(len(a))[:size]], b[rng.permutation(len(b))[:size]])
+    check_finite("kernel_distance", found)  # cubes of large features overflow
     error = found.std(ddof=1) * np.sqrt(1 / subsets + size / (smaller - size))
     return Estimate(float(found.mean()), float(error))
 

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..data import k_means
 from ..errors import ShapeError
 from ..random import Stream
 from .finite import check_clouds
-from .k_means import k_means
 
 
 class PRDCurve(NamedTuple):
@@ -30,21 +30,24 @@ def prd_curve(
     """The curve of features real (N, d) and fake (M, d) by their histograms over k-means clusters of both.
 
     With shares p of the real and q of the fake over the clusters, precision is sum min(l p, q) and recall
-    sum min(p, q / l) for the slopes l = tan(i / (angles + 1) pi / 2), i = 1 .. angles (Sajjadi et al. 2018, equations 7
-    and 8), averaged over `runs` of k-means; F_b = (1 + b^2) P R / (b^2 P + R). **Bias**: upwards for few clusters, as
+    sum min(p, q / l) for the slopes l = tan(i / (angles + 1) pi / 2), i = 1 .. angles (Sajjadi et al. 2018),
+    averaged over `runs` of k-means; F_b = (1 + b^2) P R / (b^2 P + R). **Bias**: upwards for few clusters, as
     differences within one are not seen, and downwards for few samples, as histograms of one distribution differ too;
     clusters fit the larger cloud, so compare equal numbers. Without `rng` the same clusters are found each time.
     ShapeError if features do not fit, are none, are not finite, or there are fewer points than clusters.
     """
     check_clouds("prd_curve", real, fake)
-    if min(clusters, angles, runs) < 1:
-        raise ShapeError(f"prd_curve: expected clusters, angles, runs >= 1, got {clusters}, {angles} and {runs}")
+    if min(clusters, angles, runs) < 1 or clusters > len(real) + len(fake):
+        raise ShapeError(
+            f"prd_curve: expected clusters, angles, runs >= 1 and no more clusters than samples, "
+            f"got {clusters}, {angles} and {runs} for {len(real) + len(fake)}"
+        )
     rng = rng or Stream(0, "prd_curve")
     both = np.concatenate([real, fake])
     slopes = np.tan(np.arange(1, angles + 1) / (angles + 1) * np.pi / 2)
     precision, recall = np.zeros(angles), np.zeros(angles)
     for _ in range(runs):
-        found = k_means(both, clusters, rng=rng).nearest
+        found = k_means(both, clusters, seed=int(rng.integers(1 << 31)), components=both.shape[1])
         p, q = (np.bincount(part, minlength=clusters) / len(part) for part in np.split(found, [len(real)]))
         here = np.minimum(slopes[:, None] * p, q).sum(1)
         precision += here / runs

@@ -19,7 +19,7 @@ def ms_ssim(a: np.ndarray, b: np.ndarray, span: float | None = None, window: int
     and (0.03 span)^2 for values in a range of width `span`: 255 for bytes, 2 for [-1, 1], which are the default.
 
     A scale halves the one before by means of 2x2 pixels (an odd last row or column is left out). **There are as many
-    scales as the window fits**, five at most, and their weights are divided by their sum: 2 for 28x28 and 32x32, 3
+    scales as the window fits**, five at most, and their weights are scaled to the sum of all: 2 for 28x28 and 32x32, 3
     for 64x64, 4 for 96x96, 5 from 176x176 as in the paper (Wang, Simoncelli and Bovik 2003). So compare images of one
     size. ShapeError if the images are not of one shape, smaller than the window, not finite, or span <= 0.
     """
@@ -35,7 +35,7 @@ def ms_ssim(a: np.ndarray, b: np.ndarray, span: float | None = None, window: int
         raise ShapeError(f"ms_ssim: expected a range of values wider than 0, got {span}")
     a, b = a.astype(np.float64), b.astype(np.float64)
     scales = scales_of(a.shape[2:], window)
-    weights = np.array(WEIGHTS[:scales]) / sum(WEIGHTS[:scales])
+    weights = np.array(WEIGHTS[:scales]) * (sum(WEIGHTS) / sum(WEIGHTS[:scales]))
     similarity = np.ones(a.shape[:2])
     for scale, weight in enumerate(weights):
         luminance, structure = _compare(a, b, span, window)
@@ -50,11 +50,11 @@ def intra_class_ms_ssim(
 ) -> OfClasses:
     """The mean MS-SSIM of random pairs of two images (N, C, H, W) of each class, and its mean over classes.
 
-    High where the images of a class look the same: compare with real ones (Odena, Olah and Shlens 2017, 100 pairs of
-    128x128 images a class, and 0.25 for ImageNet). It is **no measure of quality**: noise is varied too; nor of
-    variety where the background is most of an image, as of digits. The mean of pairs has no bias for the mean of all.
-    A class of fewer than two images is NaN and not in the mean. Without `rng` the same pairs are drawn each time.
-    ShapeError as for `ms_ssim`, and if there is not a label for each image or pairs < 1.
+    High where the images of a class look the same: compare with real ones (Odena, Olah and Shlens 2017: 100 pairs of
+    128x128 images a class; 0.25 is the highest mean of a class of ImageNet). It is **no measure of quality**: noise is
+    varied too; nor of variety where the background is most of an image, as of digits. The mean of pairs has no bias
+    for the mean of all. A class of fewer than two images is NaN and not in the mean. Without `rng` the same pairs are
+    drawn each time. ShapeError as for `ms_ssim`, and if there is not a label for each image or pairs < 1.
     """
     check_labels("intra_class_ms_ssim", labels, len(images))
     if pairs < 1:

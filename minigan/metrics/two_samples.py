@@ -23,8 +23,8 @@ def two_sample_test(
 ) -> TwoSampleTest:
     """The accuracy of a classifier that tells features a (N, d) from b (M, d), with its p-value.
 
-    `nearest` names each point after the nearest of all others (leave one out; Friedman and Rafsky 1979, Lopez-Paz and
-    Oquab 2017, Xu et al. 2018). Copies of the other cloud bring the accuracy **below** 0.5, so p counts both sides. It
+    `nearest` names each point after the nearest of all others (leave one out; Schilling 1986, Lopez-Paz and Oquab
+    2017, Xu et al. 2018). Copies of the other cloud bring the accuracy **below** 0.5, so p counts both sides. It
     is normal, with the exact mean and variance over all ways to deal the labels onto the same neighbours (Henze 1988).
     `linear` fits Fisher's discriminant to a half of each cloud and is tested on the other half; p is one-sided, from
     the normal limit of the binomial. It sees differences of means alone.

@@ -34,15 +34,18 @@ def save(
     *,
     keep: int = KEEP,
     distance: float | None = None,
+    frechet: float | None = None,
 ) -> Path:
     """Write `state` and `meta` as the checkpoint of `step` in `folder`; the path of its arrays.
 
-    The newest `keep` stay, and the one of the smallest `distance`, how far samples were from the data: BEST names it.
+    The newest `keep` stay, and the best: the one of the smallest `frechet`, which a reader of images measured, or
+    where no checkpoint has one, of the smallest `distance`, the yardstick's of samples to the data. BEST names it.
     """
     folder = Path(folder)
     path = folder / f"step_{step:08d}.safetensors"
     content = stored.content({name: t.data for name, t in state.items()})
-    about = {"sha256": BLANK.decode(), "step": step, "distance": distance, "versions": versions(), **meta}
+    measured = {"distance": distance, "frechet": frechet}
+    about = {"sha256": BLANK.decode(), "step": step, **measured, "versions": versions(), **meta}
     disk.write(path, content)
     disk.write(path.with_suffix(".json"), sealed(json.dumps(about, indent=2).encode(), content))
     settle(folder, keep)
@@ -50,7 +53,7 @@ def save(
 
 
 def settle(folder: str | Path, keep: int = KEEP) -> None:
-    """Let BEST name the checkpoint in `folder` of the smallest distance, and delete all but it and the newest `keep`.
+    """Let BEST name the best checkpoint in `folder`, as `save` has it, and delete all but it and the newest `keep`.
 
     What a killed program left of that is made up for. A checkpoint whose distance is damaged takes no other's place;
     CheckpointError, and nothing deleted, if the system does not let us see.
@@ -58,8 +61,8 @@ def settle(folder: str | Path, keep: int = KEEP) -> None:
     folder = Path(folder)
     held, known = find(folder), find_best(folder)
     with disk.naming(folder, "read"):
-        distances = {path: distance for path in held if (distance := _distance(path)) is not None}
-        nearest = sorted(distances, key=lambda path: distances[path])  # the earliest first, if several are as near
+        ranks = {path: rank for path in held if (rank := _rank(path)) is not None}
+        nearest = sorted(ranks, key=lambda path: ranks[path])  # the earliest first, if several are as near
         best = next((path for path in nearest if path == known or _is_whole(path)), None)
     with disk.naming(folder):
         if best is None:
@@ -83,13 +86,15 @@ def find_best(folder: str | Path) -> Path | None:
     return path if path in find(folder) else None
 
 
-def _distance(path: Path) -> float | None:
-    """What the checkpoint says how far samples were from the data, if it says so; OSError if it cannot be read."""
+def _rank(path: Path) -> tuple[int, float] | None:
+    """(0, its frechet), or else (1, its distance), as far as the checkpoint says one; OSError if it cannot be read."""
     try:
-        distance = float(disk.parsed(disk.read(path.with_suffix(".json")))["distance"])
-    except (ValueError, KeyError, TypeError, OverflowError):
+        about = disk.parsed(disk.read(path.with_suffix(".json")))
+        measured = [about.get("frechet"), about["distance"]]
+        numbers = [(k, float(number)) for k, number in enumerate(measured) if number is not None]
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
-    return distance if math.isfinite(distance) else None
+    return next((rank for rank in numbers if math.isfinite(rank[1])), None)
 
 
 def _is_whole(path: Path) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CheckpointError
+from ..export import Generator, load_generator
 from ..judge.verdict import Look
 from ..kernels.installation import versions
 from ..system import disk, stored
@@ -21,7 +22,7 @@ from ..system.machine import blas_info
 from ..system.terminal import say, warn
 from . import checkpoint, record
 from .length import UNKNOWN
-from .record import COLUMNS
+from .record import COLUMNS, Evaluation
 from .settings import FREE_ON_RESUME, Settings, flat
 
 FILES = (
@@ -179,10 +180,30 @@ class RunFolder:
         return None
 
     def write_metrics(self, metrics: Mapping[str, float]) -> None:
-        """metrics.json, and a line for each number on the terminal; one that is not finite is null in the file."""
+        """metrics.json, and a line for each number on the terminal; one that is not finite is null in the file.
+
+        An evaluation that is in the file stays.
+        """
         for name, value in metrics.items():
             say(f"{name}: {value:.6g}")
-        disk.write(self.path / "metrics.json", json.dumps(record.plain(metrics), indent=2).encode())
+        self._write_metrics(record.plain(metrics), record.read_metrics(self.path, [])[1])
+
+    def write_evaluation(self, evaluation: Evaluation) -> None:
+        """metrics.json, with this evaluation beside the numbers that are there."""
+        self._write_metrics(record.read_metrics(self.path, [])[0], evaluation)
+
+    def _write_metrics(self, metrics: dict[str, Any], evaluation: Evaluation | None) -> None:
+        told = {} if evaluation is None else {record.EVALUATION: evaluation.as_json()}
+        disk.write(self.path / "metrics.json", json.dumps({**metrics, **told}, indent=2).encode())
+
+    def load_generator(self, device: str = "cpu") -> Generator:
+        """The generator that the run has written last; CheckpointError if there is no run, or none written."""
+        if not self.generator.exists():
+            self.settings()  # says that it is no run, if it is none
+            raise CheckpointError(
+                f"{self.generator}: the run has not written its generator yet, or has one no file describes"
+            )
+        return load_generator(self.generator, device)
 
     def load_newest(self) -> tuple[Path, dict[str, np.ndarray], dict[str, Any]]:
         """(path, arrays, what it says beside them) of the newest whole checkpoint; CheckpointError if there is none.

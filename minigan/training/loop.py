@@ -18,7 +18,7 @@ from ..data import Samples
 from ..errors import CheckpointError, NonFiniteLoss
 from ..gan import Game, Source
 from ..gan.rehearsal import Kept, first_nonfinite, first_spoilt, gradient_norms
-from ..judge import Look, Yardstick
+from ..judge import Gauge, Look, Yardstick
 from ..judge.verdict import has_failed, verdict
 from ..system import disk
 from ..system.machine import blas_info
@@ -54,6 +54,7 @@ class Loop:
     last: int
     about_samples: dict[str, Any]
     begun: float  # when the program began, by time.perf_counter
+    gauge: Gauge | None = None  # what --evaluate-every measures with
 
     def __post_init__(self) -> None:
         self.yardstick = Yardstick(self.samples.drawn)
@@ -148,10 +149,11 @@ class Loop:
         self.save()
 
     def looks_within(self, steps: int) -> int:
-        """How often samples are drawn and judged within so many more steps, with what is done at the end."""
-        every, end = self.settings.sample_every or self.per_epoch, self.step + steps
+        """How often samples are drawn or judged within so many more steps, with what is done at the end."""
+        end = self.step + steps
+        often = [self.settings.sample_every or self.per_epoch, self.settings.evaluate_every]
         early = 0 if self.settings.sample_every else sum(self.step < k <= end for k in self.early_looks())
-        return end // every - self.step // every + early + 2
+        return sum(end // every - self.step // every for every in often if every) + early + 2
 
     def place(self) -> str:
         """Where the run stands."""
@@ -159,18 +161,23 @@ class Loop:
 
     def after_step(self, quiet: bool) -> None:
         """Samples, a look and checkpoints where they are due."""
-        end_of_epoch = self.step % self.per_epoch == 0
-        every, looks = self.settings.checkpoint_every, self.settings.sample_every
-        due = self.step % looks == 0 if looks is not None else end_of_epoch or self.step in self.early_looks()
-        if due or self.step == self.last:
+        end, end_of_epoch = self.step == self.last, self.step % self.per_epoch == 0
+        often = self.settings.sample_every
+        drawn = end or (self.due(often) if often is not None else end_of_epoch or self.step in self.early_looks())
+        evaluated = self.gauge is not None and (end or self.due(self.settings.evaluate_every))
+        if drawn:
             self.draw_samples()
-            if looks is not None or self.step == self.last or self.step - self.looks[-1].step >= APART:
-                self.look()
-        if end_of_epoch or self.step == self.last or (every is not None and self.step % every == 0):
+        if evaluated or (drawn and (end or often is not None or self.step - self.looks[-1].step >= APART)):
+            self.look(evaluated)
+        if end or end_of_epoch or evaluated or self.due(self.settings.checkpoint_every):
             self.save()
         if end_of_epoch and not quiet:
             epoch = f"epoch {self.step // self.per_epoch}, step {self.step}"
             say(f"{epoch}: {self.summary()}  {self.looks[-1].sentence}")
+
+    def due(self, every: int | None) -> bool:
+        """Is this one of the steps of what is done every so many, if it is?"""
+        return every is not None and self.step % every == 0
 
     def early_looks(self) -> set[int]:
         """Steps of the first epoch at which samples are drawn too: most of what there is to see happens then."""
@@ -253,17 +260,27 @@ class Loop:
         with self.aside("samples"), disk.naming(path):
             self.picture(self.game, self.samples, path)
 
-    def look(self) -> None:
-        """Judge the run as it stands, from its losses since the last look, its samples and its gradients."""
+    def drawn(self, count: int, stream: str) -> np.ndarray:
+        """So many samples of the game as it stands, of the same noise each time, which nothing else draws."""
+        parts = [
+            self.game.sample(min(CHUNK, count - k), stream=stream, at=k // CHUNK).numpy()
+            for k in range(0, count, CHUNK)
+        ]
+        return np.concatenate(parts)
+
+    def look(self, evaluated: bool = False) -> None:
+        """Judge the run as it stands, from its losses since the last look, its samples and its gradients.
+
+        If it is to be `evaluated`, by the gauge too.
+        """
         self.read_back()
         self.settle()
         with self.aside("health"):
-            count = self.yardstick.count
-            parts = [
-                self.game.sample(min(CHUNK, count - k), stream="health", at=k // CHUNK).numpy()
-                for k in range(0, count, CHUNK)
-            ]
-            numbers = {"floor": self.yardstick.floor, **self.yardstick.measure(np.concatenate(parts))}
+            samples = self.drawn(self.yardstick.count, "health")
+            numbers = {"floor": self.yardstick.floor, **self.yardstick.measure(samples)}
+            if evaluated and self.gauge is not None:
+                distance = self.gauge.measure(self.drawn(self.gauge.count, "evaluation"))
+                numbers |= {"frechet": distance, "frechet_floor": self.gauge.floor}
             numbers |= self.recent.take()
             norms = gradient_norms(self.game, self.batches)
             numbers |= {f"{name}_grad": length for name, length in norms.items()}
@@ -290,10 +307,11 @@ class Loop:
             self.folder.sync_log()
             meta = {"settings": asdict(self.settings), "images": self.about_samples, "blas": blas_info()}
             look = self.looks[-1]
-            distance = look.numbers.get("distance") if look.step == self.step else None
             said = meta | {"total_steps": None if self.last == UNKNOWN else self.last}
+            names = ("distance", "frechet") if look.step == self.step else ()
+            measured = {name: look.numbers.get(name) for name in names}
             checkpoint.save(
-                self.folder.checkpoints, self.game.state, said, self.step, keep=self.settings.keep, distance=distance
+                self.folder.checkpoints, self.game.state, said, self.step, keep=self.settings.keep, **measured
             )
             self.saved = self.step
             self.save_generator()

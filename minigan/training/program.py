@@ -16,15 +16,16 @@ from ..backend import array_module
 from ..data import DATASETS, Samples, Shape, fingerprint, fingerprint_of_files, load_images
 from ..errors import CheckpointError, DataError, MiniganError
 from ..gan import ConditionalGame, Game
+from ..judge import Gauge, suited
 from ..kernels import PRECISIONS, set_precision
 from ..kernels.installation import without_compiled
 from ..nn import in_chunks
 from ..system.options import Options
-from ..system.terminal import ending, say
+from ..system.terminal import ending, say, shown
 from . import checkpoint, labels, length, report, shortage
 from .folder import RunFolder
 from .loop import Loop, Picture
-from .settings import ALL_IS_WELL, FEW, Settings, common_options, duration, positive
+from .settings import ALL_IS_WELL, EVALUATED, FEW, Settings, common_options, duration, positive
 
 Build = Callable[[Settings], Game]
 Load = Callable[[Settings, int | None], Samples]
@@ -78,6 +79,20 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
         "--sample-every", type=positive, metavar="STEPS", help="draw samples so often (default: each epoch, and early)"
     )
     p.add_argument(
+        "--evaluate-every",
+        type=positive,
+        metavar="STEPS",
+        help="measure so often, and at the end, how far samples are from held-out images, and save: the best "
+        "checkpoint is the nearest of those",
+    )
+    p.add_argument(
+        "--evaluate-n",
+        type=positive,
+        default=EVALUATED,
+        metavar="N",
+        help=f"samples of each such measurement (default: {EVALUATED})",
+    )
+    p.add_argument(
         "--keep",
         type=positive,
         default=checkpoint.KEEP,
@@ -97,6 +112,7 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
     )
     p.idle_without("--device cuda", lambda o: o.device == "cuda" or o.precision == "fp32", "--precision")
     p.idle("--epochs", lambda o: "changes nothing beside --steps" if "steps" in p.given else "")
+    p.idle_without("--evaluate-every", lambda o: o.evaluate_every, "--evaluate-n")
     for option in ("--epochs", "--steps"):
         p.idle(option, lambda o: "changes nothing beside --minutes" if "minutes" in p.given else "")
     p.idle_without("--resume", lambda o: o.resume, "--allow-change")
@@ -182,8 +198,8 @@ def run(
             samples = load(settings, limit)
         settings.data = samples.name
         with contextlib.ExitStack() as open_files:
-            samples = labels.labelled(samples, settings, folder, resumed=resumed)
-            batches, about_samples = _batches(samples, game, settings, shape, open_files)
+            labelled = labels.labelled(samples, settings, folder, resumed=resumed)
+            batches, about_samples = _batches(labelled, game, settings, shape, open_files)
             if saved is not None:
                 changed = folder.check_unchanged(settings, about_samples, about)
                 _continue(game, arrays, keep_rates=bool(changed))
@@ -195,6 +211,7 @@ def run(
                 game.lasts(last)
             if game.schedules and about.get("total_steps") not in (None, last):
                 say(f"note: learning rates that were to end at step {about['total_steps']} go on along another course")
+            gauge = _gauge(samples, settings) if game.rounds < last else None
             if game.rounds <= last:
                 folder.write_config(settings, last, about_samples)
             if saved is None and settings.device == "cpu" and (why := without_compiled()):
@@ -203,7 +220,7 @@ def run(
                 say(f"note: {doubt}")
             about_run: dict[str, Any] = {"per_epoch": per_epoch, "last": last, "about_samples": about_samples}
             about_run["begun"] = begun
-            loop = Loop(game, batches, samples, settings, folder, picture, **about_run)
+            loop = Loop(game, batches, labelled, settings, folder, picture, gauge=gauge, **about_run)
             try:
                 with shortage.explained(game, batches, settings, folder):
                     status = loop.run()
@@ -212,7 +229,7 @@ def run(
                     report.write(folder.path)
                 raise
         if status == 0 and measure is not None:
-            folder.write_metrics(measure(game, samples, settings))
+            folder.write_metrics(measure(game, labelled, settings))
         report.write(folder.path)
         return status
 
@@ -238,6 +255,18 @@ def _batches(
         raise DataError(f"--stream reads a folder of pictures, without labels; {settings.data} cannot be read so")
     streamed = data.FolderBatches(settings.data, settings.batch_size, shape[1], shape[0], **drawn)
     return open_files.enter_context(streamed), fingerprint_of_files(streamed.path, streamed.pictures)
+
+
+def _gauge(samples: Samples, settings: Settings) -> Gauge | None:
+    """What --evaluate-every measures with, if it is asked for: the labels are the data's own, as judges know them."""
+    if settings.evaluate_every is None:
+        return None
+    if samples.drawn.ndim != 4:
+        raise DataError(f"--evaluate-every measures images, and {shown(samples.name)} has points")
+    n = min(settings.evaluate_n, FEW) if settings.dry_run else settings.evaluate_n
+    gauge = Gauge(samples, n, suited(samples, settings.device), few=settings.dry_run)
+    say(f"evaluated every {settings.evaluate_every} steps: {gauge.described}")
+    return gauge
 
 
 def _continue(game: Game, arrays: Mapping[str, Any], *, keep_rates: bool) -> None:

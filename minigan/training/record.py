@@ -4,7 +4,7 @@
     log.csv                 losses and scores of each step
     health.jsonl            a verdict a line
     timings.json            where the time went
-    metrics.json            numbers of its system, measured at the end
+    metrics.json            numbers of its system, measured at the end; and the newest evaluation of its generator
     samples/step_N.png      what the generator drew, PREFIX_step_N.png if it draws several
 
 What is damaged is left out and counted: a report is wanted most of a run that went wrong. `checkpoint` and `export`
@@ -28,6 +28,7 @@ from typing import Any, TypeGuard, TypeVar, get_origin, get_type_hints
 import numpy as np
 
 from ..errors import CheckpointError
+from ..judge.evaluation import MEASURES, Row
 from ..judge.verdict import VERDICTS, Finding, Look
 from ..system import disk
 from . import checkpoint
@@ -39,8 +40,36 @@ COLUMNS = ["step", *SHOWN, "images_per_s"]  # of log.csv, before what a game add
 START = ",".join(COLUMNS)
 PLAYERS = {"d_": "discriminator", "g_": "generator"}  # whose a column is
 LARGEST = 2**53  # of a step: as far as JavaScript counts
+EVALUATION = "evaluation"  # the name in metrics.json
 PICTURE = re.compile(r"(?:(.+)_)?step_(\d{1,15})\.png")
 T = TypeVar("T")
+
+
+@dataclass
+class Evaluation:
+    """A table of samples of a run's generator beside its data, and what it was made with."""
+
+    step: int  # of the generator
+    reader: str  # who made features of the samples; "" of points
+    samples: int
+    real: int  # that they were compared with
+    rows: list[Row]
+    notes: list[str] = field(default_factory=list)
+    made_with: dict[str, Any] = field(
+        default_factory=dict
+    )  # all that decides a floor; {} if it is not to be used again
+
+    @property
+    def floors(self) -> dict[str, float]:
+        """What real samples reach, by the names of the rows."""
+        return {row.name: row.floor for row in self.rows if row.floor is not None}
+
+    def as_json(self) -> dict[str, Any]:
+        """As metrics.json holds it: rows by name, null for what is not finite or not known."""
+        rows = {row.name: {k: v if is_number(v) else None for k, v in row._asdict().items()} for row in self.rows}
+        for row in rows.values():
+            del row["name"]
+        return {**vars(self), "rows": rows}
 
 
 @dataclass
@@ -53,6 +82,7 @@ class Run:
     health: dict[str, Series] = field(default_factory=dict)
     looks: list[Look] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
     seconds: dict[str, float] = field(default_factory=dict)  # by what they were spent on
     sessions: list[dict[str, Any]] = field(default_factory=list)  # started, ended (ISO 8601), first, last (steps)
     pictures: dict[str, dict[int, Path]] = field(default_factory=dict)  # by the file names' prefix, by step
@@ -85,7 +115,7 @@ def read(path: Path) -> Run:
     with _noting("health.jsonl", problems):
         run.looks = read_looks(path, problems)
     run.health = series((look.step, look.numbers) for look in run.looks)
-    run.metrics = read_object(path / "metrics.json", problems)
+    run.metrics, run.evaluation = read_metrics(path, problems)
     run.seconds, run.sessions = read_timings(path, problems)
     for picture in sorted((path / "samples").glob("*.png")):
         if named := PICTURE.fullmatch(picture.name):
@@ -181,6 +211,36 @@ def read_object(path: Path, problems: list[str]) -> dict[str, Any]:
         problems.append(f"{path.name} is damaged and left out")
         return {}
     return held
+
+
+def read_metrics(path: Path, problems: list[str]) -> tuple[dict[str, Any], Evaluation | None]:
+    """(numbers by name, the evaluation if there was one) in metrics.json in the folder `path`."""
+    held = read_object(path / "metrics.json", problems)
+    told = held.pop(EVALUATION, None)
+    try:
+        return held, None if told is None else _evaluation(told)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        problems.append("metrics.json: its evaluation is damaged and left out")
+        return held, None
+
+
+def _evaluation(held: dict[str, Any]) -> Evaluation:
+    """What metrics.json says of one; ValueError, KeyError or TypeError if it makes no sense."""
+    rows = {str(name): {k: v if is_number(v) else None for k, v in row.items()} for name, row in held["rows"].items()}
+    return Evaluation(
+        step=_step(held["step"]),
+        reader=str(held["reader"]),
+        samples=_step(held["samples"]),
+        real=_step(held["real"]),
+        rows=[_row(name, rows[name]) for name in MEASURES if name in rows],
+        notes=[str(note) for note in held["notes"]],
+        made_with=dict(held["made_with"]),
+    )
+
+
+def _row(name: str, held: dict[str, Any]) -> Row:
+    value = held["value"]
+    return Row(name, math.nan if value is None else value, *(held[end] for end in ("low", "high", "floor")))
 
 
 def read_timings(path: Path, problems: list[str]) -> tuple[dict[str, float], list[dict[str, Any]]]:

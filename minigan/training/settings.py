@@ -13,10 +13,11 @@ from ..system.options import Options, nonempty
 from .checkpoint import KEEP
 
 FEW = 256  # samples of a dry run
+EVALUATED = 2000  # samples measured while a run goes on
 ALL_IS_WELL = "Dry run: all is well. Nothing was kept; the same line without --dry-run begins."
 FREE_ON_RESUME = {
     *("graph", "epochs", "steps", "minutes", "out", "resume", "allow_change", "dry_run"),
-    *("checkpoint_every", "sample_every", "keep", "early_stop", "debug_nan"),
+    *("checkpoint_every", "sample_every", "evaluate_every", "keep", "early_stop", "debug_nan"),
 }
 
 
@@ -42,6 +43,8 @@ class Settings:
     out: str = ""
     checkpoint_every: int | None = None
     sample_every: int | None = None
+    evaluate_every: int | None = None
+    evaluate_n: int = EVALUATED
     keep: int = KEEP
     early_stop: bool = False
     debug_nan: bool = False

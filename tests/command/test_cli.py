@@ -67,7 +67,7 @@ def test_every_command_has_help_and_a_wrong_line_is_status_2(capsys):
 
 
 def test_an_error_is_one_line_and_status_1(tmp_path, capsys):
-    for command in ("resume", "sample", "interpolate", "report", "config"):
+    for command in ("resume", "sample", "interpolate", "evaluate", "report", "config"):
         assert cli.main([command, str(tmp_path)]) == 1
         problem = capsys.readouterr()
         assert problem.out == ""
@@ -163,7 +163,7 @@ def test_out_is_what_its_name_says(run, tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     "line",
     ["train --out=", "train --data=", "sample RUN --out=", "interpolate RUN --out=", "report RUN --out="]
-    + [f"{command} EMPTY" for command in ("resume", "sample", "interpolate", "report", "config")],
+    + [f"{command} EMPTY" for command in ("resume", "sample", "interpolate", "evaluate", "report", "config")],
 )
 def test_an_empty_path_is_not_the_working_directory(line, run, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -1,8 +1,10 @@
 """Any two networks told the class: of D's scores the label's, samples in the data's proportion, all of it resumed."""
 
+from functools import partial
+
 import numpy as np
 import pytest
-from replayed_game import replays_exactly
+from replayed_game import ROUNDS, replays_exactly
 from resumed_game import continues_exactly
 
 import minigan as mg
@@ -111,11 +113,34 @@ def test_labels_that_are_no_class_are_refused():
         game().count(np.array([0, 3]))
 
 
-def test_resuming_is_exact_and_keeps_the_proportion():
-    second = game([1, 1, 1], penalty=penalties.r1)
-    continues_exactly(game(penalty=penalties.r1), game(penalty=penalties.r1), second, batches)
+def recipe(**options):
+    """The game as the best recipe plays it: one pass, R1 in some rounds, a rate that falls, an average with a ramp."""
+    made = game(penalty=penalties.r1, penalty_every=2, schedule=[mg.gan.Turn("one_pass_turn")], **options)
+    made.ema = mg.optim.EMA(made.generator, 0.9, ramp=0.05)
+    made.schedules = [mg.optim.Course(o, partial(mg.optim.linear, 1.0, 0.0)) for o in made.optimizers.values()]
+    made.lasts(40)
+    return made
+
+
+@pytest.mark.parametrize("make", [partial(game, penalty=penalties.r1), recipe])
+def test_resuming_is_exact_and_keeps_the_proportion(make):
+    second = make(counts=[1, 1, 1])
+    continues_exactly(make(), make(), second, batches)
     assert second.counts.numpy().tolist() == [5, 0, 3]
 
 
-def test_replayed_turns_are_the_turns():
-    replays_exactly(lambda: game(penalty=penalties.r1), lambda: batches)
+@pytest.mark.parametrize("make", [partial(game, penalty=penalties.r1), recipe])
+def test_replayed_turns_are_the_turns(make):
+    replays_exactly(make, lambda: batches, rounds=2 * ROUNDS)  # each way of the turn is recorded by itself
+
+
+def test_one_pass_is_both_players_moving_at_once():
+    """The same gradients of both, though D is gone through once; to the rounding of another order of sums."""
+    weights = []
+    for turn in ("simultaneous_turn", "one_pass_turn"):
+        made = game(schedule=[mg.gan.Turn(turn)])
+        made.optimizers = {name: mg.optim.SGD(o.params, 1.0) for name, o in made.optimizers.items()}
+        made.play(batches)
+        weights.append({name: t.numpy() for name, t in made.state.items() if "optimizer" not in name})
+    for name, value in weights[0].items():
+        np.testing.assert_allclose(weights[1][name], value, rtol=1e-4, atol=1e-6, err_msg=name)

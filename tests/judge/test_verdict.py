@@ -67,7 +67,7 @@ def test_it_is_said_when_samples_get_worse_and_where_they_were_best():
     for step, distance in enumerate([2.0, 0.4, 0.9, 0.9, 0.9]):
         looks.append(judged(1000 + step, looks, distance=distance))
     assert [look.verdict for look in looks] == ["healthy"] * 4 + ["watch"]
-    assert "they were at 0.40 at step 1001" in looks[-1].findings[0].explanation
+    assert "it was 0.40 at step 1001" in looks[-1].findings[0].explanation
 
 
 def test_a_little_worse_is_not_worse():
@@ -75,6 +75,24 @@ def test_a_little_worse_is_not_worse():
     for step, distance in enumerate([1.0, 1.2, 1.2, 1.2]):
         looks.append(judged(1000 + step, looks, distance=distance, floor=0.0))
     assert [look.verdict for look in looks] == ["healthy"] * 4
+
+
+def test_a_reader_of_images_is_believed_before_the_yardstick():
+    looks = []
+    read = [90.0, 20.0, None, 45.0, None, 46.0]
+    for k, frechet in enumerate(read):
+        known = {} if frechet is None else {"frechet": frechet, "frechet_floor": 5.0}
+        looks.append(judged(1000 + k, looks, distance=0.9 - 0.1 * k, **known))  # which sees nothing but progress
+    assert [look.verdict for look in looks] == ["healthy"] * 6
+    found = [look.findings[0].explanation for look in looks]
+    assert (
+        found[1] == found[2] == "The Fréchet distance of samples is 20 (of real images 5); at the first look it was 90."
+    )
+    looks.append(judged(1006, looks, distance=0.2, frechet=47.0, frechet_floor=5.0))
+    assert looks[-1].sentence.startswith("watch: samples get worse (distance 0.20")
+    assert looks[-1].sentence.endswith("frechet 47.00)")
+    assert "it was 20 at step 1001" in looks[-1].explained
+    assert judged(1007, looks, distance=0.2).verdict == "watch"  # until it is read again
 
 
 def test_a_run_that_does_not_get_on_is_told_so():

@@ -14,7 +14,6 @@ CALLS = {  # arrays that each measure takes, and what else
     "density_coverage": ([RNG.random((9, 3)), RNG.random((8, 3))], ()),
     "frechet_distance": ([RNG.random((6, 3)), RNG.random((5, 3))], ()),
     "inception_score": ([RNG.dirichlet(np.ones(3), 9)], (3,)),
-    "k_means": ([RNG.random((9, 3))], (2,)),
     "kernel_distance": ([RNG.random((6, 3)), RNG.random((5, 3))], ()),
     "mean_nearest_distance": ([RNG.random((6, 3)), RNG.random((5, 3))], ()),
     "median_filter": ([RNG.random(9)], (3,)),

@@ -50,6 +50,8 @@ def images(settings, limit):
 def main(system, out, *, resume=False):
     """Train that system into the folder `out`; the exit status."""
     options = {"epochs": EPOCHS, "batch_size": BATCH, "checkpoint_every": 2, "sample_every": 5}
+    if system == "dcgan":
+        options |= {"evaluate_every": 3, "evaluate_n": 40}
     settings = training.Settings(name=system, out=out, resume=resume, **options)
     return training.run(build, settings, (1, 16, 16), load=images)
 

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 
 import numpy as np
@@ -12,8 +13,8 @@ from minigan.system import disk
 from minigan.training import checkpoint
 
 
-def save(folder, step, *, keep=3, distance=None):
-    return checkpoint.save(folder, {"t": mg.tensor(float(step))}, {}, step, keep=keep, distance=distance)
+def save(folder, step, **measured):
+    return checkpoint.save(folder, {"t": mg.tensor(float(step))}, {}, step, **{"keep": 3, **measured})
 
 
 def steps(folder):
@@ -48,6 +49,15 @@ def test_no_checkpoint_is_the_best_when_none_was_judged_any_more(tmp_path):
     assert checkpoint.find_best(tmp_path) is None
     assert not (tmp_path / checkpoint.BEST).exists()
     assert checkpoint.find(tmp_path) == [path]
+
+
+def test_a_reader_of_images_is_believed_before_the_yardstick(tmp_path):
+    measured = [(0.1, None), (0.9, 30.0), (0.5, 20.0), (0.2, math.nan), (0.3, 25.0), (0.05, None)]
+    best = []
+    for step, (distance, frechet) in enumerate(measured, 1):
+        save(tmp_path, step, keep=1, distance=distance, frechet=frechet)
+        best.append(int(checkpoint.find_best(tmp_path).stem[-1]))
+    assert best == [1, 2, 3, 3, 3, 3]
 
 
 def test_a_checkpoint_with_a_damaged_distance_takes_no_others_place(tmp_path):

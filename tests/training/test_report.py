@@ -11,8 +11,9 @@ from tiny_run import build, settings
 
 import minigan as mg
 from minigan import training, viz
-from minigan.training import report
-from minigan.training.record import read
+from minigan.judge import Row
+from minigan.training import RunFolder, report
+from minigan.training.record import Evaluation, read
 from minigan.training.report import curves, frames, tables
 
 EVIL = "</script><script>alert(1)</script><u>&\"'{{data}}"
@@ -88,6 +89,21 @@ def test_what_is_compared_shares_a_chart(tmp_path):
     }
     grad = found["length of the gradient"]["discriminator"]
     assert (grad["y"], grad["bad"]) == ([0.5, None, 0.5, 0.5], [100])
+
+
+def test_an_evaluation_is_a_table(tmp_path):
+    run = folder(tmp_path / "run")
+    rows = [Row("frechet", 4.0812, 3.9, 4.3, 3.07), Row("score", 9.43, 9.4, 9.46, None)]
+    evaluated = Evaluation(150, "digits", 10_000, 9_000, rows, ["a <note>"])
+    RunFolder(run).write_evaluation(evaluated)
+    html = written(run)
+    assert "10\u202f000 samples of step 150 beside 9\u202f000 real ones, read by digits" in html
+    cells = "<td>Fréchet distance</td><td><b>4.08</b></td><td>3.9 &ndash; 4.3</td><td>3.07</td><td>lower</td>"
+    assert cells in html
+    assert "<td><b>9.43</b></td><td>9.4 &ndash; 9.46</td><td></td><td>higher</td>" in html
+    assert "a &lt;note&gt;" in html
+    assert '<dt>Fréchet distance</dt><dd>4.08<small class="soft"> real images 3.07</small>' in html
+    assert "<h2>Numbers</h2>" not in html  # of its own it measured none
 
 
 # --- what comes from files stays text -----------------------------------------------------------------------------

@@ -8,7 +8,10 @@ import pytest
 from browser_pages import brightness, press, resize, set_slider, text
 from made_up_run import add_health, add_timings, folder
 
-from minigan.training import report
+from minigan.judge import Row
+from minigan.judge.evaluation import MEASURES
+from minigan.training import RunFolder, report
+from minigan.training.record import Evaluation
 
 pytestmark = pytest.mark.browser
 
@@ -19,6 +22,8 @@ def page(tmp_path_factory):
     run = folder(tmp_path_factory.mktemp("report") / "run")
     add_health(run)
     add_timings(run)
+    rows = [Row(name, 0.5, 0.25, 0.75, 0.125) for name in MEASURES]
+    RunFolder(run).write_evaluation(Evaluation(200, "digits", 10_000, 10_000, rows))
     return report.write(run)
 
 

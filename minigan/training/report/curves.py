@@ -16,17 +16,21 @@ TONES = {"d_real": 3, "d_fake": 2}
 NAMED = {  # columns of health.jsonl: what a curve is called, and its tone
     "distance": ("samples", 1),
     "floor": ("other data", 3),
+    "frechet": ("samples", 1),
+    "frechet_floor": ("other real images", 3),
     "generator_grad": PLAYERS["g_"],
     "discriminator_grad": PLAYERS["d_"],
 }
+FRECHET = "Fréchet distance"
 GRADIENT = "_grad"
 SPEED = "images_per_s"
 SPEED_TITLE = "samples per second"
 
 
 def charts(run: Run) -> list[dict[str, Any]]:
-    """The charts of a run, in the order in which they are read: losses and scores first, speed last."""
-    groups: dict[tuple[str, str], dict[str, Series]] = {("log", "loss"): {}, ("log", "score"): {}}
+    """The charts of a run, in the order in which they are read: losses, scores and quality first, speed last."""
+    first = [("log", "loss"), ("log", "score"), ("health", FRECHET)]
+    groups: dict[tuple[str, str], dict[str, Series]] = {name: {} for name in first}
     measured = {name: series for name, series in run.health.items() if name not in run.log}  # the rest are its means
     for source, columns in (("log", run.log), ("health", measured)):
         for name, series in columns.items():
@@ -55,6 +59,8 @@ def _group(name: str) -> str:
         return "length of the gradient"
     if name == "floor":  # the distance of other data
         return "distance"
+    if name in ("frechet", "frechet_floor"):
+        return FRECHET
     return name[2:] if name[:2] in PLAYERS and len(name) > 2 else name
 
 

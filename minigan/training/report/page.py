@@ -52,6 +52,7 @@ def page(run: Run) -> str:
         "findings": tables.findings(run),
         "facts": tables.facts(run),
         "problems": tables.problems(run),
+        "evaluation": tables.card("How good the samples are", tables.evaluation(run), "evaluated"),
         "metrics": tables.card("Numbers", tables.metrics(run)),
         "timings": tables.card("Where the time went", tables.timings(run)),
         "settings": tables.card("Settings", tables.settings(run), "settings", FILTER),

@@ -7,15 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from ...judge import Row
+from ...judge.evaluation import MEASURES
 from ..record import Look, Run, is_number
 from .curves import SPEED
 
+BETTER = {"low": "lower", "high": "higher", "real": "as real"}  # where good samples are, of a measure
 PARTS = {"training": 0, "samples": 3, "checkpoints": 2, "health": 1}  # of the time, and the tones they are drawn in
 
 
 def number(x: float) -> str:
     """Six digits; whole numbers in groups of three."""
     return f"{x:,.0f}".replace(",", "\u202f") if float(x).is_integer() and abs(x) < 1e15 else f"{x:.6g}"
+
+
+def measured(x: float) -> str:
+    """A measured number in three digits, a large one whole."""
+    if not is_number(x):
+        return "not finite"
+    return f"{x:.0f}" if abs(x) >= 1000 else f"{x:.3g}"
 
 
 def duration(seconds: float) -> str:
@@ -120,6 +130,14 @@ def facts(run: Run) -> str:
         speed = speed[np.isfinite(speed)]
         if speed.size:
             held.append(("median speed", number(float(f"{np.median(speed):.3g}")) + beside(" samples/s")))
+    held += [
+        (
+            MEASURES[row.name][0],
+            measured(row.value) + beside(f" real images {measured(row.floor)}" if row.floor else ""),
+        )
+        for row in (run.evaluation.rows if run.evaluation else ())
+        if row.name == "frechet"
+    ]
     spent = wall_clock(run)
     if spent:
         sessions = len(run.sessions)
@@ -180,6 +198,27 @@ def metrics(run: Run) -> str:
         told = number(value) if is_number(value) else "not finite"
         rows.append(f"<tr><td>{escape(name.replace('_', ' '))}</td><td>{told}</td></tr>")
     return f'<table class="numbers">{"".join(rows)}</table>' if rows else ""
+
+
+def evaluation(run: Run) -> str:
+    """The newest evaluation as a table: each measure, its interval, and what real samples reach."""
+    found = run.evaluation
+    if found is None:
+        return ""
+    by = f", read by {found.reader}" if found.reader else ""
+    about = f"{number(found.samples)} samples of step {number(found.step)} beside {number(found.real)} real ones{by}"
+    head = "<tr><th>measure</th><th>samples</th><th>95 %</th><th>real</th><th>better</th></tr>"
+    table = f'<table class="evaluation">{head}{"".join(map(_evaluated, found.rows))}</table>'
+    words, *notes = (f'<p class="soft">{escape(text)}</p>' for text in (about, *found.notes))
+    return f'{words}<div class="wide">{table}</div>{"".join(notes)}'
+
+
+def _evaluated(row: Row) -> str:
+    title, better = MEASURES[row.name]
+    ends = "" if row.low is None or row.high is None else f"{measured(row.low)} &ndash; {measured(row.high)}"
+    floor = "" if row.floor is None else measured(row.floor)
+    cells = (f"<b>{measured(row.value)}</b>", ends, floor, BETTER[better])
+    return f"<tr><td>{escape(title)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def settings(run: Run) -> str:
