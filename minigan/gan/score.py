@@ -162,24 +162,14 @@ class ScoreGame(Game):
         z = self.noise(batch)
         with no_grad():
             fake = generator(z)
-        if self.pool is not None:
-            fake = self.pool.mix(fake, batch.rng)
-        loss, shown = self._discriminator_loss(critic, Sides(self._real(batch), fake, self.asked(batch, z)), batch.rng)
-        self.optimizers["discriminator"].minimize(loss)
-        self._limit_weights()
-        return {"d_loss": loss.detach(), **shown}
+        return self._move_discriminator(critic, Sides(self._real(batch), fake, self.asked(batch, z)), batch.rng)
 
     def generator_turn(self, batch: Batch) -> Losses:
         """The generator moves, through the discriminator as it stands, or as it would be some steps later."""
         generator, critic = self.as_functions(batch)
         z = self.noise(batch)
         sides = Sides(self._real(batch), generator(z), self.asked(batch, z))
-        if self.moves.unroll:
-            critic = self._unrolled(sides, batch.rng)
-        loss = self._generator_loss(critic, sides, batch.rng, bool(self.moves.unroll))
-        self.optimizers["generator"].minimize(loss)
-        self.average()
-        return {"g_loss": loss.detach()}
+        return self._move_generator(critic, sides, batch.rng)
 
     def simultaneous_turn(self, batch: Batch) -> Losses:
         """Both players move at once, each down its own loss; with `consensus` also towards where neither would move."""
@@ -234,6 +224,18 @@ class ScoreGame(Game):
         self.average()
         return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), **shown}
 
+    def shared_turn(self, batch: Batch) -> Losses:
+        """The discriminator moves, then the generator against it as it is now, on the same fakes, which are made once.
+
+        The same moves as of a discriminator_turn and a generator_turn on its batch and noise, for two thirds of what
+        the generator costs.
+        """
+        generator, critic = self.as_functions(batch)
+        z = self.noise(batch)
+        sides = Sides(self._real(batch), generator(z), self.asked(batch, z))
+        of_discriminator = self._move_discriminator(critic, sides._replace(fake=sides.fake.detach()), batch.rng)
+        return of_discriminator | self._move_generator(critic, sides, batch.rng)
+
     def as_functions(self, batch: Batch) -> tuple[Sampler, Critic]:
         """The generator as a function of noise, the discriminator as one of samples: told what else there is to know.
 
@@ -251,6 +253,24 @@ class ScoreGame(Game):
         In the generator's turn there is no reading of real samples, and nothing to show.
         """
         raise NotImplementedError(f"{type(self).__name__} asks for something, and does not define of_readings")
+
+    def _move_discriminator(self, critic: Critic, sides: Sides, rng: Stream) -> Losses:
+        """A step of the discriminator on samples and fakes that leave no graph, or earlier ones; what the log shows."""
+        if self.pool is not None:
+            sides = sides._replace(fake=self.pool.mix(sides.fake, rng))
+        loss, shown = self._discriminator_loss(critic, sides, rng)
+        self.optimizers["discriminator"].minimize(loss)
+        self._limit_weights()
+        return {"d_loss": loss.detach(), **shown}
+
+    def _move_generator(self, critic: Critic, sides: Sides, rng: Stream) -> Losses:
+        """A step of the generator, through the critic or what it would be some steps later; what the log shows."""
+        if self.moves.unroll:
+            critic = self._unrolled(sides, rng)
+        loss = self._generator_loss(critic, sides, rng, bool(self.moves.unroll))
+        self.optimizers["generator"].minimize(loss)
+        self.average()
+        return {"g_loss": loss.detach()}
 
     def _discriminator_loss(self, critic: Critic, sides: Sides, rng: Stream) -> tuple[Tensor, Losses]:
         """The discriminator's loss with its penalty, and what the log shows of it."""
