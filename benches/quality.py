@@ -157,7 +157,7 @@ def main() -> None:
     if unknown := set(args.recipes) - set(RECIPES):
         parser.error(f"no recipe {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}")
     if args.list:
-        print("\n".join(f"{name:14} {line or '(nothing beside the networks)'}" for name, line in RECIPES.items()))
+        print("\n".join(f"{name:14} {shlex.join(words(name, args.data[0], args))}" for name in RECIPES))
         return
     file = args.json or args.out / "figures.json"
     held = json.loads(file.read_text()) if file.exists() else {"figures": []}
