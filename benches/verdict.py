@@ -28,6 +28,7 @@ NARROW = "--model dcgan28 --generator-width 32 --one-pass"
 RUNS = {
     "mnist_r1": f"--data mnist --steps 500 --model dcgan28 {R1} --lr 0.001",
     "mnist_narrow": f"--data mnist --steps 600 {NARROW} {R1} --lr 0.001",
+    "fashion_narrow": f"--data fashion_mnist --steps 300 {NARROW} {R1} --lr 0.001",
     "mnist_fast": f"--data mnist --steps 300 {NARROW} {R1} --lr 0.01",
     "mnist_mlp": "--data mnist --steps 300 --model mlp28",
     "mnist_mlp_r1": f"--data mnist --steps 700 --model mlp28 {R1} --lr 0.001",
