@@ -2,7 +2,7 @@
 
     python benches/verdict.py runs/verdict                     trains all of RUNS, reads them, prints the tables
     python benches/verdict.py runs/verdict --only mnist_r1     trains this one alone
-    python benches/verdict.py runs/verdict --csv FILE          reads what there is, writes a row a checkpoint
+    python benches/verdict.py runs/verdict --csv FILE --plot FILE.png     reads what there is, a row a checkpoint
 
 The yardstick knows no data set and takes half a second: every look at a run has its distance, and the verdict is made
 of it. A judge has seen labelled images. Where both measured the same generator it shows what a distance is worth:
@@ -91,11 +91,32 @@ def by_distance(held: list[Point]) -> None:
             print(f"{low:4.2f} to {high:5.2f}  {len(within):12}  {shown}")
 
 
+def plot(held: list[Point], path: Path) -> None:
+    """Every checkpoint as a point: the distance, and how many times that of real images the judge sees."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, panel = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
+    names = list(dict.fromkeys(point.run for point in held))
+    for colour, name in zip(plt.get_cmap("tab10").colors, names, strict=False):
+        mine = [point for point in held if point.run == name]
+        ratio = [point.frechet / point.frechet_floor for point in mine]
+        panel.plot([p.distance for p in mine], ratio, ".-", color=colour, lw=0.7, ms=7, label=name.replace("_", " "))
+    panel.set(yscale="log", xlabel="the yardstick's distance", ylabel="the judge's Fréchet distance / real images'")
+    panel.grid(alpha=0.3, which="both", lw=0.4)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=120)
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("out", type=Path)
     p.add_argument("--only", choices=RUNS)
     p.add_argument("--csv", type=Path, help="write a row for each checkpoint, and train nothing")
+    p.add_argument("--plot", type=Path, help="draw them")
     chosen = p.parse_args()
     if chosen.csv is None:
         for name in [chosen.only] if chosen.only else RUNS:
@@ -106,6 +127,8 @@ def main() -> None:
             writer = csv.writer(out, lineterminator="\n")
             writer.writerow(Point._fields)
             writer.writerows([f"{x:.5g}" if isinstance(x, float) else x for x in point] for point in held)
+    if chosen.plot is not None:
+        plot(held, chosen.plot)
     if len(held) > 1:
         everything = np.array([[point.distance, point.frechet / point.frechet_floor] for point in held])
         print(f"\n{len(held)} checkpoints of {len({p.run for p in held})} runs: spearman {spearman(*everything.T):.2f}")

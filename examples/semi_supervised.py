@@ -19,12 +19,11 @@ import minigan as mg
 from minigan import data, training
 from minigan.data import held_out
 from minigan.errors import DataError
-from minigan.gan import SemiSupervised, uniform_latent
+from minigan.gan import SemiSupervised, salimans28
 from minigan.gan.semi import LABELS_ALONE, balanced
 from minigan.nn import in_chunks
 from minigan.training import say
 
-Z_DIM = 100
 SCALED_TO = 500  # images that the first lengths and biases are taken from
 
 
@@ -48,22 +47,8 @@ def make(settings: training.Settings, *, decay: float, schedule: list | None = N
     extra = settings.extra
     known = balanced(samples.labels, extra["labels"], mg.random.Stream(settings.seed, "known labels"))
     images, shown = (scaled(samples.values[part], settings) for part in (known, slice(SCALED_TO)))
-    generator, classifier = mg.models.semi28(Z_DIM, rng=mg.random.Stream(settings.seed))
-    generator.to(settings.device)
-    classifier.to(settings.device)
-    mg.models.scale_to_data(classifier, shown)
-    adam = {"lr": extra["lr"], "betas": (0.5, 0.999)}
-    return SemiSupervised(
-        *(generator, classifier),
-        images,
-        mg.tensor(samples.labels[known], device=settings.device),
-        latent=uniform_latent(Z_DIM, 0.0, 1.0),
-        generator_optimizer=mg.optim.Adam(generator.parameters(), **adam),
-        classifier_optimizer=mg.optim.Adam(classifier.parameters(), **adam),
-        schedule=schedule,
-        seed=settings.seed,
-        ema=mg.optim.EMA(classifier, decay),
-    )
+    labels = mg.tensor(samples.labels[known], device=settings.device)
+    return salimans28(images, labels, shown, lr=extra["lr"], decay=decay, schedule=schedule, seed=settings.seed)
 
 
 def scaled(images: np.ndarray, settings: training.Settings) -> mg.Tensor:

@@ -26,7 +26,7 @@ from .gan.conditional import check_counts, classes_drawn
 from .gan.latents import NormalLatent, UniformLatent
 from .kernels.installation import versions
 from .models.conditional import ConditionalNormGenerator, OneHotGenerator
-from .models.digits import Maxout
+from .models.maxout import Maxout
 from .models.ranges import FromUnit, ToUnit
 from .nn import Module, evaluating
 from .nn.cost import bounded

@@ -34,6 +34,7 @@ ROOMS = {
     "export": "a generator, or weights, in a file",
     "training": "settings, the files of a run, the loop, reports",
     "explain": "the lens on a tape",
+    "reproduce": "tables of papers, computed again",
     "command": "the command line",
     "__main__": "python -m minigan",
 }

@@ -26,6 +26,7 @@ from ..tensor import tensor
 from ..training import RunFolder, Settings, positive, record, report, start
 from ..training.settings import flat
 from . import evaluate, judging, recipe
+from . import reproduce as tables
 from .presets import PRESETS
 
 Arguments = Sequence[str]
@@ -315,5 +316,6 @@ COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
     "evaluate": (evaluate.main, "measure how good a run's samples are, as one table"),
     "report": (report_of, "write a run's page, and say how it stands"),
     "judge": (judging.judge, "train a judge of pictures, or say what one is"),
+    "reproduce": (tables.command, "compute a table of a paper again, its figures beside ours"),
     "config": (config, "show settings, or what minigan runs on"),
 }

@@ -20,3 +20,4 @@ from .sources import (
     load_images,
     scaled,
 )
+from .stacked import Stacks, stacked

@@ -31,9 +31,13 @@ def quadratic(n: int = 10_000, seed: int = 0) -> np.ndarray:
     return curve("quadratic", n, seed)
 
 
-def ring_centres(modes: int = 8, radius: float = 2.0) -> np.ndarray:
-    """The modes of gaussians_ring: (modes, 2) float32, at equal angles on a circle."""
-    angle = (np.arange(modes) * (math.tau / modes)).astype(np.float32)
+def ring_centres(modes: int = 8, radius: float = 2.0, *, endpoint: bool = False) -> np.ndarray:
+    """The modes of gaussians_ring: (modes, 2) float32, at equal angles on a circle.
+
+    With `endpoint` the angles run from 0 to 2 pi with both ends, as np.linspace makes them, so that the last mode lies
+    on the first: of 8 modes 7 are distinct, and one is twice as likely. The demonstration of unrolled GANs has those.
+    """
+    angle = np.linspace(0, math.tau, modes, endpoint=endpoint).astype(np.float32)
     return radius * np.stack([np.cos(angle), np.sin(angle)], 1)
 
 
@@ -44,10 +48,10 @@ def grid_centres(side: int = 5, spacing: float = 2.0) -> np.ndarray:
 
 
 def gaussians_ring(
-    n: int = 10_000, modes: int = 8, radius: float = 2.0, std: float = 0.02, seed: int = 0
+    n: int = 10_000, modes: int = 8, radius: float = 2.0, std: float = 0.02, seed: int = 0, *, endpoint: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(points (n, 2) float32, int64 mode of each): Gaussians of this deviation at equal angles on a circle."""
-    return _gaussians(ring_centres(modes, radius), n, std, Stream(seed, "gaussians_ring"))
+    """(points (n, 2) float32, int64 mode of each): Gaussians of this deviation at the angles of `ring_centres`."""
+    return _gaussians(ring_centres(modes, radius, endpoint=endpoint), n, std, Stream(seed, "gaussians_ring"))
 
 
 def gaussians_grid(

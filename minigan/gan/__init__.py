@@ -11,6 +11,6 @@ from .infogan import InfoGame, LatentCode
 from .latents import Latent, lerp, normal_latent, slerp, uniform_latent
 from .penalties import clip_weights, limit_lengths
 from .score import ScoreGame, alternate
-from .semi import SemiSupervised
+from .semi import SemiSupervised, salimans28
 from .switches import Moves, Sight
 from .vae import VAE

@@ -126,8 +126,9 @@ class ScoreGame(Game):
         return super().state | ({} if self.pool is None else self.pool.state_dict("replay."))
 
     def variant(self, turn: Turn, rounds: int) -> int:
-        """1 in rounds that leave the penalty out, else 0; the generator's turn is always the same."""
-        return int(turn.name != "generator_turn" and self._leaves_out_penalty(rounds))
+        """1 in rounds that leave the penalty out, else 0; a generator's turn that imagines none of D's is always 0."""
+        penalised = turn.name != "generator_turn" or self.moves.unroll > 0
+        return int(penalised and self._leaves_out_penalty(rounds))
 
     def _leaves_out_penalty(self, rounds: int) -> bool:
         """Is there a penalty, but none in the round after so many?"""
@@ -161,24 +162,14 @@ class ScoreGame(Game):
         z = self.noise(batch)
         with no_grad():
             fake = generator(z)
-        if self.pool is not None:
-            fake = self.pool.mix(fake, batch.rng)
-        loss, shown = self._discriminator_loss(critic, Sides(self._real(batch), fake, self.asked(batch, z)), batch.rng)
-        self.optimizers["discriminator"].minimize(loss)
-        self._limit_weights()
-        return {"d_loss": loss.detach(), **shown}
+        return self._move_discriminator(critic, Sides(self._real(batch), fake, self.asked(batch, z)), batch.rng)
 
     def generator_turn(self, batch: Batch) -> Losses:
         """The generator moves, through the discriminator as it stands, or as it would be some steps later."""
         generator, critic = self.as_functions(batch)
         z = self.noise(batch)
         sides = Sides(self._real(batch), generator(z), self.asked(batch, z))
-        if self.moves.unroll:
-            critic = self._unrolled(sides, batch.rng)
-        loss = self._generator_loss(critic, sides, batch.rng, bool(self.moves.unroll))
-        self.optimizers["generator"].minimize(loss)
-        self.average()
-        return {"g_loss": loss.detach()}
+        return self._move_generator(critic, sides, batch.rng)
 
     def simultaneous_turn(self, batch: Batch) -> Losses:
         """Both players move at once, each down its own loss; with `consensus` also towards where neither would move."""
@@ -205,7 +196,10 @@ class ScoreGame(Game):
         return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), **shown}
 
     def one_pass_turn(self, batch: Batch) -> Losses:
-        """Both players move at once, each down its own loss, by one pass of the discriminator (`gan/one_pass.py`)."""
+        """The moves of `simultaneous_turn`, by one pass of the discriminator (`gan/one_pass.py`).
+
+        What is drawn in that pass, instance noise say, is then the same for both players.
+        """
         generator, critic = self.as_functions(batch)
         z = self.noise(batch)
         if self.asked(batch, z) is not None:
@@ -220,7 +214,7 @@ class ScoreGame(Game):
         d_loss = self.loss.discriminator(real_scores, fake_scores)
         g_loss = self.loss.generator(fake_scores, real_scores)
         added, factor = one_pass.factors(grad(d_loss, fake_scores), grad(g_loss, fake_scores))
-        d_loss, shown = self._penalised(d_loss, critic, real, leaf, answers, batch.rng)
+        d_loss, shown = self._penalised(d_loss, critic, real, leaf.detach(), answers, batch.rng)
         d_optimizer, g_optimizer = self.optimizers["discriminator"], self.optimizers["generator"]
         *d_grads, slopes = grad(d_loss + ops.sum(added * fake_scores), [*d_optimizer.params, leaf])
         g_grads = grad(fake, g_optimizer.params, one_pass.scaled(slopes, factor))
@@ -229,6 +223,18 @@ class ScoreGame(Game):
         g_optimizer.step(g_grads)
         self.average()
         return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), **shown}
+
+    def shared_turn(self, batch: Batch) -> Losses:
+        """The discriminator moves, then the generator against it as it is now, on the same fakes, which are made once.
+
+        The same moves as of a discriminator_turn and a generator_turn on its batch and noise, for two thirds of what
+        the generator costs.
+        """
+        generator, critic = self.as_functions(batch)
+        z = self.noise(batch)
+        sides = Sides(self._real(batch), generator(z), self.asked(batch, z))
+        of_discriminator = self._move_discriminator(critic, sides._replace(fake=sides.fake.detach()), batch.rng)
+        return of_discriminator | self._move_generator(critic, sides, batch.rng)
 
     def as_functions(self, batch: Batch) -> tuple[Sampler, Critic]:
         """The generator as a function of noise, the discriminator as one of samples: told what else there is to know.
@@ -247,6 +253,24 @@ class ScoreGame(Game):
         In the generator's turn there is no reading of real samples, and nothing to show.
         """
         raise NotImplementedError(f"{type(self).__name__} asks for something, and does not define of_readings")
+
+    def _move_discriminator(self, critic: Critic, sides: Sides, rng: Stream) -> Losses:
+        """A step of the discriminator on samples and fakes that leave no graph, or earlier ones; what the log shows."""
+        if self.pool is not None:
+            sides = sides._replace(fake=self.pool.mix(sides.fake, rng))
+        loss, shown = self._discriminator_loss(critic, sides, rng)
+        self.optimizers["discriminator"].minimize(loss)
+        self._limit_weights()
+        return {"d_loss": loss.detach(), **shown}
+
+    def _move_generator(self, critic: Critic, sides: Sides, rng: Stream) -> Losses:
+        """A step of the generator, through the critic or what it would be some steps later; what the log shows."""
+        if self.moves.unroll:
+            critic = self._unrolled(sides, rng)
+        loss = self._generator_loss(critic, sides, rng, bool(self.moves.unroll))
+        self.optimizers["generator"].minimize(loss)
+        self.average()
+        return {"g_loss": loss.detach()}
 
     def _discriminator_loss(self, critic: Critic, sides: Sides, rng: Stream) -> tuple[Tensor, Losses]:
         """The discriminator's loss with its penalty, and what the log shows of it."""
@@ -297,7 +321,7 @@ class ScoreGame(Game):
     def _unrolled(self, sides: Sides, rng: Stream) -> Critic:
         """The discriminator after `unroll` steps that it would take now, as a function of the generator's weights."""
         optimizer = self.optimizers["discriminator"]
-        params, slots, t = optimizer.params, optimizer.slots, int(optimizer.t.item())
+        params, slots, t = optimizer.params, optimizer.slots, optimizer.t
         for k in range(self.moves.unroll):
             loss, _ = self._discriminator_loss(partial(functional_call, self.discriminator, params), sides, rng)
             grads = grad(loss, params, create_graph=True)

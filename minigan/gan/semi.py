@@ -5,14 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import ops, random
+from ..backend import Array
 from ..errors import DataError, ShapeError
-from ..nn import Module, Sequential, evaluating, functional_call
-from ..optim import EMA, Optimizer
+from ..kernels.calls import made
+from ..models import scale_to_data, semi28
+from ..nn import Module, Sequential, evaluating, functional_call, init
+from ..optim import EMA, Adam, Optimizer
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor
 from .game import Batch, Game, Losses, Turn
-from .latents import Latent
+from .latents import Latent, uniform_latent
 from .losses import nonsaturating
 
 LABELS_ALONE = [Turn("labels_turn")]  # a schedule: the classifier learns from its labels and nothing else
@@ -56,9 +59,10 @@ def balanced(labels: np.ndarray, count: int, rng: Stream) -> np.ndarray:
 class SemiSupervised(Game):
     """A classifier of K classes plays against a generator whose fakes would be class K + 1.
 
-    It minimises the cross entropy of a batch drawn, with repetition, from the few images whose label is known, and
-    `unlabelled_loss` of images and fakes. The generator makes the means of the classifier's features agree (feature
-    matching): its fakes are near the images, not on them, and that is what teaches the classifier where classes end.
+    It minimises the cross entropy of as many of the few images whose label is known, in passes over them in random
+    order, and `unlabelled_loss` of images and fakes. The generator makes the means of the classifier's features agree
+    (feature matching): its fakes are near the images, not on them, and that is what teaches the classifier where
+    classes end.
 
     `classifier[0]` makes features, `classifier[1]` logits; `images` (M, C, H, W) and `labels` int64 (M,) are what is
     known. They are no part of the state: a seed and the data decide them. Predictions use the averaged weights, if
@@ -138,6 +142,57 @@ class SemiSupervised(Game):
 
     def _known(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """As many labelled images as the batch has, and their labels."""
-        rng = self.stream("known").at(batch.turn)
-        chosen = Tensor(rng.integers(len(self.labels), len(batch.real), device=batch.real.device))
+        rng, passes = self.stream("known").at(batch.turn), -(-len(batch.real) // len(self.labels))
+        drawn = rng.uniform((passes, len(self.labels)), device=batch.real.device)
+        chosen = Tensor(made(_in_order, drawn, len(batch.real)))
         return self.images[chosen], self.labels[chosen]
+
+
+def _in_order(drawn: Array, count: int) -> Array:
+    """The first `count` places of passes over what is known, each in the order of its row of numbers."""
+    return drawn.argsort(1).reshape(-1)[:count]
+
+
+Z_DIM = 100
+
+
+def salimans28(
+    images: Tensor,
+    labels: Tensor,
+    shown: Tensor,
+    *,
+    lr: float = 3e-3,
+    decay: float = 0.9999,
+    schedule: Sequence[Turn] | None = None,
+    seed: int = 0,
+) -> SemiSupervised:
+    """The game of Salimans et al. (2016) for MNIST, as in their code (github.com/openai/improved-gan).
+
+    `images` (M, 1, 28, 28) and `labels` (M,) are what is known, `shown` the images that the first lengths and biases
+    are taken from: 500 in the paper. Adam(lr, 0.5, 0.999) adds 1e-8 below its root there; here 1e-4 is added to the
+    root, which limits steps down small gradients, such as those of feature matching, likewise. The averaged weights
+    start at zero, so that nothing of the first ones stays in them.
+    """
+    device = images.device
+    generator, classifier = semi28(Z_DIM, rng=Stream(seed))
+    generator.to(device)
+    classifier.to(device)
+    scale_to_data(classifier, shown, rng=Stream(seed, "noise of the scales"))
+    average = EMA(classifier, decay)
+    for t in average.parameters().values():
+        init.zeros_(t)
+    generator_optimizer, classifier_optimizer = (
+        Adam(player.parameters(), lr, (0.5, 0.999), eps=1e-4) for player in (generator, classifier)
+    )
+    return SemiSupervised(
+        generator,
+        classifier,
+        images,
+        labels,
+        latent=uniform_latent(Z_DIM, 0.0, 1.0),
+        generator_optimizer=generator_optimizer,
+        classifier_optimizer=classifier_optimizer,
+        schedule=schedule,
+        seed=seed,
+        ema=average,
+    )

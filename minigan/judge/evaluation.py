@@ -161,9 +161,7 @@ def of_images(
     is measured unless `floors` tells it. `stage` is told what is done next. Rows that need classes, or held-out images,
     are left out without them. DataError if there are too few of any.
     """
-    fewest = min(len(images), len(fake.features), len(real.features), len(other.features) if other else LEAST)
-    if fewest < LEAST:
-        raise DataError(f"evaluation: expected at least {LEAST} samples and as many real ones, got {fewest}")
+    _check_enough(images, *(side.features for side in (fake, real, other) if side is not None))
     measured = _of_features(fake, real, stage) | _of_pixels(images, held, stage)
     floor = dict(floors)
     if other is not None and not floors:
@@ -176,9 +174,19 @@ def of_images(
 def of_points(
     points: np.ndarray, real: np.ndarray, other: np.ndarray, centres: np.ndarray | None, std: float
 ) -> list[Row]:
-    """The table of points (N, D) beside as many real ones, and others; with the modes about `centres`, if any."""
+    """The table of points (N, D) beside as many real ones, and others; with the modes about `centres`, if any.
+
+    DataError if there are too few.
+    """
+    _check_enough(points, real, other)
     measured, floor = _of_plane(points, real, centres, std, sure=True), _of_plane(other, real, centres, std)
     return [Row(name, *measured[name], floor[name].value) for name in MEASURES if name in measured]
+
+
+def _check_enough(*sides: np.ndarray) -> None:
+    fewest = min(map(len, sides))
+    if fewest < LEAST:
+        raise DataError(f"evaluation: expected at least {LEAST} samples and as many real ones, got {fewest}")
 
 
 def _of_features(fake: Seen, real: Seen, stage: Callable[[str], None] | None = None) -> dict[str, Measured]:

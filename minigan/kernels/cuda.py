@@ -20,6 +20,7 @@ from .launch import THREADS, in_c_order, is_dense, is_real, launch, launch_each,
 from .portable import (  # noqa: F401  as they are on each device
     channels_last,
     empty_image,
+    extreme,
     reshaped,
     where,
     winner_dtype,

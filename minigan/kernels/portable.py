@@ -104,6 +104,11 @@ def leaky_relu_grad(g: Array, y: Array, slope: float, out: Array = None) -> Arra
     return out
 
 
+def extreme(name: str, x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    """The "max" or "min" of x over `axes`."""
+    return getattr(x, name)(axis=axes, keepdims=keepdims)
+
+
 def selected(x: Array, mask: Array, out: Array = None) -> Array:
     """x where `mask`, 0 elsewhere; in `out` if given, which may not be x.
 

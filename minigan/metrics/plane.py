@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import ShapeError
-from .finite import check_finite
+from .distances import kth_squares
+from .finite import check_clouds, check_finite
 
 
 class OnCurve(NamedTuple):
@@ -44,13 +45,5 @@ def mean_nearest_distance(points: np.ndarray, others: np.ndarray) -> float:
     From samples to data it says how good the samples are, from data to samples how much of the data they reach.
     ShapeError if shapes do not fit, one is empty, or a number is not finite.
     """
-    if (
-        points.ndim != 2
-        or others.ndim != 2
-        or points.shape[1:] != others.shape[1:]
-        or not (len(points) and len(others))
-    ):
-        raise ShapeError(f"mean_nearest_distance: expected (N, D) and (M, D), got {points.shape} and {others.shape}")
-    check_finite("mean_nearest_distance", points, others)
-    squared = [((others - p) ** 2).sum(1).min() for p in points.astype(np.float64)]
-    return float(np.sqrt(squared).mean())
+    check_clouds("mean_nearest_distance", points, others)
+    return float(np.sqrt(kth_squares(points.astype(np.float64), others)).mean())

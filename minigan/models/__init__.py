@@ -12,8 +12,9 @@ from .digits import dcgan28, goodfellow28, lab28, mlp28, wgan_gp28
 from .energy import Autoencoder, began, ebgan28
 from .infogan import infogan28
 from .labels import one_hot
-from .plane import mlp2d, quadratic
+from .plane import maxout2d, mlp2d, quadratic
 from .players import Players
 from .semi import ReadingPlayers, scale_to_data, semi28
 from .sndcgan import sndcgan
+from .stacked import stacked28
 from .vae import CodingPlayers, vae28

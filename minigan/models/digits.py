@@ -3,10 +3,10 @@
 from functools import partial
 from typing import Any
 
-from .. import nn, ops
+from .. import nn
 from ..errors import ShapeError
 from ..random import Stream
-from ..tensor import Tensor
+from .maxout import Maxout
 from .players import Players, glorot, initialise
 from .ranges import FromUnit, ToUnit
 
@@ -140,19 +140,6 @@ def lab28(
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.bias is not None:
             nn.init.constant_(layer.bias, 0.01)
     return players
-
-
-class Maxout(nn.Module):
-    """max over `pieces` linear functions of x, for each of `out_features` units (Goodfellow et al. 2013)."""
-
-    def __init__(self, in_features: int, out_features: int, pieces: int, *, rng: Stream | None = None) -> None:
-        self.linear = nn.Linear(in_features, out_features * pieces, rng=rng)
-        self.pieces = pieces
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, out_features)."""
-        y = self.linear(x)
-        return ops.max(ops.reshape(y, (len(x), y.shape[1] // self.pieces, self.pieces)), 2)
 
 
 def goodfellow28(z_dim: int = 100, *, outputs: int = 1, rng: Stream | None = None) -> Players:

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from .. import random
 from ..errors import ShapeError
 from ..random import Stream
@@ -47,6 +49,21 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, rng: Stream 
     mean, std = number("init.normal_: mean", mean), number("init.normal_: std", std, least=0)
     drawn = (rng or random.default()).normal(tensor.shape, mean, std, tensor.dtype)
     return tensor.copy_(drawn, by="init.normal_")
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0, *, rng: Stream | None = None) -> Tensor:
+    """`tensor` (out, in, ...) filled as a matrix (out, in ...) of orthogonal rows or columns of length `gain`.
+
+    Whichever are fewer: so that no direction of the smaller space grows or fades (Saxe et al. 2014). Drawn evenly from
+    all such matrices.
+    """
+    gain = number("init.orthogonal_: gain", gain)
+    rows, columns = tensor.shape[0], fans(tensor)[0]
+    drawn = (rng or random.default()).normal((max(rows, columns), min(rows, columns)), dtype="float64")
+    q, r = np.linalg.qr(drawn)
+    q *= np.sign(np.diag(r))  # else the QR of a library would prefer some of them
+    matrix = q if rows >= columns else q.T
+    return tensor.copy_((gain * matrix).reshape(tensor.shape).astype(tensor.dtype), by="init.orthogonal_")
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, *, rng: Stream | None = None) -> Tensor:

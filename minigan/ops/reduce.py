@@ -172,12 +172,12 @@ def _extreme_rule(g: Tensor, y: Tensor, x: Tensor, axes: Axes, _keepdims: bool) 
 
 @op(_extreme_rule, name="max", formula="max of x over axes", flops=lambda y, x, *_: x.size)
 def _max(x: Array, axes: Axes, keepdims: bool) -> Array:
-    return x.max(axis=axes, keepdims=keepdims)
+    return kernels(x).extreme("max", x, axes, keepdims)
 
 
 @op(_extreme_rule, name="min", formula="min of x over axes", flops=lambda y, x, *_: x.size)
 def _min(x: Array, axes: Axes, keepdims: bool) -> Array:
-    return x.min(axis=axes, keepdims=keepdims)
+    return kernels(x).extreme("min", x, axes, keepdims)
 
 
 @takes_tensors("x")

@@ -14,7 +14,7 @@ from .. import backend, ops
 from ..errors import ShapeError, brief
 from ..grad import all_tensors, grad
 from ..kernels import kernels, portable
-from ..kernels.calls import done
+from ..kernels.calls import done, made
 from ..nn.checks import not_negative, number
 from ..nn.state import copy_all
 from ..system.hints import hinted
@@ -90,15 +90,21 @@ class Optimizer:
         self.step(grad(loss, self.params))
 
     def functional_step(
-        self, params: Sequence[Tensor], grads: Sequence[Tensor], slots: Sequence[Slots] | None = None, t: int = 1
+        self, params: Sequence[Tensor], grads: Sequence[Tensor], slots: Sequence[Slots] | None = None, t: Any = 1
     ) -> tuple[list[Tensor], list[Slots]]:
         """(new params, new slots) after one step, nothing written: gradients flow through the step.
 
-        `slots` and t default to the optimizer's own state and its next step.
+        `slots` and the number of the step, t, default to the optimizer's own state and its next step. A t that is a
+        Tensor is read where it lives, as the learning rate is then, so that the step can be captured.
         """
         if slots is None:
             slots, t = self.slots, int(self.t.item()) + 1
-        moved = [self.update(p, g, s, self.lr, t) for p, g, s in zip(params, grads, slots, strict=True)]
+        lr: Any
+        if isinstance(t, Tensor):
+            lr, t = (Tensor(made(_cast, number.data, params[0].dtype)) for number in (self._lr, t))
+        else:
+            lr = self.lr
+        moved = [self.update(p, g, s, lr, t) for p, g, s in zip(params, grads, slots, strict=True)]
         return [p for p, _ in moved], [s for _, s in moved]
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -119,6 +125,10 @@ class Optimizer:
 
     def _name(self) -> str:
         return f"{type(self).__name__}.step"
+
+
+def _cast(number: backend.Array, dtype: Any) -> backend.Array:
+    return number.astype(dtype)
 
 
 class SGD(Optimizer):

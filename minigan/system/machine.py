@@ -63,6 +63,16 @@ def _left_to_groups(root: Path, group: str) -> Iterator[float]:
             return
 
 
+def processor() -> str:
+    """What this machine's processor is called, and how many cores of it this process may use."""
+    named = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        named = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return f"{named}, {count} cores"
+
+
 def blas_info() -> list[dict[str, Any]]:
     """One dict per BLAS library that NumPy has loaded: name, version, architecture (kernel), threads."""
     from threadpoolctl import threadpool_info

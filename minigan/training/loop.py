@@ -198,9 +198,9 @@ class Loop:
         numbered = [{"step": s, **row, "images_per_s": round(rate, 1)} for s, row in enumerate(good, first)]
         if numbered:
             self.folder.append_log(numbered)
-            self.shown = numbered[-1]
         for row in numbered:
             self.recent.add(row)
+            self.shown |= row  # what is computed in some steps only stays until the next of them
         if len(good) < len(rows):
             name, value = next((k, v) for k, v in rows[len(good)].items() if not math.isfinite(v))
             whose = f" of the {PLAYERS[name[:2]]}" if name[:2] in PLAYERS else ""

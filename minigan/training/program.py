@@ -209,6 +209,8 @@ def run(
             last = length.told(settings, about, per_epoch)
             if last != length.UNKNOWN:
                 game.lasts(last)
+            if game.schedules and about.get("total_steps") not in (None, last):
+                say(f"note: learning rates that were to end at step {about['total_steps']} go on along another course")
             gauge = _gauge(samples, settings) if game.rounds < last else None
             if game.rounds <= last:
                 folder.write_config(settings, last, about_samples)

@@ -27,13 +27,16 @@ def test_checkpoints_that_both_measured_are_compared(tmp_path, capsys, monkeypat
         *[("mnist_mlp", step) for step in (1, 2, 3)],
     ]
     table = tmp_path / "table.csv"
-    monkeypatch.setattr("sys.argv", ["verdict.py", str(tmp_path), "--csv", str(table)])
+    monkeypatch.setattr(
+        "sys.argv", ["verdict.py", str(tmp_path), "--csv", str(table), "--plot", str(tmp_path / "a.png")]
+    )
     bench.main()
     told = capsys.readouterr().out
     assert "6 checkpoints of 2 runs: spearman 1.00" in told
     rows = {line.split()[0]: line.split()[1:] for line in told.splitlines() if line.startswith("mnist_")}
     assert rows["mnist_r1"] == ["1.00", "0.40", "4.8", "4.8"]
     assert "0.35 to  0.50             1      4.8" in told
+    assert (tmp_path / "a.png").stat().st_size > 10_000
     written = list(csv.DictReader(table.read_text().splitlines()))
     assert len(written) == 6
     assert float(written[2]["frechet"]) == pytest.approx(19)

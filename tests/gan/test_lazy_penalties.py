@@ -70,12 +70,13 @@ def test_a_game_without_a_penalty_has_one_way_to_play():
 
 def test_imagined_steps_have_the_penalty_of_their_round():
     lazy, plain = game(every=2, moves=Moves(unroll=1)), game(None, moves=Moves(unroll=1))
-    lazy.graphs = plain.graphs = False
     lazy.play(points)
     plain.load_state(lazy.state)
     for one in (lazy, plain):
         one.play(points)
     np.testing.assert_array_equal(lazy.generator[0].weight.numpy(), plain.generator[0].weight.numpy())
+    played = replays_exactly(lambda: game(every=2, moves=Moves(unroll=1)), lambda: points, rounds=14)
+    assert set(played._turns[1]) == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 
 def test_what_is_measured_of_a_game_is_measured_with_its_penalty():

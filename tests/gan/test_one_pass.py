@@ -99,6 +99,7 @@ def test_a_discriminator_that_is_sure_of_the_fakes_hides_nothing_from_the_genera
 SWITCHED = {
     "r1": {"penalty": r1, "penalty_weight": 2.0},
     "a penalty between": {"penalty": gradient_penalty},
+    "a penalty on the scores of fakes": {"penalty": lambda critic, real, fake, rng: mg.mean(mg.square(critic(fake)))},
     "packs": {"pack": 2, "penalty": r1_r2},
     "one batch": {"sight": Sight(joint_batches=True)},
     "another range": {"sight": Sight(prepare=lambda x: 0.5 * x + 0.5)},
@@ -134,6 +135,32 @@ def points(k):
 
 def test_players_who_are_told_labels():
     same_moves(lambda: labelled(penalty=r1), points(0), 1e-10)
+
+
+NETWORKS = {
+    "mlp28": {},
+    "dcgan28": {"generator_width": 4},
+    "wgan_gp28": {"norm": None, "padding": 1, "generator_width": 4},
+    "lab28": {"output": nn.Tanh},
+    "dcgan": {"side": 32, "width": 4, "norm": None},
+    "sndcgan": {"side": 32, "width": 4},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_of_documents(name, classes):
+    def make():
+        mg.random.seed(0)
+        players = getattr(mg.models, name)(z_dim=3 + classes, outputs=max(classes, 1), **NETWORKS[name])
+        G, D = players if not classes else mg.models.of_classes(players, classes)
+        told = {"classes": classes} if classes else {}
+        kind = ConditionalGame if classes else ScoreGame
+        return kind(*(p.to(dtype="float64") for p in (G, D)), **{**parts(G, D), "penalty": r1}, **told)
+
+    samples = Tensor(np.random.default_rng(0).uniform(-1, 1, (4, *make().sample(1).shape[1:])))
+    same_moves(make, (samples, Tensor(np.arange(4) % classes)) if classes else samples, 1e-10)
 
 
 def test_weights_stay_limited_and_the_average_follows():

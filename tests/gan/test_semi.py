@@ -8,7 +8,7 @@ from resumed_game import continues_exactly, numbers
 from single_turn import take
 
 import minigan as mg
-from minigan.gan import SemiSupervised, uniform_latent
+from minigan.gan import Batch, SemiSupervised, salimans28, uniform_latent
 from minigan.gan.semi import LABELS_ALONE, balanced, feature_matching, realness, unlabelled_loss
 from minigan.random import Stream
 from minigan.tensor import Tensor
@@ -129,23 +129,55 @@ def test_a_saved_game_continues_exactly():
     assert "d_loss" in continues_exactly(game(), game(), second, images)
 
 
-def test_scaled_to_data_every_unit_has_mean_0_and_deviation_1():
+def test_scaled_to_data_every_unit_has_mean_0_and_deviation_1_with_its_noise():
     mg.random.seed(0)
     C = mg.models.semi28(5, (12, 8)).classifier
     x = images(0, 200)
-    mg.models.scale_to_data(C, x)
-    with mg.nn.evaluating(C):
+    mg.models.scale_to_data(C, x, rng=Stream(3))
+    with mg.random.using(Stream(3)):
         first = C[0][3](C[0][:3](x)).numpy()
+    with mg.random.using(Stream(3)):
         last = C(x).numpy()
     for units in (first, last):
         np.testing.assert_allclose(units.mean(0), 0, atol=1e-4)
         np.testing.assert_allclose(units.std(0), 1, rtol=1e-3)
+    with mg.nn.evaluating(C):
+        quiet = C[0][3](C[0][:3](x)).numpy()
+    assert quiet.std(0).mean() < 0.98  # of what the units see, a part is noise
     assert first.shape == (200, 12)
+
+
+def test_a_batch_of_known_images_has_each_as_often_as_the_others():
+    played = game()  # knows 20
+    for count, each in ((40, {2}), (20, {1}), (6, {1})):
+        batch = Batch(images(0, count), 0, 3, Stream(0))
+        known, labels = played._known(batch)
+        rows, found = np.unique(known.numpy().reshape(count, -1), axis=0, return_counts=True)
+        assert len(rows) == min(count, 20)
+        assert set(found) == each
+        assert labels.shape == (count,)
+    again = played._known(Batch(images(0, 6), 0, 4, Stream(0)))[0].numpy()
+    assert not np.array_equal(again, known.numpy())  # another turn, another order
+
+
+def test_the_papers_game_averages_from_zero_and_takes_small_gradients_slowly():
+    played = salimans28(images(98, 20), mg.tensor(np.arange(20) % 10), images(99, 30), decay=0.75)
+    assert all(not t.numpy().any() for t in played.ema.parameters().values())
+    played.play(images)
+    weights = dict(played.classifier.named_parameters())
+    for name, t in played.ema.parameters().items():
+        np.testing.assert_allclose(t.numpy(), 0.25 * weights[name].numpy(), rtol=1e-5, atol=1e-8)
+    assert np.isfinite(played.logits(images(1)).numpy()).all()
+    assert [o.lr for o in played.optimizers.values()] == pytest.approx([3e-3, 3e-3])
+    p = mg.tensor([1.0])
+    optimizer = mg.optim.Adam([p], 3e-3, (0.5, 0.999), eps=played.optimizers["generator"].eps)
+    optimizer.step([mg.tensor([1e-6])])
+    assert 0 < 1 - p.item() < 1e-4  # of a rate of 3e-3
 
 
 def test_sizes_of_the_networks():
     G, C = mg.models.semi28()
-    assert (G.num_parameters(), C.num_parameters()) == (696_568, 1_538_770)
+    assert (G.num_parameters(), C.num_parameters()) == (694_568, 1_538_770)
     assert C.num_parameters(buffers=True) == 1_538_770 + 2_250
     assert G(mg.zeros((2, 100))).shape == (2, 1, 28, 28)
     assert C[0](mg.zeros((2, 1, 28, 28))).shape == (2, 250)

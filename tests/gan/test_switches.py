@@ -65,6 +65,22 @@ def test_players_that_move_at_once_both_move_from_where_they_are():
     assert set(shown) == {"d_loss", "g_loss", "d_real", "d_fake"}
 
 
+@pytest.mark.parametrize("loss", [losses.nonsaturating, losses.relativistic])
+@pytest.mark.parametrize("unroll", [0, 2])
+def test_turns_on_shared_fakes_are_the_two_turns_on_the_same_noise(loss, unroll):
+    in_turn = [Turn("discriminator_turn"), Turn("generator_turn", fresh_batch=False, fresh_noise=False)]
+    outcomes = []
+    for schedule in (in_turn, [Turn("shared_turn")]):
+        game = tiny(loss=loss, schedule=schedule, moves=Moves(unroll=unroll))
+        batch = mg.gan.Batch(REAL, 0, 0, game.stream("any").at(0))  # noise depends on nothing else
+        shown = {}
+        for turn in schedule:
+            shown |= getattr(game, turn.name)(batch)
+        outcomes.append((weights(game), {name: value.item() for name, value in shown.items()}))
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0][0] != pytest.approx(weights(tiny()))
+
+
 def relativistic_slopes(theta, psi, x=0.25):
     """As `slopes`, of L_G = sp(psi x - psi theta) and L_D = sp(psi theta - psi x)."""
     return -s(psi * (x - theta)) * psi, s(psi * (theta - x)) * (theta - x)
@@ -285,7 +301,7 @@ def batch_of(k):
     return Tensor(mg.random.Stream(k).uniform((4, 1, 16, 16), -1, 1))
 
 
-@pytest.mark.parametrize("switch", [name for name, (_, moves) in SWITCHES.items() if not moves.unroll])
+@pytest.mark.parametrize("switch", SWITCHES)
 def test_a_replayed_game_with_a_switch_is_the_game(switch):
     def seeded():
         mg.random.seed(0)
@@ -294,7 +310,6 @@ def test_a_replayed_game_with_a_switch_is_the_game(switch):
     replays_exactly(seeded, lambda: batch_of)
 
 
-@pytest.mark.filterwarnings("ignore:generator_turn runs without being replayed")  # where steps are imagined
 @pytest.mark.parametrize("penalty", [None, "gradient_penalty"])
 @pytest.mark.parametrize("loss", ["nonsaturating", "wasserstein", "relativistic_average"])
 @pytest.mark.parametrize("switch", SWITCHES)
@@ -307,23 +322,13 @@ def test_every_switch_with_a_loss_and_a_penalty_resumes_exactly(switch, loss, pe
     assert not np.array_equal(after["discriminator.0.weight"], before["discriminator.0.weight"])
 
 
-@pytest.mark.parametrize("switch", [name for name, (_, moves) in SWITCHES.items() if not moves.unroll])
+@pytest.mark.parametrize("switch", SWITCHES)
 def test_a_captured_game_with_a_switch_is_the_game_on_the_cpu(switch, monkeypatch):
     fakecupy.install(monkeypatch)
     on_cpu, on_cuda, _ = losses_on_both(lambda device: game_with(switch, "nonsaturating", None, device), batch_of)
     assert fakecupy.counts.graphs > 0
     for ours, theirs in zip(on_cuda, on_cpu, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
-
-
-def test_an_unrolled_game_counts_its_steps_on_the_host_and_says_that_it_cannot_be_captured(monkeypatch):
-    fakecupy.install(monkeypatch)
-    game = game_with("unrolled", "nonsaturating", None, "cuda")
-    for _ in range(3):
-        game.play(lambda k: batch_of(k).to("cuda"))
-    with pytest.warns(RuntimeWarning, match="generator_turn runs without a CUDA graph"):
-        shown = game.play(lambda k: batch_of(k).to("cuda"))
-    assert np.isfinite(shown["g_loss"].item())
 
 
 def test_switches_that_cannot_be_together_are_named():

@@ -101,6 +101,9 @@ def test_too_few_are_refused(held, read):
     few = Seen(read[0].features[:39])
     with pytest.raises(errors.DataError, match="at least 40 samples and as many real ones, got 39"):
         of_images(held[0].other, held[0], few, read[0], None, {})
+    points = data.gaussians_ring(39)[0]
+    with pytest.raises(errors.DataError, match="got 39"):
+        of_points(points, points, points, None, 0.0)
 
 
 def test_what_samples_are_compared_with(monkeypatch):

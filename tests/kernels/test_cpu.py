@@ -145,3 +145,14 @@ def test_a_large_parameter_that_is_a_view_moves(rng):
     cpu.update(portable.sgd, [[p, g]], lr=np.asarray(0.5), momentum=0.0, weight_decay=0.0, nesterov=False)
     np.testing.assert_array_equal(p, before - 0.5 * g)
     np.testing.assert_array_equal(memory[:, 1::2], kept)
+
+
+@pytest.mark.parametrize("count", [2, 5, 7, 8])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_few_elements_side_by_side_are_folded_as_numpy_does(count, keepdims, rng):
+    x = rng.standard_normal((6, 9, count)).astype("float32")
+    x[0, 0, 1], x[1, 1] = np.nan, 3.0
+    for name in ("max", "min"):
+        found = cpu.extreme(name, x, (2,), keepdims)
+        np.testing.assert_array_equal(found, getattr(x, name)(axis=2, keepdims=keepdims))
+    np.testing.assert_array_equal(cpu.sum(x, (2,), keepdims), x.sum(axis=2, keepdims=keepdims))

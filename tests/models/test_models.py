@@ -21,6 +21,7 @@ def test_parameter_counts_of_the_documents():
     assert [player.num_parameters() for player in mg.models.dcgan()] == [3_576_704, 2_765_568]
     assert [player.num_parameters() for player in mg.models.goodfellow28()] == [2_503_984, 1_231_441]
     assert [player.num_parameters() for player in mg.models.sndcgan()] == [3_812_355, 2_935_873]
+    assert [player.num_parameters() for player in mg.models.stacked28()] == [286_795, 571]
 
 
 @pytest.mark.parametrize("make", [mg.models.mlp28, mg.models.dcgan28, mg.models.wgan_gp28])
@@ -43,6 +44,8 @@ def test_networks_fit_together_and_start_as_documented(make):
         (lambda: mg.models.dcgan(48, 5, width=2, norm=None), 5, (3, 48, 48)),
         (lambda: mg.models.mlp512(16, 6), 6, (3, 16, 16)),
         (lambda: mg.models.sndcgan(24, 6, channels=1, width=2), 6, (1, 24, 24)),
+        (lambda: mg.models.stacked28(9), 9, (3, 28, 28)),
+        (lambda: mg.models.stacked28(9, width=4, norm=None, generator_norm=None), 9, (3, 28, 28)),
         (mg.models.quadratic, 2, (2,)),
     ],
 )
@@ -121,3 +124,16 @@ def test_labels_are_arrays_and_lists_too():
         assert mg.models.labels.one_hot(labels, 3).numpy().tolist() == [[1, 0, 0], [0, 0, 1]]
     with pytest.raises(mg.errors.DTypeError, match=r"one_hot: expected a Tensor, an array, numbers .* got None"):
         mg.models.labels.one_hot(None, 3)
+
+
+def test_the_networks_of_stacked_mnist_start_as_documented_and_see_packs():
+    G, D = mg.models.stacked28(pack=3)
+    assert D(mg.zeros((2, 9, 28, 28))).shape == (2, 1)
+    assert G[0].weight.numpy().std() == pytest.approx(0.02, rel=0.02)
+    assert G[2].num_parameters() == 2 * 64  # a norm, before which nothing has a bias
+    assert G[0].bias is None
+    bare, _ = mg.models.stacked28(norm=None, generator_norm=None)
+    z = mg.tensor(mg.random.Stream(0).normal((64, 256)))
+    assert bare(z).numpy().std() > 0.1  # what passes does not fade
+    with pytest.raises(mg.errors.ShapeError, match="'batch' or None, got 'layer'"):
+        mg.models.stacked28(norm="layer")

@@ -17,6 +17,7 @@ from minigan.kernels import (
     cuda_conv,
     cuda_linear,
     cuda_random,
+    draws,
     gemm,
     geometry,
     means,
@@ -319,7 +320,7 @@ def run_passes():
             pool("compiled", shape, window, stride, 0, "float32")
         a, b = (portable.channels_last(rng.standard_normal(shape).astype("float32")) for _ in range(2))
         for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):
-            for other in (b, b[:1, :, :1, :1].copy(), 0.5):
+            for other in (b, b[:1, :, :1, :1].copy(), b[:, :1, :1, :1].copy(), 0.5):
                 compiled.arithmetic(name, a, other)
         compiled.channels_last(compiled.reshaped(a, shape))
     for rule, slots, options in RULES:
@@ -328,3 +329,5 @@ def run_passes():
     pictures = rng.integers(0, 256, (13, 90, 500)).astype("uint8")
     compiled.gather_images(pictures, rng.permutation(13), 2, 3, 4)
     compiled.scaled(pictures)
+    for n in (draws.MANY, 90_001):
+        draws.words(Draw(np.zeros(2, np.uint64), 0, 0), n)

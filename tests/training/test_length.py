@@ -149,12 +149,13 @@ def rates(path, step):
     return {name: float(arrays[f"{name}_optimizer.lr"]) for name in ("generator", "discriminator")}
 
 
-def test_rates_fall_over_the_length_of_the_run_and_a_longer_one_goes_on_along_the_longer_course(tmp_path, quick):
+def test_rates_fall_over_a_run_and_a_longer_one_goes_on_along_its_own_course(tmp_path, quick, capsys):
     assert run(tmp_path, steps=12) == 0
     found = rates(tmp_path, 12)
     assert found["generator"] == pytest.approx(1e-3 / 12)
     assert found["discriminator"] == pytest.approx(1e-3 * (0.1 + 0.9 * (1 + np.cos(np.pi * 11 / 12)) / 2))
     assert run(tmp_path, epochs=4, resume=True, checkpoint_every=1, keep=100) == 0  # 64 images in batches of 16
+    assert "that were to end at step 12 go on along another course" in capsys.readouterr().out
     assert rates(tmp_path, 13)["generator"] == pytest.approx(1e-3 * 4 / 16)
     assert rates(tmp_path, 16)["generator"] == pytest.approx(1e-3 * 1 / 16)
 

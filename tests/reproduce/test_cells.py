@@ -1,0 +1,160 @@
+"""Cells go on where they were stopped, give the same on any number of processes, and refuse what does not fit."""
+
+import json
+
+import numpy as np
+import pytest
+
+from minigan import data, optim, reproduce
+from minigan.errors import CheckpointError, NonFiniteLoss, ShapeError
+from minigan.gan import ScoreGame, losses, normal_latent
+from minigan.models import mlp2d
+from minigan.random import Stream
+from minigan.reproduce import Column, Figure, Plan, Protocol, Row, Table, cell, files
+
+POINTS = data.gaussians_ring(64)[0]
+
+
+def trained(given):
+    """A GAN of eight steps, which keeps the steps that were looked at."""
+    G, D = mlp2d(2, width=4, rng=Stream(given.seed))
+    game = ScoreGame(
+        G,
+        D,
+        loss=losses.LOSSES[given.settings["loss"]],
+        latent=normal_latent(2),
+        generator_optimizer=optim.Adam(G.parameters(), given.settings["lr"]),
+        discriminator_optimizer=optim.Adam(D.parameters()),
+        seed=given.seed,
+    )
+    looks = list(given.recall("looks").get("looks", []))
+    for step in given.train(game, data.shuffled_batches(POINTS, 8), given.settings["steps"], {0, 3, 8}):
+        looks = [k for k in looks if k < step] + [step]
+        given.keep("looks", looks=np.array(looks))
+    return {"mean": float(game.sample(100).numpy().mean()), "word": "done"}
+
+
+def made(folder, *, steps=8, seeds=1, lr=1e-3, of=trained, **options):
+    """A plan of a table of two rows."""
+    table = Table(
+        "made",
+        "A made-up table",
+        "Nobody 2000",
+        "Nothing.",
+        [Column("mean", "mean", ".3f", "low"), Column("word", "word")],
+        [Row("one", {"loss": "hinge"}, {"mean": Figure(0.5, 0.1)}), Row("two <b>", {"loss": "lsgan"})],
+        Protocol({"steps": steps, "lr": lr}, seeds),
+        None,
+        {},
+        of,
+    )
+    return Plan(table, table.short, table.rows, seeds, folder, **options)
+
+
+def numbers(results):
+    return {key: result.numbers for key, result in results.found.items()}
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 5])
+def test_a_cell_that_was_stopped_goes_on_as_if_it_had_not_been(stop_at, tmp_path):
+    whole = reproduce.run(made(tmp_path / "whole"))[0]
+    plan, asked = made(tmp_path / "parts"), iter(range(100))
+    with pytest.raises(cell.Stopped):
+        plan.cell(plan.rows[0], 0, stopped=lambda: next(asked) + 1 == stop_at).result()
+    assert not (plan.folder / "cells/one-0" / cell.RESULT).exists()
+    parts = reproduce.run(plan)[0]
+    assert numbers(parts) == numbers(whole)
+    for row in plan.rows:
+        assert parts.of(row)[0].kept("looks")["looks"].tolist() == [0, 3, 8]
+    assert not list(plan.folder.glob("cells/*/checkpoints"))
+
+
+def test_what_is_finished_is_not_computed_again_and_more_seeds_come_on_top(tmp_path):
+    told = []
+    first = reproduce.run(made(tmp_path), told.append)[0]
+    both = reproduce.run(made(tmp_path, seeds=2), told.append)[0]
+    assert [(r.row, r.seed) for r in told] == [("one", 0), ("two <b>", 0), ("one", 1), ("two <b>", 1)]
+    assert numbers(first).items() <= numbers(both).items()
+    row, column = both.rows[0], both.table.columns[0]
+    a, b = (both.found["one", seed].numbers["mean"] for seed in range(2))
+    found = both.summary(row, column)
+    assert found.value == pytest.approx((a + b) / 2)
+    assert found.error == pytest.approx(abs(a - b) / 2)  # the deviation of two, over the root of two
+    assert both.summary(row, both.table.columns[1]) == ("done", None, 2)
+
+
+def test_time_that_is_up_stops_before_the_next_cell_and_says_what_is_left(tmp_path):
+    results, interrupted = reproduce.run(made(tmp_path, minutes=0.0))
+    assert not interrupted
+    assert [(row.name, seed) for row, seed in results.missing] == [("one", 0), ("two <b>", 0)]
+    page = files.write(results, tmp_path, {}).read_text()
+    assert "Not finished: one (0), two &lt;b&gt; (0)" in page
+
+
+def test_other_settings_in_the_same_folder_are_refused(tmp_path):
+    reproduce.run(made(tmp_path))
+    with pytest.raises(CheckpointError, match=r"lr was 0.001, is 0.01.*another folder"):
+        reproduce.run(made(tmp_path, lr=0.01))
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:-9], lambda text: text.replace('"seconds": ', '"seconds": 1')])
+def test_a_damaged_result_is_named(damage, tmp_path):
+    reproduce.run(made(tmp_path))
+    path = tmp_path / "cells/one-0" / cell.RESULT
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(CheckpointError, match=r"result\.json: cannot be read"):
+        reproduce.run(made(tmp_path))
+
+
+def test_a_cell_whose_training_fails_is_a_result_of_its_own(tmp_path):
+    def fails(given):
+        if given.row.name == "one":
+            raise NonFiniteLoss("step 3: d_loss is nan")
+        return {"mean": float("inf")}
+
+    results = reproduce.run(made(tmp_path, of=fails))[0]
+    again = reproduce.run(made(tmp_path, of=fails))[0]
+    for held in (results, again):
+        assert held.missing == []
+        assert held.summary(held.rows[0], held.table.columns[0]) is None
+        assert held.summary(held.rows[1], held.table.columns[0]).value == float("inf")
+    page = files.write(again, tmp_path, {}).read_text()
+    assert "one, seed 0: step 3: d_loss is nan" in page
+    assert json.loads((tmp_path / files.NUMBERS).read_text())["cells"][1]["numbers"] == {"mean": "inf"}
+
+
+def test_a_weight_that_is_not_finite_fails_the_cell(tmp_path):
+    with np.errstate(all="ignore"):
+        results = reproduce.run(made(tmp_path, lr=1e38))[0]
+    assert all("is not finite" in result.failed for result in results.failed)
+    assert len(results.failed) == 2
+
+
+def test_the_terminal_and_the_csv_show_ours_and_the_papers(tmp_path):
+    results = reproduce.run(made(tmp_path, seeds=2))[0]
+    files.write_numbers(results, tmp_path, {})
+    told = files.lines(results).splitlines()
+    assert [line.split()[:2] for line in told[2:4]] == [["one", "ours"], ["paper", "0.500"]]
+    assert len(told) == 5
+    rows = (tmp_path / files.CSV).read_text().splitlines()
+    assert rows[0] == "method,measure,ours,error,seeds,paper,paper_error,sure"
+    assert rows[1].startswith("one,mean,")
+    assert rows[1].endswith(",2,0.5,0.1,read")
+
+
+def test_names_that_are_not_there_are_refused(tmp_path):
+    with pytest.raises(ShapeError, match="no table 'rings', but dirac"):
+        reproduce.load("rings")
+    with pytest.raises(ShapeError, match="no method 'gan', but GAN"):
+        reproduce.load("ring").chosen(["gan"])
+
+
+@pytest.mark.slow
+def test_any_number_of_processes_gives_the_same(tmp_path):
+    table = reproduce.load("ring")
+    protocol = Protocol({**table.short.settings, **table.trial}, 1)
+    rows = table.chosen(["GAN", "PacGAN2", "R1"])
+    one, two = (reproduce.run(Plan(table, protocol, rows, 1, tmp_path / str(n), processes=n))[0] for n in (1, 2))
+    assert numbers(one) == numbers(two)
+    for row in rows:
+        assert np.array_equal(one.of(row)[0].kept("samples")["samples"], two.of(row)[0].kept("samples")["samples"])
