@@ -29,7 +29,7 @@ from minigan.data import DATASETS
 ROOT = Path(__file__).parents[1]
 SHOWN = {"frechet": "Fréchet", "score": "score", "smallest_class": "smallest class", "memorised": "memorised"}
 PLAIN = {"small": "--model dcgan28 --batch-size 128 --lr 1e-3", "large": "--model dcgan --batch-size 64 --lr 2e-4"}
-NARROW = {"small": "--generator-width 32", "large": ""}  # there --width is that of both players
+NARROW = {"small": "--generator-width 32", "large": "--generator-width 16"}
 R1 = "--penalty r1 --penalty-weight 1"
 ONE_PASS = f"{R1} --penalty-every 8 --one-pass"
 FALLING = "{narrow} --lr-schedule linear"
