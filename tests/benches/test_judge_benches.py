@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minigan import data, judge
-from minigan.command import recipe
+from minigan.training import studies
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benches"))
 
@@ -28,8 +28,9 @@ def test_damage_grows_and_pictures_stay_pictures(kind, rng):
 
 def test_the_runs_that_are_ranked_are_ten_that_can_be_trained():
     assert len(judges.RUNS) == 10
+    vae = studies.script(judges.ROOT / "examples", "vae")
     for options in judges.RUNS.values():
-        recipe.options([]).parse_args([*options.split(), "--data", "mnist"])
+        vae.options().parse_args([*options.split(), "--data", "mnist"])
 
 
 def test_a_judge_that_ships_is_of_the_form_that_its_recipe_has():
