@@ -152,9 +152,9 @@ TABLE = Table(
     columns=[*COLUMNS, Column("late", "modes, mean of the second half", ".1f", "high")],
     rows=[_row(0, modes=1), _row(1), _row(5, modes=8), _row(10), _row(0, True), _row(5, True)],
     short=Protocol(
-        {**FULL, "steps": 10_000}, 1, ["10 000 steps instead of 25 000", IN_TURN], "about 10 minutes on two cores"
+        {**FULL, "steps": 10_000}, 1, ["10 000 steps instead of 25 000", IN_TURN], "about 8 minutes on two cores"
     ),
-    full=Protocol(FULL, 3, [IN_TURN], "about an hour on two cores"),
+    full=Protocol(FULL, 3, [IN_TURN], "half an hour on two cores"),
     trial={"steps": 3, "batch_size": 8, "z_dim": 4, "width": 8, "looks": 2},
     cell=cell,
     pictures=pictures,
