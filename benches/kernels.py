@@ -6,6 +6,7 @@ Passes over memory are those in use: MINIGAN_KERNELS=numpy shows what NumPy reac
 the median of the ratios of neighbours, after / before.
 """
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 import minigan as mg
-from minigan.kernels import cpu, geometry, on_cpu, portable
+from minigan.kernels import cpu, draws, geometry, on_cpu, portable
 
 Shape = tuple[int, int, int, int]
 
@@ -183,11 +184,32 @@ def products() -> None:
         )
 
 
+def random_numbers() -> None:
+    """Normal noise of some layers' inputs, and a column times a matrix, as weight normalisation has it."""
+    draw = draws.Draw(np.zeros(2, np.uint64), 0, 0)
+    n = 300_000
+
+    def in_place() -> np.ndarray:
+        words = np.random.Philox(counter=0, key=draw.key).random_raw(n // 2)
+        halves = words.view(np.uint32).reshape(-1, 2).astype("float32")
+        radius = np.sqrt(-2 * np.log((halves[:, 0] + 1) * 2.0**-32))
+        angle = halves[:, 1] * (2.0**-32 * math.tau)
+        both = np.empty_like(halves)
+        both[:, 0] = radius * np.cos(angle)
+        both[:, 1] = radius * np.sin(angle)
+        return both.reshape(-1) * 0.5 + 0.0
+
+    compare("300 000 normals: every second element", in_place, lambda: draws.normal(draw, n, 0.0, 0.5, np.float32))
+    w, column = (RNG.standard_normal(shape).astype("float32") for shape in ((1000, 784), (1000, 1)))
+    fast = on_cpu()
+    compare("1000x784 times a column: NumPy", lambda: w * column, lambda: fast.arithmetic("multiply", w, column))
+
+
 def main() -> None:
     mg.show_config()
     print(f"threads    {mg.get_num_threads()}\n")
     print(f"{'':66} {'before':>8} {'after':>8} {'ratio':>6}   (ms)")
-    for part in (convolutions, elementwise, normalisation, optimizer, products):
+    for part in (convolutions, elementwise, normalisation, optimizer, products, random_numbers):
         part()
 
 

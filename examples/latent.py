@@ -1,6 +1,6 @@
 """What the latent space of a generator holds: interpolation, arithmetic, and whether samples are copies.
 
-    python examples/latent.py --run runs/dcgan_mnist        (any run of dcgan_mnist.py or train.py on digits)
+    python examples/latent.py --run runs/dcgan              (any run of train.py on digits, without clusters or labels)
     python examples/latent.py                               (trains a DCGAN for minutes first)
 
 Interpolation: the straight line between two points of noise, and the great circle (White 2016), which stays where
@@ -40,8 +40,8 @@ GROUPS = (3, 30)  # of how many samples the mean stands for what they have in co
 
 
 def trained(settings: Settings, samples: Samples) -> ScoreGame:
-    """The game of dcgan_mnist.py after settings.steps."""
-    extra = {"lr": settings.extra["lr"]}
+    """The game of dcgan_mnist.py as CS231n has it, after settings.steps."""
+    extra = {"lr": settings.extra["lr"], "as_printed": True}
     own = Settings("dcgan_mnist", settings.device, seed=settings.seed, extra=extra)
     game = studies.script(EXAMPLES, "dcgan_mnist").build(own)
     for _ in studies.play(game, samples, settings, label="DCGAN"):

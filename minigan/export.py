@@ -11,7 +11,7 @@ import json
 import math
 import os
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from . import nn, random
 from .backend import Array
 from .errors import CheckpointError, DTypeError, ShapeError, brief, described
 from .gan import ConditionalGame, Game, Latent, LatentCode
+from .gan.conditional import check_counts, classes_drawn
 from .gan.latents import NormalLatent, UniformLatent
 from .kernels.installation import versions
 from .models.conditional import ConditionalNormGenerator, OneHotGenerator
@@ -59,13 +60,15 @@ class NotDescribed(CheckpointError):
 class Generator:
     """A network that makes samples of noise: G(z), or G(z, y) where `classes` is how many y there are.
 
-    `about` says where it comes from: the run's name, its step, versions.
+    `about` says where it comes from: the run's name, its step, versions. `counts` is how often each class is in the
+    data, if that is known: samples then have classes in that proportion.
     """
 
     network: Module
     latent: Latent
     classes: int | None = None
     about: dict[str, Any] = field(default_factory=dict)
+    counts: Sequence[float] | None = None
 
     def generate(self, z: Tensor, labels: np.ndarray | None = None) -> Tensor:
         """Samples (n, ...) of noise z (n, dim), with running statistics, a few at a time.
@@ -96,26 +99,34 @@ class Generator:
     def sample(self, n: int, *, seed: int = 0, labels: np.ndarray | None = None) -> Tensor:
         """n samples, the same ones for the same seed; the first ones are those of any n, up to rounding."""
         stream = random.Stream(seed, "generator")
-        return self.generate(self.latent(n, stream), labels)
+        return self.generate(self.latent(n, stream), self.labels(n, seed) if labels is None else labels)
+
+    def labels(self, n: int, seed: int = 0) -> np.ndarray | None:
+        """n classes drawn in the data's proportion, int64 (n,), the same ones for the same seed; None if unknown."""
+        return (
+            None if self.counts is None else classes_drawn(self.counts, n, random.Stream(seed, "generator's classes"))
+        )
 
 
 def of_game(game: Game, **about: Any) -> Generator:
     """The game's generator as it is being trained, whose memory it shares; `about` is kept with it."""
-    classes = game.classes if isinstance(game, ConditionalGame) else None
+    classes, counts = None, None
+    if isinstance(game, ConditionalGame):
+        classes, counts = game.classes, None if game.counts is None else game.counts.numpy().tolist()
     try:
         network = game.sampling_network()
     except NotImplementedError as error:
         raise NotDescribed(f"{error}: it draws no samples of noise") from error
     if not hasattr(game, "latent"):
         raise NotDescribed(f"{type(game).__name__} has no latent: it draws no samples of noise")
-    return Generator(network, game.latent, classes, {"step": game.rounds, **about})
+    return Generator(network, game.latent, classes, {"step": game.rounds, **about}, counts)
 
 
 def save_of_game(path: str | Path, game: Game, **about: Any) -> Path:
     """`save_generator` of the game's generator as it stands, with averaged weights if the game averages them."""
     generator = of_game(game, **about)
     average = game.sampling_average()
-    return save_generator(path, generator, None if average is None else average.state_dict())
+    return save_generator(path, generator, None if average is None else average.shadow)
 
 
 def description(generator: Generator) -> dict[str, Any]:
@@ -133,6 +144,7 @@ def description(generator: Generator) -> dict[str, Any]:
         "network": _tree(generator.network),
         "latent": {"kind": latent, **{name: _tree(value) for name, value in vars(generator.latent).items()}},
         "classes": _tree(generator.classes),
+        "counts": _tree(generator.counts),
         "about": generator.about,
         "versions": versions(),
     }
@@ -196,7 +208,7 @@ def from_description(about: Mapping[str, Any], arrays: Mapping[str, Any]) -> Gen
     with random.using(random.Stream(0, "overwritten")):  # loading leaves the default stream alone
         network = _build(about["network"])
     network.load_state_dict(arrays)
-    generator = Generator(network, kind(**latent), about["classes"], dict(about["about"]))
+    generator = Generator(network, kind(**latent), about["classes"], dict(about["about"]), about.get("counts"))
     with bounded(network):
         generator.sample(1)
     return generator
@@ -328,6 +340,8 @@ def _check(about: Mapping[str, Any], size: int) -> None:
     classes = 1 if about["classes"] is None else about["classes"]
     if not all(_is_of_noise(*item) for item in noise.items()) or not _is_count(classes) or not classes:
         raise CheckpointError(f"describes no generator: noise {noise} and {classes} classes make no sense")
+    if (counts := about.get("counts")) is not None:
+        check_counts("Generator", counts, about["classes"])
     _check_size(about["network"], size)
 
 

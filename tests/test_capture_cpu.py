@@ -370,7 +370,7 @@ def test_a_game_is_replayed_by_itself_and_plays_the_same(recwarn):
         outcomes.append(([numbers(game.play(source)) for _ in range(30)], state_of(game)))
     assert outcomes[0][0] == outcomes[1][0]
     assert same(outcomes[0][1], outcomes[1][1])
-    assert [turn.graph is not None for turn in game._turns[1]] == [True, True]
+    assert [turn.graph is not None for turn in game._turns[1].values()] == [True, True]
     assert not recwarn
 
 

@@ -74,6 +74,21 @@ def test_a_conditional_generator_takes_labels(tmp_path, name):
             plain.sample(n)
 
 
+def test_classes_come_in_the_proportion_of_the_data(tmp_path):
+    G, _ = mg.models.of_classes(mg.models.mlp28(5 + 4, outputs=4), 4)
+    generator = export.Generator(trained(G), uniform_latent(5), 4, counts=[1, 0, 2, 5])
+    path = export.save_generator(tmp_path / "g.safetensors", generator)
+    again = export.load_generator(path)
+    labels = again.labels(800)
+    assert again.counts == [1, 0, 2, 5]
+    assert np.bincount(labels).tolist() == pytest.approx([100, 0, 200, 500], abs=40)
+    assert np.array_equal(again.labels(30), labels[:30])
+    assert not np.array_equal(again.labels(30, seed=1), labels[:30])
+    assert np.array_equal(again.sample(30).numpy(), generator.sample(30, labels=labels[:30]).numpy())
+    with pytest.raises(ShapeError, match="how often each of 4 classes is there"):
+        export.save_generator(path, export.Generator(G, uniform_latent(5), 4, counts=[1, 2]))
+
+
 def test_a_run_leaves_the_generator_that_its_samples_are_of(tmp_path, few_digits):
     training.run(build, settings(tmp_path))
     game = build(settings(tmp_path))
@@ -184,6 +199,8 @@ def nest(about):
         (first(normalised=["spectral_norm", {"dim": 9}]), "describes no generator"),
         (lambda about: about.update(classes="ten"), "make no sense"),
         (lambda about: about.update(classes=0), "make no sense"),
+        (lambda about: about.update(counts=[1, 2]), "how often each of None classes is there"),
+        (lambda about: about.update(counts="many"), "describes no generator"),
         (lambda about: about.update(classes=3), "describes no generator"),
         (lambda about: about["latent"].update(dim=-1), "make no sense"),
         (lambda about: about["latent"].update(dim=10**13), "make no sense"),

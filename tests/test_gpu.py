@@ -48,7 +48,7 @@ def rounds(make, n, graphs):
     game, source = make("cuda", "float32"), batches("cuda")
     game.graphs = graphs
     losses = [{name: value.item() for name, value in game.play(source).items()} for _ in range(n)]
-    captured = [turn.graph is not None for turn in game._turns[1]] if graphs else []
+    captured = [turn.graph is not None for turn in game._turns[1].values()] if graphs else []
     return losses, {key: t.numpy() for key, t in game.state.items()}, captured
 
 
@@ -183,7 +183,7 @@ def test_what_a_game_needs_is_what_it_takes():
         game.play(source)
     mg.gan.rehearsal.gradient_norms(game, source)
     taken = sum(pool.total_bytes() for pool in pools) - before
-    assert all(turn.graph is not None for turn in game._turns[1])
+    assert all(turn.graph is not None for turn in game._turns[1].values())
     assert 0.85 * taken < need.training(1024) < 1.3 * taken + headroom.SCRATCH, (need, taken)
     assert 0 < need.largest_batch(headroom.free("cuda")) < 1 << 24
 

@@ -77,7 +77,7 @@ def captured(name):
         game, source = in_minigan.digits_game(plan.WORKLOADS["dcgan28"].batch, 1024, rehearse=False)
         for _ in range(WARM_UP + 1):
             game.play(source)
-        return [turn.graph for turn in game._turns[1]]
+        return [turn.graph for turn in game._turns[1].values()]
     bench = in_minigan.Bench(plan.WORKLOADS[name], captured=True)
     for i in range(WARM_UP + 1):
         bench.step(i)

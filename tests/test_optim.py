@@ -281,3 +281,44 @@ def test_a_schedule_cannot_set_a_rate_that_is_none():
     with pytest.raises(mg.errors.ShapeError, match=r"Adam: learning rate: expected a finite number >= 0, got -0\.1"):
         mg.optim.Schedule(optimizer, lambda step: -1.0).set(3)
     assert optimizer.lr == 0.1
+
+
+def test_an_average_with_a_ramp_is_at_first_as_young_as_the_run():
+    """Its half-life is a share of the updates so far: after ten of a share of 0.5, five updates."""
+    net = mg.nn.Linear(1, 1, bias=False).to(dtype="float64")
+    ema, expected = mg.optim.EMA(net, 0.9, ramp=0.5), net.weight.numpy()
+    for t in range(1, 31):
+        net.weight.data[...] = t
+        ema.update()
+        decay = min(0.9, 0.5 ** (1 / (0.5 * t)))
+        expected = decay * expected + (1 - decay) * t
+        np.testing.assert_allclose(ema.shadow["weight"].numpy(), expected, rtol=1e-12)
+    assert decay == 0.9  # since the 14th
+    assert ema.state_dict()["updates"].item() == 30
+    again = mg.optim.EMA(net, 0.9, ramp=0.5)
+    again.load_state_dict(ema.state_dict())
+    for one in (ema, again):
+        one.update()
+    np.testing.assert_array_equal(again.shadow["weight"].numpy(), ema.shadow["weight"].numpy())
+    assert "updates" not in mg.optim.EMA(net, 0.9).state_dict()
+    with pytest.raises(mg.errors.ShapeError, match="EMA: ramp"):
+        mg.optim.EMA(net, 0.9, ramp=-1)
+
+
+def test_a_course_knows_its_length_when_it_is_told_and_rises_at_first():
+    optimizer = mg.optim.SGD([mg.zeros(2)], 0.5)
+    course = mg.optim.Course(optimizer, lambda n: mg.optim.linear(1.0, 0.0, n), warmup=4)
+
+    def rates(steps):
+        found = []
+        for step in steps:
+            course.set(step)
+            found.append(optimizer.lr)
+        return found
+
+    assert rates([0, 1, 3, 9]) == [0.125, 0.25, 0.5, 0.5]  # of a run without end
+    course.lasts(10)
+    np.testing.assert_allclose(rates([0, 3, 5, 9, 10, 99]), [0.125, 0.35, 0.25, 0.05, 0.0, 0.0])
+    for steps, warmup in ((0, 0), (5, -1)):
+        with pytest.raises(mg.errors.ShapeError, match=r"Course: (steps|warmup): expected an integer"):
+            mg.optim.Course(optimizer, mg.optim.cosine, warmup).lasts(steps)

@@ -182,7 +182,7 @@ def play(rounds: int, batch: int, images: int, graphs: bool, rehearse: bool) -> 
             half_way = pool_bytes()
     seconds = time.perf_counter() - start
     state = {name: t.numpy() for name, t in game.state.items()}
-    nodes = [nodes_of(turn) for turn in game._turns[1]] if graphs else []
+    nodes = [nodes_of(turn) for turn in game._turns[1].values()] if graphs else []
     memory = None if rehearse else {"half_way": half_way, "end": pool_bytes()}
     return Played(losses, state, seconds, nodes, memory)
 

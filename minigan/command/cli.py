@@ -25,7 +25,7 @@ from ..system.terminal import answer, ending, say, shown
 from ..tensor import tensor
 from ..training import RunFolder, Settings, positive, record, report, start
 from ..training.settings import flat
-from . import recipe
+from . import judging, recipe
 from . import reproduce as tables
 from .presets import PRESETS
 
@@ -37,7 +37,7 @@ RESUMED = """Continue a run from its last checkpoint, with the settings it was s
 
 What does not decide the result may be given anew:
 
-    --epochs, --steps, --checkpoint-every, --sample-every, --keep, --early-stop, --debug-nan
+    --minutes, --epochs, --steps, --checkpoint-every, --sample-every, --keep, --early-stop, --debug-nan
 
 So may any other option if --allow-change names it. The defaults below are those of a new run.
 """
@@ -98,7 +98,12 @@ def sample(arguments: Arguments) -> int:
     """Samples of a trained generator, as a picture, pictures, or an array."""
     p = _of_generator("sample", "Draw samples of a trained generator.")
     p.add_argument("--n", type=positive, default=64, help="how many (default: 64)")
-    p.add_argument("--labels", type=_numbers, metavar="N,...", help="classes to draw in turn, of a conditional one")
+    p.add_argument(
+        "--labels",
+        type=_numbers,
+        metavar="N,...",
+        help="classes to draw in turn, of a conditional one (default: in the data's proportion if known, else all)",
+    )
     p.add_argument("--columns", type=positive, help="of a grid (default: near a square)")
     p.add_argument(
         "--out",
@@ -129,7 +134,11 @@ def interpolate(arguments: Arguments) -> int:
         choices=["circle", "line"],
         help="great circle or straight line between the noise (default: circle for normal noise, line for other)",
     )
-    p.add_argument("--label", type=int, help="the class, of a conditional generator (default: 0)")
+    p.add_argument(
+        "--label",
+        type=int,
+        help="the class, of a conditional one (default: each way's own, in the data's proportion if known, else 0)",
+    )
     p.add_argument(
         "--out",
         type=nonempty,
@@ -147,9 +156,10 @@ def interpolate(arguments: Arguments) -> int:
     between = slerp if circle else lerp
     t = np.linspace(0, 1, chosen.frames, dtype=ends.dtype)
     z = between(ends[::2], ends[1::2], t).astype(ends.dtype)  # (frames, pairs, dim)
-    n = z.shape[0] * z.shape[1]
-    unconditional = generator.classes is None
-    labels = None if unconditional and chosen.label is None else np.full(n, chosen.label or 0)
+    labels = None
+    if chosen.label is not None or generator.classes is not None:
+        drawn = generator.labels(chosen.pairs, chosen.seed) if chosen.label is None else None
+        labels = np.resize(chosen.label or 0 if drawn is None else drawn, z.shape[:2]).ravel()
     samples = generator.generate(tensor(z.reshape(-1, z.shape[-1])), labels).numpy()
     if samples.ndim != 4:
         raise ShapeError(f"interpolate draws images, this generator makes samples of shape {samples.shape[1:]}")
@@ -280,8 +290,14 @@ def _write(name: str, samples: np.ndarray, columns: int | None, title: str) -> N
         raise ShapeError(f"--out {name}: a folder takes pictures, this generator makes samples of shape (2,)")
     else:
         out.mkdir(parents=True, exist_ok=True)
-        for k, picture in enumerate(viz.to_uint8(samples)):
-            viz.save_png(viz.grid(picture[None], 1, gap=0), out / f"{k:05d}.png", scale=1)
+        names = [f"{k:05d}.png" for k in range(len(samples))]
+        if others := sorted({path.name for path in out.iterdir()} - set(names)):
+            raise CheckpointError(
+                f"{name}: holds {others[0]}, and whoever reads a folder of samples takes all of it for samples; "
+                "give another folder, or empty this one"
+            )
+        for picture_name, picture in zip(names, viz.to_uint8(samples), strict=True):
+            viz.save_png(viz.grid(picture[None], 1, gap=0), out / picture_name, scale=1)
 
 
 def _done(chosen: argparse.Namespace, about: dict[str, Any]) -> int:
@@ -300,5 +316,6 @@ COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
     "interpolate": (interpolate, "draw what lies between samples"),
     "report": (report_of, "write a run's page, and say how it stands"),
     "reproduce": (tables.command, "compute a table of a paper again, its figures beside ours"),
+    "judge": (judging.judge, "train a judge of pictures, or say what one is"),
     "config": (config, "show settings, or what minigan runs on"),
 }

@@ -4,18 +4,31 @@ Networks, losses, penalties, moves and tricks are parts; an option chooses each.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from .. import models, nn, optim, random
 from ..data import DATASETS, Shape
 from ..errors import ShapeError
-from ..gan import Latent, Moves, ScoreGame, Sight, Turn, alternate, losses, normal_latent, penalties, uniform_latent
+from ..gan import (
+    ConditionalGame,
+    Latent,
+    Moves,
+    ScoreGame,
+    Sight,
+    Turn,
+    alternate,
+    losses,
+    normal_latent,
+    penalties,
+    uniform_latent,
+)
 from ..models import Players
 from ..system.options import Options
 from ..system.terminal import answer, ending
-from ..training import Settings, parser, positive, start
+from ..training import Settings, labels, parser, positive, start
+from ..training.settings import natural
 from .presets import PRESETS
 
 Extra = dict[str, Any]
@@ -28,7 +41,8 @@ DESCRIPTION = """Train any score loss with any penalty on any network, or a syst
     {prog} --list                     all presets, and where they come from
 
 Without a preset the defaults are a DCGAN's; a Wasserstein loss wants a penalty or --clip, Adam with --beta1 0, and
-several --d-steps. Every trick is a switch and goes with every loss, penalty and network.
+several --d-steps. Every trick is a switch and goes with every loss, penalty and network; so do --clusters and --labels,
+which both players are then told.
 """
 
 
@@ -44,17 +58,22 @@ class Network(NamedTuple):
 SIZES = ("side", "channels", "width")
 NETWORKS = {
     "mlp28": Network(models.mlp28, 96, "uniform", ("pack",)),
-    "dcgan28": Network(models.dcgan28, 96, "uniform", ("pack",)),
-    "wgan_gp28": Network(models.wgan_gp28, 96, "uniform", ("norm", "padding")),
+    "dcgan28": Network(models.dcgan28, 96, "uniform", ("pack", "generator_width")),
+    "wgan_gp28": Network(models.wgan_gp28, 96, "uniform", ("norm", "padding", "generator_width")),
     "lab28": Network(models.lab28, 128, "normal", ("output",)),
     "goodfellow28": Network(models.goodfellow28, 100, "uniform"),
-    "dcgan": Network(models.dcgan, 100, "uniform", (*SIZES, "norm", "generator_norm", "activation", "pack", "stddev")),
+    "dcgan": Network(
+        models.dcgan,
+        100,
+        "uniform",
+        (*SIZES, "generator_width", "norm", "generator_norm", "activation", "pack", "stddev"),
+    ),
     "mlp512": Network(models.mlp512, 100, "normal", SIZES),
     "sndcgan": Network(models.sndcgan, 128, "normal", SIZES),
 }
 SHAPING = {  # options that need a network which is made for them, even if a preset gives them, and their defaults
     **{"pack": 1, "stddev": False, "generator_norm": "batch", "activation": "leaky_relu", "padding": 0},
-    "output": "tanh",
+    **{"output": "tanh", "generator_width": None},
 }
 LATENTS: dict[str, Callable[..., Latent]] = {"uniform": uniform_latent, "normal": normal_latent}
 OUTPUTS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
@@ -90,18 +109,20 @@ def shape(settings: Settings) -> Shape:
     return (extra["channels"], extra["side"], extra["side"]) if sized(extra) else (1, 28, 28)
 
 
-def players(extra: Extra) -> Players:
-    """The two networks, with what is changed in any network."""
+def players(extra: Extra, classes: int = 0) -> Players:
+    """The two networks, with what is changed in any network; told so many classes, if there are some."""
     network = NETWORKS[extra["model"]]
     for name, default in SHAPING.items():
         if extra[name] != default and (why := untaken(name, extra["model"])):
             raise ShapeError(f"{flag(name)} {why}")
     options = {name: extra[name] for name in network.shaped_by}
-    if "norm" in options and options["norm"] == "auto":  # a penalty is per sample, batch norm is not
-        options["norm"] = None if extra["penalty"] else "batch"
+    if options.get("generator_width", 0) is None:
+        del options["generator_width"]  # the network's own
+    if "norm" in options and options["norm"] == "auto":  # both are per sample, batch norm is not
+        options["norm"] = None if extra["penalty"] or extra["one_pass"] else "batch"
     if "output" in options:
         options["output"] = OUTPUTS[options["output"]]
-    G, D = network.make(z_dim=z_dim(extra), **options)
+    G, D = network.make(z_dim=z_dim(extra) + classes, outputs=max(classes, 1), **options)
     if extra["dropout"] and isinstance(G, nn.Sequential):
         layers = [
             (layer, nn.Dropout(extra["dropout"], always=True)) if isinstance(layer, nn.ReLU) else (layer,)
@@ -112,7 +133,7 @@ def players(extra: Extra) -> Players:
         for layer in list(D.modules()):
             if isinstance(layer, nn.Linear | nn.Conv2d):
                 nn.spectral_norm(layer)
-    return Players(G, D)
+    return models.of_classes(Players(G, D), classes) if classes else Players(G, D)
 
 
 def z_dim(extra: Extra) -> int:
@@ -130,41 +151,61 @@ def optimizer(extra: Extra, params: list, lr: float) -> optim.Optimizer:
 
 
 def schedule(extra: Extra) -> list[Turn] | None:
-    """Who moves: D --d-steps times and G once; with --repeat, so many times on the same real batch."""
+    """Who moves: D --d-steps times and G once, in the last of them if they share a pass; --repeat on the same batch."""
     if extra["consensus"]:
         return None
     turns = alternate(d_steps=extra["d_steps"])
+    if extra["one_pass"]:
+        turns[-2:] = [Turn("one_pass_turn")]
     again = [turn._replace(fresh_batch=False) for turn in turns]
     return turns + again * (extra["repeat"] - 1)
 
 
+def courses(extra: Extra, optimizers: Iterable[optim.Optimizer]) -> list[optim.Schedule]:
+    """What --lr-schedule makes of the learning rates over the length of the run, with --warmup at its start."""
+    shapes: dict[str, Callable[[int], Callable[[int], float]]] = {
+        "constant": lambda steps: optim.constant(),
+        "linear": partial(optim.linear, 1.0, extra["lr_end"]),
+        "cosine": partial(optim.cosine, floor=extra["lr_end"]),
+    }
+    if extra["lr_schedule"] == "constant" and not extra["warmup"]:
+        return []
+    return [optim.Course(each, shapes[extra["lr_schedule"]], extra["warmup"]) for each in optimizers]
+
+
 def build(settings: Settings) -> ScoreGame:
     """The game of these settings."""
-    extra = settings.extra
+    extra, classes = settings.extra, labels.classes(settings)
     with random.using(random.Stream(settings.seed)):
-        G, D = players(extra)
+        G, D = players(extra, classes)
     G.to(settings.device)
     D.to(settings.device)
     d_lr = extra["lr"] if extra["d_lr"] is None else extra["d_lr"]
     loss = losses.LOSSES[extra["loss"]]
     if extra["label_smoothing"] != 1 or extra["flip_labels"]:
         loss = losses.noisy_labels(loss, extra["label_smoothing"], extra["flip_labels"])
-    return ScoreGame(
+    g_optimizer = optimizer(extra, G.parameters(), extra["lr"])
+    d_optimizer = optimizer(extra, D.parameters(), d_lr)
+    told: dict[str, Any] = {"classes": classes, "counts": [1] * classes} if classes else {}  # a run counts them
+    return (ConditionalGame if classes else ScoreGame)(
         G,
         D,
+        **told,
         loss=loss,
         penalty=penalties.PENALTIES.get(extra["penalty"]),
         penalty_weight=extra["penalty_weight"],
+        penalty_every=extra["penalty_every"],
         latent=LATENTS[extra["latent"] or NETWORKS[extra["model"]].latent](z_dim(extra)),
-        generator_optimizer=optimizer(extra, G.parameters(), extra["lr"]),
-        discriminator_optimizer=optimizer(extra, D.parameters(), d_lr),
+        generator_optimizer=g_optimizer,
+        discriminator_optimizer=d_optimizer,
+        schedules=courses(extra, (g_optimizer, d_optimizer)),
         schedule=schedule(extra),
         sight=Sight(
             **{name: extra[name] for name in ("pack", "instance_noise", "noise_steps", "replay", "joint_batches")},
             prepare=(lambda x: (x + 1) * 0.5) if extra["unit_range"] else None,
         ),
         moves=Moves(**{name: extra[name] for name in ("unroll", "consensus", "clip", "max_norm")}),
-        ema=optim.EMA(G, extra["ema"]) if extra["ema"] else None,
+        ema=optim.EMA(G, extra["ema"], extra["ema_ramp"]) if extra["ema"] else None,
         seed=settings.seed,
     )
 
@@ -181,6 +222,7 @@ def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> O
     if chosen.preset:
         preset = PRESETS[chosen.preset]
         p.set_defaults(out=f"runs/{chosen.preset}", **preset.options)
+        p.set_defaults(**preset.adapted(p.parse_known_args(arguments)[0]))
         if chosen.as_printed:
             if not preset.as_printed:
                 p.error(f"--as-printed: {preset.source} prints nothing else for {chosen.preset}")
@@ -194,7 +236,7 @@ def part_options(prog: str, of: str, description: str) -> Options:
     """The options of a run and of all that it can be put together from; `of` is what the program takes beside them."""
     p = parser("train", description, epochs=5, batch_size=64)
     p.prog, p.usage = prog, f"{prog} {of} [options]"
-    p.without("--labels-from")
+    labels.add_options(p)
     parts = p.add_argument_group("parts")
     names: dict[str, Any] = {"metavar": "NAME"}
     parts.add_argument("--model", choices=NETWORKS, default="dcgan28", help="the two networks (default: dcgan28)")
@@ -207,6 +249,9 @@ def part_options(prog: str, of: str, description: str) -> Options:
     )
     parts.add_argument("--penalty", choices=penalties.PENALTIES, help=", ".join(penalties.PENALTIES), **names)
     parts.add_argument("--penalty-weight", type=float, default=10.0, help="times the penalty (default: 10)")
+    parts.add_argument(
+        "--penalty-every", type=positive, default=1, metavar="STEPS", help="so much more of it, so rarely (default: 1)"
+    )
     parts.add_argument("--clip", type=float, help="limit D's weights to [-CLIP, CLIP]")
     parts.add_argument("--max-norm", type=float, help="limit the length of each of D's units' weights")
     parts.add_argument("--latent", choices=LATENTS, help="noise (default: the model's)")
@@ -216,10 +261,15 @@ def part_options(prog: str, of: str, description: str) -> Options:
     )
     parts.add_argument("--channels", type=int, choices=[1, 3], default=3, help="likewise (default: 3)")
     parts.add_argument(
+        "--generator-width",
+        type=positive,
+        help="likewise of G alone, also in dcgan28 and wgan_gp28, where it is 64 (default: dcgan's as D's)",
+    )
+    parts.add_argument(
         "--width", type=positive, default=32, help="of the maps next to the image, likewise (default: 32)"
     )
     norms: dict[str, Any] = {"type": _norm, "metavar": "batch|layer|none"}
-    shown = "in wgan_gp28's and dcgan's D (default: none with a penalty, else batch)"
+    shown = "in wgan_gp28's and dcgan's D (default: none with a penalty or --one-pass, else batch)"
     parts.add_argument("--norm", default="auto", help=shown, **norms)
     parts.add_argument("--generator-norm", default="batch", help="in dcgan's G (default: batch)", **norms)
     parts.add_argument(
@@ -239,13 +289,29 @@ def part_options(prog: str, of: str, description: str) -> Options:
     )
     moves.add_argument("--lr", type=float, default=2e-4, help="learning rate (default: 0.0002)")
     moves.add_argument("--d-lr", type=float, help="the discriminator's, if it is another")
+    moves.add_argument(
+        "--lr-schedule",
+        choices=["constant", "linear", "cosine"],
+        default="constant",
+        help="how both fall over the length of the run (default: constant)",
+    )
+    moves.add_argument(
+        "--lr-end", type=float, default=0.0, metavar="SHARE", help="of the rates, left at its end (default: 0)"
+    )
+    moves.add_argument("--warmup", type=natural, default=0, metavar="STEPS", help="in which both rise (default: 0)")
     moves.add_argument("--beta1", type=float, default=0.5, help="Adam's (default: 0.5)")
     moves.add_argument("--beta2", type=float, default=0.999, help="Adam's (default: 0.999)")
     moves.add_argument("--momentum", type=float, default=0.0, help="SGD's (default: 0)")
+    moves.add_argument(
+        "--one-pass", action="store_true", help="both move at once, by one pass of D, which has no batch norm: faster"
+    )
     moves.add_argument("--unroll", type=int, default=0, help="G's gradient runs through so many steps of D")
     moves.add_argument("--consensus", type=float, default=0.0, help="weight of the joint gradient's length")
     tricks = p.add_argument_group("tricks")
     tricks.add_argument("--ema", type=float, help="sample from averaged weights with this decay, 0.999 say")
+    tricks.add_argument(
+        "--ema-ramp", type=float, default=0.0, metavar="SHARE", help="its half-life is at most this share of the steps"
+    )
     tricks.add_argument("--label-smoothing", type=float, default=1.0, help="D's target for real images, 0.9 say")
     tricks.add_argument("--flip-labels", type=float, default=0.0, help="share of D's labels that are wrong")
     tricks.add_argument("--instance-noise", type=float, default=0.0, help="deviation of noise on all that D sees")
@@ -258,11 +324,13 @@ def part_options(prog: str, of: str, description: str) -> Options:
     tricks.add_argument("--spectral-norm", action="store_true", help="in every layer of D")
     for name in sorted({name for network in NETWORKS.values() for name in network.shaped_by}):
         p.idle(flag(name), partial(_not_for_its_model, name))
-    p.idle_without("--penalty", lambda o: o.penalty, "--penalty-weight")
+    p.idle_without("--penalty", lambda o: o.penalty, "--penalty-weight", "--penalty-every")
+    p.idle_without("--ema", lambda o: o.ema, "--ema-ramp")
+    p.idle_without("--lr-schedule linear or cosine", lambda o: o.lr_schedule != "constant", "--lr-end")
     p.idle_without("--optimizer adam", lambda o: o.optimizer == "adam", "--beta1", "--beta2")
     p.idle_without("--optimizer sgd", lambda o: o.optimizer == "sgd", "--momentum")
     p.idle_without("--instance-noise", lambda o: o.instance_noise, "--noise-steps")
-    for option in ("--d-steps", "--repeat"):
+    for option in ("--d-steps", "--repeat", "--one-pass"):
         p.idle(option, lambda o: "changes nothing with --consensus: both move at once" if o.consensus else "")
     return p
 

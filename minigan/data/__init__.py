@@ -3,10 +3,21 @@
 from .arrays import from_array, load_array
 from .batches import Batches, Shuffled, StreamedBatches, Together, shuffled_batches
 from .cifar import cifar10
+from .clusters import k_means, principal_components
 from .digits import digits
 from .folders import image_folder, list_pictures
 from .idx import fashion_mnist, mnist, read_idx
 from .points import CURVES, curve, gaussians_grid, gaussians_ring, grid_centres, quadratic, ring_centres, swiss_roll
 from .prefetch import FolderBatches
-from .sources import DATASETS, Samples, Shape, fingerprint, fingerprint_of_files, held_out, load_images, scaled
+from .sources import (
+    DATASETS,
+    Samples,
+    Shape,
+    count_classes,
+    fingerprint,
+    fingerprint_of_files,
+    held_out,
+    load_images,
+    scaled,
+)
 from .stacked import Stacks, stacked

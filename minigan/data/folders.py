@@ -76,7 +76,7 @@ def image_folder(
         raise DataError(f'image_folder: expected labels "folders" or None, got {labels!r}')
     listing = list_pictures(path)
     names = listing.pictures[:: max(len(listing.pictures) // limit, 1)][:limit] if limit else listing.pictures
-    classes = _classes(path, listing.pictures) if labels else None
+    classes = folder_classes(path, listing.pictures) if labels else None
     if (needed := len(names) * size * size * channels) > machine.memory():
         raise DataError(
             f"{shown(path)}: {len(names)} pictures take {needed / 1e9:.0f} GB of memory: use --stream, or FolderBatches"
@@ -167,8 +167,8 @@ def _class_of(path: Path, name: Path) -> str:
     return name.relative_to(path).parts[0]
 
 
-def _classes(path: Path, names: list[Path]) -> dict[str, int]:
-    """The number of each class."""
+def folder_classes(path: Path, names: list[Path]) -> dict[str, int]:
+    """The number of each class, by the folder in `path` that it is; DataError for a picture that lies in none."""
     for name in names:
         if name.parent == path:
             raise DataError(f"{shown(name)}: is in no folder that would be its class, as its neighbours are")

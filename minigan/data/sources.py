@@ -14,11 +14,12 @@ from . import kinds
 from .arrays import Images, from_array, load_array, native
 from .cifar import cifar10, holds_cifar10
 from .digits import digits
-from .folders import image_folder
+from .folders import folder_classes, image_folder, list_pictures
 from .idx import fashion_mnist, holds_mnist, mnist, read_idx
 
 Shape = tuple[int, int, int]  # of one image: channels, height, width
 FEW = 200  # held-out images of a dry run
+OWN = "data"  # labels that samples come with, not their folders
 
 
 class Dataset(NamedTuple):
@@ -26,6 +27,7 @@ class Dataset(NamedTuple):
 
     shape: Shape
     load: Callable[[str, int | None], Images]
+    classes: int = 10  # of its labels
 
 
 DATASETS = {
@@ -83,11 +85,12 @@ def load_images(
 
     Grey images that are smaller than the shape get a black border, and three equal channels if they are to be colour
     images; others must have that shape. `limit` bounds how many digits are drawn and pictures read; labels="folders"
-    makes the folders of pictures their labels.
+    makes the folders of pictures their labels, labels="data" asks for those that samples come with, as None does.
     """
     path = Path(source)
     folder = source not in ("auto", *DATASETS) and path.is_dir()
     pictures = folder and not (holds_cifar10(path) or holds_mnist(path))
+    labels = None if labels == OWN else labels
     if labels is not None and not pictures:
         raise DataError(f"labels {labels!r} are for folders of pictures, {shown(source)} is none")
     if pictures:
@@ -104,6 +107,19 @@ def load_images(
     if source in DATASETS:
         return _named(source, "train", shape, limit)
     return _fitting(_from_path(path), shape, str(path.resolve()))
+
+
+def count_classes(source: str, *, labels: str | None = None) -> int:
+    """How many classes the labels of --data have; source and labels as in `load_images`. DataError if it has none."""
+    if source == "auto" or source in DATASETS:
+        return DATASETS["mnist" if source == "auto" else source].classes  # which digits have too
+    path = Path(source)
+    if labels == "folders":
+        return len(folder_classes(path, list_pictures(path).pictures))
+    if path.is_dir() and not (holds_cifar10(path) or holds_mnist(path)):
+        raise DataError(f"{shown(source)}: these pictures have no labels, unless their folders are (--labels-from)")
+    found = Samples(*_from_path(path), source).needed_labels("so their classes cannot be counted")
+    return int(found.max()) + 1
 
 
 def held_out(samples: Samples, *, few: bool = False, shape: Shape | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +145,7 @@ def scaled(images: np.ndarray) -> np.ndarray:
 
 def _named(name: str, split: str, shape: Shape, limit: int | None = None) -> Samples:
     """A split of a data set that has a name."""
-    held, load = DATASETS[name]
+    held, load, _ = DATASETS[name]
     _check_fits(held, shape, name)  # before anything is downloaded
     return _fitting(load(split, limit), shape, name)
 

@@ -1,16 +1,20 @@
 """Games with labels: both players are told the class, or the discriminator has to tell it."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .. import ops
-from ..backend import Array, xp
-from ..errors import ShapeError
+from ..backend import Array
+from ..errors import ShapeError, brief
 from ..kernels.calls import made
 from ..nn import Module
 from ..nn.checks import not_negative
+from ..random import Stream
 from ..recording import no_grad
-from ..tensor import Tensor
-from .game import Batch, Losses
+from ..tensor import Tensor, tensor
+from .game import Batch, Losses, State
 from .score import Critic, Sampler, ScoreGame
 
 
@@ -20,25 +24,52 @@ class ConditionalGame(ScoreGame):
     In each turn the generator is asked for the labels of the real batch, so that D compares samples of the same
     classes, and a penalty between a real one and a fake knows the label of both. Losses, penalties and schedules are
     those of a ScoreGame, and so are `sight` and `moves` but for what is UNSUITED (ShapeError). A projection
-    discriminator (Miyato and Koyama 2018) is a D of this game. `classes` is their number.
+    discriminator (Miyato and Koyama 2018) is a D of this game. `classes` is their number. With `counts`, how often each
+    is in the data, samples have classes in that proportion; else 0, 1, ... in turn.
     """
 
     labelled = True
     one_by_one = True
 
-    def __init__(self, generator: Module, discriminator: Module, *, classes: int, **parts: Any) -> None:
+    def __init__(
+        self,
+        generator: Module,
+        discriminator: Module,
+        *,
+        classes: int,
+        counts: Sequence[int] | np.ndarray | None = None,
+        **parts: Any,
+    ) -> None:
         self.classes = classes
+        self.counts: Tensor | None = None
         super().__init__(generator, discriminator, **parts)
+        if counts is not None:
+            check_counts(type(self).__name__, counts, classes)
+            self.counts = tensor(np.asarray(counts, np.int64)).to(self.step.device)
+
+    @property
+    def state(self) -> State:
+        """Every tensor of the game by name, sharing memory with it."""
+        return super().state | ({} if self.counts is None else {"counts": self.counts})
 
     def as_functions(self, batch: Batch) -> tuple[Sampler, Critic]:
         """Both players, told the labels of the batch."""
         labels = self.labels(batch)
         return lambda z: self.generator(z, labels), lambda x: self.discriminator(x, labels)
 
-    def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
-        """n samples of the classes 0, 1, ... in turn, for the same noise each time."""
-        labels = Tensor(xp(self.step.data).arange(n) % self.classes)
-        return self.generate(self.latent(n, self.stream(stream).at(at)), labels)
+    def inputs(self, n: int, stream: str, at: int) -> tuple[Tensor, ...]:
+        """Noise (n, dim) and classes (n,), which are in the data's proportion, or in turn."""
+        if self.counts is None:
+            labels = np.arange(n) % self.classes
+        else:
+            labels = classes_drawn(self.counts.numpy(), n, self.stream(f"classes of {stream}").at(at))
+        return *super().inputs(n, stream, at), tensor(labels)
+
+    def count(self, labels: np.ndarray) -> None:
+        """Have samples in the proportion of these labels (N,) from now on; ShapeError for one that is no class."""
+        counts = np.bincount(labels, minlength=self.classes)
+        check_counts(type(self).__name__, counts, self.classes)
+        self.counts = tensor(counts.astype(np.int64)).to(self.step.device)
 
     def labels(self, batch: Batch) -> Tensor:
         """The labels of the batch; ShapeError if it came without."""
@@ -78,6 +109,22 @@ class AuxiliaryGame(ConditionalGame):
         error = ops.cross_entropy(real, asked) + error
         shown = {"right_real": share_right(real, asked), "right_fake": share_right(fake, asked)}
         return self.class_weight * error, shown
+
+
+def classes_drawn(counts: np.ndarray | Sequence[float], n: int, rng: Stream) -> np.ndarray:
+    """n classes in the proportion of `counts` (classes,), each drawn for itself: int64 (n,)."""
+    ends = np.cumsum(counts, dtype=np.float64)
+    drawn = np.searchsorted(ends, ends[-1] * rng.uniform((n,), dtype="float64", device="cpu"), side="right")
+    return np.minimum(drawn, np.flatnonzero(counts)[-1])  # where the product was rounded up to the end
+
+
+def check_counts(name: str, counts: Sequence[float] | np.ndarray, classes: int) -> None:
+    """ShapeError unless there is a number >= 0 for each class, and one above 0."""
+    found = np.asarray(counts, np.float64)
+    if found.shape != (classes,) or not (np.isfinite(found).all() and found.min() >= 0 and found.max() > 0):
+        raise ShapeError(
+            f"{name}: expected how often each of {classes} classes is there, numbers >= 0, got {brief(counts, 200)}"
+        )
 
 
 def share_right(logits: Tensor, labels: Tensor) -> Tensor:

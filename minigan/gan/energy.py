@@ -60,6 +60,10 @@ class EBGAN(ScoreGame):
         not_negative("EBGAN", pull_away=pull_away)
         self.pull_away = pull_away
         super().__init__(generator, discriminator, loss=margin_loss(margin), **rest)
+        if pull_away and any(turn.name == "one_pass_turn" for turn in self.schedule):
+            raise ShapeError(
+                f"EBGAN: pull_away {pull_away} adds to the generator's loss beside scores: no one_pass_turn"
+            )
 
     def _generator_loss(self, critic: Critic, sides: Sides, rng: Stream, critic_moves: bool) -> Tensor:
         loss = super()._generator_loss(critic, sides, rng, critic_moves)

@@ -5,6 +5,7 @@ any batch, the gradients of weights say, and the rest grows with it.
 """
 
 import bisect
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -127,12 +128,19 @@ class _Found:
         for n in sorted(sizes):
             sized = _Sized(self._batches, n)
             with rehearsal(self._game), headroom.watching(self._game.step.device) as sized.watch:
+                self._game.rounds = self._fullest()
                 try:
                     self._game.play(sized.at if callable(self._batches) else sized)
                 except ShapeError as error:  # such a batch does not split into packs, say
                     self._refused = error
                 else:
                     self.peaks[n] = sized.watch.most()
+
+    def _fullest(self) -> int:
+        """A number of rounds after which each turn is played in the way that does most."""
+        game = self._game
+        ways = (any(game.variant(turn, k) for turn in game.schedule) for k in itertools.count(game.rounds))
+        return game.rounds + next(k for k, less in enumerate(ways) if not less)
 
     def line(self) -> tuple[float, float]:
         """(fixed, sample): the line through the two largest batches that were played.

@@ -18,13 +18,15 @@ from ..backend import Array, is_capturing, xp
 from ..capture import Captured
 from ..errors import ShapeError
 from ..kernels.calls import done, made
-from ..nn import Module, evaluating, functional_call
+from ..nn import Module, evaluating, functional_call, take_standing_statistics
 from ..nn.state import copy_all
-from ..optim import EMA, Optimizer, Schedule
+from ..optim import EMA, Course, Optimizer, Schedule
 from ..random import Stream
+from ..recording import no_grad
 from ..tensor import Tensor, full, mapped
 from .latents import Latent
 
+STANDING, STANDING_BATCHES = 128, 16  # samples that averaged weights take their statistics from, and how often so many
 State = dict[str, Tensor]
 Losses = dict[str, Tensor]
 
@@ -107,7 +109,7 @@ class Game:
         self.rounds = 0  # the step, as the host knows it: nothing waits for the device to tell
         self.schedules = list(schedules)
         self.graphs = True  # replay turns instead of playing them
-        self._turns: tuple[Source | None, list[Captured]] | None = None
+        self._turns: tuple[Source | None, dict[tuple[int, int], Captured]] = None, {}
         fresh = [k for k, turn in enumerate(self.schedule) if turn.fresh_noise]
         self._noise_of = [max(j for j in fresh if j <= k) for k in range(len(self.schedule))]
         self._batch_of = [b - 1 for b in itertools.accumulate(int(turn.fresh_batch) for turn in self.schedule)]
@@ -127,6 +129,12 @@ class Game:
                 inspect.signature(getattr(self, turn.name)).bind("a batch")
             except TypeError as error:
                 raise ShapeError(f"{name}.{turn.name}: a turn is given a batch alone ({error})") from error
+
+    def lasts(self, rounds: int) -> None:
+        """The run has so many rounds: what falls until its end (`optim.Course`) knows from now on how fast."""
+        for schedule in self.schedules:
+            if isinstance(schedule, Course):
+                schedule.lasts(rounds)
 
     @property
     def state(self) -> State:
@@ -169,15 +177,35 @@ class Game:
         Batch normalisation uses its running statistics, so that a sample does not depend on its neighbours.
         """
         network, average = self.sampling_network(), self.sampling_average()
-        averaged = {} if average is None else average.parameters()
+        averaged = {} if average is None else average.shadow
         with evaluating(network), random.using(self.stream("generated")):
             return functional_call(network, averaged, *(x.to(self.step.device) for x in inputs))
 
     def sample(self, n: int, *, stream: str = "samples", at: int = 0) -> Tensor:
         """n generated samples, drawn from the named random stream at that step: the same ones for the same weights."""
+        return self.generate(*self.inputs(n, stream, at))
+
+    def inputs(self, n: int, stream: str, at: int) -> tuple[Tensor, ...]:
+        """What the generator is given to make the n samples of the named random stream at that step: noise (n, dim)."""
         if not hasattr(self, "latent"):
             raise NotImplementedError(f"{type(self).__name__} has no latent, and does not define sample")
-        return self.generate(self.latent(n, self.stream(stream).at(at)))
+        return (self.latent(n, self.stream(stream).at(at)),)
+
+    def settle(self) -> None:
+        """Give averaged weights the statistics of batch norm that are their own, until they move on.
+
+        Until then they have those of the weights that they follow (`nn.take_standing_statistics`).
+        """
+        average = self.sampling_average()
+        if average is None or not hasattr(self, "latent"):
+            return
+
+        def batch(k: int) -> None:
+            inputs = [x.to(self.step.device) for x in self.inputs(STANDING, "standing statistics", k)]
+            functional_call(average.module, average.shadow, *inputs)
+
+        with no_grad(), random.using(self.stream("settled")):
+            take_standing_statistics(average.module, batch, STANDING_BATCHES)
 
     def noise(self, batch: Batch) -> Tensor:
         """z (N, dim): a point of noise for each of the batch's real samples."""
@@ -187,6 +215,14 @@ class Game:
         """Move the averaged weights, if there are some, towards what they follow."""
         if self.ema is not None:
             self.ema.update()
+
+    def variant(self, turn: Turn, rounds: int) -> int:
+        """Which of several ways of that turn is played after so many rounds; here there is but one, 0.
+
+        A turn that does something in some rounds only says so here, and reads `rounds` for it: each of its ways is
+        captured by itself. The way 0 does all that any of them does, and in some rounds all turns are played so.
+        """
+        return 0
 
     def play(self, batches: Callable[[int], Drawn] | Source) -> Losses:
         """One round of the schedule: the losses and scores of its turns, as 0-d Tensors.
@@ -202,10 +238,6 @@ class Game:
         on_gpu = self.step.device == "cuda"
         draw = batches if callable(batches) else batches.at
         own = batches if on_gpu and not callable(batches) and batches.resident else None  # for turns to draw from
-        if self.graphs:
-            turns: Sequence[Callable[..., Losses]] = self._captured_turns(own)
-        else:
-            turns = [partial(self._turn, k, own) for k in range(len(self.schedule))]
         drawn: Drawn = None
         results: Losses = {}
         for k, turn in enumerate(self.schedule):
@@ -218,7 +250,7 @@ class Game:
                     if part is not None and part.shape[:1] == (0,):
                         where = f"step {self.rounds}, {turn.name}"
                         raise ShapeError(f"{where}: cannot train on an empty batch {part.shape}")
-            results |= turns[k](drawn)
+            results |= self._captured(k, own)(drawn) if self.graphs else self._turn(k, own, drawn)
         self.rounds += 1
         return results
 
@@ -227,12 +259,14 @@ class Game:
         """How many fresh batches one round of the schedule takes."""
         return sum(turn.fresh_batch for turn in self.schedule)
 
-    def _captured_turns(self, own: Source | None) -> list[Captured]:
-        """The turns of every round, as they are replayed."""
-        if self._turns is None or self._turns[0] is not own:
-            turns = [Captured(partial(self._turn, k, own), name=turn.name) for k, turn in enumerate(self.schedule)]
-            self._turns = own, turns
-        return self._turns[1]
+    def _captured(self, k: int, own: Source | None) -> Captured:
+        """The k-th turn of a round, the way it is played in this one, as it is replayed."""
+        if self._turns[0] is not own:
+            self._turns = own, {}
+        recorded, way = self._turns[1], (k, self.variant(self.schedule[k], self.rounds))
+        if way not in recorded:
+            recorded[way] = Captured(partial(self._turn, k, own), name=self.schedule[k].name)
+        return recorded[way]
 
     def _turn(self, k: int, own: Source | None, drawn: Drawn) -> Losses:
         """The k-th turn of a round, on these samples or, if it has a source of its own, on those that it draws."""

@@ -1,7 +1,6 @@
 """Two players and a loss of scores: the game of nearly every GAN, with its parts to choose from."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,17 +16,21 @@ from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor
+from . import one_pass
 from .dynamics import Pool, packed
 from .game import Batch, Game, Losses, State, Turn
 from .latents import Latent
 from .losses import Loss
 from .penalties import clip_weights, limit_lengths
+from .switches import Moves, Sight
 
 Sampler = Callable[[Tensor], Tensor]  # noise to samples
 Critic = Callable[[Tensor], Any]  # samples to scores, or to (scores, what else it reads from them)
+Answer = tuple[Tensor, Any]  # (scores, reading), which is None if there is none
 UNSUITED = ("joint_batches", "pack", "replay", "unroll")
 """Switches that a game whose samples have labels or codes leaves as they are: they mix samples that were made for
 different ones (packs, old fakes, real samples and fakes in one batch), or call the discriminator on samples alone."""
+AT_ONCE = ("simultaneous_turn", "one_pass_turn")  # turns in which both players move, from where both are
 
 
 def alternate(d_steps: int = 1, g_steps: int = 1) -> list[Turn]:
@@ -35,56 +38,6 @@ def alternate(d_steps: int = 1, g_steps: int = 1) -> list[Turn]:
     if d_steps < 1 or g_steps < 1:
         raise ShapeError(f"alternate: expected at least one turn each, got {d_steps} and {g_steps}")
     return [Turn("discriminator_turn")] * d_steps + [Turn("generator_turn", fresh_batch=False)] * g_steps
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What the discriminator sees of samples. Each is a switch, and goes with every loss and penalty:
-
-    - `pack`: so many samples at once, one behind the other in their channels (Lin et al. 2018);
-    - `instance_noise`: samples + N(0, this^2), falling linearly to 0 over `noise_steps` rounds if they are given
-      (Sonderby et al. 2017);
-    - `replay`: half of the fakes that it learns from are drawn from so many earlier ones (Shrivastava et al. 2017);
-    - `joint_batches`: real samples and fakes in one batch, which share the statistics of its batch norm;
-    - `prepare`: a function of the real samples, where they are to lie in another range than [-1, 1].
-    """
-
-    pack: int = 1
-    instance_noise: float = 0.0
-    noise_steps: int | None = None
-    replay: int = 0
-    joint_batches: bool = False
-    prepare: Callable[[Tensor], Tensor] | None = None
-
-    def __post_init__(self) -> None:
-        integer("Sight: pack", self.pack, 1)
-        integer("Sight: replay", self.replay, 0)
-        not_negative("Sight", instance_noise=self.instance_noise)
-        if self.noise_steps is not None:
-            integer("Sight: noise_steps", self.noise_steps, 1)
-
-
-@dataclass(frozen=True)
-class Moves:
-    """How players move. Each is a switch, and goes with every loss and penalty:
-
-    - `unroll`: the generator's gradient runs through so many imagined steps of the discriminator (Metz et al. 2017);
-    - `consensus`: both players also descend consensus / 2 times the squared length of their joint gradient, moving at
-      once (Mescheder et al. 2017); that is the turn "simultaneous_turn", and the schedule if none is given;
-    - `clip`: D's parameters are limited to [-clip, clip] after each of its steps (Arjovsky et al. 2017);
-    - `max_norm`: likewise the lengths of its units' weights (Srivastava et al. 2014).
-    """
-
-    unroll: int = 0
-    consensus: float = 0.0
-    clip: float | None = None
-    max_norm: float | None = None
-
-    def __post_init__(self) -> None:
-        integer("Moves: unroll", self.unroll, 0)
-        not_negative("Moves", consensus=self.consensus)
-        if not all(limit is None or limit > 0 for limit in (self.clip, self.max_norm)):
-            raise ShapeError(f"Moves: expected clip and max_norm > 0, got {self}")
 
 
 class Sides(NamedTuple):
@@ -98,9 +51,14 @@ class Sides(NamedTuple):
 class ScoreGame(Game):
     """Two players and a score loss: the discriminator scores samples, the generator wants its own scored as real.
 
-    `penalty(critic, real, fake, rng=...)` is added to the discriminator's loss with weight `penalty_weight`. `sight` is
-    what the discriminator sees, `moves` how both move. A discriminator may give (scores, reading) instead of scores: a
-    game that asks its fakes for something says with `of_readings` what was read is worth.
+    `penalty(critic, real, fake, rng=...)` is added to the discriminator's loss with weight `penalty_weight`; or, which
+    costs less and changes little, only in every `penalty_every`-th round, so many times as much (Karras et al. 2020,
+    appendix B, lazy regularisation). `sight` is what the discriminator sees, `moves` how both move. A discriminator may
+    give (scores, reading) instead of scores: a game that asks its fakes for something says with `of_readings` what was
+    read is worth.
+
+    Both players move at once in the turns "simultaneous_turn" and "one_pass_turn", which are the same moves: the latter
+    is faster, and for a discriminator that scores samples one by one (ShapeError if it holds batch norm, say).
     """
 
     one_by_one = False  # has each sample a label or code of its own? Then what is UNSUITED is refused
@@ -117,6 +75,7 @@ class ScoreGame(Game):
         schedule: Sequence[Turn] | None = None,
         penalty: Callable[..., Tensor] | None = None,
         penalty_weight: float = 10.0,
+        penalty_every: int = 1,
         sight: Sight | None = None,
         moves: Moves | None = None,
         seed: int = 0,
@@ -124,6 +83,7 @@ class ScoreGame(Game):
         schedules: Sequence[Schedule] = (),
     ) -> None:
         not_negative(type(self).__name__, penalty_weight=penalty_weight)
+        integer(f"{type(self).__name__}: penalty_every", penalty_every, 1)
         sight, moves = sight or Sight(), moves or Moves()
         if self.one_by_one:
             self._refuse_unsuited(sight, moves)
@@ -131,10 +91,12 @@ class ScoreGame(Game):
             raise ShapeError(f"{type(self).__name__}: the averaged weights are not the generator's")
         if schedule is None:
             schedule = [Turn("simultaneous_turn")] if moves.consensus else alternate()
-        at_once = any(turn.name == "simultaneous_turn" for turn in schedule)
-        if moves.consensus and not at_once:
+        turns = {turn.name for turn in schedule}
+        if moves.consensus and turns.isdisjoint({"simultaneous_turn"}):
             raise ShapeError(f"ScoreGame: consensus {moves.consensus} needs a simultaneous_turn, got {list(schedule)}")
-        if at_once and (moves.unroll or sight.replay):
+        if "one_pass_turn" in turns:
+            one_pass.check_one_by_one(discriminator)
+        if not turns.isdisjoint(AT_ONCE) and (moves.unroll or sight.replay):
             raise ShapeError(
                 f"ScoreGame: players that move at once see each other as they are: no unroll or replay, "
                 f"got {moves.unroll} and {sight.replay}"
@@ -145,6 +107,7 @@ class ScoreGame(Game):
         self.latent = latent
         self.penalty = penalty
         self.penalty_weight = penalty_weight
+        self.penalty_every = penalty_every
         self.sight = sight
         self.moves = moves
         super().__init__(
@@ -161,6 +124,14 @@ class ScoreGame(Game):
     def state(self) -> State:
         """Every tensor of the game by name, sharing memory with it."""
         return super().state | ({} if self.pool is None else self.pool.state_dict("replay."))
+
+    def variant(self, turn: Turn, rounds: int) -> int:
+        """1 in rounds that leave the penalty out, else 0; the generator's turn is always the same."""
+        return int(turn.name != "generator_turn" and self._leaves_out_penalty(rounds))
+
+    def _leaves_out_penalty(self, rounds: int) -> bool:
+        """Is there a penalty, but none in the round after so many?"""
+        return self.penalty is not None and rounds % self.penalty_every != 0
 
     def doubts(self) -> list[str]:
         """A loss without a bound whose discriminator nothing limits; a penalty on samples that batch norm mixes."""
@@ -190,24 +161,14 @@ class ScoreGame(Game):
         z = self.noise(batch)
         with no_grad():
             fake = generator(z)
-        if self.pool is not None:
-            fake = self.pool.mix(fake, batch.rng)
-        loss, shown = self._discriminator_loss(critic, Sides(self._real(batch), fake, self.asked(batch, z)), batch.rng)
-        self.optimizers["discriminator"].minimize(loss)
-        self._limit_weights()
-        return {"d_loss": loss.detach(), **shown}
+        return self._move_discriminator(critic, Sides(self._real(batch), fake, self.asked(batch, z)), batch.rng)
 
     def generator_turn(self, batch: Batch) -> Losses:
         """The generator moves, through the discriminator as it stands, or as it would be some steps later."""
         generator, critic = self.as_functions(batch)
         z = self.noise(batch)
         sides = Sides(self._real(batch), generator(z), self.asked(batch, z))
-        if self.moves.unroll:
-            critic = self._unrolled(sides, batch.rng)
-        loss = self._generator_loss(critic, sides, batch.rng, bool(self.moves.unroll))
-        self.optimizers["generator"].minimize(loss)
-        self.average()
-        return {"g_loss": loss.detach()}
+        return self._move_generator(critic, sides, batch.rng)
 
     def simultaneous_turn(self, batch: Batch) -> Losses:
         """Both players move at once, each down its own loss; with `consensus` also towards where neither would move."""
@@ -233,6 +194,44 @@ class ScoreGame(Game):
         self.average()
         return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), **shown}
 
+    def one_pass_turn(self, batch: Batch) -> Losses:
+        """Both players move at once, each down its own loss, by one pass of the discriminator (`gan/one_pass.py`)."""
+        generator, critic = self.as_functions(batch)
+        z = self.noise(batch)
+        if self.asked(batch, z) is not None:
+            raise ShapeError(
+                f"one_pass_turn: {type(self).__name__} adds to both losses what is read from fakes, beside scores"
+            )
+        real, fake = self._seen(self._real(batch), batch.rng), self._seen(generator(z), batch.rng)
+        leaf = fake.detach()
+        answers = self._answers(critic, real, leaf)
+        (real_scores, _), (fake_scores, _) = answers
+        one_pass.check_single_scores(fake_scores, leaf)
+        d_loss = self.loss.discriminator(real_scores, fake_scores)
+        g_loss = self.loss.generator(fake_scores, real_scores)
+        added, factor = one_pass.factors(grad(d_loss, fake_scores), grad(g_loss, fake_scores))
+        d_loss, shown = self._penalised(d_loss, critic, real, leaf.detach(), answers, batch.rng)
+        d_optimizer, g_optimizer = self.optimizers["discriminator"], self.optimizers["generator"]
+        *d_grads, slopes = grad(d_loss + ops.sum(added * fake_scores), [*d_optimizer.params, leaf])
+        g_grads = grad(fake, g_optimizer.params, one_pass.scaled(slopes, factor))
+        d_optimizer.step(d_grads)
+        self._limit_weights()
+        g_optimizer.step(g_grads)
+        self.average()
+        return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), **shown}
+
+    def shared_turn(self, batch: Batch) -> Losses:
+        """The discriminator moves, then the generator against it as it is now, on the same fakes, which are made once.
+
+        The same moves as of a discriminator_turn and a generator_turn on its batch and noise, for two thirds of what
+        the generator costs.
+        """
+        generator, critic = self.as_functions(batch)
+        z = self.noise(batch)
+        sides = Sides(self._real(batch), generator(z), self.asked(batch, z))
+        of_discriminator = self._move_discriminator(critic, sides._replace(fake=sides.fake.detach()), batch.rng)
+        return of_discriminator | self._move_generator(critic, sides, batch.rng)
+
     def as_functions(self, batch: Batch) -> tuple[Sampler, Critic]:
         """The generator as a function of noise, the discriminator as one of samples: told what else there is to know.
 
@@ -251,23 +250,50 @@ class ScoreGame(Game):
         """
         raise NotImplementedError(f"{type(self).__name__} asks for something, and does not define of_readings")
 
+    def _move_discriminator(self, critic: Critic, sides: Sides, rng: Stream) -> Losses:
+        """A step of the discriminator on samples and fakes that leave no graph, or earlier ones; what the log shows."""
+        if self.pool is not None:
+            sides = sides._replace(fake=self.pool.mix(sides.fake, rng))
+        loss, shown = self._discriminator_loss(critic, sides, rng)
+        self.optimizers["discriminator"].minimize(loss)
+        self._limit_weights()
+        return {"d_loss": loss.detach(), **shown}
+
+    def _move_generator(self, critic: Critic, sides: Sides, rng: Stream) -> Losses:
+        """A step of the generator, through the critic or what it would be some steps later; what the log shows."""
+        if self.moves.unroll:
+            critic = self._unrolled(sides, rng)
+        loss = self._generator_loss(critic, sides, rng, bool(self.moves.unroll))
+        self.optimizers["generator"].minimize(loss)
+        self.average()
+        return {"g_loss": loss.detach()}
+
     def _discriminator_loss(self, critic: Critic, sides: Sides, rng: Stream) -> tuple[Tensor, Losses]:
         """The discriminator's loss with its penalty, and what the log shows of it."""
         real, fake = self._seen(sides.real, rng), self._seen(sides.fake, rng)
-        (real_scores, real_reading), (fake_scores, fake_reading) = self._answers(critic, real, fake)
+        answers = self._answers(critic, real, fake)
+        (real_scores, real_reading), (fake_scores, fake_reading) = answers
         loss = self.loss.discriminator(real_scores, fake_scores)
-        shown = {"d_real": self._shown(real_scores), "d_fake": self._shown(fake_scores)}
-        if self.penalty is not None:
-            scores = critic if real_reading is None else lambda x: _split(critic(x))[0]
-            penalty = self.penalty(scores, real, fake, rng=rng)
-            loss = loss + self.penalty_weight * penalty
-            shown["penalty"] = penalty.detach()
+        loss, shown = self._penalised(loss, critic, real, fake, answers, rng)
         if sides.asked is not None:
             added, of_them = self.of_readings(sides.asked, fake_reading, real_reading)
             return loss + added, shown | of_them
         return loss, shown
 
-    def _answers(self, critic: Critic, real: Tensor, fake: Tensor) -> list[tuple[Tensor, Any]]:
+    def _penalised(
+        self, loss: Tensor, critic: Critic, real: Tensor, fake: Tensor, answers: Sequence[Answer], rng: Stream
+    ) -> tuple[Tensor, Losses]:
+        """The discriminator's loss with its penalty, if this round has one, and what the log shows of both."""
+        (real_scores, real_reading), (fake_scores, _) = answers
+        shown = {"d_real": self._shown(real_scores), "d_fake": self._shown(fake_scores)}
+        if self.penalty is None or self._leaves_out_penalty(self.rounds):
+            return loss, shown
+        scores = critic if real_reading is None else lambda x: _split(critic(x))[0]
+        penalty = self.penalty(scores, real, fake, rng=rng)
+        shown["penalty"] = penalty.detach()
+        return loss + self.penalty_every * self.penalty_weight * penalty, shown
+
+    def _answers(self, critic: Critic, real: Tensor, fake: Tensor) -> list[Answer]:
         """(scores, reading) of real samples and of fakes."""
         if not self.sight.joint_batches:
             return [_split(critic(real)), _split(critic(fake))]
@@ -335,7 +361,7 @@ def _noise_left(step: Array, steps: int, level: float, dtype: Any) -> Array:
     return (level * (1 - step / steps).clip(0, None)).astype(dtype)
 
 
-def _split(answer: Any) -> tuple[Tensor, Any]:
+def _split(answer: Any) -> Answer:
     """(scores, reading) of a discriminator's answer; the reading is None if it gives scores alone."""
     scores, reading = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
     if not isinstance(scores, Tensor) or (reading is None and scores is not answer):

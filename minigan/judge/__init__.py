@@ -2,7 +2,7 @@
 
 from ..data import held_out
 from ..nn import in_chunks
-from .lessons import fit, fit_classifier, fit_turned, judge_of, quick_judge
+from .lessons import fit, fit_classifier, fit_turned, judge_of, learn, quick_judge, turned
 from .outside import read_features
 from .reader import Form, Judge, centre, form28, form_of
 from .shelf import SHIPPED, load, suited

@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from .. import data, ops
 from ..data import Samples, held_out
 from ..errors import DataError
 from ..gan import Batch, Game, Losses, Turn
+from ..metrics import frechet_distance
 from ..models import Classifier
 from ..optim import Adam, Schedule, linear
 from ..random import Stream
@@ -17,6 +19,7 @@ from .reader import Form, Judge, centre, form28, form_of
 
 FEW = 800  # images that a judge in a hurry learns from
 TURNS = 4  # ways up of a picture
+FEWEST = 100  # images from which anything can be learnt, and a tenth of them held out
 
 
 class _Lessons(Game):
@@ -104,9 +107,9 @@ def fit_turned(pictures: np.ndarray, *, seed: int = 0, epochs: int = 10, device:
     To tell that, a network has to know what pictures of this kind show, and nobody need have labelled them (Gidaris et
     al. 2018). It has features and no classes. Pictures are mirrored at random; `how` goes to `fit`.
     """
-    form = form_of(pictures.shape[1:], TURNS)
+    form = form_of(pictures.shape[1:], TURNS, maps=64)
     judge = fit(form, *turned(pictures), seed=seed, epochs=epochs, device=device, flip=True, **how)
-    judge.about["taught"] = "rotations"
+    judge.about |= {"taught": "rotations", "images": len(pictures)}
     return judge
 
 
@@ -114,6 +117,41 @@ def turned(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Square pictures (N, C, H, H) by 0, 1, 2 and 3 quarter turns (4 N, C, H, H), and how many those are: int64."""
     ways = [np.rot90(pictures, k, (2, 3)) for k in range(TURNS)]
     return np.concatenate(ways), np.arange(TURNS).repeat(len(pictures))
+
+
+def learn(samples: Samples, *, seed: int = 0, epochs: int = 10, flip: bool = False, **how: Any) -> Judge:
+    """A Judge of whatever these images are: of their classes if they have labels, else of how they are turned.
+
+    Its `accuracy` is measured on images it has not seen: the test set of a data set that has a name, else a tenth of
+    the samples. So is `floor`, the Frechet distance of as many images that it has learnt from to those. Images are
+    moved at random by up to a fourteenth of their side, and mirrored if `flip` or if they have no labels; `how` goes
+    to `fit`. DataError for points, images that are not square, or fewer than FEWEST.
+    """
+    images = samples.drawn
+    if images.ndim != 4 or len(images) < FEWEST:
+        raise DataError(f"a judge learns from {FEWEST} images (N, C, H, W) or more, got {images.shape}")
+    labels, told = samples.labels, None
+    if samples.name in data.DATASETS:
+        unseen, told = held_out(samples, shape=images.shape[1:])
+    else:
+        order = Stream(seed, "unseen").permutation(len(images))
+        apart, rest = np.split(order, [len(images) // 10])
+        unseen, images = images[apart], images[rest]
+        if labels is not None:
+            told, labels = labels[apart], labels[rest]
+    how = {"seed": seed, "epochs": epochs, "crop": images.shape[2] // 14, **how}
+    if labels is None:
+        judge = fit_turned(images, **how)
+        ways, turns = turned(unseen)
+        accuracy = float((judge.logits(ways).argmax(1) == turns).mean())
+    else:
+        assert told is not None
+        judge = fit(form_of(images.shape[1:], int(labels.max()) + 1, maps=64), images, labels, flip=flip, **how)
+        accuracy = judge.accuracy(unseen, told)
+    count = min(len(images), len(unseen))
+    floor = frechet_distance(judge.features(images[:count]), judge.features(unseen[:count]))
+    judge.about |= {"data": Path(samples.name).name, "accuracy": accuracy, "tested": len(unseen), "floor": floor}
+    return judge
 
 
 def judge_of(samples: Samples, *, seed: int = 0, epochs: int = 1, few: bool = False, device: str = "cpu") -> Judge:

@@ -125,7 +125,9 @@ class Judge:
         """`path`, a safetensors file that `load` reads, with float16 weights if `half`; CheckpointError if it fails."""
         path = Path(path)
         about = {"format": FORMAT, "sha256": BLANK.decode(), "name": self.name, **self.form._asdict()}
-        arrays = {key: t.data.astype("float16") if half else t.data for key, t in _tensors(self.classifier).items()}
+        arrays = {key: t.data for key, t in _tensors(self.classifier).items()}
+        if half:
+            arrays = {key: a.astype("float16") if a.dtype.kind == "f" else a for key, a in arrays.items()}
         disk.write(path, sealed(stored.content(arrays, {KEY: json.dumps({**about, "about": self.about})})))
         return path
 

@@ -97,12 +97,15 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
         y = memory.empty_like(large)
         call("arithmetic", _NUMBERS[name], address(a), address(b), address(y), y.size)
         return y
-    row = _as_row(small, large)
-    if row is None:
+    taken, columns = "arithmetic_row", None
+    other = _as_row(small, large)
+    if other is None and _is_column(small, large):
+        taken, other, columns = "arithmetic_column", np.ascontiguousarray(small), large.size // len(large)
+    if other is None:
         return cpu.arithmetic(name, a, b)
     y = memory.empty_like(large)
-    places = [address(operand) for operand in ((large, row) if first else (row, large))]
-    call("arithmetic_row", _NUMBERS[name], *places, address(y), y.size, row.size, int(first))
+    places = [address(operand) for operand in ((large, other) if first else (other, large))]
+    call(taken, _NUMBERS[name], *places, address(y), y.size, columns or other.size, int(first))
     return y
 
 
@@ -117,6 +120,12 @@ def _as_row(x: Array, large: Array) -> Array | None:
     if x.shape == (1, *large.shape[1:2], *(1,) * (large.ndim - 2)) and _channel_rows(large) is not None:
         return np.ascontiguousarray(x)
     return None
+
+
+def _is_column(x: Any, large: Array) -> bool:
+    """Is x a value for each place of the first axis of `large`, along which memory moves most slowly?"""
+    shaped = isinstance(x, np.ndarray) and _are_floats(x) and x.shape == (len(large), *(1,) * (large.ndim - 1))
+    return shaped and large.strides[0] * len(large) == large.nbytes
 
 
 def leaky_relu(x: Array, slope: float) -> Array:
@@ -418,8 +427,9 @@ def _adam(
     call("adam", *places, *betas, eps, weight_decay, int(decoupled))
 
 
-def _average(table: Array, slots: int, decay: float) -> None:
-    call("average", address(table), len(table), 1 - decay)
+def _average(table: Array, slots: int, decay: Array) -> None:
+    decay = np.asarray(decay, np.float64)
+    call("average", address(table), len(table), address(decay))
 
 
 _ARGUMENTS: dict[str, Callable[..., None]] = {"sgd": _sgd, "rmsprop": _rmsprop, "adam": _adam, "average": _average}

@@ -362,8 +362,8 @@ def _adam(
     return lr, t, beta1, beta2, float(eps), decay, int(decoupled)
 
 
-def _average(slots: int, decay: float) -> tuple:
-    return (1 - float(decay),)
+def _average(slots: int, decay: Array) -> tuple:
+    return (decay,)
 
 
 def _total(slots: int) -> tuple:

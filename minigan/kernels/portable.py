@@ -353,7 +353,7 @@ def gather_images(images: Array, order: Array, k: int, per_epoch: int, batch: in
     return scaled(images[order[first : first + batch]])
 
 
-# --- optimizer updates, in place; the same formulas as Tensors stand in minigan/optim.py --------------------
+# --- optimizer updates, in place; the same formulas as Tensors stand in minigan/optim/ ----------------------
 
 
 def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options: Any) -> None:
@@ -362,9 +362,9 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
         rule(*row, **options)
 
 
-def average(shadow: Array, parameter: Array, *, decay: float) -> None:
-    """The exponential moving average of `parameter`, in place in `shadow`."""
-    shadow += (1 - decay) * (parameter - shadow)
+def average(shadow: Array, parameter: Array, *, decay: Array) -> None:
+    """The exponential moving average of `parameter`, in place in `shadow`; decay is 0-d."""
+    shadow += (1 - decay).astype(shadow.dtype) * (parameter - shadow)
 
 
 def total(p: Array, *shares: Array) -> None:

@@ -88,9 +88,10 @@ extern "C" __global__ void adam(
 }
 
 // shadow += (1 - decay) (parameter - shadow): the shadow stands where a parameter does, the parameter as its gradient
-extern "C" __global__ void average(Table table, real toward) {
+extern "C" __global__ void average(Table table, const double* decay) {
     real* shadow = table.p[blockIdx.y];
     const real* parameter = table.g[blockIdx.y];
+    real toward = (real)(1 - *decay);
     EACH_ELEMENT(i) shadow[i] += toward * (parameter[i] - shadow[i]);
 }
 

@@ -40,7 +40,7 @@ def classifier28(
 
 
 def picture_classifier(
-    side: int,
+    side: int = 32,
     channels: int = 3,
     classes: int = 10,
     *,

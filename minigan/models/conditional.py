@@ -1,6 +1,7 @@
-"""Networks that are told the class, or tell it, for images of 28x28 pixels.
+"""Networks that are told the class, or tell it.
 
-They share one form: G from 7x7 maps by two transposed convolutions 4x4 of stride 2, D back by two convolutions; what
+`of_classes` makes them of any two networks without labels. The others are for images of 28x28 pixels. They share one
+form: G from 7x7 maps by two transposed convolutions 4x4 of stride 2, D back by two convolutions; what
 differs is where the label comes in. Each is `width` maps wide next to the image and twice as wide at 7x7. Noise is
 U(-1, 1); weights are Glorot-uniform, biases zero.
 """
@@ -22,7 +23,7 @@ class OneHotGenerator(nn.Module):
         self.classes = classes
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """Images (N, 1, 28, 28) in [-1, 1]."""
+        """What the network makes of both."""
         return self.network(concatenate([z, one_hot(labels, self.classes, z.dtype.name)], 1))
 
 
@@ -38,6 +39,37 @@ class OneHotDiscriminator(nn.Module):
         n, _, height, width = x.shape
         planes = reshape(one_hot(labels, self.classes, x.dtype.name), (n, self.classes, 1, 1))
         return self.network(concatenate([x, broadcast_to(planes, (n, self.classes, height, width))], 1))
+
+
+class ClasswiseDiscriminator(nn.Module):
+    """D(x, y): of the `classes` scores (N, classes) that a network gives each sample, the one of its label.
+
+    Mescheder et al. 2018, in their code for ImageNet; Liu et al. 2019 ("Few-shot unsupervised image-to-image
+    translation") call it a binary question for each class.
+    """
+
+    def __init__(self, network: nn.Module, classes: int) -> None:
+        self.network = network
+        self.classes = classes
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Scores (N, 1)."""
+        scores = self.network(x)
+        if scores.shape != (len(labels), self.classes):
+            raise ShapeError(
+                f"ClasswiseDiscriminator: expected {self.classes} scores for each of {len(labels)} labels, "
+                f"got {scores.shape}"
+            )
+        return sum(scores * one_hot(labels, self.classes, scores.dtype.name), 1, keepdims=True)
+
+
+def of_classes(players: Players, classes: int) -> Players:
+    """G(z, y) and D(x, y) of two networks that know no labels: the players of a `gan.ConditionalGame`.
+
+    The generator takes noise that is longer by `classes` than what is drawn at random, the discriminator gives so many
+    scores: `dcgan28(z_dim + classes, outputs=classes)`, say.
+    """
+    return Players(OneHotGenerator(players.generator, classes), ClasswiseDiscriminator(players.discriminator, classes))
 
 
 class ConditionalNormGenerator(nn.Module):

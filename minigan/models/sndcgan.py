@@ -9,7 +9,13 @@ from .players import Players, initialise
 
 
 def sndcgan(
-    side: int = 32, z_dim: int = 128, *, channels: int = 3, width: int = 64, rng: Stream | None = None
+    side: int = 32,
+    z_dim: int = 128,
+    *,
+    channels: int = 3,
+    width: int = 64,
+    outputs: int = 1,
+    rng: Stream | None = None,
 ) -> Players:
     """The standard CNN of Miyato et al. 2018, table 3, for images of side x side pixels, a multiple of 8 (paper: 32).
 
@@ -20,7 +26,8 @@ def sndcgan(
 
     D's layers wait for `nn.spectral_norm`. Its bound is on a layer's weights as a matrix; the convolution itself may
     stretch an image by more, up to 3 times for a 3x3 kernel, so that seven layers may bend what four of stride 2 leave
-    nearly straight. N(0, 0.02^2) weights, zero biases. ShapeError if the side does not fit.
+    nearly straight. N(0, 0.02^2) weights, zero biases. D gives `outputs` scores of each image.
+    ShapeError if the side does not fit.
     """
     if side < 8 or side % 8:
         raise ShapeError(f"sndcgan: expected a side divisible by 8, got {side}")
@@ -37,7 +44,7 @@ def sndcgan(
     down += [nn.Conv2d(before, 8 * width, 3, 1, 1, rng=rng), nn.LeakyReLU(0.1), nn.Flatten()]
     players = Players(
         nn.Sequential(*up, nn.Conv2d(width, channels, 3, 1, 1, rng=rng), nn.Tanh()),
-        nn.Sequential(*down, nn.Linear(8 * width * rest * rest, 1, rng=rng)),
+        nn.Sequential(*down, nn.Linear(8 * width * rest * rest, outputs, rng=rng)),
     )
     initialise(*players, weights=partial(nn.init.normal_, std=0.02, rng=rng))
     return players

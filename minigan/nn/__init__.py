@@ -31,7 +31,7 @@ from .layers import (
 from .minibatch import MinibatchStdDev
 from .module import Buffer, Module, Parameter, Sequential
 from .noise import GaussianNoise
-from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
+from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm, take_standing_statistics
 from .reparametrize import spectral_norm, weight_norm
 
 if not TYPE_CHECKING:

@@ -17,13 +17,15 @@ from .module import Module, parts_of, tensors_in
 def functional_call(module: Module, params: Mapping[str, Tensor] | Sequence[Tensor], *args: Any) -> Any:
     """module(*args) computed with other parameters than its own, gradients flowing to those.
 
-    `params` maps names to Tensors (the rest keep their own), or lists one for each of module.parameters().
+    `params` maps names of parameters and buffers to Tensors (the rest keep their own), or lists one for each of
+    module.parameters().
     """
-    own = dict(module.named_parameters())
+    own = dict(module.named_tensors())
     if not isinstance(params, Mapping):
-        if len(params) != len(own):
-            raise ShapeError(f"functional_call: the module has {len(own)} parameters, got {len(params)}")
-        params = dict(zip(own, params, strict=True))
+        names = [name for name, _ in module.named_parameters()]
+        if len(params) != len(names):
+            raise ShapeError(f"functional_call: the module has {len(names)} parameters, got {len(params)}")
+        params = dict(zip(names, params, strict=True))
     for name, value in params.items():
         if not isinstance(value, Tensor):
             raise DTypeError(f"functional_call: expected a Tensor for {name}, got {brief(value)}")

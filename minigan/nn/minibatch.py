@@ -17,6 +17,8 @@ class MinibatchStdDev(Module):
     neglects.
     """
 
+    mixes_samples = True
+
     def __init__(self, group_size: int = 4) -> None:
         self.group_size = integer("MinibatchStdDev: group_size", group_size, 1)
 

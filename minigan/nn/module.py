@@ -51,6 +51,7 @@ class Module:
     """
 
     training = True
+    mixes_samples = False  # does what it computes for a sample depend on the others of the batch?
     _path = ""
     made_with: tuple[tuple[Any, ...], dict[str, Any]]  # the arguments, so that a file can say how to make it again
 

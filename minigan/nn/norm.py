@@ -1,7 +1,7 @@
 """Normalisation layers, composed of ops: their derivatives follow to any order."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .. import ops
 from ..errors import ShapeError
@@ -28,6 +28,7 @@ class _BatchNorm(Module):
     """
 
     axes: tuple[int, ...]  # over which the statistics are taken
+    mixes_samples = True
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
         name = type(self).__name__
@@ -85,6 +86,25 @@ class BatchNorm2d(_BatchNorm):
     """Batch normalisation of images (N, C, H, W), per channel."""
 
     axes = (0, 2, 3)
+
+
+def take_standing_statistics(network: Module, batch: Callable[[int], object], count: int) -> None:
+    """Have each batch norm of `network` take its running statistics anew, as their mean over `count` batches.
+
+    `batch(k)` puts the k-th of them through the network, in training mode. Brock et al. 2019, "standing statistics":
+    the running ones belong to weights of the past, and to nobody's if weights are averaged. Does nothing to a network
+    without batch norm.
+    """
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    before = [norm.momentum for norm in norms]
+    try:
+        for k in range(count if norms else 0):
+            for norm in norms:
+                norm.momentum = 1 / (k + 1)
+            batch(k)
+    finally:
+        for norm, momentum in zip(norms, before, strict=True):
+            norm.momentum = momentum
 
 
 class LayerNorm(Module):

@@ -60,19 +60,10 @@ def moments(steps: int, looks: int) -> list[int]:
 
 def note(cell: Cell, step: int, **numbers: float) -> None:
     """Add what was measured at a step to the cell's `curve`: a cell that goes on after a stop measures it again."""
-    before = noted(cell)
+    before = cell.recall("curve")
     kept = before["step"] < step if before else np.zeros(0, bool)
     row = {"step": step, **numbers}
     cell.keep("curve", **{k: np.append(before[k][kept] if before else [], value) for k, value in row.items()})
-
-
-def noted(cell: Cell) -> dict[str, np.ndarray]:
-    """What was noted of the cell so far: the steps as `step`, and numbers by name; empty if nothing was."""
-    path = cell.folder / "curve.npz"
-    if not path.exists():
-        return {}
-    with np.load(path, allow_pickle=False) as held:
-        return dict(held)
 
 
 def keep_samples(cell: Cell, images: np.ndarray) -> None:

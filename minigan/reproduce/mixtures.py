@@ -176,7 +176,7 @@ def rows(published: Mapping[str, Sequence[Figure]]) -> list[Row]:
             turns=5,
         ),
         row(
-            "RpGAN, R1 and R2",
+            "RpGAN R1+R2",
             "relativistic loss, both penalties, gamma 1 each (R3GAN: Huang et al. 2024)",
             loss="relativistic",
             penalty="r1_r2",

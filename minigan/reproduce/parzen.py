@@ -107,7 +107,7 @@ def _points(images: np.ndarray) -> np.ndarray:
 
 def pictures(results: Results, folder: Path) -> list[Picture]:
     """The likelihood of validation images on the way, and samples."""
-    shown = strips(results)
+    shown = strips(results, 14)
     if not shown:
         return []
     figure = viz.empty_figure(figsize=(8, 3.2 + 0.55 * len(shown)), layout="constrained")
@@ -151,13 +151,14 @@ TABLE = Table(
     short=Protocol(
         SHORT,
         seeds=3,
+        takes="half an hour a seed on one core",
         deviations=[
             "50 epochs, so that the momentum only reaches 0.54; how long the paper's run was is not stated",
             "the data's last sixth validates; ± is the standard error over seeds, the paper's is over test images",
             "momentum averages gradients, the learning rate comes after; in the paper's code it comes before",
         ],
     ),
-    full=Protocol({**SHORT, "epochs": 500, "looks": 50}, seeds=1, deviations=["500 epochs"]),
+    full=Protocol({**SHORT, "epochs": 500, "looks": 50}, seeds=1, deviations=["500 epochs"], takes="some hours"),
     trial={"drawn": 240, "epochs": 1, "looks": 1, "samples": 100},
     cell=cell,
     pictures=pictures,

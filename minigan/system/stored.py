@@ -89,10 +89,9 @@ def _array(name: str, dtype: str, shape: list[int], data: bytes) -> np.ndarray:
 def _refuse_pickle(path: Path) -> None:
     """CheckpointError that says what to do with a file of `torch.save`."""
     with path.open("rb") as start:
-        first = start.read(9)
-    if int.from_bytes(first[:8], "little") <= HEADER and first[8:] == b"{":  # a header of 1 152 bytes begins as one
-        return
-    if first[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        first = start.read(8)
+    pickled = first[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+    if pickled and int.from_bytes(first, "little") > HEADER:  # else it is the size of a header, of 640 bytes say
         raise CheckpointError(
             "a pickle, and loading one can run whatever its author put into it. Where it comes from, "
             "write its state_dict with safetensors.torch.save_file, and give that file"

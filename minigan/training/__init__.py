@@ -1,12 +1,12 @@
 """A run of training: its settings, the files it leaves, checkpoints, the loop, studies of several runs, the report.
 
-`main` is a program that trains, `run` one run; `checkpoint`, `record`, `report` and `studies` are modules.
+`main` is a program that trains, `run` one run; `checkpoint`, `labels`, `record`, `report`, `studies` are modules.
 """
 
 from ..data import Samples, Shape
 from ..system.options import Options, nonempty
 from ..system.terminal import ending, say
-from . import checkpoint, record, report, studies
+from . import checkpoint, labels, record, report, studies
 from .folder import RunFolder
 from .program import main, parser, reconstruction_grid, run, sample_grid, start
 from .settings import FEW, Settings, positive

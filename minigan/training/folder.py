@@ -16,22 +16,23 @@ import numpy as np
 from ..errors import CheckpointError
 from ..judge.verdict import Look
 from ..kernels.installation import versions
-from ..system import disk
+from ..system import disk, stored
 from ..system.machine import blas_info
 from ..system.terminal import say, warn
 from . import checkpoint, record
+from .length import UNKNOWN
 from .record import COLUMNS
 from .settings import FREE_ON_RESUME, Settings, flat
 
 FILES = (
     *("config.json", "log.csv", "health.jsonl", "timings.json", "metrics.json"),
-    *("generator.safetensors", "losses.png", "samples.gif", "report.html"),
+    *("generator.safetensors", "clusters.safetensors", "losses.png", "samples.gif", "report.html"),
 )
 AT_THE_END = ("losses.png", "samples.gif")
 
 
 class RunFolder:
-    """The files of one run: `record`'s, checkpoints/, generator.safetensors, losses.png, samples.gif, report.html."""
+    """The files of one run: `record`'s, checkpoints/, what FILES names, and clusters.safetensors if it has some."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,6 +41,7 @@ class RunFolder:
         self.log = path / "log.csv"
         self.health = path / "health.jsonl"
         self.generator = path / "generator.safetensors"
+        self.clusters = path / "clusters.safetensors"
         self._columns: list[str] | None = None  # of the log, once they have been read
 
     @contextlib.contextmanager
@@ -149,16 +151,32 @@ class RunFolder:
         return differing
 
     def write_config(self, settings: Settings, steps: int, images: dict[str, Any]) -> None:
-        """config.json: every setting, the data set that is really used, versions."""
+        """config.json: every setting, the data set that is really used, versions; no length while that is UNKNOWN."""
         about = {
             "sha256": disk.BLANK.decode(),
             "settings": asdict(settings),
-            "total_steps": steps,
+            "total_steps": None if steps == UNKNOWN else steps,
             "images": images,
             "versions": versions(),
             "blas": blas_info(),
         }
         disk.write(self.path / "config.json", disk.sealed(json.dumps(about, indent=2).encode()))
+
+    def write_clusters(self, labels: np.ndarray) -> None:
+        """clusters.safetensors: which cluster each sample is in, int64 (N,)."""
+        disk.write(self.clusters, disk.sealed(stored.content({"labels": labels}, {"sha256": disk.BLANK.decode()})))
+
+    def read_clusters(self, count: int) -> np.ndarray | None:
+        """Which cluster each of `count` samples is in; None, said on the terminal, if no whole file tells it."""
+        try:
+            arrays, metadata, content = stored.read(self.clusters)
+            if disk.is_whole(content, metadata.get("sha256")) and arrays["labels"].shape == (count,):
+                return arrays["labels"]
+            problem = f"{self.clusters} is damaged"
+        except (CheckpointError, KeyError) as error:
+            problem = str(error)
+        say(f"{problem}; the clusters are found anew")
+        return None
 
     def write_metrics(self, metrics: Mapping[str, float]) -> None:
         """metrics.json, and a line for each number on the terminal; one that is not finite is null in the file."""

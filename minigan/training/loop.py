@@ -27,6 +27,7 @@ from ..system.terminal import progress, say
 from ..tensor import Tensor
 from . import checkpoint
 from .folder import AT_THE_END, RunFolder, Timings
+from .length import UNKNOWN, Clock
 from .record import COLUMNS, PLAYERS, SHOWN
 from .settings import Settings
 
@@ -52,18 +53,22 @@ class Loop:
     per_epoch: int
     last: int
     about_samples: dict[str, Any]
+    begun: float  # when the program began, by time.perf_counter
 
     def __post_init__(self) -> None:
         self.yardstick = Yardstick(self.samples.drawn)
         self.step = int(self.game.step.item())
         self.saved = self.step  # the step of the newest checkpoint
         self.waiting: list[dict[str, Tensor]] = []  # losses not yet read back
+        self.settled = -1  # the step at which the game was last made ready for samples
         self.clock = time.perf_counter()
         self.shown: dict[str, float] = {}
         self.recent = Means()  # of the log since the last look
         self.looks: list[Look] = []
         self.kept: Kept | None = None  # the state at the last read-back, to find where a NaN arises
         self.timings = Timings(self.folder, self.step)
+        spent = sum(self.timings.seconds.values()) + time.perf_counter() - self.begun
+        self.time = Clock(self.settings.minutes or 0.0, spent)
 
     def run(self) -> int:
         """0 when the last step is done, INTERRUPTED when a signal stopped it, FAILED when its verdict did.
@@ -71,7 +76,8 @@ class Loop:
         What it did is saved in each case.
         """
         if self.step >= self.last:
-            more = "--epochs" if self.settings.steps is None else "--steps"
+            given = {"--minutes": self.settings.minutes, "--steps": self.settings.steps}
+            more = next((option for option, value in given.items() if value is not None), "--epochs")
             say(f"{self.folder.path}: finished, {self.step} steps; nothing to do (a larger {more} continues it)")
             self.looks = self.folder.looks()
             self.save_generator()  # the run may have been killed before it was written
@@ -80,16 +86,17 @@ class Loop:
             return 0
         self.begin()
         each = f"{self.settings.batch_size} {self.samples.noun}"
-        say(f"{self.settings.data}: {self.last} steps of {each}, {self.per_epoch} an epoch")
+        steps = f"{self.settings.minutes:g} minutes of steps" if self.last == UNKNOWN else f"{self.last} steps"
+        say(f"{self.settings.data}: {steps} of {each}, {self.per_epoch} an epoch")
         with stopped_by_signals() as stop:
             failed = self.rounds(stop)
             self.save()
         if self.step < self.last:
             if failed:
                 self.finish()
-                say(f"Stopped at step {self.step} of {self.last} by --early-stop. {self.looks[-1].explained}")
+                say(f"Stopped at {self.place()} by --early-stop. {self.looks[-1].explained}")
                 return FAILED
-            say(f"\nStopped at step {self.step} of {self.last}{self.how_to_continue()}")
+            say(f"\nStopped at {self.place()}{self.how_to_continue()}")
             return INTERRUPTED
         self.finish()
         return 0
@@ -113,17 +120,42 @@ class Loop:
     def rounds(self, stop: Collection[int]) -> bool:
         """Play until the last step, or until `stop` holds something; True if --early-stop ended it."""
         failed, before = False, len(self.looks)
-        with progress(total=self.last, initial=self.step, unit="step") as bar:
+        with progress(total=None if self.last == UNKNOWN else self.last, initial=self.step, unit="step") as bar:
             while self.step < self.last and not stop and not failed:
                 self.waiting.append(self.game.play(self.batches))
                 self.step += 1
                 bar.update()
                 if self.step % READ_BACK == 0:
                     self.read_back()
+                    if self.last == UNKNOWN:
+                        self.ask_the_clock()
+                        bar.total = None if self.last == UNKNOWN else self.last
                     bar.set_postfix_str(f"{self.summary()}  {self.looks[-1].verdict}")
                 self.after_step(quiet=not bar.disable)
                 failed = self.settings.early_stop and len(self.looks) > before and has_failed(self.looks)
         return failed
+
+    def ask_the_clock(self) -> None:
+        """Fix the length of a run by minutes, and save it, once its speed is known."""
+        seconds = self.timings.seconds
+        look = (sum(seconds.values()) - seconds["training"]) / max(len(self.looks), 1)
+        self.last = self.time.steps(self.step, seconds["training"], lambda n: look * self.looks_within(n))
+        if self.last == UNKNOWN:
+            return
+        self.game.lasts(self.last)
+        self.folder.write_config(self.settings, self.last, self.about_samples)
+        say(f"{self.settings.minutes:g} minutes are {self.last} steps, by the speed of those up to {self.step}")
+        self.save()
+
+    def looks_within(self, steps: int) -> int:
+        """How often samples are drawn and judged within so many more steps, with what is done at the end."""
+        every, end = self.settings.sample_every or self.per_epoch, self.step + steps
+        early = 0 if self.settings.sample_every else sum(self.step < k <= end for k in self.early_looks())
+        return end // every - self.step // every + early + 2
+
+    def place(self) -> str:
+        """Where the run stands."""
+        return f"step {self.step}" if self.last == UNKNOWN else f"step {self.step} of {self.last}"
 
     def after_step(self, quiet: bool) -> None:
         """Samples, a look and checkpoints where they are due."""
@@ -159,9 +191,9 @@ class Loop:
         numbered = [{"step": s, **row, "images_per_s": round(rate, 1)} for s, row in enumerate(good, first)]
         if numbered:
             self.folder.append_log(numbered)
-            self.shown = numbered[-1]
         for row in numbered:
             self.recent.add(row)
+            self.shown |= row  # what is computed in some steps only stays until the next of them
         if len(good) < len(rows):
             name, value = next((k, v) for k, v in rows[len(good)].items() if not math.isfinite(v))
             whose = f" of the {PLAYERS[name[:2]]}" if name[:2] in PLAYERS else ""
@@ -207,15 +239,24 @@ class Loop:
         self.timings.add(what, seconds)
         self.clock += seconds
 
+    def settle(self) -> None:
+        """Have the game ready to be sampled from, once a step."""
+        if self.settled != self.step:
+            with self.aside("samples"):
+                self.game.settle()
+            self.settled = self.step
+
     def draw_samples(self) -> None:
         """samples/step_NNNNNNNN.png: what the generator makes of the same noise each time."""
         path = self.folder.samples / f"step_{self.step:08d}.png"
+        self.settle()
         with self.aside("samples"), disk.naming(path):
             self.picture(self.game, self.samples, path)
 
     def look(self) -> None:
         """Judge the run as it stands, from its losses since the last look, its samples and its gradients."""
         self.read_back()
+        self.settle()
         with self.aside("health"):
             count = self.yardstick.count
             parts = [
@@ -242,6 +283,7 @@ class Loop:
         self.read_back()
         if self.step == self.saved:
             return
+        self.settle()
         with self.aside("checkpoints"):
             if spoilt := first_spoilt(self.game):
                 self.give_up(self.step, f"{spoilt} is not finite")
@@ -249,8 +291,9 @@ class Loop:
             meta = {"settings": asdict(self.settings), "images": self.about_samples, "blas": blas_info()}
             look = self.looks[-1]
             distance = look.numbers.get("distance") if look.step == self.step else None
+            said = meta | {"total_steps": None if self.last == UNKNOWN else self.last}
             checkpoint.save(
-                self.folder.checkpoints, self.game.state, meta, self.step, keep=self.settings.keep, distance=distance
+                self.folder.checkpoints, self.game.state, said, self.step, keep=self.settings.keep, distance=distance
             )
             self.saved = self.step
             self.save_generator()

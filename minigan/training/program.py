@@ -6,6 +6,7 @@ checkpoint stands, and arrives at the same weights as a run that was never stopp
 
 import argparse
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,16 @@ from .. import data, viz
 from ..backend import array_module
 from ..data import DATASETS, Samples, Shape, fingerprint, fingerprint_of_files, load_images
 from ..errors import CheckpointError, DataError, MiniganError
-from ..gan import Game
+from ..gan import ConditionalGame, Game
 from ..kernels import PRECISIONS, set_precision
 from ..kernels.installation import without_compiled
 from ..nn import in_chunks
 from ..system.options import Options
 from ..system.terminal import ending, say
-from . import checkpoint, report, shortage
+from . import checkpoint, labels, length, report, shortage
 from .folder import RunFolder
 from .loop import Loop, Picture
-from .settings import ALL_IS_WELL, FEW, Settings, common_options, positive
+from .settings import ALL_IS_WELL, FEW, Settings, common_options, duration, positive
 
 Build = Callable[[Settings], Game]
 Load = Callable[[Settings, int | None], Samples]
@@ -66,6 +67,12 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
         )
     p.add_argument("--epochs", type=positive, default=epochs, help=f"passes over the data (default: {epochs})")
     p.add_argument("--steps", type=positive, help="rounds of the game, instead of --epochs")
+    p.add_argument(
+        "--minutes",
+        type=duration,
+        metavar="M",
+        help="train about so long, instead of --epochs: the speed of the first steps fixes how many there are",
+    )
     p.add_argument("--checkpoint-every", type=positive, metavar="STEPS", help="save also every so many steps")
     p.add_argument(
         "--sample-every", type=positive, metavar="STEPS", help="draw samples so often (default: each epoch, and early)"
@@ -90,6 +97,8 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
     )
     p.idle_without("--device cuda", lambda o: o.device == "cuda" or o.precision == "fp32", "--precision")
     p.idle("--epochs", lambda o: "changes nothing beside --steps" if "steps" in p.given else "")
+    for option in ("--epochs", "--steps"):
+        p.idle(option, lambda o: "changes nothing beside --minutes" if "minutes" in p.given else "")
     p.idle_without("--resume", lambda o: o.resume, "--allow-change")
     return p
 
@@ -155,6 +164,7 @@ def run(
     write more into settings.out. NotEnoughMemory, before anything is written, if the device has too little memory for
     rounds of `batch` samples, by default settings.batch_size.
     """
+    begun = time.perf_counter()
     array_module(settings.device)  # fails before anything is written
     if not settings.out:
         raise CheckpointError("run: expected settings.out to be a folder, got an empty path")
@@ -172,6 +182,7 @@ def run(
             samples = load(settings, limit)
         settings.data = samples.name
         with contextlib.ExitStack() as open_files:
+            samples = labels.labelled(samples, settings, folder, resumed=resumed)
             batches, about_samples = _batches(samples, game, settings, shape, open_files)
             if saved is not None:
                 changed = folder.check_unchanged(settings, about_samples, about)
@@ -179,7 +190,11 @@ def run(
                 checkpoint.continue_from(folder.checkpoints, saved, settings.keep)
             shortage.check(game, batches, samples.drawn.shape[1:], settings, batch or settings.batch_size)
             per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
-            last = settings.steps if settings.steps is not None else settings.epochs * per_epoch
+            last = length.told(settings, about, per_epoch)
+            if last != length.UNKNOWN:
+                game.lasts(last)
+            if game.schedules and about.get("total_steps") not in (None, last):
+                say(f"note: learning rates that were to end at step {about['total_steps']} go on along another course")
             if game.rounds <= last:
                 folder.write_config(settings, last, about_samples)
             if saved is None and settings.device == "cpu" and (why := without_compiled()):
@@ -187,6 +202,7 @@ def run(
             for doubt in game.doubts():
                 say(f"note: {doubt}")
             about_run: dict[str, Any] = {"per_epoch": per_epoch, "last": last, "about_samples": about_samples}
+            about_run["begun"] = begun
             loop = Loop(game, batches, samples, settings, folder, picture, **about_run)
             try:
                 with shortage.explained(game, batches, settings, folder):
@@ -208,13 +224,16 @@ def _batches(
     if settings.labels_from and not (game.labelled or settings.resume):
         raise DataError(f"--labels-from {settings.labels_from}: {type(game).__name__} does not learn from labels")
     if game.labelled:
-        samples.needed_labels(f"and {type(game).__name__} learns from labels")
+        found = samples.needed_labels(f"and {type(game).__name__} learns from labels")
+        if isinstance(game, ConditionalGame) and game.counts is not None:
+            game.count(found)
     drawn: dict[str, Any] = {"seed": settings.seed, "device": settings.device}
     drawn |= {"flip": settings.flip, "crop": settings.crop}
     if not settings.stream:
-        labels = samples.labels if game.labelled else None
-        drawn |= {"labels": labels, "paired": samples.paired}
-        return data.shuffled_batches(samples.values, settings.batch_size, **drawn), fingerprint(samples.values)
+        told = samples.labels if game.labelled else None
+        drawn |= {"labels": told, "paired": samples.paired}
+        about = fingerprint(samples.values) | labels.fingerprint_of_labels(told, settings)
+        return data.shuffled_batches(samples.values, settings.batch_size, **drawn), about
     if game.labelled or not Path(settings.data).is_dir():
         raise DataError(f"--stream reads a folder of pictures, without labels; {settings.data} cannot be read so")
     streamed = data.FolderBatches(settings.data, settings.batch_size, shape[1], shape[0], **drawn)

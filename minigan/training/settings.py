@@ -1,6 +1,7 @@
 """What decides a run or a study: its settings, and the options of a command line that give them."""
 
 import argparse
+import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from .checkpoint import KEEP
 FEW = 256  # samples of a dry run
 ALL_IS_WELL = "Dry run: all is well. Nothing was kept; the same line without --dry-run begins."
 FREE_ON_RESUME = {
-    *("graph", "epochs", "steps", "out", "resume", "allow_change", "dry_run"),
+    *("graph", "epochs", "steps", "minutes", "out", "resume", "allow_change", "dry_run"),
     *("checkpoint_every", "sample_every", "keep", "early_stop", "debug_nan"),
 }
 
@@ -29,11 +30,13 @@ class Settings:
     graph: bool = True
     data: str = "auto"
     labels_from: str | None = None
+    clusters: int = 0
     stream: bool = False
     flip: bool = False
     crop: int = 0
     epochs: int = 5
     steps: int | None = None
+    minutes: float | None = None
     batch_size: int = 128
     seed: int = 0
     out: str = ""
@@ -53,11 +56,12 @@ class Settings:
     ) -> Self:
         """What a command line says; `name` is what the run says it was made by, the program's if it is not given.
 
-        An --epochs that is given counts more than the --steps that a program has without being told.
+        Of --minutes, --steps and --epochs, what is given counts more than what a program has without being told.
         """
         parsed = vars(options.parse_args(arguments))
-        if isinstance(options, Options) and "epochs" in options.given and "steps" not in options.given:
-            parsed["steps"] = None
+        if isinstance(options, Options):
+            given = next((name for name in ("minutes", "steps", "epochs") if name in options.given), None)
+            parsed |= {name: None for name in ("minutes", "steps") if name in parsed and given not in (None, name)}
         known = {k: parsed.pop(k) for k in list(parsed) if k in cls.__dataclass_fields__}
         return cls(name=name or options.prog.removesuffix(".py"), extra=parsed, **known)
 
@@ -74,7 +78,7 @@ class Settings:
             return
         with tempfile.TemporaryDirectory() as self.out:
             self.resume = False
-            self.steps, self.batch_size = 2, min(self.batch_size, 16)
+            self.steps, self.minutes, self.batch_size = 2, None, min(self.batch_size, 16)
             yield
 
 
@@ -91,11 +95,27 @@ def title(settings: Mapping[str, Any]) -> str:
     return str(named.get("preset") or named.get("name") or "")
 
 
+def duration(text: str) -> float:
+    """A number of minutes from the command line, above 0."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number of minutes above 0, got {text}")
+    return value
+
+
 def positive(text: str) -> int:
     """A number from the command line that has to be at least 1."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return value
+
+
+def natural(text: str) -> int:
+    """A number from the command line that has to be at least 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected a number from 0, got {text}")
     return value
 
 

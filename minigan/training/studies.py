@@ -84,13 +84,14 @@ def rebuilt(run: Path, scripts: Path, device: str = "cpu", *, trained: bool = Tr
     """(the game of the training run in that folder at its newest checkpoint, its settings), rebuilt by its script.
 
     Without `trained`, as it was before its first step.
-    CheckpointError if the folder holds no run, its script is not in `scripts`, or its game has no scores.
+    CheckpointError if the folder holds no run, its script is not in `scripts`, or its game has no scores or has labels.
     """
     settings = RunFolder(run).settings()
     settings.device = device
     game = script(scripts, settings.name).build(settings)
-    if not isinstance(game, ScoreGame):
-        raise CheckpointError(f"{run}: {settings.name} has no generator that is fed with noise alone")
+    if not isinstance(game, ScoreGame) or game.labelled:
+        hint = " (that is, --clusters 0)" if settings.clusters else ""
+        raise CheckpointError(f"{run}: {settings.name} has no generator that is fed with noise alone{hint}")
     if trained:
         game.load_state(RunFolder(run).load_newest()[1])
     return game, settings

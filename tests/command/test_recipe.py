@@ -63,3 +63,71 @@ def test_building_leaves_the_default_stream_alone(seed):
     mg.random.seed(seed)
     build(1)
     assert np.array_equal(mg.random.default().uniform(3), expected)
+
+
+def game(line):
+    return recipe.build(Settings.parsed(recipe.options([]), line.split(), "train"))
+
+
+def test_both_players_move_in_the_last_of_the_turns_of_d():
+    for line, expected in (
+        ("--one-pass", ["one_pass_turn"]),
+        ("--one-pass --d-steps 3", ["discriminator_turn", "discriminator_turn", "one_pass_turn"]),
+        ("--one-pass --repeat 2", ["one_pass_turn", "one_pass_turn"]),
+    ):
+        turns = game(line).schedule
+        assert [turn.name for turn in turns] == expected
+        assert sum(turn.fresh_batch for turn in turns) == (1 if "repeat" in line else len(turns))
+
+
+def test_a_pass_that_both_share_leaves_batch_norm_out_of_d_unless_it_is_asked_for():
+    sizes = "--model dcgan --side 16 --channels 1 --width 2"
+    norms = [isinstance(m, mg.nn.BatchNorm2d) for m in game(f"{sizes} --one-pass").discriminator.modules()]
+    assert not any(norms)
+    with pytest.raises(mg.errors.ShapeError, match="BatchNorm2d mixes them"):
+        game(f"{sizes} --one-pass --norm batch")
+
+
+def test_penalties_rates_and_averages_are_as_the_line_says():
+    played = game(
+        "--penalty r1 --penalty-every 8 --lr-schedule linear --lr-end 0.5 --warmup 2 --ema 0.9 --ema-ramp 0.1"
+    )
+    assert (played.penalty_every, played.ema.ramp) == (8, 0.1)
+    played.lasts(10)
+    found = []
+    for step in (0, 1, 5, 10):
+        for schedule in played.schedules:
+            schedule.set(step)
+        found.append([optimizer.lr / 2e-4 for optimizer in played.optimizers.values()])
+    np.testing.assert_allclose(found, np.repeat([[0.5], [0.95], [0.75], [0.5]], 2, axis=1))
+    assert game("").schedules == []
+    cosine = game("--lr-schedule cosine --d-lr 1e-3")
+    cosine.lasts(10)
+    for schedule in cosine.schedules:
+        schedule.set(5)
+    assert [o.lr for o in cosine.optimizers.values()] == pytest.approx([1e-4, 5e-4])
+
+
+def test_the_generator_may_be_narrower_than_its_documents():
+    counts = [p.num_parameters(buffers=True) for p in game("--generator-width 32 --z-dim 196").players.values()]
+    assert counts == [1_757_665, 1_102_721]
+    narrow, usual = (game(f"--model dcgan --side 16 --width 8 {more}") for more in ("--generator-width 2", ""))
+    assert narrow.discriminator.num_parameters() == usual.discriminator.num_parameters()
+    assert narrow.generator[1].weight.shape[1] * 4 == usual.generator[1].weight.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("--penalty-every 8", "--penalty-every changes nothing without --penalty"),
+        ("--ema-ramp 0.1", "--ema-ramp changes nothing without --ema"),
+        ("--lr-end 0.1", "--lr-end changes nothing without --lr-schedule linear or cosine"),
+        ("--one-pass --consensus 1", "--one-pass changes nothing with --consensus"),
+        ("--model lab28 --generator-width 8", "--generator-width is for dcgan28, wgan_gp28, dcgan"),
+        ("--warmup -1", "expected a number from 0, got -1"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(line, told, capsys):
+    with pytest.raises(SystemExit):
+        recipe.options([]).parse_args(line.split())
+    assert told in capsys.readouterr().err

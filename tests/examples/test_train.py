@@ -34,7 +34,8 @@ def plays_a_round(*arguments):
     played = game(*arguments, *quick(arguments[0]), "--dry-run")
     image = played.sample(1).shape[1:]
     before = {name: played.players[name].parameters()[0].numpy() for name in played.players}
-    shown = played.play(lambda k: mg.tensor(mg.random.Stream(k).uniform((8, *image), -1, 1)))
+    labels = mg.tensor(np.arange(8)) if played.labelled else None
+    shown = played.play(lambda k: (mg.tensor(mg.random.Stream(k).uniform((8, *image), -1, 1)), labels))
     assert all(np.isfinite(value.item()) for value in shown.values())
     moved = {name: not np.array_equal(played.players[name].parameters()[0].numpy(), w) for name, w in before.items()}
     assert all(moved.values()), moved
@@ -92,6 +93,42 @@ def test_presets_have_their_documents_settings():
         128,
         3,
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", {"model": "dcgan28", "generator_width": 32, "clusters": 100, "penalty_weight": 0.75, "lr": 1e-3}),
+        ("--clusters 0", {"clusters": 0, "penalty_weight": 1.0}),
+        ("--labels", {"penalty_weight": 0.75, "labels_from": "data"}),
+        ("--penalty-weight 3 --clusters 0", {"penalty_weight": 3.0}),
+        ("--data fashion_mnist", {"model": "dcgan28", "batch_size": 128}),
+        ("--data cifar10", {"model": "dcgan", "side": 32, "clusters": 100, "batch_size": 64}),
+        ("--data FOLDER", {"model": "dcgan", "side": 48, "clusters": 32}),
+        ("--data FOLDER --side 64 --clusters 9", {"side": 64, "clusters": 9}),
+        ("--model dcgan --side 64 --data a.npz", {"side": 64, "lr": 4e-4}),
+        ("--steps 9", {"steps": 9, "minutes": 5.0}),
+    ],
+)
+def test_the_best_recipe_depends_on_the_data(words, expected, tmp_path):
+    given = ["best", *(str(tmp_path) if word == "FOLDER" else word for word in words.split())]
+    chosen = vars(train.options(given).parse_args(given))
+    assert {name: chosen[name] for name in expected} == expected
+
+
+def test_the_best_recipe_reaches_the_game():
+    best, plain = game("best"), game("best", "--clusters", "0")
+    assert isinstance(best, mg.gan.ConditionalGame)
+    assert not isinstance(plain, mg.gan.ConditionalGame)
+    for made in (best, plain):
+        assert [turn.name for turn in made.schedule] == ["one_pass_turn"]
+        assert (made.penalty.__name__, made.penalty_every, made.ema.decay, made.ema.ramp) == ("r1", 8, 0.995, 0.05)
+        made.lasts(100)
+        for schedule in made.schedules:
+            schedule.set(50)
+        assert [o.lr for o in made.optimizers.values()] == pytest.approx([5e-4, 5e-4])
+    assert (best.penalty_weight, plain.penalty_weight, best.classes) == (0.75, 1.0, 100)
+    assert plain.generator[0].weight.shape == (512, 96)
 
 
 def test_switches_reach_the_players():
@@ -189,7 +226,7 @@ def test_words_that_are_not_known_are_named(options, message, capsys):
         ("--precision bf16", "--precision changes nothing without --device cuda"),
         ("--epochs 2 --steps 100", "--epochs changes nothing beside --steps"),
         ("--allow-change lr", "--allow-change changes nothing without --resume"),
-        ("--labels-from folders", "there is no option --labels-from"),
+        ("--clusters 9 --labels", "--clusters changes nothing with labels"),
         ("--epoch 2", "there is no option --epoch; did you mean --epochs?"),
         ("--out=", "argument --out: expected a path, got an empty one"),
         ("--data=", "argument --data: expected a path, got an empty one"),

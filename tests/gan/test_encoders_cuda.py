@@ -68,7 +68,7 @@ def test_a_round_is_the_same_on_both_devices(make, cupy):
 def test_replayed_rounds_are_played_ones(make, cupy):
     played, played_state, _ = rounds(make, "cuda", "float32", 7)
     replayed, replayed_state, game = rounds(make, "cuda", "float32", 7, graphs=True)
-    assert all(turn.graph is not None for turn in game._turns[1])
+    assert all(turn.graph is not None for turn in game._turns[1].values())
     assert replayed == played
     for key, value in played_state.items():
         assert np.array_equal(replayed_state[key], value), key

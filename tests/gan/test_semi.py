@@ -8,7 +8,7 @@ from resumed_game import continues_exactly, numbers
 from single_turn import take
 
 import minigan as mg
-from minigan.gan import Batch, SemiSupervised, uniform_latent
+from minigan.gan import Batch, SemiSupervised, salimans28, uniform_latent
 from minigan.gan.semi import LABELS_ALONE, balanced, feature_matching, realness, unlabelled_loss
 from minigan.random import Stream
 from minigan.tensor import Tensor
@@ -158,6 +158,21 @@ def test_a_batch_of_known_images_has_each_as_often_as_the_others():
         assert labels.shape == (count,)
     again = played._known(Batch(images(0, 6), 0, 4, Stream(0)))[0].numpy()
     assert not np.array_equal(again, known.numpy())  # another turn, another order
+
+
+def test_the_papers_game_averages_from_zero_and_takes_small_gradients_slowly():
+    played = salimans28(images(98, 20), mg.tensor(np.arange(20) % 10), images(99, 30), decay=0.75)
+    assert all(not t.numpy().any() for t in played.ema.parameters().values())
+    played.play(images)
+    weights = dict(played.classifier.named_parameters())
+    for name, t in played.ema.parameters().items():
+        np.testing.assert_allclose(t.numpy(), 0.25 * weights[name].numpy(), rtol=1e-5, atol=1e-8)
+    assert np.isfinite(played.logits(images(1)).numpy()).all()
+    assert [o.lr for o in played.optimizers.values()] == pytest.approx([3e-3, 3e-3])
+    p = mg.tensor([1.0])
+    optimizer = mg.optim.Adam([p], 3e-3, (0.5, 0.999), eps=played.optimizers["generator"].eps)
+    optimizer.step([mg.tensor([1e-6])])
+    assert 0 < 1 - p.item() < 1e-4  # of a rate of 3e-3
 
 
 def test_sizes_of_the_networks():

@@ -65,6 +65,22 @@ def test_players_that_move_at_once_both_move_from_where_they_are():
     assert set(shown) == {"d_loss", "g_loss", "d_real", "d_fake"}
 
 
+@pytest.mark.parametrize("loss", [losses.nonsaturating, losses.relativistic])
+@pytest.mark.parametrize("unroll", [0, 2])
+def test_turns_on_shared_fakes_are_the_two_turns_on_the_same_noise(loss, unroll):
+    in_turn = [Turn("discriminator_turn"), Turn("generator_turn", fresh_batch=False, fresh_noise=False)]
+    outcomes = []
+    for schedule in (in_turn, [Turn("shared_turn")]):
+        game = tiny(loss=loss, schedule=schedule, moves=Moves(unroll=unroll))
+        batch = mg.gan.Batch(REAL, 0, 0, game.stream("any").at(0))  # noise depends on nothing else
+        shown = {}
+        for turn in schedule:
+            shown |= getattr(game, turn.name)(batch)
+        outcomes.append((weights(game), {name: value.item() for name, value in shown.items()}))
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0][0] != pytest.approx(weights(tiny()))
+
+
 def relativistic_slopes(theta, psi, x=0.25):
     """As `slopes`, of L_G = sp(psi x - psi theta) and L_D = sp(psi theta - psi x)."""
     return -s(psi * (x - theta)) * psi, s(psi * (theta - x)) * (theta - x)

@@ -146,7 +146,7 @@ def test_captured_or_not_it_plays_the_same(resident, monkeypatch):
         source = data.shuffled_batches(TWO_DOMAINS.values, 8, paired=False, device=device)
         found = [one.play(source if resident else source.at) for _ in range(7)]
         if graphs:
-            assert all(turn.graph is not None for turn in one._turns[1])
+            assert all(turn.graph is not None for turn in one._turns[1].values())
         return [{name: value.item() for name, value in each.items()} for each in found]
 
     replayed = played("cuda", True)

@@ -1,11 +1,16 @@
 """The judges that ship, and the files of judges."""
 
+import json
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import minigan as mg
 from minigan import data, judge
-from minigan.system import stored
+from minigan.judge import reader
+from minigan.system import disk, stored
 
 
 @pytest.mark.parametrize("name", judge.SHIPPED)
@@ -74,6 +79,42 @@ def test_what_is_no_judge_is_named(quick, tmp_path):
         judge.load(path)
 
 
+def test_a_judge_file_that_is_damaged_anywhere_is_refused(quick, tmp_path):
+    path = quick.save(tmp_path / "judge.safetensors", half=True)
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    header = int.from_bytes(whole[:8], "little") + 8
+    for place in [*rng.integers(0, header, 60), *rng.integers(header, len(whole), 20)]:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        with pytest.raises(mg.errors.CheckpointError, match=r"judge\.safetensors: "):
+            judge.load(path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"format": 2}, "written in format 2, this minigan reads 1"),
+        ({"network": "dcgan"}, "expected one of classifier28, picture_classifier, and its sizes, got dcgan"),
+        ({"options": {"channels": 1, "classes": 10, "features": 1 << 40}}, "its sizes, got classifier28"),
+        ({"options": {"channels": 1, "classes": 4096, "features": 4096}}, "its weights are not those of"),
+        ({"options": {"channels": 1, "classes": 10, "features": 64}}, r"head\.weight has shape \(10, 128\)"),
+        ({"options": {"channels": 1, "classes": 10, "width": 64}}, "describes no judge"),
+        ({"options": None}, "describes no judge"),
+        ({"about": 3}, "describes no judge"),
+        ({"name": None, "about": {"form": 1}}, "describes no judge"),
+    ],
+)
+def test_a_file_that_somebody_made_up_is_refused(quick, changed, message, tmp_path):
+    """Its checksum is right: it was written so."""
+    held, metadata, _ = stored.read(quick.save(tmp_path / "judge.safetensors"))
+    about = {**json.loads(metadata[reader.KEY]), "sha256": disk.BLANK.decode(), **changed}
+    path = tmp_path / "made_up.safetensors"
+    path.write_bytes(disk.sealed(stored.content(held, {reader.KEY: json.dumps(about)})))
+    with pytest.raises(mg.errors.CheckpointError, match=rf"made_up\.safetensors: .*{message}"):
+        judge.load(path)
+
+
 def test_features_of_other_tools_come_in(tmp_path):
     rows = np.random.default_rng(0).standard_normal((5, 8)).astype("f4")
     np.save(tmp_path / "a.npy", rows)
@@ -111,3 +152,13 @@ def test_a_file_without_features_is_named(tmp_path):
 def _saved(folder, array):
     np.save(folder / "features.npy", array)
     return folder / "features.npy"
+
+
+@pytest.mark.parametrize(("name", "data_set"), [(name, each) for name, sets in judge.SHIPPED.items() for each in sets])
+def test_a_judge_is_as_good_as_it_says_on_images_that_it_has_not_seen(name, data_set):
+    if data_set != "digits" and not (Path(os.environ.get("MINIGAN_DATA", "absent")) / data_set).is_dir():
+        pytest.skip(f"needs {data_set}: set MINIGAN_DATA to the folder that holds {data_set}/")
+    shipped = judge.load(name)
+    said = shipped.about["sets"][data_set]["accuracy"]
+    images, labels = data.digits(2000, seed=1) if data_set == "digits" else data.DATASETS[data_set].load("test", None)
+    assert shipped.accuracy(images[:2000], labels[:2000]) > said - 0.02

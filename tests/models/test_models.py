@@ -106,7 +106,7 @@ def test_the_printed_critic_does_not_see_the_last_two_rows_and_the_padded_one_do
     "name",
     [
         *["acgan28", "bigan28", "cgan28", "classifier28", "ebgan28", "goodfellow28", "infogan28", "mlp2d"],
-        *["projection28", "semi28", "vae28"],
+        *["picture_classifier", "projection28", "semi28", "vae28"],
     ],
 )
 def test_players_can_be_copied_and_pickled(name):

@@ -12,7 +12,7 @@ import minigan as mg
 from minigan import data, reproduce
 from minigan.reproduce import Plan, Protocol, losses, parzen, semi, stacked, wasserstein
 from minigan.reproduce.cell import Cell, Stopped
-from minigan.reproduce.images import learnt, noted
+from minigan.reproduce.images import learnt
 from minigan.reproduce.results import Result, Results
 
 
@@ -30,7 +30,7 @@ def stacks(given):
 # --- games --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("row", ["PacDCGAN2", "RpGAN, R1 and R2"])
+@pytest.mark.parametrize("row", ["PacDCGAN2", "unrolled 1", "RpGAN+R1+R2"])
 def test_a_game_on_stacks_continues_and_is_replayed_exactly(row, tmp_path):
     given = cell("stacked-mnist", row, tmp_path)
     played = [stacked.game(given) for _ in range(3)]
@@ -45,7 +45,7 @@ def test_the_games_of_the_other_tables_continue_exactly(tmp_path):
     continues_exactly(*(semi.game(given) for _ in range(3)), batches)
     given = cell("parzen", "adversarial nets", tmp_path)
     continues_exactly(*(parzen.game(given, images) for _ in range(3)), batches)
-    given = cell("losses", "BEGAN, MNIST", tmp_path)
+    given = cell("losses", "BEGAN on MNIST", tmp_path)
     batches = data.Batches(learnt("mnist", 60, 32).drawn, 4)
     continues_exactly(*(losses.game(given) for _ in range(3)), batches)
 
@@ -58,9 +58,9 @@ def test_a_cell_that_is_stopped_ends_as_one_that_is_not(tmp_path):
     with pytest.raises(Stopped):
         cell("stacked-mnist", "DCGAN", tmp_path / "parts", stopped=lambda: next(asked), **settings).result()
     rest = cell("stacked-mnist", "DCGAN", tmp_path / "parts", **settings)
-    assert noted(rest)["step"].tolist() == [1, 2, 3]
+    assert rest.recall("curve")["step"].tolist() == [1, 2, 3]
     assert rest.result().numbers == expected
-    ours, theirs = noted(rest), noted(whole)
+    ours, theirs = rest.recall("curve"), whole.recall("curve")
     assert {k: v.tolist() for k, v in ours.items()} == {k: v.tolist() for k, v in theirs.items()}
     assert ours["step"].tolist() == [1, 2, 3, 4]
 
@@ -116,7 +116,7 @@ def test_a_window_of_real_images_is_likelier_than_one_of_noise():
     assert 0.1 <= sigma <= 1
 
 
-@pytest.mark.parametrize("row", ["WGAN, MLP", "GAN, DCGAN"])
+@pytest.mark.parametrize("row", ["WGAN MLP", "GAN DCGAN"])
 def test_an_estimate_is_the_discriminators_and_leaves_the_game_as_it_was(row, tmp_path):
     given = cell("wasserstein", row, tmp_path)
     images = learnt("mnist", 64, 32).drawn

@@ -364,9 +364,9 @@ def total(table, *, dtype):
 
 
 @reference
-def average(table, toward):
-    for shadow, parameter, _ in rows(table, toward.dtype):
-        shadow += toward * (parameter - shadow)
+def average(table, decay, *, dtype):
+    for shadow, parameter, _ in rows(table, dtype):
+        shadow += (1 - decay[0]).astype(dtype) * (parameter - shadow)
 
 
 # --- random draws and batches -----------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from minigan.kernels import (
     cuda_conv,
     cuda_linear,
     cuda_random,
+    draws,
     gemm,
     geometry,
     means,
@@ -105,7 +106,7 @@ RULES = [  # (rule, slots, options) of each way in which a rule can be asked for
         (portable.adam, 2, {"betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1, "decoupled": decoupled, "t": 3})
         for decoupled in (False, True)
     ],
-    (portable.average, 0, {"decay": 0.9}),
+    (portable.average, 0, {}),
 ]
 
 
@@ -124,7 +125,7 @@ def rows_to_move(rng, rule, slots, options, sizes, dtype):
 
 def known(rule, options, array):
     """The options of a step, with its rate and number as what `array` makes of them."""
-    given = {} if rule is portable.average else {"lr": array(np.array(0.1))}
+    given = {"decay" if rule is portable.average else "lr": array(np.array(0.1))}
     return options | given | ({"t": array(np.array(options["t"]))} if "t" in options else {})
 
 
@@ -232,7 +233,7 @@ def update(order):
     def move(rule, slots, **options):
         def run(*given):
             lr, t = (array_module("cuda").asarray(v) for v in (np.array(0.1), np.array(3)))
-            known = {"lr": lr, "t": t} if rule is portable.adam else {"lr": lr} if rule is not portable.average else {}
+            known = {"decay" if rule is portable.average else "lr": lr} | ({"t": t} if rule is portable.adam else {})
             cuda.update(rule, [given[:slots], given[4 : 4 + slots]], **options, **known)
             return []
 
@@ -241,7 +242,7 @@ def update(order):
     move(portable.adam, 4, betas=(0.5, 0.9), eps=1e-3, weight_decay=0.1, decoupled=False)
     move(portable.sgd, 3, momentum=0.9, weight_decay=0.1, nesterov=True)
     move(portable.rmsprop, 3, alpha=0.9, eps=1e-3, weight_decay=0.1, momentum=0.0, centered=False)
-    move(portable.average, 2, decay=0.9)
+    move(portable.average, 2)
     totals(order, "float32")
 
 
@@ -319,7 +320,7 @@ def run_passes():
             pool("compiled", shape, window, stride, 0, "float32")
         a, b = (portable.channels_last(rng.standard_normal(shape).astype("float32")) for _ in range(2))
         for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):
-            for other in (b, b[:1, :, :1, :1].copy(), 0.5):
+            for other in (b, b[:1, :, :1, :1].copy(), b[:, :1, :1, :1].copy(), 0.5):
                 compiled.arithmetic(name, a, other)
         compiled.channels_last(compiled.reshaped(a, shape))
     for rule, slots, options in RULES:
@@ -328,3 +329,5 @@ def run_passes():
     pictures = rng.integers(0, 256, (13, 90, 500)).astype("uint8")
     compiled.gather_images(pictures, rng.permutation(13), 2, 3, 4)
     compiled.scaled(pictures)
+    for n in (draws.MANY, 90_001):
+        draws.words(Draw(np.zeros(2, np.uint64), 0, 0), n)

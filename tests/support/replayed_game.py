@@ -24,5 +24,5 @@ def replays_exactly(make, batches, rounds=ROUNDS):
     (played, ours), (replayed, theirs) = outcomes
     assert replayed == played
     assert [name for name in ours if not np.array_equal(ours[name], theirs[name])] == []
-    assert all(turn.graph is not None for turn in game._turns[1])
+    assert all(turn.graph is not None for turn in game._turns[1].values())
     return game

@@ -95,7 +95,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
     for k, picture in enumerate(data.digits(64)[0]):
         Image.fromarray(picture[0]).save(folder / f"{k:02d}.png")
     command = [sys.executable, "-u", str(ROOT / "examples/dcgan_mnist.py"), "--batch-size", "8"]
-    command += ["--data", str(folder), "--out", str(tmp_path / "run"), "--steps", "100000"]
+    command += ["--data", str(folder), "--out", str(tmp_path / "run"), "--steps", "100000", "--clusters", "4"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         command,
@@ -114,7 +114,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
     assert "--resume" in output
     step = int(newest(tmp_path / "run")["step"])
     assert int(rows(tmp_path / "run")[-1]["step"]) == step
-    more = ["--data", str(folder), "--out", str(tmp_path / "run"), "--batch-size", "8"]
+    more = ["--data", str(folder), "--out", str(tmp_path / "run"), "--batch-size", "8", "--clusters", "4"]
     result = example(*more, "--steps", str(step + 2), "--resume")
     assert result.returncode == 0, result.stderr
     assert int(rows(tmp_path / "run")[-1]["step"]) == step + 2

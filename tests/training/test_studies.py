@@ -157,7 +157,7 @@ def build(settings):
 """
 
 
-def test_a_run_is_rebuilt_from_its_folder_by_its_script(tmp_path, capsys):
+def test_a_run_is_rebuilt_from_its_folder_by_its_script(tmp_path, capsys, monkeypatch):
     (tmp_path / "tiny.py").write_text(SCRIPT)
     run, build = tmp_path / "run", studies.script(tmp_path, "tiny").build
     settings = Settings("tiny", data="digits", steps=1, batch_size=4, out=str(run), dry_run=True, extra={"width": 2})
@@ -169,6 +169,9 @@ def test_a_run_is_rebuilt_from_its_folder_by_its_script(tmp_path, capsys):
         studies.main(lambda *_: {}, studies.parser("x", "", steps=1, batch_size=1), arguments=["--out", str(run)]) == 1
     )
     assert "holds a training run" in capsys.readouterr().err
+    monkeypatch.setattr(mg.gan.ScoreGame, "labelled", True)
+    with pytest.raises(CheckpointError, match="tiny has no generator that is fed with noise alone"):
+        studies.rebuilt(run, tmp_path)
 
 
 def test_what_features_are_worth(tmp_path):

@@ -47,9 +47,9 @@ EXPORT int leaky_relu_grad(const float *g, const float *x, float *out, int64_t s
     return share(leaky_relu_grad_part, &job, parts_of(size), 0);
 }
 
-// --- arithmetic of two arrays, or of an array and a row with one value for each channel -----------------------------
+// --- arithmetic of two arrays, or of an array and a row with one value for each channel, or a column ----------------
 //
-// A number is a row of one column.
+// A number is a row of one column. A column has one value for each sample, or for each unit of a layer's weights.
 
 typedef void loop(const float *restrict a, const float *restrict b, float *restrict y, int64_t n);
 
@@ -72,8 +72,8 @@ struct arithmetic {
     const float *a, *b;
     float *y;
     int64_t size;
-    int64_t columns;  // of the operand that is a row
-    int row;          // which operand that is, 0 or 1
+    int64_t columns;  // of the operand that is a row, or in each row of the one that is not a column
+    int row;          // which operand is a row or a column, 0 or 1
 };
 
 static void of_arrays(void *job, int64_t part, int64_t parts, UNUSED float *scratch) {
@@ -103,4 +103,22 @@ EXPORT int arithmetic_row(
     int64_t function, const float *a, const float *b, float *y, int64_t size, int64_t columns, int64_t row) {
     struct arithmetic job = {loops[function], a, b, y, size, columns, (int)row};
     return share(of_array_and_row, &job, parts_of(size), columns * fold_of(columns));
+}
+
+static void of_array_and_column(void *job, int64_t part, int64_t parts, float *scratch) {
+    const struct arithmetic *j = job;
+    struct span rows = span_of(j->size / j->columns, part, parts);
+    for (int64_t r = rows.from; r < rows.to; r++) {
+        int64_t i = r * j->columns;
+        float value = (j->row ? j->b : j->a)[r];
+        for (int64_t c = 0; c < j->columns; c++) scratch[c] = value;
+        j->loop(j->row ? j->a + i : scratch, j->row ? scratch : j->b + i, j->y + i, j->columns);
+    }
+}
+
+// The same where one of them, the first (0) or the second (1), has one value for each row of so many columns.
+EXPORT int arithmetic_column(
+    int64_t function, const float *a, const float *b, float *y, int64_t size, int64_t columns, int64_t column) {
+    struct arithmetic job = {loops[function], a, b, y, size, columns, (int)column};
+    return share(of_array_and_column, &job, smaller(parts_of(size), size / columns), columns);
 }

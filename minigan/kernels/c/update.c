@@ -1,7 +1,7 @@
 // Optimizer updates, in place, of all parameters in one call: each array is read and written once.
 //
-// The learning rate and the step count are read where they lie, so that a replayed call sees them move. The formulas
-// are those of portable.py.
+// The learning rate, the step count and the decay of an average are read where they lie, so that a replayed call sees
+// them move. The formulas are those of portable.py.
 #include <math.h>
 
 #include "passes.h"
@@ -171,7 +171,7 @@ INLINE void average_rule(const struct update *u, const struct row *row, int64_t 
 
 RULE(average)
 
-EXPORT int average(const void *rows, int64_t count, float toward) {
-    struct update u = {.rows = rows, .count = count, .toward = toward};
+EXPORT int average(const void *rows, int64_t count, const double *decay) {
+    struct update u = {.rows = rows, .count = count, .toward = (float)(1 - *decay)};
     return run(average_part, &u);
 }

@@ -1,27 +1,24 @@
-"""Optimizers with PyTorch's update rules, learning-rate schedules, and averaged weights.
+"""Optimizers with PyTorch's update rules.
 
 Each rule is written once as a pure function of Tensors, `update`: it can be differentiated, which unrolled GANs
 need, and it is what the tests hold the in-place kernels against. `step` runs the kernel.
 """
 
-import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from operator import iadd, setitem
-from typing import TYPE_CHECKING, Any
+from operator import iadd
+from typing import Any
 
 import numpy as np
 
-from . import backend, ops
-from .errors import DTypeError, ShapeError, brief, described
-from .grad import all_tensors, grad
-from .kernels import kernels, portable
-from .kernels.calls import done, made
-from .nn import Module
-from .nn.checks import not_negative, number
-from .nn.state import copy_all
-from .system.hints import hinted, unknown
-from .tensor import Tensor, full
+from .. import backend, ops
+from ..errors import ShapeError, brief
+from ..grad import all_tensors, grad
+from ..kernels import kernels, portable
+from ..kernels.calls import done, made
+from ..nn.checks import not_negative, number
+from ..nn.state import copy_all
+from ..system.hints import hinted
+from ..tensor import Tensor, full
 
 Slots = tuple[Tensor, ...]
 
@@ -267,102 +264,6 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
 
-# --- learning-rate schedules: lr = base lr * factor(step), a function of the step alone ---------------------
-
-
-def constant() -> Callable[[int], float]:
-    """factor = 1."""
-    return lambda step: 1.0
-
-
-def step_decay(step_size: int, gamma: float = 0.1) -> Callable[[int], float]:
-    """factor = gamma^(step // step_size): PyTorch's StepLR."""
-    number("step_decay: step_size", step_size, least=1)
-    not_negative("step_decay", gamma=gamma)
-    return lambda step: gamma ** (step // step_size)
-
-
-def exponential_decay(gamma: float) -> Callable[[int], float]:
-    """factor = gamma^step: PyTorch's ExponentialLR."""
-    not_negative("exponential_decay", gamma=gamma)
-    return lambda step: gamma**step
-
-
-def linear(start: float, end: float, total_steps: int) -> Callable[[int], float]:
-    """factor from start to end over total_steps, then end: PyTorch's LinearLR; (1, 0, n) decays to zero."""
-    number("linear: total_steps", total_steps, least=1)
-    not_negative("linear", start=start, end=end)
-    return lambda step: start + (end - start) * min(step, total_steps) / total_steps
-
-
-def cosine(total_steps: int, floor: float = 0.0) -> Callable[[int], float]:
-    """factor from 1 to `floor` along half a cosine: PyTorch's CosineAnnealingLR (Loshchilov and Hutter 2017)."""
-    number("cosine: total_steps", total_steps, least=1)
-    not_negative("cosine", floor=floor)
-    return lambda step: floor + (1 - floor) * (1 + math.cos(math.pi * min(step, total_steps) / total_steps)) / 2
-
-
-class Schedule:
-    """Sets an optimizer's learning rate to base_lr * factor(step)."""
-
-    def __init__(self, optimizer: Optimizer, factor: Callable[[int], float]) -> None:
-        self.optimizer = optimizer
-        self.factor = factor
-        self.base_lr = optimizer.lr
-
-    def set(self, step: int) -> None:
-        """Set the learning rate for this step, counted from 0; nothing but the step decides it."""
-        self.optimizer.lr = self.base_lr * self.factor(step)
-
-
-# --- averaged weights ---------------------------------------------------------------------------------------
-
-
-class EMA:
-    """An exponential moving average of a module's parameters: shadow = decay shadow + (1 - decay) parameter.
-
-    Buffers are copied, not averaged. Sampling from the averaged generator removes much of the oscillation of
-    training (Yazici et al. 2019).
-    """
-
-    def __init__(self, module: Module, decay: float = 0.999) -> None:
-        _share("EMA", decay=decay)
-        if not isinstance(module, Module):
-            raise DTypeError(f"EMA: expected a Module, got {described(module)}")
-        self.module = module
-        self.decay = decay
-        self.shadow = {k: Tensor(backend.xp(t.data).array(t.data)) for k, t in module.named_tensors()}
-
-    def update(self) -> None:
-        """Move the average towards the module's parameters as they are now; ShapeError if some came or went."""
-        averaged = {name for name, _ in self.module.named_parameters()}
-        tensors = dict(self.module.named_tensors())
-        if changed := sorted(tensors.keys() ^ self.shadow.keys()):
-            raise ShapeError(f"EMA.update: {', '.join(changed)} came or went since the average was made")
-        rows = []
-        for name, t in tensors.items():
-            s = self.shadow[name]
-            if name in averaged:
-                rows.append((s.data, t.data))
-            else:
-                done(setitem, s.data, ..., t.data)
-            s.written("EMA.update")
-        if rows:
-            kernels(rows[0][0]).update(portable.average, rows, decay=self.decay)
-
-    def parameters(self) -> dict[str, Tensor]:
-        """The averaged parameters by name, as `nn.functional_call` takes them."""
-        return {name: self.shadow[name] for name, _ in self.module.named_parameters()}
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The averaged parameters and the buffers by name, sharing memory with the average."""
-        return dict(self.shadow)
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy `state` into the average; CheckpointError, and nothing copied, if it does not fit."""
-        copy_all(self.shadow, state, "EMA")
-
-
 def _root(v: Tensor) -> Tensor:
     """sqrt(v), whose slope at 0 is taken as 0: a parameter that never had a gradient does not poison the others."""
     positive = v > 0
@@ -384,9 +285,3 @@ def _limited(g: Tensor) -> Tensor:
 def _zeros_as(p: Tensor) -> Tensor:
     """Zeros of p's shape, in p's memory order, so that updates run along memory."""
     return Tensor(backend.xp(p.data).zeros_like(p.data))
-
-
-if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        raise unknown(__name__, name, sys.modules[__name__])

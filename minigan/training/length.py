@@ -1,0 +1,58 @@
+"""How many steps a run has: as many as it is told, as its epochs take, or as fit into its minutes.
+
+A run by the clock is one of a fixed length too, so that its learning rates know where it ends, and so that it can be
+resumed exactly: the speed of its first steps tells the length, which every checkpoint says from then on.
+"""
+
+import bisect
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .settings import Settings
+
+UNKNOWN = sys.maxsize  # steps, until the clock has told how many
+FIRST = 40  # steps that tell nothing of the others: kernels are loaded, turns recorded
+SHARE = 0.05  # of the minutes: for so long is the speed measured; the first steps take no longer before
+
+
+def told(settings: Settings, about: Mapping[str, Any], per_epoch: int) -> int:
+    """How many steps the settings say, UNKNOWN if that is for the clock to tell.
+
+    `about` is what the checkpoint that is resumed says: what the clock once told of the same minutes, holds.
+    """
+    if settings.steps is not None:
+        return settings.steps
+    if settings.minutes is None:
+        return settings.epochs * per_epoch
+    before = about.get("settings", {}).get("minutes"), about.get("total_steps")
+    return before[1] if before[0] == settings.minutes and before[1] else UNKNOWN
+
+
+class Clock:
+    """Tells, once it has seen some steps, how many a run has that is to take so many minutes in all."""
+
+    def __init__(self, minutes: float, spent: float = 0.0) -> None:
+        self.seconds = 60 * minutes
+        self.begun = time.perf_counter() - spent
+        self.measured_from: tuple[int, float] | None = None
+
+    def steps(self, step: int, training: float, aside: Callable[[int], float]) -> int:
+        """The number of the last step, UNKNOWN as long as there is too little to tell it from.
+
+        `training` is how many seconds the steps up to this one took by themselves, `aside(n)` how many will be spent
+        on other things when n more are done.
+        """
+        spent = time.perf_counter() - self.begun
+        if self.measured_from is None:
+            if step >= FIRST or spent >= SHARE * self.seconds:
+                self.measured_from = step, training
+            return UNKNOWN
+        first, before = self.measured_from
+        if step == first or training - before < SHARE * self.seconds:
+            return UNKNOWN
+        each = (training - before) / (step - first)
+        left = self.seconds - spent
+        fits = bisect.bisect_right(range(max(int(left / each), 0) + 1), left, key=lambda n: n * each + aside(n))
+        return step + max(fits - 1, 1)

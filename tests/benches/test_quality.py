@@ -1,0 +1,83 @@
+"""The bench of recipes: what it asks minigan for, that it goes on where it stopped, and the table it prints."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from minigan.command import recipe
+
+BENCHES = Path(__file__).parents[2] / "benches"
+sys.path.insert(0, str(BENCHES))
+
+import quality  # noqa: E402  found through the line above
+
+DATA = ["mnist", "cifar10", "faces"]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The commands of the bench, which are answered without training."""
+    commands = []
+
+    def answered(command):
+        commands.append(command)
+        if command[0] == "train":
+            folder = Path(command[command.index("--out") + 1])
+            (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+            (folder / "timings.json").write_text(json.dumps({"training": 60.0}))
+            (folder / "config.json").write_text(json.dumps({"settings": {"batch_size": 128}}))
+            return ""
+        distance = 3.0 if "clusters" in command[1] else 12.0
+        rows = {"frechet": {"value": distance, "floor": 2.5}, "smallest_class": {"value": 0.09, "floor": None}}
+        return json.dumps({"step": 600, "samples": 100, "reader": "digits", "rows": rows})
+
+    monkeypatch.setattr(quality, "run", answered)
+    return commands
+
+
+def bench(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["quality.py", *map(str, words)])
+    quality.main()
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("name", quality.RECIPES)
+def test_every_recipe_is_a_line_that_minigan_train_takes(name, data, tmp_path):
+    (tmp_path / "faces").mkdir()
+    given = str(tmp_path / data) if data == "faces" else data
+    words = quality.words(name, given, quality.options().parse_args([]))
+    chosen = recipe.options(words).parse_args(words)
+    assert chosen.data == given
+    assert recipe.sized({"model": chosen.model}) == (data != "mnist")
+
+
+def test_runs_are_made_once_and_the_nearest_comes_first(tmp_path, monkeypatch, asked, capsys):
+    words = ["plain", "clusters", "--seeds", 2, "--minutes", 0.5, "--out", tmp_path]
+    bench(monkeypatch, *words)
+    assert [command[0] for command in asked] == ["train", "evaluate"] * 4
+    said = capsys.readouterr().out
+    assert said.index("| clusters | 3 (3 to 3) / 2.5 |") < said.index("| plain | 12 (12 to 12) / 2.5 |")
+    assert "| 600 | 1280 |" in said
+    bench(monkeypatch, *words)
+    assert len(asked) == 8
+    held = json.loads((tmp_path / "figures.json").read_text())
+    assert [(row["recipe"], row["seed"]) for row in held["figures"]] == [
+        *[("plain", 0), ("clusters", 0)],
+        *[("plain", 1), ("clusters", 1)],
+    ]
+    assert held["machine"]
+
+
+def test_a_run_that_was_stopped_goes_on(tmp_path, monkeypatch, asked):
+    (tmp_path / "mnist/plain_0/checkpoints").mkdir(parents=True)
+    (tmp_path / "mnist/plain_0/checkpoints/step_00000007.safetensors").touch()
+    bench(monkeypatch, "plain", "--out", tmp_path)
+    assert "--resume" in asked[0]
+
+
+def test_an_unknown_recipe_is_named(monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        bench(monkeypatch, "nonesuch")
+    assert "no recipe nonesuch; there are plain" in capsys.readouterr().err
