@@ -138,7 +138,7 @@ def _modes(results: Results, path: Path) -> Picture:
 
 
 def _row(unroll: int, endpoint: bool = False, modes: float | None = None) -> Row:
-    name = (f"unrolled {unroll}" if unroll else "GAN") + (" 7 modes" if endpoint else "")
+    name = (f"unrolled {unroll}" if unroll else "GAN") + (" on 7 modes" if endpoint else "")
     about = f"G looks {unroll} steps of D ahead" if unroll else "the plain GAN"
     about += "; the ring of the authors' demonstration, whose last mode lies on its first" if endpoint else ""
     published = {} if modes is None else {"modes": Figure(modes, None, "remembered")}
@@ -169,6 +169,6 @@ TABLE = Table(
         "The paper has a figure and no numbers: that the plain GAN of it ends on one mode and the unrolled one on all "
         "eight is how it is remembered.",
         "The authors' demonstration places its eight angles from 0 to 2 pi with both ends, so that it has seven modes, "
-        "one of them twice as likely. Here are eight; the methods named `7 modes` have the others' seven.",
+        "one of them twice as likely. Here are eight; the methods on 7 modes have theirs.",
     ],
 )
