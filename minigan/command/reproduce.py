@@ -1,11 +1,14 @@
 """`minigan reproduce`: a table of a paper, computed again."""
 
+import argparse
 import json
+import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .. import reproduce
 from ..backend import DEVICES, array_module
@@ -27,10 +30,13 @@ Each method and seed is a cell. What is finished stays: the same command goes on
 
 def command(arguments: Sequence[str]) -> int:
     """Compute a table; the exit status."""
-    chosen = _options().parse_args(arguments)
+    options = _options()
+    chosen = options.parse_args(arguments)
     if chosen.list:
         answer(_list(chosen.json))
         return 0
+    if chosen.name is None:
+        options.error("which table? --list says what there is")
     table = reproduce.load(chosen.name)
     protocol = table.full if chosen.full and table.full is not None else table.short
     array_module(chosen.device)  # fails before anything is written
@@ -51,17 +57,15 @@ def command(arguments: Sequence[str]) -> int:
             threads=chosen.threads,
             device=chosen.device,
         )
-        try:
+        with disk.naming(out, "made"):
             out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            with disk.naming(out, "made"):
-                raise error
         stack.enter_context(disk.holding(out / ".lock"))
         how = {"protocol": kind, "threads": plan.threads, "device": plan.device}
         return _computed(plan, how, chosen.json, chosen.dry_run)
 
 
-def _computed(plan: reproduce.Plan, how: dict, as_json: bool, dry_run: bool) -> int:
+def _computed(plan: reproduce.Plan, how: Mapping[str, Any], as_json: bool, dry_run: bool) -> int:
+    """Compute what is left, write and say what there is; the exit status."""
     tell = warn if as_json else say
 
     def finished(result: Result) -> None:
@@ -78,7 +82,8 @@ def _computed(plan: reproduce.Plan, how: dict, as_json: bool, dry_run: bool) -> 
     return INTERRUPTED if interrupted else 0
 
 
-def _ends(results: Results, page: Path, tell, dry_run: bool) -> None:
+def _ends(results: Results, page: Path, tell: Callable[[str], None], dry_run: bool) -> None:
+    """How this differs from the paper, what is not finished, and where everything is."""
     for deviation in results.protocol.deviations:
         tell(f"Unlike the paper: {deviation}")
     if results.missing:
@@ -96,13 +101,21 @@ def _list(as_json: bool) -> str:
     told = []
     for t in tables:
         names = ", ".join(row.name if row.usual else f"({row.name})" for row in t.rows)
-        takes = f"takes {t.short.takes}" + (f"; --full: {t.full.takes}" if t.full is not None else "")
-        told.append(f"{t.name}: {t.title}\n  {t.source}\n  methods: {names}\n  {takes}")
+        takes = {"takes": t.short.takes, "takes with --full": t.full.takes if t.full is not None else ""}
+        lines = [f"{t.name}: {t.title}", t.source, f"methods: {names}"]
+        told.append("\n  ".join([*lines, *(f"{what}: {how_long}" for what, how_long in takes.items() if how_long)]))
     return "\n\n".join(told)
 
 
 def _methods(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _minutes(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number of minutes, got {text}")
+    return value
 
 
 def _options() -> Options:
@@ -114,7 +127,7 @@ def _options() -> Options:
     p.add_argument("--seeds", type=positive, metavar="N", help="how many (default: the protocol's)")
     p.add_argument("--full", action="store_true", help="the paper's own protocol, which may take days")
     p.add_argument(
-        "--minutes", type=float, metavar="M", help="stop after so many, and save (default: when all is done)"
+        "--minutes", type=_minutes, metavar="M", help="stop after so many, and save (default: when all is done)"
     )
     shown = "cells computed at once: they change no number (default: as many as keep the cores at work)"
     p.add_argument("--processes", type=positive, metavar="P", help=shown)

@@ -133,8 +133,7 @@ def cell(given: Cell) -> Mapping[str, Value]:
     field, h = Field(**settings["field"]), settings["h"]
     numbers: dict[str, Value] = {}
     if settings.get("closed") is not None:
-        found = np.linalg.eigvals(jacobian(field))
-        closed = np.array([complex(*pair) for pair in settings["closed"]])
+        found, closed = np.linalg.eigvals(jacobian(field)), np.linalg.eigvals(np.array(settings["closed"]))
         numbers["spectrum"] = spectrum(found)
         numbers["off"] = min(float(abs(found - c).max()) for c in (closed, closed[::-1]))
     ways = {}
@@ -200,46 +199,46 @@ def pictures(results: Results, folder: Path) -> list[Picture]:
 # --- the methods --------------------------------------------------------------------------------------------------
 
 
-def _roots(middle: float, square_of_rest: float) -> list[tuple[float, float]]:
-    """middle +- sqrt(square_of_rest), as pairs of real and imaginary part."""
-    root = complex(square_of_rest) ** 0.5
-    return [(middle + root.real, root.imag), (middle - root.real, -root.imag)]
+def _turning(f: float, falls: float = 0.0) -> np.ndarray:
+    """The Jacobian where f turns the players and psi falls at a rate: penalties and noise act on D's own loss alone."""
+    return np.array([[0.0, f], [-f, -falls]])
 
 
-def _radii(closed: list[tuple[float, float]], cross: float, h: float = 0.2) -> dict[str, Figure]:
-    """Largest modulus of a step's eigenvalues, in closed form, if psi alone falls at twice the real part.
+def _pulled(f: float, weight: float) -> np.ndarray:
+    """The same with consensus instead: J - weight J'J, where J'J is f^2 times the identity."""
+    return _turning(f) - weight * f * f * np.eye(2)
 
-    The Jacobian of the field is then [[0, cross], [-cross, 2 m]], m the real part of its eigenvalues (or their mean):
-    so it is wherever nothing but the discriminator's own loss is changed.
-    """
-    field = np.array([[0.0, cross], [-cross, sum(real for real, _ in closed)]])
+
+def _radii(field: np.ndarray, h: float = 0.2) -> dict[str, Figure]:
+    """Largest modulus of the eigenvalues of a step, from the field's Jacobian."""
+    moves = [np.eye(2) + h * np.diag(who) @ field for who in ((1.0, 0.0), (0.0, 1.0))]  # theta alone, psi alone
     found = {}
     for order, d_steps in ORDERS.items():
-        theta, psi = np.eye(2) + h * np.diag([1.0, 0.0]) @ field, np.eye(2) + h * np.diag([0.0, 1.0]) @ field
-        step = np.eye(2) + h * field if d_steps == 0 else theta @ np.linalg.matrix_power(psi, d_steps)
+        step = np.eye(2) + h * field if d_steps == 0 else moves[0] @ np.linalg.matrix_power(moves[1], d_steps)
         found[f"radius_{order}"] = Figure(float(abs(np.linalg.eigvals(step)).max()), None, "derived")
     return found
 
 
-def _row(
-    name: str,
-    about: str,
-    closed: Any = None,
-    cross: float | None = None,
-    verdicts: Sequence[str] = (),
-    **of: Any,
-) -> Row:
-    published: dict[str, Figure] = {}
+def _row(name: str, about: str, closed: np.ndarray | None, verdicts: Sequence[str] = (), **of: Any) -> Row:
+    """A method: its field, the Jacobian of that in closed form, whether the paper says that it converges."""
+    published = {order: Figure(verdict) for order, verdict in zip(ORDERS, verdicts, strict=False)}
     if closed is not None:
-        published["spectrum"] = Figure(spectrum(np.array([complex(*pair) for pair in closed])), None, "derived")
-    if cross is not None:
-        published |= _radii(closed, cross)
-    for order, verdict in zip(ORDERS, verdicts, strict=False):
-        published[order] = Figure(verdict)
-    return Row(name, {"field": of, "closed": closed}, published, about)
+        published["spectrum"] = Figure(spectrum(np.linalg.eigvals(closed)), None, "derived")
+        published |= _radii(closed)
+    return Row(name, {"field": of, "closed": None if closed is None else closed.tolist()}, published, about)
 
 
-NEVER, YES = "no", "yes"
+F = 0.5  # the slope of the logistic loss at 0; that of Wasserstein and hinge losses is 1
+
+
+def _penalised(name: str, loss: str, penalty: str, gamma: float, verdicts: Sequence[str]) -> Row:
+    """gamma / 2 times the squared slope of the discriminator, at one kind of points or at both."""
+    falls = gamma * (2 if penalty == "r1_r2" else 1)
+    about = f"{loss} loss, gamma {gamma:g}" + (": the critical one" if falls == 2 * F else "")
+    return _row(name, about, _turning(F, falls), verdicts, loss=loss, penalty=penalty, weight=gamma / 2)
+
+
+NO, YES = "no", "yes"
 TABLE = Table(
     name="dirac",
     title="The Dirac-GAN: which methods converge",
@@ -260,86 +259,32 @@ TABLE = Table(
         Column("radius_alternating5", "five of D", ".4f", "low"),
     ],
     rows=[
-        _row("GAN", "minimax loss", _roots(0, -0.25), 0.5, (NEVER, NEVER, NEVER), loss="minimax"),
-        _row("NSGAN", "non-saturating loss", _roots(0, -0.25), 0.5, (NEVER, NEVER, NEVER), loss="nonsaturating"),
-        _row("WGAN", "psi clipped to [-1, 1]", _roots(0, -1), 1.0, (NEVER, NEVER, NEVER), loss="wasserstein", clip=1.0),
+        _row("GAN", "minimax loss", _turning(F), [NO] * 3, loss="minimax"),
+        _row("NSGAN", "non-saturating loss", _turning(F), [NO] * 3, loss="nonsaturating"),
+        _row("WGAN", "psi clipped to [-1, 1]", _turning(1.0), [NO] * 3, loss="wasserstein", clip=1.0),
         _row(
             "WGAN-GP",
-            "(|psi| - 1)^2 times 0.7: the field jumps at psi = 0 and has no Jacobian there",
-            verdicts=(NEVER, NEVER, NEVER),
-            loss="wasserstein",
-            penalty="gradient_penalty",
-            weight=0.7,
+            "0.7 (|psi| - 1)^2: the field jumps at psi = 0 and has no Jacobian there",
+            None,
+            [NO] * 3,
+            **{"loss": "wasserstein", "penalty": "gradient_penalty", "weight": 0.7},
         ),
         _row(
             "DRAGAN",
-            "(|psi| - 1)^2 times 0.7 at the data: it jumps too",
-            verdicts=(NEVER, NEVER, NEVER),
-            loss="nonsaturating",
-            penalty="dragan",
-            weight=0.7,
-        ),
-        _row("hinge", "hinge loss", _roots(0, -1), 1.0, loss="hinge"),
-        _row("RpGAN", "relativistic loss", _roots(0, -0.25), 0.5, loss="relativistic"),
-        _row("consensus", "weight 1", _roots(-0.25, -0.25), None, (YES, YES), loss="minimax", consensus=1.0),
-        _row(
-            "instance noise",
-            "of deviation 0.7",
-            _roots(-0.1225, 0.1225**2 - 0.25),
+            "0.7 (|psi| - 1)^2 at the data, with the non-saturating loss: it jumps too",
             None,
-            (YES, YES, YES),
-            loss="minimax",
-            noise=0.7,
+            [NO] * 3,
+            **{"loss": "nonsaturating", "penalty": "dragan", "weight": 0.7},
         ),
-        _row(
-            "R1, 0.3",
-            "gamma 0.3",
-            _roots(-0.15, 0.15**2 - 0.25),
-            0.5,
-            (YES, YES, YES),
-            loss="minimax",
-            penalty="r1",
-            weight=0.15,
-        ),
-        _row(
-            "R1, 1",
-            "gamma 1: critical",
-            _roots(-0.5, 0),
-            0.5,
-            (YES, YES, YES),
-            loss="minimax",
-            penalty="r1",
-            weight=0.5,
-        ),
-        _row(
-            "NSGAN, R1, 0.3",
-            "gamma 0.3",
-            _roots(-0.15, 0.15**2 - 0.25),
-            0.5,
-            (YES, YES, YES),
-            loss="nonsaturating",
-            penalty="r1",
-            weight=0.15,
-        ),
-        _row(
-            "NSGAN, R2, 0.3",
-            "gamma 0.3",
-            _roots(-0.15, 0.15**2 - 0.25),
-            0.5,
-            (YES, YES, YES),
-            loss="nonsaturating",
-            penalty="r2",
-            weight=0.15,
-        ),
-        _row(
-            "RpGAN, R1 and R2",
-            "gamma 0.3 each: R3GAN",
-            _roots(-0.3, 0.3**2 - 0.25),
-            0.5,
-            loss="relativistic",
-            penalty="r1_r2",
-            weight=0.15,
-        ),
+        _row("hinge", "hinge loss", _turning(1.0), loss="hinge"),
+        _row("RpGAN", "relativistic loss", _turning(F), loss="relativistic"),
+        _row("consensus", "weight 1, minimax loss", _pulled(F, 1.0), [YES] * 2, loss="minimax", consensus=1.0),
+        _row("instance noise", "deviation 0.7", _turning(F, 0.49 / 2), [YES] * 3, loss="minimax", noise=0.7),
+        _penalised("R1 0.3", "minimax", "r1", 0.3, [YES] * 3),
+        _penalised("R1 1", "minimax", "r1", 1.0, [YES] * 3),
+        _penalised("NSGAN R1 0.3", "nonsaturating", "r1", 0.3, [YES] * 3),
+        _penalised("NSGAN R2 0.3", "nonsaturating", "r2", 0.3, [YES] * 3),
+        _penalised("RpGAN R1+R2 0.3", "relativistic", "r1_r2", 0.3, []),
     ],
     short=Protocol({"steps": 500, "h": 0.2, "arrows": 13}, seeds=1, takes="half a minute"),
     full=None,
