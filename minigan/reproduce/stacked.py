@@ -158,12 +158,23 @@ TABLE = Table(
         _row(
             "unrolled 1",
             _found(65.4, 34.75, 5.91, 0.14),
-            "G's gradient runs through a step of D that it would take next",
+            "G's gradient runs through one imagined step of D",
             False,
             unroll=1,
         ),
-        _row("unrolled 5", _found(236.4, 63.30, 4.67, 0.43), "through five steps of D", unroll=5),
-        _row("unrolled 10", _found(327.2, 74.67, 4.66, 0.46), "through ten steps of D", False, unroll=10),
+        _row(
+            "unrolled 5",
+            _found(236.4, 63.30, 4.67, 0.43),
+            "G's gradient runs through five imagined steps of D",
+            unroll=5,
+        ),
+        _row(
+            "unrolled 10",
+            _found(327.2, 74.67, 4.66, 0.46),
+            "G's gradient runs through ten imagined steps of D",
+            False,
+            unroll=10,
+        ),
         _row(
             "RpGAN+R1+R2",
             {"modes": Figure(1000, None, "elsewhere"), "kl": Figure(0.078, None, "elsewhere")},
