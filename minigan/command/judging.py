@@ -39,7 +39,8 @@ def train(arguments: Sequence[str]) -> int:
     p.add_argument("--channels", type=int, choices=[1, 3], default=3, help="1 for grey, 3 for colour (default: 3)")
     p.add_argument("--labels", choices=["folders"], help="the folders in FOLDER are the classes of their pictures")
     p.add_argument("--flip", action="store_true", help="a mirrored picture is of the same class")
-    p.add_argument("--epochs", type=positive, default=10, help="how often each picture is seen (default: 10)")
+    seen = "how often each picture is seen (default: 10 with labels, 5 without)"
+    p.add_argument("--epochs", type=positive, help=seen)
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same judge (default: 0)")
     p.add_argument("--device", choices=DEVICES, default="cpu", help="where to compute (default: cpu)")
     p.add_argument("--out", type=nonempty, default="judge.safetensors", metavar="FILE", help="(default: %(default)s)")
@@ -53,7 +54,7 @@ def train(arguments: Sequence[str]) -> int:
 
     def told(epoch: int) -> None:
         if not chosen.json:
-            say(f"epoch {epoch} of {chosen.epochs}, {time.monotonic() - start:.0f} s")
+            say(f"epoch {epoch}, {time.monotonic() - start:.0f} s")
 
     how = {"seed": chosen.seed, "epochs": chosen.epochs, "device": chosen.device, "told": told}
     made = judges.learn(samples, flip=chosen.flip, **how)
@@ -72,17 +73,25 @@ def about(arguments: Sequence[str]) -> int:
 
 
 def _said(made: judges.Judge, as_json: bool, where: str) -> int:
+    """Say what a judge is: for a program all that is known, for a person a line for each thing."""
     known = {"shape": list(made.shape), "features": made.form.options["features"], "classes": made.classes}
     if as_json:
         answer(json.dumps({"judge": where, "name": made.name, **known, **made.about}, indent=2))
         return 0
+    about = dict(made.about)
+    sets = about.pop("sets", {about.pop("data", "its data"): about})
     read = f"reads {made.classes} classes of" if made.classes else "knows features of"
     lines = [f"{shown(where)}: {read} images {'x'.join(map(str, made.shape))} by {known['features']} features"]
-    for name, value in made.about.items():
-        text = json.dumps(value) if isinstance(value, dict) else f"{value:.4g}" if isinstance(value, float) else value
-        lines.append(f"  {name:12} {shown(text)}")
+    for name, of in sets.items():
+        if "accuracy" not in of:  # nobody measured it
+            continue
+        told = "read right" if made.classes else "turns told"
+        lines.append(f"  {shown(name)}: {of['accuracy']:.2%} of {of['tested']} unseen images {told}")
+        lines.append(f"  {' ' * len(shown(name))}  floor {of['floor']:.4g}, of training images to those")
+    lines.append("  " + ", ".join(f"{name} {shown(about[name])}" for name in ORIGIN if name in about))
     answer("\n".join(lines))
     return 0
 
 
+ORIGIN = ("taught", "images", "epochs", "seed", "parameters", "date")
 COMMANDS = {"train": train, "about": about}

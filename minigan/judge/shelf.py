@@ -9,7 +9,7 @@ from . import reader
 from .reader import Judge
 
 WEIGHTS = Path(__file__).parent / "weights"
-SHIPPED = {"digits": ("mnist", "digits"), "cifar10": ("cifar10",)}
+SHIPPED = {"digits": ("mnist", "digits"), "fashion": ("fashion_mnist",), "cifar10": ("cifar10",)}
 """The judges that ship, and the data sets whose images each can read; `python benches/judges.py make` makes them."""
 KNOWN = 0.75  # of the labels that a judge reads right if it knows what the images show; by chance it is a tenth
 ASKED = 500  # images that it is asked about
