@@ -151,7 +151,7 @@ def _rows() -> list[Row]:
 TABLE = Table(
     name="losses",
     title="Seven losses on the same layers",
-    source="Lucic et al. 2018, are GANs created equal?, table of section 6, arXiv:1711.10337",
+    source="Lucic et al. 2018, are GANs created equal?, the best FID of each loss, arXiv:1711.10337",
     about=(
         "Given enough tuning, the paper finds, no loss is clearly best. Its distances are in features of Inception, "
         "which are not had here: they stand beside ours as context, to be compared in their order alone."
