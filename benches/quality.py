@@ -29,7 +29,7 @@ from minigan.data import DATASETS
 ROOT = Path(__file__).parents[1]
 SHOWN = {"frechet": "Fréchet", "score": "score", "smallest_class": "smallest class", "memorised": "memorised"}
 PLAIN = {"small": "--model dcgan28 --batch-size 128 --lr 1e-3", "large": "--model dcgan --batch-size 64 --lr 2e-4"}
-NARROW = {"small": "--generator-width 32", "large": ""}  # there --width is that of both players
+NARROW = {"small": "--generator-width 32", "large": "--generator-width 16"}
 R1 = "--penalty r1 --penalty-weight 1"
 ONE_PASS = f"{R1} --penalty-every 8 --one-pass"
 FALLING = "{narrow} --lr-schedule linear"
@@ -157,7 +157,7 @@ def main() -> None:
     if unknown := set(args.recipes) - set(RECIPES):
         parser.error(f"no recipe {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}")
     if args.list:
-        print("\n".join(f"{name:14} {line or '(nothing beside the networks)'}" for name, line in RECIPES.items()))
+        print("\n".join(f"{name:14} {shlex.join(words(name, args.data[0], args))}" for name in RECIPES))
         return
     file = args.json or args.out / "figures.json"
     held = json.loads(file.read_text()) if file.exists() else {"figures": []}

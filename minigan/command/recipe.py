@@ -250,7 +250,11 @@ def part_options(prog: str, of: str, description: str) -> Options:
     parts.add_argument("--penalty", choices=penalties.PENALTIES, help=", ".join(penalties.PENALTIES), **names)
     parts.add_argument("--penalty-weight", type=float, default=10.0, help="times the penalty (default: 10)")
     parts.add_argument(
-        "--penalty-every", type=positive, default=1, metavar="STEPS", help="so much more of it, so rarely (default: 1)"
+        "--penalty-every",
+        type=positive,
+        default=1,
+        metavar="STEPS",
+        help="how often, so many times as much (default: 1)",
     )
     parts.add_argument("--clip", type=float, help="limit D's weights to [-CLIP, CLIP]")
     parts.add_argument("--max-norm", type=float, help="limit the length of each of D's units' weights")
@@ -261,12 +265,13 @@ def part_options(prog: str, of: str, description: str) -> Options:
     )
     parts.add_argument("--channels", type=int, choices=[1, 3], default=3, help="likewise (default: 3)")
     parts.add_argument(
-        "--generator-width",
-        type=positive,
-        help="likewise of G alone, also in dcgan28 and wgan_gp28, where it is 64 (default: dcgan's as D's)",
+        "--width", type=positive, default=32, help="of the maps next to the image, likewise (default: 32)"
     )
     parts.add_argument(
-        "--width", type=positive, default=32, help="of the maps next to the image, likewise (default: 32)"
+        "--generator-width",
+        type=positive,
+        metavar="WIDTH",
+        help="of those in G, for dcgan, dcgan28 and wgan_gp28 (default: --width; of the last two, 64)",
     )
     norms: dict[str, Any] = {"type": _norm, "metavar": "batch|layer|none"}
     shown = "in wgan_gp28's and dcgan's D (default: none with a penalty or --one-pass, else batch)"
@@ -293,17 +298,19 @@ def part_options(prog: str, of: str, description: str) -> Options:
         "--lr-schedule",
         choices=["constant", "linear", "cosine"],
         default="constant",
-        help="how both fall over the length of the run (default: constant)",
+        help="how learning rates fall until the end of the run (default: constant)",
     )
     moves.add_argument(
-        "--lr-end", type=float, default=0.0, metavar="SHARE", help="of the rates, left at its end (default: 0)"
+        "--lr-end", type=float, default=0.0, metavar="SHARE", help="what is left of them at the end (default: 0)"
     )
-    moves.add_argument("--warmup", type=natural, default=0, metavar="STEPS", help="in which both rise (default: 0)")
+    moves.add_argument(
+        "--warmup", type=natural, default=0, metavar="STEPS", help="in which they rise at first (default: 0)"
+    )
     moves.add_argument("--beta1", type=float, default=0.5, help="Adam's (default: 0.5)")
     moves.add_argument("--beta2", type=float, default=0.999, help="Adam's (default: 0.999)")
     moves.add_argument("--momentum", type=float, default=0.0, help="SGD's (default: 0)")
     moves.add_argument(
-        "--one-pass", action="store_true", help="both move at once, by one pass of D, which has no batch norm: faster"
+        "--one-pass", action="store_true", help="both move at once, by one pass of D, without batch norm there: faster"
     )
     moves.add_argument("--unroll", type=int, default=0, help="G's gradient runs through so many steps of D")
     moves.add_argument("--consensus", type=float, default=0.0, help="weight of the joint gradient's length")

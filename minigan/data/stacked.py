@@ -63,7 +63,8 @@ class Stacks:
 
     def at(self, k: Any) -> Array:
         """The k-th batch; k may be a 0-d int64 array on the device."""
-        chosen = self._stream.at(k).integers(len(self._images), (self.batch_size, self.channels))
+        shape, device = (self.batch_size, self.channels), backend.device_of(self._images)
+        chosen = self._stream.at(k).integers(len(self._images), shape, device)
         drawn = self._images[chosen].transpose(0, 2, 3, 1)
         return kernels(self._images).scaled(backend.xp(drawn).ascontiguousarray(drawn)).transpose(0, 3, 1, 2)
 

@@ -196,7 +196,10 @@ class ScoreGame(Game):
         return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), **shown}
 
     def one_pass_turn(self, batch: Batch) -> Losses:
-        """Both players move at once, each down its own loss, by one pass of the discriminator (`gan/one_pass.py`)."""
+        """The moves of `simultaneous_turn`, by one pass of the discriminator (`gan/one_pass.py`).
+
+        What is drawn in that pass, instance noise say, is then the same for both players.
+        """
         generator, critic = self.as_functions(batch)
         z = self.noise(batch)
         if self.asked(batch, z) is not None:

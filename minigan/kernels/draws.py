@@ -6,10 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backend import Array
-from . import library
-from .threads import get_num_threads
-
-MANY = 256  # words from which a call of C, which draws the same ones, costs less
+from . import memory
 
 
 class Draw(NamedTuple):
@@ -22,11 +19,6 @@ class Draw(NamedTuple):
 
 def words(draw: Draw, n: int) -> np.ndarray:
     """The n random 64-bit words there (NumPy's Philox increments its counter before each block of four)."""
-    if n >= MANY and library.find() is not None:
-        start, drawn = np.array([draw.block, draw.step, *draw.key], np.uint64), np.empty(n, np.uint64)
-        get_num_threads()  # which the compiled kernels learn by the way
-        library.call("philox_words", library.address(start), library.address(drawn), n)
-        return drawn
     counter = np.array([draw.block, 0, draw.step, 0], dtype=np.uint64)
     return np.random.Philox(counter=counter, key=draw.key).random_raw(n)
 
@@ -42,18 +34,21 @@ def uniform(draw: Draw, n: int, low: float, high: float, dtype: Any) -> np.ndarr
 def normal(draw: Draw, n: int, mean: float, std: float, dtype: Any) -> np.ndarray:
     """n floats, normal: each word's two halves make two of them by Box and Muller (1958).
 
-    Each half in an array of its own: NumPy's functions take several times as long for every second element of one.
+    Each half in an array of its own, as NumPy's functions take longer for every second element of one, and all in
+    memory that was used before: to be given new pages takes as long as the arithmetic.
     """
     halves = words(draw, -(-n // 2)).view(np.uint32)
-    radius, angle = halves[::2].astype(dtype), halves[1::2].astype(dtype)
+    radius, angle, cosine = (memory.empty(len(halves) // 2, dtype) for _ in range(3))
+    np.copyto(radius, halves[::2], casting="unsafe")
+    np.copyto(angle, halves[1::2], casting="unsafe")
     radius += 1
     radius *= 2.0**-32
     np.log(radius, out=radius)
     radius *= -2
     np.sqrt(radius, out=radius)
     angle *= 2.0**-32 * math.tau
-    both = np.empty((len(angle), 2), dtype)
-    np.multiply(radius, np.cos(angle), out=both[:, 0])
+    both = memory.empty((len(angle), 2), dtype)
+    np.multiply(radius, np.cos(angle, out=cosine), out=both[:, 0])
     np.multiply(radius, np.sin(angle, out=angle), out=both[:, 1])
     both *= std
     both += mean

@@ -52,25 +52,26 @@ class Field:
         self.consensus = consensus
         self.clip = clip
 
-    def plain(self, theta: Tensor, psi: Tensor) -> Point:
-        """The field without consensus."""
-        own_theta, own_psi = theta + tensor(np.zeros(())), psi + tensor(np.zeros(()))  # each takes the other as given
-        real = self.offsets
+    def of_theta(self, theta: Tensor, psi: Tensor) -> Tensor:
+        """-dLg/dtheta without consensus: the generator takes the discriminator as given."""
+        own = theta + tensor(np.zeros(()))
+        critic = partial(_line, psi)
+        loss = self.loss.generator(critic(self._points(own)), critic(self._points(tensor(np.zeros(())))))
+        return -grad(loss, own, create_graph=True)
 
-        def scores(at: Tensor, line: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
-            return lambda x: x * line, reshape(at, (1, 1)) + self.offsets
-
-        critic, fake = scores(theta, own_psi)
-        d_loss = self.loss.discriminator(critic(real), critic(fake))
+    def of_psi(self, theta: Tensor, psi: Tensor) -> Tensor:
+        """-dLd/dpsi without consensus: the discriminator takes the generator as given."""
+        own = psi + tensor(np.zeros(()))
+        critic = partial(_line, own)
+        real, fake = self._points(tensor(np.zeros(()))), self._points(theta)
+        loss = self.loss.discriminator(critic(real), critic(fake))
         if self.penalty is not None:
-            d_loss = d_loss + self.weight * self.penalty(critic, real, fake)
-        critic, fake = scores(own_theta, psi)
-        g_loss = self.loss.generator(critic(fake), critic(real))
-        return -grad(g_loss, own_theta, create_graph=True), -grad(d_loss, own_psi, create_graph=True)
+            loss = loss + self.weight * self.penalty(critic, real, fake)
+        return -grad(loss, own, create_graph=True)
 
     def __call__(self, theta: Tensor, psi: Tensor) -> Point:
         """(-dLg/dtheta, -dLd/dpsi), with consensus if there is some."""
-        v = self.plain(theta, psi)
+        v = self.of_theta(theta, psi), self.of_psi(theta, psi)
         if not self.consensus:
             return v
         pull = grad(0.5 * (square(v[0]) + square(v[1])), [theta, psi], create_graph=True)
@@ -81,12 +82,21 @@ class Field:
         if d_steps == 0:
             moves = self(theta, psi)
             return theta + h * moves[0], self._limited(psi + h * moves[1])
+        alone = not self.consensus
         for _ in range(d_steps):
-            psi = self._limited(psi + h * self(theta, psi)[1])
-        return theta + h * self(theta, psi)[0], psi
+            psi = self._limited(psi + h * (self.of_psi(theta, psi) if alone else self(theta, psi)[1]))
+        return theta + h * (self.of_theta(theta, psi) if alone else self(theta, psi)[0]), psi
+
+    def _points(self, at: Tensor) -> Tensor:
+        """(2, 1): a point with its noise."""
+        return reshape(at, (1, 1)) + self.offsets
 
     def _limited(self, psi: Tensor) -> Tensor:
         return psi if self.clip is None else clip(psi, -self.clip, self.clip)
+
+
+def _line(slope: Tensor, x: Tensor) -> Tensor:
+    return x * slope
 
 
 def jacobian(f: Callable[[Tensor, Tensor], Point]) -> np.ndarray:
@@ -251,8 +261,8 @@ TABLE = Table(
     columns=[
         Column("spectrum", "eigenvalues of the field"),
         Column("off", "off by", ".0e"),
-        Column("simultaneous", "both at once"),
-        Column("alternating", "in turn"),
+        Column("simultaneous", "steps at once"),
+        Column("alternating", "steps in turn"),
         Column("alternating5", "five of D, one of G"),
         Column("radius_simultaneous", "largest eigenvalue of a step at once", ".4f", "low"),
         Column("radius_alternating", "in turn", ".4f", "low"),
@@ -280,11 +290,11 @@ TABLE = Table(
         _row("RpGAN", "relativistic loss", _turning(F), loss="relativistic"),
         _row("consensus", "weight 1, minimax loss", _pulled(F, 1.0), [YES] * 2, loss="minimax", consensus=1.0),
         _row("instance noise", "deviation 0.7", _turning(F, 0.49 / 2), [YES] * 3, loss="minimax", noise=0.7),
-        _penalised("R1, 0.3", "minimax", "r1", 0.3, [YES] * 3),
-        _penalised("R1, 1", "minimax", "r1", 1.0, [YES] * 3),
-        _penalised("NSGAN, R1, 0.3", "nonsaturating", "r1", 0.3, [YES] * 3),
-        _penalised("NSGAN, R2, 0.3", "nonsaturating", "r2", 0.3, [YES] * 3),
-        _penalised("RpGAN, R1 and R2, 0.3", "relativistic", "r1_r2", 0.3, []),
+        _penalised("R1 0.3", "minimax", "r1", 0.3, [YES] * 3),
+        _penalised("R1 1", "minimax", "r1", 1.0, [YES] * 3),
+        _penalised("NSGAN R1 0.3", "nonsaturating", "r1", 0.3, [YES] * 3),
+        _penalised("NSGAN R2 0.3", "nonsaturating", "r2", 0.3, [YES] * 3),
+        _penalised("RpGAN R1+R2 0.3", "relativistic", "r1_r2", 0.3, []),
     ],
     short=Protocol({"steps": 500, "h": 0.2, "arrows": 13}, seeds=1, takes="half a minute"),
     full=None,

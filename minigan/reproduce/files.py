@@ -114,4 +114,4 @@ def lines(results: Results) -> str:
 def line(numbers: Mapping[str, Any], columns: Sequence[Column]) -> str:
     """A cell's numbers in a line."""
     held = [(column, numbers[column.name]) for column in columns if column.name in numbers]
-    return ", ".join(f"{column.title} {written(Summary(value, None, 1), column)}" for column, value in held)
+    return "; ".join(f"{column.title}: {written(Summary(value, None, 1), column)}" for column, value in held)

@@ -52,7 +52,7 @@ def facts(results: Results, how: Mapping[str, Any]) -> str:
         ("seeds", str(results.seeds)),
         ("cells", f"{cells - len(results.missing)} of {cells}"),
         ("time of all cells", duration(spent)),
-        ("processor", escape(processor()) + beside(f" a cell on {how.get('threads', 1)}")),
+        ("processor", escape(processor()) + beside(f" threads of a cell: {how.get('threads', 1)}")),
     ]
     return pairs([fact for fact in held if fact[1]], "facts")
 

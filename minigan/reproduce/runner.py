@@ -73,16 +73,18 @@ def run(plan: Plan, finished: Callable[[Result], None] = lambda result: None) ->
             result.folder = cell.folder
             found.append(result)
 
-    def collect(cell: Cell, result: Result) -> None:
-        result.folder = cell.folder
-        found.append(result)
-        finished(result)
-
     deadline = None if plan.minutes is None else time.monotonic() + 60 * plan.minutes
     with stopped_by_signals() as signals, progress(total=len(left) or 1, bar_format=BAR) as bar:
 
         def stopped() -> bool:
             return bool(signals) or (deadline is not None and time.monotonic() > deadline)
+
+        def collect(cell: Cell, result: Result) -> None:
+            result.folder = cell.folder
+            found.append(result)
+            bar.clear()  # what is said of it begins a line
+            finished(result)
+            bar.refresh()
 
         if plan.processes == 1 or len(left) < 2:
             _here(plan, left, stopped, collect, bar)

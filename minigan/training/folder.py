@@ -23,7 +23,7 @@ from ..system.terminal import say, warn
 from . import checkpoint, record
 from .length import UNKNOWN
 from .record import COLUMNS, Evaluation
-from .settings import FREE_ON_RESUME, Settings, flat
+from .settings import FREE_ON_RESUME, LATER, Settings, flat
 
 FILES = (
     *("config.json", "log.csv", "health.jsonl", "timings.json", "metrics.json"),
@@ -129,7 +129,7 @@ class RunFolder:
         """
         try:
             # a setting that came later had its default then
-            before = flat({**asdict(Settings(name="")), **saved["settings"], **saved["images"]})
+            before = LATER | flat({**asdict(Settings(name="")), **saved["settings"], **saved["images"]})
             made_by = {"kernels": "numpy", **saved["versions"], "BLAS": saved["blas"]}
         except (KeyError, TypeError) as error:
             raise CheckpointError(

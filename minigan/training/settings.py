@@ -19,6 +19,14 @@ FREE_ON_RESUME = {
     *("graph", "epochs", "steps", "minutes", "out", "resume", "allow_change", "dry_run"),
     *("checkpoint_every", "sample_every", "evaluate_every", "keep", "early_stop", "debug_nan"),
 }
+LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs had them before
+    "penalty_every": 1,
+    "one_pass": False,
+    "lr_schedule": "constant",
+    "lr_end": 0.0,
+    "warmup": 0,
+    "ema_ramp": 0.0,
+}
 
 
 @dataclass

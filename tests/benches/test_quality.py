@@ -81,3 +81,10 @@ def test_an_unknown_recipe_is_named(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         bench(monkeypatch, "nonesuch")
     assert "no recipe nonesuch; there are plain" in capsys.readouterr().err
+
+
+def test_the_list_says_what_each_recipe_is(monkeypatch, capsys):
+    bench(monkeypatch, "--list", "--data", "cifar10")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(quality.RECIPES)
+    assert lines[0].endswith(" --model dcgan --batch-size 64 --lr 2e-4 --data cifar10")

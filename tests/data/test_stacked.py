@@ -1,5 +1,6 @@
 """Stacked images: whose they are, what their labels say, and that a batch depends on its number alone."""
 
+import fakecupy
 import numpy as np
 import pytest
 
@@ -43,6 +44,17 @@ def test_batches_are_drawn_anew_and_their_number_decides_them(grey):
     assert np.array_equal(drawn, data.Stacks(grey[0], 64, seed=1).at(5))
     assert not np.array_equal(drawn, source.at(6))
     assert data.Stacks(grey[0], 2, channels=6).at(0).shape == (2, 6, 4, 6)
+
+
+def test_on_a_gpu_a_captured_draw_makes_the_same_batches(grey, monkeypatch):
+    fakecupy.install(monkeypatch)
+    here, there = data.Stacks(grey[0], 5, seed=2), data.Stacks(grey[0], 5, seed=2, device="cuda")
+    step = mg.tensor(0, device="cuda").data
+    draw = mg.capture(lambda: mg.Tensor(there.at(step)))
+    for k in range(5):
+        step[...] = k
+        for found in (there.at(k).get(), draw().numpy()):
+            np.testing.assert_allclose(found, here.at(k), rtol=1e-6)
 
 
 def test_what_cannot_be_stacked_is_named(grey):

@@ -2,8 +2,10 @@
 
 from functools import partial
 
+import fakecupy
 import numpy as np
 import pytest
+from cuda_games import losses_without_waiting
 from replayed_game import ROUNDS, replays_exactly
 from resumed_game import continues_exactly
 
@@ -17,7 +19,7 @@ from minigan.tensor import Tensor
 CLASSES = 3
 
 
-def game(counts=(5, 0, 3), **options):
+def game(counts=(5, 0, 3), device="cpu", **options):
     """On images of 28x28, of two small networks without labels."""
     mg.random.seed(0)
     nn = mg.nn
@@ -25,7 +27,7 @@ def game(counts=(5, 0, 3), **options):
         nn.Sequential(nn.Linear(4 + CLASSES, 784), nn.BatchNorm1d(784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28))),
         nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.LeakyReLU(0.2), nn.Linear(8, CLASSES)),
     )
-    G, D = of_classes(plain, CLASSES)
+    G, D = (player.to(device) for player in of_classes(plain, CLASSES))
     return ConditionalGame(
         G,
         D,
@@ -144,3 +146,14 @@ def test_one_pass_is_both_players_moving_at_once():
         weights.append({name: t.numpy() for name, t in made.state.items() if "optimizer" not in name})
     for name, value in weights[0].items():
         np.testing.assert_allclose(weights[1][name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_captured_turns_are_the_turns(monkeypatch):
+    fakecupy.install(monkeypatch)
+    images, labels = mg.data.digits(40)
+
+    def losses_of(graphs):
+        source = mg.data.Batches(images, 8, labels=labels % CLASSES, device="cuda")
+        return losses_without_waiting(game(penalty=penalties.r1, device="cuda"), source, graphs=graphs)
+
+    assert losses_of(True) == losses_of(False)

@@ -103,6 +103,16 @@ def test_a_run_that_does_not_get_on_is_told_so():
     assert looks[-1].findings[0].title == "no progress"
 
 
+@pytest.mark.parametrize(("numbers", "told"), [({}, 0.81), ({"frechet_floor": 5.0}, 510.0)])
+def test_samples_that_are_near_need_not_come_nearer(numbers, told):
+    name = "frechet" if numbers else "distance"
+    for share, said in ((1.0, "watch"), (0.95, "healthy")):  # of four floors of the one, a hundred of the other
+        looks = []
+        for step in range(6):
+            looks.append(judged(1000 + step, looks, **numbers, **{name: share * told}))
+        assert looks[-1].verdict == said
+
+
 def test_nothing_is_said_of_samples_before_there_was_time():
     assert judged(step=99, diversity=0.0).verdict == "early"
     assert judged(step=100, diversity=0.0).verdict == "failing"

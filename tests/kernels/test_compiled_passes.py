@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kernel_checks import RULES, known, rows_to_move
 from kernel_comparisons import spoilt
 
-from minigan.kernels import compiled, cpu, draws, library, portable, variants
+from minigan.kernels import compiled, cpu, library, portable, variants
 
 VARIANTS = runnable()
 THREADS = [1, 2, 3, 8]
@@ -138,25 +138,6 @@ def arithmetic(kernels, name, threads, seed, shape, layouts, other, turned):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy's, in its threads
 def test_arithmetic_is_numpys_to_the_last_bit(kernels):
     arithmetic(kernels)
-
-
-@settings(max_examples=25)
-@given(
-    threads=counts,
-    place=st.tuples(*[st.integers(0, 2**63 - 1)] * 2),
-    key=st.tuples(*[st.integers(0, 2**64 - 1)] * 2),
-    n=st.integers(draws.MANY, 200_000),
-)
-def random_words(kernels, threads, place, key, n):
-    shared_by(threads, kernels)
-    block, step = place
-    key = np.array(key, np.uint64)
-    expected = np.random.Philox(counter=np.array([block, 0, step, 0], np.uint64), key=key).random_raw(n)
-    np.testing.assert_array_equal(draws.words(draws.Draw(key, block, step), n), expected)
-
-
-def test_random_words_are_those_of_numpys_philox(kernels):
-    random_words(kernels)
 
 
 @settings(max_examples=25)

@@ -33,7 +33,7 @@ def test_a_table_is_written_and_the_second_time_read(tiny, tmp_path, capsys):
     line = ["reproduce", "dirac", *ONE, "--out", str(tmp_path / "made")]
     assert cli.main(line) == 0
     first = capsys.readouterr().out
-    assert "GAN, seed 0: eigenvalues of the field ± 0.5000 i" in first
+    assert "GAN, seed 0: eigenvalues of the field: ± 0.5000 i" in first
     assert "paper" in first
     assert {path.name for path in (tmp_path / "made").iterdir()} == {
         *(".lock", "cells", "ways.png", files.PAGE, files.CSV, files.NUMBERS)

@@ -52,6 +52,7 @@ def test_a_table_says_where_its_figures_are_from_and_what_it_does_otherwise(name
         f.sure in ("read", "remembered", "derived", "elsewhere") for r in table.rows for f in r.published.values()
     )
     assert table.full is None or table.short.deviations
+    assert not any("," in row.name for row in table.rows)  # --methods has commas between
 
 
 # --- the Dirac-GAN ------------------------------------------------------------------------------------------------
@@ -112,3 +113,10 @@ def test_a_density_has_a_mass_of_one():
     samples = np.random.default_rng(0).normal(0, 0.5, (400, 2))
     side = 2 * unrolled.REACH / unrolled.CELLS
     assert unrolled.density(samples).sum() * side**2 == pytest.approx(1, abs=1e-3)
+
+
+def test_a_stray_sample_holds_no_mode():
+    mixture = unrolled.ring(False)
+    samples = np.concatenate([np.tile(mixture.centres[:3], (200, 1)), mixture.centres])
+    assert unrolled.held(samples, mixture) == 3
+    assert metrics.mode_coverage(samples, mixture.centres, mixture.std).modes == 8

@@ -30,7 +30,7 @@ def stacks(given):
 # --- games --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("row", ["PacDCGAN2", "RpGAN+R1+R2"])
+@pytest.mark.parametrize("row", ["PacDCGAN2", "unrolled 1", "RpGAN+R1+R2"])
 def test_a_game_on_stacks_continues_and_is_replayed_exactly(row, tmp_path):
     given = cell("stacked-mnist", row, tmp_path)
     played = [stacked.game(given) for _ in range(3)]

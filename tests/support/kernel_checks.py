@@ -17,7 +17,6 @@ from minigan.kernels import (
     cuda_conv,
     cuda_linear,
     cuda_random,
-    draws,
     gemm,
     geometry,
     means,
@@ -329,5 +328,3 @@ def run_passes():
     pictures = rng.integers(0, 256, (13, 90, 500)).astype("uint8")
     compiled.gather_images(pictures, rng.permutation(13), 2, 3, 4)
     compiled.scaled(pictures)
-    for n in (draws.MANY, 90_001):
-        draws.words(Draw(np.zeros(2, np.uint64), 0, 0), n)
