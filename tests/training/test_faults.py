@@ -31,9 +31,9 @@ OPTIONS = f"--model tiny --side 4 --channels 1 --batch-size 8 --steps {STEPS} --
 OFTEN = "--checkpoint-every 2 --sample-every 3 --keep 2"
 
 
-def tiny(side, z_dim, *, channels, width):
+def tiny(side, z_dim, *, channels, width, outputs):
     G = nn.Sequential(nn.Linear(z_dim, side * side), nn.Tanh(), nn.Unflatten(1, (channels, side, side)))
-    return Players(G, nn.Sequential(nn.Flatten(), nn.Linear(side * side, 1)))
+    return Players(G, nn.Sequential(nn.Flatten(), nn.Linear(side * side, outputs)))
 
 
 @pytest.fixture(scope="module", autouse=True)
