@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from steps.disguise import AS_ON_INTEL, library
-from steps.machine import kernels_in_use, probe, processor
+from steps.machine import kernels_in_use, probe
 from steps.worker import Worker
+
+from minigan.system.machine import processor
 
 BASE = {"side": 32, "width": 32, "batch": 32}
 SIZES = {"batch": (8, 32, 128, 512), "side": (16, 32, 64, 128), "width": (16, 32, 64, 128)}

@@ -21,10 +21,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from steps.machine import kernels_in_use, processor
+from steps.machine import kernels_in_use
 from steps.worker import PINS
 
 from minigan.data import DATASETS
+from minigan.system.machine import processor
 
 ROOT = Path(__file__).parents[1]
 SHOWN = {"frechet": "Fréchet", "score": "score", "smallest_class": "smallest class", "memorised": "memorised"}

@@ -26,9 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from steps.disguise import AS_ON_INTEL, library
-from steps.machine import kernels_in_use, probe, processor
+from steps.machine import kernels_in_use, probe
 from steps.worker import PINS, Worker
 from steps.workloads import WORKLOADS, Workload
+
+from minigan.system.machine import processor
 
 LOSS_TOLERANCES = (1e-4, 2e-2, 2e-2)  # of each step's losses, relative: Adam's first steps amplify rounding
 FLOOR_NOTE = "floor: the time of the step's floating-point operations at the rate of a large matrix product"

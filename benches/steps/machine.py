@@ -1,10 +1,8 @@
-"""What the measurements ran on: the processor, the BLAS kernel, and the rate of a large matrix product."""
+"""What the measurements ran on: the BLAS kernel, and the rate of a large matrix product."""
 
 import json
-import platform
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from .worker import environment
@@ -32,19 +30,6 @@ def probe(threads: int, pinned: bool) -> dict[str, Any]:
         [sys.executable, "-c", _PROBE], env=environment(threads, pinned), capture_output=True, text=True, check=True
     )
     return json.loads(child.stdout)
-
-
-def processor() -> str:
-    """The processor's own name for itself and how many of its cores there are here."""
-    import os
-
-    info = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
-        if (info.exists())
-        else []
-    )
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
 
 def kernels_in_use() -> str:

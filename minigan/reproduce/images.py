@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -80,6 +81,20 @@ def strips(results: Results, count: int = 16) -> Mapping[str, np.ndarray]:
         if kept:
             found[row.name] = kept[0]["images"][:count]
     return found
+
+
+def over_strips(
+    shown: Mapping[str, np.ndarray], width: float, height: float, columns: int = 1, strip: float = 0.55
+) -> tuple[Any, np.ndarray]:
+    """(a figure, its axes (columns,) for curves): they stand in a row of this height over the strips; in inches."""
+    below = strip * len(shown)
+    figure = viz.empty_figure(figsize=(width, height + 0.2 + below), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=[height, below])
+    axes = upper.subplots(1, columns, squeeze=False)[0]
+    for each in axes:
+        each.spines[["top", "right"]].set_visible(False)
+    draw_strips(lower.subplots(len(shown), 1, squeeze=False)[:, 0], shown)
+    return figure, axes
 
 
 def draw_strips(axes: Sequence, shown: Mapping[str, np.ndarray], titles: Mapping[str, str] | None = None) -> None:

@@ -14,7 +14,7 @@ from ..gan import ScoreGame, Turn, losses, uniform_latent
 from ..metrics import Estimate, parzen_log_likelihood, parzen_sigma
 from ..random import Stream
 from .cell import Cell
-from .images import curves, draw_strips, keep_samples, learnt, made, moments, note, strips
+from .images import curves, keep_samples, learnt, made, moments, note, over_strips, strips
 from .results import Results
 from .table import Column, Figure, Picture, Protocol, Row, Table, Value
 
@@ -110,9 +110,7 @@ def pictures(results: Results, folder: Path) -> list[Picture]:
     shown = strips(results, 14)
     if not shown:
         return []
-    figure = viz.empty_figure(figsize=(8, 3.2 + 0.55 * len(shown)), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[3.0, 0.55 * len(shown)])
-    axes = above.subplots()
+    figure, (axes,) = over_strips(shown, 8, 3.0)
     for k, row in enumerate(results.rows):
         for n, (_, values) in enumerate(curves(results, row, "validation")):
             epochs = curves(results, row, "epoch")[n][1]
@@ -121,8 +119,6 @@ def pictures(results: Results, folder: Path) -> list[Picture]:
     axes.set_xlabel("epochs")
     axes.set_title("log-likelihood of validation images, nats", fontsize=10)
     axes.legend(fontsize=8, frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    draw_strips(below.subplots(len(shown), 1, squeeze=False)[:, 0], shown)
     path = folder / "likelihood.png"
     viz.save_figure(figure, path)
     return [Picture(path, "The log-likelihood on the way, and what the windows stand on: samples of the first seed.")]

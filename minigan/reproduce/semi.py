@@ -14,7 +14,7 @@ from ..nn import in_chunks
 from ..random import Stream
 from ..tensor import tensor
 from .cell import Cell
-from .images import curves, draw_strips, keep_samples, learnt, made, note, strips
+from .images import curves, keep_samples, learnt, made, note, over_strips, strips
 from .results import Results
 from .table import Column, Figure, Picture, Protocol, Row, Table, Value
 
@@ -57,9 +57,7 @@ def pictures(results: Results, folder: Path) -> list[Picture]:
     shown = strips(results, 14)
     if not shown:
         return []
-    figure = viz.empty_figure(figsize=(8, 3.6 + 0.55 * len(shown)), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[3.4, 0.55 * len(shown)])
-    axes = above.subplots()
+    figure, (axes,) = over_strips(shown, 8, 3.4)
     for k, row in enumerate(results.rows):
         for n, (_, errors) in enumerate(curves(results, row, "errors")):
             epochs = curves(results, row, "epoch")[n][1]
@@ -70,8 +68,6 @@ def pictures(results: Results, folder: Path) -> list[Picture]:
     axes.set_xlabel("epochs")
     axes.set_title("errors among 10 000 held-out images; dotted: the paper's", fontsize=10)
     axes.legend(fontsize=8, frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    draw_strips(below.subplots(len(shown), 1, squeeze=False)[:, 0], shown)
     path = folder / "errors.png"
     viz.save_figure(figure, path)
     caption = (

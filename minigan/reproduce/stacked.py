@@ -19,7 +19,7 @@ from ..gan import Moves, ScoreGame, Sight, Turn, losses, normal_latent, penaltie
 from ..metrics import class_balance
 from ..random import Stream
 from .cell import Cell
-from .images import curves, draw_strips, keep_samples, learnt, made, moments, note, strips
+from .images import curves, keep_samples, learnt, made, moments, note, over_strips, strips
 from .results import Results
 from .table import Column, Figure, Picture, Protocol, Row, Table, Value
 
@@ -85,19 +85,16 @@ def pictures(results: Results, folder: Path) -> list[Picture]:
     shown = strips(results, 22)
     if not shown:
         return []
-    figure = viz.empty_figure(figsize=(10, 3.9 + 0.42 * len(shown)), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[3.6, 0.42 * len(shown)])
-    for axes, name, title in zip(above.subplots(1, 2), ("modes", "kl"), ("modes, of 1000", "KL, nats"), strict=True):
+    figure, both = over_strips(shown, 10, 3.7, columns=2, strip=0.42)
+    for axes, name, title in zip(both, ("modes", "kl"), ("modes, of 1000", "KL, nats"), strict=True):
         for k, row in enumerate(results.rows):
-            for steps, values in curves(results, row, name):
-                label = row.name if axes.get_legend_handles_labels()[1].count(row.name) == 0 else None
+            for n, (steps, values) in enumerate(curves(results, row, name)):
+                label = "" if n else row.name
                 axes.plot(steps, values, "o-", color=f"C{k}", markersize=3, linewidth=1, label=label)
         axes.set_xlabel("steps of the generator")
         axes.set_title(title, fontsize=11)
         axes.set_ylim(bottom=0)
-        axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False)
-    draw_strips(below.subplots(len(shown), 1, squeeze=False)[:, 0], shown)
     path = folder / "modes.png"
     viz.save_figure(figure, path)
     return [Picture(path, "Modes found on the way, a line for each seed, and samples of each method's first seed.")]
