@@ -13,21 +13,17 @@ in --out, and what is there is not done again: stopped, the same command goes on
 
 import argparse
 import json
-import os
 import shlex
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from runs import MINIGAN, figures
 from steps.machine import kernels_in_use
-from steps.worker import PINS
 
 from minigan.data import DATASETS
 from minigan.system.machine import processor
 
-ROOT = Path(__file__).parents[1]
 SHOWN = {"frechet": "Fréchet", "score": "score", "smallest_class": "smallest class", "memorised": "memorised"}
 PLAIN = {"small": "--model dcgan28 --batch-size 128 --lr 1e-3", "large": "--model dcgan --batch-size 64 --lr 2e-4"}
 NARROW = {"small": "--generator-width 32", "large": "--generator-width 16"}
@@ -74,32 +70,16 @@ def words(recipe: str, data: str, args: argparse.Namespace) -> list[str]:
     return [*found, "--data", data, *([] if data in DATASETS else ["--side", str(args.side)])]
 
 
-def run(command: list[str]) -> str:
-    """What `minigan` with these words says on stdout; SystemExit, and what it says on stderr, if it fails."""
-    free = {name: value for name, value in os.environ.items() if name not in PINS}
-    path = os.pathsep.join([str(ROOT), *filter(None, [free.get("PYTHONPATH")])])
-    child = subprocess.run(
-        [sys.executable, "-m", "minigan", *command], env={**free, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
-    )
-    if child.returncode:
-        sys.exit(f"minigan {shlex.join(command)}: exit status {child.returncode}")
-    return child.stdout
-
-
 def measured(recipe: str, data: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """Figures of one run, which is trained, or trained on, as far as it is not done."""
     folder = args.out / Path(data).name / f"{recipe}_{seed}"
     given = words(recipe, data, args)
-    begun = ["--resume"] if any((folder / "checkpoints").glob("step_*.safetensors")) else []
-    run(["train", *given, "--minutes", str(args.minutes), "--seed", str(seed), "--out", str(folder), *begun])
-    table = json.loads(run(["evaluate", str(folder), "--n", str(args.n), "--json"]))
-    seconds = json.loads((folder / "timings.json").read_text())["training"]
-    config = json.loads((folder / "config.json").read_text())["settings"]
-    rows = {name: [row["value"], row["floor"]] for name, row in table["rows"].items()}
+    trained = [*MINIGAN, "train", *given, "--minutes", str(args.minutes), "--seed", str(seed)]
+    found = figures(folder, trained, args.n)
+    size = json.loads((folder / "config.json").read_text())["settings"]["batch_size"]
     return {
         **{"recipe": recipe, "data": data, "seed": seed, "minutes": args.minutes, "options": shlex.join(given)},
-        **{"steps": table["step"], "images_per_s": round(table["step"] * config["batch_size"] / seconds)},
-        **{"samples": table["samples"], "reader": table["reader"], "rows": rows},
+        **{"images_per_s": round(found["steps"] * size / found.pop("seconds")), **found},
     }
 
 
@@ -113,11 +93,11 @@ def of_seeds(rows: list[dict[str, Any]], name: str) -> str:
     return f"{statistics.mean(values):.3g}{spread}" + ("" if floor is None else f" / {floor:.3g}")
 
 
-def table(figures: list[dict[str, Any]]) -> str:
+def table(held: list[dict[str, Any]]) -> str:
     """The recipes of each data set, the nearest to the data first: values / what real images reach."""
     lines = []
-    for data in dict.fromkeys(row["data"] for row in figures):
-        ours = [row for row in figures if row["data"] == data]
+    for data in dict.fromkeys(row["data"] for row in held):
+        ours = [row for row in held if row["data"] == data]
         lines += [
             "",
             f"{data}, {ours[0]['minutes']:g} minutes, read by {ours[0]['reader']}: value / of real images",

@@ -12,6 +12,7 @@ BENCHES = Path(__file__).parents[2] / "benches"
 sys.path.insert(0, str(BENCHES))
 
 import quality  # noqa: E402  found through the line above
+import runs  # noqa: E402
 
 DATA = ["mnist", "cifar10", "faces"]
 
@@ -22,6 +23,7 @@ def asked(monkeypatch):
     commands = []
 
     def answered(command):
+        command = command[len(runs.MINIGAN) :]
         commands.append(command)
         if command[0] == "train":
             folder = Path(command[command.index("--out") + 1])
@@ -33,7 +35,7 @@ def asked(monkeypatch):
         rows = {"frechet": {"value": distance, "floor": 2.5}, "smallest_class": {"value": 0.09, "floor": None}}
         return json.dumps({"step": 600, "samples": 100, "reader": "digits", "rows": rows})
 
-    monkeypatch.setattr(quality, "run", answered)
+    monkeypatch.setattr(runs, "run", answered)
     return commands
 
 

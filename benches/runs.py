@@ -1,0 +1,43 @@
+"""Runs as a user makes them: trained in a process of their own, evaluated, and what both say of them."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from steps.worker import PINS
+
+ROOT = Path(__file__).parents[1]
+MINIGAN = ["-m", "minigan"]
+
+
+def run(command: list[str]) -> str:
+    """What Python says on stdout with these words; SystemExit with its exit status if it fails.
+
+    NumPy's products are as fast as users have them.
+    """
+    free = {name: value for name, value in os.environ.items() if name not in PINS}
+    path = os.pathsep.join([str(ROOT), *filter(None, [free.get("PYTHONPATH")])])
+    child = subprocess.run(
+        [sys.executable, *command], env={**free, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
+    )
+    if child.returncode:
+        sys.exit(f"python {shlex.join(command)}: exit status {child.returncode}")
+    return child.stdout
+
+
+def figures(folder: Path, command: list[str], n: int) -> dict[str, Any]:
+    """What `command` trains in the folder, or trains on there, and what n of its samples measure.
+
+    Its steps, the seconds they took, and of each measure the value and what real images reach.
+    """
+    begun = ["--resume"] if any((folder / "checkpoints").glob("step_*.safetensors")) else []
+    run([*command, "--out", str(folder), *begun])
+    table = json.loads(run([*MINIGAN, "evaluate", str(folder), "--n", str(n), "--json"]))
+    seconds = json.loads((folder / "timings.json").read_text())["training"]
+    rows = {name: [row["value"], row["floor"]] for name, row in table["rows"].items()}
+    about = {name: table[name] for name in ("samples", "reader")}
+    return {"steps": table["step"], "seconds": seconds, **about, "rows": rows}
