@@ -62,6 +62,19 @@ def test_a_number_that_is_none_is_refused(name, bad):
             getattr(metrics, name)(*given, *options)
 
 
+@pytest.mark.parametrize(("dtype", "large"), [("float64", 1e200), ("float32", 1e30)])
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - {"inception_score", "mode_coverage"}))
+def test_what_overflows_is_refused_or_measured_all_the_same(name, dtype, large):
+    arrays, options = CALLS[name]
+    with np.errstate(all="ignore"):
+        try:
+            found = getattr(metrics, name)(*((large * a).astype(dtype) for a in arrays), *options)
+        except ShapeError as error:
+            assert "expected finite numbers" in str(error)
+        else:
+            assert all(np.isfinite(part).all() for part in (found if isinstance(found, tuple) else (found,)))
+
+
 @pytest.mark.parametrize("name", sorted(CALLS.keys() - OF_NOTHING))
 def test_nothing_is_not_measured(name):
     arrays, options = CALLS[name]
