@@ -39,9 +39,9 @@ def memorisation(
     data for instance, z is taken among the samples about each and averaged by their shares of held-out data: C_T of
     Meehan, Chaudhuri and Dasgupta 2020, who find copies of one region so (distances are to all training data here).
     Below -3 says copying, if samples are as good as data are: **blur looks like it**, as pictures without the details
-    in which any two differ are nearer to all, and **noise hides it**, which is far from all. So read it beside a measure
-    of quality. z grows as sqrt(N): compare equal numbers. Distances are float32, or float64 if an array is. ShapeError
-    if features do not fit, are none, or are not finite.
+    in which any two differ are nearer to all, and **noise hides it**, which is far from all. So read it beside a
+    measure of quality. z grows as sqrt(N): compare equal numbers. Distances are float32, or float64 if an array is.
+    ShapeError if features do not fit, are none, or are not finite.
     """
     check_clouds("memorisation", fake, train, held_out)
     here, there = (np.sqrt(kth_squares(x, train)) for x in (fake, held_out))
