@@ -143,6 +143,16 @@ def test_points_of_a_mixture_are_counted_by_mode(plane):
     assert names == ["sliced_wasserstein", "wasserstein"]
 
 
+def test_what_an_evaluation_has_no_use_for_is_refused(plane, trained, rng):
+    ring = plane("ring")
+    features = [rng.random((60, 3)), rng.random((60, 4))]
+    for wrong in ({"reader": mg.judge.load("digits")}, {"features": features[:1] * 2}):
+        with pytest.raises(errors.DataError, match="points, which no judge reads"):
+            evaluation.evaluate(ring, 100, **wrong)
+    with pytest.raises(errors.ShapeError, match=r"features .* of one F, got \(60, 3\) and \(60, 4\)"):
+        evaluation.evaluate(trained, features=features)
+
+
 def test_points_of_a_curve_are_not_known(plane):
     with pytest.raises(errors.DataError, match="quadratic: an evaluation knows images, and of points ring, grid"):
         evaluation.evaluate(plane("quadratic"), 100)
