@@ -71,6 +71,13 @@ def test_one_dropped_neighbour_or_centre_is_named(rng):
             metrics.prd_curve(x, x, **options)
 
 
+@pytest.mark.parametrize("measure", [metrics.precision_recall, metrics.kernel_distance, metrics.nearest])
+def test_what_overflows_is_refused(measure):
+    far = np.linspace(-1e25, 1e25, 20, dtype="float32").reshape(10, 2)
+    with pytest.raises(ShapeError, match="expected finite numbers"), np.errstate(all="ignore"):
+        measure(far, far)
+
+
 @pytest.mark.parametrize("size", [(16, 16), (15, 20)])
 def test_power_is_where_the_waves_are(rng, size):
     x = np.arange(size[1]) * np.ones((size[0], 1))
