@@ -9,6 +9,7 @@ from .. import judge as judges
 from ..backend import DEVICES
 from ..data import DATASETS, load_images
 from ..judge import SHIPPED
+from ..system import disk
 from ..system.options import Options, nonempty
 from ..system.terminal import answer, say, shown
 from ..training import positive
@@ -50,6 +51,10 @@ def train(arguments: Sequence[str]) -> int:
     known = DATASETS.get(chosen.source)
     shape = known.shape if known else (chosen.channels, chosen.side, chosen.side)
     samples = load_images(chosen.source, shape=shape, labels=chosen.labels)
+    out = Path(chosen.out)
+    with disk.naming(out):  # before minutes of learning, not after them
+        disk.check_regular(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
 
     def told(epoch: int) -> None:
@@ -58,9 +63,9 @@ def train(arguments: Sequence[str]) -> int:
 
     how = {"seed": chosen.seed, "epochs": chosen.epochs, "device": chosen.device, "told": told}
     made = judges.learn(samples, flip=chosen.flip, **how)
-    made.name = Path(chosen.out).stem
-    made.save(chosen.out)
-    return _said(made, chosen.json, str(chosen.out))
+    made.name = out.stem
+    made.save(out)
+    return _said(made, chosen.json, chosen.out)
 
 
 def about(arguments: Sequence[str]) -> int:
@@ -85,8 +90,9 @@ def _said(made: judges.Judge, as_json: bool, where: str) -> int:
     for name, of in sets.items():
         if "accuracy" not in of:  # nobody measured it
             continue
-        told = "read right" if made.classes else "turns told"
-        lines.append(f"  {shown(name)}: {of['accuracy']:.2%} of {of['tested']} unseen images {told}")
+        tested = f"{of['tested']} unseen images"
+        right = f"{tested} read right" if made.classes else f"the turns of {tested} told"
+        lines.append(f"  {shown(name)}: {of['accuracy']:.2%} of {right}")
         lines.append(f"  {' ' * len(shown(name))}  floor {of['floor']:.4g}, of training images to those")
     lines.append("  " + ", ".join(f"{name} {shown(about[name])}" for name in ORIGIN if name in about))
     answer("\n".join(lines))

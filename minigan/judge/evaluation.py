@@ -245,7 +245,10 @@ def _decibels_apart(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _nearer(images: np.ndarray, train: np.ndarray, unseen: np.ndarray) -> Measured:
-    """The share of pairs in which a sample is nearer to the training images than an unseen image is."""
+    """The share of pairs in which a sample is nearer to the training images than an unseen image is.
+
+    Copies are, and so are samples that are blurred: see `memorisation`.
+    """
     some = train[:: -(-train.size // PIXELS)]
     flat = [side.reshape(len(side), -1).astype(np.float32) for side in (images, some, unseen)]
     n, m = len(images), len(unseen)

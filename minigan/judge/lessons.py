@@ -106,8 +106,9 @@ def fit_turned(pictures: np.ndarray, *, seed: int = 0, epochs: int = 5, device: 
 
     To tell that, a network has to know what pictures of this kind show, and nobody need have labelled them (Gidaris et
     al. 2018). It has features and no classes. Of faces they see blur and crops that slipped better than random filters
-    do, tints and missing variety less well (`benches/judge_cases.py`). Pictures are mirrored at random; `how` goes to
-    `fit`. Of 2 000 faces, more than a few epochs are learnt by heart.
+    do, tints and missing variety less well (`benches/judge_cases.py`): to tell four turns a few directions are enough,
+    and two hold 87 % of the variance of all 64. Pictures are mirrored at random; `how` goes to `fit`.
+    Of 2 000 faces, more than a few epochs are learnt by heart.
     """
     form = form_of(pictures.shape[1:], TURNS, maps=64)
     judge = fit(form, *turned(pictures), seed=seed, epochs=epochs, device=device, flip=True, **how)

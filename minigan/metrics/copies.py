@@ -16,7 +16,7 @@ class Memorisation(NamedTuple):
     """How near samples lie to training data, against data that were not trained on."""
 
     nearer: float  # share of pairs (sample, held-out) where the sample is the nearer one: 0.5 for none
-    z: float  # the same in standard errors, C_T: far below 0 for copies, far above 0 for samples off the data
+    z: float  # the same in standard errors, C_T: far below 0 for copies (and blur), far above 0 for noise
     samples: float  # median distance of a sample to the nearest training sample
     held_out: float  # median distance of a held-out one
 
@@ -38,9 +38,10 @@ def memorisation(
     smaller: z = (U - N M / 2) / deviation, with ties. With `centres` (K, d), the means of clusters of the training
     data for instance, z is taken among the samples about each and averaged by their shares of held-out data: C_T of
     Meehan, Chaudhuri and Dasgupta 2020, who find copies of one region so (distances are to all training data here).
-    Below -3 says copying, and **blur or noise hides it**: samples off the data are far from all of it, so read it
-    beside a measure of quality. z grows as sqrt(N): compare equal numbers. Distances are float32, or float64 if an
-    array is. ShapeError if features do not fit, are none, or are not finite.
+    Below -3 says copying, if samples are as good as data are: **blur looks like it**, as pictures without the details
+    in which any two differ are nearer to all, and **noise hides it**, which is far from all. So read it beside a
+    measure of quality. z grows as sqrt(N): compare equal numbers. Distances are float32, or float64 if an array is.
+    ShapeError if features do not fit, are none, or are not finite.
     """
     check_clouds("memorisation", fake, train, held_out)
     here, there = (np.sqrt(kth_squares(x, train)) for x in (fake, held_out))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .finite import check_clouds
+from .finite import check_clouds, check_finite
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -15,6 +15,7 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     """
     check_clouds("frechet_distance", a, b, least=2)
     (mean_a, cov_a), (mean_b, cov_b) = _moments(a), _moments(b)
+    check_finite("frechet_distance", cov_a, cov_b)  # squares of large features overflow
     root = _square_root(cov_a)
     # C_a C_b is similar to the symmetric C_a^(1/2) C_b C_a^(1/2), so its root has the same trace
     overlap = np.sqrt(np.clip(np.linalg.eigvalsh(root @ cov_b @ root), 0, None)).sum()

@@ -7,7 +7,7 @@ import numpy as np
 from ..data import k_means
 from ..errors import ShapeError
 from ..random import Stream
-from .finite import check_clouds
+from .finite import check_clouds, check_finite
 
 
 class PRDCurve(NamedTuple):
@@ -44,6 +44,7 @@ def prd_curve(
         )
     rng = rng or Stream(0, "prd_curve")
     both = np.concatenate([real, fake])
+    check_finite("prd_curve", np.square(both))
     slopes = np.tan(np.arange(1, angles + 1) / (angles + 1) * np.pi / 2)
     precision, recall = np.zeros(angles), np.zeros(angles)
     for _ in range(runs):

@@ -40,6 +40,7 @@ def ms_ssim(a: np.ndarray, b: np.ndarray, span: float | None = None, window: int
     for scale, weight in enumerate(weights):
         luminance, structure = _compare(a, b, span, window)
         here = (structure if scale < scales - 1 else structure * luminance).mean((2, 3))
+        check_finite("ms_ssim", here)
         similarity *= np.maximum(here, 0) ** weight
         a, b = _half(a), _half(b)
     return similarity.mean(1)

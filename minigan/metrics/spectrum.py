@@ -20,6 +20,7 @@ def radial_power(images: np.ndarray) -> np.ndarray:
     check_finite("radial_power", images)
     height, width = images.shape[2:]
     power = (np.abs(np.fft.fft2(images.astype(np.float64))) ** 2).mean(1) / (height * width)
+    check_finite("radial_power", power)
     side = min(height, width)
     radius = np.hypot(np.fft.fftfreq(height)[:, None] * side, np.fft.fftfreq(width) * side)
     ring = np.rint(radius).astype(int).ravel()

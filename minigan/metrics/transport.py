@@ -35,8 +35,9 @@ def sliced_wasserstein(a: np.ndarray, b: np.ndarray, directions: int = 256, seed
     check_finite("sliced_wasserstein", a, b)
     u = Stream(seed, "directions").normal((a.shape[1], directions))
     u /= np.linalg.norm(u, axis=0)
-    apart = np.sort(a @ u, axis=0) - np.sort(b @ u, axis=0)
-    return float(np.sqrt(np.mean(np.square(apart, dtype=np.float64))))
+    squares = np.square(np.sort(a @ u, axis=0) - np.sort(b @ u, axis=0), dtype=np.float64)
+    check_finite("sliced_wasserstein", squares)
+    return float(np.sqrt(squares.mean()))
 
 
 def _assignment(cost: np.ndarray) -> np.ndarray:

@@ -43,10 +43,14 @@ def evaluate(
 
     Images are read by `reader`, by default the judge that knows them. `features` are those that another tool made in
     place of a reader: of samples, of real images, and of other real images if there is to be a floor. Points are
-    compared as they are, if their data set is one of PLANE. Samples and the images that they are compared with are
-    chosen by `seed`; `stage` is told what is done next. CheckpointError if there is no run, or no generator;
-    DataError if its data cannot be had, or are too few.
+    compared as they are, if their data set is one of PLANE, without a reader or features. Samples and the images that
+    they are compared with are chosen by `seed`; `stage` is told what is done next. CheckpointError if there is no run,
+    or no generator; ShapeError if features are not of one length; DataError if the run's data cannot be had, or are too
+    few.
     """
+    if features is not None and len({of.shape[1:] for of in features}) > 1:
+        got = " and ".join(str(of.shape) for of in features)
+        raise ShapeError(f"evaluation: expected features (N, F) of one F, got {got}")
     folder = RunFolder(run)
     generator = folder.load_generator(device)
     settings = folder.settings()
@@ -54,6 +58,8 @@ def evaluate(
     shape = generator.sample(1).shape[1:]
     before = record.read_metrics(run, [])[1]
     if len(shape) == 1:
+        if reader is not None or features is not None:
+            raise DataError("evaluation: this generator makes points, which no judge reads and which need no features")
         evaluation = _of_points(settings, generator, n, seed, stage)
     else:
         if len(shape) != 3:

@@ -115,17 +115,25 @@ def folder(tmp_path_factory):
 
 
 def test_one_command_trains_a_judge_of_a_folder(folder, tmp_path, capsys):
-    line = ["judge", "train", str(folder), "--side", "16", "--epochs", "4", "--out", str(tmp_path / "mine.safetensors")]
+    out = tmp_path / "new" / "mine.safetensors"
+    line = ["judge", "train", str(folder), "--side", "16", "--epochs", "4", "--out", str(out)]
     assert cli.main(line) == 0
     told = capsys.readouterr().out
     assert "epoch 4, " in told
     assert "knows features of images 3x16x16 by 64 features" in told
-    assert judge.load(tmp_path / "mine.safetensors").name == "mine"
+    assert "% of the turns of 12 unseen images told" in told
+    assert judge.load(out).name == "mine"
     assert cli.main([*line, "--labels", "folders", "--json"]) == 0
     about = json.loads(capsys.readouterr().out)
     assert (about["judge"], about["classes"]) == (line[-1], 2)
     assert about["accuracy"] > 0.9
     assert about["accuracy"] == judge.load(line[-1]).about["accuracy"]
+
+
+def test_where_a_judge_cannot_be_written_is_said_before_it_learns(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(judge, "learn", lambda *_, **__: pytest.fail("it has learnt"))
+    assert cli.main(["judge", "train", str(folder), "--side", "16", "--out", str(tmp_path)]) == 1
+    assert f"{tmp_path}: cannot be written (not a regular file)" in capsys.readouterr().err
 
 
 def test_a_judge_says_what_it_is(capsys):

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from minigan import data, errors, judge
-from minigan.judge import Gauge, Seen, of_images, of_points, seen, sides
+from minigan import data, errors, judge, metrics
+from minigan.judge import Gauge, Seen, evaluation, of_images, of_points, seen, sides
 from minigan.judge.evaluation import MEASURES
 from minigan.judge.yardstick import RandomFeatures
 
@@ -52,6 +52,30 @@ def test_real_images_are_as_good_as_real_images(real):
         assert real[name].value == pytest.approx(real[name].floor, abs=0.06)
     assert real["frechet"].value == pytest.approx(real["frechet"].floor, rel=0.6)
     assert real["memorised"].low < 0.5 < real["memorised"].high
+
+
+def test_intervals_are_of_95_percent(real, read, reader):
+    fresh = data.digits(N, seed=2)[0]
+    for name in ("precision", "recall", "coverage", "smallest_class"):  # Wilson's ends are what the share is 1.96 from
+        row = real[name]
+        for end in (row.low, row.high):
+            assert abs(row.value - end) == pytest.approx(1.96 * (end * (1 - end) / N) ** 0.5, abs=1e-9), name
+    found = metrics.kernel_distance(reader.features(fresh), read[0].features, subsets=50)
+    assert (real["kernel"].high - real["kernel"].low) / 2 == pytest.approx(1.96 * found.error)
+    density = lambda *clouds: metrics.density_coverage(*clouds).density
+    ends = metrics.bootstrap(density, read[0].features, reader.features(fresh), rounds=12, share=0.25)
+    assert (real["density"].low, real["density"].high) == pytest.approx(tuple(ends))
+    score = metrics.inception_score(reader.probabilities(fresh))
+    assert (real["score"].high - real["score"].value) == pytest.approx(1.96 * score.error)
+    rng = np.random.default_rng(0)  # shares of pairs that a sample is the nearer one of, if nothing tells the two apart
+    shares = [(rng.random(N)[:, None] < rng.random(N)).mean() for _ in range(300)]
+    assert real["memorised"].high - real["memorised"].value == pytest.approx(1.96 * np.std(shares), rel=0.15)
+
+
+def test_decibels_are_counted_above_the_noise_of_bytes_and_without_the_mean():
+    noise = 1 / 12  # the variance of what rounding to whole numbers leaves
+    a, b = np.array([[5, 1 - noise, 10 - noise]]), np.array([[900, 10 - noise, 10 - noise]])  # 0 and 10 dB; 10 and 10
+    assert evaluation._decibels_apart(a, b) == pytest.approx((10**2 / 2) ** 0.5)
 
 
 def test_rows_move_as_they_must(held, reader, read, real):

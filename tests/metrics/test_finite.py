@@ -1,5 +1,6 @@
 """No measure makes a number of what is none, of nothing, or of what does not fit."""
 
+import contextlib
 import inspect
 import re
 
@@ -60,6 +61,15 @@ def test_a_number_that_is_none_is_refused(name, bad):
         told = f"{name}: expected finite numbers, got 1 that are not in {re.escape(str(given[k].shape))}"
         with pytest.raises(ShapeError, match=told):
             getattr(metrics, name)(*given, *options)
+
+
+@pytest.mark.parametrize(("dtype", "large"), [("float64", 1e200), ("float32", 1e30)])
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - {"inception_score", "mode_coverage"}))
+def test_what_overflows_is_refused_or_measured_all_the_same(name, dtype, large):
+    arrays, options = CALLS[name]
+    with np.errstate(all="ignore"), contextlib.suppress(ShapeError):
+        found = getattr(metrics, name)(*((large * a).astype(dtype) for a in arrays), *options)
+        assert all(np.isfinite(part).all() for part in (found if isinstance(found, tuple) else (found,)))
 
 
 @pytest.mark.parametrize("name", sorted(CALLS.keys() - OF_NOTHING))

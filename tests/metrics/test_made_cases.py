@@ -113,6 +113,14 @@ def test_copies_of_the_training_set_are_found(digits):
     assert metrics.frechet_distance(train[:, 300:330], copies[:, 300:330]) < 1  # which sees nothing wrong with them
 
 
+def test_blur_looks_like_copies_and_noise_hides_them(digits):
+    (train, labels), (held_out, _), (fresh, _) = digits
+    flat = lambda images: images.reshape(N, -1)
+    blurred_ones, noisy_copies = worse("blur", fresh, labels, 1), worse("noise", train, labels, 2)
+    assert metrics.memorisation(flat(blurred_ones), flat(train), flat(held_out)).z < -3
+    assert metrics.memorisation(flat(noisy_copies), flat(train), flat(held_out)).z > 3
+
+
 def test_copies_of_one_region_are_found_about_its_centre(digits):
     train, held_out, fresh = (images for images, _ in digits)
     train, held_out, mixed = (x.reshape(N, -1) for x in (train, held_out, fresh.copy()))

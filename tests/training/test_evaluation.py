@@ -138,9 +138,21 @@ def test_points_of_a_mixture_are_counted_by_mode(plane):
     assert (found.step, found.samples, found.reader) == (7, 300, "")
     assert row["modes"].floor == 8
     assert row["good"].value < 0.5 < row["good"].floor
-    assert row["sliced_wasserstein"].low > row["sliced_wasserstein"].floor
+    assert row["sliced_wasserstein"].low > row["sliced_wasserstein"].floor > 0  # other points than the real ones
+    wide = evaluation.evaluate(plane("grid", std=2.0), 100)
+    assert next(row.value for row in wide.rows if row.name == "good") == 1  # within three of the run's own deviations
     names = [row.name for row in evaluation.evaluate(plane("swiss_roll"), 100).rows]
     assert names == ["sliced_wasserstein", "wasserstein"]
+
+
+def test_what_an_evaluation_has_no_use_for_is_refused(plane, trained, rng):
+    ring = plane("ring")
+    features = [rng.random((60, 3)), rng.random((60, 4))]
+    for wrong in ({"reader": mg.judge.load("digits")}, {"features": features[:1] * 2}):
+        with pytest.raises(errors.DataError, match="points, which no judge reads"):
+            evaluation.evaluate(ring, 100, **wrong)
+    with pytest.raises(errors.ShapeError, match=r"features .* of one F, got \(60, 3\) and \(60, 4\)"):
+        evaluation.evaluate(trained, features=features)
 
 
 def test_points_of_a_curve_are_not_known(plane):
