@@ -106,12 +106,20 @@ def test_presets_have_their_documents_settings():
         ("--data cifar10", {"model": "dcgan", "side": 32, "clusters": 100, "batch_size": 64}),
         ("--data FOLDER", {"model": "dcgan", "side": 48, "clusters": 32}),
         ("--data FOLDER --side 64 --clusters 9", {"side": 64, "clusters": 9}),
+        ("--data CIFAR", {"model": "dcgan", "side": 32, "clusters": 100}),
+        ("--data IDX", {"model": "dcgan28", "clusters": 100}),
         ("--model dcgan --side 64 --data a.npz", {"side": 64, "lr": 4e-4}),
         ("--steps 9", {"steps": 9, "minutes": 5.0}),
     ],
 )
-def test_the_best_recipe_depends_on_the_data(words, expected, tmp_path):
-    given = ["best", *(str(tmp_path) if word == "FOLDER" else word for word in words.split())]
+def test_the_best_recipe_depends_on_the_data(words, expected, tmp_path, monkeypatch):
+    files = {"FOLDER": "0.png", "CIFAR": "data_batch_1.bin", "IDX": "train-images-idx3-ubyte.gz"}
+    for folder, name in files.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).touch()
+    (tmp_path / "fashion_mnist").mkdir()  # a folder that lies here, and that --data does not mean
+    monkeypatch.chdir(tmp_path)
+    given = ["best", *words.split()]
     chosen = vars(train.options(given).parse_args(given))
     assert {name: chosen[name] for name in expected} == expected
 
