@@ -87,8 +87,8 @@ def run(command: list[str]) -> str:
 
 
 def measured(recipe: str, data: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    """Figures of one run, which is trained, or trained on, as far as it is not done."""
-    folder = args.out / Path(data).name / f"{recipe}_{seed}"
+    """Figures of one run, which is trained as far as it is not."""
+    folder = args.out / Path(data).name / f"{recipe}_{args.minutes:g}min_{seed}"  # rates fall over just so many minutes
     given = words(recipe, data, args)
     begun = ["--resume"] if any((folder / "checkpoints").glob("step_*.safetensors")) else []
     run(["train", *given, "--minutes", str(args.minutes), "--seed", str(seed), "--out", str(folder), *begun])
@@ -97,7 +97,6 @@ def measured(recipe: str, data: str, seed: int, args: argparse.Namespace) -> dic
     config = json.loads((folder / "config.json").read_text())["settings"]
     rows = {name: [row["value"], row["floor"]] for name, row in table["rows"].items()}
     return {
-        **{"recipe": recipe, "data": data, "seed": seed, "minutes": args.minutes, "options": shlex.join(given)},
         **{"steps": table["step"], "images_per_s": round(table["step"] * config["batch_size"] / seconds)},
         **{"samples": table["samples"], "reader": table["reader"], "rows": rows},
     }
@@ -114,15 +113,12 @@ def of_seeds(rows: list[dict[str, Any]], name: str) -> str:
 
 
 def table(figures: list[dict[str, Any]]) -> str:
-    """The recipes of each data set, the nearest to the data first: values / what real images reach."""
+    """The recipes of each data set and length, the nearest to the data first: values / what real images reach."""
     lines = []
-    for data in dict.fromkeys(row["data"] for row in figures):
-        ours = [row for row in figures if row["data"] == data]
-        lines += [
-            "",
-            f"{data}, {ours[0]['minutes']:g} minutes, read by {ours[0]['reader']}: value / of real images",
-            "",
-        ]
+    for about in dict.fromkeys((row["data"], row["minutes"], row["samples"], row["reader"]) for row in figures):
+        ours = [row for row in figures if about == (row["data"], row["minutes"], row["samples"], row["reader"])]
+        data, minutes, samples, reader = about
+        lines += ["", f"{data}, {minutes:g} minutes, {samples} samples read by {reader}: value / of real images", ""]
         lines.append("| recipe | " + " | ".join(SHOWN.values()) + " | steps | images/s |")
         lines.append("|---|" + "---:|" * (len(SHOWN) + 2))
         groups = {row["recipe"]: [other for other in ours if other["recipe"] == row["recipe"]] for row in ours}
@@ -167,10 +163,11 @@ def main() -> None:
     for data in args.data:
         for seed in range(args.seeds):
             for recipe in args.recipes or RECIPES:
-                about = {"recipe": recipe, "data": data, "seed": seed, "minutes": args.minutes}
+                about = {"recipe": recipe, "data": data, "seed": seed, "minutes": args.minutes, "n": args.n}
+                about["options"] = shlex.join(words(recipe, data, args))
                 if any(about.items() <= row.items() for row in held["figures"]):
                     continue
-                row = measured(recipe, data, seed, args)
+                row = about | measured(recipe, data, seed, args)
                 print(f"{data} {recipe} {seed}: Fréchet {of_seeds([row], 'frechet')}", flush=True)
                 held = {"machine": machine, "figures": [*held["figures"], row]}
                 file.parent.mkdir(parents=True, exist_ok=True)

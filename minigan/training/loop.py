@@ -126,27 +126,27 @@ class Loop:
                 self.waiting.append(self.game.play(self.batches))
                 self.step += 1
                 bar.update()
-                if self.step % READ_BACK == 0:
+                told = False
+                if self.step % READ_BACK == 0 or (self.last == UNKNOWN and self.time.waits_since(self.clock)):
                     self.read_back()
-                    if self.last == UNKNOWN:
-                        self.ask_the_clock()
-                        bar.total = None if self.last == UNKNOWN else self.last
+                    if self.last == UNKNOWN and (told := self.ask_the_clock()):
+                        bar.total = self.last
                     bar.set_postfix_str(f"{self.summary()}  {self.looks[-1].verdict}")
-                self.after_step(quiet=not bar.disable)
+                self.after_step(quiet=not bar.disable, told=told)
                 failed = self.settings.early_stop and len(self.looks) > before and has_failed(self.looks)
         return failed
 
-    def ask_the_clock(self) -> None:
-        """Fix the length of a run by minutes, and save it, once its speed is known."""
+    def ask_the_clock(self) -> bool:
+        """Fix the length of a run by minutes once its speed is known; True if it is now."""
         seconds = self.timings.seconds
         look = (sum(seconds.values()) - seconds["training"]) / max(len(self.looks), 1)
         self.last = self.time.steps(self.step, seconds["training"], lambda n: look * self.looks_within(n))
         if self.last == UNKNOWN:
-            return
+            return False
         self.game.lasts(self.last)
         self.folder.write_config(self.settings, self.last, self.about_samples)
         say(f"{self.settings.minutes:g} minutes are {self.last} steps, by the speed of those up to {self.step}")
-        self.save()
+        return True
 
     def looks_within(self, steps: int) -> int:
         """How often samples are drawn or judged within so many more steps, with what is done at the end."""
@@ -159,8 +159,8 @@ class Loop:
         """Where the run stands."""
         return f"step {self.step}" if self.last == UNKNOWN else f"step {self.step} of {self.last}"
 
-    def after_step(self, quiet: bool) -> None:
-        """Samples, a look and checkpoints where they are due."""
+    def after_step(self, quiet: bool, told: bool) -> None:
+        """Samples, a look and checkpoints where they are due; one also says the run's length once that is `told`."""
         end, end_of_epoch = self.step == self.last, self.step % self.per_epoch == 0
         often = self.settings.sample_every
         drawn = end or (self.due(often) if often is not None else end_of_epoch or self.step in self.early_looks())
@@ -169,7 +169,7 @@ class Loop:
             self.draw_samples()
         if evaluated or (drawn and (end or often is not None or self.step - self.looks[-1].step >= APART)):
             self.look(evaluated)
-        if end or end_of_epoch or evaluated or self.due(self.settings.checkpoint_every):
+        if end or end_of_epoch or evaluated or told or self.due(self.settings.checkpoint_every):
             self.save()
         if end_of_epoch and not quiet:
             epoch = f"epoch {self.step // self.per_epoch}, step {self.step}"
