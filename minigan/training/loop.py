@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ class Loop:
         """Fix the length of a run by minutes once its speed is known; True if it is now."""
         seconds = self.timings.seconds
         look = (sum(seconds.values()) - seconds["training"]) / max(len(self.looks), 1)
-        self.last = self.time.steps(self.step, seconds["training"], lambda n: look * self.looks_within(n))
+        self.last = self.time.steps(self.step, seconds["training"], partial(self.aside_within, look=look))
         if self.last == UNKNOWN:
             return False
         self.game.lasts(self.last)
@@ -148,12 +149,21 @@ class Loop:
         say(f"{self.settings.minutes:g} minutes are {self.last} steps, by the speed of those up to {self.step}")
         return True
 
-    def looks_within(self, steps: int) -> int:
-        """How often samples are drawn or judged within so many more steps, with what is done at the end."""
+    def aside_within(self, steps: int, look: float) -> float:
+        """Seconds of what is not training within so many more steps and at their end, if a look takes that long.
+
+        Samples are looked at whenever they are drawn or evaluated.
+        """
         end = self.step + steps
-        often = [self.settings.sample_every or self.per_epoch, self.settings.evaluate_every]
+
+        def times(every: int) -> int:
+            return end // every - self.step // every
+
         early = 0 if self.settings.sample_every else sum(self.step < k <= end for k in self.early_looks())
-        return sum(end // every - self.step // every for every in often if every) + early + 2
+        seconds = look * (times(self.settings.sample_every or self.per_epoch) + early + 2)
+        if self.gauge is not None and self.settings.evaluate_every:
+            seconds += (look + self.gauge.seconds) * (times(self.settings.evaluate_every) + 1)
+        return seconds
 
     def place(self) -> str:
         """Where the run stands."""

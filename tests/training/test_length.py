@@ -4,6 +4,7 @@ import json
 import shutil
 from functools import partial
 from time import sleep
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -191,6 +192,20 @@ def test_the_checkpoint_that_says_the_length_says_how_good_samples_were_too(tmp_
     about = json.loads((tmp_path / f"checkpoints/step_{loop.READ_BACK:08d}.json").read_text())
     assert about["total_steps"] == loop.READ_BACK + 5
     assert about["distance"] is not None
+
+
+def test_a_run_by_the_clock_counts_the_evaluations_to_come(tmp_path, quick, monkeypatch):
+    gauge = SimpleNamespace(count=4, floor=1.0, described="", seconds=1000.0, measure=lambda images: 2.0)
+    monkeypatch.setattr(training.program, "Gauge", lambda samples, n, reader, few: gauge)
+    told = []
+
+    def steps(clock, step, training, aside):
+        told.append([round(aside(n) / 1000) for n in (9, 10, 40)])
+        return step + 1
+
+    monkeypatch.setattr(Clock, "steps", steps)
+    assert run(tmp_path, minutes=1.0, evaluate_every=30) == 0
+    assert told == [[1, 2, 3]]  # from step 20 on, with the one at the end
 
 
 def test_a_run_of_slow_steps_ends_in_time(tmp_path, quick, monkeypatch):
