@@ -139,6 +139,24 @@ def test_the_best_recipe_reaches_the_game():
     assert plain.generator[0].weight.shape == (512, 96)
 
 
+@pytest.mark.parametrize("words", [(), ("--clusters", "0")], ids=["clusters", "told nothing"])
+def test_the_first_example_is_the_best_recipe(words, monkeypatch):
+    script = example("dcgan_mnist")
+    monkeypatch.setattr(sys, "argv", ["dcgan_mnist.py", *words])
+    first = script.build(train.Settings.parsed(script.options()))
+    best = game("best", *words)
+    states = []
+    for made in (first, best):
+        made.lasts(2)
+        drawn = mg.random.Stream(0).uniform((4, 1, 28, 28), -1, 1), np.arange(4)
+        for _ in range(2):
+            made.play(lambda k, drawn=drawn: drawn)
+        states.append({name: value.numpy() for name, value in made.state.items()})
+    assert states[0].keys() == states[1].keys()
+    assert [name for name, value in states[0].items() if not np.array_equal(value, states[1][name])] == []
+    assert first.penalty_every == best.penalty_every
+
+
 def test_switches_reach_the_players():
     D = game("sngan").discriminator
     assert all("weight_orig" in dict(m.named_tensors()) for m in D.modules() if isinstance(m, mg.nn.Conv2d))
