@@ -128,7 +128,7 @@ class Loop:
                 self.step += 1
                 bar.update()
                 told = False
-                if self.step % READ_BACK == 0 or (self.last == UNKNOWN and self.time.waits_since(self.clock)):
+                if self.step % READ_BACK == 0 or (self.last == UNKNOWN and self.steps_are_slow()):
                     self.read_back()
                     if self.last == UNKNOWN and (told := self.ask_the_clock()):
                         bar.total = self.last
@@ -136,6 +136,13 @@ class Loop:
                 self.after_step(quiet=not bar.disable, told=told)
                 failed = self.settings.early_stop and len(self.looks) > before and has_failed(self.looks)
         return failed
+
+    def steps_are_slow(self) -> bool:
+        """Do so few of them take so long that the clock should not wait for READ_BACK of them?
+
+        On a GPU it is compiling kernels that takes the first ones long.
+        """
+        return self.settings.device == "cpu" and self.time.waits_since(self.clock)
 
     def ask_the_clock(self) -> bool:
         """Fix the length of a run by minutes once its speed is known; True if it is now."""
