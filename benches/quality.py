@@ -71,14 +71,13 @@ def words(recipe: str, data: str, args: argparse.Namespace) -> list[str]:
 
 
 def measured(recipe: str, data: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    """Figures of one run, which is trained, or trained on, as far as it is not done."""
-    folder = args.out / Path(data).name / f"{recipe}_{seed}"
+    """Figures of one run, which is trained as far as it is not."""
+    folder = args.out / Path(data).name / f"{recipe}_{args.minutes:g}min_{seed}"  # rates fall over just so many minutes
     given = words(recipe, data, args)
     trained = [*MINIGAN, "train", *given, "--minutes", str(args.minutes), "--seed", str(seed)]
     found = figures(folder, trained, args.n)
     size = json.loads((folder / "config.json").read_text())["settings"]["batch_size"]
     return {
-        **{"recipe": recipe, "data": data, "seed": seed, "minutes": args.minutes, "options": shlex.join(given)},
         **{"images_per_s": round(found["steps"] * size / found.pop("seconds")), **found},
     }
 
@@ -94,15 +93,12 @@ def of_seeds(rows: list[dict[str, Any]], name: str) -> str:
 
 
 def table(held: list[dict[str, Any]]) -> str:
-    """The recipes of each data set, the nearest to the data first: values / what real images reach."""
+    """The recipes of each data set and length, the nearest to the data first: values / what real images reach."""
     lines = []
-    for data in dict.fromkeys(row["data"] for row in held):
-        ours = [row for row in held if row["data"] == data]
-        lines += [
-            "",
-            f"{data}, {ours[0]['minutes']:g} minutes, read by {ours[0]['reader']}: value / of real images",
-            "",
-        ]
+    for about in dict.fromkeys((row["data"], row["minutes"], row["samples"], row["reader"]) for row in held):
+        ours = [row for row in held if about == (row["data"], row["minutes"], row["samples"], row["reader"])]
+        data, minutes, samples, reader = about
+        lines += ["", f"{data}, {minutes:g} minutes, {samples} samples read by {reader}: value / of real images", ""]
         lines.append("| recipe | " + " | ".join(SHOWN.values()) + " | steps | images/s |")
         lines.append("|---|" + "---:|" * (len(SHOWN) + 2))
         groups = {row["recipe"]: [other for other in ours if other["recipe"] == row["recipe"]] for row in ours}
@@ -147,10 +143,11 @@ def main() -> None:
     for data in args.data:
         for seed in range(args.seeds):
             for recipe in args.recipes or RECIPES:
-                about = {"recipe": recipe, "data": data, "seed": seed, "minutes": args.minutes}
+                about = {"recipe": recipe, "data": data, "seed": seed, "minutes": args.minutes, "n": args.n}
+                about["options"] = shlex.join(words(recipe, data, args))
                 if any(about.items() <= row.items() for row in held["figures"]):
                     continue
-                row = measured(recipe, data, seed, args)
+                row = about | measured(recipe, data, seed, args)
                 print(f"{data} {recipe} {seed}: Fréchet {of_seeds([row], 'frechet')}", flush=True)
                 held = {"machine": machine, "figures": [*held["figures"], row]}
                 file.parent.mkdir(parents=True, exist_ok=True)

@@ -319,6 +319,8 @@ def test_a_course_knows_its_length_when_it_is_told_and_rises_at_first():
     assert rates([0, 1, 3, 9]) == [0.125, 0.25, 0.5, 0.5]  # of a run without end
     course.lasts(10)
     np.testing.assert_allclose(rates([0, 3, 5, 9, 10, 99]), [0.125, 0.35, 0.25, 0.05, 0.0, 0.0])
+    with pytest.raises(mg.errors.ShapeError, match="linear: end: expected a finite number >= 0, got -1"):
+        mg.optim.Course(optimizer, lambda n: mg.optim.linear(1.0, -1.0, n))  # before a run's length is known
     for steps, warmup in ((0, 0), (5, -1)):
         with pytest.raises(mg.errors.ShapeError, match=r"Course: (steps|warmup): expected an integer"):
             mg.optim.Course(optimizer, mg.optim.cosine, warmup).lasts(steps)

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..data import DATASETS, is_pictures
+from ..data.cifar import holds_cifar10
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -47,11 +50,11 @@ def _best(chosen: Namespace) -> dict[str, Any]:
     Half of R1's gamma is 0.75 if players are told clusters or labels, else 1.
     """
     half_gamma = {"penalty_weight": 0.75 if chosen.clusters or chosen.labels_from else 1.0}
-    folder = Path(chosen.data)
-    if chosen.data == "cifar10":
-        return {**half_gamma, **_dcgan, "side": 32}
-    if folder.is_dir() and not any(folder.glob("*-idx3-ubyte*")):
+    if is_pictures(chosen.data):
         return {**half_gamma, **_dcgan, "side": 48, "clusters": 32}
+    folder = Path(chosen.data)
+    if chosen.data == "cifar10" or (chosen.data not in DATASETS and folder.is_dir() and holds_cifar10(folder)):
+        return {**half_gamma, **_dcgan, "side": 32}
     if chosen.model != "dcgan28":
         return {**half_gamma, **_dcgan}
     return {**half_gamma, "generator_width": 32, "batch_size": 128, "lr": 1e-3}

@@ -214,7 +214,7 @@ def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> O
     """The parser, with the defaults of the preset that `arguments` name; `prog` is what the program is called."""
     p = part_options(prog, "[PRESET]", DESCRIPTION.format(prog=prog))
     p.add_argument("preset", nargs="?", choices=PRESETS, metavar="PRESET", help="a system by its name, see --list")
-    p.add_argument("--list", action=Listing, nargs=0, help="name every preset and exit")
+    p.add_argument("--list", action=Listing, nargs=0, default=argparse.SUPPRESS, help="name every preset and exit")
     p.add_argument("--as-printed", action="store_true", help="with the mistakes that the preset's document prints")
     p.idle_without("a PRESET", lambda o: o.preset, "--as-printed")
     p.meanings |= dict.fromkeys(DATASETS, "a value of --data")

@@ -17,6 +17,7 @@ from .sources import (
     fingerprint,
     fingerprint_of_files,
     held_out,
+    is_pictures,
     load_images,
     scaled,
 )

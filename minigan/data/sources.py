@@ -74,6 +74,13 @@ class Samples(NamedTuple):
         return "images" if self.drawn.ndim == 4 else "points"
 
 
+def is_pictures(source: str) -> bool:
+    """Is that --data a folder of pictures, and neither the name of a data set nor a folder with the files of one?"""
+    path = Path(source)
+    named = source in ("auto", *DATASETS) or not path.is_dir()
+    return not (named or holds_cifar10(path) or holds_mnist(path))
+
+
 def load_images(
     source: str, limit: int | None = None, shape: Shape = (1, 28, 28), *, labels: str | None = None
 ) -> Samples:
@@ -87,9 +94,7 @@ def load_images(
     images; others must have that shape. `limit` bounds how many digits are drawn and pictures read; labels="folders"
     makes the folders of pictures their labels, labels="data" asks for those that samples come with, as None does.
     """
-    path = Path(source)
-    folder = source not in ("auto", *DATASETS) and path.is_dir()
-    pictures = folder and not (holds_cifar10(path) or holds_mnist(path))
+    path, pictures = Path(source), is_pictures(source)
     labels = None if labels == OWN else labels
     if labels is not None and not pictures:
         raise DataError(f"labels {labels!r} are for folders of pictures, {shown(source)} is none")
@@ -116,7 +121,7 @@ def count_classes(source: str, *, labels: str | None = None) -> int:
     path = Path(source)
     if labels == "folders":
         return len(folder_classes(path, list_pictures(path).pictures))
-    if path.is_dir() and not (holds_cifar10(path) or holds_mnist(path)):
+    if is_pictures(source):
         raise DataError(f"{shown(source)}: these pictures have no labels, unless their folders are (--labels-from)")
     found = Samples(*_from_path(path), source).needed_labels("so their classes cannot be counted")
     return int(found.max()) + 1

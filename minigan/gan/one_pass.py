@@ -44,7 +44,7 @@ def check_one_by_one(discriminator: Module) -> None:
     if mixing := sorted({type(m).__name__ for m in discriminator.modules() if m.mixes_samples}):
         raise ShapeError(
             f"one_pass_turn: the discriminator scores samples one by one, or its pass says nothing of a single fake; "
-            f"{', '.join(mixing)} mixes them: layer norm or none goes with it"
+            f"{', '.join(mixing)} mixes them: leave that out, or take layer norm"
         )
 
 

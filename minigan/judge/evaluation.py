@@ -1,5 +1,6 @@
 """How good are samples: each measure with its interval, and what real ones reach, in one table."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -124,7 +125,7 @@ def sides(samples: Samples, n: int, *, few: bool = False, seed: int = 0) -> Side
 class Gauge:
     """Frechet distances of a run's samples to real images, always by the same reader and to the same images.
 
-    `count` samples are compared at a time, `floor` is the distance of as many real images.
+    `count` samples are compared at a time, which took `seconds` of as many real images, whose distance is the `floor`.
     """
 
     def __init__(self, samples: Samples, n: int, reader: Reader | None, *, few: bool = False) -> None:
@@ -134,7 +135,9 @@ class Gauge:
         against = "held-out images" if held.held_out else "images of the data"
         self.described = f"{self.count} samples against {len(held.real)} {against}, by {self.reader.name}"
         self._real = self.reader.features(held.real)
+        begun = time.perf_counter()
         self.floor = self.measure(held.other)
+        self.seconds = time.perf_counter() - begun
 
     def measure(self, images: np.ndarray) -> float:
         """The distance of `count` images (N, C, H, W): uint8, or float in [-1, 1]; NaN if they are not finite."""

@@ -62,6 +62,7 @@ class Course(Schedule):
     def __init__(self, optimizer: Optimizer, shape: Callable[[int], Callable[[int], float]], warmup: int = 0) -> None:
         super().__init__(optimizer, constant())
         self.shape = shape
+        shape(1)  # one that cannot be is refused now, not once the length is known
         self.warmup = integer("Course: warmup", warmup, 0)
 
     def lasts(self, steps: int) -> None:

@@ -68,9 +68,11 @@ class RunFolder:
         for folder in (self.samples, self.checkpoints):
             with contextlib.suppress(OSError):  # there is none, or it is not empty
                 folder.rmdir()
+        left = {".lock", self.clusters.name}  # these are found before all is known to be well
         with contextlib.suppress(OSError):  # what ended the run is more to say
-            if [p.name for p in self.path.iterdir()] == [".lock"]:
-                (self.path / ".lock").unlink()
+            if {p.name for p in self.path.iterdir()} <= left:
+                for name in left:
+                    (self.path / name).unlink(missing_ok=True)
                 self.path.rmdir()
 
     def open(self, settings: Settings) -> bool:

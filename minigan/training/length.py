@@ -38,6 +38,10 @@ class Clock:
         self.begun = time.perf_counter() - spent
         self.measured_from: tuple[int, float] | None = None
 
+    def waits_since(self, moment: float) -> bool:
+        """Is it so long ago that steps were timed that they should be now, as each takes its time?"""
+        return time.perf_counter() - moment >= SHARE * self.seconds
+
     def steps(self, step: int, training: float, aside: Callable[[int], float]) -> int:
         """The number of the last step, UNKNOWN as long as there is too little to tell it from.
 

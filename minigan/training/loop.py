@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,41 +127,57 @@ class Loop:
                 self.waiting.append(self.game.play(self.batches))
                 self.step += 1
                 bar.update()
-                if self.step % READ_BACK == 0:
+                told = False
+                if self.step % READ_BACK == 0 or (self.last == UNKNOWN and self.steps_are_slow()):
                     self.read_back()
-                    if self.last == UNKNOWN:
-                        self.ask_the_clock()
-                        bar.total = None if self.last == UNKNOWN else self.last
+                    if self.last == UNKNOWN and (told := self.ask_the_clock()):
+                        bar.total = self.last
                     bar.set_postfix_str(f"{self.summary()}  {self.looks[-1].verdict}")
-                self.after_step(quiet=not bar.disable)
+                self.after_step(quiet=not bar.disable, told=told)
                 failed = self.settings.early_stop and len(self.looks) > before and has_failed(self.looks)
         return failed
 
-    def ask_the_clock(self) -> None:
-        """Fix the length of a run by minutes, and save it, once its speed is known."""
+    def steps_are_slow(self) -> bool:
+        """Do so few of them take so long that the clock should not wait for READ_BACK of them?
+
+        On a GPU it is compiling kernels that takes the first ones long.
+        """
+        return self.settings.device == "cpu" and self.time.waits_since(self.clock)
+
+    def ask_the_clock(self) -> bool:
+        """Fix the length of a run by minutes once its speed is known; True if it is now."""
         seconds = self.timings.seconds
         look = (sum(seconds.values()) - seconds["training"]) / max(len(self.looks), 1)
-        self.last = self.time.steps(self.step, seconds["training"], lambda n: look * self.looks_within(n))
+        self.last = self.time.steps(self.step, seconds["training"], partial(self.aside_within, look=look))
         if self.last == UNKNOWN:
-            return
+            return False
         self.game.lasts(self.last)
         self.folder.write_config(self.settings, self.last, self.about_samples)
         say(f"{self.settings.minutes:g} minutes are {self.last} steps, by the speed of those up to {self.step}")
-        self.save()
+        return True
 
-    def looks_within(self, steps: int) -> int:
-        """How often samples are drawn or judged within so many more steps, with what is done at the end."""
+    def aside_within(self, steps: int, look: float) -> float:
+        """Seconds of what is not training within so many more steps and at their end, if a look takes that long.
+
+        Samples are looked at whenever they are drawn or evaluated.
+        """
         end = self.step + steps
-        often = [self.settings.sample_every or self.per_epoch, self.settings.evaluate_every]
+
+        def times(every: int) -> int:
+            return end // every - self.step // every
+
         early = 0 if self.settings.sample_every else sum(self.step < k <= end for k in self.early_looks())
-        return sum(end // every - self.step // every for every in often if every) + early + 2
+        seconds = look * (times(self.settings.sample_every or self.per_epoch) + early + 2)
+        if self.gauge is not None and self.settings.evaluate_every:
+            seconds += (look + self.gauge.seconds) * (times(self.settings.evaluate_every) + 1)
+        return seconds
 
     def place(self) -> str:
         """Where the run stands."""
         return f"step {self.step}" if self.last == UNKNOWN else f"step {self.step} of {self.last}"
 
-    def after_step(self, quiet: bool) -> None:
-        """Samples, a look and checkpoints where they are due."""
+    def after_step(self, quiet: bool, told: bool) -> None:
+        """Samples, a look and checkpoints where they are due; one also says the run's length once that is `told`."""
         end, end_of_epoch = self.step == self.last, self.step % self.per_epoch == 0
         often = self.settings.sample_every
         drawn = end or (self.due(often) if often is not None else end_of_epoch or self.step in self.early_looks())
@@ -169,7 +186,7 @@ class Loop:
             self.draw_samples()
         if evaluated or (drawn and (end or often is not None or self.step - self.looks[-1].step >= APART)):
             self.look(evaluated)
-        if end or end_of_epoch or evaluated or self.due(self.settings.checkpoint_every):
+        if end or end_of_epoch or evaluated or told or self.due(self.settings.checkpoint_every):
             self.save()
         if end_of_epoch and not quiet:
             epoch = f"epoch {self.step // self.per_epoch}, step {self.step}"

@@ -251,8 +251,10 @@ def _batches(
         drawn |= {"labels": told, "paired": samples.paired}
         about = fingerprint(samples.values) | labels.fingerprint_of_labels(told, settings)
         return data.shuffled_batches(samples.values, settings.batch_size, **drawn), about
-    if game.labelled or not Path(settings.data).is_dir():
-        raise DataError(f"--stream reads a folder of pictures, without labels; {settings.data} cannot be read so")
+    if game.labelled:
+        raise DataError(f"--stream reads pictures without their labels, and {type(game).__name__} learns from labels")
+    if not Path(settings.data).is_dir():
+        raise DataError(f"--stream reads a folder of pictures, and {shown(settings.data)} is none")
     streamed = data.FolderBatches(settings.data, settings.batch_size, shape[1], shape[0], **drawn)
     return open_files.enter_context(streamed), fingerprint_of_files(streamed.path, streamed.pictures)
 

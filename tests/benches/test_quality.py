@@ -73,10 +73,22 @@ def test_runs_are_made_once_and_the_nearest_comes_first(tmp_path, monkeypatch, a
 
 
 def test_a_run_that_was_stopped_goes_on(tmp_path, monkeypatch, asked):
-    (tmp_path / "mnist/plain_0/checkpoints").mkdir(parents=True)
-    (tmp_path / "mnist/plain_0/checkpoints/step_00000007.safetensors").touch()
+    (tmp_path / "mnist/plain_1min_0/checkpoints").mkdir(parents=True)
+    (tmp_path / "mnist/plain_1min_0/checkpoints/step_00000007.safetensors").touch()
     bench(monkeypatch, "plain", "--out", tmp_path)
     assert "--resume" in asked[0]
+
+
+def test_runs_of_other_minutes_or_judged_by_other_samples_are_others(tmp_path, monkeypatch, asked, capsys):
+    for words in ([], ["--minutes", 2], ["--n", 50], []):
+        bench(monkeypatch, "plain", "--out", tmp_path, *words)
+    folders = [command[command.index("--out") + 1] for command in asked if command[0] == "train"]
+    assert [Path(folder).name for folder in folders] == ["plain_1min_0", "plain_2min_0", "plain_1min_0"]
+    assert [command[command.index("--n") + 1] for command in asked if command[0] == "evaluate"] == [
+        *["10000", "10000", "50"],
+    ]
+    headings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("mnist, ")]
+    assert headings[-2:] == [f"mnist, {m} minutes, 100 samples read by digits: value / of real images" for m in (1, 2)]
 
 
 def test_an_unknown_recipe_is_named(monkeypatch, capsys):

@@ -5,7 +5,7 @@ import pytest
 
 import minigan as mg
 from minigan.data import k_means, principal_components
-from minigan.data.clusters import CHUNK, SEEN
+from minigan.data.clusters import CHUNK, SEEN, _nearest
 from minigan.metrics import purity
 
 
@@ -54,6 +54,11 @@ def test_no_cluster_is_empty_though_samples_are_the_same():
     assert np.bincount(labels).all()
     assert sorted(k_means(samples, 40)) == list(range(40))
     assert k_means(samples[:1], 1).tolist() == [0]
+
+
+def test_an_empty_cluster_is_given_the_sample_that_is_farthest_from_its_own():
+    points, centres = np.float32([[10], [11], [4], [30]]), np.float32([[10], [10], [10], [30]])
+    assert _nearest(points, centres).tolist() == [0, 2, 1, 3]
 
 
 def test_the_seed_decides():

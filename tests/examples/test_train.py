@@ -106,12 +106,20 @@ def test_presets_have_their_documents_settings():
         ("--data cifar10", {"model": "dcgan", "side": 32, "clusters": 100, "batch_size": 64}),
         ("--data FOLDER", {"model": "dcgan", "side": 48, "clusters": 32}),
         ("--data FOLDER --side 64 --clusters 9", {"side": 64, "clusters": 9}),
+        ("--data CIFAR", {"model": "dcgan", "side": 32, "clusters": 100}),
+        ("--data IDX", {"model": "dcgan28", "clusters": 100}),
         ("--model dcgan --side 64 --data a.npz", {"side": 64, "lr": 4e-4}),
         ("--steps 9", {"steps": 9, "minutes": 5.0}),
     ],
 )
-def test_the_best_recipe_depends_on_the_data(words, expected, tmp_path):
-    given = ["best", *(str(tmp_path) if word == "FOLDER" else word for word in words.split())]
+def test_the_best_recipe_depends_on_the_data(words, expected, tmp_path, monkeypatch):
+    files = {"FOLDER": "0.png", "CIFAR": "data_batch_1.bin", "IDX": "train-images-idx3-ubyte.gz"}
+    for folder, name in files.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).touch()
+    (tmp_path / "fashion_mnist").mkdir()  # a folder that lies here, and that --data does not mean
+    monkeypatch.chdir(tmp_path)
+    given = ["best", *words.split()]
     chosen = vars(train.options(given).parse_args(given))
     assert {name: chosen[name] for name in expected} == expected
 
@@ -129,6 +137,24 @@ def test_the_best_recipe_reaches_the_game():
         assert [o.lr for o in made.optimizers.values()] == pytest.approx([5e-4, 5e-4])
     assert (best.penalty_weight, plain.penalty_weight, best.classes) == (0.75, 1.0, 100)
     assert plain.generator[0].weight.shape == (512, 96)
+
+
+@pytest.mark.parametrize("words", [(), ("--clusters", "0")], ids=["clusters", "told nothing"])
+def test_the_first_example_is_the_best_recipe(words, monkeypatch):
+    script = example("dcgan_mnist")
+    monkeypatch.setattr(sys, "argv", ["dcgan_mnist.py", *words])
+    first = script.build(train.Settings.parsed(script.options()))
+    best = game("best", *words)
+    states = []
+    for made in (first, best):
+        made.lasts(2)
+        drawn = mg.random.Stream(0).uniform((4, 1, 28, 28), -1, 1), np.arange(4)
+        for _ in range(2):
+            made.play(lambda k, drawn=drawn: drawn)
+        states.append({name: value.numpy() for name, value in made.state.items()})
+    assert states[0].keys() == states[1].keys()
+    assert [name for name, value in states[0].items() if not np.array_equal(value, states[1][name])] == []
+    assert first.penalty_every == best.penalty_every
 
 
 def test_switches_reach_the_players():

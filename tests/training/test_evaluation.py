@@ -195,7 +195,9 @@ OFTEN = {"steps": 9, "evaluate_every": 3, "evaluate_n": 50, "sample_every": 4}
 
 def test_a_run_is_evaluated_as_it_goes_and_its_best_is_kept(tmp_path, mine, capsys, monkeypatch):
     distances = iter([5.0, 2.0, 3.0])
-    gauge = SimpleNamespace(count=50, floor=1.0, described="by a stand-in", measure=lambda images: next(distances))
+    gauge = SimpleNamespace(
+        count=50, floor=1.0, described="by a stand-in", seconds=0.1, measure=lambda images: next(distances)
+    )
     monkeypatch.setattr(training.program, "Gauge", lambda samples, n, reader, few: gauge)
     assert run(tmp_path / "run", mine, keep=1, checkpoint_every=2, **OFTEN) == 0
     assert "evaluated every 3 steps: by a stand-in" in capsys.readouterr().out

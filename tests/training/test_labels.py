@@ -40,10 +40,11 @@ def train(file, out, *words):
 
 def test_clusters_are_labels_and_a_resumed_run_is_the_same(digits, tmp_path, capsys):
     file, images, _ = digits
-    assert train(file, tmp_path / "whole", "--clusters", "5", "--steps", "4", "--ema", "0.9") == 0
-    assert train(file, tmp_path / "run", "--clusters", "5", "--steps", "2", "--ema", "0.9") == 0
+    words = ["--clusters", "5", "--ema", "0.9", "--seed", "3", "--steps"]
+    assert train(file, tmp_path / "whole", *words, "4") == 0
+    assert train(file, tmp_path / "run", *words, "2") == 0
     found = load_file(tmp_path / "run/clusters.safetensors")["labels"]
-    assert np.array_equal(found, k_means(images, 5, seed=0))
+    assert np.array_equal(found, k_means(images, 5, seed=3))
     (tmp_path / "run/clusters.safetensors").unlink()  # they are found anew, and are the same
     assert cli.main(["resume", str(tmp_path / "run"), "--steps", "3"]) == 0
     assert "the clusters are found anew" in capsys.readouterr().out
@@ -101,7 +102,7 @@ def test_the_labels_of_the_data_and_what_is_drawn_of_them(digits, tmp_path):
     assert not (tmp_path / "run/clusters.safetensors").exists()
 
 
-def test_folders_of_pictures_are_classes(tmp_path):
+def test_folders_of_pictures_are_classes(tmp_path, capsys):
     for name in ("cats", "dogs", "emus"):
         (tmp_path / "zoo" / name).mkdir(parents=True)
         for k in range(6):
@@ -109,6 +110,8 @@ def test_folders_of_pictures_are_classes(tmp_path):
     assert data.count_classes(str(tmp_path / "zoo"), labels="folders") == 3
     assert train(tmp_path / "zoo", tmp_path / "run", "--labels-from", "folders", "--steps", "1") == 0
     assert newest(tmp_path / "run")["counts"].tolist() == [6, 6, 6]
+    assert train(tmp_path / "zoo", tmp_path / "other", "--labels-from", "folders", "--stream", "--steps", "1") == 1
+    assert "pictures without their labels, and ConditionalGame learns from labels" in capsys.readouterr().err
     with pytest.raises(mg.errors.DataError, match="these pictures have no labels, unless their folders are"):
         data.count_classes(str(tmp_path / "zoo"))
 
@@ -126,6 +129,7 @@ def test_what_cannot_be_is_named(digits, tmp_path, capsys):
     file, _, _ = digits
     for words, status, message in (
         ("--clusters 97", 1, "expected 1 to 96 clusters"),
+        ("--clusters 5 --batch-size 97", 1, "expected a batch size from 1 to the 96 samples"),
         ("--clusters 5 --labels", 2, "--clusters changes nothing with labels"),
         ("--labels-from folders", 1, "digits.npz: no such folder"),
         ("--clusters 5 --stream", 1, "--clusters are found among all images, which --stream never holds"),

@@ -3,6 +3,8 @@
 import json
 import shutil
 from functools import partial
+from time import sleep
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -182,3 +184,33 @@ def test_a_run_by_the_clock_has_a_length_that_is_written_down_and_is_resumed_exa
     capsys.readouterr()
     assert run(again, resume=True, **options) == 0
     assert "a larger --minutes continues it" in capsys.readouterr().out
+
+
+def test_the_checkpoint_that_says_the_length_says_how_good_samples_were_too(tmp_path, quick, monkeypatch):
+    monkeypatch.setattr(Clock, "steps", lambda *told: loop.READ_BACK + 5)
+    assert run(tmp_path, minutes=1.0, sample_every=loop.READ_BACK) == 0
+    about = json.loads((tmp_path / f"checkpoints/step_{loop.READ_BACK:08d}.json").read_text())
+    assert about["total_steps"] == loop.READ_BACK + 5
+    assert about["distance"] is not None
+
+
+def test_a_run_by_the_clock_counts_the_evaluations_to_come(tmp_path, quick, monkeypatch):
+    gauge = SimpleNamespace(count=4, floor=1.0, described="", seconds=1000.0, measure=lambda images: 2.0)
+    monkeypatch.setattr(training.program, "Gauge", lambda samples, n, reader, few: gauge)
+    told = []
+
+    def steps(clock, step, training, aside):
+        told.append([round(aside(n) / 1000) for n in (9, 10, 40)])
+        return step + 1
+
+    monkeypatch.setattr(Clock, "steps", steps)
+    assert run(tmp_path, minutes=1.0, evaluate_every=30) == 0
+    assert told == [[1, 2, 3]]  # from step 20 on, with the one at the end
+
+
+def test_a_run_of_slow_steps_ends_in_time(tmp_path, quick, monkeypatch):
+    """Its steps are timed as they come, not once twenty of them are done."""
+    played = mg.gan.ScoreGame.play
+    monkeypatch.setattr(mg.gan.ScoreGame, "play", lambda game, batches: sleep(0.03) or played(game, batches))
+    assert run(tmp_path, minutes=0.01, sample_every=10**6) == 0
+    assert len(tiny_run.rows(tmp_path)) < loop.READ_BACK  # 0.6 seconds

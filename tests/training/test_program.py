@@ -230,7 +230,7 @@ def test_a_streamed_folder_is_the_folder_in_memory(tmp_path):
 
 
 def test_what_cannot_be_streamed_is_said(tmp_path):
-    with pytest.raises(mg.errors.DataError, match="--stream reads a folder of pictures, without labels; digits cannot"):
+    with pytest.raises(mg.errors.DataError, match="--stream reads a folder of pictures, and digits is none"):
         training.run(build, settings(tmp_path / "run", data="digits", stream=True))
 
 
