@@ -39,9 +39,11 @@ def command(arguments: Sequence[str]) -> int:
         options.error("which table? --list says what there is")
     table = reproduce.load(chosen.name)
     protocol = table.full if chosen.full and table.full is not None else table.short
+    if chosen.full and protocol.deviations and table.full is None:
+        options.error(f"the paper's own protocol of {table.name} is not there: without --full it is computed otherwise")
     array_module(chosen.device)  # fails before anything is written
     with ExitStack() as stack:
-        kind = "full" if protocol is table.full else "short" if table.full is not None else "the paper's"
+        kind = "full" if protocol is table.full else "short" if protocol.deviations else "the paper's"
         out = Path(chosen.out or f"runs/reproduce/{table.name}{'-full' if kind == 'full' else ''}")
         if chosen.dry_run:
             kind, protocol = "trial", replace(table.short, settings={**table.short.settings, **table.trial}, seeds=1)
@@ -60,8 +62,7 @@ def command(arguments: Sequence[str]) -> int:
         with disk.naming(out, "made"):
             out.mkdir(parents=True, exist_ok=True)
         stack.enter_context(disk.holding(out / ".lock"))
-        how = {"protocol": kind, "threads": plan.threads, "device": plan.device}
-        return _computed(plan, how, chosen.json, chosen.dry_run)
+        return _computed(plan, {"protocol": kind}, chosen.json, chosen.dry_run)
 
 
 def _computed(plan: reproduce.Plan, how: Mapping[str, Any], as_json: bool, dry_run: bool) -> int:

@@ -45,14 +45,15 @@ def page(results: Results, pictures: Sequence[Picture], how: Mapping[str, Any]) 
 
 def facts(results: Results, how: Mapping[str, Any]) -> str:
     """What one asks first: how much of it is there, and what it took."""
-    cells = len(results.rows) * results.seeds
+    cells = len(results.found) + len(results.missing)
     spent = sum(result.seconds for result in results.found.values())
+    threads = ", ".join(map(str, sorted({result.threads for result in results.found.values()})))
     held = [
         ("protocol", escape(str(how.get("protocol", "")))),
         ("seeds", str(results.seeds)),
-        ("cells", f"{cells - len(results.missing)} of {cells}"),
+        ("cells", f"{len(results.found)} of {cells}"),
         ("time of all cells", duration(spent)),
-        ("processor", escape(processor()) + beside(f" threads of a cell: {how.get('threads', 1)}")),
+        ("processor", escape(processor()) + beside(f" threads of a cell: {threads or '-'}")),
     ]
     return pairs([fact for fact in held if fact[1]], "facts")
 

@@ -78,7 +78,7 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Row]
     short: Protocol
-    full: Protocol | None  # None: the short one is the paper's
+    full: Protocol | None  # None: there is the short one alone, which may be the paper's
     trial: Settings
     cell: Callable[[Any], Mapping[str, Value]]  # of a `Cell`
     pictures: Callable[[Any, Path], list[Picture]] | None = None  # of `Results`

@@ -38,6 +38,22 @@ def stopped_by_signals() -> Iterator[list[int]]:
 
 
 @contextmanager
+def held_back() -> Iterator[None]:
+    """Within the block no signal that stops programs arrives; processes that start in it never get one.
+
+    It arrives at the end of the block. Where a system cannot hold signals back, as Windows, nothing is done.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
     """Within the block the handler has the signals, but for those that are ignored, as by `nohup`."""
     try:
