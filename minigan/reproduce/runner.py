@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import CheckpointError
 from ..kernels.threads import cores, set_num_threads
-from ..system.signals import STOPPING, held_back, stopped_by_signals
+from ..system.signals import STOPPING, kept_from_children, stopped_by_signals
 from ..system.terminal import progress
 from .catalogue import load
 from .cell import Cell, Stopped
@@ -161,7 +161,7 @@ def _elsewhere(
     workers = min(plan.processes, len(left))
     with ProcessPoolExecutor(workers, context, _start, (stop, shares, job)) as pool:
         try:
-            with held_back():  # from processes that are just starting, which Ctrl-C would kill
+            with kept_from_children():  # Ctrl-C would kill a process that is just starting
                 cell_of: dict[Future[Result | None], Cell] = {
                     pool.submit(_compute, k, cell.row.name, cell.seed): cell for k, cell in enumerate(left)
                 }
@@ -228,7 +228,7 @@ def _start(*given: Any) -> None:
     """Begin: signals are the business of the process that started this one, which says when to stop."""
     global _worker
     for number in STOPPING:
-        signal.signal(number, signal.SIG_IGN)  # one that was held back is forgotten
+        signal.signal(number, signal.SIG_IGN)
     _worker = _Worker(*given)
 
 

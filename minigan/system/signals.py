@@ -38,10 +38,10 @@ def stopped_by_signals() -> Iterator[list[int]]:
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Within the block no signal that stops programs arrives; processes that start in it never get one.
+def kept_from_children() -> Iterator[None]:
+    """No process that is started within the block is reached by Ctrl-C, SIGTERM or SIGHUP, unless it asks for them.
 
-    It arrives at the end of the block. Where a system cannot hold signals back, as Windows, nothing is done.
+    Where a system has no mask that children inherit, as Windows, nothing is done.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -219,7 +219,7 @@ def test_any_number_of_processes_gives_the_same(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="signals are held back on POSIX alone")
+@pytest.mark.skipif(os.name != "posix", reason="children inherit masks on POSIX alone")
 @pytest.mark.parametrize("after", [0.1, 0.6, 1.2])
 def test_ctrl_c_while_processes_start_is_no_error(after, tmp_path):
     line = [sys.executable, "-m", "minigan", "reproduce", "ring", "--processes", "2", "--out", str(tmp_path)]
