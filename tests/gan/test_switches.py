@@ -111,6 +111,8 @@ def test_consensus_adds_the_slope_of_the_squared_length_of_the_joint_gradient(lo
 @pytest.mark.parametrize(
     ("steps", "loss", "clip"),
     [
+        (2, losses.minimax, None),  # the value of the game, of real scores too
+        (2, losses.wasserstein, None),
         (1, losses.nonsaturating, None),
         (3, losses.nonsaturating, None),
         (2, losses.relativistic, None),  # real scores depend on the steps too
@@ -130,6 +132,10 @@ def test_unrolled_gradient_is_that_of_the_loss_after_the_steps(steps, loss, clip
             opt.minimize(loss.discriminator(D(REAL), D(fake)))
             if clip is not None:
                 mg.gan.clip_weights(D.parameters(), clip)
+        if loss is losses.minimax:
+            return np.mean(np.log(s(D(REAL).numpy())) + np.log(1 - s(D(fake).numpy())))
+        if loss is losses.wasserstein:
+            return np.mean(D(REAL).numpy() - D(fake).numpy())
         return loss.generator(D(fake), D(REAL)).item()
 
     h = 1e-6
