@@ -88,8 +88,7 @@ def _ends(results: Results, page: Path, tell: Callable[[str], None], dry_run: bo
     for deviation in results.protocol.deviations:
         tell(f"Unlike the paper: {deviation}")
     if results.missing:
-        left = ", ".join(f"{row.name} ({seed})" for row, seed in results.missing)
-        tell(f"Not finished: {left}. What was done is saved; the same command goes on.")
+        tell(f"Not finished, by seed: {results.unfinished}. What was done is saved; the same command goes on.")
     if not dry_run:
         tell(f"{page} shows the table; {files.CSV} and {files.NUMBERS} are beside it")
 

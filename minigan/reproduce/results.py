@@ -87,6 +87,14 @@ class Results:
         """The results of cells whose training failed."""
         return [result for result in self.found.values() if result.failed]
 
+    @property
+    def unfinished(self) -> str:
+        """The missing cells in words: each row with its seeds; nothing if none is missing."""
+        seeds: dict[str, list[str]] = {}
+        for row, seed in self.missing:
+            seeds.setdefault(row.name, []).append(str(seed))
+        return "; ".join(f"{name} ({', '.join(of)})" for name, of in seeds.items())
+
     def seconds(self, row: Row) -> float | None:
         """The time of one cell of the row, the mean over seeds; None if none is finished."""
         spent = [result.seconds for result in self.of(row)]

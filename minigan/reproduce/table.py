@@ -33,6 +33,7 @@ class Column(NamedTuple):
     title: str
     form: str = ".2f"  # a format of Python's, for numbers
     better: str = ""  # "high" or "low", if one of them is
+    measured: bool = True  # or is it the paper's alone, as context?
 
 
 @dataclass(frozen=True)

@@ -139,11 +139,16 @@ def test_a_cell_is_computed_by_one_process_at_a_time(tmp_path):
 
 
 def test_time_that_is_up_stops_before_the_next_cell_and_says_what_is_left(tmp_path):
-    results, interrupted = reproduce.run(made(tmp_path, minutes=0.0))
+    results, interrupted = reproduce.run(made(tmp_path, minutes=0.0, seeds=2))
     assert not interrupted
-    assert [(row.name, seed) for row, seed in results.missing] == [("one", 0), ("two <b>", 0)]
+    assert [(row.name, seed) for row, seed in results.missing] == [
+        ("one", 0),
+        ("two <b>", 0),
+        ("one", 1),
+        ("two <b>", 1),
+    ]
     page = files.write(results, tmp_path, {}).read_text()
-    assert "Not finished: one (0), two &lt;b&gt; (0)" in page
+    assert "Not finished, by seed: one (0, 1); two &lt;b&gt; (0, 1)" in page
 
 
 def test_other_settings_in_the_same_folder_are_refused(tmp_path):

@@ -48,7 +48,7 @@ def test_a_table_is_written_and_the_second_time_read(tiny, tmp_path, capsys):
 
 def test_time_that_is_up_is_no_error_and_says_what_is_left(tiny, tmp_path, capsys):
     assert cli.main(["reproduce", "dirac", *ONE, "--minutes", "0", "--out", str(tmp_path)]) == 0
-    assert "Not finished: GAN (0). What was done is saved" in capsys.readouterr().out
+    assert "Not finished, by seed: GAN (0). What was done is saved" in capsys.readouterr().out
 
 
 def test_a_dry_run_leaves_nothing(tmp_path, monkeypatch, capsys):
@@ -65,6 +65,7 @@ def test_a_dry_run_leaves_nothing(tmp_path, monkeypatch, capsys):
         (["rings"], 2, "did you mean ring?"),
         (["ring", "--minutes", "nan"], 2, "expected a number of minutes, got nan"),
         (["ring", "--seeds", "0"], 2, "expected a positive number, got 0"),
+        (["losses", "--full"], 2, "the paper's own protocol of losses is not there"),
         (["ring", "--methods", "gan"], 1, "no method 'gan', but GAN, PacGAN2"),
     ],
 )
