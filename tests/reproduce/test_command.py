@@ -51,6 +51,12 @@ def test_time_that_is_up_is_no_error_and_says_what_is_left(tiny, tmp_path, capsy
     assert "Not finished, by seed: GAN (0). What was done is saved" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("name", "protocol"), [("dirac", "the paper's"), ("ring", "short"), ("losses", "short")])
+def test_only_the_papers_own_protocol_is_called_so(name, protocol, tmp_path, capsys):
+    assert cli.main(["reproduce", name, "--minutes", "0", "--json", "--out", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)["protocol"] == protocol
+
+
 def test_a_dry_run_leaves_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["reproduce", "dirac", *ONE, "--dry-run"]) == 0
