@@ -104,7 +104,7 @@ def _list(as_json: bool) -> str:
         takes = {"takes": t.short.takes, "takes with --full": t.full.takes if t.full is not None else ""}
         lines = [f"{t.name}: {t.title}", t.source, f"methods: {names}"]
         told.append("\n  ".join([*lines, *(f"{what}: {how_long}" for what, how_long in takes.items() if how_long)]))
-    return "\n\n".join(told)
+    return "\n\n".join([*told, "Methods in brackets are computed if --methods asks for them."])
 
 
 def _methods(text: str) -> list[str]:

@@ -26,7 +26,8 @@ def test_the_list_has_every_table_with_its_paper_and_its_methods(capsys):
         table = reproduce.load(name)
         assert f"{name}: {table.title}" in told
         assert table.source in told
-        assert all(row.name in told for row in table.rows)
+        assert all((row.name if row.usual else f"({row.name})") in told for row in table.rows)
+    assert "in brackets are computed if --methods asks" in told
 
 
 def test_a_table_is_written_and_the_second_time_read(tiny, tmp_path, capsys):
