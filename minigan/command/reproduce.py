@@ -39,9 +39,11 @@ def command(arguments: Sequence[str]) -> int:
         options.error("which table? --list says what there is")
     table = reproduce.load(chosen.name)
     protocol = table.full if chosen.full and table.full is not None else table.short
+    if chosen.full and protocol.deviations and table.full is None:
+        options.error(f"the paper's own protocol of {table.name} is not there: without --full it is computed otherwise")
     array_module(chosen.device)  # fails before anything is written
     with ExitStack() as stack:
-        kind = "full" if protocol is table.full else "short" if table.full is not None else "the paper's"
+        kind = "full" if protocol is table.full else "short" if protocol.deviations else "the paper's"
         out = Path(chosen.out or f"runs/reproduce/{table.name}{'-full' if kind == 'full' else ''}")
         if chosen.dry_run:
             kind, protocol = "trial", replace(table.short, settings={**table.short.settings, **table.trial}, seeds=1)
@@ -60,8 +62,7 @@ def command(arguments: Sequence[str]) -> int:
         with disk.naming(out, "made"):
             out.mkdir(parents=True, exist_ok=True)
         stack.enter_context(disk.holding(out / ".lock"))
-        how = {"protocol": kind, "threads": plan.threads, "device": plan.device}
-        return _computed(plan, how, chosen.json, chosen.dry_run)
+        return _computed(plan, {"protocol": kind}, chosen.json, chosen.dry_run)
 
 
 def _computed(plan: reproduce.Plan, how: Mapping[str, Any], as_json: bool, dry_run: bool) -> int:
@@ -87,8 +88,7 @@ def _ends(results: Results, page: Path, tell: Callable[[str], None], dry_run: bo
     for deviation in results.protocol.deviations:
         tell(f"Unlike the paper: {deviation}")
     if results.missing:
-        left = ", ".join(f"{row.name} ({seed})" for row, seed in results.missing)
-        tell(f"Not finished: {left}. What was done is saved; the same command goes on.")
+        tell(f"Not finished, by seed: {results.unfinished}. What was done is saved; the same command goes on.")
     if not dry_run:
         tell(f"{page} shows the table; {files.CSV} and {files.NUMBERS} are beside it")
 
@@ -104,7 +104,7 @@ def _list(as_json: bool) -> str:
         takes = {"takes": t.short.takes, "takes with --full": t.full.takes if t.full is not None else ""}
         lines = [f"{t.name}: {t.title}", t.source, f"methods: {names}"]
         told.append("\n  ".join([*lines, *(f"{what}: {how_long}" for what, how_long in takes.items() if how_long)]))
-    return "\n\n".join(told)
+    return "\n\n".join([*told, "Methods in brackets are computed if --methods asks for them."])
 
 
 def _methods(text: str) -> list[str]:

@@ -26,8 +26,10 @@ def stacked(
     image is not grey or a label is missing.
     """
     _check("stacked", images, channels)
-    if labels.shape != (len(images),) or labels.min() < 0 or labels.max() > 9:
-        raise DataError(f"stacked: expected a label 0..9 for each of {len(images)} images, got {labels.shape}")
+    if labels.shape != (len(images),) or labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > 9:
+        raise DataError(
+            f"stacked: expected a label 0..9 for each of {len(images)} images, got {labels.dtype} {labels.shape}"
+        )
     chosen = Stream(seed, STREAM).integers(len(images), (n, channels))
     return images[chosen, 0], together(labels[chosen])
 
@@ -50,8 +52,8 @@ class Stacks:
         self, images: np.ndarray, batch_size: int, *, channels: int = 3, seed: int = 0, device: str = "cpu"
     ) -> None:
         _check("Stacks", images, channels)
-        if batch_size < 1:
-            raise DataError(f"Stacks: expected a batch size from 1, got {batch_size}")
+        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+            raise DataError(f"Stacks: expected a whole batch size from 1, got {batch_size}")
         self.batch_size = batch_size
         self.channels = channels
         self._images = backend.to_device(np.ascontiguousarray(images[:, 0]), device)

@@ -16,7 +16,7 @@ def packed(samples: Tensor, m: int) -> Tensor:
     ShapeError if m does not divide N.
     """
     n, c, *rest = samples.shape
-    if n % m:
+    if m < 1 or n % m:
         raise ShapeError(f"packed: a batch of {n} samples does not split into packs of {m}")
     return reshape(samples, (n // m, m * c, *rest))
 

@@ -27,6 +27,7 @@ class Loss:
     of_fakes: Callable[..., Tensor]  # the generator's, of the scores it needs
     logistic: bool = False  # are scores logits of "this is real", so that sigmoid(score) is a probability?
     compares: bool = False  # does the generator's objective need the scores of real samples too?
+    zero_sum: bool = False  # is of_fakes minus the discriminator's, without what real scores alone decide?
     unbounded: bool = False  # does the discriminator's fall for ever as scores grow, unless its slopes are limited?
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
@@ -67,6 +68,7 @@ minimax = listed(
     _logistic_discriminator,
     lambda fake: -mean_of(fake, softplus),
     logistic=True,
+    zero_sum=True,
 )
 """D: -E ln s(r) - E ln(1 - s(f)); G: E ln(1 - s(f)), s the logistic function (Goodfellow et al. 2014)."""
 
@@ -90,6 +92,7 @@ wasserstein = listed(
     lambda real, fake: mean(fake) - mean(real),
     lambda fake: -mean(fake),
     unbounded=True,
+    zero_sum=True,
 )
 """D: E f - E r, with D held near 1-Lipschitz by a penalty or by clipping; G: -E f (Arjovsky et al. 2017)."""
 
@@ -99,6 +102,7 @@ lab_printed = listed(
     lambda fake: mean(fake),
     logistic=True,
     unbounded=True,
+    zero_sum=True,
 )
 """wasserstein with every sign turned, as a course's lab prints it: the same game, since a critic may turn its sign too.
 
@@ -195,7 +199,10 @@ def f_divergence(
 ) -> Loss:
     """The pair of objectives for T = `output` and f*(T) = `conjugate`, both functions of the score."""
     return make(
-        name, lambda real, fake: mean(conjugate(fake)) - mean(output(real)), lambda fake: -mean(conjugate(fake))
+        name,
+        lambda real, fake: mean(conjugate(fake)) - mean(output(real)),
+        lambda fake: -mean(conjugate(fake)),
+        zero_sum=True,
     )
 
 
@@ -264,4 +271,4 @@ def noisy_labels(loss: Loss, smooth: float = 1.0, flip: float = 0.0) -> Loss:
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
         return cross_entropy(real, smooth, 0.0) + cross_entropy(fake, 0.0, smooth)
 
-    return replace(loss, discriminator=discriminator, unbounded=False)
+    return replace(loss, discriminator=discriminator, unbounded=False, zero_sum=False)

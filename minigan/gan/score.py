@@ -306,9 +306,15 @@ class ScoreGame(Game):
         return [(scores[side], None if reading is None else reading[side]) for side in sides]
 
     def _generator_loss(self, critic: Critic, sides: Sides, rng: Stream, critic_moves: bool) -> Tensor:
-        """What the generator minimises; real scores are constants for it, unless the critic itself depends on it."""
+        """What the generator minimises; real scores are constants for it, unless the critic itself depends on it.
+
+        Against an unrolled critic, which has learnt from the fakes, they count in a game of opposites too: its value is
+        what Metz et al. 2017 differentiate, equation 7.
+        """
         fake_scores, reading = _split(critic(self._seen(sides.fake, rng)))
-        if not self.loss.compares:
+        if self.loss.zero_sum and self.moves.unroll:
+            loss = -self.loss.discriminator(_split(critic(self._seen(sides.real, rng)))[0], fake_scores)
+        elif not self.loss.compares:
             loss = self.loss.generator(fake_scores)
         elif critic_moves:
             loss = self.loss.generator(fake_scores, _split(critic(self._seen(sides.real, rng)))[0])

@@ -44,10 +44,12 @@ def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
 def balanced(labels: np.ndarray, count: int, rng: Stream) -> np.ndarray:
     """Positions of `count` samples drawn at random, as many of each class: int64, in order of class.
 
-    DataError if count is no multiple of the number of classes, or a class has too few samples.
+    DataError if there are no labels, count is no multiple of the number of classes, or a class has too few samples.
     """
+    if not len(labels):
+        raise DataError(f"balanced: expected labels to choose {count} of, got none")
     classes, sizes = np.unique(labels, return_counts=True)
-    each = count // max(len(classes), 1)
+    each = count // len(classes)
     if count < 1 or count % len(classes) or sizes.min() < each:
         raise DataError(
             f"balanced: expected a multiple of {len(classes)} labels, at most {sizes.min()} for each class, got {count}"

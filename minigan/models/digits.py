@@ -147,7 +147,8 @@ def goodfellow28(z_dim: int = 100, *, outputs: int = 1, rng: Stream | None = Non
 
     G: z_dim-1200-1200-784, ReLU, a sigmoid brought to [-1, 1]. D: pixels in [0, 1], two layers of 240 maxout units of 5
     pieces, dropout 0.2 before the first and 0.5 before each further layer. Weights U(-0.05, 0.05) in G and
-    U(-0.005, 0.005) in D, zero biases. G has 2 503 984 parameters, D 1 231 441 for z_dim = 100. Noise is U(-1, 1).
+    U(-0.005, 0.005) in D, zero biases. G has 2 503 984 parameters, D 1 231 441 for z_dim = 100. Noise is uniform with a
+    variance of 1, U(-sqrt(3), sqrt(3)).
     D gives `outputs` scores of each image.
     """
     generator = nn.Sequential(

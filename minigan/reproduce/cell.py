@@ -17,6 +17,7 @@ from ..gan import Game
 from ..gan.rehearsal import first_spoilt
 from ..kernels.installation import versions
 from ..system import disk
+from ..system.terminal import warn
 from ..training import checkpoint
 from .results import Result, kept
 from .table import Row, Settings, Table
@@ -63,6 +64,11 @@ class Cell:
         self._began = time.perf_counter()
 
     @property
+    def checkpoints(self) -> Path:
+        """Where it saves what it has done."""
+        return self.folder / "checkpoints"
+
+    @property
     def seconds(self) -> float:
         """The time that it took so far, all parts together."""
         return self._seconds + time.perf_counter() - self._began
@@ -73,16 +79,17 @@ class Cell:
         A loss or weight that is not finite is a result: the cell failed, and says why.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        disk.clear(self.folder)
-        failed, numbers = "", {}
-        try:
-            numbers = dict(self.table.cell(self))
-        except NonFiniteLoss as error:
-            failed = str(error)
-        result = Result(self.row.name, self.seed, numbers, self.seconds, failed, self.threads, self.device)
-        about = {"sha256": disk.BLANK.decode(), **result.plain(), "settings": self.settings, "versions": versions()}
-        disk.write(self.folder / RESULT, disk.sealed(json.dumps(about, indent=2).encode()))
-        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)  # the result replaces them
+        with disk.holding(self.folder / ".lock"):  # a process whose parent was killed may still be at it
+            disk.clear(self.folder)
+            failed, numbers = "", {}
+            try:
+                numbers = dict(self.table.cell(self))
+            except NonFiniteLoss as error:
+                failed = str(error)
+            result = Result(self.row.name, self.seed, numbers, self.seconds, failed, self.threads, self.device)
+            about = {"sha256": disk.BLANK.decode(), **result.plain(), "settings": self.settings, "versions": versions()}
+            disk.write(self.folder / RESULT, disk.sealed(json.dumps(about, indent=2).encode()))
+            shutil.rmtree(self.checkpoints, ignore_errors=True)  # the result replaces them
         self.done(1.0)
         return result
 
@@ -97,6 +104,7 @@ class Cell:
             if not disk.is_whole(text, held["sha256"]):
                 raise ValueError("its checksum is another")
             result = Result.of_plain(held)
+            result.folder = self.folder
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{path}: cannot be read ({error}); delete it, and the cell is computed anew"
@@ -122,7 +130,8 @@ class Cell:
         At each of them the caller does what is to be done there: it is done again if the cell was stopped before its
         next checkpoint, so it must depend on the game alone. 0 is before the first step. A checkpoint is written each
         minute and when the cell is told to stop, which raises `Stopped`. `start` and `end` are the share of the cell
-        that this training is. NonFiniteLoss if a loss or, at the end, a weight is not finite. A cell trains one game.
+        that this training is. NonFiniteLoss if a loss is not finite or, at a look or at the end, a weight. A cell
+        trains one game.
         """
         self._restore(game)
         saved = time.perf_counter()
@@ -131,9 +140,10 @@ class Cell:
         while game.rounds < steps:
             losses = game.play(batches)
             if game.rounds % LOOK == 0:
-                self._check_finite(game, {name: loss.data for name, loss in losses.items()})
+                self._check_losses(game, {name: loss.data for name, loss in losses.items()})
                 self.done(start + (end - start) * game.rounds / steps)
             if game.rounds in looks:
+                self._check_weights(game)  # what they make could not be measured
                 yield game.rounds
             if self.stopped() and game.rounds < steps:
                 self._save(game)
@@ -141,30 +151,37 @@ class Cell:
             if time.perf_counter() - saved > EVERY:
                 self._save(game)
                 saved = time.perf_counter()
-        if spoilt := first_spoilt(game):
-            raise NonFiniteLoss(f"step {game.rounds}: {spoilt} is not finite")
+        self._check_weights(game)
 
-    def _check_finite(self, game: Game, losses: Mapping[str, Any]) -> None:
+    def _check_losses(self, game: Game, losses: Mapping[str, Any]) -> None:
         for name, value in zip(losses, to_numbers(list(losses.values())), strict=True):
             if not math.isfinite(value):
                 raise NonFiniteLoss(f"step {game.rounds}: {name} is {value}")
 
-    def _save(self, game: Game) -> None:
+    def _check_weights(self, game: Game) -> None:
         if spoilt := first_spoilt(game):
             raise NonFiniteLoss(f"step {game.rounds}: {spoilt} is not finite")
-        folder = self.folder / "checkpoints"
-        folder.mkdir(exist_ok=True)
+
+    def _save(self, game: Game) -> None:
+        self._check_weights(game)
+        self.checkpoints.mkdir(exist_ok=True)
         meta = {"settings": self.settings, "seconds": self.seconds}
-        checkpoint.save(folder, game.state, meta, game.rounds, keep=1)
+        checkpoint.save(self.checkpoints, game.state, meta, game.rounds, keep=1)
 
     def _restore(self, game: Game) -> None:
-        """Load the newest whole checkpoint of the cell, if there is one."""
+        """Load the newest whole checkpoint of the cell; without one it begins anew, and nothing of before stays."""
         problems: list[str] = []
-        held = checkpoint.newest(self.folder / "checkpoints", problems)
+        held = checkpoint.newest(self.checkpoints, problems)
+        for problem in problems:
+            warn(problem)
         if held is None:
+            shutil.rmtree(self.checkpoints, ignore_errors=True)
+            for path in self.folder.glob("*.npz"):
+                path.unlink()
             return
         path, arrays, meta = held
         self._check(meta["settings"], path)
+        checkpoint.continue_from(self.checkpoints, path, keep=1)
         game.load_state(arrays)
         self._seconds += float(meta["seconds"])
 

@@ -45,14 +45,15 @@ def page(results: Results, pictures: Sequence[Picture], how: Mapping[str, Any]) 
 
 def facts(results: Results, how: Mapping[str, Any]) -> str:
     """What one asks first: how much of it is there, and what it took."""
-    cells = len(results.rows) * results.seeds
+    cells = len(results.found) + len(results.missing)
     spent = sum(result.seconds for result in results.found.values())
+    threads = ", ".join(map(str, sorted({result.threads for result in results.found.values()})))
     held = [
         ("protocol", escape(str(how.get("protocol", "")))),
         ("seeds", str(results.seeds)),
-        ("cells", f"{cells - len(results.missing)} of {cells}"),
+        ("cells", f"{len(results.found)} of {cells}"),
         ("time of all cells", duration(spent)),
-        ("processor", escape(processor()) + beside(f" threads of a cell: {how.get('threads', 1)}")),
+        ("processor", escape(processor()) + beside(f" threads of a cell: {threads or '-'}")),
     ]
     return pairs([fact for fact in held if fact[1]], "facts")
 
@@ -61,8 +62,7 @@ def problems(results: Results) -> str:
     """Which cells failed, and which are left."""
     told = [f"{result.row}, seed {result.seed}: {result.failed}" for result in results.failed]
     if results.missing:
-        missing = ", ".join(f"{row.name} ({seed})" for row, seed in results.missing)
-        told.append(f"Not finished: {missing}. The same command goes on.")
+        told.append(f"Not finished, by seed: {results.unfinished}. The same command goes on.")
     return "".join(f'<p class="problem">{escape(problem)}</p>' for problem in told)
 
 
@@ -72,17 +72,19 @@ def compared(results: Results) -> str:
     quoted = {c.name for c in table.columns for row in results.rows if c.name in row.published}
     first, second, used = ["<th></th>"], ["<th>method</th>"], set()
     for column in table.columns:
-        span = 2 if column.name in quoted else 1
-        first.append(f'<th colspan="{span}">{escape(column.title)}</th>')
-        second.append('<th class="number">ours</th>' + ('<th class="number paper">paper</th>' if span == 2 else ""))
+        heads = ['<th class="number">ours</th>'] if column.measured else []
+        heads += ['<th class="number paper">paper</th>'] if column.name in quoted else []
+        first.append(f'<th colspan="{len(heads)}">{escape(column.title)}</th>')
+        second += heads
     first.append("<th></th>")
     second.append('<th class="number">a cell</th>')
     body = []
     for row in results.rows:
         cells = [f"<td>{escape(row.name)}</td>"]
         for column in table.columns:
-            best = " best" if _is_best(results, row, column) else ""
-            cells.append(f'<td class="number{best}">{escape(written(results.summary(row, column), column))}</td>')
+            if column.measured:
+                best = " best" if _is_best(results, row, column) else ""
+                cells.append(f'<td class="number{best}">{escape(written(results.summary(row, column), column))}</td>')
             if column.name in quoted:
                 figure = row.published.get(column.name)
                 mark = MARKS[figure.sure] if figure is not None else ""
@@ -94,9 +96,10 @@ def compared(results: Results) -> str:
     head = f"<thead><tr>{''.join(first)}</tr><tr>{''.join(second)}</tr></thead>"
     told = [f"{mark} {text}" for mark, text in EXPLAINED.items() if mark in used]
     if results.seeds > 1:
-        told.insert(0, "± is the standard error of the mean over seeds")
+        told.insert(0, "± of ours is the standard error of the mean over seeds")
     below = f'<p class="soft">{escape("; ".join(told))}.</p>' if told else ""
-    return f'<div class="wide"><table class="compared">{head}<tbody>{"".join(body)}</tbody></table></div>{below}'
+    many = " many" if len(second) > 12 else ""
+    return f'<div class="wide"><table class="compared{many}">{head}<tbody>{"".join(body)}</tbody></table></div>{below}'
 
 
 def _is_best(results: Results, row: Row, column: Column) -> bool:

@@ -53,7 +53,10 @@ def kept(folder: Path, name: str) -> dict[str, np.ndarray]:
 
 
 class Summary(NamedTuple):
-    """A measure of a row over its seeds: the mean, its standard error (None for one seed), of how many."""
+    """A measure of a row over its seeds: the mean, its standard error, of how many.
+
+    There is no error of one seed, of words, or where a number is not finite.
+    """
 
     value: Value
     error: float | None
@@ -61,22 +64,23 @@ class Summary(NamedTuple):
 
 
 class Results:
-    """The cells of a table that are finished, and those that are not."""
+    """What there is of a table: of `rows` and `seeds`, which are asked for, and whatever else was computed before."""
 
     def __init__(
         self, table: Table, protocol: Protocol, rows: Sequence[Row], seeds: int, found: Sequence[Result]
     ) -> None:
         self.table = table
         self.protocol = protocol
-        self.rows = list(rows)
-        self.seeds = seeds
         self.found = {(result.row, result.seed): result for result in found}
+        self.missing = [(row, seed) for seed in range(seeds) for row in rows if (row.name, seed) not in self.found]
+        shown = {row.name for row in rows} | {result.row for result in found}
+        self.rows = [row for row in table.rows if row.name in shown]
+        self.seeds = max([seeds, *(result.seed + 1 for result in found)])
 
     def of(self, row: Row | str) -> list[Result]:
         """The results of a row in the order of seeds; failed ones are left out."""
         name = row if isinstance(row, str) else row.name
-        held = (self.found.get((name, seed)) for seed in range(self.seeds))
-        return [result for result in held if result is not None and not result.failed]
+        return [result for (of, _), result in sorted(self.found.items()) if of == name and not result.failed]
 
     @property
     def failed(self) -> list[Result]:
@@ -84,9 +88,12 @@ class Results:
         return [result for result in self.found.values() if result.failed]
 
     @property
-    def missing(self) -> list[tuple[Row, int]]:
-        """The cells that are not finished."""
-        return [(row, seed) for seed in range(self.seeds) for row in self.rows if (row.name, seed) not in self.found]
+    def unfinished(self) -> str:
+        """The missing cells in words: each row with its seeds; nothing if none is missing."""
+        seeds: dict[str, list[str]] = {}
+        for row, seed in self.missing:
+            seeds.setdefault(row.name, []).append(str(seed))
+        return "; ".join(f"{name} ({', '.join(of)})" for name, of in seeds.items())
 
     def seconds(self, row: Row) -> float | None:
         """The time of one cell of the row, the mean over seeds; None if none is finished."""
@@ -106,7 +113,8 @@ class Results:
         if words:
             raise ShapeError(f"{self.table.name}: {column.name} of {row.name} is {words[0]!r} and a number")
         numbers = np.array(values, np.float64)
-        error = float(numbers.std(ddof=1) / math.sqrt(len(numbers))) if len(numbers) > 1 else None
+        several = len(numbers) > 1 and bool(np.isfinite(numbers).all())
+        error = float(numbers.std(ddof=1) / math.sqrt(len(numbers))) if several else None
         return Summary(float(numbers.mean()), error, len(numbers))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import CheckpointError
 from ..kernels.threads import cores, set_num_threads
-from ..system.signals import STOPPING, stopped_by_signals
+from ..system.signals import STOPPING, kept_from_children, stopped_by_signals
 from ..system.terminal import progress
 from .catalogue import load
 from .cell import Cell, Stopped
@@ -48,9 +48,14 @@ class Plan:
 
     def cell(self, row: Row, seed: int, **calls: Any) -> Cell:
         """One of them; `calls` are what it asks and tells."""
-        where = self.folder / "cells" / f"{row.name.replace(' ', '_').replace('/', '-')}-{seed}"
+        where = self.folder / "cells" / f"{_named(row)}-{seed}"
         settings = self.protocol.settings
         return Cell(self.table, row, seed, where, settings, device=self.device, threads=self.threads, **calls)
+
+
+def _named(row: Row) -> str:
+    """A row's name as one of a folder."""
+    return row.name.replace(" ", "_").replace("/", "-")
 
 
 def usual_processes(threads: int, device: str) -> int:
@@ -61,16 +66,15 @@ def usual_processes(threads: int, device: str) -> int:
 def run(plan: Plan, finished: Callable[[Result], None] = lambda result: None) -> tuple[Results, bool]:
     """(what is there when all cells are done or time is up, was it a signal that ended it?).
 
-    Cells that were finished before are read, those that were begun are gone on with. `finished` is told of each that is
-    done. An error in a cell stops the others, which are saved, and is raised.
+    Cells that were finished before are read, asked for or not; those that were begun are gone on with. `finished` is
+    told of each that is done. An error in a cell stops the others, which are saved, and is raised.
     """
-    found, left = [], []
+    found, left = _others(plan), []
     for cell in plan.cells():
         result = cell.finished()
         if result is None:
             left.append(cell)
         else:
-            result.folder = cell.folder
             found.append(result)
 
     deadline = None if plan.minutes is None else time.monotonic() + 60 * plan.minutes
@@ -91,6 +95,20 @@ def run(plan: Plan, finished: Callable[[Result], None] = lambda result: None) ->
         else:
             _elsewhere(plan, left, stopped, collect, bar)
     return Results(plan.table, plan.protocol, plan.rows, plan.seeds, found), bool(signals)
+
+
+def _others(plan: Plan) -> list[Result]:
+    """What is in the folder of cells that are not asked for: of other rows, of more seeds."""
+    rows = {_named(row): row for row in plan.table.rows}
+    asked = {cell.folder for cell in plan.cells()}
+    found = []
+    for folder in sorted((plan.folder / "cells").glob("*")):
+        name, _, seed = folder.name.rpartition("-")
+        if name in rows and seed.isdecimal() and folder not in asked:
+            result = plan.cell(rows[name], int(seed)).finished()
+            if result is not None:
+                found.append(result)
+    return found
 
 
 @contextmanager
@@ -143,9 +161,10 @@ def _elsewhere(
     workers = min(plan.processes, len(left))
     with ProcessPoolExecutor(workers, context, _start, (stop, shares, job)) as pool:
         try:
-            cell_of: dict[Future[Result | None], Cell] = {
-                pool.submit(_compute, k, cell.row.name, cell.seed): cell for k, cell in enumerate(left)
-            }
+            with kept_from_children():  # Ctrl-C would kill a process that is just starting
+                cell_of: dict[Future[Result | None], Cell] = {
+                    pool.submit(_compute, k, cell.row.name, cell.seed): cell for k, cell in enumerate(left)
+                }
             waiting = set(cell_of)
             while waiting:
                 done, waiting = wait(waiting, WATCH, FIRST_COMPLETED)

@@ -94,7 +94,7 @@ TABLE = Table(
         "A classifier is told the labels of 20 to 200 digits, sees the other 60 000 without, and must tell them from "
         "a generator's. The generator matches the means of its features. Errors are those of a single classifier."
     ),
-    columns=[Column("errors", "errors of 10 000", ".0f", "low")],
+    columns=[Column("errors", "errors of 10 000", ".0f")],
     rows=[
         _row(20, 1677, 452, False),
         _row(50, 221, 136, False),

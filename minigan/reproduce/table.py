@@ -33,6 +33,7 @@ class Column(NamedTuple):
     title: str
     form: str = ".2f"  # a format of Python's, for numbers
     better: str = ""  # "high" or "low", if one of them is
+    measured: bool = True  # or is it the paper's alone, as context?
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Row]
     short: Protocol
-    full: Protocol | None  # None: the short one is the paper's
+    full: Protocol | None  # None: there is the short one alone, which may be the paper's
     trial: Settings
     cell: Callable[[Any], Mapping[str, Value]]  # of a `Cell`
     pictures: Callable[[Any, Path], list[Picture]] | None = None  # of `Results`

@@ -38,6 +38,22 @@ def stopped_by_signals() -> Iterator[list[int]]:
 
 
 @contextmanager
+def kept_from_children() -> Iterator[None]:
+    """No process that is started within the block is reached by Ctrl-C, SIGTERM or SIGHUP, unless it asks for them.
+
+    Where a system has no mask that children inherit, as Windows, nothing is done.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
     """Within the block the handler has the signals, but for those that are ignored, as by `nohup`."""
     try:

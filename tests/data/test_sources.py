@@ -49,6 +49,24 @@ def test_point_sets():
         np.testing.assert_allclose(centre, [2 * np.cos(angle), 2 * np.sin(angle)], atol=0.01)
 
 
+@pytest.mark.parametrize(
+    ("draw", "told"),
+    [
+        (lambda: data.gaussians_ring(9, modes=0), "modes from 1, got 0"),
+        (lambda: data.gaussians_ring(9, modes=2.5), "modes from 1, got 2.5"),
+        (lambda: data.gaussians_ring(9, radius=float("inf")), "radius to be finite and not negative, got inf"),
+        (lambda: data.gaussians_ring(9, std=-1), "std to be finite and not negative, got -1"),
+        (lambda: data.gaussians_grid(9, side=0), "modes from 1, got 0"),
+        (lambda: data.gaussians_grid(9, spacing=float("nan")), "spacing to be finite and not negative, got nan"),
+        (lambda: data.swiss_roll(9, noise=-1), "noise to be finite and not negative, got -1"),
+        (lambda: data.swiss_roll(9, scale=0), "a scale of 0"),
+    ],
+)
+def test_point_sets_that_cannot_be_are_named(draw, told):
+    with pytest.raises(mg.errors.DataError, match=told):
+        draw()
+
+
 # --- by name or path --------------------------------------------------------------------------------------------
 
 

@@ -67,5 +67,8 @@ def test_what_cannot_be_stacked_is_named(grey):
         data.stacked(images, labels + 1)
     with pytest.raises(mg.errors.DataError, match=r"a label 0\.\.9 for each of 40"):
         data.stacked(images, labels[:3])
-    with pytest.raises(mg.errors.DataError, match="batch size from 1, got 0"):
-        data.Stacks(images, 0)
+    with pytest.raises(mg.errors.DataError, match=r"a label 0\.\.9 for each of 40 images, got float64"):
+        data.stacked(images, labels / 2)
+    for size in (0, 2.5):
+        with pytest.raises(mg.errors.DataError, match=f"batch size from 1, got {size}"):
+            data.Stacks(images, size)

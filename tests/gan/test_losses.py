@@ -261,3 +261,11 @@ def test_samples_are_arrays_and_lists_too_and_anything_else_is_named(name):
 def test_weights_are_limited_in_a_list(limit):
     with pytest.raises(mg.errors.DTypeError, match=rf"{limit.__name__}: .* got a Linear; give its \.parameters"):
         limit(mg.nn.Linear(2, 2), 0.1)
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_players_of_opposites_are_known_as_such(name):
+    loss, rng = losses.LOSSES[name], np.random.default_rng(3)
+    real, fake = (Tensor(2 * rng.standard_normal(12)) for _ in range(2))
+    d, g = (mg.grad(f, fake).numpy() for f in (loss.discriminator(real, fake), loss.generator(fake, real)))
+    assert loss.zero_sum == np.allclose(d, -g)

@@ -65,6 +65,8 @@ def test_known_labels_are_balanced_and_the_seeds_choice(rng):
     assert len(set(chosen.tolist())) == 50
     assert np.array_equal(chosen, balanced(labels, 50, Stream(0)))
     assert not np.array_equal(chosen, balanced(labels, 50, Stream(1)))
+    with pytest.raises(mg.errors.DataError, match="to choose 10 of, got none"):
+        balanced(labels[:0], 10, Stream(0))
     for count in (0, 25, 5000):
         with pytest.raises(mg.errors.DataError, match=f"got {count}"):
             balanced(labels, count, Stream(0))

@@ -111,6 +111,8 @@ def test_consensus_adds_the_slope_of_the_squared_length_of_the_joint_gradient(lo
 @pytest.mark.parametrize(
     ("steps", "loss", "clip"),
     [
+        (2, losses.minimax, None),  # the value of the game, of real scores too
+        (2, losses.wasserstein, None),
         (1, losses.nonsaturating, None),
         (3, losses.nonsaturating, None),
         (2, losses.relativistic, None),  # real scores depend on the steps too
@@ -130,6 +132,10 @@ def test_unrolled_gradient_is_that_of_the_loss_after_the_steps(steps, loss, clip
             opt.minimize(loss.discriminator(D(REAL), D(fake)))
             if clip is not None:
                 mg.gan.clip_weights(D.parameters(), clip)
+        if loss is losses.minimax:
+            return np.mean(np.log(s(D(REAL).numpy())) + np.log(1 - s(D(fake).numpy())))
+        if loss is losses.wasserstein:
+            return np.mean(D(REAL).numpy() - D(fake).numpy())
         return loss.generator(D(fake), D(REAL)).item()
 
     h = 1e-6
@@ -146,8 +152,9 @@ def test_packs_hold_neighbours_in_their_channels():
     assert two.shape == (2, 2, 2, 3)
     np.testing.assert_array_equal(two.numpy()[1, 1], x.numpy()[3, 0])
     np.testing.assert_array_equal(packed(mg.tensor(np.eye(4)), 4).numpy(), np.eye(4).reshape(1, 16))
-    with pytest.raises(mg.errors.ShapeError, match="batch of 4 samples does not split into packs of 3"):
-        packed(x, 3)
+    for m in (3, 0):
+        with pytest.raises(mg.errors.ShapeError, match=f"batch of 4 samples does not split into packs of {m}"):
+            packed(x, m)
 
 
 def test_the_discriminator_sees_packs_and_its_penalty_is_per_pack():

@@ -26,7 +26,8 @@ def test_the_list_has_every_table_with_its_paper_and_its_methods(capsys):
         table = reproduce.load(name)
         assert f"{name}: {table.title}" in told
         assert table.source in told
-        assert all(row.name in told for row in table.rows)
+        assert all((row.name if row.usual else f"({row.name})") in told for row in table.rows)
+    assert "in brackets are computed if --methods asks" in told
 
 
 def test_a_table_is_written_and_the_second_time_read(tiny, tmp_path, capsys):
@@ -48,7 +49,13 @@ def test_a_table_is_written_and_the_second_time_read(tiny, tmp_path, capsys):
 
 def test_time_that_is_up_is_no_error_and_says_what_is_left(tiny, tmp_path, capsys):
     assert cli.main(["reproduce", "dirac", *ONE, "--minutes", "0", "--out", str(tmp_path)]) == 0
-    assert "Not finished: GAN (0). What was done is saved" in capsys.readouterr().out
+    assert "Not finished, by seed: GAN (0). What was done is saved" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "protocol"), [("dirac", "the paper's"), ("ring", "short"), ("losses", "short")])
+def test_only_the_papers_own_protocol_is_called_so(name, protocol, tmp_path, capsys):
+    assert cli.main(["reproduce", name, "--minutes", "0", "--json", "--out", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)["protocol"] == protocol
 
 
 def test_a_dry_run_leaves_nothing(tmp_path, monkeypatch, capsys):
@@ -65,6 +72,7 @@ def test_a_dry_run_leaves_nothing(tmp_path, monkeypatch, capsys):
         (["rings"], 2, "did you mean ring?"),
         (["ring", "--minutes", "nan"], 2, "expected a number of minutes, got nan"),
         (["ring", "--seeds", "0"], 2, "expected a positive number, got 0"),
+        (["losses", "--full"], 2, "the paper's own protocol of losses is not there"),
         (["ring", "--methods", "gan"], 1, "no method 'gan', but GAN, PacGAN2"),
     ],
 )

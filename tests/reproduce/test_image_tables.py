@@ -13,6 +13,7 @@ from minigan import data, reproduce
 from minigan.reproduce import Plan, Protocol, losses, parzen, semi, stacked, wasserstein
 from minigan.reproduce.cell import Cell, Stopped
 from minigan.reproduce.images import learnt
+from minigan.reproduce.page import compared
 from minigan.reproduce.results import Result, Results
 
 
@@ -106,6 +107,8 @@ def test_momentum_and_learning_rate_are_those_of_the_papers_code():
     for schedule in played.schedules:
         schedule.set(50_000)
     assert played.optimizers["generator"].lr == pytest.approx(0.1 / 1.000004**50_000, rel=1e-4)
+    assert played.optimizers["discriminator"].lr == pytest.approx(0.05 / 1.000004**50_000, rel=1e-4)  # of half a loss
+    assert played.inputs(2000, "noise", 0)[0].numpy().std() == pytest.approx(1, rel=0.01)
 
 
 def test_a_window_of_real_images_is_likelier_than_one_of_noise():
@@ -148,5 +151,8 @@ def test_agreement_of_rankings_is_within_a_data_set():
     rows, ours, theirs, rank = losses.agreement(results, "fashion_mnist")
     assert len(rows) == len(ours) == len(theirs) == 7
     assert rank == pytest.approx(1)
+    page = compared(results)
+    assert page.count(">ours</th>") == 2  # the paper's FID has nothing of ours beside it
+    assert page.count('class="number paper">') == 1 + len(table.rows)
     few = Results(table, table.short, table.rows[:2], 1, found[:2])
     assert math.isnan(losses.agreement(few, "mnist")[3])

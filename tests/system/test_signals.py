@@ -51,6 +51,17 @@ def test_a_step_is_finished_and_only_a_second_ctrl_c_kills(number):
             send(signal.SIGINT)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="children inherit masks on POSIX alone")
+def test_a_signal_that_is_kept_from_a_child_does_not_end_it(number):
+    ends = [sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(number)}); print('lives')"]
+    with signals.kept_from_children():
+        told = subprocess.run(ends, capture_output=True, text=True).stdout
+    assert told == "lives\n"
+    with signals.stopped_by_signals() as stop:
+        send(number)
+        assert stop == [number]  # the program itself gets signals again
+
+
 def test_a_signal_that_is_ignored_stays_ignored(number):
     before = signal.signal(number, signal.SIG_IGN)
     try:
