@@ -231,7 +231,7 @@ def test_a_run_from_before_a_setting_existed_resumes(tmp_path, few_digits, capsy
 
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path, few_digits, monkeypatch, capsys):
     with monkeypatch.context() as patched:
-        patched.setattr(loop.Loop, "after_step", lambda self, quiet: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(loop.Loop, "after_step", lambda self, **how: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             training.run(build, settings(tmp_path / "a"))
     assert checkpoint.find(tmp_path / "a" / "checkpoints") == []
