@@ -25,14 +25,16 @@ from minigan.data import DATASETS
 from minigan.system.machine import processor
 
 SHOWN = {"frechet": "Fréchet", "score": "score", "smallest_class": "smallest class", "memorised": "memorised"}
-PLAIN = {"small": "--model dcgan28 --batch-size 128 --lr 1e-3", "large": "--model dcgan --batch-size 64 --lr 2e-4"}
 NARROW = {"small": "--generator-width 32", "large": "--generator-width 16"}
+NETWORKS = {"small": "--model dcgan28 --batch-size 128", "large": "--model dcgan --batch-size 64"}
+ONCE = {"small": "--lr 1e-3", "large": "--lr 2e-4"}  # the documents'
+TWICE = {"small": "--lr 2e-3", "large": "--lr 4e-4"}
 R1 = "--penalty r1 --penalty-weight 1"
 ONE_PASS = f"{R1} --penalty-every 8 --one-pass"
 FALLING = "{narrow} --lr-schedule linear"
 AVERAGED = f"{FALLING} --ema 0.995 --ema-ramp 0.05"
-TOLD = f"{ONE_PASS} {AVERAGED} --penalty-weight 0.75"
-CLUSTERS = f"{TOLD} --clusters 100"
+FAST = f"{ONE_PASS} {AVERAGED} {{twice}} --penalty-weight 0.2"
+CLUSTERS = f"{FAST} --clusters 300"
 RECIPES = {
     "plain": "",
     "r1": R1,
@@ -41,22 +43,24 @@ RECIPES = {
     "narrow": f"{ONE_PASS} {{narrow}}",
     "falling": f"{ONE_PASS} {FALLING}",
     "averaged": f"{ONE_PASS} {AVERAGED}",
+    "fast": FAST,
     "clusters": CLUSTERS,
-    "labels": f"{TOLD} --labels",
+    "labels": f"{FAST} --labels",
     "best": "best",
     # one thing of `clusters` is another; of an option that is given twice the later counts
-    "clusters_32": f"{CLUSTERS} --clusters 32",
-    "clusters_300": f"{CLUSTERS} --clusters 300",
-    "gamma_0.5": f"{CLUSTERS} --penalty-weight 0.25",
-    "gamma_5": f"{CLUSTERS} --penalty-weight 2.5",
+    "clusters_30": f"{CLUSTERS} --clusters 30",
+    "clusters_100": f"{CLUSTERS} --clusters 100",
+    "clusters_1000": f"{CLUSTERS} --clusters 1000",
+    "gamma_0.2": f"{CLUSTERS} --penalty-weight 0.1",
+    "gamma_1.5": f"{CLUSTERS} --penalty-weight 0.75",
     "r1_r2": f"{CLUSTERS} --penalty r1_r2",
     "batch_64": f"{CLUSTERS} --batch-size 64",
     "batch_256": f"{CLUSTERS} --batch-size 256",
-    "half_rate": f"{CLUSTERS} --lr {{half_rate}}",
+    "half_rate": f"{CLUSTERS} {{once}}",
     "hinge": f"{CLUSTERS} --loss hinge",
     "lsgan": f"{CLUSTERS} --loss lsgan",
     "relativistic": f"{CLUSTERS} --loss relativistic",
-    "spectral_norm": f"--one-pass {AVERAGED} --clusters 100 --loss hinge --spectral-norm",
+    "spectral_norm": f"--one-pass {AVERAGED} --clusters 300 --loss hinge --spectral-norm",
     "normal_noise": f"{CLUSTERS} --latent normal",
     "mirrored": f"{CLUSTERS} --flip",
 }
@@ -65,8 +69,8 @@ RECIPES = {
 def words(recipe: str, data: str, args: argparse.Namespace) -> list[str]:
     """The options of `minigan train` that make the recipe on these data."""
     size = "small" if data in DATASETS and DATASETS[data].shape == (1, 28, 28) else "large"
-    line = RECIPES[recipe].format(narrow=NARROW[size], half_rate={"small": 5e-4, "large": 1e-4}[size])
-    found = shlex.split(line if recipe == "best" else f"{PLAIN[size]} {line}")
+    line = RECIPES[recipe].format(narrow=NARROW[size], twice=TWICE[size], once=ONCE[size])
+    found = shlex.split(line if recipe == "best" else f"{NETWORKS[size]} {ONCE[size]} {line}")
     return [*found, "--data", data, *([] if data in DATASETS else ["--side", str(args.side)])]
 
 

@@ -98,16 +98,16 @@ def test_presets_have_their_documents_settings():
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("", {"model": "dcgan28", "generator_width": 32, "clusters": 100, "penalty_weight": 0.75, "lr": 1e-3}),
-        ("--clusters 0", {"clusters": 0, "penalty_weight": 1.0}),
-        ("--labels", {"penalty_weight": 0.75, "labels_from": "data"}),
+        ("", {"model": "dcgan28", "generator_width": 32, "clusters": 300, "penalty_weight": 0.2, "lr": 2e-3}),
+        ("--clusters 0", {"clusters": 0, "penalty_weight": 0.5}),
+        ("--labels", {"penalty_weight": 0.2, "labels_from": "data"}),
         ("--penalty-weight 3 --clusters 0", {"penalty_weight": 3.0}),
         ("--data fashion_mnist", {"model": "dcgan28", "batch_size": 128}),
-        ("--data cifar10", {"model": "dcgan", "side": 32, "clusters": 100, "batch_size": 64}),
+        ("--data cifar10", {"model": "dcgan", "side": 32, "clusters": 100, "penalty_weight": 0.75, "batch_size": 64}),
         ("--data FOLDER", {"model": "dcgan", "side": 48, "clusters": 32}),
         ("--data FOLDER --side 64 --clusters 9", {"side": 64, "clusters": 9}),
         ("--data CIFAR", {"model": "dcgan", "side": 32, "clusters": 100}),
-        ("--data IDX", {"model": "dcgan28", "clusters": 100}),
+        ("--data IDX", {"model": "dcgan28", "clusters": 300}),
         ("--model dcgan --side 64 --data a.npz", {"side": 64, "lr": 4e-4}),
         ("--steps 9", {"steps": 9, "minutes": 5.0}),
     ],
@@ -134,8 +134,8 @@ def test_the_best_recipe_reaches_the_game():
         made.lasts(100)
         for schedule in made.schedules:
             schedule.set(50)
-        assert [o.lr for o in made.optimizers.values()] == pytest.approx([5e-4, 5e-4])
-    assert (best.penalty_weight, plain.penalty_weight, best.classes) == (0.75, 1.0, 100)
+        assert [o.lr for o in made.optimizers.values()] == pytest.approx([1e-3, 1e-3])
+    assert (best.penalty_weight, plain.penalty_weight, best.classes) == (0.2, 0.5, 300)
     assert plain.generator[0].weight.shape == (512, 96)
 
 
