@@ -121,8 +121,8 @@ class Judge:
     def features(self, images: np.ndarray) -> np.ndarray:
         """What the network makes of each image before it decides: float32 (N, width).
 
-        They are what its last layer gives, at least 0; or, of a judge that was whitened, of every stage, the mean over
-        the images that whitened it 0.
+        They are what its last layer gives, at least 0. Those of a judge that was whitened come from every stage, and
+        are of mean 0 and variance 1 over the images that whitened it.
         """
         if not self.whitening:
             return self._in_chunks(images, self.classifier.body)

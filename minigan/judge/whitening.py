@@ -76,12 +76,8 @@ def from_arrays(arrays: Mapping[str, np.ndarray], widths: Sequence[int]) -> list
         if missing := [name for name in names if name not in arrays]:
             raise CheckpointError(f"{' and '.join(missing)} missing")
         mean, directions = (arrays[name] for name in names)
-        possible = [(width, kept) for kept in range(1, width + 1)]
-        if (
-            mean.shape != (width,)
-            or directions.shape not in possible
-            or {mean.dtype, directions.dtype} != {np.dtype(np.float32)}
-        ):
+        shapes = mean.shape == (width,) and directions.shape in [(width, kept) for kept in range(1, width + 1)]
+        if not (shapes and mean.dtype == directions.dtype == np.float32):
             got = f"{mean.dtype} {mean.shape} and {directions.dtype} {directions.shape}"
             raise CheckpointError(f"whitening.{k}: expected float32 ({width},) and ({width}, up to {width}), got {got}")
         if not (np.isfinite(mean).all() and np.isfinite(directions).all()):
