@@ -1,9 +1,11 @@
 """What a judge that nobody gave a label sees: pictures that are damaged by and by, told from pictures that are not.
 
     python benches/judge_cases.py FOLDER [--side 48] [--epochs 5] [--seed 0]     1 minute on two cores
+    python benches/judge_cases.py cifar10 --side 32                              2 minutes
 
-Two readers are compared: the features that `minigan judge train FOLDER` learns, and those of the same network before
-it has learnt anything (random filters, their batch norm settled on the same pictures). The Frechet distance of damaged
+Four readers are compared: the features that `minigan judge train FOLDER` learns; the last layer of that network alone;
+the features of such a network before it has learnt anything, whitened alike (its batch norm settled on the same
+pictures); and the random features by which a run is measured that has no judge. The Frechet distance of damaged
 pictures to others is given in units of the floor: how many of its deviations it lies above its mean, the floor being
 the distances of as many whole pictures, drawn twenty times. What lies above three is seen. None of these pictures is
 among those that were learnt from; the order is Spearman's correlation with the size of the damage.
@@ -19,6 +21,7 @@ from PIL import Image, ImageFilter
 import minigan as mg
 from minigan import data, judge
 from minigan.judge import Judge
+from minigan.judge.yardstick import RandomFeatures
 from minigan.metrics import frechet_distance, spearman
 from minigan.random import Stream
 
@@ -60,13 +63,15 @@ CASES: dict[str, tuple[Callable, tuple]] = {
 
 
 def untaught(form: judge.Form, pictures: np.ndarray) -> Judge:
-    """The same network before it has learnt anything."""
+    """A network of the same form before it has learnt anything, whitened by these pictures."""
     classifier = form.build(Stream(0, "untaught"))
-    x = mg.tensor(data.scaled(pictures))
+    x = mg.tensor(data.scaled(pictures[:256]))
     with mg.no_grad():
         for _ in range(30):
             classifier.body(x)
-    return Judge(classifier, form, name="untaught")
+    reader = Judge(classifier, form)
+    reader.whiten(pictures)
+    return reader
 
 
 def table(name: str, features: Features, whole: np.ndarray, others: np.ndarray, damaged: np.ndarray) -> None:
@@ -88,7 +93,7 @@ def table(name: str, features: Features, whole: np.ndarray, others: np.ndarray, 
 
 def main(arguments: list[str] | None = None) -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("folder", help="a folder of pictures")
+    p.add_argument("folder", metavar="FOLDER|NAME", help="a folder of pictures, or a data set of colour pictures")
     p.add_argument("--side", type=int, default=48, help="pixels a side (default: 48)")
     p.add_argument("--epochs", type=int, default=5, help="how often each picture is seen (default: 5)")
     p.add_argument("--seed", type=int, default=0, help="the judge's (default: 0)")
@@ -101,9 +106,14 @@ def main(arguments: list[str] | None = None) -> int:
     taught = judge.fit_turned(learnt, seed=chosen.seed, epochs=chosen.epochs, crop=chosen.side // 14)
     ways, turns = judge.turned(unseen)
     print(f"{len(learnt)} pictures; {(taught.logits(ways).argmax(1) == turns).mean():.1%} of unseen turns told")
-    blank = untaught(taught.form, learnt[:256])
     whole = np.concatenate([whole, damaged])
-    for name, reader in (("taught", taught), ("untaught", blank)):
+    readers = {
+        "taught": taught,
+        "its last layer": Judge(taught.classifier, taught.form),
+        "untaught": untaught(taught.form, learnt),
+        "random features": RandomFeatures(learnt),
+    }
+    for name, reader in readers.items():
         table(name, reader.features, whole, others, damaged)
     return 0
 

@@ -79,7 +79,7 @@ def about(arguments: Sequence[str]) -> int:
 
 def _said(made: judges.Judge, as_json: bool, where: str) -> int:
     """Say what a judge is: for a program all that is known, for a person a line for each thing."""
-    known = {"shape": list(made.shape), "features": made.form.options["features"], "classes": made.classes}
+    known = {"shape": list(made.shape), "features": made.width, "classes": made.classes}
     if as_json:
         answer(json.dumps({"judge": where, "name": made.name, **known, **made.about}, indent=2))
         return 0

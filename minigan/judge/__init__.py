@@ -8,4 +8,5 @@ from .outside import read_features
 from .reader import Form, Judge, centre, form28, form_of
 from .shelf import SHIPPED, load, suited
 from .verdict import Finding, Look
+from .whitening import Whitening
 from .yardstick import Yardstick

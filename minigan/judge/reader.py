@@ -1,7 +1,8 @@
 """A judge of generated images: a network that minigan trained, whose features and classes say what it sees in them."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +17,9 @@ from ..random import Stream
 from ..system import disk, stored
 from ..system.disk import BLANK, is_whole, sealed
 from ..tensor import Tensor
+from .whitening import Whitening, blocks, from_arrays, to_arrays, widths
 
-FORMAT = 1
+PLAIN, WHITENED = FORMATS = 1, 2  # of a file: without whitening, and with it
 KEY = "minigan.judge"  # in the metadata of a file that holds one
 MOST = 1 << 12  # of any number that says how large a network is
 NETWORKS: dict[str, Callable[..., Classifier]] = {
@@ -64,11 +66,21 @@ class Judge:
     A judge of grey images reads larger ones too, and grey ones of three channels, as `data.load_images` frames them
     for a network: the middle of each, the mean of its channels. `name` and `about` say where it comes from: `accuracy`,
     `seed`, `epochs`, `data`, `date`, `parameters`. One that was taught `rotations` has features, but no classes.
+    Its features are those of its last layer, or with `whitening` those of all its stages: see `whiten`.
     """
 
-    def __init__(self, classifier: Classifier, form: Form, *, name: str = "judge", **about: Any) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        form: Form,
+        *,
+        name: str = "judge",
+        whitening: Sequence[Whitening] = (),
+        **about: Any,
+    ) -> None:
         self.classifier = classifier
         self.form = form
+        self.whitening = whitening
         self.name = name
         self.about = about
 
@@ -81,6 +93,11 @@ class Judge:
     def classes(self) -> int | None:
         """How many classes it tells apart; None for one that was taught without labels."""
         return None if self.about.get("taught") == "rotations" else self.form.options["classes"]
+
+    @property
+    def width(self) -> int:
+        """How many features it makes of an image."""
+        return sum(each.directions.shape[1] for each in self.whitening) or self.form.options["features"]
 
     @property
     def test_accuracy(self) -> float | None:
@@ -102,8 +119,22 @@ class Judge:
         return weights / weights.sum(1, keepdims=True)
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """What the network makes of each image before it decides: float32 (N, features), at least 0."""
-        return self._in_chunks(images, self.classifier.body)
+        """What the network makes of each image before it decides: float32 (N, width).
+
+        They are what its last layer gives, at least 0. Those of a judge that was whitened come from every stage, and
+        are of mean 0 and variance 1 over the images that whitened it.
+        """
+        if not self.whitening:
+            return self._in_chunks(images, self.classifier.body)
+        return np.concatenate([white(x) for white, x in zip(self.whitening, self._blocks(images), strict=True)], 1)
+
+    def whiten(self, images: np.ndarray) -> None:
+        """Have `features` be, from now on, the mean of each map of each stage and the last layer, each block whitened.
+
+        Of these images each block then has mean 0, variances 1 and no correlations: see `whitening`. What the network
+        learnt and decides stays as it is. DataError if the images are all the same, or fewer than fifty.
+        """
+        self.whitening = [Whitening.of(block) for block in self._blocks(images)]
 
     def accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
         """The share of images whose class is their label; DataError unless there is one for each."""
@@ -124,12 +155,19 @@ class Judge:
     def save(self, path: str | Path, *, half: bool = False) -> Path:
         """`path`, a safetensors file that `load` reads, with float16 weights if `half`; CheckpointError if it fails."""
         path = Path(path)
-        about = {"format": FORMAT, "sha256": BLANK.decode(), "name": self.name, **self.form._asdict()}
+        written = WHITENED if self.whitening else PLAIN
+        about = {"format": written, "sha256": BLANK.decode(), "name": self.name, **self.form._asdict()}
         arrays = {key: t.data for key, t in _tensors(self.classifier).items()}
         if half:
             arrays = {key: a.astype("float16") if a.dtype.kind == "f" else a for key, a in arrays.items()}
+        arrays |= to_arrays(self.whitening)
         disk.write(path, sealed(stored.content(arrays, {KEY: json.dumps({**about, "about": self.about})})))
         return path
+
+    def _blocks(self, images: np.ndarray) -> list[np.ndarray]:
+        """What each stage sees: (N, maps) of each, and (N, features) of the last layer."""
+        body = self.classifier.body
+        return np.split(self._in_chunks(images, partial(blocks, body)), np.cumsum(widths(body))[:-1], 1)
 
     def _in_chunks(self, images: np.ndarray, network: Callable[[Tensor], Tensor]) -> np.ndarray:
         if images.ndim != 4 or len(images) == 0:
@@ -162,8 +200,9 @@ def read(path: str | Path, device: str = "cpu") -> Judge:
         raise CheckpointError(f"{path}: holds no judge; `minigan judge train` writes a file with one")
     try:
         about = disk.parsed(metadata[KEY])
-        if about["format"] != FORMAT:
-            raise CheckpointError(f"written in format {about['format']}, this minigan reads {FORMAT}")
+        if about["format"] not in FORMATS:
+            known = " and ".join(map(str, FORMATS))
+            raise CheckpointError(f"written in format {about['format']}, this minigan reads {known}")
         if not is_whole(content, about["sha256"]):
             raise CheckpointError("its checksum is not the one it was written with")
         judge = _described(about, arrays)
@@ -186,8 +225,10 @@ def _described(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Ju
     if options.get("maps", 1) ** 2 > largest or options["features"] * options["classes"] > largest:
         raise CheckpointError(f"its weights are not those of {form.network} {options}")
     classifier = form.build(Stream(0, "overwritten"))
-    copy_all(_tensors(classifier), arrays, "a judge")
-    return Judge(classifier, form, name=str(about["name"]), **about["about"])
+    whitening = from_arrays(arrays, widths(classifier.body)) if about["format"] == WHITENED else []
+    weights = {name: array for name, array in arrays.items() if name not in to_arrays(whitening)}
+    copy_all(_tensors(classifier), weights, "a judge")
+    return Judge(classifier, form, name=str(about["name"]), whitening=whitening, **about["about"])
 
 
 def _tensors(classifier: Classifier) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ FEATURES = 128  # outputs of the body
 class Classifier(NamedTuple):
     """A body that makes features of an image, and a head that makes a logit for each class of them."""
 
-    body: nn.Module
+    body: nn.Sequential
     head: nn.Module
 
 

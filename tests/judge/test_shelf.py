@@ -94,7 +94,7 @@ def test_a_judge_file_that_is_damaged_anywhere_is_refused(quick, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"format": 2}, "written in format 2, this minigan reads 1"),
+        ({"format": 3}, "written in format 3, this minigan reads 1 and 2"),
         ({"network": "dcgan"}, "expected one of classifier28, picture_classifier, and its sizes, got dcgan"),
         ({"options": {"channels": 1, "classes": 10, "features": 1 << 40}}, "its sizes, got classifier28"),
         ({"options": {"channels": 1, "classes": 4096, "features": 4096}}, "its weights are not those of"),
