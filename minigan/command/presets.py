@@ -40,7 +40,7 @@ _faces = {"model": "dcgan", "side": 96, "width": 64, "batch_size": 128, "epochs"
 _wgan = {"loss": "wasserstein", "clip": 0.01, "optimizer": "rmsprop", "lr": 5e-5, "d_steps": 5, "latent": "normal"}
 _adam_gp = {"loss": "wasserstein", "penalty": "gradient_penalty", "lr": 1e-4, "beta1": 0.0, "beta2": 0.9, "d_steps": 5}
 _r1 = {"penalty": "r1", "penalty_every": 8, "one_pass": True, "lr_schedule": "linear", "ema": 0.995, "ema_ramp": 0.05}
-_dcgan = {"model": "dcgan", "width": 32, "batch_size": 64, "lr": 4e-4}
+_dcgan = {"model": "dcgan", "width": 16, "batch_size": 64, "lr": 2e-3}
 _paper32 = {"model": "dcgan", "side": 32, "channels": 1, "width": 32}
 
 
@@ -49,16 +49,15 @@ def _best(chosen: Namespace) -> dict[str, Any]:
 
     Players that are told clusters or labels want less of R1.
     """
-    told = bool(chosen.clusters or chosen.labels_from)
-    dcgan = {**_dcgan, "penalty_weight": 0.75 if told else 1.0}
+    weight = {"penalty_weight": 0.2 if chosen.clusters or chosen.labels_from else 0.5}
     if is_pictures(chosen.data):
-        return {**dcgan, "side": 48, "clusters": 32}
+        return {**weight, **_dcgan, "side": 48, "clusters": 32}
     folder = Path(chosen.data)
     if chosen.data == "cifar10" or (chosen.data not in DATASETS and folder.is_dir() and holds_cifar10(folder)):
-        return {**dcgan, "side": 32, "clusters": 100}
+        return {**weight, **_dcgan, "side": 32, "clusters": 100}
     if chosen.model != "dcgan28":
-        return {**dcgan, "clusters": 100}
-    return {"generator_width": 32, "batch_size": 128, "lr": 2e-3, "penalty_weight": 0.2 if told else 0.5}
+        return {**weight, **_dcgan, "clusters": 100}
+    return {**weight, "generator_width": 32, "batch_size": 128, "lr": 2e-3}
 
 
 PRESETS = {
