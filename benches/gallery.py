@@ -25,7 +25,7 @@ from minigan.system.machine import processor
 PAGE = ROOT / "examples" / "README.md"
 SCRIPTS = {"train", "dcgan_mnist", "conditional", "infogan", "bigan", "vae", "energy", "semi_supervised"}
 ROW = re.compile(r"^\| .*`python examples/((\w+)\.py[^`]*)` .*gallery/(\w+)\.png", re.MULTILINE)
-MINUTES, FRECHET = 4, 5  # cells of a row
+MINUTES, FRECHET = 3, 4  # cells of a row
 
 
 class Shown(NamedTuple):
@@ -65,7 +65,7 @@ def written(page: str, held: dict[str, dict[str, Any]]) -> str:
         for picture, command in rows(line):
             if picture in held and held[picture]["command"] == command:
                 cells = line.split(" | ")
-                cells[MINUTES - 1], cells[FRECHET - 1] = said(held[picture])
+                cells[MINUTES], cells[FRECHET] = said(held[picture])
                 lines[at] = " | ".join(cells)
     return "\n".join(lines)
 

@@ -7,11 +7,9 @@ A preset holds its source's hyperparameters; what a source prints and should not
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from ..data import DATASETS, is_pictures
-from ..data.cifar import holds_cifar10
+from ..data import data_set, is_pictures
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,7 @@ def _best(chosen: Namespace) -> dict[str, Any]:
     weight = {"penalty_weight": 0.2 if chosen.clusters or chosen.labels_from else 0.5}
     if is_pictures(chosen.data):
         return {**weight, **_dcgan, "side": 48, "clusters": 32}
-    folder = Path(chosen.data)
-    if chosen.data == "cifar10" or (chosen.data not in DATASETS and folder.is_dir() and holds_cifar10(folder)):
+    if data_set(chosen.data) == "cifar10":
         return {**weight, **_dcgan, "side": 32, "clusters": 100}
     if chosen.model != "dcgan28":
         return {**weight, **_dcgan, "clusters": 100}

@@ -14,6 +14,7 @@ from .sources import (
     Samples,
     Shape,
     count_classes,
+    data_set,
     fingerprint,
     fingerprint_of_files,
     held_out,

@@ -74,11 +74,22 @@ class Samples(NamedTuple):
         return "images" if self.drawn.ndim == 4 else "points"
 
 
+def data_set(source: str) -> str | None:
+    """The data set that --data names, auto included, or whose files a folder holds; None for any other path.
+
+    A folder of Fashion-MNIST's files is mnist's, whose names they have.
+    """
+    path = Path(source)
+    if source in ("auto", *DATASETS):
+        return source
+    if not path.is_dir():
+        return None
+    return "cifar10" if holds_cifar10(path) else "mnist" if holds_mnist(path) else None
+
+
 def is_pictures(source: str) -> bool:
     """Is that --data a folder of pictures, and neither the name of a data set nor a folder with the files of one?"""
-    path = Path(source)
-    named = source in ("auto", *DATASETS) or not path.is_dir()
-    return not (named or holds_cifar10(path) or holds_mnist(path))
+    return data_set(source) is None and Path(source).is_dir()
 
 
 def load_images(

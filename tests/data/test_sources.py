@@ -103,6 +103,20 @@ def test_every_kind_of_path(tmp_path, rng):
         data.load_images(str(tmp_path / "absent"))
 
 
+def test_a_folder_is_the_data_set_whose_files_it_holds(tmp_path, monkeypatch):
+    held = {"a": "data_batch_1.bin", "b": "train-images-idx3-ubyte.gz", "c": "0.png"}
+    for folder, name in held.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).touch()
+    monkeypatch.chdir(tmp_path)
+    Path("mnist").mkdir()  # a name counts more than a folder that is called so
+    Path("x.npy").touch()
+    assert [data.data_set(s) for s in ("a", "b", "c", "mnist", "auto", "x.npy", "none")] == [
+        *("cifar10", "mnist", None, "mnist", "auto", None, None)
+    ]
+    assert [data.is_pictures(s) for s in ("a", "b", "c", "mnist", "x.npy")] == [False, False, True, False, False]
+
+
 def test_names(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIGAN_DATA", str(tmp_path))
     record = bytes([7]) + bytes(3072)
