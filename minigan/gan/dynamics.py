@@ -4,21 +4,23 @@ from ..backend import Array, xp
 from ..errors import ShapeError
 from ..kernels.calls import done, made
 from ..kernels.portable import channels_last
-from ..ops import reshape
+from ..ops import reshape, transpose
 from ..random import Stream
 from ..tensor import Tensor, full
 
 
 def packed(samples: Tensor, m: int) -> Tensor:
-    """(N, C, ...) as (N / m, m C, ...): m neighbours as one sample, one behind the other in the channels.
+    """(N, C, ...) as (N / m, m C, ...): m samples as one, one behind the other in the channels.
 
+    With M = N / m, samples k, k + M, k + 2M, ... are a pack, as they are a group for `nn.MinibatchStdDev`.
     A discriminator that sees m samples at once sees whether they are all alike (PacGAN, Lin et al. 2018).
     ShapeError if m does not divide N.
     """
     n, c, *rest = samples.shape
     if m < 1 or n % m:
         raise ShapeError(f"packed: a batch of {n} samples does not split into packs of {m}")
-    return reshape(samples, (n // m, m * c, *rest))
+    apart = reshape(samples, (m, n // m, c, *rest))
+    return reshape(transpose(apart, (1, 0, *range(2, apart.ndim))), (n // m, m * c, *rest))
 
 
 class Pool:
