@@ -100,7 +100,8 @@ def table(held: list[dict[str, Any]]) -> str:
     for about in dict.fromkeys((row["data"], row["minutes"], row["samples"], row["reader"]) for row in held):
         ours = [row for row in held if about == (row["data"], row["minutes"], row["samples"], row["reader"])]
         data, minutes, samples, reader = about
-        lines += ["", f"{data}, {minutes:g} minutes, {samples} samples read by {reader}: value / of real images", ""]
+        took = "1 minute" if minutes == 1 else f"{minutes:g} minutes"
+        lines += ["", f"{data}, {took}, {samples} samples read by {reader}: value / of real images", ""]
         lines.append("| recipe | " + " | ".join(SHOWN.values()) + " | steps | images/s |")
         lines.append("|---|" + "---:|" * (len(SHOWN) + 2))
         groups = {row["recipe"]: [other for other in ours if other["recipe"] == row["recipe"]] for row in ours}
