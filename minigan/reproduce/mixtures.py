@@ -224,6 +224,7 @@ def _along_the_way(results: Results, path: Path) -> Picture:
                 axis.plot(ways[0][:, 0], mean, color=f"C{k}", linewidth=2, label=row.name)
     for axis in axes:
         axis.grid(alpha=0.25)
+        axis.locator_params(axis="x", nbins=5)
         axis.spines[["top", "right"]].set_visible(False)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=8, frameon=False)
     viz.save_figure(figure, path)
