@@ -88,7 +88,9 @@ def test_runs_of_other_minutes_or_judged_by_other_samples_are_others(tmp_path, m
         *["10000", "10000", "50"],
     ]
     headings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("mnist, ")]
-    assert headings[-2:] == [f"mnist, {m} minutes, 100 samples read by digits: value / of real images" for m in (1, 2)]
+    assert headings[-2:] == [
+        f"mnist, {m}, 100 samples read by digits: value / of real images" for m in ("1 minute", "2 minutes")
+    ]
 
 
 def test_an_unknown_recipe_is_named(monkeypatch, capsys):
