@@ -48,12 +48,8 @@ def labelled(samples: Samples, settings: Settings, folder: RunFolder, *, resumed
         raise DataError("--clusters are found among all images, which --stream never holds: leave out one of the two")
     found = folder.read_clusters(len(samples.drawn)) if resumed else None
     if found is None:
-        count = len(samples.drawn)
-        if settings.clusters > count and not settings.dry_run:  # which has few samples
-            raise DataError(
-                f"--clusters {settings.clusters}: there are {count} samples; take fewer clusters, some samples to each"
-            )
-        found = k_means(samples.drawn, min(settings.clusters, count), seed=settings.seed)
+        few = len(samples.drawn) if settings.dry_run else settings.clusters  # a dry run has no more
+        found = k_means(samples.drawn, min(settings.clusters, few), seed=settings.seed)
         folder.write_clusters(found)
     return samples._replace(labels=found)
 

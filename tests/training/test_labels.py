@@ -128,7 +128,7 @@ def test_how_many_classes_data_have(digits, tmp_path):
 def test_what_cannot_be_is_named(digits, tmp_path, capsys):
     file, _, _ = digits
     for words, status, message in (
-        ("--clusters 97", 1, "there are 96 samples; take fewer clusters"),
+        ("--clusters 97", 1, "expected 1 to 96 clusters"),
         ("--clusters 5 --batch-size 97", 1, "expected a batch size from 1 to the 96 samples"),
         ("--clusters 5 --labels", 2, "--clusters changes nothing with labels"),
         ("--labels-from folders", 1, "digits.npz: no such folder"),
