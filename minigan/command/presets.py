@@ -50,9 +50,7 @@ def _best(chosen: Namespace) -> dict[str, Any]:
     weight = {"penalty_weight": 0.2 if chosen.clusters or chosen.labels_from else 0.5}
     if is_pictures(chosen.data):
         return {**weight, **_dcgan, "side": 48}
-    if data_set(chosen.data) == "cifar10":
-        return {**weight, **_dcgan, "side": 32}
-    if chosen.model != "dcgan28":
+    if data_set(chosen.data) == "cifar10" or chosen.model != "dcgan28":
         return {**weight, **_dcgan}
     return {**weight, "generator_width": 32, "batch_size": 128, "lr": 2e-3}
 
