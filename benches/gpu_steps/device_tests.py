@@ -11,7 +11,7 @@ from .children import ROOT, environment
 
 WARNINGS = ("DeprecationWarning", "PendingDeprecationWarning")  # of libraries, whichever are there
 COMMAND = ("-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", *(f"-Wignore::{name}" for name in WARNINGS))
-SETTINGS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # plugins that happen to be installed stay out
+SETTINGS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}  # a machine's own plugins and options stay out
 HIDDEN = {"CUDA_VISIBLE_DEVICES": ""}
 
 
