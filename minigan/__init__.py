@@ -21,6 +21,9 @@ from .ops import (
     abs,
     absolute,
     add,
+    all_gather,
+    all_mean,
+    all_sum,
     astype,
     avg_pool2d,
     batch_norm,
@@ -95,8 +98,21 @@ from .system.machine import __version__
 from .tensor import Tensor, full, ones, ones_like, tensor, zeros, zeros_like
 
 _ON_FIRST_USE = (
-    *("backend", "command", "data", "explain", "export", "gan", "judge", "metrics", "models", "nn", "optim", "random"),
-    *("testing", "training", "viz"),
+    *(
+        "backend",
+        "command",
+        "data",
+        "explain",
+        "export",
+        "gan",
+        "judge",
+        "metrics",
+        "models",
+        "nn",
+        "optim",
+        "processes",
+    ),
+    *("random", "testing", "training", "viz"),
 )
 _MOVED = {  # modules that programs of earlier versions import from, and where most of their names are now
     "checkpoint": "training.checkpoint",

@@ -47,6 +47,10 @@ class NotEnoughMemory(MiniganError, MemoryError):
     """A game needs more memory than its device has left; the text says which batch would fit."""
 
 
+class ProcessError(MiniganError, RuntimeError):
+    """A process of several that train one game failed, or does not do what the others do."""
+
+
 class MissingExtra(MiniganError, ImportError):
     """A package that only one feature needs is not installed; the text says which extra brings it."""
 

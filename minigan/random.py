@@ -9,7 +9,7 @@ import hashlib
 import math
 import operator
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import ModuleType
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import backend
-from .backend import Array, as_float_dtype, as_shape
+from . import backend, processes
+from .backend import Array, as_float_dtype, as_shape, xp
 from .errors import ShapeError, brief
 from .kernels import cuda_random, draws
 from .kernels.calls import made
@@ -33,6 +33,9 @@ class Stream:
     Draws advance within a step; `at(step)` is a fresh stream at the start of that step. A step that is a number
     makes arrays on the CPU unless another device is named; a step that lives on a device, as a 0-d int64 array or
     Tensor, makes them there, and is read when they are drawn: a captured step draws anew at each replay.
+
+    Where several processes share a batch (`processes.part`), an array with axes is rows of the batch: it is what one
+    process would draw for all of them, less the rows of the others.
     """
 
     def __init__(self, seed: int, name: str = "default", step: Any = 0) -> None:
@@ -63,9 +66,12 @@ class Stream:
         device: str | None = None,
     ) -> Array:
         """An array of `shape`, uniform on [low, high), on `device` (where the step lives, by default)."""
-        sizes, on = as_shape("uniform", shape), self._device(device)
-        n, kind = math.prod(sizes), as_float_dtype("uniform", dtype)
-        return made(_kernels(on).uniform, self._draw(on, -(-n // 4)), n, low, high, kind).reshape(sizes)
+        on, kind = self._device(device), as_float_dtype("uniform", dtype)
+
+        def draw(n: int) -> Array:
+            return made(_kernels(on).uniform, self._draw(on, -(-n // 4)), n, low, high, kind)
+
+        return _rows(as_shape("uniform", shape), draw)
 
     def normal(
         self,
@@ -79,18 +85,24 @@ class Stream:
 
         Each 64-bit word gives two 32-bit uniforms and so two normals, at most 6.7 deviations from the mean.
         """
-        sizes, on, kind = as_shape("normal", shape), self._device(device), as_float_dtype("normal", dtype)
-        n = math.prod(sizes)
+        on, kind = self._device(device), as_float_dtype("normal", dtype)
         wide = np.promote_types(kind, np.float32)  # a word does not fit into a float16
-        found = made(_kernels(on).normal, self._draw(on, -(-n // 8)), n, mean, std, wide)
-        return (found if wide == kind else made(_rounded, found, kind)).reshape(sizes)
+
+        def draw(n: int) -> Array:
+            found = made(_kernels(on).normal, self._draw(on, -(-n // 8)), n, mean, std, wide)
+            return found if wide == kind else made(_rounded, found, kind)
+
+        return _rows(as_shape("normal", shape), draw)
 
     def integers(self, high: int, shape: Shape = (), device: str | None = None) -> Array:
         """An int64 array of `shape`, uniform on 0 .. high - 1, 1 <= high < 2^32 (bias below high / 2^32)."""
         high = _whole("integers: high", high, 1, 2**32)
-        sizes, on = as_shape("integers", shape), self._device(device)
-        n = math.prod(sizes)
-        return made(_kernels(on).integers, self._draw(on, -(-n // 4)), n, high).reshape(sizes)
+        on = self._device(device)
+
+        def draw(n: int) -> Array:
+            return made(_kernels(on).integers, self._draw(on, -(-n // 4)), n, high)
+
+        return _rows(as_shape("integers", shape), draw)
 
     def permutation(self, n: int) -> np.ndarray:
         """The integers 0 .. n - 1 in random order, int64, on the CPU."""
@@ -108,6 +120,19 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"Stream(seed={self.seed}, name={self.name!r}, step={self.step})"
+
+
+def _rows(sizes: tuple[int, ...], draw: Callable[[int], Array]) -> Array:
+    """What `draw` makes, so many numbers, in that shape; or the rows of a whole batch of it that are this process's."""
+    part = processes.part()
+    if part.count == 1 or not sizes:
+        return draw(math.prod(sizes)).reshape(sizes)
+    whole = draw(math.prod(sizes) * part.count).reshape(sizes[0] * part.count, *sizes[1:])
+    return made(_taken, whole, part)
+
+
+def _taken(whole: Array, part: processes.Part) -> Array:
+    return xp(whole).ascontiguousarray(part.take(whole))
 
 
 def _kernels(device: str) -> ModuleType:

@@ -195,7 +195,7 @@ def test_a_chain_of_results_takes_two_places():
 
 
 def test_replays_share_one_arena_that_goes_with_the_last_of_them(monkeypatch):
-    monkeypatch.setattr(cpu_graph, "_arena", cpu_graph._Arena())
+    monkeypatch.setattr(cpu_graph, "_arenas", {})
     small, large = (mg.capture(lambda x: mg.sum(mg.exp(x) * 2)) for _ in range(2))
     x, y = mg.ones(1000), mg.ones(4000)
     for _ in range(RECORDED + 1):
@@ -207,7 +207,8 @@ def test_replays_share_one_arena_that_goes_with_the_last_of_them(monkeypatch):
     assert small.graph._memory is large.graph._memory
     del small, large
     gc.collect()
-    assert cpu_graph._arena._held() is None
+    (arena,) = cpu_graph._arenas.values()
+    assert arena._held() is None
 
 
 # --- what cannot be replayed ------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ ROOMS = {
     "backend": "devices, NumPy or CuPy from an array's type, what a shape and a type may be",
     "system": "files on disk, the machine and its BLAS, the terminal, options, signals, names of other libraries",
     "kernels": "arrays in, arrays out, fast",
+    "processes": "who computes together, and whose rows of a batch are whose",
     "random": "streams of random numbers",
     "tensor": "arrays that remember",
     "recording": "modes and observers",

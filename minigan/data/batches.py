@@ -1,5 +1,7 @@
 """Batches of samples: what the k-th batch of a run holds is a function of the seed and k alone.
 
+Where several processes share a batch, each draws its rows of it (`processes.part`).
+
 `Batches` keeps all samples where they are used; `StreamedBatches` sends each batch to a GPU that cannot hold them;
 `Together` puts several sources side by side.
 """
@@ -9,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend
+from .. import backend, processes
 from ..backend import Array, xp
 from ..errors import DataError
 from ..kernels import kernels, uploads
@@ -46,7 +48,14 @@ class Shuffled:
         raise NotImplementedError(f"{type(self).__name__} does not define at")
 
     def _permutation(self, epoch: int) -> np.ndarray:
-        return self._stream.at(epoch).permutation(self._count)
+        """Which samples this process draws in that epoch, batch after batch, as many as `_rows` for each."""
+        order = self._stream.at(epoch).permutation(self._count)
+        return processes.part().take(order[: self.per_epoch * self.batch_size])
+
+    @property
+    def _rows(self) -> int:
+        """How many rows of a batch are this process's; ShapeError if they are not as many for each."""
+        return processes.part().rows(self.batch_size)
 
 
 class Batches(Shuffled):
@@ -93,12 +102,15 @@ class Batches(Shuffled):
         self._samples = backend.to_device(np.ascontiguousarray(ordered), device)
         self._labels = None if labels is None else backend.to_device(labels, device)
         self._epoch = -1
-        self._order: Array = backend.array_module(device).zeros(len(samples), dtype="int64")
+        self._part = processes.WHOLE
+        self._order = self._unordered()
         self.nbytes = sum(array.nbytes for array in (self._samples, self._labels, self._order) if array is not None)
 
     def prepare(self, k: int) -> None:
         """Make the order of the k-th batch's epoch the one that `at` reads, where it lies on the device."""
         epoch = k // self.per_epoch
+        if self._part != processes.part():
+            self._epoch, self._part, self._order = -1, processes.part(), self._unordered()
         if epoch != self._epoch:
             self._order[...] = backend.to_device(self._permutation(epoch), backend.device_of(self._order))
             self._epoch = epoch
@@ -118,14 +130,19 @@ class Batches(Shuffled):
     def _drawn_images(self, k: int | Array) -> Array:
         fast = kernels(self._order)
         if self._augment.idle:
-            drawn = fast.gather_images(self._samples, self._order, k, self.per_epoch, self.batch_size)
+            drawn = fast.gather_images(self._samples, self._order, k, self.per_epoch, self._rows)
         else:
             drawn = fast.scaled(self._augment(self._samples[self._chosen(k)], k))
         return drawn.transpose(0, 3, 1, 2)
 
     def _chosen(self, k: int | Array) -> Array:
         """Which samples the k-th batch holds, where they lie."""
-        return self._order[k % self.per_epoch * self.batch_size + xp(self._order).arange(self.batch_size)]
+        return self._order[k % self.per_epoch * self._rows + xp(self._order).arange(self._rows)]
+
+    def _unordered(self) -> Array:
+        """Room for the order of an epoch."""
+        lib: Any = backend.array_module(backend.device_of(self._samples))
+        return lib.zeros(self.per_epoch * self._rows, dtype="int64")
 
 
 class StreamedBatches(Shuffled):
@@ -144,27 +161,28 @@ class StreamedBatches(Shuffled):
         if images.ndim != 4 or images.dtype != np.uint8:
             raise DataError(f"StreamedBatches: expected uint8 images (N, C, H, W), got {images.dtype} {images.shape}")
         super().__init__(images, batch_size, seed, stream)
-        _, c, h, w = images.shape
-        self._augment = Augment(flip, crop, seed, (h, w), stream)
+        self._augment = Augment(flip, crop, seed, images.shape[2:], stream)
         self._images = images.transpose(0, 2, 3, 1)
-        self._uploads = uploads.Uploads((batch_size, h, w, c))
+        self._uploads: uploads.Uploads | None = None
         self._sent: dict[int, int] = {}  # which batch each of the two slots holds
         self._epoch = -1
 
     def at(self, k: int) -> Array:
         """The k-th batch of the run: float32 (batch_size, C, H, W) in [-1, 1], channels-last, on the GPU."""
+        if self._uploads is None:
+            self._uploads = uploads.Uploads((self._rows, *self._images.shape[1:]))
         if self._sent.get(k % 2) != k:
-            self._send(k)
+            self._send(self._uploads, k)
         batch = self._uploads.take(k % 2)
-        self._send(k + 1)
+        self._send(self._uploads, k + 1)
         return batch.transpose(0, 3, 1, 2)
 
-    def _send(self, k: int) -> None:
+    def _send(self, to: uploads.Uploads, k: int) -> None:
         epoch, i = divmod(k, self.per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, self._permutation(epoch)
-        chosen = self._order[i * self.batch_size : (i + 1) * self.batch_size]
-        self._uploads.begin(k % 2, lambda buffer: self._fill(buffer, chosen, k))
+        chosen = self._order[i * self._rows : (i + 1) * self._rows]
+        to.begin(k % 2, lambda buffer: self._fill(buffer, chosen, k))
         self._sent[k % 2] = k
 
     def _fill(self, buffer: np.ndarray, chosen: np.ndarray, k: int) -> None:

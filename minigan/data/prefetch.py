@@ -110,7 +110,7 @@ class FolderBatches(Shuffled):
         if epoch not in self._orders:
             self._orders = {e: order for e, order in self._orders.items() if e == epoch - 1}
             self._orders[epoch] = self._permutation(epoch)
-        chosen = self._orders[epoch][i * self.batch_size : (i + 1) * self.batch_size]
+        chosen = self._orders[epoch][i * self._rows : (i + 1) * self._rows]
         return [self._pool.submit(self._picture, int(index)) for index in chosen]
 
     def _picture(self, index: int) -> np.ndarray:

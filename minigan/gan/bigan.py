@@ -56,7 +56,7 @@ class BiGAN(Game):
         fake_scores = self.discriminator(self.generator(z), z)
         d_loss = self.loss.discriminator(real_scores, fake_scores)
         g_loss = self.loss.discriminator(fake_scores, real_scores)
-        d_grads, g_grads = grad(d_loss, critic.params), grad(g_loss, players.params)
+        d_grads, g_grads = (ops.averaged(grad(loss, o.params)) for loss, o in ((d_loss, critic), (g_loss, players)))
         critic.step(d_grads)
         players.step(g_grads)
         with no_grad():

@@ -4,8 +4,9 @@ from ..backend import Array, xp
 from ..errors import ShapeError
 from ..kernels.calls import done, made
 from ..kernels.portable import channels_last
-from ..ops import reshape, transpose
+from ..ops import all_gather, reshape, transpose
 from ..random import Stream
+from ..recording import no_grad
 from ..tensor import Tensor, full
 
 
@@ -38,14 +39,18 @@ class Pool:
     def mix(self, fake: Tensor, rng: Stream) -> Tensor:
         """`fake` with each sample, by the toss of a coin, exchanged for an earlier one once there are `size` of them.
 
-        All of `fake` is remembered in place of the oldest. ShapeError if that is more than fits.
+        All of `fake` is remembered in place of the oldest. ShapeError if that is more than fits. Several processes
+        hold the same pool, of everybody's fakes.
         """
-        n = len(fake)
+        with no_grad():
+            everybodys = all_gather(fake)
+        n = len(everybodys)
         if n > self.size:
             raise ShapeError(f"Pool: {n} fakes do not fit into a pool of {self.size}")
-        chosen, coins = rng.integers(self.size, n, device=fake.device), rng.uniform(n, device=fake.device)
+        own = len(fake)
+        chosen, coins = rng.integers(self.size, own, device=fake.device), rng.uniform(own, device=fake.device)
         mixed = made(_mixed, fake.data, self.fakes.data, self.count.data, chosen, coins)
-        done(_remember, fake.data, self.fakes.data, self.count.data)
+        done(_remember, everybodys.data, self.fakes.data, self.count.data)
         for t in (self.fakes, self.count):
             t.written("Pool.mix")
         return Tensor(mixed)

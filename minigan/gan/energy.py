@@ -28,8 +28,10 @@ def margin_loss(margin: float) -> Loss:
 def pulling_away(codes: Tensor, eps: float = 1e-12) -> Tensor:
     """The mean squared cosine between the codes (N, F) of different samples, in [0, 1]: small where a batch is varied.
 
-    Zhao et al. 2017, section 2.4. A 0-d tensor; ShapeError unless there are two samples.
+    Zhao et al. 2017, section 2.4. A 0-d tensor; ShapeError unless there are two samples. Several processes compare
+    everybody's codes.
     """
+    codes = ops.all_gather(codes)
     if codes.ndim != 2 or len(codes) < 2:
         raise ShapeError(f"pulling_away: expected codes (N, F) of at least two samples, got {codes.shape}")
     n = len(codes)
@@ -102,7 +104,7 @@ class BEGAN(ScoreGame):
         """Both players move, then the balance between them."""
         found = super().simultaneous_turn(batch)
         with no_grad():
-            imbalance = self.gamma * found["d_real"] - found["d_fake"]
+            imbalance = ops.all_mean(self.gamma * found["d_real"] - found["d_fake"])
             k = ops.clip(self.k + self.proportion * imbalance, 0.0, 1.0)
             self.k.copy_(k, by="BEGAN")
             return found | {"k": k, "convergence": found["d_real"] + ops.absolute(imbalance)}

@@ -13,7 +13,7 @@ from functools import partial
 from operator import iadd
 from typing import Any, NamedTuple, Protocol
 
-from .. import random
+from .. import ops, processes, random
 from ..backend import Array, is_capturing, xp
 from ..capture import Captured
 from ..errors import ShapeError
@@ -21,6 +21,7 @@ from ..kernels.calls import done, made
 from ..nn import Module, evaluating, functional_call, take_standing_statistics
 from ..nn.state import copy_all
 from ..optim import EMA, Course, Optimizer, Schedule
+from ..processes import ALONE, Group
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor, full, mapped
@@ -64,7 +65,10 @@ class Source(Protocol):
         """Do what the host has to do before the k-th batch can be drawn."""
 
     def at(self, k: Any) -> Any:
-        """The k-th batch: an array, a pair or a named tuple of arrays; k is a number or an array on the device."""
+        """The k-th batch: an array, a pair or a named tuple of arrays; k is a number or an array on the device.
+
+        Of several processes each is given its rows, which are those of `processes.part`.
+        """
 
 
 class Turn(NamedTuple):
@@ -109,6 +113,7 @@ class Game:
         self.rounds = 0  # the step, as the host knows it: nothing waits for the device to tell
         self.schedules = list(schedules)
         self.graphs = True  # replay turns instead of playing them
+        self.group, self.sync_norm = ALONE, True
         self._turns: tuple[Source | None, dict[tuple[int, int], Captured]] = None, {}
         fresh = [k for k, turn in enumerate(self.schedule) if turn.fresh_noise]
         self._noise_of = [max(j for j in fresh if j <= k) for k in range(len(self.schedule))]
@@ -135,6 +140,16 @@ class Game:
         for schedule in self.schedules:
             if isinstance(schedule, Course):
                 schedule.lasts(rounds)
+
+    def distribute(self, group: Group, *, sync_norm: bool = True) -> None:
+        """From now on these processes play it together, each with a game of its own that is the same.
+
+        A batch is everybody's: each process draws and computes its rows, and all take the same steps. Losses are those
+        of the whole batch. Without `sync_norm` batch norm takes the statistics of a process's own rows: another game,
+        as a sample depends on fewer others. Running statistics are the mean of everybody's then.
+        """
+        self.group, self.sync_norm = group, sync_norm
+        self._turns = None, {}
 
     @property
     def state(self) -> State:
@@ -233,10 +248,17 @@ class Game:
         on a GPU it draws its batch itself there. With `graphs` set to False, turns are always played as they are
         written.
         """
+        if self.group is ALONE:
+            return self._round(batches)
+        with processes.using(self.group, sync_norm=self.sync_norm):
+            return self._round(batches)
+
+    def _round(self, batches: Callable[[int], Drawn] | Source) -> Losses:
+        """`play`, by whoever plays together."""
         for schedule in self.schedules:
             schedule.set(self.rounds)
         on_gpu = self.step.device == "cuda"
-        draw = batches if callable(batches) else batches.at
+        draw = partial(_own_rows, batches) if callable(batches) else batches.at
         own = batches if on_gpu and not callable(batches) and batches.resident else None  # for turns to draw from
         drawn: Drawn = None
         results: Losses = {}
@@ -277,16 +299,39 @@ class Game:
         name = self.schedule[k].name
         with random.using(self.stream(name.removesuffix("_turn")).at(turn)) as rng:
             losses = getattr(self, name)(Batch(drawn, noise, turn, rng))
+            with no_grad():
+                losses = dict(zip(losses, ops.averaged([*losses.values()]), strict=True))
         if k == len(self.schedule) - 1:
+            if not self.sync_norm:
+                self._share_statistics()
             done(iadd, self.step.data, 1)
             self.step.written("Game.play")
         return losses
+
+    def _share_statistics(self) -> None:
+        """Make every running statistic the mean of everybody's, which each has moved by his own rows."""
+        own = [buffer for player in self.players.values() for buffer in player.buffers()]
+        if self.ema is not None:
+            averaged = self.ema.parameters()
+            own += [t for name, t in self.ema.shadow.items() if name not in averaged]
+        floats = [t for t in own if t.dtype.kind == "f"]
+        with no_grad():
+            for t, shared in zip(floats, ops.averaged(floats), strict=True):
+                t.copy_(shared, by="Game.play")
 
     def _counter(self, per_round: int, k: int) -> Any:
         """rounds * per_round + k: a number, or on a GPU and in a captured turn a Tensor computed from the step."""
         if self.step.device == "cpu" and not is_capturing():
             return self.rounds * per_round + k
         return Tensor(made(_counted, self.step.data, per_round, k))
+
+
+def _own_rows(draw: Callable[[int], Drawn], number: int) -> Drawn:
+    """This process's rows of a batch that is drawn whole."""
+    with processes.whole():
+        drawn = _tensors(draw(number))
+    part = processes.part()
+    return drawn if part.count == 1 else mapped(drawn, lambda t: t if t is None else part.take(t))
 
 
 def _counted(step: Array, per_round: int, k: int) -> Array:

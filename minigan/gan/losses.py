@@ -14,7 +14,7 @@ from .. import random
 from ..backend import Array
 from ..errors import ShapeError
 from ..kernels.calls import made
-from ..ops import concatenate, exp, logsumexp, mean, mean_of, relu, reshape, softplus, square, tanh
+from ..ops import batch_logsumexp, batch_mean, concatenate, exp, mean, mean_of, relu, reshape, softplus, square, tanh
 from ..tensor import Tensor, as_tensor
 
 
@@ -143,7 +143,7 @@ boundary = listed(
 
 def _softmax_cross_entropy(target_mean: Tensor, real: Tensor, fake: Tensor) -> Tensor:
     """ln Z - target_mean, Z the sum of e^score over both batches."""
-    return logsumexp(concatenate([reshape(real, (-1,)), reshape(fake, (-1,))])) - target_mean
+    return batch_logsumexp(concatenate([reshape(real, (-1,)), reshape(fake, (-1,))])) - target_mean
 
 
 softmax = listed(
@@ -169,8 +169,8 @@ def _of_averages(name: str, function: Callable[[Tensor], Tensor], shift: float, 
     """Scores v less the mean of the other side: function(shift - v) where they are to lie above, else of shift + v."""
 
     def objective(upper: Tensor, lower: Tensor) -> Tensor:
-        above = mean_of(upper - mean(lower), function, -1, shift)
-        return by * (above + mean_of(lower - mean(upper), function, 1, shift))
+        above = mean_of(upper - batch_mean(lower), function, -1, shift)
+        return by * (above + mean_of(lower - batch_mean(upper), function, 1, shift))
 
     return listed(name, objective, objective, compares=True)
 

@@ -16,7 +16,7 @@ from ..errors import DTypeError, ShapeError, described
 from ..grad import all_tensors, grad
 from ..kernels.calls import done
 from ..nn.checks import not_negative, number
-from ..ops import lengths, mean, mean_of, relu, reshape, sqrt, square, sum, var, where
+from ..ops import all_sum, batch_var, lengths, mean, mean_of, relu, reshape, sqrt, square, sum, where
 from ..random import Stream
 from ..tensor import Tensor, as_tensor, ones_like
 
@@ -122,7 +122,7 @@ def _norms(name: str, slopes: Tensor, eps: float) -> Tensor:
 def dragan(critic: Critic, real: Tensor, fake: Tensor, *, rng: Stream | None = None, eps: float = 1e-12) -> Tensor:
     """E (|grad critic(x)| - 1)^2 at x = real + std(real) u / 2, u ~ U[0, 1) per element (Kodali et al. 2017)."""
     u = (rng or random.default()).uniform(real.shape, dtype=real.dtype, device=real.device)
-    around = real + Tensor(u) * (0.5 * sqrt(var(real)))
+    around = real + Tensor(u) * (0.5 * sqrt(batch_var(real)))
     return mean_of(_norms("dragan", _slope(critic, around), eps), square, 1, -1)
 
 
@@ -156,7 +156,7 @@ def cs231n_printed(
     u = Tensor((rng or random.default()).uniform((), dtype=real.dtype, device=real.device))
     unscaled = (real + 1) * 0.5
     slopes = input_gradient(critic, unscaled + u * (fake.detach() - unscaled))
-    return square(_of_squares("cs231n_printed", sqrt, sum(square(slopes)), eps) - 1)
+    return square(_of_squares("cs231n_printed", sqrt, all_sum(sum(square(slopes))), eps) - 1)
 
 
 def _of_squares(name: str, power: Callable[[Tensor], Tensor], squares: Tensor, eps: float) -> Tensor:

@@ -180,13 +180,15 @@ class ScoreGame(Game):
         g_loss = self._generator_loss(critic, sides, batch.rng, True)
         d_optimizer, g_optimizer = self.optimizers["discriminator"], self.optimizers["generator"]
         moving = bool(self.moves.consensus)
-        field = [
-            *grad(d_loss, d_optimizer.params, create_graph=moving),
-            *grad(g_loss, g_optimizer.params, create_graph=moving),
-        ]
+        field = ops.averaged(
+            [
+                *grad(d_loss, d_optimizer.params, create_graph=moving),
+                *grad(g_loss, g_optimizer.params, create_graph=moving),
+            ]
+        )
         if moving:
             length = ops.sum(ops.stack([ops.sum(ops.square(v)) for v in field]))
-            pull = grad(length, [*d_optimizer.params, *g_optimizer.params])
+            pull = ops.averaged(grad(length, [*d_optimizer.params, *g_optimizer.params]))
             field = [v.detach() + 0.5 * self.moves.consensus * p for v, p in zip(field, pull, strict=True)]
             shown["joint_gradient"] = ops.sqrt(length.detach())
         d_optimizer.step(field[: len(d_optimizer.params)])
@@ -218,9 +220,10 @@ class ScoreGame(Game):
         d_optimizer, g_optimizer = self.optimizers["discriminator"], self.optimizers["generator"]
         *d_grads, slopes = grad(d_loss + ops.sum(added * fake_scores), [*d_optimizer.params, leaf])
         g_grads = grad(fake, g_optimizer.params, one_pass.scaled(slopes, factor))
-        d_optimizer.step(d_grads)
+        grads = ops.averaged([*d_grads, *g_grads])
+        d_optimizer.step(grads[: len(d_grads)])
         self._limit_weights()
-        g_optimizer.step(g_grads)
+        g_optimizer.step(grads[len(d_grads) :])
         self.average()
         return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), **shown}
 
@@ -330,7 +333,7 @@ class ScoreGame(Game):
         params, slots, t = optimizer.params, optimizer.slots, optimizer.t
         for k in range(self.moves.unroll):
             loss, _ = self._discriminator_loss(partial(functional_call, self.discriminator, params), sides, rng)
-            grads = grad(loss, params, create_graph=True)
+            grads = ops.averaged(grad(loss, params, create_graph=True))
             params, slots = optimizer.functional_step(params, grads, slots, t + k + 1)
             if self.moves.clip is not None:
                 params = [ops.clip(p, -self.moves.clip, self.moves.clip) for p in params]

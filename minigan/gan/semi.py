@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .. import ops, random
+from .. import ops, processes, random
 from ..backend import Array
 from ..errors import DataError, ShapeError
 from ..kernels.calls import made
@@ -38,7 +38,7 @@ def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
     """The mean over features of (E real - E fake)^2, features (N, F) each: a 0-d tensor."""
     if real.shape[1:] != fake.shape[1:]:
         raise ShapeError(f"feature_matching: features of real samples are {real.shape}, of fakes {fake.shape}")
-    return ops.mean(ops.square(ops.mean(real, 0) - ops.mean(fake, 0)))
+    return ops.mean(ops.square(ops.batch_mean(real, 0) - ops.batch_mean(fake, 0)))
 
 
 def balanced(labels: np.ndarray, count: int, rng: Stream) -> np.ndarray:
@@ -144,9 +144,11 @@ class SemiSupervised(Game):
 
     def _known(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """As many labelled images as the batch has, and their labels."""
-        rng, passes = self.stream("known").at(batch.turn), -(-len(batch.real) // len(self.labels))
-        drawn = rng.uniform((passes, len(self.labels)), device=batch.real.device)
-        chosen = Tensor(made(_in_order, drawn, len(batch.real)))
+        rng, part = self.stream("known").at(batch.turn), processes.part()
+        count = len(batch.real) * part.count
+        with processes.whole():
+            drawn = rng.uniform((-(-count // len(self.labels)), len(self.labels)), device=batch.real.device)
+        chosen = part.take(Tensor(made(_in_order, drawn, count)))
         return self.images[chosen], self.labels[chosen]
 
 

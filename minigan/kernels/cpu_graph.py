@@ -2,7 +2,8 @@
 
 It has the methods of `cuda_graph.Graph`. Nothing but the recorded calls is done in a replay, one after the other, in
 memory that is planned: each result lies in a fixed place of one arena, which the next result is given when the
-last call that reads it is over. All graphs share the arena, as only one is replayed at a time.
+last call that reads it is over. All graphs that a thread has made share an arena, as only one of them is replayed at a
+time; those of another thread do not wait for them, and may be what they wait for (`processes.Threads`).
 """
 
 import contextlib
@@ -146,7 +147,7 @@ def planned(sizes: list[int], lives: list[tuple[int, int]]) -> tuple[list[int], 
 
 
 class _Arena:
-    """The memory that all replays share: as large as the largest asks for, and there as long as one of them is."""
+    """The memory that replays share: as large as the largest asks for, and there as long as one of them is."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -168,16 +169,8 @@ class _Arena:
         return held
 
 
-_arena = _Arena()
-
-
-def _forget() -> None:
-    """After a fork: another thread of the parent may have been replaying."""
-    global _arena
-    _arena = _Arena()
-
-
-memory.after_fork(_forget)
+_arenas: dict[int, _Arena] = {}  # by the thread whose graphs they are of
+memory.after_fork(_arenas.clear)  # another thread of the parent may have been replaying
 
 
 class _Replay:
@@ -199,6 +192,7 @@ class _Replay:
         lives = [(recorder.values[number].made_by, recorder.values[number].last) for number in inside]
         places, self._size = planned([self._sizes[number] for number in inside], lives)
         self._places = dict(zip(inside, places, strict=True))
+        self._thread = threading.get_ident()
         self._memory: np.ndarray | None = None
         self._runs: list[Callable[[], Any]] = []
         for call in self._calls:
@@ -208,7 +202,7 @@ class _Replay:
 
     def run(self) -> None:
         """Do all of it once more."""
-        arena = _arena
+        arena = _arenas.setdefault(self._thread, _Arena())
         with arena.lock:
             held = arena.of(self._size, self)
             if held is not self._memory:

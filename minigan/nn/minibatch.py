@@ -1,6 +1,6 @@
 """Layers that look at the samples of a batch together."""
 
-from .. import ops
+from .. import ops, processes
 from ..errors import ShapeError
 from ..tensor import Tensor, as_tensor
 from .checks import integer
@@ -25,9 +25,11 @@ class MinibatchStdDev(Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C + 1, ...) of x (N, C, ...); ShapeError if N is not divisible into groups."""
         x = as_tensor(x, "MinibatchStdDev")
-        size = min(self.group_size, x.shape[0]) if x.ndim else 0
+        parts = processes.part().count  # each holds whole groups: k, k + M, ... are of one part if it divides M
+        size = min(self.group_size, parts * x.shape[0]) if x.ndim else 0
         if x.ndim < 2 or size < 1 or x.shape[0] % size:
-            raise ShapeError(f"MinibatchStdDev: a batch of shape {x.shape} does not split into groups of {size}")
+            where = f" on each of {parts} parts" if parts > 1 else ""
+            raise ShapeError(f"MinibatchStdDev: a batch of shape {x.shape} does not split into groups of {size}{where}")
         grouped = ops.reshape(x, (size, x.shape[0] // size, x.size // x.shape[0]))
         spread = ops.mean(ops.sqrt(ops.var(grouped, axis=0) + 1e-8), axis=1)
         each = ops.broadcast_to(ops.reshape(spread, (1, spread.size)), (size, spread.size))

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
-from .. import ops
+from .. import ops, processes
 from ..errors import ShapeError
 from ..kernels import kernels
 from ..tensor import Tensor, as_tensor, ones, tensor, zeros
@@ -24,7 +24,7 @@ class _BatchNorm(Module):
 
     In training the statistics are the batch's own and the running ones move towards them:
     running = (1 - momentum) running + momentum batch, with the unbiased variance. In evaluation mode the
-    running ones are used.
+    running ones are used. Of several processes that train together each has the statistics of the whole batch.
     """
 
     axes: tuple[int, ...]  # over which the statistics are taken
@@ -51,10 +51,10 @@ class _BatchNorm(Module):
             )
         if self.training:
             if self.weight is None or self.bias is None:
-                y, mean, r = ops.channel_norm(x, self.eps)
+                y, mean, r = ops.sync_channel_norm(x, self.eps)
             else:
-                y, mean, r = ops.batch_norm(x, self.weight, self.bias, self.eps)
-            self._track(mean, r, x.size // channels)
+                y, mean, r = ops.sync_batch_norm(x, self.weight, self.bias, self.eps)
+            self._track(mean, r, x.size // channels * processes.statistics().size)
             return y
         scale = ops.rsqrt(self.running_var + self.eps)
         shift = -self.running_mean * scale

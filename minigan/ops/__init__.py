@@ -8,6 +8,7 @@ from ..errors import DTypeError
 from ..op import CHECKED, Op
 from ..tensor import Tensor
 from .channels import batch_norm, channel_norm, scale_shift
+from .collective import all_gather, all_mean, all_sum, averaged, batch_logsumexp, batch_mean, batch_var, broadcast
 from .conv import conv2d, conv_transpose2d
 from .elementwise import (
     absolute,
@@ -64,6 +65,7 @@ from .shape import (
     to,
     transpose,
 )
+from .synchronised import sync_batch_norm, sync_channel_norm
 
 # What is offered looks at its arguments first; the rules call each other's functions as they are.
 globals().update(CHECKED)

@@ -86,8 +86,8 @@ class Optimizer:
             p.written(self._name())
 
     def minimize(self, loss: Tensor) -> None:
-        """step(grad(loss, params)): one step down the loss."""
-        self.step(grad(loss, self.params))
+        """step(grad(loss, params)): one step down the loss, which is the mean of everybody's on several processes."""
+        self.step(ops.averaged(grad(loss, self.params)))
 
     def functional_step(
         self, params: Sequence[Tensor], grads: Sequence[Tensor], slots: Sequence[Slots] | None = None, t: Any = 1

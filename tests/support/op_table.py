@@ -12,7 +12,8 @@ import numpy as np
 import minigan.ops  # noqa: F401  fills OPS
 from minigan.kernels import geometry
 from minigan.op import OPS, Op
-from minigan.ops import channels, conv, elementwise, linalg, pool, reduce, shape
+from minigan.ops import channels, collective, conv, elementwise, linalg, pool, reduce, shape, synchronised
+from minigan.processes import ALONE, Group
 from minigan.tensor import Tensor
 
 Arrays = list[np.ndarray]
@@ -77,6 +78,41 @@ def batch_norm_grad(g, x, *w):
     """The gradient of x for the cotangent g, with the statistics of x and the sums of g that belong to it."""
     stats = channels._channel_stats(x, 0.1)
     return channels._batch_norm_grad(g, x, stats, channels._channel_sums(g, x, stats), *w)
+
+
+def sync_grad(group: Group, g, x):
+    """The gradient of x over processes for the cotangent g, with what belongs to it as in `batch_norm_grad`."""
+    stats = synchronised._sync_stats(x, 0.1, group)
+    means = collective._all_mean(synchronised._sync_sums(g, x, stats, group), group)
+    return synchronised._sync_grad(g, x, stats, means, group)
+
+
+def over(group: Group) -> dict[str, list[Row]]:
+    """The rows of ops over processes, for one of the group."""
+    sync = synchronised
+    normed = lambda x, *wb: sync._sync_norm(x, sync._sync_stats(x, 0.1, group), group, *wb)
+    images = (3, 2, 2, 3)
+    return {
+        "all_sum": [Row(lambda x: collective._all_sum(x, group), normal((3, 4)))],
+        "all_mean": [Row(lambda x: collective._all_mean(x, group), normal((3, 4)))],
+        "all_max": [Row(lambda x: collective._all_max(x, group), normal((3, 4)), differentiable=False)],
+        "broadcast": [Row(lambda x: collective._broadcast(x, group, group.size - 1), normal((3, 4)))],
+        "sum_to_root": [Row(lambda x: collective._to_root(x, group, group.size - 1), normal((3, 4)))],
+        "all_gather": [Row(lambda x: collective._all_gather(x, group), normal((3, 4)))],
+        "sync_stats": [
+            Row(lambda x: sync._sync_stats(x, 0.1, group), normal(images)),
+            Row(lambda x: sync._sync_stats(x, 0.1, group)[1], normal((5, 2))),
+        ],
+        "sync_norm": [
+            Row(normed, normal(images)),
+            Row(normed, normal((5, 2), (1, 2), (1, 2))),
+            Row(normed, normal(images, (1, 2, 1, 1))),
+        ],
+        "sync_sums": [
+            Row(lambda g, x: sync._sync_sums(g, x, sync._sync_stats(x, 0.1, group), group), normal(images, images))
+        ],
+        "sync_norm_grad": [Row(lambda g, x: sync_grad(group, g, x), normal(images, images))],
+    }
 
 
 def unary(name: str) -> Row:
@@ -221,6 +257,7 @@ TABLE: dict[str, list[Row]] = {
         Row(channels.scale_shift, normal((3, 2, 2, 3), (2,), (2,))),
         Row(channels.scale_shift, normal((3, 2), (2,), (2,))),
     ],
+    **over(ALONE),
     "channel_dot": [Row(channels._channel_dot, normal((3, 2, 2, 3), (3, 2, 2, 3)))],
     "pool_sum": [Row(lambda x: pool._pool_sum(x, W), normal(W.x))],
     "pool_spread": [Row(lambda g: pool._pool_spread(g, W), normal(W.y))],

@@ -1,0 +1,17 @@
+"""Several processes that train one game: who takes part, whose rows of a batch are whose, and sums over all.
+
+One convention says all: **the loss of the run is the mean over processes of what each computes.** A mean over a
+process's own rows then is the batch's; the rule of `all_mean` is `all_mean`, that of `all_sum` is `all_sum`, and the
+gradient with respect to what all hold alike, the weights, is the mean of everybody's: to any order of derivative.
+
+The rows of a batch are dealt out in turn: of P processes the r-th has rows r, r + P, r + 2P, ... Since every draw
+depends on a seed and a step alone, each takes its rows of what one process would draw, and the run is the same on any
+number of them.
+"""
+
+from .group import ALONE, Group, group, statistics, using
+from .part import WHOLE, Part, part, whole
+from .threads import Threads
+from .world import world
+
+__all__ = ["ALONE", "WHOLE", "Group", "Part", "Threads", "group", "part", "statistics", "using", "whole", "world"]

@@ -1,0 +1,291 @@
+"""Every kind of game and every switch, small and in float64: to be played on one process and on several alike."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import minigan as mg
+from minigan.gan import LatentCode, ScoreGame, Turn, alternate, losses, penalties
+from minigan.gan.energy import BEGAN, EBGAN
+from minigan.gan.switches import Moves, Sight
+from minigan.models.energy import Autoencoder
+from minigan.tensor import Tensor
+
+nn = mg.nn
+BATCH, SIDE, Z, CLASSES = 32, 6, 5, 4
+PIXELS = SIDE * SIDE
+IMAGES = np.random.default_rng(0).integers(0, 256, (100, 1, SIDE, SIDE)).astype("uint8")
+LABELS = np.random.default_rng(1).integers(0, CLASSES, 100)
+LATENT = mg.gan.normal_latent(Z, dtype="float64")
+
+
+class System(NamedTuple):
+    """A game, made anew by each call, and how it draws its data."""
+
+    make: Callable[[], Any]
+    labelled: bool = False
+    drawing: dict[str, Any] = {}  # noqa: RUF012  flips, crops
+
+
+def batches(system: System) -> Callable[[int], Any]:
+    """The k-th batch, in float64."""
+    labels = LABELS if system.labelled else None
+    source = mg.data.Batches(IMAGES, BATCH, labels=labels, **system.drawing)
+
+    def at(k: int) -> Any:
+        drawn = source.at(k)
+        samples = Tensor((drawn[0] if system.labelled else drawn).astype("float64"))
+        return (samples, Tensor(drawn[1])) if system.labelled else samples
+
+    return at
+
+
+def built(system: System) -> Any:
+    """Its game, always with the same weights."""
+    with mg.random.using(mg.random.Stream(0)):  # the default stream belongs to all threads
+        return system.make()
+
+
+def play(system: System, rounds: int, group: Any = None) -> tuple[Any, dict[str, np.ndarray], dict[str, float]]:
+    """(the game, its state, the last losses) after so many rounds, on one process or as one of a group."""
+    game = built(system)
+    if group is not None:
+        game.distribute(group)
+    drawn = batches(system)
+    for _ in range(rounds):
+        last = game.play(drawn)
+    return game, {k: t.numpy().copy() for k, t in game.state.items()}, {k: t.item() for k, t in last.items()}
+
+
+def idle(game: Any, state: dict[str, np.ndarray]) -> set[str]:
+    """Parameters whose gradient is exactly zero, and what follows them: Adam divides their rounding by itself."""
+    found = set()
+    for who, optimizer in game.optimizers.items():
+        for i, p in enumerate(optimizer.params):
+            moment = state.get(f"{who}_optimizer.exp_avg.{i}")
+            if moment is not None and np.abs(moment).max() < 1e-12:
+                found |= {k for k, t in game.state.items() if t.data is p.data}
+                found |= {k for k in state if k.startswith(f"{who}_optimizer.") and k.endswith(f".{i}")}
+    return found
+
+
+def furthest(game: Any, one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
+    """The largest difference of two states, beside what is idle."""
+    assert one.keys() == other.keys()
+    left_out = idle(game, one)
+    return max(float(np.abs(one[k].astype("float64") - other[k]).max()) for k in one if k not in left_out)
+
+
+# --- players --------------------------------------------------------------------------------------------------------
+
+
+def generator(inputs: int = Z) -> Any:
+    """Dense, with batch norm."""
+    return nn.Sequential(
+        *(nn.Linear(inputs, 16, bias=False), nn.BatchNorm1d(16), nn.ReLU()),
+        *(nn.Linear(16, PIXELS), nn.Tanh(), nn.Unflatten(1, (1, SIDE, SIDE))),
+    )
+
+
+def critic(norm: bool = True, stddev: bool = False, noise: bool = False, pack: int = 1, spectral: bool = False) -> Any:
+    """Dense, smooth; with batch norm a penalty's gradient runs through that."""
+    by = nn.spectral_norm if spectral else lambda layer: layer
+    layers = [nn.Flatten(), by(nn.Linear(PIXELS * pack, 12, bias=not norm))]
+    layers += [nn.BatchNorm1d(12)] if norm else []
+    layers += [nn.Tanh()]
+    layers += [nn.Dropout(0.3), nn.GaussianNoise(0.1)] if noise else []
+    layers += [nn.MinibatchStdDev(4)] if stddev else []
+    layers += [by(nn.Linear(12 + stddev, 8, bias=not norm))]
+    layers += [nn.BatchNorm1d(8)] if norm else []
+    return nn.Sequential(*layers, nn.Softplus(), by(nn.Linear(8, 1)))
+
+
+def adam(*players: Any, lr: float = 1e-3) -> Any:
+    params = [p for player in players for p in player.parameters()]
+    return mg.optim.Adam(params, lr, (0.5, 0.999))
+
+
+def game(
+    loss: Any, *, seen: dict[str, Any] | None = None, moves: dict[str, Any] | None = None, average: bool = False,
+    optimizer: Any = adam, how: dict[str, Any] | None = None, **parts: Any,
+) -> ScoreGame:  # fmt: skip
+    """A game of scores; `how` are the critic's options, `parts` the game's."""
+    sight = Sight(**(seen or {}))
+    G = generator().to("cpu", "float64")
+    D = critic(pack=sight.pack, **(how or {})).to("cpu", "float64")
+    return ScoreGame(
+        G,
+        D,
+        loss=loss,
+        latent=LATENT,
+        sight=sight,
+        moves=Moves(**(moves or {})),
+        generator_optimizer=optimizer(G),
+        discriminator_optimizer=optimizer(D),
+        ema=mg.optim.EMA(G, 0.9) if average else None,
+        **parts,
+    )
+
+
+class Told(nn.Module):
+    """A generator or a critic that is told the class with its input; a critic that reads the class with its scores."""
+
+    def __init__(self, net: Any, *, read: Any = None, told: bool = True) -> None:
+        self.net, self.read, self.told = net, read, told
+
+    def forward(self, x: Tensor, labels: Any = None) -> Any:
+        flat = x.reshape(len(x), -1)
+        told = mg.concatenate([flat, mg.models.one_hot(labels, CLASSES, str(x.dtype))], 1) if self.told else flat
+        found = self.net(told)
+        return found if self.read is None else (found[:, :1], self.read(found))
+
+
+def conditional(loss: Any = losses.hinge, **parts: Any) -> Any:
+    """Both players are told the class."""
+    layers = [nn.Linear(PIXELS + CLASSES, 12, bias=False), nn.BatchNorm1d(12), nn.Tanh(), nn.Linear(12, 1)]
+    G, D = (p.to("cpu", "float64") for p in (Told(generator(Z + CLASSES)), Told(nn.Sequential(*layers))))
+    return mg.gan.ConditionalGame(
+        *(G, D), loss=loss, latent=LATENT, classes=CLASSES,
+        generator_optimizer=adam(G), discriminator_optimizer=adam(D), **parts,
+    )  # fmt: skip
+
+
+def auxiliary() -> Any:
+    """The critic reads the class."""
+    net = nn.Sequential(nn.Linear(PIXELS, 12, bias=False), nn.BatchNorm1d(12), nn.Tanh())
+    D = Told(net, read=nn.Linear(12, CLASSES), told=False).to("cpu", "float64")
+    G = Told(generator(Z + CLASSES)).to("cpu", "float64")
+    return mg.gan.AuxiliaryGame(
+        *(G, D), loss=losses.hinge, latent=LATENT, classes=CLASSES,
+        generator_optimizer=adam(G), discriminator_optimizer=adam(D),
+    )  # fmt: skip
+
+
+class Code(LatentCode):
+    """In float64."""
+
+    def __call__(self, n: int, rng: Any) -> Tensor:
+        return super().__call__(n, rng).astype("float64")
+
+
+def infogan() -> Any:
+    """With a category and two codes."""
+    code = Code(noise=3, categories=3, continuous=2)
+    G = generator(code.dim).to("cpu", "float64")
+    net = nn.Sequential(nn.Linear(PIXELS, 12, bias=False), nn.BatchNorm1d(12), nn.Tanh())
+    D = Told(net, read=nn.Linear(12, code.read), told=False).to("cpu", "float64")
+    parts = {"generator_optimizer": adam(G), "discriminator_optimizer": adam(D)}
+    return mg.gan.InfoGame(G, D, loss=losses.nonsaturating, code=code, **parts)
+
+
+def bigan() -> Any:
+    """With batch norm in all three players."""
+    G = generator().to("cpu", "float64")
+    E = nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 12, bias=False), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, Z))
+
+    class Pairs(nn.Module):
+        def __init__(self) -> None:
+            self.net = nn.Sequential(
+                nn.Linear(PIXELS + Z, 12, bias=False), nn.BatchNorm1d(12), nn.Tanh(), nn.Linear(12, 1)
+            )
+
+        def forward(self, x: Tensor, z: Tensor) -> Tensor:
+            return self.net(mg.concatenate([x.reshape(len(x), -1), z], 1))
+
+    E, D = E.to("cpu", "float64"), Pairs().to("cpu", "float64")
+    optimizers = {"inference_optimizer": adam(G, E), "discriminator_optimizer": adam(D)}
+    return mg.gan.BiGAN(G, E, D, latent=LATENT, **optimizers)
+
+
+def vae() -> Any:
+    encoder = nn.Sequential(
+        nn.Flatten(), nn.Linear(PIXELS, 12, bias=False), nn.BatchNorm1d(12), nn.Tanh(), nn.Linear(12, 2 * Z)
+    )
+    decoder = nn.Sequential(nn.Linear(Z, 12), nn.Tanh(), nn.Linear(12, PIXELS), nn.Unflatten(1, (1, SIDE, SIDE)))
+    encoder, decoder = (p.to("cpu", "float64") for p in (encoder, decoder))
+    return mg.gan.VAE(encoder, decoder, z_dim=Z, optimizer=adam(encoder, decoder))
+
+
+def energy(kind: Any, **options: Any) -> Any:
+    """An autoencoder as critic."""
+    G = generator().to("cpu", "float64")
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 6), nn.Tanh())
+    decoder = nn.Sequential(nn.Linear(6, PIXELS), nn.Tanh(), nn.Unflatten(1, (1, SIDE, SIDE)))
+    D = Autoencoder(encoder, decoder, mg.models.energy.mean_absolute).to("cpu", "float64")
+    parts = {"generator_optimizer": adam(G), "discriminator_optimizer": adam(D)}
+    return kind(G, D, latent=LATENT, **parts, **options)
+
+
+def semi_supervised() -> Any:
+    known = np.arange(12)
+    G = generator().to("cpu", "float64")
+    features = nn.Sequential(nn.Flatten(), nn.GaussianNoise(0.3), nn.Linear(PIXELS, 12), nn.ReLU())
+    C = nn.Sequential(features, nn.Linear(12, CLASSES)).to("cpu", "float64")
+    return mg.gan.SemiSupervised(
+        *(G, C, Tensor(IMAGES[known] / 127.5 - 1), Tensor(known % CLASSES)),
+        latent=LATENT, generator_optimizer=adam(G), classifier_optimizer=adam(C), ema=mg.optim.EMA(C, 0.9),
+    )  # fmt: skip
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+L, P = losses, penalties
+RMS = partial(lambda player, **options: mg.optim.RMSProp(player.parameters(), **options), lr=1e-3)
+FREE = {"norm": False}
+
+SYSTEMS: dict[str, System] = {
+    name: System(*(row if isinstance(row, tuple) else (row,)))
+    for name, row in {
+        "batch norm, EMA": lambda: game(L.nonsaturating, average=True),
+        "flips and crops": (lambda: game(L.nonsaturating), False, {"flip": True, "crop": 1}),
+        "joint batches": lambda: game(L.nonsaturating, seen={"joint_batches": True}),
+        "gradient penalty, two critic turns": lambda: game(
+            L.wasserstein, how=FREE, penalty=P.gradient_penalty, schedule=alternate(2)
+        ),
+        "gradient penalty through batch norm": lambda: game(L.wasserstein, penalty=P.gradient_penalty),
+        "one-sided penalty": lambda: game(L.wasserstein, how=FREE, penalty=P.one_sided),
+        "WGAN-div": lambda: game(L.wasserstein, how=FREE, penalty=P.wgan_div, penalty_weight=2.0),
+        "lazy R1": lambda: game(L.nonsaturating, how=FREE, penalty=P.r1, penalty_every=3),
+        "R1 and R2, relativistic average, batch norm": lambda: game(L.relativistic_average, penalty=P.r1_r2),
+        "relativistic": lambda: game(L.relativistic),
+        "relativistic average LSGAN": lambda: game(L.relativistic_average_lsgan),
+        "relativistic average hinge": lambda: game(L.relativistic_average_hinge),
+        "softmax": lambda: game(L.softmax),
+        "f-GAN": lambda: game(L.pearson),
+        "DRAGAN": lambda: game(L.minimax, penalty=P.dragan),
+        "the printed penalty of CS231n": lambda: game(L.wasserstein, penalty=P.cs231n_printed),
+        "minibatch deviation, penalty": lambda: game(
+            L.wasserstein, how=FREE | {"stddev": True}, penalty=P.gradient_penalty
+        ),
+        "minibatch deviation, joint batches": lambda: game(L.hinge, how={"stddev": True}, seen={"joint_batches": True}),
+        "dropout and noise": lambda: game(L.hinge, how={"noise": True}, seen={"instance_noise": 0.2, "noise_steps": 9}),
+        "noisy labels": lambda: game(L.noisy_labels(L.nonsaturating, 0.9, 0.1)),
+        "packs, minibatch deviation": lambda: game(L.nonsaturating, how={"stddev": True}, seen={"pack": 2}),
+        "packs, penalty, noise": lambda: game(
+            L.wasserstein,
+            how=FREE | {"noise": True},
+            seen={"pack": 2, "instance_noise": 0.1},
+            penalty=P.gradient_penalty,
+        ),
+        "spectral norm": lambda: game(L.hinge, how=FREE | {"spectral": True}, average=True),
+        "unrolled": lambda: game(L.minimax, moves={"unroll": 2}),
+        "unrolled, penalty": lambda: game(L.wasserstein, moves={"unroll": 1}, penalty=P.gradient_penalty),
+        "consensus": lambda: game(L.nonsaturating, moves={"consensus": 0.1}),
+        "consensus, R1": lambda: game(L.nonsaturating, moves={"consensus": 0.1}, penalty=P.r1),
+        "one pass": lambda: game(L.relativistic_average, how=FREE, schedule=[Turn("one_pass_turn")]),
+        "shared fakes": lambda: game(L.nonsaturating, schedule=[Turn("shared_turn")]),
+        "replay": lambda: game(L.lsgan, seen={"replay": 64}),
+        "clipped weights, RMSProp": lambda: game(L.wasserstein, moves={"clip": 0.05}, optimizer=RMS),
+        "conditional": (conditional, True),
+        "conditional, penalty": (lambda: conditional(L.wasserstein, penalty=P.gradient_penalty), True),
+        "auxiliary classifier": (auxiliary, True),
+        "InfoGAN": infogan,
+        "BiGAN": bigan,
+        "VAE": vae,
+        "EBGAN": lambda: energy(EBGAN, margin=0.5),
+        "BEGAN": lambda: energy(BEGAN),
+        "semi-supervised": semi_supervised,
+    }.items()
+}
