@@ -1,0 +1,62 @@
+"""Processes that MPI connects: the run of one process, and what is said where MPI is missing."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from systems import SYSTEMS
+
+from minigan.errors import MissingExtra
+from minigan.processes import mpi, world
+
+SUPPORT = Path(__file__).parent.parent / "support"
+SOME = ["batch norm, EMA", "gradient penalty through batch norm", "relativistic average hinge", "unrolled, penalty"]
+
+needs_mpi = pytest.mark.skipif(
+    shutil.which("mpiexec") is None or importlib.util.find_spec("mpi4py") is None,
+    reason="needs MPI: pip install 'minigan[mpi]'",
+)
+
+
+def together(ranks, *arguments, timeout=300):
+    """What so many processes of `mpi_systems.py` print; they end well."""
+    paths = os.pathsep.join([str(SUPPORT.parent.parent), str(SUPPORT)])
+    done = subprocess.run(
+        ["mpiexec", "-n", str(ranks), sys.executable, SUPPORT / "mpi_systems.py", *arguments],
+        env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@needs_mpi
+@pytest.mark.slow
+def test_two_processes_play_every_system_as_one():
+    assert len(together(2, "20").splitlines()) == len(SYSTEMS)
+
+
+@needs_mpi
+@pytest.mark.slow
+def test_four_processes_play_as_one():
+    assert len(together(4, "20", *SOME).splitlines()) == len(SOME)
+
+
+def test_without_mpi4py_the_command_that_installs_it_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'minigan\[mpi\]'"):
+        mpi.library()
+
+
+def test_a_program_that_no_launcher_started_is_alone(monkeypatch):
+    for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS"):
+        monkeypatch.delenv(name, raising=False)
+    world.cache_clear()
+    assert world().size == 1
