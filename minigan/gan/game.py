@@ -8,7 +8,8 @@ and a run continues from it exactly: data, noise and every other draw depend onl
 
 import inspect
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from operator import iadd
 from typing import Any, NamedTuple, Protocol
@@ -114,6 +115,7 @@ class Game:
         self.schedules = list(schedules)
         self.graphs = True  # replay turns instead of playing them
         self.group, self.sync_norm = ALONE, True
+        self.kept: Any = None  # a `rehearsal.Kept`
         self._turns: tuple[Source | None, dict[tuple[int, int], Captured]] = None, {}
         fresh = [k for k, turn in enumerate(self.schedule) if turn.fresh_noise]
         self._noise_of = [max(j for j in fresh if j <= k) for k in range(len(self.schedule))]
@@ -150,6 +152,15 @@ class Game:
         """
         self.group, self.sync_norm = group, sync_norm
         self._turns = None, {}
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within the block this process plays by itself, whole batches, though the game may be distributed."""
+        group, self.group = self.group, ALONE
+        try:
+            yield
+        finally:
+            self.group = group
 
     @property
     def state(self) -> State:

@@ -4,6 +4,7 @@ All that a game is lies in its state, and what it draws depends on the seed and 
 kept, a round played, and the state put back, and nothing tells afterwards.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -33,6 +34,17 @@ class Kept:
             t.data[...] = self.arrays[name]
             t.written("rehearsal")
         self.game.rounds = self.rounds
+
+
+def keep(game: Game, _batches: Any = None) -> None:
+    """Have the state of the game kept for `first_nonfinite_since`."""
+    game.kept = Kept(game)
+
+
+def first_nonfinite_since(game: Game, batches: Any, step: int) -> str:
+    """`first_nonfinite` from the state that was kept, which is the game's again then."""
+    game.kept.put_back()
+    return first_nonfinite(game, batches, step)
 
 
 @contextmanager
@@ -95,24 +107,30 @@ class _Found(Exception):
 def _watched(game: Game, batches: Any) -> str:
     """What is wrong with the first bad op of the next round, or "" if it is played without one."""
 
+    found: list[str] = []
+
     def look(op: Op, args: tuple, result: Tensor, order: int) -> None:
-        if _finite(result.data):
+        if found or _finite(result.data):
             return
         given = [a for a in args if isinstance(a, Tensor)]
         bad = [a.label() for a in given if not _finite(a.data)]
         where = f" in {mode.module}" if mode.module else ""
         of = ", ".join(f"{a.label()} {a.shape}{_range(a.data)}" for a in given)
         blame = f", given what is not finite already: {', '.join(bad)}" if bad else ""
-        raise _Found(
+        found.append(
             f"{op.name}{where}, {pass_name(order)} pass: the first result that is not finite, from {of}{blame}"
         )
+        if game.group.size == 1:
+            raise _Found  # several play on together
 
-    try:
-        with observe(look):
-            game.play(batches)
-    except _Found as found:
-        return str(found)
-    return ""
+    with contextlib.suppress(_Found), observe(look):
+        game.play(batches)
+    everybodys = game.group.everybodys("".join(found))
+    return next((f"{what}{_of_process(game, rank)}" for rank, what in enumerate(everybodys) if what), "")
+
+
+def _of_process(game: Game, rank: int) -> str:
+    return "" if game.group.size == 1 else f", in process {rank + 1} of {game.group.size}"
 
 
 def first_spoilt(game: Game) -> str:

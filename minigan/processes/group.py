@@ -55,6 +55,9 @@ class Group:
         """What each has, in order of rank."""
         return [value]
 
+    def ended(self) -> None:
+        """All have told each other that their work is done: none waits for another from now on."""
+
     @property
     def host(self) -> "Group":
         """The same processes, for arrays on the host."""

@@ -46,10 +46,11 @@ class Threads:
                 errors.append(error)
                 self._barrier.abort()
 
-        threads = [threading.Thread(target=body, args=(k,), name=f"minigan-rank-{k}") for k in range(self.here)]
-        for thread in threads:
+        others = [threading.Thread(target=body, args=(k,), name=f"minigan-rank-{k}") for k in range(1, self.here)]
+        for thread in others:
             thread.start()
-        for thread in threads:
+        body(0)  # in the thread that is asked: the main one is given the signals
+        for thread in others:
             thread.join()
         if errors:
             raise next((e for e in errors if not isinstance(e, threading.BrokenBarrierError)), errors[0])

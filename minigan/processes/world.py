@@ -1,8 +1,11 @@
 """The processes that were started together with this one."""
 
 import functools
+import sys
+from types import TracebackType
 
 from ..errors import ProcessError
+from ..system import terminal
 from ..system.launcher import launched
 from .group import ALONE, Group
 
@@ -11,8 +14,9 @@ from .group import ALONE, Group
 def world() -> Group:
     """All processes that mpiexec or srun started with this one; `ALONE` without them.
 
-    MissingExtra if there are several and mpi4py is not installed; ProcessError if the launcher started several that MPI
-    does not connect.
+    The first speaks from now on, and a program that ends with an error, or before the others know that it does, ends
+    all. MissingExtra if there are several and mpi4py is not installed; ProcessError if the launcher started several
+    that MPI does not connect.
     """
     count = launched()
     if count < 2:
@@ -25,4 +29,14 @@ def world() -> Group:
             f"{count} processes were started, of which MPI connects {group.size}: launcher and MPI library do not "
             "belong together (mpiexec of another MPI, or srun without --mpi=pmi2 or --mpi=pmix)"
         )
+    if group.rank:
+        terminal.silence(f" (process {group.rank + 1} of {group.size})")
+    terminal.tell_status(lambda status: group.fail(status) if status else None)
+    before = sys.excepthook
+
+    def with_all(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+        before(kind, error, at)
+        group.fail(1)
+
+    sys.excepthook = with_all
     return group

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from typing import Any
 
 from ..errors import MiniganError
@@ -76,9 +77,30 @@ class Lenient:
         return getattr(self.stream, name)
 
 
+_silent = ContextVar("nothing is said here", default=False)
+_whose = ""  # of several processes, which one an error befell
+_told: list[Callable[[int], None]] = []  # who is told the exit status of a program
+
+
+def silence(whose: str = "") -> None:
+    """From now on, in this thread, nothing is said and no bar is shown: of several that work together one speaks.
+
+    Where errors are named, `whose` says in which process.
+    """
+    global _whose
+    _silent.set(True)
+    _whose = whose or _whose
+
+
+def tell_status(to: Callable[[int], None]) -> None:
+    """Have `to` called with the exit status of the program, after its last word (`ending`)."""
+    _told.append(to)
+
+
 def say(text: str) -> None:
     """Print lines at once, each as `shown`. It is a courtesy: work goes on if nobody can read them."""
-    _print(text, sys.stdout)
+    if not _silent.get():
+        _print(text, sys.stdout)
 
 
 def warn(text: str) -> None:
@@ -103,7 +125,7 @@ def progress(things: Iterable[Any] | None = None, **about: Any) -> Any:
     """tqdm's bar over the things, on stderr if that is a terminal and else invisible; `about` as tqdm has it."""
     from tqdm import tqdm
 
-    return tqdm(things, file=Lenient(sys.stderr), disable=None, **about)
+    return tqdm(things, file=Lenient(sys.stderr), disable=_silent.get() or None, **about)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -119,10 +141,10 @@ def ending(name: str, program: Callable[[], int]) -> int:
     out, problems = Lenient(sys.stdout), Lenient(sys.stderr)
 
     def ended(status: int, why: object) -> int:
-        warn(f"{name}: {why}")
+        warn(f"{name}{_whose}: {why}")
         return status
 
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(problems), interrupting():
+    def by_itself() -> int:
         try:
             return program()
         except KeyboardInterrupt:
@@ -133,6 +155,13 @@ def ending(name: str, program: Callable[[], int]) -> int:
             if not is_out_of_memory(error):
                 raise
             return ended(1, f"out of memory ({error}); {LESS}")
+
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(problems), interrupting():
+        try:
+            status = by_itself()
+            for tell in _told:
+                tell(status)
+            return status
         finally:
             out.flush()
             problems.flush()

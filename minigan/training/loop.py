@@ -17,8 +17,8 @@ from .. import export, viz
 from ..backend import to_numbers
 from ..data import Samples
 from ..errors import CheckpointError, NonFiniteLoss
-from ..gan import Game, Source
-from ..gan.rehearsal import Kept, first_nonfinite, first_spoilt, gradient_norms
+from ..gan import Game
+from ..gan.rehearsal import first_nonfinite_since, first_spoilt, gradient_norms, keep
 from ..judge import Gauge, Look, Yardstick
 from ..judge.verdict import has_failed, verdict
 from ..system import disk
@@ -31,6 +31,7 @@ from .folder import AT_THE_END, RunFolder, Timings
 from .length import UNKNOWN, Clock
 from .record import COLUMNS, PLAYERS, SHOWN
 from .settings import Settings
+from .team import Team
 
 READ_BACK = 20  # steps between two looks at the losses: between them nothing waits for the device
 APART = 50  # steps between two verdicts, unless --sample-every asks for more
@@ -44,8 +45,7 @@ Picture = Callable[[Game, Samples, Path], None]
 class Loop:
     """Rounds of the game until the last step, with what is written on the way."""
 
-    game: Game
-    batches: Source
+    team: Team
     samples: Samples
     settings: Settings
     folder: RunFolder
@@ -58,6 +58,7 @@ class Loop:
     gauge: Gauge | None = None  # what --evaluate-every measures with
 
     def __post_init__(self) -> None:
+        self.game: Game = self.team.game
         self.yardstick = Yardstick(self.samples.drawn)
         self.step = int(self.game.step.item())
         self.saved = self.step  # the step of the newest checkpoint
@@ -67,7 +68,7 @@ class Loop:
         self.shown: dict[str, float] = {}
         self.recent = Means()  # of the log since the last look
         self.looks: list[Look] = []
-        self.kept: Kept | None = None  # the state at the last read-back, to find where a NaN arises
+        self.is_kept = False  # is there the state at the last read-back, to find where a NaN arises?
         self.timings = Timings(self.folder, self.step)
         spent = sum(self.timings.seconds.values()) + time.perf_counter() - self.begun
         self.time = Clock(self.settings.minutes or 0.0, spent)
@@ -91,6 +92,7 @@ class Loop:
         steps = f"{self.settings.minutes:g} minutes of steps" if self.last == UNKNOWN else f"{self.last} steps"
         say(f"{self.settings.data}: {steps} of {each}, {self.per_epoch} an epoch")
         with stopped_by_signals() as stop:
+            self.team.stop = stop
             failed = self.rounds(stop)
             self.save()
         if self.step < self.last:
@@ -124,7 +126,7 @@ class Loop:
         failed, before = False, len(self.looks)
         with progress(total=None if self.last == UNKNOWN else self.last, initial=self.step, unit="step") as bar:
             while self.step < self.last and not stop and not failed:
-                self.waiting.append(self.game.play(self.batches))
+                self.waiting.append(self.team.play())
                 self.step += 1
                 bar.update()
                 told = False
@@ -151,7 +153,7 @@ class Loop:
         self.last = self.time.steps(self.step, seconds["training"], partial(self.aside_within, look=look))
         if self.last == UNKNOWN:
             return False
-        self.game.lasts(self.last)
+        self.team.by_all(partial(lasts, rounds=self.last))
         self.folder.write_config(self.settings, self.last, self.about_samples)
         say(f"{self.settings.minutes:g} minutes are {self.last} steps, by the speed of those up to {self.step}")
         return True
@@ -228,16 +230,16 @@ class Loop:
     def keep_state(self) -> None:
         """With --debug-nan, remember the state, so that the steps until the next read-back can be played again."""
         if self.settings.debug_nan and not first_spoilt(self.game):
-            self.kept = Kept(self.game)
+            self.team.by_all(keep)
+            self.is_kept = True
 
     def give_up(self, step: int, what: str) -> None:
         """Raise NonFiniteLoss that says what is not finite and, with --debug-nan, where that began."""
         dry = self.settings.dry_run  # whose folder is gone when this is read
-        if self.kept is None:
+        if not self.is_kept:
             where = f"to find the op: the same command with {'' if dry else '--resume '}--debug-nan"
         else:
-            self.kept.put_back()
-            where = first_nonfinite(self.game, self.batches, step)
+            where = self.team.by_all(partial(first_nonfinite_since, step=step))
         left = "" if dry else f" {self.folder.what_is_kept()}"
         raise NonFiniteLoss(f"step {step}: {what}; training stopped{left}; {where}")
 
@@ -299,7 +301,7 @@ class Loop:
                 distance = self.gauge.measure(self.drawn(self.gauge.count, "evaluation"))
                 numbers |= {"frechet": distance, "frechet_floor": self.gauge.floor}
             numbers |= self.recent.take()
-            norms = gradient_norms(self.game, self.batches)
+            norms = self.team.by_all(gradient_norms)
             numbers |= {f"{name}_grad": length for name, length in norms.items()}
             loss = getattr(self.game, "loss", None)
             look = verdict(
@@ -356,6 +358,11 @@ class Loop:
             say(f"Done: {self.summary()}. {page} shows the run; samples, curves and checkpoints are beside it")
             if self.looks:
                 say(self.looks[-1].explained)
+
+
+def lasts(game: Game, _batches: Any, rounds: int) -> None:
+    """The game has so many rounds."""
+    game.lasts(rounds)
 
 
 class Means:

@@ -8,24 +8,27 @@ import argparse
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import data, viz
 from ..backend import array_module
 from ..data import DATASETS, Samples, Shape, fingerprint, fingerprint_of_files, load_images
-from ..errors import CheckpointError, DataError, MiniganError
+from ..errors import CheckpointError, DataError, MiniganError, ProcessError
 from ..gan import ConditionalGame, Game
 from ..judge import Gauge, suited
 from ..kernels import PRECISIONS, set_precision
 from ..kernels.installation import without_compiled
 from ..nn import in_chunks
+from ..processes import Group, Part, world
 from ..system.options import Options
 from ..system.terminal import ending, say, shown
 from . import checkpoint, labels, length, report, shortage
 from .folder import RunFolder
-from .loop import Loop, Picture
+from .loop import Loop, Picture, lasts
 from .settings import ALL_IS_WELL, EVALUATED, FEW, Settings, common_options, duration, positive
+from .team import Ended, Team
 
 Build = Callable[[Settings], Game]
 Load = Callable[[Settings, int | None], Samples]
@@ -181,21 +184,31 @@ def run(
     rounds of `batch` samples, by default settings.batch_size.
     """
     begun = time.perf_counter()
-    array_module(settings.device)  # fails before anything is written
-    if not settings.out:
-        raise CheckpointError("run: expected settings.out to be a folder, got an empty path")
-    set_precision(settings.precision)
-    game = build(settings)  # likewise, if the settings do not make one
-    game.graphs = settings.graph
+    team = Team(world())
+    if team.group.rank:
+        return _follow(team, build, settings, shape, load)
+    with team.leading():
+        return _lead(team, build, settings, shape, load, picture, measure, batch or settings.batch_size, begun)
+
+
+def _lead(
+    team: Team,
+    build: Build,
+    settings: Settings,
+    shape: Shape,
+    load: Load | None,
+    picture: Picture,
+    measure: Measure | None,
+    batch: int,
+    begun: float,
+) -> int:
+    """`run`, which began at that time, in the first process of a team, or in the only one."""
+    game = _made(build, settings, team.group)  # fails before anything is written
     folder = RunFolder(Path(settings.out))
     with folder.held():
         resumed = folder.open(settings)
         saved, arrays, about = folder.load_newest() if resumed else (None, {}, {})
-        limit = FEW if settings.dry_run else SEEN if settings.stream else None
-        if load is None:
-            samples = load_images(settings.data, limit, shape, labels=settings.labels_from)
-        else:
-            samples = load(settings, limit)
+        samples = _loaded(settings, shape, load)
         settings.data = samples.name
         with contextlib.ExitStack() as open_files:
             labelled = labels.labelled(samples, settings, folder, resumed=resumed)
@@ -204,11 +217,9 @@ def run(
                 changed = folder.check_unchanged(settings, about_samples, about)
                 _continue(game, arrays, keep_rates=bool(changed))
                 checkpoint.continue_from(folder.checkpoints, saved, settings.keep)
-            shortage.check(game, batches, samples.drawn.shape[1:], settings, batch or settings.batch_size)
+            shortage.check(game, batches, samples.drawn.shape[1:], settings, batch)
             per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
             last = length.told(settings, about, per_epoch)
-            if last != length.UNKNOWN:
-                game.lasts(last)
             if game.schedules and about.get("total_steps") not in (None, last):
                 say(f"note: learning rates that were to end at step {about['total_steps']} go on along another course")
             gauge = _gauge(samples, settings) if game.rounds < last else None
@@ -218,9 +229,12 @@ def run(
                 say(f"note: NumPy's kernels do the work, which takes them about twice as long as compiled ones: {why}")
             for doubt in game.doubts():
                 say(f"note: {doubt}")
+            team.begin(game, batches, {"labels": labelled.labels, "data": about_samples})
+            if last != length.UNKNOWN:
+                team.by_all(partial(lasts, rounds=last))
             about_run: dict[str, Any] = {"per_epoch": per_epoch, "last": last, "about_samples": about_samples}
             about_run["begun"] = begun
-            loop = Loop(game, batches, labelled, settings, folder, picture, gauge=gauge, **about_run)
+            loop = Loop(team, labelled, settings, folder, picture, gauge=gauge, **about_run)
             try:
                 with shortage.explained(game, batches, settings, folder):
                     status = loop.run()
@@ -228,10 +242,57 @@ def run(
                 with contextlib.suppress(MiniganError, OSError):  # the page is wanted most now, the first error more
                     report.write(folder.path)
                 raise
+            team.end(status)
         if status == 0 and measure is not None:
             folder.write_metrics(measure(game, labelled, settings))
         report.write(folder.path)
         return status
+
+
+def _follow(team: Team, build: Build, settings: Settings, shape: Shape, load: Load | None) -> int:
+    """`run` in one of the other processes of a team."""
+    problem: MiniganError | None = None
+    try:
+        game = _made(build, settings, team.group)
+        samples = _loaded(settings, shape, load)
+    except MiniganError as error:
+        problem = error  # the first process may have the same one, and says so
+    begun = team.wait()
+    if isinstance(begun, Ended):
+        return begun.status
+    if problem is not None:
+        raise problem
+    settings.data = samples.name
+    with contextlib.ExitStack() as open_files:
+        labelled = samples._replace(labels=begun["labels"])
+        batches, about_samples = _batches(labelled, game, settings, shape, open_files)
+        if about_samples != begun["data"]:
+            raise ProcessError(
+                f"{shown(samples.name)}: here it is {about_samples}, in the first process {begun['data']}"
+            )
+        return team.follow(game, batches)
+
+
+def _made(build: Build, settings: Settings, group: Group) -> Game:
+    """The game that the settings make, for these processes; an error before anything is written, if they make none."""
+    array_module(settings.device)
+    if not settings.out:
+        raise CheckpointError("run: expected settings.out to be a folder, got an empty path")
+    set_precision(settings.precision)
+    game = build(settings)
+    game.graphs = settings.graph
+    if group.size > 1:
+        Part(group.rank, group.size).rows(settings.batch_size)
+        game.distribute(group)
+    return game
+
+
+def _loaded(settings: Settings, shape: Shape, load: Load | None) -> Samples:
+    """The samples of the run."""
+    limit = FEW if settings.dry_run else SEEN if settings.stream else None
+    if load is None:
+        return load_images(settings.data, limit, shape, labels=settings.labels_from)
+    return load(settings, limit)
 
 
 def _batches(

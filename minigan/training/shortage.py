@@ -21,10 +21,12 @@ SPARE = 0.95  # the part of what is free that a batch may take which is named as
 
 def check(game: Game, batches: Any, shape: tuple[int, ...], settings: Settings, batch: int) -> None:
     """NotEnoughMemory if rounds of `batch` samples of that shape do not fit; a dry run says what they need."""
+    batch = -(-batch // game.group.size)  # each of several processes needs room for its rows
     if not settings.dry_run and plainly_fits(game, shape, batch):
         return
     try:
-        need = memory_needed(game, batches, batch)
+        with game.alone():
+            need = memory_needed(game, batches, batch)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -53,8 +55,10 @@ def explained(game: Game, batches: Any, settings: Settings, folder: RunFolder) -
     kept = "" if settings.dry_run else f" {folder.what_is_kept()}"  # the folder of a dry run is gone when this is read
     advice = LESS
     with contextlib.suppress(MiniganError, MemoryError, RuntimeError):  # it may be too little for any round
-        need, free = memory_needed(game, batches), headroom.free(settings.device)
-        advice = _too_much(need, settings.batch_size, free, resumed=bool(kept and checkpoint.find(folder.checkpoints)))
+        batch = -(-settings.batch_size // game.group.size)
+        with game.alone():
+            need, free = memory_needed(game, batches, batch), headroom.free(settings.device)
+        advice = _too_much(need, batch, free, resumed=bool(kept and checkpoint.find(folder.checkpoints)))
     raise NotEnoughMemory(f"after step {game.rounds} memory ran out ({problem}); training stopped{kept}; {advice}")
 
 
