@@ -6,8 +6,10 @@ checkpoint stands, and arrives at the same weights as a run that was never stopp
 
 import argparse
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,11 @@ from ..judge import Gauge, suited
 from ..kernels import PRECISIONS, set_precision
 from ..kernels.installation import without_compiled
 from ..nn import in_chunks
-from ..processes import Group, Part, world
+from ..processes import Group, Part, Threads, world
+from ..processes.mpi import PATIENCE, MPIGroup
+from ..system.launcher import launched
 from ..system.options import Options
-from ..system.terminal import ending, say, shown
+from ..system.terminal import ending, say, shown, silence
 from . import checkpoint, labels, length, report, shortage
 from .folder import RunFolder
 from .loop import Loop, Picture, lasts
@@ -33,6 +37,7 @@ from .team import Ended, Team
 Build = Callable[[Settings], Game]
 Load = Callable[[Settings, int | None], Samples]
 Measure = Callable[[Game, Samples, Settings], Mapping[str, float]]
+_BUILDING = threading.Lock()  # virtual ranks are threads, to which the default random stream belongs together
 SEEN = 4096  # samples of a streamed folder that pictures and verdicts are made with
 
 
@@ -105,6 +110,7 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
     switch: dict[str, Any] = {"action": argparse.BooleanOptionalAction, "default": False}
     p.add_argument("--early-stop", help="stop a run whose verdict is failing three times in a row", **switch)
     p.add_argument("--debug-nan", help="if a loss is NaN or infinite, play the step again and name the op", **switch)
+    _add_processes(p)
     p.add_argument("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
     p.add_argument(
         "--allow-change",
@@ -120,6 +126,38 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
         p.idle(option, lambda o: "changes nothing beside --minutes" if "minutes" in p.given else "")
     p.idle_without("--resume", lambda o: o.resume, "--allow-change")
     return p
+
+
+def _add_processes(p: Options) -> None:
+    """The options of runs of several processes: mpiexec -n 4 minigan train ..."""
+    group = p.add_argument_group("several processes, started by mpiexec or srun")
+    group.add_argument(
+        "--virtual-ranks",
+        type=positive,
+        default=0,
+        metavar="V",
+        help="split batches and sums over V ranks, a power of two, however many processes there are: then each number "
+        "of the run is the same on 1, 2, ... V of them, to the last bit",
+    )
+    group.add_argument(
+        "--no-sync-norm",
+        dest="sync_norm",
+        action="store_false",
+        help="batch norm takes the statistics of a process's own samples, not of the batch: another game, with fewer "
+        "messages",
+    )
+    group.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE,
+        metavar="S",
+        help="seconds that a process waits for the others before it ends the run, 0 for as long as it takes "
+        f"(default: {PATIENCE:g})",
+    )
+    p.idle(
+        "--no-sync-norm", lambda o: "" if launched() > 1 or o.virtual_ranks > 1 else "changes nothing for one process"
+    )
+    p.idle("--patience", lambda o: "" if launched() > 1 else "changes nothing for one process")
 
 
 def sample_grid(game: Game, samples: Samples, path: Path) -> None:
@@ -184,11 +222,22 @@ def run(
     rounds of `batch` samples, by default settings.batch_size.
     """
     begun = time.perf_counter()
-    team = Team(world())
-    if team.group.rank:
-        return _follow(team, build, settings, shape, load)
-    with team.leading():
-        return _lead(team, build, settings, shape, load, picture, measure, batch or settings.batch_size, begun)
+    processes = world()
+    if isinstance(processes, MPIGroup):
+        processes.patience = settings.patience
+
+    def by_one(group: Group, settings: Settings) -> int:
+        team = Team(group)
+        if group.rank:
+            silence()
+            return _follow(team, build, settings, shape, load)
+        with team.leading():
+            return _lead(team, build, settings, shape, load, picture, measure, batch or settings.batch_size, begun)
+
+    if not settings.virtual_ranks:
+        return by_one(processes, settings)
+    ranks = Threads(settings.virtual_ranks, processes)
+    return ranks.run(lambda group: by_one(group, replace(settings) if group.rank else settings))[0]
 
 
 def _lead(
@@ -279,11 +328,12 @@ def _made(build: Build, settings: Settings, group: Group) -> Game:
     if not settings.out:
         raise CheckpointError("run: expected settings.out to be a folder, got an empty path")
     set_precision(settings.precision)
-    game = build(settings)
+    with _BUILDING:
+        game = build(settings)
     game.graphs = settings.graph
     if group.size > 1:
         Part(group.rank, group.size).rows(settings.batch_size)
-        game.distribute(group)
+        game.distribute(group, sync_norm=settings.sync_norm)
     return game
 
 

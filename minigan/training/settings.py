@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ..backend import DEVICES
+from ..processes.mpi import PATIENCE
 from ..system.options import Options, nonempty
 from .checkpoint import KEEP
 
@@ -17,7 +18,7 @@ EVALUATED = 2000  # samples measured while a run goes on
 ALL_IS_WELL = "Dry run: all is well. Nothing was kept; the same line without --dry-run begins."
 FREE_ON_RESUME = {
     *("graph", "epochs", "steps", "minutes", "out", "resume", "allow_change", "dry_run"),
-    *("checkpoint_every", "sample_every", "evaluate_every", "keep", "early_stop", "debug_nan"),
+    *("checkpoint_every", "sample_every", "evaluate_every", "keep", "early_stop", "debug_nan", "patience"),
 }
 LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs had them before
     "penalty_every": 1,
@@ -56,6 +57,9 @@ class Settings:
     keep: int = KEEP
     early_stop: bool = False
     debug_nan: bool = False
+    virtual_ranks: int = 0
+    sync_norm: bool = True
+    patience: float = PATIENCE
     resume: bool = False
     allow_change: list[str] = field(default_factory=list)
     dry_run: bool = False
