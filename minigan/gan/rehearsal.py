@@ -5,6 +5,7 @@ kept, a round played, and the state put back, and nothing tells afterwards.
 """
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -91,9 +92,10 @@ def first_nonfinite(game: Game, batches: Any, step: int) -> str:
             spoilt = first_spoilt(game)
             if spoilt:
                 return f"before step {game.rounds + 1}, {spoilt} is not finite"
+            number = game.rounds + 1
             found = _watched(game, batches)
             if found:
-                return f"step {game.rounds + 1}: {found}"
+                return f"step {number}: {found}"
             spoilt = first_spoilt(game)
             if spoilt:
                 return f"step {game.rounds}: {spoilt} is not finite after its step, while all ops gave finite numbers"
@@ -107,9 +109,11 @@ class _Found(Exception):
 def _watched(game: Game, batches: Any) -> str:
     """What is wrong with the first bad op of the next round, or "" if it is played without one."""
 
-    found: list[str] = []
+    found: list[tuple[int, str]] = []
+    calls = itertools.count()
 
     def look(op: Op, args: tuple, result: Tensor, order: int) -> None:
+        number = next(calls)
         if found or _finite(result.data):
             return
         given = [a for a in args if isinstance(a, Tensor)]
@@ -117,20 +121,20 @@ def _watched(game: Game, batches: Any) -> str:
         where = f" in {mode.module}" if mode.module else ""
         of = ", ".join(f"{a.label()} {a.shape}{_range(a.data)}" for a in given)
         blame = f", given what is not finite already: {', '.join(bad)}" if bad else ""
-        found.append(
-            f"{op.name}{where}, {pass_name(order)} pass: the first result that is not finite, from {of}{blame}"
-        )
+        what = f"{op.name}{where}, {pass_name(order)} pass: the first result that is not finite, from {of}{blame}"
+        found.append((number, what))
         if game.group.size == 1:
-            raise _Found  # several play on together
+            raise _Found  # several processes play on together
 
     with contextlib.suppress(_Found), observe(look):
         game.play(batches)
-    everybodys = game.group.everybodys("".join(found))
-    return next((f"{what}{_of_process(game, rank)}" for rank, what in enumerate(everybodys) if what), "")
-
-
-def _of_process(game: Game, rank: int) -> str:
-    return "" if game.group.size == 1 else f", in process {rank + 1} of {game.group.size}"
+    size = game.group.size
+    # all call the same ops: who found it at the first of these did not get it from another
+    everybodys = [(*of_one, rank) for rank, of_ones in enumerate(game.group.everybodys(found)) for of_one in of_ones]
+    if not everybodys:
+        return ""
+    _, what, rank = min(everybodys)
+    return what if size == 1 else f"{what}, in process {rank + 1} of {size}"
 
 
 def first_spoilt(game: Game) -> str:

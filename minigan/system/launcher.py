@@ -1,10 +1,24 @@
-"""Was this process started by mpiexec or srun, as one of several?"""
+"""Who started this program: mpiexec or srun, together with others like it, or anybody else, alone."""
 
 import os
 
-_COUNTS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS")  # mpich and Intel's MPI, Open MPI, srun
+# who sets it, and beside which other variable it counts: a batch script of Slurm's has the second without a step
+COUNTS = {"PMI_SIZE": "", "OMPI_COMM_WORLD_SIZE": "", "SLURM_NTASKS": "SLURM_STEP_ID"}
+RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
 
 
 def launched() -> int:
-    """How many processes mpiexec or srun started, this one among them; 1 without them."""
-    return max(int(os.environ.get(name, "").strip() or 1) for name in _COUNTS)
+    """How many processes mpiexec or srun started to run this program together; 1 if none of them did.
+
+    That is what their environment says (MPICH's and Intel's mpiexec, Open MPI's, srun): nothing is loaded to find out.
+    """
+    for name, beside in COUNTS.items():
+        told = os.environ.get(name, "")
+        if told.isdecimal() and (not beside or beside in os.environ):
+            return max(int(told), 1)
+    return 1
+
+
+def first() -> bool:
+    """Is this the first of them, which speaks for all?"""
+    return launched() == 1 or not any(os.environ.get(name, "0").strip("0") for name in RANKS)

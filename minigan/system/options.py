@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
+from .launcher import first
 from .terminal import answer, shown
 
 FEW = 4  # choices that can all be named
@@ -80,6 +81,8 @@ class Options(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """argparse's, for which help is the answer of the program, as anything else on stdout."""
+        if not first():
+            return  # of several processes one says it
         if file is sys.stdout:
             answer(message.rstrip())
         else:

@@ -65,8 +65,11 @@ class Team:
         self._begun = True
 
     def wait(self) -> Any:
-        """What the others are told when they begin; `Ended` if they do not."""
-        return self.group.same(None)
+        """What the others are told when they begin; `Ended` when it is over, perhaps before that."""
+        told = self.group.same(None)
+        if isinstance(told, Ended):
+            self.group.ended()
+        return told
 
     def play(self) -> Losses:
         """A round of the game; `stop` holds something from then on if a signal has reached one of them."""
@@ -110,9 +113,7 @@ class Team:
                     raise
                 if command == END:
                     break
-        status = self.wait().status
-        self.group.ended()
-        return status
+        return self.wait().status
 
     @contextmanager
     def _all_do(self, command: int) -> Iterator[None]:
