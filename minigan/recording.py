@@ -53,6 +53,33 @@ class _Watch:
     callback: Callback | None = None
     gradients: GradCallback | None = None
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._observers: dict[int, tuple[Callback, GradCallback | None]] = {}  # by the thread that observes
+
+    def exchange(self, observer: tuple[Callback, GradCallback | None] | None) -> Any:
+        """Have this observer, or none, told in place of the one that this thread had before: which is returned."""
+        thread = threading.get_ident()
+        with self._lock:
+            before = self._observers.pop(thread, None)
+            if observer is not None:
+                self._observers[thread] = observer
+            self.callback = _all([callback for callback, _ in self._observers.values()])
+            self.gradients = _all([told for _, told in self._observers.values() if told is not None])
+        return before
+
+
+def _all(callbacks: list[Callable[..., None]]) -> Callable[..., None] | None:
+    """What calls each of them; None if there are none."""
+    if len(callbacks) < 2:
+        return callbacks[0] if callbacks else None
+
+    def tell(*what: Any) -> None:
+        for callback in callbacks:
+            callback(*what)
+
+    return tell
+
 
 watch = _Watch()
 
@@ -65,13 +92,13 @@ def observe(callback: Callback, gradients: GradCallback | None = None) -> Iterat
     `mode.module` is the path of the module that is running, `mode.cause` why `grad` runs the op, None outside of it.
     `gradients(call)` is called after each `grad`. While somebody observes, `grad` adds contributions up by ops instead
     of in place, so that they are seen too, and captured functions are called instead of replayed.
+    Of blocks within each other the inner one observes; those of several threads all do.
     """
-    before = watch.callback, watch.gradients
-    watch.callback, watch.gradients = callback, gradients
+    before = watch.exchange((callback, gradients))
     try:
         yield
     finally:
-        watch.callback, watch.gradients = before
+        watch.exchange(before)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ kept, a round played, and the state put back, and nothing tells afterwards.
 
 import contextlib
 import itertools
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -110,9 +111,11 @@ def _watched(game: Game, batches: Any) -> str:
     """What is wrong with the first bad op of the next round, or "" if it is played without one."""
 
     found: list[tuple[int, str]] = []
-    calls = itertools.count()
+    calls, thread = itertools.count(), threading.get_ident()
 
     def look(op: Op, args: tuple, result: Tensor, order: int) -> None:
+        if threading.get_ident() != thread:
+            return  # a rank that is a thread looks at its own ops
         number = next(calls)
         if found or _finite(result.data):
             return

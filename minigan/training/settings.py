@@ -149,7 +149,8 @@ def common_options(
         p.add_argument("--data", choices=["auto", *data], default="auto", help=shown)
     else:
         p.add_argument("--data", type=nonempty, default="auto", metavar="NAME|PATH", help=images)
-    p.add_argument("--batch-size", type=positive, default=batch_size, help=f"samples a step (default: {batch_size})")
+    shown = f"samples a step, of all processes together (default: {batch_size})"
+    p.add_argument("--batch-size", type=positive, default=batch_size, help=shown)
     p.add_argument("--seed", type=int, default=0, help=f"the same seed gives the same {noun} (default: 0)")
     shown = f"where to write (default: runs/{name})"
     p.add_argument("--out", type=nonempty, default=f"runs/{name}", metavar="DIR", help=shown)
