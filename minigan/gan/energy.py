@@ -67,6 +67,10 @@ class EBGAN(ScoreGame):
                 f"EBGAN: pull_away {pull_away} adds to the generator's loss beside scores: no one_pass_turn"
             )
 
+    def couples(self) -> list[str]:
+        """The pulling-away term too."""
+        return [*super().couples(), *(["pull_away"] if self.pull_away else [])]
+
     def _generator_loss(self, critic: Critic, sides: Sides, rng: Stream, critic_moves: bool) -> Tensor:
         loss = super()._generator_loss(critic, sides, rng, critic_moves)
         return loss + self.pull_away * pulling_away(self.discriminator.encoder(sides.fake)) if self.pull_away else loss
@@ -94,6 +98,10 @@ class BEGAN(ScoreGame):
             ops.mean,
         )
         super().__init__(generator, discriminator, loss=loss, schedule=[Turn("simultaneous_turn")], **rest)
+
+    def couples(self) -> list[str]:
+        """The balance k too, which moves after each turn."""
+        return [*super().couples(), "the balance of BEGAN"]
 
     @property
     def state(self) -> State:

@@ -19,14 +19,17 @@ from ..backend import Array, is_capturing, xp
 from ..capture import Captured
 from ..errors import ShapeError
 from ..kernels.calls import done, made
-from ..nn import Module, evaluating, functional_call, take_standing_statistics
+from ..nn import MinibatchStdDev, Module, evaluating, functional_call, take_standing_statistics
+from ..nn.checks import integer
+from ..nn.reparametrize import SpectralNorm
 from ..nn.state import copy_all
 from ..optim import EMA, Course, Optimizer, Schedule
-from ..processes import ALONE, Group
+from ..processes import ALONE, Group, Part
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor, full, mapped
 from .latents import Latent
+from .parts import in_parts
 
 STANDING, STANDING_BATCHES = 128, 16  # samples that averaged weights take their statistics from, and how often so many
 State = dict[str, Tensor]
@@ -116,6 +119,8 @@ class Game:
         self.graphs = True  # replay turns instead of playing them
         self.group, self.sync_norm = ALONE, True
         self.kept: Any = None  # a `rehearsal.Kept`
+        self.parts = 1  # in which a turn is played
+        self.follows: list[Callable[[], None]] | None = None  # what is done after the last of them
         self._turns: tuple[Source | None, dict[tuple[int, int], Captured]] = None, {}
         fresh = [k for k, turn in enumerate(self.schedule) if turn.fresh_noise]
         self._noise_of = [max(j for j in fresh if j <= k) for k in range(len(self.schedule))]
@@ -155,12 +160,13 @@ class Game:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Within the block this process plays by itself, whole batches, though the game may be distributed."""
-        group, self.group = self.group, ALONE
+        """Within the block this process plays by itself, whole batches at once, however the game is played else."""
+        before = self.group, self.parts
+        self.group, self.parts = ALONE, 1
         try:
             yield
         finally:
-            self.group = group
+            self.group, self.parts = before
 
     @property
     def state(self) -> State:
@@ -240,7 +246,41 @@ class Game:
     def average(self) -> None:
         """Move the averaged weights, if there are some, towards what they follow."""
         if self.ema is not None:
-            self.ema.update()
+            self.after_step(self.ema.update)
+
+    def after_step(self, move: Callable[[], None]) -> None:
+        """Do what follows a step of an optimizer: now, or once it is made, if the turn is played in parts."""
+        if self.follows is None:
+            move()
+        else:
+            self.follows.append(move)
+
+    def couples(self) -> list[str]:
+        """What makes a sample's share of a loss depend on the others, so that no turn of the game is played in parts."""
+        layers = [m for player in self.players.values() for m in player.modules()]
+        found = sorted({type(m).__name__ for m in layers if m.mixes_samples and not isinstance(m, MinibatchStdDev)})
+        return [
+            *found,
+            *(
+                ["spectral norm, which moves on at each pass"]
+                if any(isinstance(m, SpectralNorm) for m in layers)
+                else []
+            ),
+        ]
+
+    def accumulate(self, parts: int) -> None:
+        """Play each turn in so many parts of the batch from now on, whose gradients are added up: it takes less memory.
+
+        The step is that of the whole batch, but for rounding; ShapeError if it cannot be.
+        """
+        integer(f"{type(self).__name__}: accumulate", parts, 1)
+        if parts > 1 and (coupled := self.couples()):
+            raise ShapeError(
+                f"{type(self).__name__}: a batch in {parts} parts is not the whole one where samples depend on each "
+                f"other: {', '.join(coupled)}"
+            )
+        self.parts = parts
+        self._turns = None, {}
 
     def variant(self, turn: Turn, rounds: int) -> int:
         """Which of several ways of that turn is played after so many rounds; here there is but one, 0.
@@ -308,10 +348,16 @@ class Game:
         turn = self._counter(len(self.schedule), k)
         noise = turn if self.schedule[k].fresh_noise else self._counter(len(self.schedule), self._noise_of[k])
         name = self.schedule[k].name
-        with random.using(self.stream(name.removesuffix("_turn")).at(turn)) as rng:
-            losses = getattr(self, name)(Batch(drawn, noise, turn, rng))
-            with no_grad():
-                losses = dict(zip(losses, ops.averaged([*losses.values()]), strict=True))
+
+        def play(j: int = 0) -> Losses:
+            """The j-th part of the turn, or all of it."""
+            rows = drawn if self.parts == 1 else _rows(drawn, Part(j, self.parts))
+            with random.using(self.stream(name.removesuffix("_turn")).at(turn)) as rng:
+                return getattr(self, name)(Batch(rows, noise, turn, rng))
+
+        losses = play() if self.parts == 1 else in_parts(self, self.parts, play)
+        with no_grad():
+            losses = dict(zip(losses, ops.averaged([*losses.values()]), strict=True))
         if k == len(self.schedule) - 1:
             if not self.sync_norm:
                 self._share_statistics()
@@ -341,7 +387,11 @@ def _own_rows(draw: Callable[[int], Drawn], number: int) -> Drawn:
     """This process's rows of a batch that is drawn whole."""
     with processes.whole():
         drawn = _tensors(draw(number))
-    part = processes.part()
+    return _rows(drawn, processes.part())
+
+
+def _rows(drawn: Drawn, part: Part) -> Drawn:
+    """That part of a batch of Tensors."""
     return drawn if part.count == 1 else mapped(drawn, lambda t: t if t is None else part.take(t))
 
 

@@ -28,6 +28,7 @@ class Loss:
     logistic: bool = False  # are scores logits of "this is real", so that sigmoid(score) is a probability?
     compares: bool = False  # does the generator's objective need the scores of real samples too?
     zero_sum: bool = False  # is of_fakes minus the discriminator's, without what real scores alone decide?
+    couples: bool = False  # does a score's share of an objective depend on the others'?
     unbounded: bool = False  # does the discriminator's fall for ever as scores grow, unless its slopes are limited?
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
@@ -151,6 +152,7 @@ softmax = listed(
     lambda real, fake: _softmax_cross_entropy(mean(real), real, fake),
     lambda fake, real: _softmax_cross_entropy(0.5 * (mean(real) + mean(fake)), real, fake),
     compares=True,
+    couples=True,
 )
 """Softmax over both batches; D: all mass on the real ones; G: spread evenly over both (Lin 2017)."""
 
@@ -172,7 +174,7 @@ def _of_averages(name: str, function: Callable[[Tensor], Tensor], shift: float, 
         above = mean_of(upper - batch_mean(lower), function, -1, shift)
         return by * (above + mean_of(lower - batch_mean(upper), function, 1, shift))
 
-    return listed(name, objective, objective, compares=True)
+    return listed(name, objective, objective, compares=True, couples=True)
 
 
 relativistic_average = _of_averages("relativistic_average", softplus, 0, 0.5)

@@ -159,6 +159,10 @@ def cs231n_printed(
     return square(_of_squares("cs231n_printed", sqrt, all_sum(sum(square(slopes))), eps) - 1)
 
 
+COUPLING = {"dragan", "cs231n_printed"}
+"""Penalties in which a sample's share depends on the others of its batch."""
+
+
 def _of_squares(name: str, power: Callable[[Tensor], Tensor], squares: Tensor, eps: float) -> Tensor:
     """power(squares + eps), for a power that is not smooth at 0: there it is 0, and so are its slopes of any order."""
     not_negative(name, eps=eps)

@@ -21,7 +21,7 @@ from .dynamics import Pool, packed
 from .game import Batch, Game, Losses, State, Turn
 from .latents import Latent
 from .losses import Loss
-from .penalties import clip_weights, limit_lengths
+from .penalties import COUPLING, clip_weights, limit_lengths
 from .switches import Moves, Sight
 
 Sampler = Callable[[Tensor], Tensor]  # noise to samples
@@ -343,9 +343,22 @@ class ScoreGame(Game):
         """What holds the discriminator's weights after it has moved."""
         params = self.optimizers["discriminator"].params
         if self.moves.clip is not None:
-            clip_weights(params, self.moves.clip)
+            self.after_step(partial(clip_weights, params, self.moves.clip))
         if self.moves.max_norm is not None:
-            limit_lengths(params, self.moves.max_norm)
+            self.after_step(partial(limit_lengths, params, self.moves.max_norm))
+
+    def couples(self) -> list[str]:
+        """What makes a sample's share of a loss depend on the others: layers, the loss, the penalty, switches."""
+        penalty = getattr(self.penalty, "__name__", "")
+        found = {
+            f"the {self.loss.name} loss": self.loss.couples,
+            f"the penalty {penalty}": penalty in COUPLING,
+            "replay": self.sight.replay,
+            "unroll": self.moves.unroll,
+            "consensus": self.moves.consensus,
+            "a shared_turn, in which one moves before the other": any(t.name == "shared_turn" for t in self.schedule),
+        }
+        return [*super().couples(), *(what for what, is_so in found.items() if is_so)]
 
     def _real(self, batch: Batch) -> Tensor:
         return batch.real if self.sight.prepare is None else self.sight.prepare(batch.real)

@@ -103,6 +103,10 @@ class SemiSupervised(Game):
             ema=ema,
         )
 
+    def couples(self) -> list[str]:
+        """Feature matching too."""
+        return [*super().couples(), "feature matching"]
+
     def classifier_turn(self, batch: Batch) -> Losses:
         """The classifier learns classes from what is labelled, real from fake on everything."""
         known, labels = self._known(batch)

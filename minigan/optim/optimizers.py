@@ -46,6 +46,9 @@ class Optimizer:
         self.t = full((), 0, "int64", device)
         self._lr = full((), lr, "float64", device)
         self.slots: list[Slots] = [tuple(_zeros_as(p) for _ in self.slot_names) for p in self.params]
+        self.collect: Callable[[Sequence[Tensor]], None] | None = (
+            None  # what `step` gives gradients to instead of moving
+        )
 
     @property
     def lr(self) -> float:
@@ -67,7 +70,13 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} does not define _kernel")
 
     def step(self, grads: Sequence[Tensor]) -> None:
-        """Move every parameter by its gradient, in place; an infinite one counts as the largest number of its type."""
+        """Move every parameter by its gradient, in place; an infinite one counts as the largest number of its type.
+
+        With a `collect` that is given the gradients instead, and nothing moves.
+        """
+        if self.collect is not None:
+            self.collect(grads)
+            return
         told = "; minimize(loss) takes a loss" if isinstance(grads, Tensor) else ""
         grads = all_tensors(grads, self._name(), "gradients")
         if len(grads) != len(self.params):

@@ -110,6 +110,14 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
     switch: dict[str, Any] = {"action": argparse.BooleanOptionalAction, "default": False}
     p.add_argument("--early-stop", help="stop a run whose verdict is failing three times in a row", **switch)
     p.add_argument("--debug-nan", help="if a loss is NaN or infinite, play the step again and name the op", **switch)
+    p.add_argument(
+        "--accumulate",
+        type=positive,
+        default=1,
+        metavar="K",
+        help="compute each batch in K parts, whose gradients are added up, which takes less memory; the step is that "
+        "of the whole batch, and what would make it another, batch norm say, is refused",
+    )
     _add_processes(p)
     p.add_argument("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
     p.add_argument(
@@ -332,8 +340,9 @@ def _made(build: Build, settings: Settings, group: Group) -> Game:
         game = build(settings)
     game.graphs = settings.graph
     if group.size > 1:
-        Part(group.rank, group.size).rows(settings.batch_size)
         game.distribute(group, sync_norm=settings.sync_norm)
+    game.accumulate(settings.accumulate)
+    Part(0, group.size * settings.accumulate).rows(settings.batch_size)
     return game
 
 

@@ -57,6 +57,7 @@ class Settings:
     keep: int = KEEP
     early_stop: bool = False
     debug_nan: bool = False
+    accumulate: int = 1
     virtual_ranks: int = 0
     sync_norm: bool = True
     patience: float = PATIENCE

@@ -21,7 +21,7 @@ SPARE = 0.95  # the part of what is free that a batch may take which is named as
 
 def check(game: Game, batches: Any, shape: tuple[int, ...], settings: Settings, batch: int) -> None:
     """NotEnoughMemory if rounds of `batch` samples of that shape do not fit; a dry run says what they need."""
-    batch = -(-batch // game.group.size)  # each of several processes needs room for its rows
+    batch = -(-batch // (game.group.size * game.parts))  # what is computed at once by one process
     if not settings.dry_run and plainly_fits(game, shape, batch):
         return
     try:
@@ -55,7 +55,7 @@ def explained(game: Game, batches: Any, settings: Settings, folder: RunFolder) -
     kept = "" if settings.dry_run else f" {folder.what_is_kept()}"  # the folder of a dry run is gone when this is read
     advice = LESS
     with contextlib.suppress(MiniganError, MemoryError, RuntimeError):  # it may be too little for any round
-        batch = -(-settings.batch_size // game.group.size)
+        batch = -(-settings.batch_size // (game.group.size * game.parts))
         with game.alone():
             need, free = memory_needed(game, batches, batch), headroom.free(settings.device)
         advice = _too_much(need, batch, free, resumed=bool(kept and checkpoint.find(folder.checkpoints)))

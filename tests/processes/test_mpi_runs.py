@@ -56,28 +56,37 @@ def log(folder):
         return [{k: float(v) for k, v in row.items() if k != "images_per_s"} for row in csv.DictReader(lines)]
 
 
-def process(program, rank):
-    """The number of its process of that rank."""
+def process(folder, rank):
+    """The number of the process of that rank which runs in that folder."""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words, names = ((entry / name).read_bytes().split(b"\0") for name in ("cmdline", "environ"))
-            mine = os.getpgid(int(entry.name)) == program.pid or os.getsid(int(entry.name)) == program.pid
-        except (OSError, ValueError):
+        except OSError:  # it has ended
             continue
-        if mine and b"minigan" in words and b"mpiexec" not in words[0] and f"PMI_RANK={rank}".encode() in names:
+        if str(folder).encode() in words and f"PMI_RANK={rank}".encode() in names:
             return int(entry.name)
     raise AssertionError(f"no process of rank {rank}")
 
 
-def at_work(tmp_path, *options):
-    """A run on two processes that has written a checkpoint."""
-    program = started(2, *TRAIN, *LONG, "--out", str(tmp_path), *options)
-    end = time.monotonic() + 90
-    while not checkpoint.find(tmp_path / "checkpoints"):
-        assert program.poll() is None, program.communicate()[0]
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    return program
+@pytest.fixture
+def at_work(tmp_path):
+    """at_work(*options): a run on two processes that has written a checkpoint."""
+    programs = []
+
+    def begin(*options):
+        program = started(2, *TRAIN, *LONG, "--out", str(tmp_path), *options)
+        programs.append(program)
+        end = time.monotonic() + 90
+        while not checkpoint.find(tmp_path / "checkpoints"):
+            assert program.poll() is None, program.communicate()[0]
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        return program
+
+    yield begin
+    for program in programs:
+        if program.poll() is None:
+            os.killpg(program.pid, signal.SIGKILL)
 
 
 def test_two_processes_log_what_one_does(tmp_path):
@@ -99,9 +108,9 @@ def test_the_same_bits_on_any_number_and_a_run_that_goes_on_with_another(tmp_pat
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_signal_to_any_process_saves_once_and_ends_all(tmp_path, rank):
-    program = at_work(tmp_path)
-    os.kill(process(program, rank), signal.SIGTERM)
+def test_a_signal_to_any_process_saves_once_and_ends_all(at_work, tmp_path, rank):
+    program = at_work()
+    os.kill(process(tmp_path, rank), signal.SIGTERM)
     status, said = ended(program)
     assert (status, said.count("everything is saved")) == (130, 1), said
     step = len(log(tmp_path))
@@ -111,17 +120,17 @@ def test_a_signal_to_any_process_saves_once_and_ends_all(tmp_path, rank):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_mpiexec_saves_and_ends_all(tmp_path, number):
-    program = at_work(tmp_path)
+def test_a_signal_to_mpiexec_saves_and_ends_all(at_work, number):
+    program = at_work()
     program.send_signal(number)
     status, said = ended(program)
     assert (status, said.count("everything is saved")) == (130, 1), said
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_process_that_is_killed_ends_all_and_the_run_goes_on(tmp_path, rank):
-    program = at_work(tmp_path)
-    os.kill(process(program, rank), signal.SIGKILL)
+def test_a_process_that_is_killed_ends_all_and_the_run_goes_on(at_work, tmp_path, rank):
+    program = at_work()
+    os.kill(process(tmp_path, rank), signal.SIGKILL)
     status, _ = ended(program, 20)
     assert status != 0
     step = int(checkpoint.find(tmp_path / "checkpoints")[-1].stem.removeprefix("step_"))
@@ -130,9 +139,9 @@ def test_a_process_that_is_killed_ends_all_and_the_run_goes_on(tmp_path, rank):
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_process_that_stands_still_ends_all(tmp_path, rank):
-    program = at_work(tmp_path, "--patience", "4")
-    os.kill(process(program, rank), signal.SIGSTOP)
+def test_a_process_that_stands_still_ends_all(at_work, tmp_path, rank):
+    program = at_work("--patience", "4")
+    os.kill(process(tmp_path, rank), signal.SIGSTOP)
     status, said = ended(program, 30)
     assert status != 0
     assert f"process {2 - rank} of 2 has waited 4 s for the others" in said

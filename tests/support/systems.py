@@ -81,10 +81,10 @@ def furthest(game: Any, one: dict[str, np.ndarray], other: dict[str, np.ndarray]
 # --- players --------------------------------------------------------------------------------------------------------
 
 
-def generator(inputs: int = Z) -> Any:
-    """Dense, with batch norm."""
+def generator(inputs: int = Z, norm: bool = True) -> Any:
+    """Dense, with batch norm or without."""
     return nn.Sequential(
-        *(nn.Linear(inputs, 16, bias=False), nn.BatchNorm1d(16), nn.ReLU()),
+        *(nn.Linear(inputs, 16, bias=False), *([nn.BatchNorm1d(16)] if norm else []), nn.ReLU()),
         *(nn.Linear(16, PIXELS), nn.Tanh(), nn.Unflatten(1, (1, SIDE, SIDE))),
     )
 
@@ -109,11 +109,11 @@ def adam(*players: Any, lr: float = 1e-3) -> Any:
 
 def game(
     loss: Any, *, seen: dict[str, Any] | None = None, moves: dict[str, Any] | None = None, average: bool = False,
-    optimizer: Any = adam, how: dict[str, Any] | None = None, **parts: Any,
+    optimizer: Any = adam, how: dict[str, Any] | None = None, g_norm: bool = True, **parts: Any,
 ) -> ScoreGame:  # fmt: skip
     """A game of scores; `how` are the critic's options, `parts` the game's."""
     sight = Sight(**(seen or {}))
-    G = generator().to("cpu", "float64")
+    G = generator(norm=g_norm).to("cpu", "float64")
     D = critic(pack=sight.pack, **(how or {})).to("cpu", "float64")
     return ScoreGame(
         G,
