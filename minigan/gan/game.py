@@ -256,7 +256,7 @@ class Game:
             self.follows.append(move)
 
     def couples(self) -> list[str]:
-        """What makes a sample's share of a loss depend on the others, so that no turn of the game is played in parts."""
+        """What makes a sample's share of a loss depend on the others, so that no turn can be played in parts."""
         layers = [m for player in self.players.values() for m in player.modules()]
         found = sorted({type(m).__name__ for m in layers if m.mixes_samples and not isinstance(m, MinibatchStdDev)})
         return [

@@ -22,6 +22,7 @@ class Group:
 
     rank = 0
     size = 1
+    seconds = 0.0  # spent on sums of arrays so far, waiting for the others among them
 
     # --- arrays, on the device of the group
 

@@ -67,14 +67,14 @@ class MPIGroup(Group):
 
     def broadcast(self, array: Array, root: int = 0) -> Array:
         """By Bcast."""
-        with self._waiting():
+        with self._waiting(counted=True):
             self.communicator.Bcast(_bytes(array), root)
         return array
 
     def gather(self, array: Array) -> Array:
         """By Allgather."""
         found = np.empty((self.size, *array.shape), array.dtype)
-        with self._waiting():
+        with self._waiting(counted=True):
             self.communicator.Allgather(_bytes(array), _bytes(found))
         return found
 
@@ -92,13 +92,13 @@ class MPIGroup(Group):
         if array.dtype == np.float16:  # a type that MPI does not know
             array[...] = self._reduced(array.astype(np.float32), how)
         else:
-            with self._waiting():
+            with self._waiting(counted=True):
                 self.communicator.Allreduce(self._mpi.IN_PLACE, array, how)
         return array
 
     @contextmanager
-    def _waiting(self) -> Iterator[None]:
-        """A block in which this process waits for the others, though not for ever."""
+    def _waiting(self, counted: bool = False) -> Iterator[None]:
+        """A block in which this process waits for the others, though not for ever; its time may be `counted`."""
         if self.patience and not self._watching:
             self._watching = True
             threading.Thread(target=self._watch, name="minigan-patience", daemon=True).start()
@@ -106,6 +106,8 @@ class MPIGroup(Group):
         try:
             yield
         finally:
+            if counted:
+                self.seconds += time.monotonic() - self._waits_since
             self._waits_since = 0.0
 
     def _watch(self) -> None:

@@ -1,6 +1,7 @@
 """Threads of one process as ranks: their sums are one fixed tree, however they are spread over processes."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -118,7 +119,7 @@ class _ThreadGroup(Group):
         def together(arrays: list[Array]) -> Array:
             return _tree(list(self._threads.outer.gather(np.ascontiguousarray(_tree(arrays, how)))), how)
 
-        array[...] = self._threads.meet(self._k, _called(name, array), array, together)
+        array[...] = self._met(_called(name, array), array, together)
         return array
 
     def _gathered(self, name: str, array: Array) -> Array:
@@ -126,7 +127,15 @@ class _ThreadGroup(Group):
             stacked = xp(*arrays).stack(arrays)
             return self._threads.outer.gather(stacked).reshape(-1, *array.shape)
 
-        return self._threads.meet(self._k, _called(name, array), array, together)
+        return self._met(_called(name, array), array, together)
+
+    def _met(self, call: str, array: Array, together: Callable[[list[Array]], Array]) -> Array:
+        """`meet`, whose time counts."""
+        begun = time.monotonic()
+        try:
+            return self._threads.meet(self._k, call, array, together)
+        finally:
+            self.seconds += time.monotonic() - begun
 
 
 def _called(name: str, array: Array) -> str:

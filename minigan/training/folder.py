@@ -30,6 +30,7 @@ FILES = (
     *("generator.safetensors", "clusters.safetensors", "losses.png", "samples.gif", "report.html"),
 )
 AT_THE_END = ("losses.png", "samples.gif")
+SUMS = "sums over processes"  # what seconds of a run of several were spent on
 
 
 class RunFolder:
@@ -337,7 +338,7 @@ def _write_rows(out: Any, columns: Sequence[str], rows: Iterable[Mapping[str, fl
 class Timings:
     """timings.json: where a run's seconds went, and from when to when it ran, over all its parts."""
 
-    def __init__(self, folder: RunFolder, step: int) -> None:
+    def __init__(self, folder: RunFolder, step: int, processes: int = 1) -> None:
         self.folder = folder
         self.path = folder.path / "timings.json"
         self.seconds = {"training": 0.0, "samples": 0.0, "health": 0.0, "checkpoints": 0.0}
@@ -346,11 +347,12 @@ class Timings:
         if step:
             seconds, self.sessions = record.read_timings(folder.path, self.problems)
             self.seconds |= seconds
-        self.sessions.append({"started": _now(), "ended": _now(), "first": step, "last": step})
+        several = {"processes": processes} if processes > 1 else {}
+        self.sessions.append({"started": _now(), "ended": _now(), "first": step, "last": step, **several})
 
     def add(self, what: str, seconds: float) -> None:
         """Count these seconds as spent on that."""
-        self.seconds[what] += seconds
+        self.seconds[what] = self.seconds.get(what, 0.0) + seconds
 
     def write(self, step: int) -> None:
         """Write the file, `step` being the last one done."""

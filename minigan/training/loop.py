@@ -27,7 +27,7 @@ from ..system.signals import INTERRUPTED, stopped_by_signals
 from ..system.terminal import progress, say
 from ..tensor import Tensor
 from . import checkpoint
-from .folder import AT_THE_END, RunFolder, Timings
+from .folder import AT_THE_END, SUMS, RunFolder, Timings
 from .length import UNKNOWN, Clock
 from .record import COLUMNS, PLAYERS, SHOWN
 from .settings import Settings
@@ -69,7 +69,8 @@ class Loop:
         self.recent = Means()  # of the log since the last look
         self.looks: list[Look] = []
         self.is_kept = False  # is there the state at the last read-back, to find where a NaN arises?
-        self.timings = Timings(self.folder, self.step)
+        self.timings = Timings(self.folder, self.step, self.team.group.size)
+        self.summed = self.team.group.seconds  # as it was at the last read-back
         spent = sum(self.timings.seconds.values()) + time.perf_counter() - self.begun
         self.time = Clock(self.settings.minutes or 0.0, spent)
 
@@ -149,8 +150,9 @@ class Loop:
     def ask_the_clock(self) -> bool:
         """Fix the length of a run by minutes once its speed is known; True if it is now."""
         seconds = self.timings.seconds
-        look = (sum(seconds.values()) - seconds["training"]) / max(len(self.looks), 1)
-        self.last = self.time.steps(self.step, seconds["training"], partial(self.aside_within, look=look))
+        playing = seconds["training"] + seconds.get(SUMS, 0.0)
+        look = (sum(seconds.values()) - playing) / max(len(self.looks), 1)
+        self.last = self.time.steps(self.step, playing, partial(self.aside_within, look=look))
         if self.last == UNKNOWN:
             return False
         self.team.by_all(partial(lasts, rounds=self.last))
@@ -209,7 +211,10 @@ class Loop:
         values = iter(to_numbers([value.data for losses in self.waiting for value in losses.values()]))
         rows = [{name: next(values) for name in losses} for losses in self.waiting]
         seconds = time.perf_counter() - self.clock
-        self.timings.add("training", seconds)
+        sums, self.summed = self.team.group.seconds - self.summed, self.team.group.seconds
+        self.timings.add("training", seconds - sums)
+        if self.team.group.size > 1:
+            self.timings.add(SUMS, sums)
         rate = len(rows) * self.game.batches_per_step * self.settings.batch_size / seconds
         first = self.step - len(rows) + 1
         self.waiting.clear()
@@ -356,6 +361,9 @@ class Loop:
         if not self.settings.dry_run and self.step >= self.last:
             page = self.folder.path / "report.html"
             say(f"Done: {self.summary()}. {page} shows the run; samples, curves and checkpoints are beside it")
+            if SUMS in (spent := self.timings.seconds):
+                share = spent[SUMS] / max(spent[SUMS] + spent["training"], 1e-9)
+                say(f"Sums over {self.team.group.size} processes, waiting included, took {share:.0%} of training")
             if self.looks:
                 say(self.looks[-1].explained)
 

@@ -84,7 +84,9 @@ class Run:
     metrics: dict[str, Any] = field(default_factory=dict)
     evaluation: Evaluation | None = None
     seconds: dict[str, float] = field(default_factory=dict)  # by what they were spent on
-    sessions: list[dict[str, Any]] = field(default_factory=list)  # started, ended (ISO 8601), first, last (steps)
+    sessions: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # started, ended (ISO 8601), first, last (steps), processes
     pictures: dict[str, dict[int, Path]] = field(default_factory=dict)  # by the file names' prefix, by step
     problems: list[str] = field(default_factory=list)
 
@@ -256,7 +258,7 @@ def read_timings(path: Path, problems: list[str]) -> tuple[dict[str, float], lis
 
 def _session(held: dict[str, Any]) -> dict[str, Any]:
     times = {name: held[name] for name in ("started", "ended") if isinstance(held.get(name), str)}
-    return times | {name: held[name] for name in ("first", "last") if is_number(held.get(name))}
+    return times | {name: held[name] for name in ("first", "last", "processes") if is_number(held.get(name))}
 
 
 def is_number(x: Any) -> TypeGuard[float]:

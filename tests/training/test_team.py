@@ -45,7 +45,14 @@ def test_a_run_of_several_logs_and_keeps_what_one_does(tmp_path, capsys):
         assert run(folder, ranks=ranks) == 0
         said = capsys.readouterr().out.splitlines()
         assert [line.split(":")[0] for line in said[:5]] == [line.split(":")[0] for line in alone[:5]]
-        assert len(said) == len(alone), "one of them speaks"
+        assert said[-2].startswith(f"Sums over {ranks} processes, waiting included, took ")
+        assert len(said) == len(alone) + 1, "one of them speaks"
+        seconds, sessions = training.record.read_timings(folder, [])
+        assert seconds["sums over processes"] > 0
+        assert [session["processes"] for session in sessions] == [ranks]
+        page = (folder / "report.html").read_text()
+        assert "sums over processes" in page
+        assert "<th>processes</th></tr><tr>" in page
         assert {p.name for p in folder.rglob("*")} == {p.name for p in (tmp_path / "one").rglob("*")}
         for mine, expected in zip(rows(folder), rows(tmp_path / "one"), strict=True):
             assert [float(mine[k]) for k in ONE] == pytest.approx([float(expected[k]) for k in ONE], abs=1e-3)

@@ -9,11 +9,18 @@ import numpy as np
 
 from ...judge import Row
 from ...judge.evaluation import MEASURES
+from ..folder import SUMS
 from ..record import Look, Run, is_number
 from .curves import SPEED
 
 BETTER = {"low": "lower", "high": "higher", "real": "as real"}  # where good samples are, of a measure
-PARTS = {"training": 0, "samples": 3, "checkpoints": 2, "health": 1}  # of the time, and the tones they are drawn in
+PARTS = {
+    "training": 0,
+    "samples": 3,
+    "checkpoints": 2,
+    "health": 1,
+    SUMS: 4,
+}  # of the time, and the tones they are drawn in
 
 
 def number(x: float) -> str:
@@ -181,13 +188,15 @@ def timings(run: Run) -> str:
 def sessions(run: Run) -> str:
     """A row for each time the run was started."""
     rows = []
+    several = any(session.get("processes", 1) > 1 for session in run.sessions)
     for session in run.sessions:
         length = _length(session)
         started = str(session.get("started", ""))[:16].replace("T", " ")
         steps = [number(n) if is_number(n := session.get(key)) else "?" for key in ("first", "last")]
         spent = "did not end in order" if length is None else duration(length)
-        rows.append(f"<tr><td>{escape(started)}</td><td>{' &ndash; '.join(steps)}</td><td>{spent}</td></tr>")
-    head = "<tr><th>started</th><th>steps</th><th>took</th></tr>"
+        count = f"<td>{number(session.get('processes', 1))}</td>" if several else ""
+        rows.append(f"<tr><td>{escape(started)}</td><td>{' &ndash; '.join(steps)}</td><td>{spent}</td>{count}</tr>")
+    head = f"<tr><th>started</th><th>steps</th><th>took</th>{'<th>processes</th>' if several else ''}</tr>"
     return f'<div class="wide sessions"><table>{head}{"".join(rows)}</table></div>' if rows else ""
 
 
