@@ -285,7 +285,7 @@ SYSTEMS: dict[str, System] = {
         "BiGAN": bigan,
         "VAE": vae,
         "EBGAN": lambda: energy(EBGAN, margin=0.5),
-        "BEGAN": lambda: energy(BEGAN),
+        "BEGAN": lambda: energy(BEGAN, gamma=1.0, proportion=1.0),
         "semi-supervised": semi_supervised,
     }.items()
 }
