@@ -2,6 +2,8 @@
 
 import csv
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -145,6 +147,35 @@ def test_a_process_that_stands_still_ends_all(at_work, tmp_path, rank):
     status, said = ended(program, 30)
     assert status != 0
     assert f"process {2 - rank} of 2 has waited 4 s for the others" in said
+
+
+def test_a_network_that_breaks_ends_all(tmp_path):
+    """In a network of its own, whose only device MPI is told to use and which is taken away."""
+    if os.geteuid() != 0 or shutil.which("ip") is None or subprocess.run(["unshare", "-n", "true"]).returncode:
+        pytest.skip("needs the right to make a network")
+    by_tcp = {"MPIR_CVAR_NOLOCAL": "1", "MPIR_CVAR_CH4_NETMOD": "ofi", "FI_PROVIDER": "tcp", "FI_TCP_IFACE": "lo"}
+    begun, broken = tmp_path / "run" / "checkpoints", tmp_path / "broken"
+    run = ["mpiexec", "-n", "2", sys.executable, "-m", "minigan", *TRAIN, *LONG, "--patience", "4"]
+    script = f"""
+        ip link set lo up
+        {shlex.join(run)} --out {shlex.quote(str(tmp_path / "run"))} & run=$!
+        until compgen -G {shlex.quote(str(begun))}"/*.safetensors" >/dev/null; do kill -0 $run || exit 9; sleep 0.2; done
+        ip link set lo down
+        touch {shlex.quote(str(broken))}
+        wait $run
+    """
+    program = subprocess.Popen(
+        ["unshare", "-n", "bash", "-c", script],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | by_tcp,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    status, said = ended(program)
+    assert broken.exists(), said
+    assert status not in (0, 9)
+    assert "has waited 4 s for the others" in said
 
 
 def test_a_full_disk_ends_all_with_one_message(tmp_path):
