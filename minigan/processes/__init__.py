@@ -10,8 +10,12 @@ number of them.
 """
 
 from .group import ALONE, Group, group, statistics, using
+from .nccl import NCCLGroup
 from .part import WHOLE, Part, part, whole
 from .threads import Threads
 from .world import world
 
-__all__ = ["ALONE", "WHOLE", "Group", "Part", "Threads", "group", "part", "statistics", "using", "whole", "world"]
+__all__ = [
+    *("ALONE", "Group", "NCCLGroup", "Threads", "group", "statistics", "using", "world"),
+    *("WHOLE", "Part", "part", "whole"),
+]
