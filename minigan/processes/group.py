@@ -8,12 +8,13 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from ..backend import Array
+from ..kernels.calls import Rendezvous
 from .part import Part, meaning
 
 T = TypeVar("T")
 
 
-class Group:
+class Group(Rendezvous):
     """Processes that compute together; this one is alone, and does nothing.
 
     Every process calls the same methods in the same order, with arrays of the same shapes and types: each call waits
