@@ -338,8 +338,12 @@ class Game:
             self._turns = own, {}
         recorded, way = self._turns[1], (k, self.variant(self.schedule[k], self.rounds))
         if way not in recorded:
-            recorded[way] = Captured(partial(self._turn, k, own), name=self.schedule[k].name)
+            agreed = None if self.group.size == 1 else self._all_agree
+            recorded[way] = Captured(partial(self._turn, k, own), name=self.schedule[k].name, agreed=agreed)
         return recorded[way]
+
+    def _all_agree(self, fine: bool) -> bool:
+        return not self.group.any(not fine)
 
     def _turn(self, k: int, own: Source | None, drawn: Drawn) -> Losses:
         """The k-th turn of a round, on these samples or, if it has a source of its own, on those that it draws."""
