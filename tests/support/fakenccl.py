@@ -19,13 +19,13 @@ from cuda_references import at_address
 from fakecuda import Work, device
 from fakecupy import NAMES
 
-from minigan.processes import NCCLGroup, Threads
+from minigan.processes import NCCLGroup, Threads, world
 
 TYPES = {0: "int8", 1: "uint8", 2: "int32", 3: "uint32", 4: "int64", 5: "uint64", 6: "float16", 7: "float32"}
 TYPES |= {8: "float64", 9: "bfloat16"}  # of ncclDataType_t
 OPERATIONS = {0: np.add, 1: np.multiply, 2: np.maximum, 3: np.minimum}  # of ncclRedOp_t
 
-_here = threading.local()  # the group that this thread's next communicator is to be one of
+_here = threading.local()  # the group of this thread's next communicator, if it is not the world
 
 
 class NcclError(RuntimeError):
@@ -54,7 +54,7 @@ class NcclCommunicator:
     """cupy.cuda.nccl.NcclCommunicator."""
 
     def __init__(self, ndev, commId, rank):
-        self._control = _here.control
+        self._control = getattr(_here, "control", None) or world()
         assert type(commId) is bytes
         assert len(commId) == 128
         assert (ndev, rank) == (self._control.size, self._control.rank)
@@ -135,6 +135,7 @@ def install(monkeypatch, available=True):
         module.NCCL_SUM, module.NCCL_PROD, module.NCCL_MAX, module.NCCL_MIN = OPERATIONS
         module.NcclCommunicator, module.NcclError = NcclCommunicator, NcclError
         module.get_unique_id = lambda: np.random.default_rng().bytes(128)
+        module.get_version = lambda: 22707
         assert {name for name in vars(module) if name[0] != "_"} <= NAMES["cupy.cuda.nccl"]
         methods = {name for name in vars(NcclCommunicator) if name[0] != "_"}
         assert methods <= NAMES["cupy.cuda.nccl.NcclCommunicator"]
