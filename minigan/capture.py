@@ -55,7 +55,8 @@ class Captured:
     ) -> None:
         """Where several processes make the same calls, and wait for each other in fn, `agreed` is asked by all of them.
 
-        agreed(fine) is whether it is fine in every process: then all launch their graphs, or none has one.
+        agreed(fine) is whether it is fine in every process: on GPUs all then launch their graphs, or none has one.
+        Whoever observes ops, and so has them called one by one, does so in every process.
         """
         self.fn = fn
         self.name = name or getattr(fn, "__name__", "a step")

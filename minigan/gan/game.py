@@ -391,7 +391,11 @@ def _own_rows(draw: Callable[[int], Drawn], number: int) -> Drawn:
     """This process's rows of a batch that is drawn whole."""
     with processes.whole():
         drawn = _tensors(draw(number))
-    return _rows(drawn, processes.part())
+    part = processes.part()
+    if part.count == 1:
+        return drawn
+    # next to each other in memory, as in a graph's copies of them: how operands lie decides how they are multiplied
+    return mapped(_rows(drawn, part), lambda t: t if t is None else Tensor(t.data.copy(order="K")))
 
 
 def _rows(drawn: Drawn, part: Part) -> Drawn:

@@ -334,7 +334,9 @@ def _made(build: Build, settings: Settings, group: Group) -> Game:
     """The game that the settings make, for these processes; an error before anything is written, if they make none."""
     if group.size > 1 and settings.device == "cuda":
         if settings.virtual_ranks:
-            raise DeviceError("--virtual-ranks: NCCL adds in an order of its own, and only --device cpu in that of a tree")
+            raise DeviceError(
+                "--virtual-ranks: GPUs add in an order of NCCL's own; take --device cpu for the same bits"
+            )
         group = NCCLGroup(group)  # which chooses each one's GPU, before anything lies on any
     array_module(settings.device)
     if not settings.out:

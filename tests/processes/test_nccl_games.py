@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from fakenccl import together
 from games_by_name import on_points
-from systems import LATENT, SYSTEMS, System, Z, adam, batches, built, furthest, living_on, play
+from systems import FREE, LATENT, SYSTEMS, System, Z, adam, batches, built, furthest, living_on, play
+from systems import game as made
 
 from minigan import data, nn, random
 from minigan.capture import WARM_UP
-from minigan.gan import ScoreGame, losses
+from minigan.gan import ScoreGame, losses, penalties
 from minigan.random import Stream
 
 ROUNDS = WARM_UP + 2  # of which the last are replays
@@ -69,6 +70,24 @@ def test_convolutions_on_two_gpus():
     system = System(convolutions)
     game, alone, _ = play(system, ROUNDS)
     for mine, state, _ in together(2, lambda group: play(system, ROUNDS, group)):
+        assert all(captured(mine))
+        assert furthest(game, alone, state) < 1e-12
+
+
+def test_a_batch_in_parts_on_two_gpus():
+    system = System(lambda: made(losses.wasserstein, how=FREE, g_norm=False, penalty=penalties.gradient_penalty))
+
+    def played(group):
+        game = built(system)
+        game.distribute(group)
+        game.accumulate(2)
+        drawn = batches(system)
+        for _ in range(ROUNDS):
+            game.play(drawn)
+        return game, {k: t.numpy() for k, t in game.state.items()}
+
+    game, alone, _ = play(system, ROUNDS)
+    for mine, state in together(2, played):
         assert all(captured(mine))
         assert furthest(game, alone, state) < 1e-12
 
