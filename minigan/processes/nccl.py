@@ -15,7 +15,7 @@ class NCCLGroup(Group):
     """The processes of `control`, which all make it at once, with arrays on their GPUs.
 
     Arrays on a GPU go through NCCL, on the stream that is current: a captured turn captures its sums too. Arrays on the
-    host, and what Python decides, go through `control`.
+    host, and what Python decides, go through `control`. No process waits for its GPU, and `seconds` stays 0.
 
     To be made before anything lies on a GPU, as it chooses which one the process uses (`device_of_rank`). All raise
     DeviceError where one of them has no GPU of its own; MissingExtra is raised where NCCL is not found.
