@@ -8,8 +8,9 @@
     python benches/gpu.py --keep-ways FILE            takes over the ways that were faster from DIR/cuda_ways.json
 
 Stages: machine (ceilings, cost of a launch), soak (2 000 captured rounds of a DCGAN against the same ones played launch
-by launch), steps (training steps in minigan and PyTorch), layers (single kernels); by name also tests (pytest -m gpu)
-and gradcheck. Each runs in processes of its own, within its share of the time.
+by launch), steps (training steps in minigan and PyTorch), layers (single kernels), processes (sums over GPUs, and the
+DCGAN with a process on each, if there are several); by name also tests (pytest -m gpu) and gradcheck. Each runs in
+processes of its own, within its share of the time.
 
 DIR is made if it is not there, and holds a few files afterwards: smoke.json, smoke.log and tests.log, or gpu.json,
 gpu.log and cuda_ways.json; and kernels.tgz, the kernels that were compiled, with which the next run begins. The JSON is
@@ -31,7 +32,7 @@ from typing import Any
 BENCHES = Path(__file__).resolve().parent
 sys.path[:0] = [str(BENCHES.parent)]  # this checkout's minigan, installed or not
 
-from gpu_steps import outputs, report, runner, smoke, stages, summary, targets, timed_steps, ways  # noqa: E402  found by the line above
+from gpu_steps import outputs, report, runner, several, smoke, stages, summary, targets, timed_steps, ways  # noqa: E402  found by the line above
 from gpu_steps.plan import GPU, REHEARSAL, WORKLOADS  # noqa: E402  likewise
 
 from minigan import backend  # noqa: E402  likewise
@@ -41,11 +42,12 @@ STAGES: dict[str, tuple[float, runner.Stage]] = {  # (share of the time, functio
     "soak": (100, stages.soak),
     "steps": (200, timed_steps.steps),
     "layers": (110, stages.layers),
+    "processes": (25, several.processes),
     "tests": (90, stages.tests),
     "gradcheck": (50, stages.gradcheck),
 }
-USUAL = ["machine", "soak", "steps", "layers"]
-SECONDS, SMOKE_SECONDS = 430, 170  # altogether
+USUAL = ["machine", "soak", "steps", "layers", "processes"]
+SECONDS, SMOKE_SECONDS = 455, 170  # altogether
 
 
 def chosen_from(known: Any) -> Any:

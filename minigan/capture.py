@@ -45,17 +45,30 @@ def capture(fn: Callable[..., Any]) -> "Captured":
 class Captured:
     """What `capture` returns: call it as the function it was made from. `enabled = False` turns replays off."""
 
-    def __init__(self, fn: Callable[..., Any], *, name: str = "", enabled: bool = True) -> None:
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        *,
+        name: str = "",
+        enabled: bool = True,
+        agreed: Callable[[bool], bool] | None = None,
+    ) -> None:
+        """Where several processes make the same calls, and wait for each other in fn, `agreed` is asked by all of them.
+
+        agreed(fine) is whether it is fine in every process: on GPUs all then launch their graphs, or none has one.
+        Whoever observes ops, and so has them called one by one, does so in every process.
+        """
         self.fn = fn
         self.name = name or getattr(fn, "__name__", "a step")
         self.enabled = enabled
+        self._agreed = agreed
         self._warned = False
         self._lock = threading.RLock()  # what is recorded and replayed has one memory
         self._forget()
 
     def __reduce__(self) -> tuple:
         """A copy or a pickle of it begins anew."""
-        return _again, (self.fn, self.name, self.enabled)
+        return _again, (self.fn, self.name, self.enabled, self._agreed)
 
     def _forget(self) -> None:
         self._calls = 0
@@ -92,10 +105,9 @@ class Captured:
         if self._replay is not None and not self._replay.fits(arrays):
             self._replay, self._calls = None, 0
         if self._replay is None and self._device is not None and self._calls >= WARM_UP:
-            try:
-                self._replay = _Replay(self.fn, args, tensors, self._changing, self._device)
-            except Exception as error:  # the plain call below meets it again, if it is not the capture's
-                self._give_up(f"{type(error).__name__}: {error}")
+            why = self._capture(args, tensors, self._device)
+            if why:
+                self._give_up(why)
                 return self.fn(*args)
         if self._replay is not None:
             results = self._replay(arrays)
@@ -105,6 +117,19 @@ class Captured:
         results, packed, self._device = _pack(self.fn(*args))
         self._calls += self._device is not None
         return _unpacked(results, packed)
+
+    def _capture(self, args: tuple, tensors: list[Tensor], device: str) -> str:
+        """Make fn(*args) what is replayed; why it cannot be, "" if it can."""
+        why = ""
+        try:
+            self._replay = _Replay(self.fn, args, tensors, self._changing, device)
+        except Exception as error:  # the plain call that follows meets it again, if it is not the capture's
+            why = f"{type(error).__name__}: {error}"
+        # A sum over GPUs is in everybody's graph or in nobody's. On a CPU it does not matter who replays: a replay
+        # makes all the calls that the step makes, in its order.
+        if device == "cuda" and self._agreed is not None and not self._agreed(not why):
+            return why or "another process could not capture it"
+        return why
 
     def _give_up(self, why: str) -> None:
         self._warn_once(why)
@@ -117,8 +142,8 @@ class Captured:
             warnings.warn(told, RuntimeWarning, stacklevel=4)
 
 
-def _again(fn: Callable[..., Any], name: str, enabled: bool) -> Captured:
-    return Captured(fn, name=name, enabled=enabled)
+def _again(fn: Callable[..., Any], name: str, enabled: bool, agreed: Callable[[bool], bool] | None) -> Captured:
+    return Captured(fn, name=name, enabled=enabled, agreed=agreed)
 
 
 class _Write(NamedTuple):

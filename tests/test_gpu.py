@@ -13,7 +13,10 @@ from kernel_comparisons import faces
 from op_table import ROWS
 
 import minigan as mg
+from minigan.errors import MissingExtra
 from minigan.kernels import PRECISIONS, cpu, cublas, cuda, cuda_conv, cuda_graph, cuda_linear, geometry, headroom
+from minigan.ops import collective
+from minigan.processes import ALONE, NCCLGroup
 from minigan.tensor import Tensor
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("gpu")]
@@ -214,6 +217,32 @@ def test_random_draws_have_the_cpus_integers():
     assert np.array_equal(on_gpu.integers(1000, 100).get(), on_cpu.integers(1000, 100))
     np.testing.assert_allclose(on_gpu.normal(1001).get(), on_cpu.normal(1001), rtol=1e-4, atol=1e-5)
     assert Tensor(on_gpu.uniform(8)).device == "cuda"
+
+
+def test_sums_over_gpus_in_a_communicator_of_one():
+    """Called, and in a graph: each gives back what there is, in memory that stays where it is."""
+    try:
+        group = NCCLGroup(ALONE)
+    except MissingExtra as missing:
+        pytest.skip(str(missing))
+    for dtype in ("float16", "float32", "float64", "int64", "uint8"):
+        values = np.arange(5003).astype(dtype)
+        for call in (group.sum, group.max, group.broadcast, group.gather):
+            found = call(mg.tensor(values, device="cuda").data).get()
+            assert np.array_equal(found, values[None] if call == group.gather else values)
+
+    def work(x):
+        return collective._all_mean(x * 2, group), collective._all_gather(x, group), collective._broadcast(x, group, 0)
+
+    x = mg.tensor(np.arange(12.0).reshape(4, 3), device="cuda")
+    step = mg.capture(work)
+    for _ in range(9):
+        x.data += 1
+        expected = x.numpy()
+        twice, *same = (y.numpy() for y in step(x))
+        assert np.array_equal(twice, 2 * expected)
+        assert all(np.array_equal(y, expected) for y in same)
+    assert step.graph is not None
 
 
 def test_the_stand_in_is_not_left_behind():

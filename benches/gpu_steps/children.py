@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,15 +27,27 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
 
 
-class Child:
-    """A process that serves one library: `child.ask("open", 60, name="dcgan28")` waits up to 60 s for the answer."""
+def launcher() -> str | None:
+    """The mpiexec beside this Python, or else the one that the shell finds."""
+    beside = str(Path(sys.executable).parent)
+    return shutil.which("mpiexec", path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
 
-    def __init__(self, library: str, name: str, rehearse: bool) -> None:
+
+class Child:
+    """A process that serves one library: `child.ask("open", 60, name="dcgan28")` waits up to 60 s for the answer.
+
+    With several `processes` an MPI's `launcher` starts them, and the first one's answers are the child's.
+    """
+
+    def __init__(self, library: str, name: str, rehearse: bool, processes: int = 1) -> None:
         self.name = name
         self._asked = ""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "gpu_steps.worker", library, "rehearse" if rehearse else "measure"],
+            [
+                *([str(launcher()), "-n", str(processes)] if processes > 1 else []),
+                *(sys.executable, "-m", "gpu_steps.worker", library, "rehearse" if rehearse else "measure"),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

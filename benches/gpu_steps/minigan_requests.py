@@ -6,8 +6,9 @@ from typing import Any
 
 import minigan as mg
 from minigan import backend
+from minigan.processes import Group
 
-from . import checks, clocks, device_minigan, layers_minigan, smoke_checks, stand_in
+from . import checks, clocks, device_minigan, layers_minigan, several_minigan, smoke_checks, stand_in
 from .in_minigan import Bench, timed_rounds
 from .layers import Layer
 from .plan import GPU, REHEARSAL, variant, workload
@@ -25,6 +26,7 @@ class Requests:
         self.rehearse = rehearse
         self.clock = clocks.CupyClock()
         self.bench: Bench | None = None
+        self.group: Group | None = None
 
     # --- the machine ----------------------------------------------------------------------------------------------
 
@@ -80,6 +82,23 @@ class Requests:
         self.bench = None
         ms = timed_rounds(self.clock, batch, images, seconds, graphs, self.rehearse)
         return {"milliseconds": ms, "images_per_s": batch / ms * 1e3}
+
+    # --- several processes ----------------------------------------------------------------------------------------
+
+    def connect(self) -> dict[str, Any]:
+        """Have each process use a GPU of its own; who they are, or why they cannot."""
+        self.group, found = several_minigan.connect()
+        return found
+
+    def sums(self, elements: list[int], times: int) -> dict[str, dict[str, float]]:
+        """Times of sums over all processes."""
+        assert self.group is not None
+        return several_minigan.sums(self.clock, self.group, elements, times)
+
+    def rounds(self, batch: int, images: int, rounds: int) -> dict[str, Any]:
+        """The example's game, played by all processes."""
+        assert self.group is not None
+        return several_minigan.rounds(self.clock, self.group, batch, images, rounds, self.rehearse)
 
     # --- layers ---------------------------------------------------------------------------------------------------
 

@@ -54,9 +54,9 @@ class Job:
         """Seconds until this stage should have ended."""
         return self.deadline - time.monotonic()
 
-    def child(self, library: str, name: str = "") -> Child:
-        """A child process that ends with the stage."""
-        made = Child(library, name or library, self.session.rehearse)
+    def child(self, library: str, name: str = "", processes: int = 1) -> Child:
+        """A child process, or several that do the same, which end with the stage."""
+        made = Child(library, name or library, self.session.rehearse, processes)
         self.children.append(made)
         return made
 

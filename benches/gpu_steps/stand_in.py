@@ -1,4 +1,4 @@
-"""Rehearsals: the stand-in for CuPy from tests/, where there is no GPU."""
+"""Rehearsals: the stand-ins for CuPy and NCCL from tests/, where there is no GPU."""
 
 import importlib
 import sys
@@ -23,6 +23,7 @@ class Patch:
 
 
 def install() -> None:
-    """Make the stand-in what `import cupy` finds in this process."""
+    """Make the stand-in what `import cupy` finds in this process: two GPUs."""
     sys.path.insert(0, str(TESTS))
-    importlib.import_module("fakecupy").install(Patch)
+    importlib.import_module("fakecupy").install(Patch, devices=2)
+    importlib.import_module("fakenccl").install(Patch)

@@ -10,6 +10,7 @@ from .targets import fastest
 
 SAID = 110  # characters of an error's first line that are worth a line
 FASTER = 0.95  # of the time of the way that is taken: another way that takes less is marked
+GAMES = ("game", "same batch", "larger batch")  # of the stage of several processes
 LARGE = 0.8  # GFLOP from which on convolutions count in the mean
 
 
@@ -27,6 +28,7 @@ def table(record: dict[str, Any]) -> Iterator[str]:
     yield from steps(results.get("steps", {}))
     yield from bandwidth(results.get("layers", {}))
     yield from layers(results.get("layers", {}).get("layers", []))
+    yield from processes(results.get("processes", {}))
     yield from (f"cut: {what}" for what in record["cut"])
     yield from (f"error: {error.splitlines()[0][:SAID]}" for error in record["errors"])
     for name, stage in record["stages"].items():
@@ -155,6 +157,23 @@ def layers(rows: list[dict[str, Any]]) -> Iterator[str]:
         f"{precision} {show(mean_ratio(rows, precision), '.2f')}" for precision in PRECISIONS
     )
     yield from better
+
+
+def processes(found: dict[str, Any]) -> Iterator[str]:
+    """Sums over GPUs, and the example's game on one and on several; why there are not several."""
+    if found:
+        yield ""
+    for each in found.values():
+        for size, times in each.get("sums", {}).items():
+            title = f"a sum of {size} float32, GPUs: {each['processes']}"
+            cost = f"{times['called_us']:8.1f} us called, {times['in_a_graph_us']:8.1f} in a graph"
+            yield f"{title:42}{cost}, {times['gb_per_s']:6.1f} GB/s"
+    games = [(each["processes"], each[name]) for each in found.values() for name in GAMES if name in each]
+    for gpus, game in games:
+        title = f"the main job, batch {game['batch']}, GPUs: {gpus}"
+        gain = game["images_per_s"] / games[0][1]["images_per_s"]
+        yield f"{title:42}{game['milliseconds']:8.3f} ms, {game['images_per_s']:.0f} images/s, {gain:.2f} of one GPU's"
+    yield from (f"no several processes: {each['skipped']}" for each in found.values() if "skipped" in each)
 
 
 def mean_ratio(rows: list[dict[str, Any]], precision: str) -> float | None:

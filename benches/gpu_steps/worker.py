@@ -1,6 +1,8 @@
 """A child process that serves one library: requests as lines of JSON, answered one by one until there are no more.
 
 python -m gpu_steps.worker LIBRARY measure|rehearse        (run in benches/)
+
+Of several processes that mpiexec has started the first is given the requests, and all do what they ask for.
 """
 
 import importlib
@@ -8,8 +10,11 @@ import json
 import math
 import sys
 import traceback
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from minigan import processes
 
 ROOT = str(Path(__file__).parents[2]) + "/"
 TRACED = 3000  # characters of a traceback that are worth keeping
@@ -38,12 +43,23 @@ def answer(requests: Any, line: str) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {error}\n{traced()}"}
 
 
+def told(lines: Iterable[str]) -> Iterator[str]:
+    """The requests that the first process is given, for each."""
+    group = processes.world()
+    given = iter(lines)
+    while line := group.same(next(given, "") if group.rank == 0 else ""):
+        yield line
+    group.ended()
+
+
 def main() -> None:
     library, purpose = sys.argv[1:]
     answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
     requests = importlib.import_module(f".{library}_requests", __package__).Requests(purpose == "rehearse")
-    for line in sys.stdin:
-        print(json.dumps(answer(requests, line)), file=answers, flush=True)
+    for line in told(sys.stdin):
+        answered = json.dumps(answer(requests, line))
+        if processes.world().rank == 0:
+            print(answered, file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -101,19 +101,16 @@ class Batches(Shuffled):
         ordered = samples.transpose(0, 2, 3, 1) if self._images else samples
         self._samples = backend.to_device(np.ascontiguousarray(ordered), device)
         self._labels = None if labels is None else backend.to_device(labels, device)
-        self._epoch = -1
-        self._part = processes.WHOLE
-        self._order = self._unordered()
+        self._orders: dict[processes.Part, Array] = {}  # of whose rows; a captured step knows where its own lies
+        self._epochs: dict[processes.Part, int] = {}
         self.nbytes = sum(array.nbytes for array in (self._samples, self._labels, self._order) if array is not None)
 
     def prepare(self, k: int) -> None:
         """Make the order of the k-th batch's epoch the one that `at` reads, where it lies on the device."""
-        epoch = k // self.per_epoch
-        if self._part != processes.part():
-            self._epoch, self._part, self._order = -1, processes.part(), self._unordered()
-        if epoch != self._epoch:
-            self._order[...] = backend.to_device(self._permutation(epoch), backend.device_of(self._order))
-            self._epoch = epoch
+        epoch, part, order = k // self.per_epoch, processes.part(), self._order
+        if epoch != self._epochs.get(part):
+            order[...] = backend.to_device(self._permutation(epoch), backend.device_of(order))
+            self._epochs[part] = epoch
 
     def at(self, k: int | Array) -> Array | tuple[Array, Array]:
         """The k-th batch, (samples, labels) if there are labels: labels are int64 (batch_size,).
@@ -139,10 +136,14 @@ class Batches(Shuffled):
         """Which samples the k-th batch holds, where they lie."""
         return self._order[k % self.per_epoch * self._rows + xp(self._order).arange(self._rows)]
 
-    def _unordered(self) -> Array:
-        """Room for the order of an epoch."""
-        lib: Any = backend.array_module(backend.device_of(self._samples))
-        return lib.zeros(self.per_epoch * self._rows, dtype="int64")
+    @property
+    def _order(self) -> Array:
+        """Which samples this process draws in the epoch that has been prepared, where they lie."""
+        part = processes.part()
+        if part not in self._orders:
+            lib: Any = backend.array_module(backend.device_of(self._samples))
+            self._orders[part] = lib.zeros(self.per_epoch * self._rows, dtype="int64")
+        return self._orders[part]
 
 
 class StreamedBatches(Shuffled):

@@ -338,8 +338,12 @@ class Game:
             self._turns = own, {}
         recorded, way = self._turns[1], (k, self.variant(self.schedule[k], self.rounds))
         if way not in recorded:
-            recorded[way] = Captured(partial(self._turn, k, own), name=self.schedule[k].name)
+            agreed = None if self.group.size == 1 else self._all_agree
+            recorded[way] = Captured(partial(self._turn, k, own), name=self.schedule[k].name, agreed=agreed)
         return recorded[way]
+
+    def _all_agree(self, fine: bool) -> bool:
+        return not self.group.any(not fine)
 
     def _turn(self, k: int, own: Source | None, drawn: Drawn) -> Losses:
         """The k-th turn of a round, on these samples or, if it has a source of its own, on those that it draws."""
@@ -387,7 +391,11 @@ def _own_rows(draw: Callable[[int], Drawn], number: int) -> Drawn:
     """This process's rows of a batch that is drawn whole."""
     with processes.whole():
         drawn = _tensors(draw(number))
-    return _rows(drawn, processes.part())
+    part = processes.part()
+    if part.count == 1:
+        return drawn
+    # next to each other in memory, as in a graph's copies of them: how operands lie decides how they are multiplied
+    return mapped(_rows(drawn, part), lambda t: t if t is None else Tensor(t.data.copy(order="K")))
 
 
 def _rows(drawn: Drawn, part: Part) -> Drawn:

@@ -34,6 +34,10 @@ def done(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
     return step.recorder.call(function, args, options, makes=False)
 
 
+class Rendezvous:
+    """Base of what a call is given in order to meet the calls of others: replays make it whatever is known of it."""
+
+
 class Noted:
     """A module of kernels whose functions are called through a door: note(function, *args, **options)."""
 

@@ -280,10 +280,16 @@ class _Replay:
 def _constants(noted: list[Call], changed: set[int], sizes: list[int]) -> set[int]:
     """The values that are made of numbers alone, and are not changed: they are the same in each replay."""
     found: set[int] = set()
+
+    def is_known(place: Any) -> bool:
+        if isinstance(place, Fixed):
+            return not isinstance(place.content, calls.Rendezvous)
+        return isinstance(place, Made) and place.value in found
+
     for call in noted:
         if call.makes and call.result is not None and sizes[call.result.value] <= _SMALL:
-            read = [place for place in leaves((call.args, call.options)) if not isinstance(place, Fixed)]
-            if call.result.value not in changed and all(isinstance(p, Made) and p.value in found for p in read):
+            known = all(is_known(place) for place in leaves((call.args, call.options)))
+            if known and call.result.value not in changed:
                 found.add(call.result.value)
     return found
 

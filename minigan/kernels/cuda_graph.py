@@ -1,8 +1,8 @@
 """A CUDA graph: what a function asks a device to do, recorded once, and from then on launched whole.
 
-All graphs share one pool of memory, as only one is at work at a time, until its results are copied: what dies while
-one is recorded may lie where another's results came and went. Nobody else is given memory of that pool, and it stays as
-long as the process, for what is made while a graph is recorded may outlive it: a workspace of cuBLAS, say.
+All graphs of a device share one pool of memory, as only one is at work at a time, until its results are copied: what
+dies while one is recorded may lie where another's results came and went. Nobody else is given memory of that pool, and
+it stays as long as the process, for what is made while a graph is recorded may outlive it: a workspace of cuBLAS, say.
 """
 
 import contextlib
@@ -90,7 +90,11 @@ class _Shared:
             yield
 
 
-@cache
 def _shared(cupy: Any) -> _Shared:
-    """What the graphs of this process share."""
+    """What the graphs of this process share on the device that is current."""
+    return _of_device(cupy, cupy.cuda.Device().id)
+
+
+@cache
+def _of_device(cupy: Any, device: int) -> _Shared:
     return _Shared(cupy)

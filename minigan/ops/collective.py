@@ -6,11 +6,11 @@ alike is everybody's mean. Whoever computes alone gets his arguments back.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from .. import processes
 from ..backend import Array, xp
 from ..errors import ShapeError
+from ..kernels import kernels
 from ..kernels.calls import made
 from ..op import op, takes_tensors
 from ..processes import Group
@@ -155,7 +155,7 @@ def _own(x: Array) -> Array:
 
 def _mean_of_all(group: Group, *arrays: Array) -> Array:
     """The arrays behind each other in one, and the mean over processes of that."""
-    flat: Any = xp(arrays[0]).concatenate([a.reshape(-1) for a in arrays])
+    flat: Array = kernels(*arrays).concatenate([a.reshape(-1) for a in arrays], 0)
     group.sum(flat)
     flat *= 1 / group.size
     return flat

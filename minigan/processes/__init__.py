@@ -7,11 +7,18 @@ gradient with respect to what all hold alike, the weights, is the mean of everyb
 The rows of a batch are dealt out in turn: of P processes the r-th has rows r, r + P, r + 2P, ... Since every draw
 depends on a seed and a step alone, each takes its rows of what one process would draw, and the run is the same on any
 number of them.
+
+Others connect the processes: MPI those on CPUs (`world`), NCCL their GPUs (`NCCLGroup(world())`, to be made before
+anything lies on a GPU). `Threads` are ranks within one process.
 """
 
 from .group import ALONE, Group, group, statistics, using
+from .nccl import NCCLGroup
 from .part import WHOLE, Part, part, whole
 from .threads import Threads
 from .world import world
 
-__all__ = ["ALONE", "WHOLE", "Group", "Part", "Threads", "group", "part", "statistics", "using", "whole", "world"]
+__all__ = [
+    *("ALONE", "Group", "NCCLGroup", "Threads", "group", "statistics", "using", "world"),
+    *("WHOLE", "Part", "part", "whole"),
+]

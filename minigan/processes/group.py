@@ -8,20 +8,23 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from ..backend import Array
+from ..kernels.calls import Rendezvous
 from .part import Part, meaning
 
 T = TypeVar("T")
 
 
-class Group:
+class Group(Rendezvous):
     """Processes that compute together; this one is alone, and does nothing.
 
     Every process calls the same methods in the same order, with arrays of the same shapes and types: each call waits
-    for all of them. `rank` is this process's number, `size` how many there are.
+    for all of them. `rank` is this process's number, `size` how many there are, `local_rank` its number among those of
+    its machine.
     """
 
     rank = 0
     size = 1
+    local_rank = 0
     seconds = 0.0  # spent on sums of arrays so far, waiting for the others among them
 
     # --- arrays, on the device of the group

@@ -43,6 +43,9 @@ class MPIGroup(Group):
         self.communicator = self._mpi.COMM_WORLD if communicator is None else communicator
         self.rank = self.communicator.Get_rank()
         self.size = self.communicator.Get_size()
+        of_machine = self.communicator.Split_type(self._mpi.COMM_TYPE_SHARED)
+        self.local_rank = of_machine.Get_rank()
+        of_machine.Free()
         self.patience = patience
         self._waits_since = 0.0  # by time.monotonic; 0 if it does not wait
         self._watching = False

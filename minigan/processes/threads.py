@@ -86,6 +86,7 @@ class _ThreadGroup(Group):
         self._k = k
         self.size = threads.ranks
         self.rank = threads.outer.rank * threads.here + k
+        self.local_rank = threads.outer.local_rank * threads.here + k
 
     def sum(self, array: Array) -> Array:
         """The sum as a tree of pairs."""

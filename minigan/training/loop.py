@@ -70,7 +70,7 @@ class Loop:
         self.looks: list[Look] = []
         self.is_kept = False  # is there the state at the last read-back, to find where a NaN arises?
         self.timings = Timings(self.folder, self.step, self.team.group.size)
-        self.summed = self.team.group.seconds  # as it was at the last read-back
+        self.summed = self.game.group.seconds  # as it was at the last read-back
         spent = sum(self.timings.seconds.values()) + time.perf_counter() - self.begun
         self.time = Clock(self.settings.minutes or 0.0, spent)
 
@@ -211,9 +211,9 @@ class Loop:
         values = iter(to_numbers([value.data for losses in self.waiting for value in losses.values()]))
         rows = [{name: next(values) for name in losses} for losses in self.waiting]
         seconds = time.perf_counter() - self.clock
-        sums, self.summed = self.team.group.seconds - self.summed, self.team.group.seconds
+        sums, self.summed = self.game.group.seconds - self.summed, self.game.group.seconds
         self.timings.add("training", seconds - sums)
-        if self.team.group.size > 1:
+        if sums:
             self.timings.add(SUMS, sums)
         rate = len(rows) * self.game.batches_per_step * self.settings.batch_size / seconds
         first = self.step - len(rows) + 1

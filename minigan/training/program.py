@@ -17,13 +17,13 @@ from typing import Any
 from .. import data, viz
 from ..backend import array_module
 from ..data import DATASETS, Samples, Shape, fingerprint, fingerprint_of_files, load_images
-from ..errors import CheckpointError, DataError, MiniganError, ProcessError
+from ..errors import CheckpointError, DataError, DeviceError, MiniganError, ProcessError
 from ..gan import ConditionalGame, Game
 from ..judge import Gauge, suited
 from ..kernels import PRECISIONS, set_precision
 from ..kernels.installation import without_compiled
 from ..nn import in_chunks
-from ..processes import Group, Part, Threads, world
+from ..processes import Group, NCCLGroup, Part, Threads, world
 from ..processes.mpi import PATIENCE, MPIGroup
 from ..system.launcher import launched
 from ..system.options import Options
@@ -332,6 +332,12 @@ def _follow(team: Team, build: Build, settings: Settings, shape: Shape, load: Lo
 
 def _made(build: Build, settings: Settings, group: Group) -> Game:
     """The game that the settings make, for these processes; an error before anything is written, if they make none."""
+    if group.size > 1 and settings.device == "cuda":
+        if settings.virtual_ranks:
+            raise DeviceError(
+                "--virtual-ranks: GPUs add in an order of NCCL's own; take --device cpu for the same bits"
+            )
+        group = NCCLGroup(group)  # which chooses each one's GPU, before anything lies on any
     array_module(settings.device)
     if not settings.out:
         raise CheckpointError("run: expected settings.out to be a folder, got an empty path")

@@ -21,6 +21,7 @@ from gpu_steps import (  # noqa: E402
     plan,
     report,
     runner,
+    several,
     stages,
     summary,
     targets,
@@ -86,6 +87,39 @@ def test_what_a_stage_leaves_of_its_time_the_next_ones_have(written):
     assert given[0] == pytest.approx(25, abs=1)
     assert given[1] == pytest.approx(100, abs=1)
     assert states[-1]["stages"]["first"]["limit_s"] == pytest.approx(25, abs=1)
+
+
+@pytest.mark.skipif(several.what_is_lacking(2) != "", reason="needs MPI: pip install 'minigan[mpi]'")
+def test_two_processes_add_up_and_play_the_game_of_one(written):
+    session, states = written
+    assert runner.run({"processes": (1.0, several.processes)}, session, 120) is True, states[-1]
+    found = states[-1]["stages"]["processes"]["result"]
+    assert [found[name]["processes"] for name in ("one", "several")] == [1, 2]
+    assert list(found["several"]["sums"]) == ["1", "64"]
+    assert [found["several"][name]["batch"] for name in ("same batch", "larger batch")] == [2, 4]
+    lines = list(summary.table(states[-1]))
+    assert sum("float32, GPUs: 2" in line for line in lines) == 2
+    assert sum("main job, batch" in line for line in lines) == 3
+
+
+def test_where_there_are_not_several_gpus_it_is_said_why_and_one_is_measured(written, monkeypatch):
+    session, states = written
+    plain = several.what_is_lacking
+    monkeypatch.setattr(several, "what_is_lacking", lambda gpus: plain(gpus - 1))
+    assert runner.run({"processes": (1.0, several.processes)}, session, 60) is True
+    found = states[-1]["stages"]["processes"]["result"]
+    assert list(found["one"]["sums"]) == ["1", "64"]
+    assert found["several"] == {"skipped": "1 GPU is here, and each process needs one of its own"}
+    assert "no several processes: 1 GPU is here" in "\n".join(summary.table(states[-1]))
+    monkeypatch.setattr(several, "launcher", lambda: None)
+    assert "pip install 'minigan[mpi]'" in plain(2)
+
+
+def test_losses_of_several_processes_are_those_of_one():
+    one = [[1.0, 20.0], [2.0, 30.0]]
+    assert several.differences(one, [[1.0009, 20.019], [2.0, 30.0]]) == []
+    for other in (2.0021, float("nan")):
+        assert "round 2 on several GPUs" in several.differences(one, [[1.0, 20.0], [other, 30.0]])[0]
 
 
 def test_tests_that_fail_are_an_error_of_their_stage(written, tmp_path):

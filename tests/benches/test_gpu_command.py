@@ -27,7 +27,7 @@ WITHOUT = pytest.mark.skipif(mg.backend.cuda_problem() is None, reason="this mac
 
 @pytest.mark.slow
 def test_a_rehearsal_runs_every_stage(tmp_path):
-    every = "machine,soak,steps,layers,tests,gradcheck"
+    every = "machine,soak,steps,layers,processes,tests,gradcheck"
     result = subprocess.run(
         [*COMMAND, "--rehearse", "--out", tmp_path, "--stages", every], capture_output=True, text=True
     )

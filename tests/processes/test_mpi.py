@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from systems import SYSTEMS
+from tiny_run import without_clock
 
 from minigan.errors import MissingExtra
 from minigan.processes import mpi, world
@@ -22,11 +23,11 @@ needs_mpi = pytest.mark.skipif(
 )
 
 
-def together(ranks, *arguments, timeout=300):
-    """What so many processes of `mpi_systems.py` print; they end well."""
+def together(ranks, *arguments, program="mpi_systems.py", timeout=300):
+    """What so many processes of that program print; they end well."""
     paths = os.pathsep.join([str(SUPPORT.parent.parent), str(SUPPORT)])
     done = subprocess.run(
-        ["mpiexec", "-n", str(ranks), sys.executable, SUPPORT / "mpi_systems.py", *arguments],
+        ["mpiexec", "-n", str(ranks), sys.executable, SUPPORT / program, *arguments],
         env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -46,6 +47,25 @@ def test_two_processes_play_every_system_as_one():
 @pytest.mark.slow
 def test_four_processes_play_as_one():
     assert len(together(4, "20", *SOME).splitlines()) == len(SOME)
+
+
+@needs_mpi
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_processes_with_gpus_play_as_one(ranks):
+    """On stand-ins for a GPU in each and for NCCL between them."""
+    assert len(together(ranks, "6", *SOME, program="mpi_gpu_ranks.py").splitlines()) == len(SOME)
+
+
+@needs_mpi
+@pytest.mark.slow
+def test_a_run_on_two_gpus_is_the_run_on_one(tmp_path):
+    for ranks in (1, 2):
+        together(ranks, "run", tmp_path / str(ranks), program="mpi_gpu_ranks.py")
+    one, two = ([{k: float(v) for k, v in row.items()} for row in without_clock(tmp_path / k)] for k in ("1", "2"))
+    assert len(one) == len(two) == 30
+    for mine, theirs in zip(two, one, strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-3)
 
 
 def test_without_mpi4py_the_command_that_installs_it_is_said(monkeypatch):

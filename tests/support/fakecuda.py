@@ -8,8 +8,10 @@ meanwhile is refused: waiting for the device, sending it something, cuBLAS throu
 import contextlib
 import inspect
 import re
+import threading
 import time
 import types
+import weakref
 from collections.abc import Callable
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -71,7 +73,8 @@ def through_cublas(what):
 class Tape:
     """What a capturing stream has recorded, and how to undo it."""
 
-    def __init__(self):
+    def __init__(self, stream):
+        self.stream = stream
         self.work = []
         self.memory = []
         self.before = []
@@ -82,15 +85,47 @@ class Tape:
             array[...] = values
 
 
-class _Device:
+class _State:
+    """What one device is at."""
+
     def __init__(self):
         self.tape = None
-        self.stream = None
+        self.stream = Stream.null
         self.allocators = []
         self.pool = fakepools.MemoryPool()  # that everybody shares
-        self.order = None  # of threads, on the shim; None: kernels are computed by their NumPy references
-        self.sanitize = False
-        self.idle = False  # kernels and products are counted and not computed
+        self.live = weakref.WeakValueDictionary()  # what holds the memory at an address
+
+
+def _of_current(name):
+    return property(lambda self: getattr(self.current, name), lambda self, value: setattr(self.current, name, value))
+
+
+class _Device:
+    """The device that is current in this thread."""
+
+    order = None  # of threads, on the shim; None: kernels are computed by their NumPy references
+    sanitize = False
+    idle = False  # kernels and products are counted and not computed
+
+    tape, stream, allocators, pool = map(_of_current, ("tape", "stream", "allocators", "pool"))
+
+    def reset(self, count=1):
+        """So many devices, at which nothing has happened yet; the first is current in every thread."""
+        self.all = [_State() for _ in range(count)]
+        self._in_thread = threading.local()
+        self.order, self.sanitize, self.idle = None, False, False
+
+    @property
+    def id(self):
+        return getattr(self._in_thread, "id", 0)
+
+    @id.setter
+    def id(self, number):
+        self._in_thread.id = number
+
+    @property
+    def current(self):
+        return self.all[self.id]
 
     def work(self, work, *written):
         """Do some Work that writes into these host arrays, and record it if a stream captures."""
@@ -114,10 +149,15 @@ class _Device:
             if not self.allocators:
                 raise AssertionError("memory of a captured step came from the pool that everybody shares")
             self.tape.memory.append(array)
-        return (self.allocators[-1] if self.allocators else self.pool.malloc)(array.nbytes)
+        block = (self.allocators[-1] if self.allocators else self.pool.malloc)(array.nbytes)
+        if array.nbytes:
+            block.size = array.nbytes
+            self.current.live[array.__array_interface__["data"][0]] = block
+        return block
 
-
-device = _Device()
+    def holds(self, address, size):
+        """Does so much memory at that address belong to an array of this device?"""
+        return any(start <= address <= start + b.size - size for start, b in list(self.current.live.items()))
 
 
 class Stream:
@@ -145,7 +185,7 @@ class Stream:
         assert device.tape is None
         if self.ptr == 0:
             raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported: the null stream cannot be captured")
-        device.tape = Tape()
+        device.tape = Tape(self)
 
     def end_capture(self):
         tape, device.tape = device.tape, None
@@ -165,14 +205,24 @@ class Stream:
 
 
 Stream.null = Stream(null=True)
-device.stream = Stream.null
+device = _Device()
+device.reset()
 
 
 class Device:
     """cupy.cuda.Device: an H100."""
 
     compute_capability = "90"
-    id = 0
+
+    def __init__(self, number=None):
+        self.id = device.id if number is None else number
+        if not 0 <= self.id < len(device.all):
+            raise CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
+        self.pci_bus_id = f"0000:{self.id + 1:02x}:00.0"
+
+    def use(self):
+        device.id = self.id
+        return self
 
     def synchronize(self):
         wait("Device.synchronize")
@@ -317,6 +367,7 @@ def make():
     """The module cupy.cuda."""
     runtime = types.SimpleNamespace(
         runtimeGetVersion=lambda: 13000,
+        getDeviceCount=lambda: len(device.all),
         memGetInfo=fakepools.memory_info,
         CUDARuntimeError=CUDARuntimeError,
         cudaDevAttrMaxSharedMemoryPerMultiprocessor=81,

@@ -228,9 +228,10 @@ class _Ufunc:
         _call(f"{self._ufunc.__name__}.at", self._ufunc.at, array, index, values, changes=array)
 
 
-def _upload(value, dtype=None):
+def _upload(value, dtype=None, copy=True, order="K"):
+    assert copy, "what CuPy gives then may be a copy or not"
     if isinstance(value, ndarray):
-        return _call("array", lambda host: np.array(host, dtype=dtype), value)
+        return _call("array", lambda host: np.array(host, dtype=dtype, order=order), value)
     fakecuda.upload()
     return ndarray(np.array(value, dtype=dtype, order="C"))  # as CuPy does, whatever the order was
 
@@ -278,16 +279,16 @@ def _make():
     fake = _Module("cupy")
     fake.cuda = fakecuda.make()
     assert set(vars(fake.cuda)) <= NAMES["cupy.cuda"]
+    assert {name for name in vars(fakecuda.Device) if name[0] != "_"} <= NAMES["cupy.cuda.Device"]
     fake.RawModule = fakecuda.RawModule
     fake.get_default_memory_pool = lambda: device.pool
     return fake
 
 
-def install(monkeypatch, library=fakecublas.Cublas):
+def install(monkeypatch, library=fakecublas.Cublas, devices=1):
     """Make the stand-in what `import cupy` finds, with this cuBLAS library if any; start counting from zero."""
     counts.clear()
-    fakecuda.device.__init__()
-    fakecuda.device.stream = fakecuda.Stream.null
+    device.reset(devices)
     fake = _make()
     monkeypatch.setitem(sys.modules, "cupy", fake)
     pinned = types.SimpleNamespace(empty_pinned=lambda shape, dtype: np.empty(shape, dtype))

@@ -4,6 +4,7 @@ A pool here wastes nothing, as if it moved what it holds together. Otherwise it 
 the pool for its next arrays, until `free_all_blocks` or until the device has no room for another pool's array.
 """
 
+import threading
 import weakref
 
 UNIT = 512  # bytes, of which allocations are multiples
@@ -28,18 +29,23 @@ class Memory:
 
     held = 0
 
+    lock = threading.RLock()  # ranks that are threads
+
     def __init__(self, size):
-        if Memory.taken + size > Memory.size:
-            raise CUDARuntimeError("cudaErrorMemoryAllocation: out of memory")
-        Memory.taken += size
+        with Memory.lock:
+            if Memory.taken + size > Memory.size:
+                raise CUDARuntimeError("cudaErrorMemoryAllocation: out of memory")
+            Memory.taken += size
         self.held = size
 
     def shrink(self, size):
-        Memory.taken -= self.held - size
+        with Memory.lock:
+            Memory.taken -= self.held - size
         self.held = size
 
     def __del__(self):
-        type(self).taken -= self.held  # at the end of the program the module may have no names any more
+        with self.lock:
+            type(self).taken -= self.held  # at the end of the program the module may have no names any more
 
 
 class MemoryPointer:
@@ -107,7 +113,7 @@ class MemoryPool:
 class Block:
     """What an array keeps alive of a pool."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "size")
 
 
 def memory_info():

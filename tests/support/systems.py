@@ -1,6 +1,7 @@
 """Every kind of game and every switch, small and in float64: to be played on one process and on several alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,6 +22,25 @@ LABELS = np.random.default_rng(1).integers(0, CLASSES, 100)
 LATENT = mg.gan.normal_latent(Z, dtype="float64")
 
 
+class _Where:
+    """On which device systems are made and play."""
+
+    device = "cpu"
+
+
+where = _Where()
+
+
+@contextmanager
+def living_on(device: str) -> Iterator[None]:
+    """Within the block, systems of all threads are made, and are given their batches, on that device."""
+    where.device, before = device, where.device
+    try:
+        yield
+    finally:
+        where.device = before
+
+
 class System(NamedTuple):
     """A game, made anew by each call, and how it draws its data."""
 
@@ -36,8 +56,8 @@ def batches(system: System) -> Callable[[int], Any]:
 
     def at(k: int) -> Any:
         drawn = source.at(k)
-        samples = Tensor((drawn[0] if system.labelled else drawn).astype("float64"))
-        return (samples, Tensor(drawn[1])) if system.labelled else samples
+        samples = Tensor((drawn[0] if system.labelled else drawn).astype("float64")).to(where.device)
+        return (samples, Tensor(drawn[1]).to(where.device)) if system.labelled else samples
 
     return at
 
@@ -48,9 +68,12 @@ def built(system: System) -> Any:
         return system.make()
 
 
-def play(system: System, rounds: int, group: Any = None) -> tuple[Any, dict[str, np.ndarray], dict[str, float]]:
+def play(
+    system: System, rounds: int, group: Any = None, *, graphs: bool = True
+) -> tuple[Any, dict[str, np.ndarray], dict[str, float]]:
     """(the game, its state, the last losses) after so many rounds, on one process or as one of a group."""
     game = built(system)
+    game.graphs = graphs
     if group is not None:
         game.distribute(group)
     drawn = batches(system)
@@ -113,8 +136,8 @@ def game(
 ) -> ScoreGame:  # fmt: skip
     """A game of scores; `how` are the critic's options, `parts` the game's."""
     sight = Sight(**(seen or {}))
-    G = generator(norm=g_norm).to("cpu", "float64")
-    D = critic(pack=sight.pack, **(how or {})).to("cpu", "float64")
+    G = generator(norm=g_norm).to(where.device, "float64")
+    D = critic(pack=sight.pack, **(how or {})).to(where.device, "float64")
     return ScoreGame(
         G,
         D,
@@ -145,7 +168,7 @@ class Told(nn.Module):
 def conditional(loss: Any = losses.hinge, **parts: Any) -> Any:
     """Both players are told the class."""
     layers = [nn.Linear(PIXELS + CLASSES, 12, bias=False), nn.BatchNorm1d(12), nn.Tanh(), nn.Linear(12, 1)]
-    G, D = (p.to("cpu", "float64") for p in (Told(generator(Z + CLASSES)), Told(nn.Sequential(*layers))))
+    G, D = (p.to(where.device, "float64") for p in (Told(generator(Z + CLASSES)), Told(nn.Sequential(*layers))))
     return mg.gan.ConditionalGame(
         *(G, D), loss=loss, latent=LATENT, classes=CLASSES,
         generator_optimizer=adam(G), discriminator_optimizer=adam(D), **parts,
@@ -155,8 +178,8 @@ def conditional(loss: Any = losses.hinge, **parts: Any) -> Any:
 def auxiliary() -> Any:
     """The critic reads the class."""
     net = nn.Sequential(nn.Linear(PIXELS, 12, bias=False), nn.BatchNorm1d(12), nn.Tanh())
-    D = Told(net, read=nn.Linear(12, CLASSES), told=False).to("cpu", "float64")
-    G = Told(generator(Z + CLASSES)).to("cpu", "float64")
+    D = Told(net, read=nn.Linear(12, CLASSES), told=False).to(where.device, "float64")
+    G = Told(generator(Z + CLASSES)).to(where.device, "float64")
     return mg.gan.AuxiliaryGame(
         *(G, D), loss=losses.hinge, latent=LATENT, classes=CLASSES,
         generator_optimizer=adam(G), discriminator_optimizer=adam(D),
@@ -173,16 +196,16 @@ class Code(LatentCode):
 def infogan() -> Any:
     """With a category and two codes."""
     code = Code(noise=3, categories=3, continuous=2)
-    G = generator(code.dim).to("cpu", "float64")
+    G = generator(code.dim).to(where.device, "float64")
     net = nn.Sequential(nn.Linear(PIXELS, 12, bias=False), nn.BatchNorm1d(12), nn.Tanh())
-    D = Told(net, read=nn.Linear(12, code.read), told=False).to("cpu", "float64")
+    D = Told(net, read=nn.Linear(12, code.read), told=False).to(where.device, "float64")
     parts = {"generator_optimizer": adam(G), "discriminator_optimizer": adam(D)}
     return mg.gan.InfoGame(G, D, loss=losses.nonsaturating, code=code, **parts)
 
 
 def bigan() -> Any:
     """With batch norm in all three players."""
-    G = generator().to("cpu", "float64")
+    G = generator().to(where.device, "float64")
     E = nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 12, bias=False), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, Z))
 
     class Pairs(nn.Module):
@@ -194,7 +217,7 @@ def bigan() -> Any:
         def forward(self, x: Tensor, z: Tensor) -> Tensor:
             return self.net(mg.concatenate([x.reshape(len(x), -1), z], 1))
 
-    E, D = E.to("cpu", "float64"), Pairs().to("cpu", "float64")
+    E, D = E.to(where.device, "float64"), Pairs().to(where.device, "float64")
     optimizers = {"inference_optimizer": adam(G, E), "discriminator_optimizer": adam(D)}
     return mg.gan.BiGAN(G, E, D, latent=LATENT, **optimizers)
 
@@ -204,27 +227,27 @@ def vae() -> Any:
         nn.Flatten(), nn.Linear(PIXELS, 12, bias=False), nn.BatchNorm1d(12), nn.Tanh(), nn.Linear(12, 2 * Z)
     )
     decoder = nn.Sequential(nn.Linear(Z, 12), nn.Tanh(), nn.Linear(12, PIXELS), nn.Unflatten(1, (1, SIDE, SIDE)))
-    encoder, decoder = (p.to("cpu", "float64") for p in (encoder, decoder))
+    encoder, decoder = (p.to(where.device, "float64") for p in (encoder, decoder))
     return mg.gan.VAE(encoder, decoder, z_dim=Z, optimizer=adam(encoder, decoder))
 
 
 def energy(kind: Any, **options: Any) -> Any:
     """An autoencoder as critic."""
-    G = generator().to("cpu", "float64")
+    G = generator().to(where.device, "float64")
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 6), nn.Tanh())
     decoder = nn.Sequential(nn.Linear(6, PIXELS), nn.Tanh(), nn.Unflatten(1, (1, SIDE, SIDE)))
-    D = Autoencoder(encoder, decoder, mg.models.energy.mean_absolute).to("cpu", "float64")
+    D = Autoencoder(encoder, decoder, mg.models.energy.mean_absolute).to(where.device, "float64")
     parts = {"generator_optimizer": adam(G), "discriminator_optimizer": adam(D)}
     return kind(G, D, latent=LATENT, **parts, **options)
 
 
 def semi_supervised() -> Any:
     known = np.arange(12)
-    G = generator().to("cpu", "float64")
+    G = generator().to(where.device, "float64")
     features = nn.Sequential(nn.Flatten(), nn.GaussianNoise(0.3), nn.Linear(PIXELS, 12), nn.ReLU())
-    C = nn.Sequential(features, nn.Linear(12, CLASSES)).to("cpu", "float64")
+    C = nn.Sequential(features, nn.Linear(12, CLASSES)).to(where.device, "float64")
     return mg.gan.SemiSupervised(
-        *(G, C, Tensor(IMAGES[known] / 127.5 - 1), Tensor(known % CLASSES)),
+        *(G, C, *(Tensor(a).to(where.device) for a in (IMAGES[known] / 127.5 - 1, known % CLASSES))),
         latent=LATENT, generator_optimizer=adam(G), classifier_optimizer=adam(C), ema=mg.optim.EMA(C, 0.9),
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ import signal
 import threading
 from contextlib import contextmanager
 
+import fakecupy
 import numpy as np
 import pytest
 from quick_run import QuickYardstick, quick_curves
@@ -13,7 +14,7 @@ import minigan as mg
 from minigan import training, viz
 from minigan.command import recipe
 from minigan.data import Samples
-from minigan.errors import CheckpointError, DataError, NonFiniteLoss, ProcessError, ShapeError
+from minigan.errors import CheckpointError, DataError, DeviceError, NonFiniteLoss, ProcessError, ShapeError
 from minigan.training import labels, loop, team
 
 ONE = ("d_loss", "g_loss", "d_real", "d_fake")
@@ -201,3 +202,9 @@ def test_a_run_by_the_clock_has_one_length_for_all(tmp_path):
 def test_memory_is_counted_for_the_rows_of_one(tmp_path, capsys):
     run(tmp_path, dry_run=True, batch_size=16)
     assert "memory: " in capsys.readouterr().out
+
+
+def test_virtual_ranks_add_up_on_a_cpu(tmp_path, monkeypatch):
+    fakecupy.install(monkeypatch)
+    with pytest.raises(DeviceError, match="--virtual-ranks: GPUs add in an order of NCCL's own"):
+        run(tmp_path, device="cuda")
