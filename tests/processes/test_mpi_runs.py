@@ -154,14 +154,15 @@ def test_a_network_that_breaks_ends_all(tmp_path):
     if os.geteuid() != 0 or shutil.which("ip") is None or subprocess.run(["unshare", "-n", "true"]).returncode:
         pytest.skip("needs the right to make a network")
     by_tcp = {"MPIR_CVAR_NOLOCAL": "1", "MPIR_CVAR_CH4_NETMOD": "ofi", "FI_PROVIDER": "tcp", "FI_TCP_IFACE": "lo"}
-    begun, broken = tmp_path / "run" / "checkpoints", tmp_path / "broken"
-    run = ["mpiexec", "-n", "2", sys.executable, "-m", "minigan", *TRAIN, *LONG, "--patience", "4"]
+    broken, out = tmp_path / "broken", tmp_path / "run"
+    run = ["mpiexec", "-n", "2", sys.executable, "-m", "minigan", *TRAIN, *LONG, "--patience", "4", "--out", str(out)]
     script = f"""
         ip link set lo up
-        {shlex.join(run)} --out {shlex.quote(str(tmp_path / "run"))} & run=$!
-        until compgen -G {shlex.quote(str(begun))}"/*.safetensors" >/dev/null; do kill -0 $run || exit 9; sleep 0.2; done
+        {shlex.join(run)} & run=$!
+        cd {shlex.quote(str(tmp_path))}
+        until compgen -G "run/checkpoints/*.safetensors" >/dev/null; do kill -0 $run || exit 9; sleep 0.2; done
         ip link set lo down
-        touch {shlex.quote(str(broken))}
+        touch broken
         wait $run
     """
     program = subprocess.Popen(
