@@ -16,7 +16,7 @@ import numpy as np
 from .. import export, viz
 from ..backend import to_numbers
 from ..data import Samples
-from ..errors import CheckpointError, NonFiniteLoss
+from ..errors import CheckpointError, NonFiniteLoss, ProcessError
 from ..gan import Game
 from ..gan.rehearsal import first_nonfinite_since, first_spoilt, gradient_norms, keep
 from ..judge import Gauge, Look, Yardstick
@@ -31,7 +31,7 @@ from .folder import AT_THE_END, SUMS, RunFolder, Timings
 from .length import UNKNOWN, Clock
 from .record import COLUMNS, PLAYERS, SHOWN
 from .settings import Settings
-from .team import Team
+from .team import Team, strays
 
 READ_BACK = 20  # steps between two looks at the losses: between them nothing waits for the device
 APART = 50  # steps between two verdicts, unless --sample-every asks for more
@@ -326,6 +326,12 @@ class Loop:
             return
         self.settle()
         with self.aside("checkpoints"):
+            if self.team.group.size > 1 and (stray := self.team.by_all(strays)):
+                raise ProcessError(
+                    f"step {self.step}: {stray}: a turn moves by the gradients of a process's own rows, where "
+                    f"optimizer.minimize(loss) or ops.averaged(gradients) takes everybody's; training stopped "
+                    f"{self.folder.what_is_kept()}"
+                )
             if spoilt := first_spoilt(self.game):
                 self.give_up(self.step, f"{spoilt} is not finite")
             self.folder.sync_log()

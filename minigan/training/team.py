@@ -5,6 +5,7 @@ first tells. Before each thing that all do together there is one small message, 
 first gives the command, the others whether a signal has asked them to stop.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,22 @@ Work = Callable[[Game, Any], T]
 
 NOTHING, PLAY, DO, END = range(4)  # commands
 GRACE = 2.0  # seconds in which the first process says what befell all of them, before another does
+
+
+def strays(game: Game, _batches: Any = None) -> str:
+    """The first tensor of the game that is not the same in every process, and in which it differs; "" if there is none.
+
+    That befalls a game whose turn moves by gradients of its own rows alone.
+    """
+    settled = set() if game.ema is None else game.ema.shadow.keys() - game.ema.parameters().keys()
+    known = {k: t for k, t in game.state.items() if k.removeprefix("ema.") not in settled or not k.startswith("ema.")}
+    mine = {name: hashlib.sha256(np.ascontiguousarray(t.numpy()).tobytes()).digest() for name, t in known.items()}
+    first, *others = game.group.everybodys(mine)
+    for rank, theirs in enumerate(others, 2):
+        for name, digest in first.items():
+            if theirs[name] != digest:
+                return f"{name} of process {rank} is not that of the first"
+    return ""
 
 
 class Ended(NamedTuple):

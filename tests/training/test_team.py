@@ -146,6 +146,18 @@ def test_the_op_that_made_a_nan_is_named_with_the_process(tmp_path, first, other
         run(tmp_path, spoilt_from(23, first=first, others=others), debug_nan=True)
 
 
+def test_a_turn_that_moves_by_its_own_rows_alone_is_told(tmp_path):
+    def make(chosen):
+        game = build(chosen)
+        critic = game.optimizers["discriminator"]
+        critic.minimize = lambda loss: critic.step(mg.grad(loss, critic.params))
+        return game
+
+    wanted = r"step 6: discriminator\.1\.weight of process 2 is not that of the first: .* before its first checkpoint"
+    with pytest.raises(ProcessError, match=wanted):
+        run(tmp_path, make)
+
+
 def test_an_error_in_the_middle_of_a_round_ends_all(tmp_path):
     def make(chosen):
         game = build(chosen)
