@@ -84,6 +84,8 @@ def test_each_reads_its_own_pictures_only(tmp_path, monkeypatch):
     monkeypatch.setattr(source, "_picture", lambda index: read.append(index) or plain(index))
     with meaning(Part(1, 4)):
         source.at(0)
+    for future in (each for batch in source._waiting.values() for each in batch):
+        future.result()
     assert len(read) == 3 * 2, "two rows of a batch and of the two that are read ahead"
 
 
