@@ -95,7 +95,7 @@ def over(group: Group) -> dict[str, list[Row]]:
     return {
         "all_sum": [Row(lambda x: collective._all_sum(x, group), normal((3, 4)))],
         "all_mean": [Row(lambda x: collective._all_mean(x, group), normal((3, 4)))],
-        "all_max": [Row(lambda x: collective._all_max(x, group), normal((3, 4)), differentiable=False)],
+        "all_max": [Row(lambda x: collective._all_max(x, group) > 0.5, normal((3, 4)), differentiable=False)],
         "broadcast": [Row(lambda x: collective._broadcast(x, group, group.size - 1), normal((3, 4)))],
         "sum_to_root": [Row(lambda x: collective._to_root(x, group, group.size - 1), normal((3, 4)))],
         "all_gather": [Row(lambda x: collective._all_gather(x, group), normal((3, 4)))],
