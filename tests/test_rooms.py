@@ -35,6 +35,7 @@ ROOMS = {
     "training": "settings, the files of a run, the loop, reports",
     "explain": "the lens on a tape",
     "reproduce": "tables of papers, computed again",
+    "sweep": "a grid of settings, a run for each",
     "command": "the command line",
     "__main__": "python -m minigan",
 }

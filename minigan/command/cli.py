@@ -25,7 +25,7 @@ from ..system.terminal import answer, ending, say, shown
 from ..tensor import tensor
 from ..training import RunFolder, Settings, positive, record, report, start
 from ..training.settings import flat
-from . import evaluate, judging, recipe
+from . import evaluate, judging, recipe, sweep
 from . import reproduce as tables
 from .presets import PRESETS
 
@@ -310,6 +310,7 @@ def _done(chosen: argparse.Namespace, about: dict[str, Any]) -> int:
 
 COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
     "train": (train, "train any loss with any penalty on any network, or a preset"),
+    "sweep": (sweep.command, "train every choice of settings from a grid, and compare the runs"),
     "resume": (resume, "continue a run from its last checkpoint"),
     "sample": (sample, "draw samples of a trained generator"),
     "interpolate": (interpolate, "draw what lies between samples"),

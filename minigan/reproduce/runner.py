@@ -10,14 +10,12 @@ from typing import Any
 from ..errors import CheckpointError
 from ..kernels.threads import limited
 from ..system.signals import stopped_by_signals
-from ..system.terminal import progress
+from ..system.terminal import BY_SHARE, progress
 from ..system.workers import Asked, Done, Processes, Workers, spread
 from .catalogue import load
 from .cell import Cell, Stopped
 from .results import Result, Results
 from .table import Protocol, Row, Settings, Table
-
-BAR = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def run(
             found.append(result)
 
     deadline = None if plan.minutes is None else time.monotonic() + 60 * plan.minutes
-    with stopped_by_signals() as signals, progress(total=len(left) or 1, bar_format=BAR) as bar:
+    with stopped_by_signals() as signals, progress(total=len(left) or 1, bar_format=BY_SHARE) as bar:
 
         def stopped() -> bool:
             return bool(signals) or (deadline is not None and time.monotonic() > deadline)
