@@ -16,7 +16,7 @@ from ..system import disk
 from ..system.signals import INTERRUPTED
 from ..system.terminal import answer, say, warn
 from ..system.workers import Launched, led, usual_processes
-from ..training.report.tables import duration, measured
+from ..training.report.tables import duration
 from ..training.settings import ALL_IS_WELL
 from . import recipe, varied
 from .varied import PROG
@@ -129,7 +129,7 @@ def _told(row: results.Row, outcome: Outcome) -> str:
     """How a run ended, in a line."""
     if outcome.why:
         return f"{outcome.status}: {outcome.why}"
-    far = [f"{r.title} {measured(row.distance(r))}" for r in results.RULERS if r.name in row.distances]
+    far = [f"{r.title} {results.told(row.distance(r))}" for r in results.RULERS if r.name in row.distances]
     return ", ".join([outcome.status, *([row.verdict] if row.verdict else []), *far, duration(row.seconds)])
 
 

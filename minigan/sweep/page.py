@@ -16,13 +16,12 @@ from ..system import disk
 from ..system.machine import processor
 from ..training.record import Run
 from ..training.report import frames
-from ..training.report.tables import beside, card, duration, measured, number, pairs, shown
-from .results import PAGE, RULERS, Results, Row, Ruler, table
+from ..training.report.tables import card, duration, number, pairs, shown
+from .results import NUMBERS, PAGE, RULERS, Results, Row, Ruler, table, told
 from .runs import DONE, FAILED_SO
 
 WIDTH, HEIGHT = 100.0, 40.0  # of the little curves, in their own units
-RANGE = "range"
-NUMBERS = {"step", "time", RANGE, *(ruler.title for ruler in RULERS)}  # columns to be read from the right
+SEEDS = ("mean", "range", "seeds")  # columns of the table over seeds
 OWN = {"name", "out", "resume", "allow_change", "dry_run"}  # settings that say nothing of a run
 
 
@@ -59,7 +58,8 @@ def facts(results: Results) -> str:
     bar = f'<progress max="{len(rows)}" value="{done}"></progress>'
     held = [("runs", f"{done} of {len(rows)}{bar}")]
     if results.ruler is not None and not math.isnan(far := rows[0].distance(results.ruler)):
-        held.append((f"smallest {results.ruler.title}", measured(far) + beside(f" {rows[0].unit.name}")))
+        name = escape(rows[0].unit.name.replace(",", ", "))
+        held.append((f"smallest {results.ruler.title}", f'{told(far)} <span class="of">{name}</span>'))
     if data := dict.fromkeys(str(run.settings.get("data")) for run in runs):
         held.append(("data", escape(", ".join(data))))
     held.append(("time of all runs", duration(sum(row.seconds for row in rows))))
@@ -69,28 +69,46 @@ def facts(results: Results) -> str:
 
 def problems(results: Results) -> str:
     """Which runs failed, what is left, and why there is no order."""
-    told = [f"{row.unit.name}: {row.why}" for row in results.of(FAILED_SO)]
+    said = [f"{row.unit.name}: {row.why}" for row in results.of(FAILED_SO)]
     if left := len(results.rows) - len(results.of(*DONE, FAILED_SO)):
-        told.append(f"{left} of {len(results.rows)} runs are not finished. The same command goes on.")
+        said.append(f"{left} of {len(results.rows)} runs are not finished. The same command goes on.")
     if not results.comparable:
-        told.append("The runs learn from different data, so their distances say nothing of each other.")
-    return "".join(f'<p class="problem">{escape(problem)}</p>' for problem in told)
+        said.append("The runs learn from different data, so their distances say nothing of each other.")
+    return "".join(f'<p class="problem">{escape(problem)}</p>' for problem in said)
 
 
 def compared(results: Results) -> str:
-    """The table: a row for each run, which leads to its report."""
+    """The table: a row for each run, which leads to its report; a bar is as long as samples are far from the data."""
     heads, words = table(results)
+    longest, at = _longest(results), heads.index(results.ruler.title) + 1 if results.ruler is not None else 0
     body = []
     for k, (row, cells) in enumerate(zip(results.rows, words, strict=True)):
         tones = {"verdict": f"word {row.verdict}", "status": "failed" if row.status == FAILED_SO else ""}
-        told = [_cell(name, escape(cell), tones.get(name, "")) for name, cell in zip(heads, cells, strict=True)]
-        told[0] = _cell(heads[0], _linked(row, escape(cells[0])))
+        drawn = [_cell(name, escape(cell), tones.get(name, "")) for name, cell in zip(heads, cells, strict=True)]
+        drawn[0] = _cell(heads[0], _linked(row, escape(cells[0])))
+        if at:
+            drawn.insert(at, f'<td class="length">{_bar(row.distance(results.ruler), longest)}</td>')
         best = k == 0 and results.ruler is not None and row.status in DONE
         cls = "best" if best else "" if row.status in DONE else "open"
-        body.append(f'<tr class="{cls}">{"".join(told)}</tr>')
+        body.append(f'<tr class="{cls}">{"".join(drawn)}</tr>')
+    shown_heads = [_cell(head, escape(_spaced(head)), tag="th") for head in heads]
+    if at:
+        shown_heads.insert(at, "<th></th>")
     rulers = [ruler for ruler in RULERS if ruler.title in heads]
-    about = "; ".join(f"{ruler.title}: {ruler.about}" for ruler in rulers)
-    return _table([_cell(head, escape(_spaced(head)), tag="th") for head in heads], body, about)
+    return _table(shown_heads, body, "; ".join(f"{ruler.title}: {ruler.about}" for ruler in rulers))
+
+
+def _longest(results: Results) -> float:
+    """The distance whose bar fills its cell: one that is far out does not make all others dots."""
+    far = [value for row in results.rows if not math.isnan(value := row.distance(results.ruler))]
+    return min(max(far), 4 * statistics.median(far)) if far else 0.0
+
+
+def _bar(far: float, longest: float) -> str:
+    """A bar of that length; nothing if it is not known."""
+    if math.isnan(far) or longest <= 0:
+        return ""
+    return f'<i style="width: {min(far / longest, 1):.1%}"></i>'
 
 
 def _table(heads: Sequence[str], rows: Sequence[str], below: str) -> str:
@@ -102,7 +120,7 @@ def _table(heads: Sequence[str], rows: Sequence[str], below: str) -> str:
 
 def _cell(column: str, html: str, cls: str = "", tag: str = "td") -> str:
     """A cell of that column, to the right if the column is of numbers."""
-    return f'<{tag} class="{"number " if column in NUMBERS else ""}{cls}">{html}</{tag}>'
+    return f'<{tag} class="{"number " if column in NUMBERS or column in SEEDS else ""}{cls}">{html}</{tag}>'
 
 
 def _spaced(name: str) -> str:
@@ -119,20 +137,19 @@ def _linked(row: Row, html: str) -> str:
 def over_seeds(results: Results) -> str:
     """Mean, standard error and range of the distance over seeds, for each choice of the rest; "" if that is none."""
     held = results.over_seeds()
-    if not held or results.ruler is None:
+    if not held:
         return ""
-    names, columns = list(held[0][0]), (results.ruler.title, "range", "seeds")
+    names = list(held[0][0])
     rows = []
     for values, far in held:
-        mean = measured(statistics.fmean(far))
-        error = f" ± {measured(statistics.stdev(far) / math.sqrt(len(far)))}" if len(far) > 1 else ""
-        told = (mean + error, f"{measured(min(far))} to {measured(max(far))}", str(len(far)))
+        error = f" ± {statistics.stdev(far) / math.sqrt(len(far)):#.2g}" if len(far) > 1 else ""
+        numbers = (told(statistics.fmean(far)) + error, f"{told(min(far))} to {told(max(far))}", str(len(far)))
         cells = [_cell(name, escape(values[name])) for name in names]
-        cells += [_cell(RANGE, text) for text in told]
+        cells += [_cell(column, text) for column, text in zip(SEEDS, numbers, strict=True)]
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    heads = [_cell(name, escape(_spaced(name)), tag="th") for name in names]
-    heads += [_cell(RANGE, escape(column), tag="th") for column in columns]
-    return _table(heads, rows, "± is the standard error of the mean over seeds")
+    heads = [_cell(name, escape(_spaced(name)), tag="th") for name in [*names, *SEEDS]]
+    ruler = results.ruler.title if results.ruler is not None else ""
+    return _table(heads, rows, f"{ruler}, and the standard error of its mean over seeds")
 
 
 # --- samples ----------------------------------------------------------------------------------------------------
@@ -152,9 +169,9 @@ def gallery(results: Results) -> str:
         else:
             picture = f'<img src="{frames.data_url(png)}" alt="samples of {escape(row.unit.name)}">'
         verdict = f'<span class="word {row.verdict}">{row.verdict}</span> ' if row.verdict else ""
-        far = [f"{ruler.title} {measured(row.distance(ruler))}" for ruler in RULERS if ruler.name in row.distances]
-        told = ", ".join([*far, f"step {number(row.step)}"])
-        caption = f"<b>{escape(row.unit.name.replace(',', ', '))}</b>{verdict}{beside(told)}"
+        far = [f"{ruler.title} {told(row.distance(ruler))}" for ruler in RULERS if ruler.name in row.distances]
+        words = escape(", ".join([*far, f"step {number(row.step)}"]))
+        caption = f"<b>{escape(row.unit.name.replace(',', ', '))}</b>{verdict}<span class='soft'>{words}</span>"
         figures.append(f"<figure>{_linked(row, f'{picture}{way}<figcaption>{caption}</figcaption>')}</figure>")
     words = "Below each: its distance by step, on one scale for all; dashed is that of other data." if any(ways) else ""
     return f'<p class="soft">{words}</p><div class="gallery">{"".join(figures)}</div>'

@@ -15,8 +15,8 @@ from ..errors import CheckpointError
 from ..system import disk
 from ..training import record
 from ..training.record import Run, is_number
-from ..training.report.tables import duration, measured, wall_clock
-from .runs import DONE, FAILED_SO, FINISHED, NEW, Unit, standing
+from ..training.report.tables import duration, wall_clock
+from .runs import DONE, FAILED_SO, Unit, standing
 
 CSV, PAGE = "sweep.csv", "sweep.html"
 COLUMNS = ("status", "step", "took_minutes", "verdict", "distance", "frechet", "evaluated", "folder", "error")
@@ -36,6 +36,7 @@ RULERS = (
     Ruler("distance", "distance", "the distance of samples to the data at the last look, as each run measures it"),
 )
 """From the one that is believed most; runs are ordered by the first that all that are done have."""
+NUMBERS = {"step", "time", *(ruler.title for ruler in RULERS)}  # columns of the table to be read from the right
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Row:
 
     def plain(self) -> dict[str, Any]:
         """Everything but the values, as JSON and CSV have it: None for what is not known."""
-        told = (self.distance(ruler) for ruler in RULERS[::-1])
+        far = (self.distance(ruler) for ruler in RULERS[::-1])
         return dict(
             zip(
                 COLUMNS,
@@ -66,7 +67,7 @@ class Row:
                     self.step,
                     round(self.seconds / 60, 3),
                     self.verdict or None,
-                    *(value if is_number(value) else None for value in told),
+                    *(value if is_number(value) else None for value in far),
                     self.unit.folder.name,
                     self.why or None,
                 ),
@@ -121,13 +122,13 @@ def row(unit: Unit, failed: Mapping[str, str]) -> Row:
     if unit.begun:
         with contextlib.suppress(CheckpointError):  # nothing there can be read
             run = record.read(unit.folder)
-    told = Row(unit, status, why, run)
+    found = Row(unit, status, why, run)
     if run is not None:
-        told.step = int(run.steps[-1])
-        told.seconds = wall_clock(run)
-        told.verdict = next((look.verdict for look in reversed(run.looks) if look.verdict), "")
-        told.distances = _distances(run)
-    return told
+        found.step = int(run.steps[-1])
+        found.seconds = wall_clock(run)
+        found.verdict = next((look.verdict for look in reversed(run.looks) if look.verdict), "")
+        found.distances = _distances(run)
+    return found
 
 
 def _distances(run: Run) -> dict[str, float]:
@@ -173,27 +174,34 @@ def as_json(results: Results, folder: Path) -> str:
 
 
 def table(results: Results) -> tuple[list[str], list[list[str]]]:
-    """(heads, rows) of the table as words: values, how each run stands, how far its samples are."""
-    rulers = [ruler for ruler in RULERS if any(not math.isnan(row.distance(ruler)) for row in results.rows)]
-    heads = [*results.names, "status", "step", "time", "verdict", *(ruler.title for ruler in rulers)]
+    """(heads, rows) of the table as words: values, how far the samples are, how each run stands."""
+    rulers = [ruler for ruler in RULERS if any(ruler.name in row.distances for row in results.rows)]
+    heads = [*results.names, *(ruler.title for ruler in rulers), "verdict", "step", "time", "status"]
     return heads, [_words(row, rulers) for row in results.rows]
 
 
 def _words(row: Row, rulers: Sequence[Ruler]) -> list[str]:
     total = row.run.config.get("total_steps") if row.run is not None else None
-    step = f"{row.step} of {total}" if is_number(total) and row.status not in (FINISHED, NEW) else str(row.step)
+    step = f"{row.step} of {total}" if is_number(total) and row.status not in DONE else str(row.step)
     time = duration(row.seconds) if row.seconds else ""
-    far = ("" if math.isnan(value := row.distance(ruler)) else measured(value) for ruler in rulers)
-    return [*row.unit.values.values(), row.status, step if row.run else "", time, row.verdict, *far]
+    far = (told(row.distance(ruler)) for ruler in rulers)
+    return [*row.unit.values.values(), *far, row.verdict, step if row.run else "", time, row.status]
+
+
+def told(far: float) -> str:
+    """A distance in three digits, zeros included, so that a column can be read down; "" for NaN."""
+    if math.isnan(far):
+        return ""
+    return f"{far:#.3g}".rstrip(".") if far < 1000 else f"{far:.0f}"
 
 
 def lines(results: Results) -> str:
     """The table for a terminal."""
     heads, rows = table(results)
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    numeric = {k for k, head in enumerate(heads) if head in ("step", "time", *(ruler.title for ruler in RULERS))}
-    told = [
-        "  ".join(cell.rjust(width) if k in numeric else cell.ljust(width) for k, (cell, width) in enumerate(cells))
-        for cells in (list(zip(row, widths, strict=True)) for row in [heads, *rows])
-    ]
-    return "\n".join(line.rstrip() for line in [told[0], "-" * len(told[0]), *told[1:]])
+    columns = list(zip(heads, *rows, strict=True))
+    for k, (head, column) in enumerate(zip(heads, columns, strict=True)):
+        width = max(map(len, column))
+        put = str.rjust if head in NUMBERS else str.ljust
+        columns[k] = tuple(put(cell, width) for cell in column)
+    said = ["  ".join(cells) for cells in zip(*columns, strict=True)]
+    return "\n".join(line.rstrip() for line in [said[0], "-" * len(said[0]), *said[1:]])
