@@ -1,15 +1,15 @@
 """`minigan sweep`: a run for every choice of settings from a grid."""
 
 import argparse
+import contextlib
 import shlex
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 from ..backend import array_module
-from ..errors import CheckpointError
+from ..errors import CheckpointError, MiniganError
 from ..sweep import Crew, Outcome, Results, Unit, page, results, run
 from ..sweep.runs import DONE, FAILED_SO, LOG, standing
 from ..system import disk
@@ -38,11 +38,12 @@ def _led(arguments: Sequence[str], workers: Launched | None) -> int:
     own = line.own
     if workers is not None and own.workers is not None:
         line.options.error(f"--workers changes nothing beside the {workers.count + 1} that were started together")
-    with ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         out = Path(stack.enter_context(tempfile.TemporaryDirectory()) if own.dry_run else line.out)
         units = varied.units(line, out)
-        device = units[0].settings.device
-        array_module(device)  # fails before anything is written
+        devices = {unit.settings.device for unit in units}
+        for device in devices:
+            array_module(device)  # fails before anything is written
         if (out / "config.json").exists():
             raise CheckpointError(f"{out} is the folder of a run: give another one with --out")
         left = [unit for unit in units if standing(unit) not in DONE]
@@ -50,7 +51,7 @@ def _led(arguments: Sequence[str], workers: Launched | None) -> int:
         if own.print:
             return _print(units, left, own.threads)
         threads = own.threads or 1
-        crew = Crew(own.workers or usual_processes(threads, device), threads, workers)
+        crew = Crew(own.workers or usual_processes(threads, "cuda" if "cuda" in devices else "cpu"), threads, workers)
         with disk.naming(out, "made"):
             out.mkdir(parents=True, exist_ok=True)
         stack.enter_context(disk.holding(out / ".lock"))
@@ -87,9 +88,10 @@ class _Table:
         return found
 
     def write_now_and_then(self) -> None:
-        """Write both, unless that was just done."""
+        """Write both, unless that was just done; what cannot be written is no reason to stop the runs."""
         if time.monotonic() > self.due:
-            self.write()
+            with contextlib.suppress(MiniganError, OSError):
+                self.write()
 
 
 def _computed(units: Sequence[Unit], left: Sequence[Unit], crew: Crew, table: _Table, own: argparse.Namespace) -> int:
@@ -130,7 +132,8 @@ def _told(row: results.Row, outcome: Outcome) -> str:
     if outcome.why:
         return f"{outcome.status}: {outcome.why}"
     far = [f"{r.title} {results.told(row.distance(r))}" for r in results.RULERS if r.name in row.distances]
-    return ", ".join([outcome.status, *([row.verdict] if row.verdict else []), *far, duration(row.seconds)])
+    took = [duration(row.seconds)] if row.seconds else []
+    return ", ".join([outcome.status, *([row.verdict] if row.verdict else []), *far, *took])
 
 
 def _ends(found: Results, out: Path, tell: Callable[[str], None]) -> None:

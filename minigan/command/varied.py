@@ -111,7 +111,7 @@ def _check(options: Options, entry: grid.Entry, before: Sequence[grid.Entry], pr
             if value not in ("yes", "no"):
                 options.error("is a switch, expected yes or no")
         elif (why := options.refusal(action, value)) and (value != "none" or action.default is not None):
-            options.error(why)
+            options.error(why if value != "none" or not preset else f"{why}; {preset} has {action.default}")
     options.about = ""
 
 
@@ -146,8 +146,8 @@ def units(line: Line, out: Path) -> list[Unit]:
         preset, varied = _words(line.options, values)
         words = [*preset, *line.common, *varied]
         options = recipe.options(words, PROG)
+        options.about = f"--grid {grid.run_name(values)}: "
         unit = Unit(values, out / grid.folder_name(values), words, Settings.parsed(options, words, "train"))
-        options.about = f"--grid {unit.name}: "
         settings = flat(asdict(unit.settings))
         for name, value in values.items():
             _check_left_out(options, line.options, name, value, settings)

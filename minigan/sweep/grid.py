@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 MOST = 10_000  # runs of a sweep: a slip of the keyboard asks for more
@@ -18,9 +18,6 @@ class Entry(NamedTuple):
 
     name: str
     values: list[str]
-
-    def __str__(self) -> str:
-        return f"{self.name}={','.join(self.values)}"
 
 
 def entry(text: str) -> Entry:
@@ -68,9 +65,14 @@ def combinations(entries: Sequence[Entry]) -> Iterator[dict[str, str]]:
         yield {entry.name: chosen[entry.name] for entry in entries}
 
 
-def folder_name(values: dict[str, str]) -> str:
-    """name=value,... as the name of a folder: what a file system might not take is "_", and a digest tells it apart."""
-    plain = ",".join(f"{name}={value}" for name, value in values.items())
+def run_name(values: Mapping[str, str]) -> str:
+    """name=value,... of one combination: what its run is called."""
+    return ",".join(f"{name}={value}" for name, value in values.items())
+
+
+def folder_name(values: Mapping[str, str]) -> str:
+    """The same as the name of a folder: what a file system might not take is "_", and a digest tells it apart."""
+    plain = run_name(values)
     if SAFE.fullmatch(plain) and len(plain) <= LONGEST:
         return plain
     digest = hashlib.sha256(plain.encode("utf-8", "surrogateescape")).hexdigest()[:8]

@@ -18,7 +18,7 @@ from ..training.record import Run
 from ..training.report import frames
 from ..training.report.tables import card, duration, number, pairs, shown
 from .results import NUMBERS, PAGE, RULERS, Results, Row, Ruler, table, told
-from .runs import DONE, FAILED_SO
+from .runs import DONE, FAILED_SO, LOG
 
 WIDTH, HEIGHT = 100.0, 40.0  # of the little curves, in their own units
 SEEDS = ("mean", "range", "seeds")  # columns of the table over seeds
@@ -83,9 +83,11 @@ def compared(results: Results) -> str:
     longest, at = _longest(results), heads.index(results.ruler.title) + 1 if results.ruler is not None else 0
     body = []
     for k, (row, cells) in enumerate(zip(results.rows, words, strict=True)):
-        tones = {"verdict": f"word {row.verdict}", "status": "failed" if row.status == FAILED_SO else ""}
+        tones = {"verdict": f"word {row.verdict}"}
         drawn = [_cell(name, escape(cell), tones.get(name, "")) for name, cell in zip(heads, cells, strict=True)]
         drawn[0] = _cell(heads[0], _linked(row, escape(cells[0])))
+        if row.status == FAILED_SO:
+            drawn[-1] = _cell(heads[-1], _linked(row, row.status, LOG), "failed")
         if at:
             drawn.insert(at, f'<td class="length">{_bar(row.distance(results.ruler), longest)}</td>')
         best = k == 0 and results.ruler is not None and row.status in DONE
@@ -127,11 +129,11 @@ def _spaced(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _linked(row: Row, html: str) -> str:
-    """The HTML as a way to the run's report, if it has one."""
-    if not (row.unit.folder / "report.html").exists():
+def _linked(row: Row, html: str, file: str = "report.html") -> str:
+    """The HTML as a way to that file of the run, if there is one."""
+    if not (row.unit.folder / file).exists():
         return html
-    return f'<a href="{escape(quote(row.unit.folder.name))}/report.html">{html}</a>'
+    return f'<a href="{escape(quote(row.unit.folder.name))}/{file}">{html}</a>'
 
 
 def over_seeds(results: Results) -> str:
@@ -168,7 +170,8 @@ def gallery(results: Results) -> str:
             picture = f'<div class="empty">{"no samples" if png is None else "see its report"}</div>'
         else:
             picture = f'<img src="{frames.data_url(png)}" alt="samples of {escape(row.unit.name)}">'
-        verdict = f'<span class="word {row.verdict}">{row.verdict}</span> ' if row.verdict else ""
+        said, tone = (row.status, "failing") if row.status == FAILED_SO else (row.verdict, row.verdict)
+        verdict = f'<span class="word {tone}">{said}</span> ' if said else ""
         far = [f"{ruler.title} {told(row.distance(ruler))}" for ruler in RULERS if ruler.name in row.distances]
         words = escape(", ".join([*far, f"step {number(row.step)}"]))
         caption = f"<b>{escape(row.unit.name.replace(',', ', '))}</b>{verdict}<span class='soft'>{words}</span>"
@@ -216,10 +219,10 @@ def _positive(run: Run | None, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shared(results: Results) -> Iterator[tuple[str, str]]:
-    """The settings that are the same in every run that has begun, and decide it."""
+    """The settings that are not varied and the same in every run that has begun."""
     held = [row.run.settings for row in results.rows if row.run is not None]
     for name in held[0] if held else ():
-        if name not in OWN and all(settings.get(name) == held[0][name] for settings in held):
+        if name not in {*OWN, *results.names} and all(settings.get(name) == held[0][name] for settings in held):
             yield name, shown(held[0][name])
 
 

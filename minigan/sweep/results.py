@@ -35,7 +35,7 @@ RULERS = (
     Ruler("frechet", "Fréchet", "the Fréchet distance of the last look, as --evaluate-every measures it"),
     Ruler("distance", "distance", "the distance of samples to the data at the last look, as each run measures it"),
 )
-"""From the one that is believed most; runs are ordered by the first that all that are done have."""
+"""From the one that is believed most; runs are ordered by the first that has measured all that are done."""
 NUMBERS = {"step", "time", *(ruler.title for ruler in RULERS)}  # columns of the table to be read from the right
 
 
@@ -85,9 +85,9 @@ class Results:
         self.ruler = _ruler(rows) if self.comparable else None
         self.rows = sorted(rows, key=self._rank) if self.ruler is not None else list(rows)
 
-    def _rank(self, row: Row) -> float:
+    def _rank(self, row: Row) -> tuple[bool, float]:
         far = row.distance(self.ruler)
-        return math.inf if math.isnan(far) else far
+        return row.status == FAILED_SO, math.inf if math.isnan(far) else far
 
     def of(self, *statuses: str) -> list[Row]:
         """The rows that stand so."""

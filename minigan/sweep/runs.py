@@ -23,6 +23,7 @@ from ..training import Settings, checkpoint, record
 from ..training.folder import AT_THE_END
 from ..training.loop import FAILED
 from ..training.settings import FREE_ON_RESUME, LATER, flat
+from .grid import run_name
 
 LOG = "output.log"  # what a run says on the terminal if it is trained alone
 FINISHED, STOPPED, FAILED_SO, BEGUN, NEW = "finished", "stopped early", "failed", "not finished", "not begun"
@@ -42,7 +43,7 @@ class Unit:
     @property
     def name(self) -> str:
         """What it is called where it is shown."""
-        return ",".join(f"{name}={value}" for name, value in self.values.items())
+        return run_name(self.values)
 
     @property
     def begun(self) -> bool:

@@ -82,7 +82,7 @@ def spread(
     """
     waiting, free = deque(enumerate(jobs)), list(range(workers.count))
     running: dict[Future[Any], tuple[int, int]] = {}
-    finished, ended = 0, False
+    finished, ended = 0.0, False
     try:
         while waiting or running:
             while waiting and free:
@@ -98,6 +98,7 @@ def spread(
                     workers.renew(worker)
                     result = lost(k, error)
                 if result is None:
+                    finished += workers.share(k)
                     ended = ended or not stopped()
                 else:
                     finished += 1
