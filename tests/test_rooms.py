@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "minigan"
 ROOMS = {
     "errors": "the exceptions",
     "backend": "devices, NumPy or CuPy from an array's type, what a shape and a type may be",
-    "system": "files on disk, the machine and its BLAS, the terminal, options, signals, names of other libraries",
+    "system": "files on disk, the machine and its BLAS, the terminal, options, signals, processes, others' names",
     "kernels": "arrays in, arrays out, fast",
     "random": "streams of random numbers",
     "tensor": "arrays that remember",

@@ -20,14 +20,14 @@ from minigan.sweep.runs import LOG
 from minigan.system.signals import INTERRUPTED
 from minigan.training import checkpoint
 
-SMALL = "--model mlp28 --batch-size 16 --steps 30 --sample-every 10"
+SMALL = "--model dcgan --side 16 --channels 1 --width 2 --batch-size 16 --steps 30 --sample-every 10"
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """A file of 64 images."""
+    """A file of 4 096 images."""
     path = tmp_path_factory.mktemp("images") / "images.npy"
-    np.save(path, np.random.default_rng(0).integers(0, 256, (64, 28, 28), np.uint8))
+    np.save(path, np.random.default_rng(0).integers(0, 256, (4096, 16, 16), np.uint8))
     return path
 
 
@@ -131,11 +131,20 @@ def started(*words, launcher=()):
     return subprocess.Popen(line, **options)
 
 
+def ended(process):
+    """What it said, once it has ended; it is killed if that takes too long."""
+    try:
+        return process.communicate(timeout=600)[0]
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def sweep(images, out, *more, launcher=()):
     """(exit status, what it said) of a small sweep."""
     words = ["sweep", *SMALL.split(), "--data", images, "--out", out, *more]
     process = started(*words, launcher=launcher)
-    said, _ = process.communicate(timeout=300)
+    said = ended(process)
     return process.returncode, said
 
 
@@ -168,13 +177,13 @@ def test_two_workers_train_what_each_run_is_alone(images, tmp_path, monkeypatch)
     for row in held[:2]:
         alone = tmp_path / f"alone {row['folder']}"
         line = [*SMALL.split(), "--data", images, "--loss", row["loss"], "--seed", row["seed"], "--out", alone]
-        said, _ = started("train", *line).communicate(timeout=300)
+        said = ended(started("train", *line))
         assert same(weights(alone), weights(tmp_path / "out" / row["folder"])), said
         assert (
             (tmp_path / "out" / row["folder"] / LOG)
             .read_text()
             .splitlines()[1]
-            .endswith("30 steps of 16 images, 4 an epoch")
+            .endswith("30 steps of 16 images, 256 an epoch")
         )
     status, said = sweep(images, tmp_path / "out", "--grid", "loss=hinge,lsgan", "seed=0..1")
     assert (status, "4 runs, 4 finished before; nothing to do" in said) == (0, True)
@@ -226,7 +235,7 @@ def test_a_sweep_that_was_interrupted_goes_on_to_the_same_end(number, whom, imag
     else:
         holder = int((tmp_path / "out" / "seed=1" / ".lock").read_text())
         os.kill(process.pid if whom == "one" else holder, getattr(signal, number))
-    said, _ = process.communicate(timeout=120)
+    said = ended(process)
     assert process.returncode == INTERRUPTED, said
     assert "Traceback" not in said
     assert "Not finished: 3 of 3. What was done is saved; the same command goes on." in said
@@ -265,8 +274,8 @@ def test_mpiexec_spreads_the_same_runs(command, images, tmp_path):
     launcher = [mpiexec, "-n", "3"]
     if command == "reproduce":
         process = started("reproduce", "dirac", "--dry-run", launcher=launcher)
-        said, _ = process.communicate(timeout=300)
-        assert (process.returncode, "Unfinished" in said, "Traceback" in said) == (0, False, False), said
+        said = ended(process)
+        assert (process.returncode, "Not finished" in said, "Traceback" in said) == (0, False, False), said
         return
     grid = ["--grid", "loss=hinge,lsgan", "seed=0..1"]
     status, said = sweep(images, tmp_path / "mpi", *grid, launcher=launcher)
