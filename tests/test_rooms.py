@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "minigan"
 ROOMS = {
     "errors": "the exceptions",
     "backend": "devices, NumPy or CuPy from an array's type, what a shape and a type may be",
-    "system": "files on disk, the machine and its BLAS, the terminal, options, signals, names of other libraries",
+    "system": "files on disk, the machine and its BLAS, the terminal, options, signals, processes, others' names",
     "kernels": "arrays in, arrays out, fast",
     "processes": "who computes together, and whose rows of a batch are whose",
     "random": "streams of random numbers",
@@ -36,6 +36,7 @@ ROOMS = {
     "training": "settings, the files of a run, the loop, reports",
     "explain": "the lens on a tape",
     "reproduce": "tables of papers, computed again",
+    "sweep": "a grid of settings, a run for each",
     "command": "the command line",
     "__main__": "python -m minigan",
 }

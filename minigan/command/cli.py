@@ -19,13 +19,14 @@ from ..gan import lerp, slerp
 from ..gan.latents import NormalLatent
 from ..kernels.installation import about_kernels, config_lines, versions
 from ..system import disk
+from ..system.launcher import check_alone
 from ..system.machine import __version__, blas_info
 from ..system.options import Options, meant, nonempty
 from ..system.terminal import answer, ending, say, shown
 from ..tensor import tensor
 from ..training import RunFolder, Settings, positive, record, report, start
 from ..training.settings import flat
-from . import evaluate, judging, recipe
+from . import evaluate, judging, recipe, sweep
 from . import reproduce as tables
 from .presets import PRESETS
 
@@ -33,6 +34,7 @@ Arguments = Sequence[str]
 STATUSES = """exit status:
   0 done, 1 an error, which is named on stderr, 2 a wrong command line, 3 a run stopped by --early-stop,
   130 stopped by Ctrl-C, SIGTERM or SIGHUP: a run saves its state first"""
+TOGETHER = ("train", "resume", "sweep", "reproduce")  # commands that mpiexec or srun may start several times
 RESUMED = """Continue a run from its last checkpoint, with the settings it was started with.
 
 What does not decide the result may be given anew:
@@ -64,7 +66,10 @@ def _command_of(given: list[str]) -> int:
     if not given:
         p.print_help(sys.stderr)
         return 2
-    command, _ = COMMANDS[p.parse_args(given[:1]).command]
+    chosen = p.parse_args(given[:1]).command
+    if chosen not in TOGETHER:
+        check_alone(f"minigan {chosen}")
+    command, _ = COMMANDS[chosen]
     return command(given[1:])
 
 
@@ -310,6 +315,7 @@ def _done(chosen: argparse.Namespace, about: dict[str, Any]) -> int:
 
 COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
     "train": (train, "train any loss with any penalty on any network, or a preset"),
+    "sweep": (sweep.command, "train every choice of settings from a grid, and compare the runs"),
     "resume": (resume, "continue a run from its last checkpoint"),
     "sample": (sample, "draw samples of a trained generator"),
     "interpolate": (interpolate, "draw what lies between samples"),

@@ -210,9 +210,18 @@ def build(settings: Settings) -> ScoreGame:
     )
 
 
-def options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> Options:
-    """The parser, with the defaults of the preset that `arguments` name; `prog` is what the program is called."""
-    p = part_options(prog, "[PRESET]", DESCRIPTION.format(prog=prog))
+def options(
+    arguments: Sequence[str] | None = None,
+    prog: str = "train.py",
+    description: str = DESCRIPTION,
+    more: Callable[[Options], None] = lambda p: None,
+) -> Options:
+    """The parser, with the defaults of the preset that `arguments` name; `prog` is what the program is called.
+
+    `more` adds options of a program that takes others too.
+    """
+    p = part_options(prog, "[PRESET]", description.format(prog=prog))
+    more(p)
     p.add_argument("preset", nargs="?", choices=PRESETS, metavar="PRESET", help="a system by its name, see --list")
     p.add_argument("--list", action=Listing, nargs=0, default=argparse.SUPPRESS, help="name every preset and exit")
     p.add_argument("--as-printed", action="store_true", help="with the mistakes that the preset's document prints")

@@ -18,6 +18,7 @@ from ..system import disk
 from ..system.options import Options, nonempty
 from ..system.signals import INTERRUPTED
 from ..system.terminal import answer, say, warn
+from ..system.workers import Workers, led, usual_processes
 from ..training import positive
 from ..training.report.tables import duration
 
@@ -25,11 +26,18 @@ WHAT = """Compute a table, or a figure, of a paper again, and write one page wit
 
 Each method and seed is a cell. What is finished stays: the same command goes on where it was stopped, by Ctrl-C or by
 --minutes, and more --seeds or --methods are added to what is there.
+
+    mpiexec -n 5 minigan reproduce NAME         four cells at once, on the machines that mpiexec or srun was given
 """
 
 
 def command(arguments: Sequence[str]) -> int:
     """Compute a table; the exit status."""
+    return led(lambda workers: _led(arguments, workers))
+
+
+def _led(arguments: Sequence[str], workers: Workers | None) -> int:
+    """The same by these workers, which a launcher started, if there are some."""
     options = _options()
     chosen = options.parse_args(arguments)
     if chosen.list:
@@ -41,6 +49,8 @@ def command(arguments: Sequence[str]) -> int:
     protocol = table.full if chosen.full and table.full is not None else table.short
     if chosen.full and protocol.deviations and table.full is None:
         options.error(f"the paper's own protocol of {table.name} is not there: without --full it is computed otherwise")
+    if workers is not None and chosen.processes is not None:
+        options.error(f"--processes changes nothing beside the {workers.count + 1} that were started together")
     array_module(chosen.device)  # fails before anything is written
     with ExitStack() as stack:
         kind = "full" if protocol is table.full else "short" if protocol.deviations else "the paper's"
@@ -55,17 +65,19 @@ def command(arguments: Sequence[str]) -> int:
             chosen.seeds or protocol.seeds,
             out,
             minutes=chosen.minutes,
-            processes=chosen.processes or reproduce.usual_processes(chosen.threads, chosen.device),
+            processes=chosen.processes or usual_processes(chosen.threads, chosen.device),
             threads=chosen.threads,
             device=chosen.device,
         )
         with disk.naming(out, "made"):
             out.mkdir(parents=True, exist_ok=True)
         stack.enter_context(disk.holding(out / ".lock"))
-        return _computed(plan, {"protocol": kind}, chosen.json, chosen.dry_run)
+        return _computed(plan, workers, {"protocol": kind}, chosen.json, chosen.dry_run)
 
 
-def _computed(plan: reproduce.Plan, how: Mapping[str, Any], as_json: bool, dry_run: bool) -> int:
+def _computed(
+    plan: reproduce.Plan, workers: Workers | None, how: Mapping[str, Any], as_json: bool, dry_run: bool
+) -> int:
     """Compute what is left, write and say what there is; the exit status."""
     tell = warn if as_json else say
 
@@ -73,7 +85,7 @@ def _computed(plan: reproduce.Plan, how: Mapping[str, Any], as_json: bool, dry_r
         told = result.failed or files.line(result.numbers, plan.table.columns)
         tell(f"{result.row}, seed {result.seed}: {told} ({duration(result.seconds)})")
 
-    results, interrupted = reproduce.run(plan, finished)
+    results, interrupted = reproduce.run(plan, finished, workers)
     page = files.write(results, plan.folder, how)
     if as_json:
         answer(json.dumps(files.summary(results, how), indent=2))

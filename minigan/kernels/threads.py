@@ -9,13 +9,15 @@ import itertools
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ..backend import Array
+from ..system.machine import cores
 
 T = TypeVar("T")
 
@@ -195,11 +197,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class _Compiled:
     """The threads of the compiled kernels: how many they are is told to them, and what they were told last."""
 
@@ -232,6 +229,19 @@ def set_num_threads(n: int | None) -> None:
         raise ValueError(f"set_num_threads: expected an integer >= 1 or None, got {n}")
     _workers.asked = None if n is None else int(n)
     get_num_threads()
+
+
+@contextmanager
+def limited(n: int) -> Iterator[None]:
+    """Within the block n threads compute, in kernels and in the BLAS."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(n):
+        set_num_threads(n)
+        try:
+            yield
+        finally:
+            set_num_threads(None)
 
 
 def alone(task: Callable[[], T]) -> T:

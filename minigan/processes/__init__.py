@@ -16,9 +16,9 @@ from .group import ALONE, Group, group, statistics, using
 from .nccl import NCCLGroup
 from .part import WHOLE, Part, part, whole
 from .threads import Threads
-from .world import world
+from .world import cores_of_one, world
 
 __all__ = [
-    *("ALONE", "Group", "NCCLGroup", "Threads", "group", "statistics", "using", "world"),
+    *("ALONE", "Group", "NCCLGroup", "Threads", "group", "statistics", "using", "world", "cores_of_one"),
     *("WHOLE", "Part", "part", "whole"),
 ]

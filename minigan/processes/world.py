@@ -1,16 +1,18 @@
 """The processes that were started together with this one."""
 
 import functools
+import os
+import platform
 import sys
 from types import TracebackType
 
 from ..errors import ProcessError
 from ..system import terminal
 from ..system.launcher import launched
+from ..system.machine import cores
 from .group import ALONE, Group
 
 
-@functools.cache
 def world() -> Group:
     """All processes that mpiexec or srun started with this one; `ALONE` without them.
 
@@ -19,8 +21,11 @@ def world() -> Group:
     that MPI does not connect.
     """
     count = launched()
-    if count < 2:
-        return ALONE
+    return ALONE if count < 2 else _connected(count)
+
+
+@functools.cache
+def _connected(count: int) -> Group:
     from .mpi import MPIGroup  # mpi4py begins MPI when it is loaded
 
     group = MPIGroup()
@@ -40,3 +45,14 @@ def world() -> Group:
 
     sys.excepthook = with_all
     return group
+
+
+def cores_of_one(group: Group) -> int:
+    """How many cores each process has to itself: of those of its machine that it may use, its share.
+
+    A launcher may have bound each process to cores of its own. They are all its share then.
+    """
+    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(cores()))
+    here = [theirs for machine, theirs in group.everybodys((platform.node(), usable)) if machine == platform.node()]
+    among = sum(len(theirs) for theirs in here)
+    return max(len(usable) * len({core for theirs in here for core in theirs}) // among, 1)

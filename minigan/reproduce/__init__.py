@@ -7,5 +7,5 @@ line of TABLES in catalogue.py; `table.py` says what a table is, `cell.py` what 
 from .catalogue import TABLES, load
 from .cell import Cell
 from .results import Result, Results, Summary
-from .runner import Plan, run, usual_processes
+from .runner import Plan, run
 from .table import Column, Figure, Picture, Protocol, Row, Table, Value

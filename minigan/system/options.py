@@ -25,6 +25,7 @@ class Options(argparse.ArgumentParser):
         super().__init__(prog, description=description, formatter_class=wrapped, allow_abbrev=False, **more)
         self.given: set[str] = set()
         self.meanings: dict[str, str] = {}  # what a word is that stands where it is not expected
+        self.about = ""  # what an error is said to be about, if that is not the line as it stands
         self._idle: list[tuple[str, Why]] = []
 
     def without(self, *options: str) -> None:
@@ -40,6 +41,24 @@ class Options(argparse.ArgumentParser):
         """Refuse each of the options on a line for whose values `holds` is false; `needed` says what it needs."""
         for option in options:
             self.idle(option, lambda values: "" if holds(values) else f"changes nothing without {needed}")
+
+    def named(self, option: str) -> argparse.Action:
+        """The option; ends the program if there is none of that name."""
+        if option not in self._option_string_actions:
+            self.error(f"there is no option {option}{meant(option, self._option_string_actions)}")
+        return self._option_string_actions[option]
+
+    def positional(self, name: str) -> argparse.Action | None:
+        """What stands on the line without an option and has that name, None if nothing has."""
+        return next((a for a in self._actions if a.dest == name and not a.option_strings), None)
+
+    def refusal(self, action: argparse.Action, text: str) -> str:
+        """Why the action does not take the text as its value, "" if it does."""
+        try:
+            self._check_value(action, self._get_value(action, text))
+        except argparse.ArgumentError as error:
+            return error.message
+        return ""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """(the values by name, the words that are left); no unknown option is left, it is an error."""
@@ -90,7 +109,7 @@ class Options(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the program with the line."""
-        self.exit(2, shown(f"{self.prog}: {message} ({self.prog} --help lists what there is)") + "\n")
+        self.exit(2, shown(f"{self.prog}: {self.about}{message} ({self.prog} --help lists what there is)") + "\n")
 
 
 def nonempty(text: str) -> str:

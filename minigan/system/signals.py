@@ -1,6 +1,7 @@
 """How signals stop a program: what has begun is finished or unwound, and nothing ends without a word."""
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,6 +36,14 @@ def stopped_by_signals() -> Iterator[list[int]]:
 
     with _handled(handler):
         yield received
+
+
+def stop_this_program() -> None:
+    """Have this program stopped as by SIGTERM, from any of its threads: the main one deals with it."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)  # which ends what it waits for
+    else:
+        signal.raise_signal(signal.SIGTERM)
 
 
 @contextmanager

@@ -128,20 +128,24 @@ def progress(things: Iterable[Any] | None = None, **about: Any) -> Any:
     return tqdm(things, file=Lenient(sys.stderr), disable=_silent.get() or None, **about)
 
 
+BY_SHARE = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"  # a bar of work that is not counted in steps
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Was there no memory for something, on any device?"""
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in NO_ROOM)
 
 
-def ending(name: str, program: Callable[[], int]) -> int:
+def ending(name: str, program: Callable[[], int], tell: Callable[[str], None] = warn) -> int:
     """The exit status of the program of that name: its own, 1 after an error, which is named on stderr.
 
-    INTERRUPTED after Ctrl-C, SIGTERM or SIGHUP. What it prints is taken as `Lenient` takes it.
+    INTERRUPTED after Ctrl-C, SIGTERM or SIGHUP. What it prints is taken as `Lenient` takes it; `tell` takes the line
+    that names an error or an interrupt.
     """
     out, problems = Lenient(sys.stdout), Lenient(sys.stderr)
 
     def ended(status: int, why: object) -> int:
-        warn(f"{name}{_whose}: {why}")
+        tell(f"{name}{_whose}: {why}")
         return status
 
     def by_itself() -> int:
@@ -159,8 +163,8 @@ def ending(name: str, program: Callable[[], int]) -> int:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(problems), interrupting():
         try:
             status = by_itself()
-            for tell in _told:
-                tell(status)
+            for to in _told:
+                to(status)
             return status
         finally:
             out.flush()

@@ -6,6 +6,7 @@ checkpoint stands, and arrives at the same weights as a run that was never stopp
 
 import argparse
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +23,9 @@ from ..gan import ConditionalGame, Game
 from ..judge import Gauge, suited
 from ..kernels import PRECISIONS, set_precision
 from ..kernels.installation import without_compiled
+from ..kernels.threads import limited
 from ..nn import in_chunks
-from ..processes import Group, NCCLGroup, Part, Threads, world
+from ..processes import Group, NCCLGroup, Part, Threads, cores_of_one, world
 from ..processes.mpi import PATIENCE, MPIGroup
 from ..system.launcher import launched
 from ..system.options import Options
@@ -37,6 +39,7 @@ from .team import Ended, Team
 Build = Callable[[Settings], Game]
 Load = Callable[[Settings, int | None], Samples]
 Measure = Callable[[Game, Samples, Settings], Mapping[str, float]]
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # what says how many threads compute
 _BUILDING = threading.Lock()  # virtual ranks are threads, to which the default random stream belongs together
 SEEN = 4096  # samples of a streamed folder that pictures and verdicts are made with
 
@@ -242,10 +245,19 @@ def run(
         with team.leading():
             return _lead(team, build, settings, shape, load, picture, measure, batch or settings.batch_size, begun)
 
-    if not settings.virtual_ranks:
-        return by_one(processes, settings)
-    ranks = Threads(settings.virtual_ranks, processes)
-    return ranks.run(lambda group: by_one(group, replace(settings) if group.rank else settings))[0]
+    with _share_of_cores(processes, settings.virtual_ranks):
+        if not settings.virtual_ranks:
+            return by_one(processes, settings)
+        ranks = Threads(settings.virtual_ranks, processes)
+        return ranks.run(lambda group: by_one(group, replace(settings) if group.rank else settings))[0]
+
+
+def _share_of_cores(group: Group, virtual_ranks: int) -> contextlib.AbstractContextManager[None]:
+    """A block in which as many threads compute as each rank has cores, unless the environment says how many."""
+    threads = max(virtual_ranks // group.size, 1)  # of this process, that are ranks
+    if group.size * threads == 1 or any(name in os.environ for name in THREADS):
+        return contextlib.nullcontext()
+    return limited(max(cores_of_one(group) // threads, 1))
 
 
 def _lead(

@@ -16,6 +16,7 @@ import csv
 import json
 import math
 import operator
+import os
 import re
 import sys
 from array import array
@@ -39,6 +40,7 @@ SHOWN = ("d_loss", "g_loss", "d_real", "d_fake")  # what most games log, as `viz
 COLUMNS = ["step", *SHOWN, "images_per_s"]  # of log.csv, before what a game adds
 START = ",".join(COLUMNS)
 PLAYERS = {"d_": "discriminator", "g_": "generator"}  # whose a column is
+TAIL = 8192  # bytes in which the last row of a log is
 LARGEST = 2**53  # of a step: as far as JavaScript counts
 EVALUATION = "evaluation"  # the name in metrics.json
 PICTURE = re.compile(r"(?:(.+)_)?step_(\d{1,15})\.png")
@@ -305,6 +307,21 @@ def read_log(path: Path, problems: list[str]) -> Iterator[tuple[int, dict[str, f
             continue
         yield step, row
     _count("log.csv", damaged, problems)
+
+
+def reached(path: Path) -> tuple[int, int | None]:
+    """(the step of the log's last whole row, how many steps there are) of the run in the folder `path`.
+
+    0 and None where that is not known, or not yet: little is read, for it is asked often while a run goes on.
+    """
+    step, total = 0, None
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        total = disk.parsed(disk.read(path / "config.json")).get("total_steps")
+    with contextlib.suppress(OSError, ValueError), (path / "log.csv").open("rb") as log:
+        log.seek(-min(log.seek(0, os.SEEK_END), TAIL), os.SEEK_END)
+        row = log.read().decode("utf-8", "replace").split("\n")[-2:-1]  # what follows the last line's end is no row yet
+        step = _step(int(row[0].split(",")[0])) if row else 0
+    return step, total if isinstance(total, int) else None
 
 
 def read_looks(path: Path, problems: list[str]) -> list[Look]:

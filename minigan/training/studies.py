@@ -15,6 +15,7 @@ from ..data import Samples, shuffled_batches
 from ..errors import CheckpointError
 from ..gan import Game, ScoreGame
 from ..judge import Judge, centre  # noqa: F401  centre and FEW are for scripts
+from ..system.launcher import check_alone
 from ..system.options import Options
 from ..system.terminal import ending, progress, say
 from . import checkpoint
@@ -40,6 +41,7 @@ def main(study: Study, options: argparse.ArgumentParser, *, arguments: list[str]
     """
 
     def program() -> int:
+        check_alone(options.prog)
         settings = Settings.parsed(options, arguments)
         with settings.ready():
             status = _run(study, settings)

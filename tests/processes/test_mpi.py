@@ -38,19 +38,19 @@ def together(ranks, *arguments, program="mpi_systems.py", timeout=300):
 
 
 @needs_mpi
-@pytest.mark.slow
+@pytest.mark.mpi
 def test_two_processes_play_every_system_as_one():
     assert len(together(2, "20").splitlines()) == len(SYSTEMS)
 
 
 @needs_mpi
-@pytest.mark.slow
+@pytest.mark.mpi
 def test_four_processes_play_as_one():
     assert len(together(4, "20", *SOME).splitlines()) == len(SOME)
 
 
 @needs_mpi
-@pytest.mark.slow
+@pytest.mark.mpi
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_processes_with_gpus_play_as_one(ranks):
     """On stand-ins for a GPU in each and for NCCL between them."""
@@ -58,7 +58,7 @@ def test_processes_with_gpus_play_as_one(ranks):
 
 
 @needs_mpi
-@pytest.mark.slow
+@pytest.mark.mpi
 def test_a_run_on_two_gpus_is_the_run_on_one(tmp_path):
     for ranks in (1, 2):
         together(ranks, "run", tmp_path / str(ranks), program="mpi_gpu_ranks.py")
@@ -78,5 +78,4 @@ def test_without_mpi4py_the_command_that_installs_it_is_said(monkeypatch):
 def test_a_program_that_no_launcher_started_is_alone(monkeypatch):
     for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS"):
         monkeypatch.delenv(name, raising=False)
-    world.cache_clear()
     assert world().size == 1

@@ -17,7 +17,7 @@ from test_mpi import needs_mpi
 
 from minigan.training import checkpoint
 
-pytestmark = [needs_mpi, pytest.mark.slow]
+pytestmark = [needs_mpi, pytest.mark.mpi]
 
 ROOT = Path(__file__).parent.parent.parent
 TRAIN = ["train", "mlp", "--data", "digits", "--batch-size", "64"]
