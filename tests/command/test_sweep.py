@@ -264,7 +264,7 @@ def test_a_dry_run_leaves_nothing_and_finds_what_fails(images, tmp_path, monkeyp
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.slow
+@pytest.mark.mpi
 @pytest.mark.parametrize("command", ["sweep", "reproduce"])
 def test_mpiexec_spreads_the_same_runs(command, images, tmp_path):
     pytest.importorskip("mpi4py", reason="needs mpi4py and an MPI: pip install -e '.[mpi]'")
