@@ -18,6 +18,7 @@ from .cpu import (  # noqa: F401  as NumPy does them
     concatenate,
     empty_image,
     extreme,
+    flattened,
     function,
     sigmoid,
     softplus,

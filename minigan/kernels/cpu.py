@@ -20,6 +20,7 @@ from .portable import (  # noqa: F401  as they are on each device
     channels_last,
     concatenate,
     empty_image,
+    flattened,
     gather_images,
     pool_max,
     pool_max_grad,

@@ -98,6 +98,14 @@ def concatenate(xs: Sequence[Array], axis: int) -> Array:
 
 _JOINED = 8
 
+
+def flattened(xs: Sequence[Array], by: float) -> Array:
+    """The elements of all arrays times `by`, behind each other."""
+    flat = concatenate([x.reshape(-1) for x in xs], 0)
+    flat *= by
+    return flat
+
+
 # --- sums and normalisation over channels -------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """Kernels that run as they are on NumPy and on CuPy."""
 
+import builtins
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -159,6 +160,16 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
 def concatenate(xs: Sequence[Array], axis: int) -> Array:
     """The arrays joined along `axis`."""
     return xp(*xs).concatenate(xs, axis)
+
+
+def flattened(xs: Sequence[Array], by: float) -> Array:
+    """The elements of all arrays times `by`, behind each other."""
+    flat = memory.maker(xs[0]).empty((builtins.sum(x.size for x in xs),), dtype=xs[0].dtype)
+    end = 0
+    for x in xs:
+        begin, end = end, end + x.size
+        xp(x).multiply(x, by, out=flat[begin:end].reshape(x.shape))
+    return flat
 
 
 def function(name: str, x: Array) -> Array:

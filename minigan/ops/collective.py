@@ -155,7 +155,4 @@ def _own(x: Array) -> Array:
 
 def _mean_of_all(group: Group, *arrays: Array) -> Array:
     """The arrays behind each other in one, and the mean over processes of that."""
-    flat: Array = kernels(*arrays).concatenate([a.reshape(-1) for a in arrays], 0)
-    group.sum(flat)
-    flat *= 1 / group.size
-    return flat
+    return group.sum(kernels(*arrays).flattened(arrays, 1 / group.size))
