@@ -24,7 +24,7 @@ import numpy as np
 
 import minigan as mg
 from minigan.processes import Group, Threads, world
-from minigan.system.machine import processor
+from minigan.system.machine import blas_info, processor
 
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 SIZES = (1, 1024, 16_384, 262_144, 1_048_576, 6_600_000)  # float32 numbers of a sum
@@ -278,8 +278,9 @@ def main() -> None:
         if found.pop("rank") == 0:
             print(json.dumps(found))
         return
-    found: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "processor": processor()}
-    print(found["processor"])
+    blas = [f"{about['internal_api']} {about['version']}, {about.get('architecture')}" for about in blas_info()]
+    found: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "processor": processor(), "blas": blas}
+    print(f"{found['processor']}; {'; '.join(blas)}")
     if not chosen.model:
         if shutil.which("mpiexec") is None:
             sys.exit("needs MPI: pip install -e '.[mpi]'")
