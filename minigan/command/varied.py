@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..errors import MiniganError
 from ..sweep import Unit, grid
-from ..system.options import Options, nonempty
+from ..system.options import Options, nonempty, taken_out
 from ..training import Settings, positive
 from ..training.settings import flat
 from . import recipe
@@ -58,9 +58,7 @@ def parsed(arguments: Sequence[str]) -> Line:
         options.error(f"--grid: {count} runs, which are more than {grid.MOST}")
     for k, entry in enumerate(chosen.grid):
         _check(options, entry, chosen.grid[:k], chosen.preset)
-    aside = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    _add_own_options(aside)
-    own, common = aside.parse_known_args(arguments)
+    own, common = taken_out(arguments, _add_own_options)
     own.dry_run = chosen.dry_run
     return Line(own, common, options, own.into or f"sweeps/{chosen.preset or 'train'}")
 

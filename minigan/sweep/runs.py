@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,10 +13,9 @@ from ..data import DATASETS
 from ..errors import CheckpointError
 from ..judge.verdict import has_failed
 from ..kernels.threads import limited
-from ..system import disk
 from ..system.launcher import separate
 from ..system.signals import INTERRUPTED, stop_this_program
-from ..system.terminal import ending, warn
+from ..system.terminal import ending, printed_into, warn
 from ..system.workers import WATCH, Asked, Done
 from ..training import Settings, checkpoint, record
 from ..training.folder import AT_THE_END
@@ -127,12 +124,12 @@ def compute(job: Job, stopped: Asked, done: Done) -> Outcome | None:
 
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
-        with _printed_into(job.folder / LOG), limited(job.threads):
+        with printed_into(job.folder / LOG), limited(job.threads):
             warn(f"$ minigan train {' '.join(job.words)}")
             try:
                 status = ending("minigan train", program, tell)
             except Exception as error:  # a fault of ours: the other runs go on all the same
-                traceback.print_exc()
+                warn(traceback.format_exc())
                 return Outcome(FAILED_SO, f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:  # a second signal, while it ended because of the first
         return None
@@ -167,21 +164,3 @@ def _watched(folder: Path, stopped: Asked, done: Done) -> Iterator[None]:
     finally:
         left.set()
         thread.join()
-
-
-@contextlib.contextmanager
-def _printed_into(path: Path) -> Iterator[None]:
-    """Within the block, what this process prints is added to the file, whoever in it prints: C and Python alike."""
-    with disk.naming(path), path.open("ab", buffering=0) as log:
-        streams = [stream for stream in (sys.stdout, sys.stderr) if stream is not None]
-        before = [(number, os.dup(number)) for number in (1, 2)]
-        try:
-            for number, _ in before:
-                os.dup2(log.fileno(), number)
-            yield
-        finally:
-            for stream in streams:
-                stream.flush()
-            for number, kept in before:
-                os.dup2(kept, number)
-                os.close(kept)

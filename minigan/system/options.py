@@ -4,7 +4,7 @@ import argparse
 import difflib
 import itertools
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
 from .launcher import first
@@ -110,6 +110,16 @@ class Options(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the program with the line."""
         self.exit(2, shown(f"{self.prog}: {self.about}{message} ({self.prog} --help lists what there is)") + "\n")
+
+
+def taken_out(arguments: Sequence[str], add: Callable[[Any], None]) -> tuple[argparse.Namespace, list[str]]:
+    """(the values of the options that `add` adds to a parser, the words that are left) of a line that parses.
+
+    So a program finds what it hands on to another one.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add(parser)
+    return parser.parse_known_args(arguments)
 
 
 def nonempty(text: str) -> str:

@@ -3,11 +3,13 @@
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 from ..errors import MiniganError
+from . import disk
 from .signals import INTERRUPTED, interrupting
 
 LESS = "smaller batches or networks need less"  # advice where memory ran out
@@ -119,6 +121,28 @@ def _print(text: str, stream: Any) -> OSError | None:
     out = Lenient(stream)
     print("\n".join(map(shown, text.split("\n"))), file=out, flush=True)
     return out.failure
+
+
+@contextlib.contextmanager
+def printed_into(path: Path) -> Iterator[None]:
+    """Within the block, what this process prints is added to the file, whoever in it prints: C and Python alike.
+
+    CheckpointError naming the file if it cannot be written.
+    """
+    with disk.naming(path):
+        log = path.open("ab", buffering=0)
+    with log:
+        before = [(number, os.dup(number)) for number in (1, 2)]
+        try:
+            for number, _ in before:
+                os.dup2(log.fileno(), number)
+            yield
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                Lenient(stream).flush()
+            for number, kept in before:
+                os.dup2(kept, number)
+                os.close(kept)
 
 
 def progress(things: Iterable[Any] | None = None, **about: Any) -> Any:

@@ -64,6 +64,14 @@ def test_the_number_of_threads_can_be_set_and_follows_the_blas(rng):
             mg.set_num_threads(wrong)
 
 
+def test_within_a_block_so_many_threads_compute():
+    before = threads.get_num_threads()
+    with threads.limited(1):
+        assert threads.get_num_threads() == 1
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+    assert threads.get_num_threads() == before
+
+
 def test_an_error_in_one_part_leaves_no_part_running():
     running = []
 

@@ -63,3 +63,15 @@ def test_an_option_that_is_taken_away_keeps_its_default(options, capsys):
         options.parse_args(["--colour", "red"])
     assert "there is no option --colour" in capsys.readouterr().err
     assert "colour" not in options.format_help()
+
+
+def test_what_an_option_would_take_can_be_asked(options, capsys):
+    assert options.refusal(options.named("--size"), "3") == ""
+    assert options.refusal(options.named("--size"), "x") == "invalid int value: 'x'"
+    assert options.refusal(options.positional("kind"), "rounds") == "invalid choice: 'rounds'; did you mean round?"
+    assert options.positional("size") is None
+    options.about = "of two: "
+    with pytest.raises(SystemExit):
+        options.named("--siz")
+    said = "program: of two: there is no option --siz; did you mean --size or --size-of-border? (program --help"
+    assert capsys.readouterr().err.startswith(said)

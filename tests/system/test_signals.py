@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -49,6 +50,14 @@ def test_a_step_is_finished_and_only_a_second_ctrl_c_kills(number):
         assert stop[0] == number
         with pytest.raises(KeyboardInterrupt):
             send(signal.SIGINT)
+
+
+def test_any_thread_can_have_the_program_stopped():
+    with signals.stopped_by_signals() as stop:
+        thread = threading.Thread(target=signals.stop_this_program)
+        thread.start()
+        thread.join()
+        assert stop == [signal.SIGTERM]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="children inherit masks on POSIX alone")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from minigan.errors import CheckpointError
 from minigan.system import terminal
 
 
@@ -85,6 +86,24 @@ def test_an_answer_that_cannot_be_written_is_an_error_unless_nobody_wants_it(str
 
 def raised(error):
     raise error
+
+
+def test_what_a_process_prints_goes_into_a_file_whoever_prints(tmp_path, capfd):
+    for text in ("one", "two"):
+        with terminal.printed_into(tmp_path / "log"):
+            os.write(1, f"{text} by C\n".encode())
+            os.write(2, b"an error\n")
+    os.write(1, b"and on\n")
+    assert (tmp_path / "log").read_text() == "one by C\nan error\ntwo by C\nan error\n"
+    assert capfd.readouterr() == ("and on\n", "")
+    with pytest.raises(CheckpointError, match="log: cannot be written"), terminal.printed_into(tmp_path / "log" / "no"):
+        pass
+
+
+def test_the_line_of_an_error_can_be_told_to_somebody_else(capsys):
+    told = []
+    assert terminal.ending("program", lambda: raised(OSError("a name")), told.append) == 1
+    assert (told, capsys.readouterr().err) == (["program: a name"], "")
 
 
 @pytest.mark.parametrize(

@@ -204,3 +204,15 @@ def test_times_that_make_no_sense_are_left_out(tmp_path):
         assert kept["sessions"] == sessions
     assert (now["training"], len(now["sessions"])) == (3.0, 4)
     assert len(list(made.glob("timings.json*"))) == 2
+
+
+def test_how_far_a_run_has_come_is_read_off_its_last_whole_row(tmp_path):
+    assert record.reached(tmp_path) == (0, None)
+    (tmp_path / "log.csv").write_text("step,d_loss\n")
+    assert record.reached(tmp_path) == (0, None)
+    (tmp_path / "log.csv").write_text("step,d_loss\n" + "".join(f"{k},0.5\n" for k in range(1, 3000)) + "3000,0.")
+    (tmp_path / "config.json").write_text('{"total_steps": 4000}')
+    assert record.reached(tmp_path) == (2999, 4000)
+    (tmp_path / "config.json").write_text('{"total_steps": null}')  # before the clock has told
+    (tmp_path / "log.csv").write_bytes(b"\xff\n")
+    assert record.reached(tmp_path) == (0, None)
