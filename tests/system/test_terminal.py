@@ -96,7 +96,7 @@ def test_what_a_process_prints_goes_into_a_file_whoever_prints(tmp_path, capfd):
     os.write(1, b"and on\n")
     assert (tmp_path / "log").read_text() == "one by C\nan error\ntwo by C\nan error\n"
     assert capfd.readouterr() == ("and on\n", "")
-    with pytest.raises(CheckpointError, match="log: cannot be written"), terminal.printed_into(tmp_path / "log" / "no"):
+    with pytest.raises(CheckpointError, match="no: cannot be written"), terminal.printed_into(tmp_path / "log" / "no"):
         pass
 
 
