@@ -119,6 +119,14 @@ def test_the_same_bits_on_any_number_and_a_run_that_goes_on_with_another(tmp_pat
     assert all(np.array_equal(parts[name], whole[name]) for name in whole)
 
 
+def test_a_run_goes_on_to_the_last_bit_on_as_many(tmp_path):
+    for folder, steps in (("whole", "16"), ("parts", "9"), ("parts", "16")):
+        resumed = ["--resume"] if (tmp_path / folder).exists() else []
+        together(2, *TRAIN, "--steps", steps, "--out", str(tmp_path / folder), *resumed)
+    whole, parts = (checkpoint.load(checkpoint.find(tmp_path / n / "checkpoints")[-1])[0] for n in ("whole", "parts"))
+    assert all(np.array_equal(parts[name], whole[name]) for name in whole)
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_signal_to_any_process_saves_once_and_ends_all(at_work, tmp_path, rank):
     program = at_work()
