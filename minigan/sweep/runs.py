@@ -13,14 +13,13 @@ from ..data import DATASETS
 from ..errors import CheckpointError
 from ..judge.verdict import has_failed
 from ..kernels.threads import limited
-from ..system.launcher import separate
 from ..system.signals import INTERRUPTED, stop_this_program
 from ..system.terminal import ending, printed_into, warn
 from ..system.workers import WATCH, Asked, Done
 from ..training import Settings, checkpoint, record
 from ..training.folder import AT_THE_END
 from ..training.loop import FAILED
-from ..training.settings import FREE_ON_RESUME, LATER, flat
+from ..training.settings import FREE_ON_RESUME, as_now, flat
 from .grid import run_name
 
 LOG = "output.log"  # what a run says on the terminal if it is trained alone
@@ -83,7 +82,7 @@ def _last(settings: Settings, before: Mapping[str, object]) -> int | None:
 
 def _check_same(unit: Unit, before: dict[str, object]) -> None:
     """CheckpointError naming the settings that were others, of those that decide a run."""
-    was, now = LATER | flat(before), flat(json.loads(json.dumps(asdict(unit.settings))))
+    was, now = as_now(before), flat(json.loads(json.dumps(asdict(unit.settings))))
     now["data"] = now["data"] if now["data"] in DATASETS else str(Path(now["data"]).resolve())
     fixed = set(now) - FREE_ON_RESUME - ({"data"} if unit.settings.data == "auto" else set())
     if differing := [name for name in now if name in fixed and was.get(name) != now[name]]:
@@ -119,7 +118,7 @@ def compute(job: Job, stopped: Asked, done: Done) -> Outcome | None:
         warn(line)
 
     def program() -> int:
-        with _watched(job.folder, stopped, done), separate():
+        with _watched(job.folder, stopped, done):
             return job.train(job.words)
 
     try:

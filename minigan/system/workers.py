@@ -16,8 +16,8 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any, Protocol
 
-from ..errors import MissingExtra
-from .launcher import launched
+from ..errors import MissingExtra, ProcessError
+from .launcher import launched, separate
 from .machine import cores
 from .signals import INTERRUPTED, STOPPING, kept_from_children
 
@@ -28,7 +28,7 @@ WITHOUT_MPI = (
     "started alone, it spreads work over the cores of this machine"
 )
 UNCONNECTED = (
-    "{count} processes were started together, but MPI ({library}) sees this one alone: start them with the mpiexec of "
+    "{count} processes were started together, of which MPI ({library}) connects {size}: start them with the mpiexec of "
     "that MPI, or with srun --mpi=pmi2; started alone, it spreads work over the cores of this machine"
 )
 Asked = Callable[[], bool]
@@ -179,7 +179,8 @@ class _Worker:
         """The k-th job's result; None if it was told to stop."""
         self.busy = True
         try:
-            return None if self.stopped() else compute(job, self.stopped, partial(self.tell, k))
+            with separate():
+                return None if self.stopped() else compute(job, self.stopped, partial(self.tell, k))
         finally:
             self.busy = False
 
@@ -248,7 +249,7 @@ def led(program: Callable[[Launched | None], int]) -> int:
     """program(workers), the workers being the processes that a launcher started beside this one, None if there is none.
 
     In those it is not called: they compute what they are given until it ends, and 0 is returned. MissingExtra if a
-    launcher started several processes, and MPI is missing or does not know of it.
+    launcher started several processes and there is no MPI, ProcessError if that does not connect them.
     """
     count = launched()
     if count == 1:
@@ -258,9 +259,9 @@ def led(program: Callable[[Launched | None], int]) -> int:
         from mpi4py.futures import MPICommExecutor
     except (ImportError, RuntimeError) as error:  # there is no mpi4py, or no MPI for it
         raise MissingExtra(WITHOUT_MPI.format(count=count, why=error)) from error
-    if MPI.COMM_WORLD.size == 1:
+    if (size := MPI.COMM_WORLD.size) != count:
         library = MPI.Get_library_version().split("\n")[0].strip("\0 ")
-        raise MissingExtra(UNCONNECTED.format(count=count, library=library))
+        raise ProcessError(UNCONNECTED.format(count=count, library=library, size=size))
     comm = MPI.COMM_WORLD.Dup()  # for what is said beside the jobs
     if comm.rank > 0:
         _begin_launched(comm)
@@ -269,7 +270,8 @@ def led(program: Callable[[Launched | None], int]) -> int:
         if executor is not None:
             workers = Launched(executor, comm)
             try:
-                return program(workers)
+                with separate():  # nothing of it is to be divided among all: they get whole jobs
+                    return program(workers)
             finally:
                 workers.close()
     comm.recv(source=0, tag=STOP)

@@ -23,7 +23,7 @@ from ..system.terminal import say, warn
 from . import checkpoint, record
 from .length import UNKNOWN
 from .record import COLUMNS, Evaluation
-from .settings import FREE_ON_RESUME, LATER, Settings, flat
+from .settings import FREE_ON_RESUME, Settings, as_now, flat
 
 FILES = (
     *("config.json", "log.csv", "health.jsonl", "timings.json", "metrics.json"),
@@ -131,8 +131,7 @@ class RunFolder:
         though not bit for bit.
         """
         try:
-            # a setting that came later had its default then
-            before = LATER | flat({**asdict(Settings(name="")), **saved["settings"], **saved["images"]})
+            before = as_now({**saved["settings"], **saved["images"]})
             made_by = {"kernels": "numpy", **saved["versions"], "BLAS": saved["blas"]}
         except (KeyError, TypeError) as error:
             raise CheckpointError(

@@ -5,7 +5,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from ..backend import DEVICES
@@ -103,6 +103,11 @@ def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     named = dict(settings)
     extra = named.pop("extra", None)
     return {**named, **extra} if isinstance(extra, dict) else named
+
+
+def as_now(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Saved settings by name, as `flat` has them: one that came later is what runs had before."""
+    return LATER | flat({**asdict(Settings(name="")), **saved})
 
 
 def title(settings: Mapping[str, Any]) -> str:

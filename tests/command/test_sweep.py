@@ -288,3 +288,6 @@ def test_mpiexec_spreads_the_same_runs(command, images, tmp_path):
     status, said = sweep(images, tmp_path / "mpi", *grid, "--workers", "2", launcher=launcher)
     assert status == 2
     assert "--workers changes nothing beside the 3 that were started together" in said
+    status, said = sweep(images, tmp_path / "mpi", *grid, "--patience", "3", launcher=launcher)
+    assert status == 2
+    assert "--patience changes nothing for one process" in said  # as each run is

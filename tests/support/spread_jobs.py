@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from minigan.errors import ShapeError
+from minigan.system.launcher import launched
 from minigan.system.signals import stopped_by_signals
 from minigan.system.workers import Processes, led, spread
 
@@ -18,6 +19,7 @@ def doubled(job, stopped, done):
 
 def waits(job, stopped, done):
     """Until it is told to stop; it says in its folder when it begins and when it ends."""
+    assert launched() == 1
     job.mkdir(parents=True)
     (job / "pid").write_text(str(os.getpid()))
     (job / "begun").touch()
@@ -52,6 +54,7 @@ def signalled_beside(job, stopped, done):
 
 def together(folder, workers):
     """Two jobs that wait: 0 if a file says that they shall stop, 1 if a signal does, 2 if a worker's does."""
+    assert launched() == 1  # here and in the jobs: nothing of a job is divided among all
     (folder / "leader").write_text(str(os.getpid()))
     jobs = [folder / "one", folder / "two"]
     workers = workers or Processes(2, 2)

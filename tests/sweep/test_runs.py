@@ -83,6 +83,16 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path):
             standing(unit(folder, **changed))
 
 
+def test_a_setting_that_came_later_had_its_default(tmp_path):
+    folder = made(tmp_path / "a")
+    config = json.loads((folder / "config.json").read_text())
+    del config["settings"]["accumulate"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert standing(unit(folder)) == FINISHED
+    with pytest.raises(CheckpointError, match="accumulate was 1, is 2"):
+        standing(unit(folder, accumulate=2))
+
+
 def test_a_path_is_the_same_however_it_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = made(tmp_path / "a", settings=replace(SETTINGS, data=str(tmp_path / "images")))

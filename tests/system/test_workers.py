@@ -116,7 +116,7 @@ def mpiexec():
     return beside
 
 
-@pytest.mark.slow
+@pytest.mark.mpi
 @pytest.mark.parametrize(("who", "status"), [("file", 0), ("launcher", 1), ("leader", 1), ("worker", 2)])
 def test_processes_of_a_launcher_save_whoever_is_told_to_stop(who, status, mpiexec, tmp_path):
     started = subprocess.Popen([mpiexec, "-n", "3", sys.executable, spread_jobs.__file__, str(tmp_path)])
