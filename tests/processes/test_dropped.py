@@ -70,7 +70,7 @@ DROPPED = [  # (file, what is there, what is left of it, the system that notices
     ),
     ("random.py", "if part.count == 1 or not sizes:", "if True:", "gradient penalty, two critic turns"),
     ("data/batches.py", "processes.part().take(order[", "(order[", "rows of a source"),
-    ("gan/game.py", "return _rows(drawn, processes.part())", "return drawn", "f-GAN"),
+    ("gan/game.py", "return mapped(_rows(drawn, part), ", "return mapped(drawn, ", "f-GAN"),
 ]
 
 
