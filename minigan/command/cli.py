@@ -68,7 +68,7 @@ def _command_of(given: list[str]) -> int:
         return 2
     chosen = p.parse_args(given[:1]).command
     if chosen not in TOGETHER:
-        check_alone(f"minigan {chosen}")
+        check_alone()
     command, _ = COMMANDS[chosen]
     return command(given[1:])
 

@@ -36,14 +36,12 @@ def first() -> bool:
     return launched() == 1 or not any(os.environ.get(name, "0").strip("0") for name in RANKS)
 
 
-def check_alone(program: str) -> None:
-    """ProcessError if mpiexec or srun started it several times, which it makes no use of; only the first says so."""
+def check_alone() -> None:
+    """ProcessError if mpiexec or srun started a program several times that is one process's; the first alone says so."""
     if launched() > 1:
         if not first():
             sys.exit(1)
-        raise ProcessError(
-            f"{program} is the work of one process, and {launched()} were started: leave out mpiexec or srun"
-        )
+        raise ProcessError(f"this is the work of one process, and {launched()} were started: leave out mpiexec or srun")
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def main(study: Study, options: argparse.ArgumentParser, *, arguments: list[str]
     """
 
     def program() -> int:
-        check_alone(options.prog)
+        check_alone()
         settings = Settings.parsed(options, arguments)
         with settings.ready():
             status = _run(study, settings)

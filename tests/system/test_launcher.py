@@ -2,6 +2,8 @@
 
 import pytest
 
+from minigan.errors import ProcessError
+from minigan.system import launcher
 from minigan.system.launcher import COUNTS, launched
 
 
@@ -25,3 +27,16 @@ def test_how_many_were_launched(variables, count, monkeypatch):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert launched() == count
+
+
+def test_what_is_one_process_s_work_says_so_once(monkeypatch):
+    launcher.check_alone()
+    monkeypatch.setenv("PMI_SIZE", "3")
+    monkeypatch.setenv("PMI_RANK", "0")
+    with pytest.raises(ProcessError, match="the work of one process, and 3 were started"):
+        launcher.check_alone()
+    with launcher.separate():
+        launcher.check_alone()
+    monkeypatch.setenv("PMI_RANK", "2")
+    with pytest.raises(SystemExit):
+        launcher.check_alone()
