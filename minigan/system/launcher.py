@@ -37,7 +37,7 @@ def first() -> bool:
 
 
 def check_alone() -> None:
-    """ProcessError if mpiexec or srun started a program several times that is one process's; the first alone says so."""
+    """ProcessError if mpiexec or srun started several times what is one process's work; the first alone says so."""
     if launched() > 1:
         if not first():
             sys.exit(1)
