@@ -29,8 +29,9 @@ def strays(game: Game, _batches: Any = None) -> str:
 
     That befalls a game whose turn moves by gradients of its own rows alone.
     """
-    settled = set() if game.ema is None else game.ema.shadow.keys() - game.ema.parameters().keys()
-    known = {k: t for k, t in game.state.items() if k.removeprefix("ema.") not in settled or not k.startswith("ema.")}
+    # the averaged weights' statistics are settled for samples, by the first process alone
+    settled = set() if game.ema is None else {f"ema.{k}" for k in game.ema.shadow.keys() - game.ema.parameters().keys()}
+    known = {name: t for name, t in game.state.items() if name not in settled}
     mine = {name: hashlib.sha256(np.ascontiguousarray(t.numpy()).tobytes()).digest() for name, t in known.items()}
     first, *others = game.group.everybodys(mine)
     for rank, theirs in enumerate(others, 2):
