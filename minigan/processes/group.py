@@ -1,7 +1,7 @@
 """Who computes together: what a group of processes can do, and the group of one."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import NamedTuple, TypeVar
 
@@ -58,6 +58,10 @@ class Group(Rendezvous):
     def everybodys(self, value: T) -> list[T]:
         """What each has, in order of rank."""
         return [value]
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """A block in which this process waits for its GPU, and so for the others, whose sums the GPU waits for."""
+        return nullcontext()
 
     def ended(self) -> None:
         """All have told each other that their work is done: none waits for another from now on."""

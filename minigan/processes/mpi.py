@@ -8,7 +8,7 @@ import importlib
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -50,6 +50,10 @@ class MPIGroup(Group):
         self._waits_since = 0.0  # by time.monotonic; 0 if it does not wait
         self._watching = False
         self._done = False
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """For no longer than `patience`."""
+        return self._waiting()
 
     def ended(self) -> None:
         """Whatever befalls this process from now on is no business of the others."""

@@ -1,6 +1,7 @@
 """Processes that NCCL connects: arrays on GPUs, one GPU for each process."""
 
 import platform
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from ..backend import Array, is_cuda
@@ -52,6 +53,10 @@ class NCCLGroup(Group):
     def everybodys(self, value: T) -> list[T]:
         """By `control`."""
         return self.control.everybodys(value)
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """As long as `control` has patience."""
+        return self.control.waiting()
 
     def ended(self) -> None:
         """Told to `control`."""

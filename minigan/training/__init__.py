@@ -8,5 +8,6 @@ from ..system.options import Options, nonempty
 from ..system.terminal import ending, say
 from . import checkpoint, labels, record, report, studies
 from .folder import RunFolder
-from .program import main, parser, reconstruction_grid, run, sample_grid, start
+from .options import parser
+from .program import main, reconstruction_grid, run, sample_grid, start
 from .settings import FEW, Settings, positive

@@ -208,7 +208,8 @@ class Loop:
         """Fetch the losses since last time, check them, log them."""
         if not self.waiting:
             return
-        values = iter(to_numbers([value.data for losses in self.waiting for value in losses.values()]))
+        with self.game.group.waiting():
+            values = iter(to_numbers([value.data for losses in self.waiting for value in losses.values()]))
         rows = [{name: next(values) for name in losses} for losses in self.waiting]
         seconds = time.perf_counter() - self.clock
         sums, self.summed = self.game.group.seconds - self.summed, self.game.group.seconds

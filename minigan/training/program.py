@@ -17,158 +17,30 @@ from typing import Any
 
 from .. import data, viz
 from ..backend import array_module
-from ..data import DATASETS, Samples, Shape, fingerprint, fingerprint_of_files, load_images
+from ..data import Samples, Shape, fingerprint, fingerprint_of_files, load_images
 from ..errors import CheckpointError, DataError, DeviceError, MiniganError, ProcessError
 from ..gan import ConditionalGame, Game
 from ..judge import Gauge, suited
-from ..kernels import PRECISIONS, set_precision
+from ..kernels import set_precision
 from ..kernels.installation import without_compiled
 from ..kernels.threads import limited
 from ..nn import in_chunks
 from ..processes import Group, NCCLGroup, Part, Threads, cores_of_one, world
-from ..processes.mpi import PATIENCE, MPIGroup
-from ..system.launcher import launched
-from ..system.options import Options
+from ..processes.mpi import MPIGroup
 from ..system.terminal import ending, say, shown, silence
 from . import checkpoint, labels, length, report, shortage
 from .folder import RunFolder
 from .loop import Loop, Picture, lasts
-from .settings import ALL_IS_WELL, EVALUATED, FEW, Settings, common_options, duration, positive
+from .settings import ALL_IS_WELL, FEW, Settings
 from .team import Ended, Team
 
 Build = Callable[[Settings], Game]
 Load = Callable[[Settings, int | None], Samples]
+ShapeOf = Callable[[Settings], Shape]
 Measure = Callable[[Game, Samples, Settings], Mapping[str, float]]
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # what says how many threads compute
 _BUILDING = threading.Lock()  # virtual ranks are threads, to which the default random stream belongs together
 SEEN = 4096  # samples of a streamed folder that pictures and verdicts are made with
-
-
-def parser(name: str, description: str, *, epochs: int, batch_size: int, data: Sequence[str] = ()) -> Options:
-    """The options that every example has; a script adds its own to it.
-
-    `data` are the names that --data may give, if a script loads its samples itself; auto then means the first.
-    """
-    images = (
-        f"images to learn from: {', '.join(DATASETS)}; a folder of pictures, an .npy or .npz array, an IDX file, a "
-        "CIFAR-10 archive; auto (default) means mnist if it can be had, else digits, which are drawn from fonts"
-    )
-    p = common_options(name, description, batch_size=batch_size, data=data, images=images, noun="run")
-    p.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="fp32",
-        help="of products on cuda: tf32 rounds their operands to 11 bits, bf16 to 8, and is faster (default: fp32)",
-    )
-    p.add_argument(
-        "--no-graph",
-        dest="graph",
-        action="store_false",
-        help="play every turn as it is written, instead of replaying what its kernels did",
-    )
-    if not data:
-        p.add_argument(
-            "--labels-from", choices=["folders"], help="each folder of pictures is a class, for a game of labels"
-        )
-        p.add_argument(
-            "--stream", action="store_true", help="read a folder of pictures while training, if memory cannot hold it"
-        )
-        p.add_argument("--flip", action="store_true", help="mirror half of the real images, chosen at random")
-        p.add_argument(
-            "--crop", type=int, default=0, metavar="PIXELS", help="shift real images at random, by up to so many pixels"
-        )
-    p.add_argument("--epochs", type=positive, default=epochs, help=f"passes over the data (default: {epochs})")
-    p.add_argument("--steps", type=positive, help="rounds of the game, instead of --epochs")
-    p.add_argument(
-        "--minutes",
-        type=duration,
-        metavar="M",
-        help="train about so long, instead of --epochs: the speed of the first steps fixes how many there are",
-    )
-    p.add_argument("--checkpoint-every", type=positive, metavar="STEPS", help="save also every so many steps")
-    p.add_argument(
-        "--sample-every", type=positive, metavar="STEPS", help="draw samples so often (default: each epoch, and early)"
-    )
-    p.add_argument(
-        "--evaluate-every",
-        type=positive,
-        metavar="STEPS",
-        help="measure so often, and at the end, how far samples are from held-out images, and save: the best "
-        "checkpoint is the nearest of those",
-    )
-    p.add_argument(
-        "--evaluate-n",
-        type=positive,
-        default=EVALUATED,
-        metavar="N",
-        help=f"samples of each such measurement (default: {EVALUATED})",
-    )
-    p.add_argument(
-        "--keep",
-        type=positive,
-        default=checkpoint.KEEP,
-        metavar="N",
-        help=f"how many of the newest checkpoints stay, beside the best (default: {checkpoint.KEEP})",
-    )
-    switch: dict[str, Any] = {"action": argparse.BooleanOptionalAction, "default": False}
-    p.add_argument("--early-stop", help="stop a run whose verdict is failing three times in a row", **switch)
-    p.add_argument("--debug-nan", help="if a loss is NaN or infinite, play the step again and name the op", **switch)
-    p.add_argument(
-        "--accumulate",
-        type=positive,
-        default=1,
-        metavar="K",
-        help="compute each batch in K parts, whose gradients are added up, which takes less memory; the step is that "
-        "of the whole batch, and what would make it another, batch norm say, is refused",
-    )
-    _add_processes(p)
-    p.add_argument("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
-    p.add_argument(
-        "--allow-change",
-        type=lambda text: text.split(","),
-        default=[],
-        metavar="NAME,...",
-        help="settings that may differ from the saved run's when it is resumed, lr say",
-    )
-    p.idle_without("--device cuda", lambda o: o.device == "cuda" or o.precision == "fp32", "--precision")
-    p.idle("--epochs", lambda o: "changes nothing beside --steps" if "steps" in p.given else "")
-    p.idle_without("--evaluate-every", lambda o: o.evaluate_every, "--evaluate-n")
-    for option in ("--epochs", "--steps"):
-        p.idle(option, lambda o: "changes nothing beside --minutes" if "minutes" in p.given else "")
-    p.idle_without("--resume", lambda o: o.resume, "--allow-change")
-    return p
-
-
-def _add_processes(p: Options) -> None:
-    """The options of runs of several processes: mpiexec -n 4 minigan train ..."""
-    group = p.add_argument_group("several processes, started by mpiexec or srun")
-    group.add_argument(
-        "--virtual-ranks",
-        type=positive,
-        default=0,
-        metavar="V",
-        help="split batches and sums over V ranks, a power of two, however many processes there are: then each number "
-        "of the run is the same on 1, 2, ... V of them, to the last bit",
-    )
-    group.add_argument(
-        "--no-sync-norm",
-        dest="sync_norm",
-        action="store_false",
-        help="batch norm takes the statistics of a process's own samples, not of the batch: another game, with fewer "
-        "messages",
-    )
-    group.add_argument(
-        "--patience",
-        type=float,
-        default=PATIENCE,
-        metavar="S",
-        help="seconds that a process waits for the others before it ends the run, 0 for as long as it takes "
-        f"(default: {PATIENCE:g})",
-    )
-    p.idle(
-        "--no-sync-norm", lambda o: "" if launched() > 1 or o.virtual_ranks > 1 else "changes nothing for one process"
-    )
-    p.idle("--patience", lambda o: "" if launched() > 1 else "changes nothing for one process")
 
 
 def sample_grid(game: Game, samples: Samples, path: Path) -> None:
@@ -187,7 +59,7 @@ def reconstruction_grid(game: Any, samples: Samples, path: Path) -> None:
 def main(
     build: Build,
     options: argparse.ArgumentParser,
-    shape: Callable[[Settings], Shape] = lambda settings: (1, 28, 28),
+    shape: ShapeOf = lambda settings: (1, 28, 28),
     *,
     load: Load | None = None,
     picture: Picture = sample_grid,
@@ -204,11 +76,11 @@ def main(
     return ending(options.prog, lambda: start(build, Settings.parsed(options, arguments, name), shape, **parts))
 
 
-def start(build: Build, settings: Settings, shape: Callable[[Settings], Shape], **parts: Any) -> int:
+def start(build: Build, settings: Settings, shape: ShapeOf, **parts: Any) -> int:
     """`run`, in a temporary folder if it is a dry run."""
     asked = settings.batch_size
     with settings.ready():
-        status = run(build, settings, shape(settings), batch=asked, **parts)
+        status = run(build, settings, shape, batch=asked, **parts)
     if settings.dry_run and status == 0:
         say(ALL_IS_WELL)
     return status
@@ -217,7 +89,7 @@ def start(build: Build, settings: Settings, shape: Callable[[Settings], Shape], 
 def run(
     build: Build,
     settings: Settings,
-    shape: Shape = (1, 28, 28),
+    shape: Shape | ShapeOf = (1, 28, 28),
     *,
     load: Load | None = None,
     picture: Picture = sample_grid,
@@ -226,13 +98,15 @@ def run(
 ) -> int:
     """Train the game that `build(settings)` makes, into the folder settings.out; the exit status, 0 when done.
 
-    `load(settings, limit)` gives the samples, at most `limit` if there is one: by default the images that
-    settings.data names. `picture(game, samples, path)` writes a PNG of what the generator makes. At the end
-    `measure(game, samples, settings)` gives numbers by name, which go to the terminal and into metrics.json; it may
-    write more into settings.out. NotEnoughMemory, before anything is written, if the device has too little memory for
-    rounds of `batch` samples, by default settings.batch_size.
+    `shape` is that of one image, (channels, height, width), or a function of the settings that tells it.
+    `load(settings, limit)` gives the samples, at most `limit` if there is one: by default the images that settings.data
+    names. `picture(game, samples, path)` writes a PNG of what the generator makes. At the end `measure(game, samples,
+    settings)` gives numbers by name, which go to the terminal and into metrics.json; it may write more into
+    settings.out. NotEnoughMemory, before anything is written, if the device has too little memory for rounds of `batch`
+    samples, by default settings.batch_size.
     """
     begun = time.perf_counter()
+    shape_of: ShapeOf = shape if callable(shape) else lambda settings: shape
     processes = world()
     if isinstance(processes, MPIGroup):
         processes.patience = settings.patience
@@ -241,9 +115,9 @@ def run(
         team = Team(group)
         if group.rank:
             silence()
-            return _follow(team, build, settings, shape, load)
+            return _follow(team, build, settings, shape_of, load)
         with team.leading():
-            return _lead(team, build, settings, shape, load, picture, measure, batch or settings.batch_size, begun)
+            return _lead(team, build, settings, shape_of, load, picture, measure, batch or settings.batch_size, begun)
 
     with _share_of_cores(processes, settings.virtual_ranks):
         if not settings.virtual_ranks:
@@ -264,7 +138,7 @@ def _lead(
     team: Team,
     build: Build,
     settings: Settings,
-    shape: Shape,
+    shape_of: ShapeOf,
     load: Load | None,
     picture: Picture,
     measure: Measure | None,
@@ -272,6 +146,7 @@ def _lead(
     begun: float,
 ) -> int:
     """`run`, which began at that time, in the first process of a team, or in the only one."""
+    shape = shape_of(settings)
     game = _made(build, settings, team.group)  # fails before anything is written
     folder = RunFolder(Path(settings.out))
     with folder.held():
@@ -318,10 +193,11 @@ def _lead(
         return status
 
 
-def _follow(team: Team, build: Build, settings: Settings, shape: Shape, load: Load | None) -> int:
+def _follow(team: Team, build: Build, settings: Settings, shape_of: ShapeOf, load: Load | None) -> int:
     """`run` in one of the other processes of a team."""
     problem: MiniganError | None = None
     try:
+        shape = shape_of(settings)
         game = _made(build, settings, team.group)
         samples = _loaded(settings, shape, load)
     except MiniganError as error:

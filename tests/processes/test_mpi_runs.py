@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 
@@ -34,10 +35,10 @@ def images():
     DATA.unlink()
 
 
-def started(ranks, *arguments):
+def started(ranks, *arguments, program=("-m", "minigan")):
     """The program on so many processes, in a session of its own."""
     return subprocess.Popen(
-        ["mpiexec", "-n", str(ranks), sys.executable, "-m", "minigan", *arguments],
+        ["mpiexec", "-n", str(ranks), sys.executable, *program, *arguments],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -165,6 +166,20 @@ def test_a_process_that_stands_still_ends_all(at_work, tmp_path, rank):
     status, said = ended(program, 30)
     assert status != 0
     assert f"process {2 - rank} of 2 has waited 4 s for the others" in said
+
+
+def test_a_process_whose_gpu_waits_for_ever_ends_all():
+    waits = """
+        import time
+        from minigan.processes.mpi import MPIGroup
+        group = MPIGroup(patience=2)
+        with group.waiting():
+            time.sleep(1 if group.rank else 60)
+    """
+    program = started(2, program=["-c", textwrap.dedent(waits)])
+    status, said = ended(program, 20)
+    assert status != 0
+    assert "process 1 of 2 has waited 2 s for the others" in said
 
 
 def test_a_network_that_breaks_ends_all(tmp_path):

@@ -63,6 +63,15 @@ def test_arrays_of_the_host_and_what_python_decides_go_by_the_processes_that_wer
         assert found == ([3, 3], [[1], [1], [[1], [1]]], ("of 0", True, [0, 1]))
 
 
+def test_a_process_waits_for_its_gpu_with_the_patience_of_the_processes_that_were_there(cupy):
+    def of_rank(group):
+        mark = contextlib.nullcontext()
+        group.control.waiting = lambda: mark
+        return group.waiting() is mark
+
+    assert all(together(2, of_rank))
+
+
 def test_flags_and_types_that_cannot_be_added_can_be_gathered(cupy):
     def of_rank(group):
         return group.gather(on_gpu([group.rank == 1, True])).get(), group.broadcast(on_gpu([group.rank == 0])).get()

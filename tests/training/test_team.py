@@ -15,6 +15,7 @@ from minigan import training, viz
 from minigan.command import recipe
 from minigan.data import Samples
 from minigan.errors import CheckpointError, DataError, DeviceError, NonFiniteLoss, ProcessError, ShapeError
+from minigan.processes import Group
 from minigan.training import labels, loop, team
 
 ONE = ("d_loss", "g_loss", "d_real", "d_fake")
@@ -92,6 +93,38 @@ def test_an_error_before_the_run_ends_all(tmp_path):
     run(tmp_path / "b", steps=3)
     with pytest.raises(CheckpointError, match="holds a run"):
         run(tmp_path / "b")
+
+
+def test_an_error_of_the_shape_ends_all(tmp_path):
+    said = []
+
+    def shape(chosen):
+        said.append(is_first())
+        raise ShapeError("no shape")
+
+    with pytest.raises(ShapeError, match="no shape"):
+        training.run(build, settings(tmp_path / "a", virtual_ranks=2), shape)
+    assert sorted(said) == [False, True]
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_process_that_waits_for_its_gpu_waits_for_the_others(tmp_path, monkeypatch):
+    """Where losses are read back: what they wait for may be a sum that another process does not begin."""
+    waits, read = [], []
+
+    @contextmanager
+    def waiting(group):
+        waits.append(group)
+        yield
+        waits.pop()
+
+    monkeypatch.setattr(Group, "waiting", waiting)
+    monkeypatch.setattr(
+        loop, "to_numbers", lambda arrays, plain=loop.to_numbers: read.append(len(waits)) or plain(arrays)
+    )
+    run(tmp_path, steps=3)
+    assert read
+    assert set(read) == {1}
 
 
 def test_data_that_only_another_process_cannot_read(tmp_path):
