@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import calls, memory
+from . import calls, memory, portable
 
 
 class Layout(NamedTuple):
@@ -103,7 +103,8 @@ class _Asked:
             result = function(*args, **options)
         finally:
             calls.step.door = self.door
-        self.kernels.append((function, args, options, result))
+        if function not in _FILLED_BY_THE_OP:
+            self.kernels.append((function, args, options, result))
         return result
 
     def kernel_of(self, result: Any, function: Any, args: tuple, places: tuple) -> tuple[Any, tuple, tuple]:
@@ -119,6 +120,9 @@ class _Asked:
     def find(self, holder: Any) -> tuple[int, _New | None]:
         """(the number of the array that lies in this owner's memory, that array); -1 and None if none does."""
         return next(((k, new) for k, new in enumerate(self.arrays) if new.owner() is holder), (-1, None))
+
+
+_FILLED_BY_THE_OP = (portable.empty_image, portable.zero_image)  # kernels that are no more than a beginning
 
 
 class Call(NamedTuple):
