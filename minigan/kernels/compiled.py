@@ -15,6 +15,7 @@ from . import cpu, memory, portable
 from .compiled_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
 from .compiled_linear import linear, linear_weight, matmul  # noqa: F401  likewise
 from .cpu import (  # noqa: F401  as NumPy does them
+    banded,
     concatenate,
     empty_image,
     extreme,

@@ -14,7 +14,7 @@ import numpy as np
 from ..backend import Array
 from . import memory, portable
 from .cpu_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
-from .cpu_linear import linear, linear_weight, matmul  # noqa: F401  likewise
+from .cpu_linear import banded, linear, linear_weight, matmul  # noqa: F401  likewise
 from .means import lengths, mean_of, mean_of_grad  # noqa: F401  likewise
 from .portable import (  # noqa: F401  as they are on each device
     channels_last,

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..backend import Array
 from . import memory
+from .banded import Banded
 from .portable import as_rows
 from .threads import VECTOR_ALONE, WORTH_THREADS, alone, scratch, share
 
@@ -26,6 +27,26 @@ def linear(x: Array, w: Array, b: Array = None) -> Array:
 def linear_weight(x: Array, y: Array) -> Array:
     """The sum over rows of y^T x."""
     return product(as_rows(y).T, as_rows(x))
+
+
+def banded(m: Banded, x: Array) -> Array:
+    """m times each of the matrices x (B, I, K): (B, O, K)."""
+    y = memory.empty((len(x), m.shape[0], x.shape[2]), dtype=x.dtype)
+    blocks = m.blocks(x, _HEIGHT)
+
+    def part_of_batch(part: slice) -> None:
+        for rows, columns, w in blocks:
+            np.matmul(w, x[part, columns], out=y[part, rows])
+
+    if y.size < _SHARED_RESULTS:
+        alone(lambda: part_of_batch(slice(0, len(x))))
+    else:
+        share(part_of_batch, len(x))
+    return y
+
+
+_HEIGHT = 16  # rows of a block: fewer cost more calls, more are multiplied with more zeros
+_SHARED_RESULTS = 1 << 18
 
 
 def product(a: Array, b: Array, bias: Array = None, out: Array = None) -> Array:

@@ -13,7 +13,7 @@ from ..backend import Array, is_cuda, xp
 from . import portable
 from .arrivals import COUNTERS, counters
 from .cuda_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
-from .cuda_linear import linear, linear_weight, matmul  # noqa: F401  likewise
+from .cuda_linear import banded, linear, linear_weight, matmul  # noqa: F401  likewise
 from .cuda_sums import lengths, mean_of, mean_of_grad  # noqa: F401  likewise
 from .geometry import Geometry
 from .launch import THREADS, in_c_order, is_dense, is_real, launch, launch_each, packed

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..backend import Array, array_module
 from . import cublas, gemm, precision
+from .banded import Banded
 from .launch import in_c_order, launch_each
 from .portable import as_rows
 from .tiles import Tile, launch_tiles
@@ -37,6 +38,17 @@ def linear(x: Array, w: Array, b: Array = None) -> Array:
 def linear_weight(x: Array, y: Array) -> Array:
     """The sum over rows of y^T x."""
     return product(as_rows(y).T, as_rows(x))
+
+
+def banded(m: Banded, x: Array) -> Array:
+    """m times each of the matrices x (B, I, K): (B, O, K)."""
+    y = array_module("cuda").empty((len(x), m.shape[0], x.shape[2]), dtype=x.dtype)
+    for rows, columns, w in m.blocks(x, _HEIGHT):
+        product(w, x[:, columns], out=y[:, rows])
+    return y
+
+
+_HEIGHT = 64  # of the blocks: a launch for each
 
 
 def product(a: Array, b: Array, bias: Array = None, out: Array = None, add: bool = False) -> Array:

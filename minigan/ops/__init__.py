@@ -51,6 +51,7 @@ from .entropy import binary_cross_entropy_with_logits, cross_entropy
 from .linalg import einsum, linear, matmul
 from .pool import avg_pool2d, max_pool2d, pixel_shuffle, upsample_nearest
 from .reduce import lengths, log_softmax, logsumexp, max, mean, mean_of, min, softmax, sum, var
+from .resample import interpolate, upfirdn2d
 from .shape import (
     broadcast_to,
     concatenate,

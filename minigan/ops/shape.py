@@ -6,7 +6,7 @@ A 4-D result is an image batch (N, C, H, W): reshape returns it channels-last in
 import itertools
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -208,9 +208,63 @@ def _inside(shape: Shape, pads: tuple[tuple[int, int], ...]) -> tuple[slice, ...
     return tuple(slice(before, before + n) for (before, _), n in zip(pads, shape, strict=True))
 
 
+def _borders(shape: Shape, pads: tuple[tuple[int, int], ...], mode: str) -> Iterator[tuple[int, slice, slice]]:
+    """(axis, border, what it shows) of x of `shape` within its padded self: two borders for each axis that is padded.
+
+    A reflection shows as many pixels in reverse, an edge one.
+    """
+    for axis, (n, (before, after)) in enumerate(zip(shape, pads, strict=True)):
+        first, last = before, before + n - 1
+        if mode == "edge":
+            shown = slice(first, first + 1), slice(last, last + 1)
+        else:
+            end = last - 1 - after
+            shown = slice(2 * before, before, -1), slice(last - 1, end if end >= 0 else None, -1)
+        for border, source, width in ((slice(0, before), shown[0], before), (slice(last + 1, None), shown[1], after)):
+            if width:
+                yield axis, border, source
+
+
+@op(
+    lambda g, _y, _x, pads, mode: _fold(g, pads, mode),
+    name="pad_with_its_own",
+    formula="x with a border that shows x",
+    flops=_free,
+)
+def _pad_with_its_own(x: Array, pads: tuple[tuple[int, int], ...], mode: str) -> Array:
+    y = _pad.forward(x, pads, 0.0)
+    for axis, border, source in _borders(x.shape, pads, mode):
+        along = (slice(None),) * axis
+        y[(*along, border)] = y[(*along, source)]
+    return y
+
+
+@op(
+    lambda h, _y, _g, pads, mode: _pad_with_its_own(h, pads, mode),
+    name="fold",
+    formula="g without its border, which is added to what it shows",
+    flops=lambda y, g, pads, mode: g.size - y.size,
+)
+def _fold(g: Array, pads: tuple[tuple[int, int], ...], mode: str) -> Array:
+    shape = tuple(n - before - after for n, (before, after) in zip(g.shape, pads, strict=True))
+    y = kernels(g).empty_image(g, g.shape) if g.ndim == 4 else xp(g).empty(g.shape, dtype=g.dtype)
+    y[...] = g
+    for axis, border, source in reversed(list(_borders(shape, pads, mode))):
+        along = (slice(None),) * axis
+        shown = y[(*along, border)]
+        y[(*along, source)] += shown.sum(axis=axis, keepdims=True) if mode == "edge" else shown
+    inside = y[_inside(shape, pads)]
+    return kernels(g).channels_last(inside) if g.ndim == 4 else inside
+
+
 @takes_tensors("x")
-def pad(x: Tensor, pad_width: Any, constant_values: float = 0.0) -> Tensor:
-    """x with `constant_values` around it: pad_width is n, (before, after), or one such pair per axis (numpy.pad)."""
+def pad(x: Tensor, pad_width: Any, constant_values: float = 0.0, *, mode: str = "constant") -> Tensor:
+    """x with a border (numpy.pad): pad_width is n, (before, after), or one such pair per axis.
+
+    `mode` is what the border shows: "constant" `constant_values`, "edge" the outermost elements, "reflect" those within
+    them, in reverse and without the outermost. Raises ShapeError where x has too few elements to show: an edge needs
+    one, a reflection one more than it is wide.
+    """
     try:
         pads = tuple((operator.index(a), operator.index(b)) for a, b in np.broadcast_to(pad_width, (x.ndim, 2)))
     except (TypeError, ValueError):
@@ -218,7 +272,15 @@ def pad(x: Tensor, pad_width: Any, constant_values: float = 0.0) -> Tensor:
     if any(p < 0 for both in pads for p in both):
         got = brief(pad_width)
         raise ShapeError(f"pad: expected whole widths >= 0, one pair for each axis of {x.shape}, got {got}")
-    return _pad(x, pads, float(constant_values))
+    if isinstance(constant_values, str) or mode not in ("constant", "edge", "reflect"):
+        given = f"constant_values={brief(constant_values)}, mode={brief(mode)}"
+        raise ShapeError(f'pad: expected a number, and as mode= "constant", "edge" or "reflect", got {given}')
+    if mode == "constant":
+        return _pad(x, pads, float(constant_values))
+    widest = tuple(max(both) for both in pads)
+    if any(w and n < (1 if mode == "edge" else w + 1) for n, w in zip(x.shape, widest, strict=True)):
+        raise ShapeError(f"pad: mode {mode} has too few elements to show in {x.shape}, got {pads}")
+    return _pad_with_its_own(x, pads, mode)
 
 
 @op(lambda g, _y, _x, axes: _flip(g, axes), name="flip", formula="x reversed", flops=_free)

@@ -108,6 +108,8 @@ WHOLE = {
     "softmax": (lambda x, n: mg.softmax(x, n(1)), (2, 3)),
     "broadcast_to": (lambda x, n: mg.broadcast_to(mg.tensor(1.0), n(3)), (3,)),
     "pad": (lambda x, n: mg.pad(x, n(1)), (4, 5)),
+    "interpolate": (lambda x, n: mg.interpolate(mg.ones((1, 1, 1, 1)), (n(2), n(1)), mode="bilinear"), (1, 1, 2, 1)),
+    "upfirdn2d": (lambda x, n: mg.upfirdn2d(mg.ones((1, 1, 1, 1)), None, n(2), padding=n(1)), (1, 1, 4, 4)),
     "pixel_shuffle": (lambda x, n: mg.pixel_shuffle(mg.ones((1, 4, 1, 1)), n(2)), (1, 1, 2, 2)),
     "max_pool2d": (lambda x, n: mg.max_pool2d(mg.ones((1, 1, 4, 4)), n(2)), (1, 1, 2, 2)),
     "conv2d": (lambda x, n: mg.conv2d(mg.ones((1, 1, 4, 4)), mg.ones((1, 1, 1, 1)), stride=n(2)), (1, 1, 2, 2)),

@@ -48,6 +48,8 @@ FUNCTIONS = {
     "max_pool2d": (lambda x: mg.max_pool2d(x, 2), IMAGES),
     "avg_pool2d": (lambda x: mg.avg_pool2d(x, 2), IMAGES),
     "upsample_nearest": (lambda x: mg.upsample_nearest(x, 2), IMAGES),
+    "interpolate": (lambda x: mg.interpolate(x, 3, mode="bicubic"), IMAGES),
+    "upfirdn2d": (lambda x: mg.upfirdn2d(x, [1, 2, 1], padding=1), IMAGES),
     "pixel_shuffle": (lambda x: mg.pixel_shuffle(x, 1), IMAGES),
 }
 

@@ -68,6 +68,14 @@ PAIRS = {
     "stack": (lambda a, b: mg.stack([a, b], 1), lambda a, b: torch.stack([a, b], 1), normal((2, 3), (2, 3))),
     "split": (lambda x: mg.split(x, 2, 1)[1], lambda x: torch.chunk(x, 2, 1)[1], normal((2, 4))),
     "pad": (lambda x: mg.pad(x, ((1, 0), (0, 2)), 2.0), lambda x: F.pad(x, (0, 2, 1, 0), value=2.0), normal((2, 3))),
+    **{
+        f"pad {mode}": (
+            lambda x, mode=mode: mg.pad(x, ((0, 0), (0, 0), (2, 1), (0, 3)), mode=mode),
+            lambda x, torchs=torchs: F.pad(x, (0, 3, 2, 1), torchs),
+            normal((2, 3, 3, 4)),
+        )
+        for mode, torchs in (("reflect", "reflect"), ("edge", "replicate"))
+    },
     "flip": (lambda x: mg.flip(x, 1), lambda x: torch.flip(x, (1,)), normal((2, 3))),
     "getitem": (lambda x: x[[0, 2, 0], 1:], lambda x: x[[0, 2, 0], 1:], normal((3, 4))),
     "matmul": (mg.matmul, torch.matmul, normal((2, 1, 3, 4), (5, 4, 2))),
@@ -87,6 +95,11 @@ PAIRS = {
     "upsample_nearest": (
         lambda x: mg.upsample_nearest(x, 2),
         lambda x: F.interpolate(x, scale_factor=2, mode="nearest"),
+        normal((2, 3, 3, 4)),
+    ),
+    "interpolate": (
+        lambda x: mg.interpolate(x, scale_factor=2, mode="bilinear"),
+        lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
         normal((2, 3, 3, 4)),
     ),
     "pixel_shuffle": (lambda x: mg.pixel_shuffle(x, 2), lambda x: F.pixel_shuffle(x, 2), normal((2, 8, 3, 2))),

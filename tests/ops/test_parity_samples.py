@@ -38,14 +38,9 @@ NOT_OFFERED = {  # what samples ask for, and how minigan refuses it
         "a divisor of one's own": NO_ARGUMENT.format("divisor_override"),
     },
     "nn.functional.interpolate": {
-        "a size": NO_ARGUMENT.format("size"),
-        "another mode than nearest": NO_ARGUMENT.format("mode"),
-        "a scale that is not whole": "scale: expected an integer",
         "one or three axes of pixels": NO_BATCH,
     },
     "nn.functional.upsample_nearest": {
-        "a size": NO_ARGUMENT.format("size"),
-        "a scale that is not whole": "scale: expected an integer",
         "one or three axes of pixels": NO_BATCH,
     },
     "nn.functional.batch_norm": {
@@ -64,7 +59,7 @@ NOT_OFFERED = {  # what samples ask for, and how minigan refuses it
         name: NO_ARGUMENT.format(name) for name in ("reduction", "weight", "pos_weight")
     },
     "nn.functional.pad": {
-        "another mode than constant": NO_ARGUMENT.format("mode"),
+        "a circular border": "got .*'circular'",
         "negative widths": "expected whole widths >= 0",
     },
     "constant_pad_nd": {"negative widths": "expected whole widths >= 0"},
@@ -81,6 +76,7 @@ OF_INTEGERS = {  # what is refused of integers and booleans besides
         name: FLOATS_ONLY for name in ("nn.functional.conv2d", "nn.functional.conv_transpose2d", "nn.functional.linear")
     },
     **{name: {"a number that the type does not hold": "out of bounds"} for name in ("add", "sub", "rsub")},
+    **{name: FLOATS_ONLY for name in ("nn.functional.interpolate", "nn.functional.upsample_nearest")},
     "sign": {"booleans": "did not contain a loop"},
     "__rpow__": {"negative powers of integers": "negative integer powers"},
 }

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 import minigan.ops  # noqa: F401  fills OPS
-from minigan.kernels import geometry
+from minigan.kernels import geometry, sampling
 from minigan.op import OPS, Op
-from minigan.ops import channels, collective, conv, elementwise, linalg, pool, reduce, shape, synchronised
+from minigan.ops import channels, collective, conv, elementwise, linalg, pool, reduce, resample, shape, synchronised
 from minigan.processes import ALONE, Group
 from minigan.tensor import Tensor
 
@@ -59,6 +59,7 @@ COMPARISONS = ["greater", "greater_equal", "less", "less_equal", "equal", "not_e
 MASK = Tensor(np.array([[True, False, True], [False, False, True]]))
 S = geometry.convolution("conv2d", (2, 4, 6, 5), (6, 2, 3, 2), (2, 1), ((1, 0), (0, 1)), (1, 2), 2)
 W = geometry.pooling("max_pool2d", (2, 3, 5, 6), (2, 3), (1, 2))
+TALL = sampling.resized(40, 35, "bilinear", False, None, True), sampling.filtered(1, (0.5, 2.0), 3, 2, (1, 4))
 PICTURES = Tensor(np.random.default_rng(0).permutation(np.arange(180.0)).reshape(W.x))
 
 
@@ -188,6 +189,14 @@ TABLE: dict[str, list[Row]] = {
         Row(lambda x: shape.pad(x, ((1, 0), (0, 2)), 3.0), normal((2, 3))),
         Row(lambda x: shape.pad(x, ((0, 0), (0, 0), (1, 2), (0, 1))), normal((2, 3, 2, 2))),
     ],
+    "pad_with_its_own": [
+        Row(lambda x: shape.pad(x, ((1, 0), (0, 2)), mode="edge"), normal((2, 3))),
+        Row(lambda x: shape.pad(x, ((0, 0), (0, 0), (2, 1), (0, 2)), mode="reflect"), normal((2, 3, 3, 4))),
+    ],
+    "fold": [
+        Row(lambda g: shape._fold(g, ((1, 0), (0, 2)), "edge"), normal((3, 5))),
+        Row(lambda g: shape._fold(g, ((0, 0), (1, 0), (2, 1), (0, 2)), "reflect"), normal((2, 3, 6, 5))),
+    ],
     "flip": [Row(lambda x: shape.flip(x, (0, 2)), normal((2, 3, 4)))],
     "getitem": [
         Row(lambda x: x[1:, None, ..., ::2], normal((3, 4, 5))),
@@ -260,6 +269,11 @@ TABLE: dict[str, list[Row]] = {
     **over(ALONE),
     "channel_dot": [Row(channels._channel_dot, normal((3, 2, 2, 3), (3, 2, 2, 3)))],
     "pool_sum": [Row(lambda x: pool._pool_sum(x, W), normal(W.x))],
+    "resample": [
+        Row(lambda x: resample.interpolate(x, (20, 3), mode="bicubic"), normal((2, 3, 5, 6))),
+        Row(lambda x: resample.upfirdn2d(x, [1.0, 3.0, 2.0], (2, 1), (1, 2), ((1, 2), (-1, 3))), normal((2, 3, 4, 5))),
+        Row(lambda x: resample._resample(x, *TALL), normal((2, 1, 40, 1))),
+    ],
     "pool_spread": [Row(lambda g: pool._pool_spread(g, W), normal(W.y))],
 }
 

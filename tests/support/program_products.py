@@ -93,6 +93,11 @@ def enlarged(d: Draw) -> Made:
         x = d.image()
         theirs = f"torch.repeat_interleave(torch.repeat_interleave({x}, {scale[0]}, 2), {scale[1]}, 3)"
         return f"mg.upsample_nearest({x}, {scale})", theirs
+    if d.flip():
+        x = d.image()
+        size = tuple(1 + d.below(5) for _ in range(2))
+        options = f"{size}, mode={d.among(['bilinear', 'bicubic', 'area'])!r}"
+        return f"mg.interpolate({x}, {options})", f"F.interpolate({x}, {options})"
     x = d.image(4)
     if not d.values[x].size:
         return None  # PyTorch's gradient has the wrong shape

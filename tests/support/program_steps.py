@@ -224,6 +224,14 @@ def pad(d: Draw) -> Made:
     if not x:
         return None
     widths = [(d.below(3), d.below(3)) for _ in d.shape(x)]
+    if len(d.shape(x)) == 4 and d.values[x].size and d.flip():  # PyTorch refuses images without a channel
+        mode, theirs = d.among([("edge", "replicate"), ("reflect", "reflect")])
+        most = [n if mode == "edge" else n - 1 for n in d.shape(x)[2:]]
+        (top, bottom), (left, right) = (
+            tuple(min(w, n) for w in both) for both, n in zip(widths[2:], most, strict=True)
+        )
+        ours = f"mg.pad({x}, ((0, 0), (0, 0), ({top}, {bottom}), ({left}, {right})), mode={mode!r})"
+        return ours, f"F.pad({x}, ({left}, {right}, {top}, {bottom}), {theirs!r})"
     value = d.among([0.0, 1.5])
     return f"mg.pad({x}, {widths}, {value})", f"pad({x}, {widths}, {value})"
 

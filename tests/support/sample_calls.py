@@ -118,9 +118,9 @@ def chunk(x, chunks, dim=0):
 
 
 def pad(x, widths, mode="constant", value=0.0):
-    if mode != "constant":
-        return mg.pad(x, widths, mode=mode)
     pairs = [(0, 0)] * (x.ndim - len(widths) // 2) + list(zip(widths[::2], widths[1::2], strict=True))[::-1]
+    if mode != "constant":
+        return mg.pad(x, pairs, mode={"replicate": "edge"}.get(mode, mode))
     return mg.pad(x, pairs, 0.0 if value is None else value)
 
 
@@ -149,9 +149,7 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
 
 
 def nearest(x, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None):
-    if mode != "nearest":
-        return mg.upsample_nearest(x, scale_factor, mode=mode)
-    return mg.upsample_nearest(x, scale_factor, size=size) if size is not None else mg.upsample_nearest(x, scale_factor)
+    return mg.interpolate(x, size, scale_factor, mode, align_corners, bool(recompute_scale_factor))
 
 
 def module(layer, **tensors):
