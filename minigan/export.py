@@ -322,7 +322,9 @@ def _build(tree: Any) -> Any:
 GEOMETRY = {"stride", "padding", "output_padding", "dilation", "groups", "output_size", "unflattened_size", "dim"}
 """Arguments that no layer holds numbers for."""
 HELD: dict[str, Callable[..., float]] = {
-    "ConditionalNormGenerator": lambda z_dim, classes, width: width * (98 * z_dim + 12 * classes + 32 * width + 16)
+    "Blur": lambda filter: len(_numbers(filter)),
+    "Upsample": lambda: 0,
+    "ConditionalNormGenerator": lambda z_dim, classes, width: width * (98 * z_dim + 12 * classes + 32 * width + 16),
 }
 """How many numbers a layer holds, where that is not about the product of those it is made with."""
 

@@ -87,7 +87,9 @@ def _gain(layer: nn.Module) -> float:
         return max(1.0, abs(layer.options[0]))
     if isinstance(layer, nn.Sigmoid):
         return 0.25
-    if isinstance(layer, nn.ReLU | nn.Tanh | nn.Flatten | nn.Unflatten):
+    if isinstance(layer, nn.Blur):
+        return layer.steepest()
+    if isinstance(layer, nn.ReLU | nn.Tanh | nn.Flatten | nn.Unflatten | nn.ZeroPad2d):
         return 1.0
     if isinstance(layer, nn.Dropout):
         return 1.0 if not layer.training else 1 / (1 - layer.p)

@@ -33,6 +33,7 @@ from .module import Buffer, Module, Parameter, Sequential
 from .noise import GaussianNoise
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm, take_standing_statistics
 from .reparametrize import spectral_norm, weight_norm
+from .resampling import Blur, ReflectionPad2d, ReplicationPad2d, Upsample, ZeroPad2d
 
 if not TYPE_CHECKING:
 

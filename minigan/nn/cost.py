@@ -12,11 +12,13 @@ from ..kernels.geometry import Geometry
 from ..tensor import Tensor
 from .layers import AvgPool2d, Conv2d, ConvTranspose2d, Embedding, Linear, MaxPool2d, UpsampleNearest
 from .module import Module
+from .resampling import Blur, ReflectionPad2d, ReplicationPad2d, Upsample, ZeroPad2d
 
 NUMBERS = 1 << 26  # in the largest array that a layer makes: a quarter of a gigabyte of float32
 OPERATIONS = 1 << 36  # of floating point, in all layers: some seconds
 MOVED = 1 << 5  # operations that it costs to move a number, or to do one thing to it, outside a matrix product
 CALL = 1 << 13  # operations that a call of NumPy's costs if it has next to nothing to do
+MAPPED = 1 << 3  # numbers whose memory it takes to list a neighbour of a pixel of a row
 TAP = 1 << 6  # numbers whose memory it takes to list an element of a window
 
 
@@ -72,6 +74,8 @@ def _cost(layer: Module, x: Tensor) -> tuple[int, int]:
         scale = layer.options[0]
         larger = (*x.shape[:2], *(side * s for side, s in zip(x.shape[2:], scale, strict=True)))
         return _of_taps(geometry.pooling("upsample_nearest", larger, scale, None))
+    if isinstance(layer, Upsample | Blur | ZeroPad2d | ReflectionPad2d | ReplicationPad2d) and x.ndim == 4:
+        return _of_rows(layer.target(x.shape), x.shape, layer.filter.shape if isinstance(layer, Blur) else (4,))
     return x.size, MOVED * x.size
 
 
@@ -88,3 +92,12 @@ def _of_taps(s: Geometry) -> tuple[int, int]:
     """Of pooling and its transpose, which go through the elements of a window one by one."""
     taps = s.w[2] * s.w[3]
     return max(math.prod(s.x), TAP * taps), taps * (MOVED * math.prod(s.y) + CALL)
+
+
+def _of_rows(made: tuple[int, ...], given: tuple[int, ...], taps: tuple[int, ...]) -> tuple[int, int]:
+    """Of what is done to the rows of an image and then to its columns, each result of so many neighbours."""
+    between = (*given[:2], made[2], given[3])
+    longest = max(taps)
+    numbers = max(*map(math.prod, (made, given, between)), longest * max(made[2:]) * MAPPED)
+    terms = 1 if len(taps) == 1 else min(taps)  # a matrix as a sum of products
+    return numbers, terms * 2 * (longest + MOVED) * numbers

@@ -126,8 +126,9 @@ def asked_size(name: str, size: Any, scale_factor: Any) -> tuple[Pair | None, tu
         return pair(size, f"{name}: size", 1), None
     several = isinstance(scale_factor, list | tuple)
     both = [_number(f) for f in (scale_factor if several else (scale_factor, scale_factor))]
-    if len(both) != 2 or not all(math.isfinite(f) and f > 0 for f in both):
-        raise ShapeError(f"{name}: scale_factor: expected a number > 0 or two of them, got {brief(scale_factor)}")
+    if len(both) != 2 or not all(0 < f < 1 << 31 for f in both):
+        expected = "expected a number > 0 and < 2^31, or two of them"
+        raise ShapeError(f"{name}: scale_factor: {expected}, got {brief(scale_factor)}")
     return None, (both[0], both[1])
 
 

@@ -50,6 +50,13 @@ LAYERS = {
     "MinibatchStdDev": (lambda nn: nn.MinibatchStdDev(2), (4, 3, 5, 6)),
     "Dropout": (lambda nn: nn.Dropout(0.5, rng=mg.random.Stream(3)), (2, 4, 5, 6)),
     "pooling": (lambda nn: nn.Sequential(nn.MaxPool2d(2, 1), nn.AvgPool2d(2), nn.UpsampleNearest(2)), (2, 4, 7, 7)),
+    "resampling": (
+        lambda nn: nn.Sequential(
+            *[nn.Upsample((40, 75), mode="bicubic"), nn.Blur(down=2), nn.Blur(((1, 2), (3, 5)), up=2)],
+            *[nn.ReflectionPad2d(2), nn.ReplicationPad2d((1, 0, 0, 2)), nn.ZeroPad2d(1)],
+        ),
+        (2, 4, 5, 6),
+    ),
     "shapes": (lambda nn: nn.Sequential(nn.PixelShuffle(2), nn.Flatten(), nn.Unflatten(1, (4, 5, 6))), (2, 4, 5, 6)),
     "activations": (lambda nn: nn.Sequential(nn.Tanh(), nn.ELU(), nn.Softplus(), nn.Sigmoid(), nn.LeakyReLU()), (2, 9)),
 }

@@ -267,6 +267,10 @@ COPIED = {
     "prelu": (lambda: nn.PReLU(2), (2, 2)),
     "activations": (lambda: nn.Sequential([nn.LeakyReLU(0.1), nn.ELU(), nn.Softmax(), nn.Softplus()]), (2, 2)),
     "pools": (lambda: nn.Sequential(nn.MaxPool2d(2), nn.UpsampleNearest(4), nn.AvgPool2d(2)), (1, 1, 4, 4)),
+    "sizes": (
+        lambda: nn.Sequential(nn.Upsample(6, mode="bicubic"), nn.Blur(down=2), nn.ReflectionPad2d((0, 1, 1, 0))),
+        (1, 1, 4, 4),
+    ),
     "batch": (lambda: nn.BatchNorm2d(2), (2, 2, 5, 5)),
     "group": (lambda: nn.Sequential({"a": nn.GroupNorm(1, 2), "b": nn.MinibatchStdDev()}), (4, 2)),
     "layer": (lambda: nn.LayerNorm(3), (4, 3)),

@@ -295,6 +295,11 @@ LAYERS = {
     "Softmax": (lambda: nn.Softmax(), (4, 2)),
     "MaxPool2d": (lambda: nn.MaxPool2d(2), (4, 2, 2, 2)),
     "UpsampleNearest": (lambda: nn.UpsampleNearest(2), (4, 2, 2, 2)),
+    "Upsample": (lambda: nn.Upsample(scale_factor=1.5, mode="bilinear"), (4, 2, 2, 2)),
+    "Blur": (lambda: nn.Blur(up=2), (4, 2, 2, 2)),
+    "ZeroPad2d": (lambda: nn.ZeroPad2d(1), (4, 2, 2, 2)),
+    "ReflectionPad2d": (lambda: nn.ReflectionPad2d(1), (4, 2, 2, 2)),
+    "ReplicationPad2d": (lambda: nn.ReplicationPad2d(1), (4, 2, 2, 2)),
 }
 
 

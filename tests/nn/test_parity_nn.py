@@ -33,6 +33,19 @@ LAYERS = {
         lambda: tnn.InstanceNorm2d(3, affine=True),
         (2, 3, 4, 4),
     ),
+    "Upsample": (
+        lambda: mg.nn.Upsample(scale_factor=(2, 1.3), mode="bicubic", align_corners=True),
+        lambda: tnn.Upsample(scale_factor=(2, 1.3), mode="bicubic", align_corners=True),
+        (2, 3, 4, 5),
+    ),
+    **{
+        name: (
+            lambda name=name: getattr(mg.nn, name)((1, 0, 2, 3)),
+            lambda name=name: getattr(tnn, name)((1, 0, 2, 3)),
+            (2, 3, 4, 5),
+        )
+        for name in ("ZeroPad2d", "ReflectionPad2d", "ReplicationPad2d")
+    },
     "Sequential": (
         lambda: mg.nn.Sequential(
             mg.nn.Conv2d(1, 3, 3), mg.nn.LeakyReLU(0.2), mg.nn.MaxPool2d(2), mg.nn.Flatten(), mg.nn.Linear(12, 2)
