@@ -18,7 +18,7 @@ from ..kernels.banded import Banded
 from ..kernels.geometry import Pads, Pair, frozen, pair
 from ..op import op, takes_tensors
 from ..tensor import Tensor
-from .pool import upsample_nearest
+from .pool import avg_pool2d, upsample_nearest
 
 
 def _resample_flops(y: Array, x: Array, rows: Banded, columns: Banded) -> float:
@@ -76,6 +76,13 @@ def interpolate(
     if exactly and mode.startswith("nearest"):
         return upsample_nearest(x, (times[0], times[1]))
     _check_floats("interpolate", x)
+    shares = [n // m for n, m in zip(x.shape[2:], out, strict=True)]
+    evenly = all(
+        n == m * s and f in (None, 1 / s) for n, m, s, f in zip(x.shape[2:], out, shares, factors, strict=True)
+    )
+    is_mean = mode == "area" or (mode == "bilinear" and max(shares) <= 2 and not (align_corners or antialias))
+    if evenly and is_mean:  # faster than by matrices
+        return avg_pool2d(x, (shares[0], shares[1]))
     rows, columns = (
         sampling.resized(n, m, mode, bool(align_corners), f, antialias)
         for n, m, f in zip(x.shape[2:], out, factors, strict=True)

@@ -196,11 +196,15 @@ def split(x: Tensor, parts: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     flops=_free,
 )
 def _pad(x: Array, pads: tuple[tuple[int, int], ...], value: float) -> Array:
-    shape = tuple(n + before + after for n, (before, after) in zip(x.shape, pads, strict=True))
-    y = kernels(x).empty_image(x, shape) if len(shape) == 4 else xp(x).empty(shape, dtype=x.dtype)
+    y = _empty(x, tuple(n + before + after for n, (before, after) in zip(x.shape, pads, strict=True)))
     y[...] = value
     y[_inside(x.shape, pads)] = x
     return y
+
+
+def _empty(like: Array, shape: Shape) -> Array:
+    """An uninitialised array, images channels-last in memory."""
+    return kernels(like).empty_image(like, shape) if len(shape) == 4 else xp(like).empty(shape, dtype=like.dtype)
 
 
 def _inside(shape: Shape, pads: tuple[tuple[int, int], ...]) -> tuple[slice, ...]:
@@ -232,7 +236,8 @@ def _borders(shape: Shape, pads: tuple[tuple[int, int], ...], mode: str) -> Iter
     flops=_free,
 )
 def _pad_with_its_own(x: Array, pads: tuple[tuple[int, int], ...], mode: str) -> Array:
-    y = _pad.forward(x, pads, 0.0)
+    y = _empty(x, tuple(n + before + after for n, (before, after) in zip(x.shape, pads, strict=True)))
+    y[_inside(x.shape, pads)] = x
     for axis, border, source in _borders(x.shape, pads, mode):
         along = (slice(None),) * axis
         y[(*along, border)] = y[(*along, source)]
@@ -247,7 +252,7 @@ def _pad_with_its_own(x: Array, pads: tuple[tuple[int, int], ...], mode: str) ->
 )
 def _fold(g: Array, pads: tuple[tuple[int, int], ...], mode: str) -> Array:
     shape = tuple(n - before - after for n, (before, after) in zip(g.shape, pads, strict=True))
-    y = kernels(g).empty_image(g, g.shape) if g.ndim == 4 else xp(g).empty(g.shape, dtype=g.dtype)
+    y = _empty(g, g.shape)
     y[...] = g
     for axis, border, source in reversed(list(_borders(shape, pads, mode))):
         along = (slice(None),) * axis

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch", reason="needs PyTorch: pip install 'minigan[bench]'")
+import minigan as mg
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'minigan[bench]'")
 
 BENCHES = Path(__file__).parents[2] / "benches"
 sys.path.insert(0, str(BENCHES))
@@ -63,3 +65,21 @@ def test_every_workload_has_a_rival_and_a_wrong_name_is_refused():
     result = subprocess.run([sys.executable, BENCHES / "train_steps.py", "nonsense"], capture_output=True, text=True)
     assert result.returncode == 2
     assert "nonsense" in result.stderr
+
+
+def test_resampling_is_timed_beside_what_computes_the_same(capsys, monkeypatch):
+    import resampling
+
+    monkeypatch.setattr(resampling, "SHAPES", [(2, 3, 8)])
+    monkeypatch.setattr(resampling, "WARM", 0)
+    before = torch.get_num_threads()
+    try:
+        resampling.main(["--repeats", "1"])
+        header, _, *rows = capsys.readouterr().out.splitlines()
+        assert header.count("ratio") == 2
+        assert [row.split("|")[1].strip() for row in rows] == list(resampling.CASES)
+        monkeypatch.setitem(resampling.CASES, "blur", (mg.nn.Blur((1, 2, 2, 1)), resampling.CASES["blur"][1]))
+        with pytest.raises(AssertionError):
+            resampling.main(["--repeats", "1"])
+    finally:
+        torch.set_num_threads(before)

@@ -12,8 +12,8 @@ F = torch.nn.functional
 
 SIZES = [(5, 7), (8, 8), (1, 3), (13, 4)]
 ASKED = [
-    *[{"size": s} for s in [(9, 4), (1, 1), (10, 14), (16, 24), 40]],
-    *[{"scale_factor": f} for f in (2.0, 3, (2.3, 1.7), (1.0, 0.6), 1.5)],
+    *[{"size": s} for s in [(9, 4), (1, 1), (10, 14), (16, 24), (4, 4), (8, 4), 40]],
+    *[{"scale_factor": f} for f in (2.0, 3, (2.3, 1.7), (1.0, 0.6), 1.5, (1, 0.5), 1)],
 ]
 OPTIONS = [
     *[{"mode": mode} for mode in ("nearest", "nearest-exact", "area")],
