@@ -92,6 +92,7 @@ from .ops import (
     var,
     where,
 )
+from .recompute import checkpoint
 from .recording import mode, no_grad, observe
 from .system.hints import unknown
 from .system.machine import __version__

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from .. import ops, processes
 from ..errors import ShapeError
 from ..kernels import kernels
+from ..system.once import once
 from ..tensor import Tensor, as_tensor, ones, tensor, zeros
 from .checks import flag, integer, number
 from .module import Buffer, Module, Parameter
@@ -54,7 +55,8 @@ class _BatchNorm(Module):
                 y, mean, r = ops.sync_channel_norm(x, self.eps)
             else:
                 y, mean, r = ops.sync_batch_norm(x, self.weight, self.bias, self.eps)
-            self._track(mean, r, x.size // channels * processes.statistics().size)
+            count = x.size // channels * processes.statistics().size
+            once(lambda: self._track(mean, r, count))
             return y
         scale = ops.rsqrt(self.running_var + self.eps)
         shift = -self.running_mean * scale

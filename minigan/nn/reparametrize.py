@@ -12,6 +12,7 @@ from ..errors import GraphError, ShapeError, brief
 from ..random import Stream
 from ..recording import no_grad
 from ..system.hints import unknown
+from ..system.once import once
 from ..tensor import Tensor
 from .checks import integer, number
 from .layers import ConvTranspose2d
@@ -69,8 +70,13 @@ class SpectralNorm(_Reparametrized):
     _norm: tuple[int, int, float]  # axis, power iterations, eps
 
     def _weight(self, calling: bool) -> Tensor:
-        axis, iterations, eps = self._norm
-        matrix = _rows(self.weight_orig, axis)
+        matrix = _rows(self.weight_orig, self._norm[0])
+        u, v = once(lambda: self._vectors(matrix, calling))
+        return self.weight_orig / (u @ (matrix @ v))
+
+    def _vectors(self, matrix: Tensor, calling: bool) -> tuple[Tensor, Tensor]:
+        """The first singular vectors of the weight, as far as they are known; a forward pass in training knows more."""
+        _, iterations, eps = self._norm
         # The buffers are written by the next forward pass, maybe before this one's gradient is taken: the graph gets
         # vectors of its own.
         with no_grad():
@@ -81,7 +87,7 @@ class SpectralNorm(_Reparametrized):
         if calling and self.training:
             self.weight_u.copy_(u, by="spectral_norm")
             self.weight_v.copy_(v, by="spectral_norm")
-        return self.weight_orig / (u @ (matrix @ v))
+        return u, v
 
 
 class WeightNorm(_Reparametrized):
