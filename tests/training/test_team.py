@@ -244,6 +244,31 @@ def test_a_run_by_the_clock_has_one_length_for_all(tmp_path):
     assert len(rows(tmp_path)) == training.record.read_config(tmp_path, [])["total_steps"]
 
 
+@pytest.mark.parametrize(
+    ("parts", "batch", "played"),
+    [
+        ({}, 128, 16),
+        ({}, 8, 8),
+        ({"virtual_ranks": 4}, 128, 16),
+        ({"virtual_ranks": 8}, 128, 32),  # of which a group of four has all its samples on one
+        ({"accumulate": 3}, 96, 12),
+        ({"accumulate": 3, "virtual_ranks": 2}, 12, 12),
+        ({"accumulate": 3}, 128, 128),  # which the run refuses, as it would if it were not dry
+    ],
+)
+def test_a_dry_run_has_a_batch_that_splits_as_the_real_one_does(parts, batch, played):
+    chosen = settings("", dry_run=True, batch_size=batch, **parts)
+    with chosen.ready():
+        assert chosen.batch_size == played
+
+
+def test_a_dry_run_of_several_processes_has_rows_for_each(tmp_path, monkeypatch):
+    monkeypatch.setenv("PMI_SIZE", "3")
+    chosen = settings(tmp_path, dry_run=True, batch_size=96)
+    with chosen.ready():
+        assert chosen.batch_size == 12
+
+
 def test_memory_is_counted_for_the_rows_of_one(tmp_path, capsys):
     run(tmp_path, dry_run=True, batch_size=16)
     assert "memory: " in capsys.readouterr().out
