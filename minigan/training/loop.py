@@ -370,7 +370,7 @@ class Loop:
             say(f"Done: {self.summary()}. {page} shows the run; samples, curves and checkpoints are beside it")
             if SUMS in (spent := self.timings.seconds):
                 share = spent[SUMS] / max(spent[SUMS] + spent["training"], 1e-9)
-                say(f"Sums over {self.team.group.size} processes, waiting included, took {share:.0%} of training")
+                say(f"Sums over processes, waiting included, took {share:.0%} of training")
             if self.looks:
                 say(self.looks[-1].explained)
 
