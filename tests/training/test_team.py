@@ -77,6 +77,14 @@ def test_it_goes_on_with_another_number_if_that_is_allowed(tmp_path):
     assert len(rows(tmp_path)) == 25
 
 
+def test_batch_norm_of_each_s_own_rows_goes_on_with_another_number_as_another_game(tmp_path, capsys):
+    run(tmp_path, steps=2, sync_norm=False)
+    run(tmp_path, steps=4, sync_norm=False, resume=True)
+    assert "another game" not in capsys.readouterr().out
+    run(tmp_path, ranks=4, steps=6, sync_norm=False, resume=True, allow_change=["virtual_ranks"])
+    assert "note: --no-sync-norm on 4 processes is another game than on 2" in capsys.readouterr().out
+
+
 def test_clusters_are_found_by_the_first_and_told(tmp_path, monkeypatch):
     found = []
     plain = labels.k_means
