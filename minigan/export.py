@@ -322,7 +322,9 @@ def _build(tree: Any) -> Any:
 GEOMETRY = {"stride", "padding", "output_padding", "dilation", "groups", "output_size", "unflattened_size", "dim"}
 """Arguments that no layer holds numbers for."""
 HELD: dict[str, Callable[..., float]] = {
-    "ConditionalNormGenerator": lambda z_dim, classes, width: width * (98 * z_dim + 12 * classes + 32 * width + 16)
+    "ConditionalNormGenerator": lambda z_dim, classes, width: width * (98 * z_dim + 12 * classes + 32 * width + 16),
+    "MultiheadAttention": lambda embed_dim: 4 * embed_dim * (embed_dim + 1),
+    "SelfAttention2d": lambda channels: 3 * channels * (channels + 1),
 }
 """How many numbers a layer holds, where that is not about the product of those it is made with."""
 
@@ -385,7 +387,7 @@ def _held(tree: dict[str, Any]) -> float:
     layer = tree.get("layer")  # may itself be a layer, of that name
     known = HELD.get(layer) if isinstance(layer, str) else None
     if known is not None:
-        return known(**{name: tree[name] for name in inspect.signature(known).parameters})
+        return known(**{name: tree[name] for name in inspect.signature(known).parameters if name in tree})
     held = {name: value for name, value in tree.items() if name not in GEOMETRY}
     side, groups = held.get("kernel_size", 1), tree.get("groups", 1)
     product = math.prod(max(n, 1) for n in _numbers([*held.values(), side if type(side) is not list else 1]))

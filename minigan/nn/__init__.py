@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..system.hints import unknown
 from . import init
+from .attention import MultiheadAttention, SelfAttention2d
 from .calling import evaluating, functional_call, in_chunks
 from .conditional import ConditionalBatchNorm2d
 from .layers import (

@@ -10,6 +10,7 @@ from ..errors import CheckpointError, brief
 from ..kernels import geometry
 from ..kernels.geometry import Geometry
 from ..tensor import Tensor
+from .attention import MultiheadAttention, SelfAttention2d
 from .layers import AvgPool2d, Conv2d, ConvTranspose2d, Embedding, Linear, MaxPool2d, UpsampleNearest
 from .module import Module
 
@@ -72,7 +73,18 @@ def _cost(layer: Module, x: Tensor) -> tuple[int, int]:
         scale = layer.options[0]
         larger = (*x.shape[:2], *(side * s for side, s in zip(x.shape[2:], scale, strict=True)))
         return _of_taps(geometry.pooling("upsample_nearest", larger, scale, None))
+    if isinstance(layer, SelfAttention2d) and x.ndim == 4:
+        n, c, h, w = x.shape
+        return _of_scores(n * h * w * (h * w // 4), c)
+    if isinstance(layer, MultiheadAttention) and x.ndim == 3:
+        length, samples = (x.shape[1], x.shape[0]) if layer.batch_first else x.shape[:2]
+        return _of_scores(samples * layer.num_heads * length * length, x.shape[2])
     return x.size, MOVED * x.size
+
+
+def _of_scores(scores: int, length: int) -> tuple[int, int]:
+    """Of attention, whose scores are products of vectors of that length, at most."""
+    return scores, scores * (MOVED + 4 * length)
 
 
 def _of_windows(s: Geometry, reach: int) -> tuple[int, int]:

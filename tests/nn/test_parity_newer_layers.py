@@ -1,0 +1,69 @@
+"""Attention and the other newer layers side by side with PyTorch: its own layers, or their papers' formulas in it."""
+
+import pytest
+from parity import check, close, torch
+
+import minigan as mg
+from minigan import nn
+from minigan.nn import functional_call
+
+F = torch.nn.functional
+
+
+def compare(layer, theirs, shapes, dtype, rng):
+    """`layer` and theirs(*inputs, *parameters in the layer's order), to second order."""
+    layer.to(dtype=dtype)
+    arrays = [*(rng.standard_normal(s) for s in shapes), *(rng.standard_normal(p.shape) for p in layer.parameters())]
+    count = len(shapes)
+    check(lambda *xs: functional_call(layer, list(xs[count:]), *xs[:count]), theirs, arrays, dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("options", [{}, {"scale": 0.3}])
+@pytest.mark.parametrize("shapes", [[(5, 4), (3, 4), (3, 2)], [(2, 1, 5, 4), (3, 6, 4), (3, 6, 2)]])
+def test_scaled_dot_product_attention(shapes, options, dtype, rng):
+    ours = lambda *xs: mg.scaled_dot_product_attention(*xs, **options)
+    theirs = lambda *xs: F.scaled_dot_product_attention(*xs, **options)
+    check(ours, theirs, [rng.standard_normal(s) for s in shapes], dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_self_attention_of_an_image(dtype, rng):
+    """As BigGAN's code has it."""
+
+    def theirs(x, gamma, theta, phi, g, o):
+        n, c, h, w = x.shape
+        queries = F.conv2d(x, theta).reshape(n, -1, h * w)
+        keys = F.max_pool2d(F.conv2d(x, phi), 2).reshape(n, -1, h * w // 4)
+        values = F.max_pool2d(F.conv2d(x, g), 2).reshape(n, -1, h * w // 4)
+        beta = torch.softmax(torch.bmm(queries.transpose(1, 2), keys), -1)
+        seen = torch.bmm(values, beta.transpose(1, 2)).reshape(n, c // 2, h, w)
+        return gamma * F.conv2d(seen, o) + x
+
+    compare(nn.SelfAttention2d(16), theirs, [(2, 16, 4, 6)], dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("batch_first", "bias"), [(True, True), (False, False)])
+def test_multihead_attention(batch_first, bias, dtype, rng):
+    options = {"bias": bias, "batch_first": batch_first}
+    layer = nn.MultiheadAttention(6, 3, **options)
+    reference = torch.nn.MultiheadAttention(6, 3, **options).to(getattr(torch, dtype))
+    names = [k for k, _ in reference.named_parameters()]
+    assert names == [k for k, _ in layer.named_parameters()]
+
+    def theirs(*args):
+        params = dict(zip(names, args[3:], strict=True))
+        return torch.func.functional_call(reference, params, args[:3])[0]
+
+    layer.forward = lambda *xs, forward=layer.forward: forward(*xs)[0]
+    shapes = [(2, 3, 6), (2, 4, 6), (2, 4, 6)] if batch_first else [(3, 2, 6), (4, 2, 6), (4, 2, 6)]
+    compare(layer, theirs, shapes, dtype, rng)
+
+
+def test_weights_of_several_heads_are_their_mean(rng):
+    layer, reference = nn.MultiheadAttention(6, 3).to(dtype="float64"), torch.nn.MultiheadAttention(6, 3).double()
+    layer.load_state_dict({k: t.numpy() for k, t in reference.state_dict().items()})
+    arrays = [rng.standard_normal(s) for s in ((3, 2, 6), (4, 2, 6), (4, 2, 6))]
+    for ours, theirs in zip(layer(*map(mg.tensor, arrays)), reference(*map(torch.tensor, arrays)), strict=True):
+        close(ours, theirs, "float64")
