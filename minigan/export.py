@@ -323,6 +323,9 @@ GEOMETRY = {"stride", "padding", "output_padding", "dilation", "groups", "output
 """Arguments that no layer holds numbers for."""
 HELD: dict[str, Callable[..., float]] = {
     "ConditionalNormGenerator": lambda z_dim, classes, width: width * (98 * z_dim + 12 * classes + 32 * width + 16),
+    "ModulatedConv2d": lambda in_channels, out_channels, kernel_size, style_dim: (
+        in_channels * (out_channels * _window(kernel_size) + style_dim + 1)
+    ),
     "MultiheadAttention": lambda embed_dim: 4 * embed_dim * (embed_dim + 1),
     "SelfAttention2d": lambda channels: 3 * channels * (channels + 1),
 }
@@ -392,6 +395,11 @@ def _held(tree: dict[str, Any]) -> float:
     side, groups = held.get("kernel_size", 1), tree.get("groups", 1)
     product = math.prod(max(n, 1) for n in _numbers([*held.values(), side if type(side) is not list else 1]))
     return product / groups if type(groups) is int and groups > 1 else product
+
+
+def _window(kernel_size: Any) -> float:
+    """How many pixels a window has, of one number or two."""
+    return math.prod(kernel_size) if isinstance(kernel_size, list) else kernel_size**2
 
 
 def _numbers(value: Any) -> list[float]:

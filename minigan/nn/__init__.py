@@ -30,6 +30,7 @@ from .layers import (
     UpsampleNearest,
 )
 from .minibatch import MinibatchStdDev
+from .modulated import ModulatedConv2d
 from .module import Buffer, Module, Parameter, Sequential
 from .noise import GaussianNoise
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm, take_standing_statistics

@@ -12,6 +12,7 @@ from ..kernels.geometry import Geometry
 from ..tensor import Tensor
 from .attention import MultiheadAttention, SelfAttention2d
 from .layers import AvgPool2d, Conv2d, ConvTranspose2d, Embedding, Linear, MaxPool2d, UpsampleNearest
+from .modulated import ModulatedConv2d
 from .module import Module
 
 NUMBERS = 1 << 26  # in the largest array that a layer makes: a quarter of a gigabyte of float32
@@ -63,7 +64,9 @@ def _cost(layer: Module, x: Tensor) -> tuple[int, int]:
         return made, MOVED * made
     if isinstance(layer, Conv2d):
         s = geometry.convolution("conv2d", x.shape, layer.weight.shape, **layer.options)
-        return _of_windows(s, s.w[3])
+        return _of_windows(s)
+    if isinstance(layer, ModulatedConv2d):
+        return _of_windows(geometry.convolution("conv2d", x.shape, layer.weight.shape, 1, layer.padding, 1, 1))
     if isinstance(layer, ConvTranspose2d):
         s = geometry.transposed("conv_transpose2d", x.shape, layer.weight.shape, **layer.options)
         return _of_windows(s, (s.w[3] - 1) * s.dilation[1] + 1 + s.stride[1])
@@ -87,10 +90,11 @@ def _of_scores(scores: int, length: int) -> tuple[int, int]:
     return scores, scores * (MOVED + 4 * length)
 
 
-def _of_windows(s: Geometry, reach: int) -> tuple[int, int]:
+def _of_windows(s: Geometry, reach: int | None = None) -> tuple[int, int]:
     """Of a convolution or its transpose, whose windows are laid side by side, `reach` pixels in each of their rows."""
     n, o, oh, ow = s.y
     _, c, kh, kw = s.w
+    reach = kw if reach is None else reach
     columns, kernels = n * oh * ow * c * kh * reach, 2 * o * c * kh * reach
     numbers = max(math.prod(s.padded), math.prod(s.y), columns, kernels)
     return numbers, s.flops // kw * reach + MOVED * numbers + 16 * s.groups * CALL

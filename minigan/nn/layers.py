@@ -59,8 +59,8 @@ class Conv2d(Module):
         options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         self.options = {option: frozen(f"Conv2d: {option}", value) for option, value in options.items()}
         inner, outer = integer("Conv2d: in_channels", in_channels, 1), integer("Conv2d: out_channels", out_channels, 1)
-        self.weight = _kernel("Conv2d", outer, inner, kernel_size, groups, rng)
-        geometry.convolution("Conv2d", (1, inner, *_LARGE), self.weight.shape, **self.options)
+        self.weight = kernel_weight("Conv2d", outer, inner, kernel_size, groups, rng)
+        geometry.convolution("Conv2d", (1, inner, *LARGE), self.weight.shape, **self.options)
         self.bias = _bias(outer, math.prod(self.weight.shape[1:]), rng) if flag("Conv2d: bias", bias) else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -96,8 +96,8 @@ class ConvTranspose2d(Module):
         self.options = {option: frozen(f"{name}: {option}", value) for option, value in options.items()}
         outer = integer(f"{name}: in_channels", in_channels, 1)
         inner = integer(f"{name}: out_channels", out_channels, 1)
-        self.weight = _kernel(name, outer, inner, kernel_size, groups, rng)
-        geometry.transposed(name, (1, outer, *_LARGE), self.weight.shape, **self.options)
+        self.weight = kernel_weight(name, outer, inner, kernel_size, groups, rng)
+        geometry.transposed(name, (1, outer, *LARGE), self.weight.shape, **self.options)
         if output_size is not None:
             self.options["output_size"] = pair(output_size, f"{name}: output_size", 1)
         self.bias = _bias(inner, math.prod(self.weight.shape[1:]), rng) if flag(f"{name}: bias", bias) else None
@@ -328,10 +328,10 @@ def _window(name: str, kernel_size: int | Pair, stride: int | Pair | None) -> tu
 
 
 # An image that every window fits into: with it the geometry says if a convolution's options make sense.
-_LARGE = (1 << 20, 1 << 20)
+LARGE = (1 << 20, 1 << 20)
 
 
-def _kernel(name: str, outer: int, inner: int, size: int | Pair, groups: int, rng: Stream | None) -> Parameter:
+def kernel_weight(name: str, outer: int, inner: int, size: int | Pair, groups: int, rng: Stream | None) -> Parameter:
     """A weight (outer, inner / groups, kh, kw), channels-last in memory, with PyTorch's default initialisation."""
     kernel = pair(size, f"{name}: kernel_size", 1)
     groups = integer(f"{name}: groups", groups, 1)

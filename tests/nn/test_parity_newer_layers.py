@@ -61,6 +61,24 @@ def test_multihead_attention(batch_first, bias, dtype, rng):
     compare(layer, theirs, shapes, dtype, rng)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("demodulate", [True, False])
+def test_modulated_convolution(demodulate, dtype, rng):
+    """As the paper writes it, with a weight for each sample: equations 1 to 3, by a convolution in groups."""
+
+    def theirs(x, style, weight, a, b):
+        n, c, h, w = x.shape
+        s = F.linear(style, a, b)
+        each = weight[None] * s[:, None, :, None, None]
+        if demodulate:
+            each = each * (each.square().sum((2, 3, 4), keepdim=True) + 1e-8).rsqrt()
+        y = F.conv2d(x.reshape(1, n * c, h, w), each.reshape(n * 5, c, 3, 3), padding=1, groups=n)
+        return y.reshape(n, 5, h, w)
+
+    layer = nn.ModulatedConv2d(4, 5, 3, 6, demodulate)
+    compare(layer, theirs, [(3, 4, 5, 4), (3, 6)], dtype, rng)
+
+
 def test_weights_of_several_heads_are_their_mean(rng):
     layer, reference = nn.MultiheadAttention(6, 3).to(dtype="float64"), torch.nn.MultiheadAttention(6, 3).double()
     layer.load_state_dict({k: t.numpy() for k, t in reference.state_dict().items()})

@@ -11,7 +11,7 @@ import numpy as np
 
 from minigan import nn
 
-FILES = ["attention"]  # of nn, whose layers all have rows
+FILES = ["attention", "modulated"]  # of nn, whose layers all have rows
 
 
 class Row(NamedTuple):
@@ -31,6 +31,10 @@ TABLE: dict[str, list[Row]] = {
     "MultiheadAttention": [
         Row(lambda: nn.MultiheadAttention(6, 2, batch_first=True), normal((2, 3, 6), (2, 4, 6), (2, 4, 6))),
         Row(lambda: nn.MultiheadAttention(4, 4, bias=False), normal((3, 2, 4), (3, 2, 4), (3, 2, 4))),
+    ],
+    "ModulatedConv2d": [
+        Row(lambda: nn.ModulatedConv2d(3, 4, 3, 2), normal((2, 3, 4, 5), (2, 2))),
+        Row(lambda: nn.ModulatedConv2d(2, 3, (1, 2), 3, demodulate=False, padding=1), normal((2, 2, 3, 3), (2, 3))),
     ],
 }
 
