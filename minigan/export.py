@@ -40,7 +40,7 @@ MOST = 1 << 20  # of classes, of numbers in the noise, and of letters in a descr
 LAYERS_AT_MOST, DEPTH_AT_MOST = 1000, 100  # in one description, and lists and layers within each other
 FORMAT = 1
 LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "code": LatentCode}
-NORMALISED: dict[str, Any] = {"spectral_norm": nn.spectral_norm, "weight_norm": nn.weight_norm}
+NORMALISED: dict[str, Any] = {fn.__name__: fn for fn in (nn.spectral_norm, nn.weight_norm, nn.equalized)}
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
     for layer in (*vars(nn).values(), Maxout, ToUnit, FromUnit, OneHotGenerator, ConditionalNormGenerator)
@@ -322,12 +322,17 @@ def _build(tree: Any) -> Any:
 GEOMETRY = {"stride", "padding", "output_padding", "dilation", "groups", "output_size", "unflattened_size", "dim"}
 """Arguments that no layer holds numbers for."""
 HELD: dict[str, Callable[..., float]] = {
+    "ConditionalGroupNorm": lambda num_channels, num_classes=None, style_dim=None: (
+        2 * num_channels * (num_classes or style_dim + 1)
+    ),
     "ConditionalNormGenerator": lambda z_dim, classes, width: width * (98 * z_dim + 12 * classes + 32 * width + 16),
     "ModulatedConv2d": lambda in_channels, out_channels, kernel_size, style_dim: (
         in_channels * (out_channels * _window(kernel_size) + style_dim + 1)
     ),
     "MultiheadAttention": lambda embed_dim: 4 * embed_dim * (embed_dim + 1),
     "SelfAttention2d": lambda channels: 3 * channels * (channels + 1),
+    "SkipLayerExcitation": lambda low_channels, high_channels: high_channels * (16 * low_channels + high_channels),
+    "SqueezeExcitation": lambda channels, reduction=16: 2 * channels * (channels / reduction + 1),
 }
 """How many numbers a layer holds, where that is not about the product of those it is made with."""
 

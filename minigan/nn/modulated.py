@@ -10,8 +10,9 @@ from ..random import Stream
 from ..tensor import Tensor, as_tensor
 from . import init
 from .checks import flag, integer, number
-from .layers import LARGE, Linear, kernel_weight
+from .layers import LARGE, kernel_weight
 from .module import Module
+from .style import affine
 
 
 class ModulatedConv2d(Module):
@@ -38,17 +39,13 @@ class ModulatedConv2d(Module):
     ) -> None:
         inner = integer("ModulatedConv2d: in_channels", in_channels, 1)
         outer = integer("ModulatedConv2d: out_channels", out_channels, 1)
-        style_dim = integer("ModulatedConv2d: style_dim", style_dim, 1)
         self.demodulate = flag("ModulatedConv2d: demodulate", demodulate)
         self.padding = frozen("ModulatedConv2d: padding", padding)
         self.eps = number("ModulatedConv2d: eps", eps, least=0)
         self.weight = kernel_weight("ModulatedConv2d", outer, inner, kernel_size, 1, rng)
         geometry.convolution("ModulatedConv2d", (1, inner, *LARGE), self.weight.shape, 1, self.padding, 1, 1)
         init.normal_(self.weight, std=1 / math.sqrt(math.prod(self.weight.shape[1:])), rng=rng)
-        self.affine = Linear(style_dim, inner, rng=rng)
-        init.normal_(self.affine.weight, std=1 / math.sqrt(style_dim), rng=rng)
-        assert self.affine.bias is not None
-        init.ones_(self.affine.bias)
+        self.affine = affine("ModulatedConv2d", style_dim, inner, 1.0, rng)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """(N, out_channels, OH, OW) of x (N, in_channels, H, W) and styles (N, style_dim)."""

@@ -1,12 +1,11 @@
 """Every row of the layer table: second order, replays, types, memory order, copies, descriptions, costs."""
 
 import copy
-import importlib
 import json
 
 import numpy as np
 import pytest
-from layer_table import FILES, ROWS, TABLE
+from layer_table import ROWS, TABLE
 
 import minigan as mg
 from minigan import export, nn
@@ -53,14 +52,9 @@ def test_second_order(name, k, rng):
     mg.testing.gradcheck(call, [*inputs, *params], rtol=1e-5, atol=1e-6)
 
 
-def test_every_layer_of_these_files_has_a_row():
-    known = {
-        kind.__name__
-        for file in FILES
-        for kind in vars(importlib.import_module(f"minigan.nn.{file}")).values()
-        if isinstance(kind, type) and issubclass(kind, nn.Module) and kind.__module__ == f"minigan.nn.{file}"
-    }
-    assert {name for name in known if not name.startswith("_")} == set(TABLE)
+def test_every_layer_has_a_row():
+    layers = {kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, nn.Module)}
+    assert {kind.__name__ for kind in layers - {nn.Module, nn.Sequential}} == set(TABLE)
 
 
 @pytest.mark.parametrize(("name", "k"), ROWS)
@@ -71,11 +65,13 @@ def test_a_replay_is_the_step(name, k, rng):
         with mg.random.using(mg.random.Stream(0)):
             return step(layer, args)
 
-    expected = [y.numpy() for y in once(*inputs)]
+    others = [Tensor(x.data * 0.7) if x.dtype.kind == "f" else x for x in inputs]
+    expected = [y.numpy() for y in once(*others)]
     captured = mg.capture(once)
-    for _ in range(8):
-        found = captured(*[Tensor(x.data.copy()) for x in inputs])
+    for _ in range(7):
+        captured(*[Tensor(x.data.copy()) for x in inputs])
     assert captured.graph is not None
+    found = captured(*[Tensor(x.data.copy()) for x in others])  # what is left in memory is not theirs
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a.numpy(), b)
 

@@ -79,6 +79,61 @@ def test_modulated_convolution(demodulate, dtype, rng):
     compare(layer, theirs, [(3, 4, 5, 4), (3, 6)], dtype, rng)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("args", [(4,), ((3, 4), 0.1), (4, None, False)])
+def test_rms_norm(args, dtype, rng):
+    reference = torch.nn.RMSNorm(*args)
+    theirs = lambda x, *w: F.rms_norm(x, reference.normalized_shape, *w, eps=reference.eps)
+    compare(nn.RMSNorm(*args), theirs, [(2, 3, 4)], dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_pixel_norm(dtype, rng):
+    theirs = lambda x: x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+    compare(nn.PixelNorm(), theirs, [(2, 3, 4, 5)], dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_adaptive_instance_norm(dtype, rng):
+    def theirs(x, style, w, b):
+        s = F.linear(style, w, b)[:, :, None, None]
+        return (1 + s[:, :3]) * F.instance_norm(x) + s[:, 3:]
+
+    compare(nn.AdaptiveInstanceNorm2d(3, 2), theirs, [(4, 3, 5, 4), (4, 2)], dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_conditional_group_norm(dtype, rng):
+    def theirs(x, style, w, b, v, c):
+        scale, shift = F.linear(style, w, b), F.linear(style, v, c)
+        return F.group_norm(x, 2) * scale[:, :, None, None] + shift[:, :, None, None]
+
+    compare(nn.ConditionalGroupNorm(2, 4, style_dim=3), theirs, [(3, 4, 5, 4), (3, 3)], dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_squeeze_and_excitation(dtype, rng):
+    def theirs(x, w, b, v, c):
+        return x * F.conv2d(F.conv2d(F.adaptive_avg_pool2d(x, 1), w, b).relu(), v, c).sigmoid()
+
+    compare(nn.SqueezeExcitation(8, 4), theirs, [(2, 8, 5, 3)], dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_skip_layer_excitation(dtype, rng):
+    def theirs(low, high, w, v):
+        return high * F.conv2d(F.leaky_relu(F.conv2d(F.adaptive_avg_pool2d(low, 4), w), 0.1), v).sigmoid()
+
+    compare(nn.SkipLayerExcitation(3, 5), theirs, [(2, 3, 8, 4), (2, 5, 9, 7)], dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_an_equalised_convolution(dtype, rng):
+    """As ProGAN's code has it: He's constant times N(0, 1) / lr_multiplier, all times lr_multiplier."""
+    theirs = lambda x, w, b: F.conv2d(x, w * (2 / 36) ** 0.5 * 0.01, b * 0.01, padding=1)
+    compare(nn.equalized(nn.Conv2d(4, 5, 3, padding=1), 0.01), theirs, [(2, 4, 6, 5)], dtype, rng)
+
+
 def test_weights_of_several_heads_are_their_mean(rng):
     layer, reference = nn.MultiheadAttention(6, 3).to(dtype="float64"), torch.nn.MultiheadAttention(6, 3).double()
     layer.load_state_dict({k: t.numpy() for k, t in reference.state_dict().items()})

@@ -1,4 +1,4 @@
-"""One row per layer of the newer files of `nn`: how to make it and what it is given. Checks of layers run over it.
+"""One row per layer of `nn`: how to make it and what it is given. Checks of layers run over it.
 
 A row is (maker of the layer, maker of float64 inputs from a generator). What a layer is told besides, such as labels,
 is an array of integers. Parameters are drawn by whoever checks, so that none stays 0.
@@ -11,8 +11,6 @@ import numpy as np
 
 from minigan import nn
 
-FILES = ["attention", "modulated"]  # of nn, whose layers all have rows
-
 
 class Row(NamedTuple):
     make: Callable[[], nn.Module]
@@ -23,7 +21,60 @@ def normal(*shapes):
     return lambda rng: [rng.standard_normal(s) for s in shapes]
 
 
+def labelled(shape, *labels):
+    return lambda rng: [rng.standard_normal(shape), np.array(labels)]
+
+
 TABLE: dict[str, list[Row]] = {
+    "Linear": [
+        Row(lambda: nn.Linear(3, 2), normal((4, 3))),
+        Row(lambda: nn.equalized(nn.Linear(3, 2), 0.5), normal((4, 3))),
+    ],
+    "Conv2d": [
+        Row(lambda: nn.Conv2d(4, 6, (3, 2), 2, 1, groups=2), normal((2, 4, 7, 6))),
+        Row(lambda: nn.equalized(nn.Conv2d(2, 3, 3, bias=False)), normal((2, 2, 4, 5))),
+    ],
+    "ConvTranspose2d": [Row(lambda: nn.ConvTranspose2d(4, 6, (3, 2), 2, 1, 1), normal((2, 4, 3, 4)))],
+    "Embedding": [Row(lambda: nn.Embedding(4, 3), lambda rng: [np.array([3, 0, 3])])],
+    "Dropout": [Row(lambda: nn.Dropout(0.4), normal((4, 5)))],
+    "GaussianNoise": [Row(lambda: nn.GaussianNoise(0.4), normal((4, 5)))],
+    "NoiseInjection": [
+        Row(lambda: nn.NoiseInjection(), normal((2, 3, 4, 5))),
+        Row(lambda: nn.NoiseInjection(3), normal((2, 3, 4, 5))),
+    ],
+    "Flatten": [Row(nn.Flatten, normal((2, 3, 2, 2)))],
+    "Unflatten": [Row(lambda: nn.Unflatten(1, (3, 2, 1)), normal((2, 6)))],
+    "ReLU": [Row(nn.ReLU, normal((3, 4)))],
+    "LeakyReLU": [Row(lambda: nn.LeakyReLU(0.2), normal((3, 4)))],
+    "PReLU": [Row(lambda: nn.PReLU(3), normal((2, 3, 2, 2)))],
+    "ELU": [Row(nn.ELU, normal((3, 4)))],
+    "Tanh": [Row(nn.Tanh, normal((3, 4)))],
+    "Sigmoid": [Row(nn.Sigmoid, normal((3, 4)))],
+    "Softplus": [Row(nn.Softplus, normal((3, 4)))],
+    "Softmax": [Row(nn.Softmax, normal((3, 4)))],
+    "MaxPool2d": [Row(lambda: nn.MaxPool2d(2), normal((2, 3, 4, 6)))],
+    "AvgPool2d": [Row(lambda: nn.AvgPool2d(2, 1), normal((2, 3, 4, 5)))],
+    "UpsampleNearest": [Row(lambda: nn.UpsampleNearest((2, 1)), normal((2, 3, 2, 2)))],
+    "PixelShuffle": [Row(lambda: nn.PixelShuffle(2), normal((2, 8, 2, 3)))],
+    "BatchNorm1d": [Row(lambda: nn.BatchNorm1d(3), normal((5, 3)))],
+    "BatchNorm2d": [Row(lambda: nn.BatchNorm2d(3), normal((3, 3, 2, 2)))],
+    "GroupNorm": [Row(lambda: nn.GroupNorm(2, 4), normal((2, 4, 3, 2)))],
+    "InstanceNorm2d": [Row(lambda: nn.InstanceNorm2d(3, affine=True), normal((2, 3, 3, 4)))],
+    "LayerNorm": [Row(lambda: nn.LayerNorm((3, 4)), normal((2, 3, 4)))],
+    "RMSNorm": [
+        Row(lambda: nn.RMSNorm((3, 4)), normal((2, 3, 4))),
+        Row(lambda: nn.RMSNorm(4, 0.1, False), normal((2, 3, 4))),
+    ],
+    "PixelNorm": [Row(nn.PixelNorm, normal((2, 3, 4, 5))), Row(nn.PixelNorm, normal((3, 4)))],
+    "MinibatchStdDev": [Row(lambda: nn.MinibatchStdDev(2), normal((4, 3, 2, 2)))],
+    "ConditionalBatchNorm2d": [Row(lambda: nn.ConditionalBatchNorm2d(3, 5), labelled((3, 3, 2, 2), 4, 0, 4))],
+    "ConditionalGroupNorm": [
+        Row(lambda: nn.ConditionalGroupNorm(2, 4, 5), labelled((3, 4, 2, 3), 4, 0, 4)),
+        Row(lambda: nn.ConditionalGroupNorm(1, 4, style_dim=2), normal((3, 4, 2, 3), (3, 2))),
+    ],
+    "AdaptiveInstanceNorm2d": [Row(lambda: nn.AdaptiveInstanceNorm2d(3, 2), normal((2, 3, 3, 4), (2, 2)))],
+    "SqueezeExcitation": [Row(lambda: nn.SqueezeExcitation(6, 2), normal((2, 6, 3, 2)))],
+    "SkipLayerExcitation": [Row(lambda: nn.SkipLayerExcitation(3, 2), normal((2, 3, 4, 8), (2, 2, 9, 9)))],
     "SelfAttention2d": [
         Row(lambda: nn.SelfAttention2d(8), normal((2, 8, 4, 6))),
         Row(lambda: nn.SelfAttention2d(4, reduction=2, bias=True), normal((2, 4, 3, 2))),
