@@ -322,6 +322,12 @@ def _build(tree: Any) -> Any:
 GEOMETRY = {"stride", "padding", "output_padding", "dilation", "groups", "output_size", "unflattened_size", "dim"}
 """Arguments that no layer holds numbers for."""
 HELD: dict[str, Callable[..., float]] = {
+    "Conv1d": lambda in_channels, out_channels, kernel_size, groups=1: (
+        in_channels * out_channels * kernel_size / groups
+    ),
+    "ConvTranspose1d": lambda in_channels, out_channels, kernel_size, groups=1: (
+        in_channels * out_channels * kernel_size / groups
+    ),
     "ConditionalGroupNorm": lambda num_channels, num_classes=None, style_dim=None: (
         2 * num_channels * (num_classes or style_dim + 1)
     ),

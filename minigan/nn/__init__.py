@@ -8,6 +8,7 @@ from . import init
 from .attention import MultiheadAttention, SelfAttention2d
 from .calling import evaluating, functional_call, in_chunks
 from .conditional import ConditionalBatchNorm2d, ConditionalGroupNorm
+from .conv1d import Conv1d, ConvTranspose1d
 from .excitation import SkipLayerExcitation, SqueezeExcitation
 from .layers import (
     ELU,

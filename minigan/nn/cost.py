@@ -11,6 +11,7 @@ from ..kernels import geometry
 from ..kernels.geometry import Geometry
 from ..tensor import Tensor
 from .attention import MultiheadAttention, SelfAttention2d
+from .conv1d import Conv1d, ConvTranspose1d
 from .layers import AvgPool2d, Conv2d, ConvTranspose2d, Embedding, Linear, MaxPool2d, UpsampleNearest
 from .modulated import ModulatedConv2d
 from .module import Module
@@ -65,11 +66,16 @@ def _cost(layer: Module, x: Tensor) -> tuple[int, int]:
     if isinstance(layer, Conv2d):
         s = geometry.convolution("conv2d", x.shape, layer.weight.shape, **layer.options)
         return _of_windows(s)
+    if isinstance(layer, Conv1d) and x.ndim == 3:
+        return _of_windows(geometry.convolution("conv1d", *_high(x, layer.weight), **layer.options))
+    if isinstance(layer, ConvTranspose1d) and x.ndim == 3:
+        options = {**layer.options, "output_size": None}
+        return _of_transposed(geometry.transposed("conv_transpose1d", *_high(x, layer.weight), **options))
     if isinstance(layer, ModulatedConv2d):
         return _of_windows(geometry.convolution("conv2d", x.shape, layer.weight.shape, 1, layer.padding, 1, 1))
     if isinstance(layer, ConvTranspose2d):
         s = geometry.transposed("conv_transpose2d", x.shape, layer.weight.shape, **layer.options)
-        return _of_windows(s, (s.w[3] - 1) * s.dilation[1] + 1 + s.stride[1])
+        return _of_transposed(s)
     if isinstance(layer, MaxPool2d | AvgPool2d):
         return _of_taps(geometry.pooling("pooling", x.shape, *layer.options))
     if isinstance(layer, UpsampleNearest) and x.ndim == 4:
@@ -98,6 +104,16 @@ def _of_windows(s: Geometry, reach: int | None = None) -> tuple[int, int]:
     columns, kernels = n * oh * ow * c * kh * reach, 2 * o * c * kh * reach
     numbers = max(math.prod(s.padded), math.prod(s.y), columns, kernels)
     return numbers, s.flops // kw * reach + MOVED * numbers + 16 * s.groups * CALL
+
+
+def _of_transposed(s: Geometry) -> tuple[int, int]:
+    """Of a transposed convolution."""
+    return _of_windows(s, (s.w[3] - 1) * s.dilation[1] + 1 + s.stride[1])
+
+
+def _high(*sequences: Tensor) -> list[tuple[int, ...]]:
+    """The shapes of sequences as images of height 1."""
+    return [(*x.shape[:2], 1, x.shape[2]) for x in sequences]
 
 
 def _of_taps(s: Geometry) -> tuple[int, int]:

@@ -26,7 +26,7 @@ class Linear(Module):
         shape = integer("Linear: out_features", out_features, 1), integer("Linear: in_features", in_features, 1)
         self.weight = Parameter(zeros(shape))
         init.kaiming_uniform_(self.weight, math.sqrt(5), rng=rng)
-        self.bias = _bias(out_features, in_features, rng) if flag("Linear: bias", bias) else None
+        self.bias = uniform_bias(out_features, in_features, rng) if flag("Linear: bias", bias) else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., out_features)."""
@@ -61,7 +61,7 @@ class Conv2d(Module):
         inner, outer = integer("Conv2d: in_channels", in_channels, 1), integer("Conv2d: out_channels", out_channels, 1)
         self.weight = kernel_weight("Conv2d", outer, inner, kernel_size, groups, rng)
         geometry.convolution("Conv2d", (1, inner, *LARGE), self.weight.shape, **self.options)
-        self.bias = _bias(outer, math.prod(self.weight.shape[1:]), rng) if flag("Conv2d: bias", bias) else None
+        self.bias = uniform_bias(outer, math.prod(self.weight.shape[1:]), rng) if flag("Conv2d: bias", bias) else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, out_channels, OH, OW)."""
@@ -100,7 +100,7 @@ class ConvTranspose2d(Module):
         geometry.transposed(name, (1, outer, *LARGE), self.weight.shape, **self.options)
         if output_size is not None:
             self.options["output_size"] = pair(output_size, f"{name}: output_size", 1)
-        self.bias = _bias(inner, math.prod(self.weight.shape[1:]), rng) if flag(f"{name}: bias", bias) else None
+        self.bias = uniform_bias(inner, math.prod(self.weight.shape[1:]), rng) if flag(f"{name}: bias", bias) else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, out_channels, OH, OW)."""
@@ -342,7 +342,7 @@ def kernel_weight(name: str, outer: int, inner: int, size: int | Pair, groups: i
     return weight
 
 
-def _bias(features: int, fan_in: int, rng: Stream | None) -> Parameter:
+def uniform_bias(features: int, fan_in: int, rng: Stream | None) -> Parameter:
     """A bias (features,) from U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)), PyTorch's default."""
     bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
     bias = Parameter(zeros(features))

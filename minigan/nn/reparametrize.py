@@ -16,10 +16,12 @@ from ..system.hints import unknown
 from ..tensor import Tensor
 from . import init
 from .checks import integer, number
+from .conv1d import ConvTranspose1d
 from .layers import ConvTranspose2d
 from .module import Buffer, Module, Parameter
 
 L = TypeVar("L", bound=Module)
+_TRANSPOSED = ConvTranspose1d, ConvTranspose2d  # whose weight has the inputs first
 
 
 class _Reparametrized(Module):
@@ -112,8 +114,8 @@ def spectral_norm(
 ) -> L:
     """`layer` itself, its weight divided by its largest singular value from now on (Miyato et al. 2018).
 
-    As torch.nn.utils.spectral_norm: the weight, a matrix of rows along axis `dim` (1 for ConvTranspose2d, else 0), is
-    the parameter `weight_orig`; the buffers `weight_u` and `weight_v` follow its first singular vectors by
+    As torch.nn.utils.spectral_norm: the weight, a matrix of rows along axis `dim` (1 for transposed convolutions, else
+    0), is the parameter `weight_orig`; the buffers `weight_u` and `weight_v` follow its first singular vectors by
     `n_power_iterations` in each forward pass in training mode, and stay in evaluation mode. Gradients flow through
     sigma = u^T W v with u and v held constant. `layer.weight` is the computed weight, to be read only: initialise
     before. Returns the same object; optimizers that hold its weight still do. ShapeError if it has no weight of its own
@@ -122,7 +124,7 @@ def spectral_norm(
     weight = _taken("spectral_norm", layer, 2)
     n_power_iterations = integer("spectral_norm: n_power_iterations", n_power_iterations, 1)
     eps = number("spectral_norm: eps", eps, least=0)
-    axis = (1 if isinstance(layer, ConvTranspose2d) else 0) if dim is None else _axis("spectral_norm", dim, weight)
+    axis = (1 if isinstance(layer, _TRANSPOSED) else 0) if dim is None else _axis("spectral_norm", dim, weight)
     rows = weight.shape[axis]
     drawn = rng or random.default()
     vectors = [Tensor(drawn.normal(n, dtype=weight.dtype)).to(weight.device) for n in (rows, weight.size // rows)]
@@ -189,7 +191,7 @@ def equalized(
 
 def _fan_in(layer: Module, weight: Parameter) -> int:
     """How many numbers the layer adds up to one, if its windows do not overlap: in / groups times the window's size."""
-    if isinstance(layer, ConvTranspose2d):
+    if isinstance(layer, _TRANSPOSED):
         return weight.size // (weight.shape[1] * layer.options["groups"])
     return weight.size // weight.shape[0]
 

@@ -134,6 +134,35 @@ def test_an_equalised_convolution(dtype, rng):
     compare(nn.equalized(nn.Conv2d(4, 5, 3, padding=1), 0.01), theirs, [(2, 4, 6, 5)], dtype, rng)
 
 
+SEQUENCES = {
+    "plain": ("Conv1d", (4, 6, 3), {}, (2, 4, 9)),
+    "options": ("Conv1d", (4, 6, 3), {"stride": 2, "padding": 2, "dilation": 2, "groups": 2}, (2, 4, 9)),
+    "same": ("Conv1d", (2, 3, 4), {"padding": "same", "bias": False}, (3, 2, 7)),
+    "long": ("Conv1d", (1, 3, 25), {"stride": 4, "padding": 11}, (2, 1, 40)),
+    "transposed": ("ConvTranspose1d", (4, 6, 3), {}, (2, 4, 5)),
+    "transposed, positional": ("ConvTranspose1d", (4, 6, 5, 3, 1, 2, 2, False), {}, (2, 4, 5)),
+    "transposed, dilated": ("ConvTranspose1d", (2, 3, 3), {"stride": 2, "padding": 1, "dilation": 2}, (2, 2, 5)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", SEQUENCES)
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+def test_convolutions_of_sequences(name, dtype, rng):
+    kind, args, options, shape = SEQUENCES[name]
+    reference = getattr(torch.nn, kind)(*args, **options).to(getattr(torch, dtype))
+    layer = getattr(nn, kind)(*args, **options)
+    names = [k for k, _ in reference.named_parameters()]
+    assert [(k, p.shape) for k, p in layer.named_parameters()] == [
+        (k, tuple(p.shape)) for k, p in reference.named_parameters()
+    ]
+
+    def theirs(x, *params):
+        return torch.func.functional_call(reference, dict(zip(names, params, strict=True)), (x,))
+
+    compare(layer, theirs, [shape], dtype, rng)
+
+
 def test_weights_of_several_heads_are_their_mean(rng):
     layer, reference = nn.MultiheadAttention(6, 3).to(dtype="float64"), torch.nn.MultiheadAttention(6, 3).double()
     layer.load_state_dict({k: t.numpy() for k, t in reference.state_dict().items()})

@@ -35,6 +35,15 @@ TABLE: dict[str, list[Row]] = {
         Row(lambda: nn.equalized(nn.Conv2d(2, 3, 3, bias=False)), normal((2, 2, 4, 5))),
     ],
     "ConvTranspose2d": [Row(lambda: nn.ConvTranspose2d(4, 6, (3, 2), 2, 1, 1), normal((2, 4, 3, 4)))],
+    "Conv1d": [
+        Row(lambda: nn.Conv1d(4, 6, 3, 2, 1, 2, groups=2), normal((2, 4, 9))),
+        Row(lambda: nn.Conv1d(1, 2, 25, padding="same", bias=False), normal((2, 1, 6))),
+        Row(lambda: nn.equalized(nn.Conv1d(8, 8, 1, groups=8)), normal((2, 8, 3))),
+    ],
+    "ConvTranspose1d": [
+        Row(lambda: nn.ConvTranspose1d(4, 6, 5, 3, 1, 1, groups=2), normal((2, 4, 3))),
+        Row(lambda: nn.spectral_norm(nn.ConvTranspose1d(2, 3, 4, 2, "same")).eval(), normal((2, 2, 3))),
+    ],
     "Embedding": [Row(lambda: nn.Embedding(4, 3), lambda rng: [np.array([3, 0, 3])])],
     "Dropout": [Row(lambda: nn.Dropout(0.4), normal((4, 5)))],
     "GaussianNoise": [Row(lambda: nn.GaussianNoise(0.4), normal((4, 5)))],
