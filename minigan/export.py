@@ -332,6 +332,9 @@ HELD: dict[str, Callable[..., float]] = {
         2 * num_channels * (num_classes or style_dim + 1)
     ),
     "ConditionalNormGenerator": lambda z_dim, classes, width: width * (98 * z_dim + 12 * classes + 32 * width + 16),
+    "MinibatchDiscrimination": lambda in_features, out_features=100, kernel_dims=5: (
+        in_features * out_features * kernel_dims
+    ),
     "ModulatedConv2d": lambda in_channels, out_channels, kernel_size, style_dim: (
         in_channels * (out_channels * _window(kernel_size) + style_dim + 1)
     ),
@@ -339,6 +342,7 @@ HELD: dict[str, Callable[..., float]] = {
     "SelfAttention2d": lambda channels: 3 * channels * (channels + 1),
     "SkipLayerExcitation": lambda low_channels, high_channels: high_channels * (16 * low_channels + high_channels),
     "SqueezeExcitation": lambda channels, reduction=16: 2 * channels * (channels / reduction + 1),
+    "VirtualBatchNorm2d": lambda num_features: 2 * num_features,
 }
 """How many numbers a layer holds, where that is not about the product of those it is made with."""
 

@@ -31,7 +31,7 @@ from .layers import (
     Unflatten,
     UpsampleNearest,
 )
-from .minibatch import MinibatchStdDev
+from .minibatch import MinibatchDiscrimination, MinibatchStdDev
 from .modulated import ModulatedConv2d
 from .module import Buffer, Module, Parameter, Sequential
 from .noise import GaussianNoise, NoiseInjection
@@ -47,6 +47,7 @@ from .norm import (
 )
 from .reparametrize import equalized, spectral_norm, weight_norm
 from .style import AdaptiveInstanceNorm2d
+from .virtual import VirtualBatch, VirtualBatchNorm2d
 
 if not TYPE_CHECKING:
 

@@ -13,6 +13,7 @@ from ..tensor import Tensor
 from .attention import MultiheadAttention, SelfAttention2d
 from .conv1d import Conv1d, ConvTranspose1d
 from .layers import AvgPool2d, Conv2d, ConvTranspose2d, Embedding, Linear, MaxPool2d, UpsampleNearest
+from .minibatch import MinibatchDiscrimination
 from .modulated import ModulatedConv2d
 from .module import Module
 
@@ -85,6 +86,9 @@ def _cost(layer: Module, x: Tensor) -> tuple[int, int]:
     if isinstance(layer, SelfAttention2d) and x.ndim == 4:
         n, c, h, w = x.shape
         return _of_scores(n * h * w * (h * w // 4), c)
+    if isinstance(layer, MinibatchDiscrimination) and x.ndim == 2:
+        pairs = x.shape[0] ** 2 * layer.T.shape[1] * layer.T.shape[2]
+        return max(pairs, x.size), MOVED * pairs + 2 * x.shape[0] * layer.T.size
     if isinstance(layer, MultiheadAttention) and x.ndim == 3:
         length, samples = (x.shape[1], x.shape[0]) if layer.batch_first else x.shape[:2]
         return _of_scores(samples * layer.num_heads * length * length, x.shape[2])

@@ -163,6 +163,31 @@ def test_convolutions_of_sequences(name, dtype, rng):
     compare(layer, theirs, [shape], dtype, rng)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_minibatch_discrimination(dtype, rng):
+    def theirs(x, t):
+        m = (x @ t.reshape(4, -1)).reshape(-1, 3, 2)
+        close = torch.exp(-(m[:, None] - m[None]).abs().sum(3)).sum(1) - 1
+        return torch.cat([x, close], 1)
+
+    compare(nn.MinibatchDiscrimination(4, 3, 2), theirs, [(5, 4)], dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_virtual_batch_norm(dtype, rng):
+    """As the authors' code has it: mean and mean square of the reference batch, moved by 1 / (R + 1) to x's own."""
+
+    def theirs(x, weight, bias):
+        means, squares = (t.mean((2, 3), keepdim=True) for t in (x, x.square()))
+        mean, square = (t[:3].mean(0, keepdim=True) for t in (means, squares))
+        mean, square = (torch.cat([a.expand(3, -1, -1, -1), 0.75 * a + 0.25 * b[3:]]) for a, b in
+                        ((mean, means), (square, squares)))  # fmt: skip
+        y = (x - mean) / (square - mean.square() + 1e-5).sqrt()
+        return y * weight[:, None, None] + bias[:, None, None]
+
+    compare(nn.VirtualBatchNorm2d(2, 3), theirs, [(5, 2, 4, 3)], dtype, rng)
+
+
 def test_weights_of_several_heads_are_their_mean(rng):
     layer, reference = nn.MultiheadAttention(6, 3).to(dtype="float64"), torch.nn.MultiheadAttention(6, 3).double()
     layer.load_state_dict({k: t.numpy() for k, t in reference.state_dict().items()})

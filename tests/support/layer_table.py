@@ -76,6 +76,17 @@ TABLE: dict[str, list[Row]] = {
     ],
     "PixelNorm": [Row(nn.PixelNorm, normal((2, 3, 4, 5))), Row(nn.PixelNorm, normal((3, 4)))],
     "MinibatchStdDev": [Row(lambda: nn.MinibatchStdDev(2), normal((4, 3, 2, 2)))],
+    "MinibatchDiscrimination": [Row(lambda: nn.MinibatchDiscrimination(4, 3, 2), normal((5, 4)))],
+    "VirtualBatchNorm2d": [
+        Row(lambda: nn.VirtualBatchNorm2d(3, 2), normal((5, 3, 2, 3))),
+        Row(lambda: nn.VirtualBatchNorm2d(2, 3), normal((3, 2, 2, 2))),
+    ],
+    "VirtualBatch": [
+        Row(
+            lambda: nn.VirtualBatch(nn.Sequential(nn.Conv2d(2, 3, 2), nn.VirtualBatchNorm2d(3, 4)), (4, 2, 3, 3)),
+            normal((2, 2, 3, 3)),
+        )
+    ],
     "ConditionalBatchNorm2d": [Row(lambda: nn.ConditionalBatchNorm2d(3, 5), labelled((3, 3, 2, 2), 4, 0, 4))],
     "ConditionalGroupNorm": [
         Row(lambda: nn.ConditionalGroupNorm(2, 4, 5), labelled((3, 4, 2, 3), 4, 0, 4)),
