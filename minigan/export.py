@@ -332,6 +332,9 @@ HELD: dict[str, Callable[..., float]] = {
         2 * num_channels * (num_classes or style_dim + 1)
     ),
     "ConditionalNormGenerator": lambda z_dim, classes, width: width * (98 * z_dim + 12 * classes + 32 * width + 16),
+    "GroupedResidualBlock": lambda channels, expansion=2, group_width=16: (
+        expansion * channels * (2 * channels + 9 * group_width + 2)
+    ),
     "MinibatchDiscrimination": lambda in_features, out_features=100, kernel_dims=5: (
         in_features * out_features * kernel_dims
     ),
@@ -339,6 +342,12 @@ HELD: dict[str, Callable[..., float]] = {
         in_channels * (out_channels * _window(kernel_size) + style_dim + 1)
     ),
     "MultiheadAttention": lambda embed_dim: 4 * embed_dim * (embed_dim + 1),
+    "ResidualBlock": lambda in_channels, out_channels, hidden_channels=None, num_classes=None: (
+        (in_channels + out_channels)
+        * (9 * (hidden_channels or max(in_channels, out_channels)) + 4 * (num_classes or 1))
+        + in_channels * out_channels
+        + 2 * (hidden_channels or 1) * (num_classes or 1)
+    ),
     "SelfAttention2d": lambda channels: 3 * channels * (channels + 1),
     "SkipLayerExcitation": lambda low_channels, high_channels: high_channels * (16 * low_channels + high_channels),
     "SqueezeExcitation": lambda channels, reduction=16: 2 * channels * (channels / reduction + 1),

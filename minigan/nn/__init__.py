@@ -46,6 +46,7 @@ from .norm import (
     take_standing_statistics,
 )
 from .reparametrize import equalized, spectral_norm, weight_norm
+from .residual import GroupedResidualBlock, ResidualBlock
 from .style import AdaptiveInstanceNorm2d
 from .virtual import VirtualBatch, VirtualBatchNorm2d
 

@@ -188,6 +188,30 @@ def test_virtual_batch_norm(dtype, rng):
     compare(nn.VirtualBatchNorm2d(2, 3), theirs, [(5, 2, 4, 3)], dtype, rng)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("resample", ["up", "down"])
+def test_a_residual_block(resample, dtype, rng):
+    def theirs(x, w1, b1, w2, b2, ws, bs):
+        double = (lambda t: F.interpolate(t, scale_factor=2)) if resample == "up" else (lambda t: t)
+        halve = (lambda t: F.avg_pool2d(t, 2)) if resample == "down" else (lambda t: t)
+        h = F.conv2d(double(x.relu()), w1, b1, padding=1)
+        return halve(F.conv2d(h.relu(), w2, b2, padding=1)) + halve(F.conv2d(double(x), ws, bs))
+
+    compare(nn.ResidualBlock(3, 5, resample), theirs, [(2, 3, 4, 6)], dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_grouped_residual_block(dtype, rng):
+    """As R3GAN's code has it: convolutions without bias, the bias added before each activation."""
+
+    def theirs(x, w1, b1, w2, b2, w3):
+        h = F.leaky_relu(F.conv2d(x, w1) + b1[:, None, None], 0.2)
+        h = F.leaky_relu(F.conv2d(h, w2, padding=1, groups=4) + b2[:, None, None], 0.2)
+        return x + F.conv2d(h, w3)
+
+    compare(nn.GroupedResidualBlock(4, 3, 2, 2), theirs, [(2, 4, 5, 3)], dtype, rng)
+
+
 def test_weights_of_several_heads_are_their_mean(rng):
     layer, reference = nn.MultiheadAttention(6, 3).to(dtype="float64"), torch.nn.MultiheadAttention(6, 3).double()
     layer.load_state_dict({k: t.numpy() for k, t in reference.state_dict().items()})

@@ -99,6 +99,18 @@ TABLE: dict[str, list[Row]] = {
         Row(lambda: nn.SelfAttention2d(8), normal((2, 8, 4, 6))),
         Row(lambda: nn.SelfAttention2d(4, reduction=2, bias=True), normal((2, 4, 3, 2))),
     ],
+    "ResidualBlock": [
+        Row(lambda: nn.ResidualBlock(3, 3), normal((2, 3, 4, 5))),
+        Row(lambda: nn.ResidualBlock(3, 2, "up", norm="batch"), normal((3, 3, 2, 3))),
+        Row(lambda: nn.ResidualBlock(2, 3, "down", norm="layer", hidden_channels=4), normal((2, 2, 4, 6))),
+        Row(lambda: nn.ResidualBlock(1, 3, "down", preactivation=False), normal((2, 1, 4, 4))),
+        Row(lambda: nn.ResidualBlock(3, 2, "up", norm="batch", num_classes=4), labelled((3, 3, 2, 2), 3, 0, 3)),
+        Row(lambda: nn.ResidualBlock(3, 2, norm="layer", num_classes=4), labelled((2, 3, 2, 2), 3, 1)),
+    ],
+    "GroupedResidualBlock": [
+        Row(lambda: nn.GroupedResidualBlock(2, 3, 4, 4), normal((2, 2, 3, 4))),
+        Row(lambda: nn.GroupedResidualBlock(8), normal((1, 8, 2, 2))),
+    ],
     "MultiheadAttention": [
         Row(lambda: nn.MultiheadAttention(6, 2, batch_first=True), normal((2, 3, 6), (2, 4, 6), (2, 4, 6))),
         Row(lambda: nn.MultiheadAttention(4, 4, bias=False), normal((3, 2, 4), (3, 2, 4), (3, 2, 4))),
