@@ -8,7 +8,6 @@ from . import init
 from .attention import MultiheadAttention, SelfAttention2d
 from .calling import evaluating, functional_call, in_chunks
 from .conditional import ConditionalBatchNorm2d, ConditionalGroupNorm
-from .conv1d import Conv1d, ConvTranspose1d
 from .excitation import SkipLayerExcitation, SqueezeExcitation
 from .layers import (
     ELU,
@@ -47,6 +46,7 @@ from .norm import (
 )
 from .reparametrize import equalized, spectral_norm, weight_norm
 from .residual import GroupedResidualBlock, ResidualBlock
+from .sequences import Conv1d, ConvTranspose1d
 from .style import AdaptiveInstanceNorm2d
 from .virtual import VirtualBatch, VirtualBatchNorm2d
 

@@ -11,11 +11,11 @@ from ..kernels import geometry
 from ..kernels.geometry import Geometry
 from ..tensor import Tensor
 from .attention import MultiheadAttention, SelfAttention2d
-from .conv1d import Conv1d, ConvTranspose1d
 from .layers import AvgPool2d, Conv2d, ConvTranspose2d, Embedding, Linear, MaxPool2d, UpsampleNearest
 from .minibatch import MinibatchDiscrimination
 from .modulated import ModulatedConv2d
 from .module import Module
+from .sequences import Conv1d, ConvTranspose1d
 
 NUMBERS = 1 << 26  # in the largest array that a layer makes: a quarter of a gigabyte of float32
 OPERATIONS = 1 << 36  # of floating point, in all layers: some seconds

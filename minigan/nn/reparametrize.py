@@ -16,9 +16,9 @@ from ..system.hints import unknown
 from ..tensor import Tensor
 from . import init
 from .checks import integer, number
-from .conv1d import ConvTranspose1d
 from .layers import ConvTranspose2d
 from .module import Buffer, Module, Parameter
+from .sequences import ConvTranspose1d
 
 L = TypeVar("L", bound=Module)
 _TRANSPOSED = ConvTranspose1d, ConvTranspose2d  # whose weight has the inputs first
