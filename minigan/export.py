@@ -414,7 +414,8 @@ def _held(tree: dict[str, Any]) -> float:
     layer = tree.get("layer")  # may itself be a layer, of that name
     known = HELD.get(layer) if isinstance(layer, str) else None
     if known is not None:
-        return known(**{name: tree[name] for name in inspect.signature(known).parameters if name in tree})
+        given = {name: tree[name] for name in inspect.signature(known).parameters if name in tree}
+        return known(**{name: max(n, 1) if type(n) in (int, float) else n for name, n in given.items()})
     held = {name: value for name, value in tree.items() if name not in GEOMETRY}
     side, groups = held.get("kernel_size", 1), tree.get("groups", 1)
     product = math.prod(max(n, 1) for n in _numbers([*held.values(), side if type(side) is not list else 1]))
@@ -423,7 +424,7 @@ def _held(tree: dict[str, Any]) -> float:
 
 def _window(kernel_size: Any) -> float:
     """How many pixels a window has, of one number or two."""
-    return math.prod(kernel_size) if isinstance(kernel_size, list) else kernel_size**2
+    return math.prod(max(n, 1) for n in kernel_size) if isinstance(kernel_size, list) else kernel_size**2
 
 
 def _numbers(value: Any) -> list[float]:
