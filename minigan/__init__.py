@@ -74,6 +74,7 @@ from .ops import (
     reshape,
     rsqrt,
     scale_shift,
+    scaled_dot_product_attention,
     sigmoid,
     sign,
     sin,

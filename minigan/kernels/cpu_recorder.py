@@ -72,6 +72,9 @@ class Value:
         self.changed = False  # in place, by a later call
 
 
+_MAKERS = {"empty_image", "zero_image"}  # kernels that make memory and nothing of the arrays they are given
+
+
 class _New(NamedTuple):
     """An array that a call asked `memory` for, without holding it alive."""
 
@@ -103,7 +106,8 @@ class _Asked:
             result = function(*args, **options)
         finally:
             calls.step.door = self.door
-        self.kernels.append((function, args, options, result))
+        if function.__name__ not in _MAKERS:  # what they make is filled by the call that asked for it
+            self.kernels.append((function, args, options, result))
         return result
 
     def kernel_of(self, result: Any, function: Any, args: tuple, places: tuple) -> tuple[Any, tuple, tuple]:
