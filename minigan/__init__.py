@@ -75,6 +75,7 @@ from .ops import (
     reshape,
     rsqrt,
     scale_shift,
+    scaled_dot_product_attention,
     sigmoid,
     sign,
     sin,
@@ -94,6 +95,7 @@ from .ops import (
     var,
     where,
 )
+from .recompute import checkpoint
 from .recording import mode, no_grad, observe
 from .system.hints import unknown
 from .system.machine import __version__

@@ -40,7 +40,7 @@ MOST = 1 << 20  # of classes, of numbers in the noise, and of letters in a descr
 LAYERS_AT_MOST, DEPTH_AT_MOST = 1000, 100  # in one description, and lists and layers within each other
 FORMAT = 1
 LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "code": LatentCode}
-NORMALISED: dict[str, Any] = {"spectral_norm": nn.spectral_norm, "weight_norm": nn.weight_norm}
+NORMALISED: dict[str, Any] = {fn.__name__: fn for fn in (nn.spectral_norm, nn.weight_norm, nn.equalized)}
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
     for layer in (*vars(nn).values(), Maxout, ToUnit, FromUnit, OneHotGenerator, ConditionalNormGenerator)
@@ -322,9 +322,38 @@ def _build(tree: Any) -> Any:
 GEOMETRY = {"stride", "padding", "output_padding", "dilation", "groups", "output_size", "unflattened_size", "dim"}
 """Arguments that no layer holds numbers for."""
 HELD: dict[str, Callable[..., float]] = {
-    "Blur": lambda filter: len(_numbers(filter)),
+    "Blur": lambda filter=(): len(_numbers(filter)),
     "Upsample": lambda: 0,
+    "Conv1d": lambda in_channels, out_channels, kernel_size, groups=1: (
+        in_channels * out_channels * kernel_size / groups
+    ),
+    "ConvTranspose1d": lambda in_channels, out_channels, kernel_size, groups=1: (
+        in_channels * out_channels * kernel_size / groups
+    ),
+    "ConditionalGroupNorm": lambda num_channels, num_classes=None, style_dim=None: (
+        2 * num_channels * (num_classes or style_dim + 1)
+    ),
     "ConditionalNormGenerator": lambda z_dim, classes, width: width * (98 * z_dim + 12 * classes + 32 * width + 16),
+    "GroupedResidualBlock": lambda channels, expansion=2, group_width=16: (
+        expansion * channels * (2 * channels + 9 * group_width + 2)
+    ),
+    "MinibatchDiscrimination": lambda in_features, out_features=100, kernel_dims=5: (
+        in_features * out_features * kernel_dims
+    ),
+    "ModulatedConv2d": lambda in_channels, out_channels, kernel_size, style_dim: (
+        in_channels * (out_channels * _window(kernel_size) + style_dim + 1)
+    ),
+    "MultiheadAttention": lambda embed_dim: 4 * embed_dim * (embed_dim + 1),
+    "ResidualBlock": lambda in_channels, out_channels, hidden_channels=None, num_classes=None: (
+        (in_channels + out_channels)
+        * (9 * (hidden_channels or max(in_channels, out_channels)) + 4 * (num_classes or 1))
+        + in_channels * out_channels
+        + 2 * (hidden_channels or 1) * (num_classes or 1)
+    ),
+    "SelfAttention2d": lambda channels: 3 * channels * (channels + 1),
+    "SkipLayerExcitation": lambda low_channels, high_channels: high_channels * (16 * low_channels + high_channels),
+    "SqueezeExcitation": lambda channels, reduction=16: 2 * channels * (channels / reduction + 1),
+    "VirtualBatchNorm2d": lambda num_features: 2 * num_features,
 }
 """How many numbers a layer holds, where that is not about the product of those it is made with."""
 
@@ -387,11 +416,17 @@ def _held(tree: dict[str, Any]) -> float:
     layer = tree.get("layer")  # may itself be a layer, of that name
     known = HELD.get(layer) if isinstance(layer, str) else None
     if known is not None:
-        return known(**{name: tree[name] for name in inspect.signature(known).parameters})
+        given = {name: tree[name] for name in inspect.signature(known).parameters if name in tree}
+        return known(**{name: max(n, 1) if type(n) in (int, float) else n for name, n in given.items()})
     held = {name: value for name, value in tree.items() if name not in GEOMETRY}
     side, groups = held.get("kernel_size", 1), tree.get("groups", 1)
     product = math.prod(max(n, 1) for n in _numbers([*held.values(), side if type(side) is not list else 1]))
     return product / groups if type(groups) is int and groups > 1 else product
+
+
+def _window(kernel_size: Any) -> float:
+    """How many pixels a window has, of one number or two."""
+    return math.prod(max(n, 1) for n in kernel_size) if isinstance(kernel_size, list) else kernel_size**2
 
 
 def _numbers(value: Any) -> list[float]:

@@ -57,9 +57,7 @@ def grad(
     path = _path(node_of(y), wanted)
     if not path:
         raise GraphError(f"grad: y of shape {y.shape} depends on none of the {len(targets)} inputs: {_why(y, targets)}")
-    order = 1 + max((node.order for node in path if node.op is not None), default=0)
-    with recording(create_graph, order):
-        cotangents = _sweep(path, wanted, seed, create_graph)
+    cotangents, order = _swept(path, wanted, seed, create_graph)
     results = [cotangents[node_of(t)] if node_of(t) in cotangents else zeros_like(t) for t in targets]
     if not create_graph:
         for g in results:  # so that who differentiates one is told why that is impossible
@@ -69,6 +67,28 @@ def grad(
         found = [cotangents.get(node_of(t)) for t in targets]
         watch.gradients(GradCall(y, targets, seed, grad_output is not None, found, order))
     return results[0] if single else results
+
+
+def pulled_back(y: Tensor | None, targets: Sequence[Node], g: Tensor, *, create_graph: bool) -> list[Tensor | None]:
+    """What flows to each of these nodes from y, whose cotangent is g, without having passed through another of them.
+
+    None where that is zero. GraphError if there is no path at all to one of them.
+    """
+    wanted = set(targets)
+    path = [] if y is None or y.node is None else _path(y.node, wanted, beyond=False)
+    if not wanted.issubset(path):
+        raise GraphError("checkpoint: done again, the function reads other Tensors than it did before")
+    cotangents, _ = _swept(path, wanted, g, create_graph, beyond=False)
+    return [cotangents.get(node) for node in targets]
+
+
+def _swept(
+    path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool, beyond: bool = True
+) -> tuple[dict[Node, Tensor], int]:
+    """(the cotangents of the wanted nodes, the order of this derivative)."""
+    order = 1 + max((node.order for node in path if node.op is not None), default=0)
+    with recording(create_graph, order):
+        return _sweep(path, wanted, seed, create_graph, beyond), order
 
 
 def _why(y: Tensor, targets: list[Tensor]) -> str:
@@ -104,8 +124,11 @@ def _seed(y: Tensor, grad_output: Tensor | None) -> Tensor:
     return grad_output
 
 
-def _path(root: Node, wanted: set[Node]) -> list[Node]:
-    """The nodes between `root` and those wanted, each after everything that uses it."""
+def _path(root: Node, wanted: set[Node], beyond: bool = True) -> list[Node]:
+    """The nodes between `root` and those wanted, each after everything that uses it.
+
+    Those that lead from one that is wanted to another are among them if they are to be looked for `beyond` it.
+    """
     leads: dict[Node, bool] = {}  # does the node lead to one that is wanted?
     finished: list[Node] = []
     stack = [(root, False)]
@@ -118,28 +141,33 @@ def _path(root: Node, wanted: set[Node]) -> list[Node]:
         elif node not in leads:
             leads[node] = False
             stack.append((node, True))
-            stack.extend((p, False) for p in node.parents if p is not None and p not in leads)
+            if beyond or node not in wanted:
+                stack.extend((p, False) for p in node.parents if p is not None and p not in leads)
     return finished[::-1]
 
 
-def _sweep(path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool) -> dict[Node, Tensor]:
-    """The cotangents of the wanted nodes: each rule on the path called once, contributions added up."""
+def _sweep(path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool, beyond: bool) -> dict[Node, Tensor]:
+    """The cotangents of the wanted nodes: each rule on the path called once, contributions added up.
+
+    Those of wanted nodes themselves are called if the gradient flows on `beyond` them.
+    """
     on_path = set(path)
     cotangents = {path[0]: seed}
     owned: set[Node] = set()  # cotangents in a buffer made here, which may be added to in place
     shares: dict[Node, list[Tensor]] = {}  # of leaves, to be added up at the end
     watched = watch.callback is not None
     for node in path:
-        if node not in cotangents:
+        if node not in cotangents or (node in wanted and not beyond):
             continue
         g = cotangents[node] if node in wanted else cotangents.pop(node)
         shared: dict[str, Tensor] = {}  # what several rules of the node need
+        at_once = None if node.op is None or node.op.gradients is None else _at_once(node, g, on_path)
         for i, parent in enumerate(node.parents):
             if parent is None or parent not in on_path:
                 continue
             if watched:
                 mode.cause = Cause("rule", node, i, g)
-            contribution = call_rule(node, i, g, shared)
+            contribution = call_rule(node, i, g, shared) if at_once is None else at_once.get(i)
             if contribution is None:
                 continue
             if contribution.data.shape != parent.shape:
@@ -162,6 +190,12 @@ def _sweep(path: list[Node], wanted: set[Node], seed: Tensor, create_graph: bool
                 if not (create_graph or watched):
                     owned.add(parent)
     return {node: g for node, g in (cotangents | _added_up(shares)).items() if node in wanted}
+
+
+def _at_once(node: Node, g: Tensor, on_path: set[Node]) -> dict[int, Tensor]:
+    """The contributions of a node that gives all at once, by the numbers of its parents: those that are not zero."""
+    asked = [i for i, parent in enumerate(node.parents) if parent in on_path]
+    return node.op.gradients(g, asked) if asked else {}
 
 
 def _added_up(shares: dict[Node, list[Tensor]]) -> dict[Node, Tensor]:

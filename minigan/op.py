@@ -78,6 +78,9 @@ class Op:
         self.keeps = tuple(any(j < len(r) - 1 and r[j] for r in self.reads) for j in range(max(width, len(self.rules))))
         self.keeps_output = any(r[-1] for r in self.reads if r)
 
+    # of what stands in a node in place of an op: the gradients of several arguments at once (see `recompute.py`)
+    gradients: Callable[[Tensor, Sequence[int]], dict[int, Tensor]] | None = None
+
     def __repr__(self) -> str:
         return f"<op {self.name}: {self.formula}>"
 
@@ -187,6 +190,8 @@ class Op:
             node.versions = tuple(versions)
             if self.keeps_output:
                 node.output = y
+            if mode.reads is not None:
+                mode.reads.note(node, args)
 
 
 CHECKED: dict[str, Callable] = {}
@@ -311,7 +316,7 @@ def call_rule(node: Node, i: int, g: Tensor, shared: dict[str, Tensor]) -> Tenso
             if version is not None:
                 x.version, count = version
                 if x.version.count != count:
-                    raise _changed(node.op, x.version)
+                    raise changed(node.op.name, x.version)
             args.append(x)
     asked = node.op.asks[0 if node.op.variadic else i]
     if asked:
@@ -322,9 +327,10 @@ def call_rule(node: Node, i: int, g: Tensor, shared: dict[str, Tensor]) -> Tenso
     return rule(i, g, y, *args) if node.op.variadic else rule(g, y, *args)
 
 
-def _changed(op: Op, version: Version) -> GraphError:
+def changed(op: str, version: Version) -> GraphError:
+    """Of an op, by its name, whose argument is no longer what it was."""
     return GraphError(
-        f"gradient of {op.name}: {version.name or 'an unnamed tensor'} was changed in place by {version.writer} "
+        f"gradient of {op}: {version.name or 'an unnamed tensor'} was changed in place by {version.writer} "
         "after the forward pass that is being differentiated; take every gradient of a graph before an "
         "optimizer moves what it reads, or run the forward pass again"
     )

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from .errors import ShapeError, brief
 from .kernels import cuda_random, draws
 from .kernels.calls import made
 from .system.hints import unknown
+from .system.once import once
 
 Shape = int | Sequence[int]
 
@@ -113,6 +115,9 @@ class Stream:
 
     def _draw(self, device: str, blocks: int) -> draws.Draw:
         """Where the next draw begins; `blocks` of four words belong to it."""
+        return once(partial(self._next, device, blocks))
+
+    def _next(self, device: str, blocks: int) -> draws.Draw:
         on_host = device == "cpu" and backend.is_cuda(self.step)
         draw = draws.Draw(self._key, self._block, int(self.step.item()) if on_host else self.step)
         self._block += blocks

@@ -4,11 +4,11 @@ An op asks `mode` whether to leave a node, and tells the observer, if there is o
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from .tensor import Node, Tensor
+from .tensor import Node, Tensor, Version
 
 
 class Cause(NamedTuple):
@@ -27,9 +27,38 @@ class _Mode(threading.local):
     order = 0
     module = ""
     cause: Cause | None = None  # known only while somebody observes
+    reads: "Reads | None" = None  # of a block whose results are computed again
 
 
 mode = _Mode()
+
+
+class Reads:
+    """What the ops of a block have made, and what they have read: nodes, and how often arrays had been written."""
+
+    def __init__(self) -> None:
+        self.made: set[Node] = set()
+        self.versions: dict[Version, int] = {}
+
+    def note(self, node: Node, args: Iterable[Any]) -> None:
+        """An op has made this node of these arguments."""
+        self.add(node, {a.version: a.version.count for a in args if isinstance(a, Tensor) and a.version is not None})
+
+    def add(self, node: Node, versions: Mapping[Version, int]) -> None:
+        """This node was made of what has these versions."""
+        self.made.add(node)
+        for version, count in versions.items():
+            self.versions.setdefault(version, count)
+
+
+@contextmanager
+def reads_of(reads: Reads) -> Iterator[Reads]:
+    """Within the block, this thread's recorded ops are noted there."""
+    before, mode.reads = mode.reads, reads
+    try:
+        yield reads
+    finally:
+        mode.reads = before
 
 
 class GradCall(NamedTuple):

@@ -20,6 +20,22 @@ from minigan.gan import LatentCode, normal_latent, uniform_latent
 from minigan.system.disk import BLANK, sealed
 from minigan.training import checkpoint
 
+
+def newer():
+    """A generator of layers of the last ten years."""
+    nn = mg.nn
+    return nn.Sequential(
+        *(nn.PixelNorm(), nn.equalized(nn.Linear(5, 64), 0.5), nn.Unflatten(1, (16, 2, 2)), nn.RMSNorm((16, 2, 2))),
+        *(nn.ResidualBlock(16, 8, "up", norm="batch"), nn.SelfAttention2d(8, 4), nn.NoiseInjection(8)),
+        *(
+            nn.GroupedResidualBlock(8),
+            nn.SqueezeExcitation(8, 2),
+            nn.equalized(nn.Conv2d(8, 3, 1), gain=1.0),
+            nn.Tanh(),
+        ),
+    )
+
+
 PLAYERS = {
     "mlp28": (lambda: mg.models.mlp28(5), uniform_latent(5)),
     "dcgan28": (lambda: mg.models.dcgan28(5), uniform_latent(5)),
@@ -33,6 +49,7 @@ PLAYERS = {
     "ebgan28": (lambda: mg.models.ebgan28(5), uniform_latent(5)),
     "points": (lambda: mg.models.mlp2d(5), normal_latent(5)),
     "weight norm": (lambda: [mg.nn.Sequential(mg.nn.weight_norm(mg.nn.Linear(5, 3)))], normal_latent(5)),
+    "newer layers": (lambda: [newer()], normal_latent(5)),
     "spectral norm": (lambda: [mg.nn.Sequential(mg.nn.spectral_norm(mg.nn.Linear(5, 3)))], normal_latent(5)),
 }
 CONDITIONAL = {"cgan28": mg.models.cgan28, "projection28": mg.models.projection28}
@@ -252,6 +269,22 @@ def linear(inputs, outputs):
 PIXEL = layer("Unflatten", dim=1, unflattened_size=[1, 1, 1])
 PER_CLASS = layer("ConditionalNormGenerator", z_dim=1, classes=1, width=5000)
 NAN, INFINITY = float("nan"), float("inf")
+NEWER = [  # layers that hold more numbers than those that they are made with say
+    [layer("SelfAttention2d", channels=1 << 17)],
+    [layer("MultiheadAttention", embed_dim=1 << 17, num_heads=1)],
+    [layer("ModulatedConv2d", in_channels=1 << 12, out_channels=1 << 12, kernel_size=[99, 99], style_dim=1)],
+    [layer("Conv1d", in_channels=1 << 14, out_channels=1 << 14, kernel_size=1, groups=-5)],
+    [layer("ConvTranspose1d", in_channels=1, out_channels=1, kernel_size=10**9)],
+    [layer("ConditionalGroupNorm", num_groups=1, num_channels=10**6, num_classes=10**4)],
+    [layer("SqueezeExcitation", channels=1 << 17, reduction=1)],
+    [layer("SkipLayerExcitation", low_channels=1, high_channels=1 << 17)],
+    [layer("MinibatchDiscrimination", in_features=10**8)],
+    [layer("VirtualBatchNorm2d", num_features=10**9, reference=1)],
+    [layer("VirtualBatch", network=layer("ReLU"), shape=[10**5, 10**5])],
+    [layer("ResidualBlock", in_channels=10**9, out_channels=1, norm="batch", num_classes=-(10**9))],
+    [layer("ResidualBlock", in_channels=1, out_channels=1 << 17)],
+    [layer("GroupedResidualBlock", channels=1 << 17, blocks=1)],
+]
 
 
 @pytest.mark.parametrize(
@@ -272,6 +305,7 @@ NAN, INFINITY = float("nan"), float("inf")
         ([layer("MaxPool2d", kernel_size=9000, stride=1)], {}, "larger than the"),
         ([layer("Linear", in_features=1, out_features=1, normalised=["spectral_norm", {"n_power_iterations": 10**9}])],
          {}, "larger than the"),
+        *[(made, {}, "larger than the") for made in NEWER],
         ([], {"network": PER_CLASS, "classes": 1}, "larger than the"),
         ([{**PER_CLASS, "z_dim": 10**9, "width": -1}, *linear(500, 10**6)], {}, "larger than the"),
         (linear(500, 500) * 3000, {}, "larger than the"),

@@ -22,6 +22,7 @@ ROOMS = {
     "op": "what calling an op does",
     "ops": "each op's forward and its rules",
     "grad": "the one engine",
+    "recompute": "blocks that are computed again for their gradient",
     "testing": "gradcheck",
     "capture": "a step that is replayed",
     "nn": "modules and layers",

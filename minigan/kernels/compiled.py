@@ -22,6 +22,8 @@ from .cpu import (  # noqa: F401  as NumPy does them
     flattened,
     function,
     sigmoid,
+    softmax,
+    softmax_grad,
     softplus,
     where,
     zero_image,

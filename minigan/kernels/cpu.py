@@ -223,8 +223,38 @@ def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
     return out
 
 
+def softmax(x: Array, axes: tuple[int, ...]) -> Array:
+    """e^x / sum(e^x) over `axes`; NaN where all are -infinity."""
+    return _row_by_row(portable.softmax, axes, x)
+
+
+def softmax_grad(g: Array, y: Array, axes: tuple[int, ...]) -> Array:
+    """y (g - sum(g y) over `axes`)."""
+    return _row_by_row(portable.softmax_grad, axes, g, y)
+
+
+def _row_by_row(kernel: Callable[..., Array], axes: tuple[int, ...], *arrays: Array) -> Array:
+    """kernel(*arrays, axes), a few rows at a time if the axis is that along which large arrays lie in memory."""
+    first = arrays[0]
+    is_dense = all(a.flags.c_contiguous and a.shape == first.shape for a in arrays)
+    if first.size < _SHARED_ELEMENTS or axes != (first.ndim - 1,) or not is_dense:
+        return kernel(*arrays, axes)
+    rows = [portable.as_rows(a) for a in arrays]
+    y = memory.empty_like(rows[0])
+    block = max(1, _IN_CACHE // first.shape[-1])
+
+    def part(mine: slice) -> None:
+        for start in range(mine.start, mine.stop, block):
+            few = slice(start, min(start + block, mine.stop))
+            y[few] = kernel(*(a[few] for a in rows), (1,))
+
+    share(part, len(y), per_thread=_PARTS)
+    return y.reshape(first.shape)
+
+
 _SHARED_ELEMENTS = 1 << 18  # of an array from which threads share what is done to each element
 _ELEMENTS = 1 << 18  # that several passes work on at a time: fewer, and threads spend their time on handing over
+_IN_CACHE = 1 << 15  # of each of a few arrays, that one core's own cache holds
 _PARTS = 2  # for each thread
 
 

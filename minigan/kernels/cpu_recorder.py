@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import calls, memory, portable
+from . import calls, memory
 
 
 class Layout(NamedTuple):
@@ -72,6 +72,9 @@ class Value:
         self.changed = False  # in place, by a later call
 
 
+_MAKERS = {"empty_image", "zero_image"}  # kernels that make memory and nothing of the arrays they are given
+
+
 class _New(NamedTuple):
     """An array that a call asked `memory` for, without holding it alive."""
 
@@ -103,7 +106,7 @@ class _Asked:
             result = function(*args, **options)
         finally:
             calls.step.door = self.door
-        if function not in _FILLED_BY_THE_OP:
+        if function.__name__ not in _MAKERS:  # what they make is filled by the call that asked for it
             self.kernels.append((function, args, options, result))
         return result
 
@@ -120,9 +123,6 @@ class _Asked:
     def find(self, holder: Any) -> tuple[int, _New | None]:
         """(the number of the array that lies in this owner's memory, that array); -1 and None if none does."""
         return next(((k, new) for k, new in enumerate(self.arrays) if new.owner() is holder), (-1, None))
-
-
-_FILLED_BY_THE_OP = (portable.empty_image, portable.zero_image)  # kernels that are no more than a beginning
 
 
 class Call(NamedTuple):

@@ -22,6 +22,8 @@ from .portable import (  # noqa: F401  as they are on each device
     empty_image,
     extreme,
     reshaped,
+    softmax,
+    softmax_grad,
     where,
     winner_dtype,
     zero_image,

@@ -182,6 +182,29 @@ def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     return x.sum(axis=axes, keepdims=keepdims)
 
 
+def softmax(x: Array, axes: tuple[int, ...]) -> Array:
+    """e^x / sum(e^x) over `axes`; NaN where all are -infinity."""
+    lib = xp(x)
+    y = memory.maker(x).empty_like(x)
+    if not x.size:
+        return y
+    top = x.max(axis=axes, keepdims=True)
+    lib.subtract(x, lib.where(lib.isfinite(top), top, 0), out=y)
+    lib.exp(y, out=y)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        y *= 1 / y.sum(axis=axes, keepdims=True)
+    return y
+
+
+def softmax_grad(g: Array, y: Array, axes: tuple[int, ...]) -> Array:
+    """y (g - sum(g y) over `axes`)."""
+    lib, x = xp(g), memory.maker(y).empty_like(y)
+    lib.multiply(g, y, out=x)
+    lib.subtract(g, x.sum(axis=axes, keepdims=True), out=x)
+    x *= y
+    return x
+
+
 # --- normalisation of each channel (axis 1) over all other axes; statistics are kept for broadcasting --------
 
 

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..system.hints import unknown
 from . import init
-from .calling import evaluating, functional_call, in_chunks
-from .conditional import ConditionalBatchNorm2d
+from .attention import MultiheadAttention, SelfAttention2d
+from .calling import checkpointed, evaluating, functional_call, in_chunks
+from .conditional import ConditionalBatchNorm2d, ConditionalGroupNorm
+from .excitation import SkipLayerExcitation, SqueezeExcitation
 from .layers import (
     ELU,
     AvgPool2d,
@@ -28,12 +30,26 @@ from .layers import (
     Unflatten,
     UpsampleNearest,
 )
-from .minibatch import MinibatchStdDev
+from .minibatch import MinibatchDiscrimination, MinibatchStdDev
+from .modulated import ModulatedConv2d
 from .module import Buffer, Module, Parameter, Sequential
-from .noise import GaussianNoise
-from .norm import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm, take_standing_statistics
-from .reparametrize import spectral_norm, weight_norm
+from .noise import GaussianNoise, NoiseInjection
+from .norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    GroupNorm,
+    InstanceNorm2d,
+    LayerNorm,
+    PixelNorm,
+    RMSNorm,
+    take_standing_statistics,
+)
+from .reparametrize import equalized, spectral_norm, weight_norm
 from .resampling import Blur, ReflectionPad2d, ReplicationPad2d, Upsample, ZeroPad2d
+from .residual import GroupedResidualBlock, ResidualBlock
+from .sequences import Conv1d, ConvTranspose1d
+from .style import AdaptiveInstanceNorm2d
+from .virtual import VirtualBatch, VirtualBatchNorm2d
 
 if not TYPE_CHECKING:
 

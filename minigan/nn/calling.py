@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from .. import backend
 from ..errors import DataError, DTypeError, ShapeError, brief
 from ..kernels import kernels
 from ..recording import no_grad
+from ..system.once import entered
 from ..tensor import Tensor, mapped
 from .module import Module, parts_of, tensors_in
 
@@ -32,8 +33,22 @@ def functional_call(module: Module, params: Mapping[str, Tensor] | Sequence[Tens
         if name not in own or own[name].shape != value.shape:
             expected = f"shape {own[name].shape}" if name in own else f"one of {', '.join(own)}"
             raise ShapeError(f"functional_call: {name} of shape {value.shape}; expected {expected}")
-    with _replaced(module, {id(own[name]): value for name, value in params.items()}):
+    replacements = {id(own[name]): value for name, value in params.items()}
+    with entered(lambda: _replaced(module, replacements)):
         return module(*args)
+
+
+M = TypeVar("M", bound=Module)
+
+
+def checkpointed(module: M) -> M:
+    """`module` itself, whose inner results are computed again for a gradient from now on: see `minigan.checkpoint`.
+
+    It takes less memory and more time. To be said of parts of a network, such as each of its blocks: of the whole it
+    saves nothing. Weights, names and what it computes stay as they are. `module.recomputed = False` undoes it.
+    """
+    module.recomputed = True
+    return module
 
 
 @contextmanager

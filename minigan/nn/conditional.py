@@ -1,12 +1,15 @@
-"""Layers that are told the class of each sample."""
+"""Normalisation that is told the class of each sample, or a vector."""
 
 from .. import ops
 from ..errors import ShapeError
+from ..random import Stream
 from ..tensor import Tensor, as_tensor
 from . import init
+from .checks import integer
 from .layers import Embedding
 from .module import Module
-from .norm import BatchNorm2d
+from .norm import BatchNorm2d, GroupNorm
+from .style import affine
 
 
 class ConditionalBatchNorm2d(Module):
@@ -26,11 +29,66 @@ class ConditionalBatchNorm2d(Module):
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """Of x's shape (N, C, H, W); labels are integers (N,)."""
         x, labels = as_tensor(x, "ConditionalBatchNorm2d"), as_tensor(labels, "ConditionalBatchNorm2d")
-        if labels.shape != x.shape[:1] or labels.dtype.kind not in "iu":
+        _check_labels("ConditionalBatchNorm2d", x, labels)
+        return _scaled(self.norm(x), self.gain(labels), self.bias(labels))
+
+
+class ConditionalGroupNorm(Module):
+    """Group norm whose scale and shift depend on the class, or on a vector: gain(y) x^ + bias(y).
+
+    `norm` is a GroupNorm without a scale of its own. Told `num_classes`, gain and bias are embeddings of labels,
+    (num_classes, num_channels), 1 and 0 at first; told `style_dim` instead, they are dense layers of vectors, with
+    biases of 1 and 0.
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        num_classes: int | None = None,
+        *,
+        style_dim: int | None = None,
+        eps: float = 1e-5,
+        rng: Stream | None = None,
+    ) -> None:
+        if (num_classes is None) == (style_dim is None):
             raise ShapeError(
-                f"ConditionalBatchNorm2d: expected one integer label for each sample of {x.shape}, "
-                f"got {labels.dtype} {labels.shape}"
+                "ConditionalGroupNorm: expected either num_classes or style_dim, "
+                f"got num_classes={num_classes}, style_dim={style_dim}"
             )
-        of_each = (*x.shape[:2], 1, 1)
-        y = self.norm(x)
-        return y * ops.reshape(self.gain(labels), of_each) + ops.reshape(self.bias(labels), of_each)
+        self.norm = GroupNorm(num_groups, num_channels, eps, affine=False)
+        if style_dim is not None:
+            self.style_dim: int | None = integer("ConditionalGroupNorm: style_dim", style_dim, 1)
+            self.gain: Module = affine("ConditionalGroupNorm", style_dim, num_channels, 1.0, rng)
+            self.bias: Module = affine("ConditionalGroupNorm", style_dim, num_channels, 0.0, rng)
+        else:
+            classes = integer("ConditionalGroupNorm: num_classes", num_classes, 1)
+            self.style_dim = None
+            self.gain, self.bias = Embedding(classes, num_channels), Embedding(classes, num_channels)
+            init.ones_(self.gain.weight)
+            init.zeros_(self.bias.weight)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Of x's shape (N, C, ...); the condition is integer labels (N,), or vectors (N, style_dim)."""
+        x, condition = as_tensor(x, "ConditionalGroupNorm"), as_tensor(condition, "ConditionalGroupNorm")
+        if self.style_dim is None:
+            _check_labels("ConditionalGroupNorm", x, condition)
+        elif condition.shape != (*x.shape[:1], self.style_dim):
+            raise ShapeError(
+                f"ConditionalGroupNorm: expected a vector of {self.style_dim} numbers for each sample of {x.shape}, "
+                f"got {condition.shape}"
+            )
+        return _scaled(self.norm(x), self.gain(condition), self.bias(condition))
+
+
+def _check_labels(name: str, x: Tensor, labels: Tensor) -> None:
+    if labels.shape != x.shape[:1] or labels.dtype.kind not in "iu":
+        raise ShapeError(
+            f"{name}: expected one integer label for each sample of {x.shape}, got {labels.dtype} {labels.shape}"
+        )
+
+
+def _scaled(x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+    """x (N, C, ...) times a gain and plus a bias (N, C)."""
+    of_each = (*x.shape[:2], *(1 for _ in x.shape[2:]))
+    return x * ops.reshape(gain, of_each) + ops.reshape(bias, of_each)

@@ -10,9 +10,13 @@ from ..errors import CheckpointError, brief
 from ..kernels import geometry
 from ..kernels.geometry import Geometry
 from ..tensor import Tensor
+from .attention import MultiheadAttention, SelfAttention2d
 from .layers import AvgPool2d, Conv2d, ConvTranspose2d, Embedding, Linear, MaxPool2d, UpsampleNearest
+from .minibatch import MinibatchDiscrimination
+from .modulated import ModulatedConv2d
 from .module import Module
 from .resampling import Blur, ReflectionPad2d, ReplicationPad2d, Upsample, ZeroPad2d
+from .sequences import Conv1d, ConvTranspose1d
 
 NUMBERS = 1 << 26  # in the largest array that a layer makes: a quarter of a gigabyte of float32
 OPERATIONS = 1 << 36  # of floating point, in all layers: some seconds
@@ -64,10 +68,17 @@ def _cost(layer: Module, x: Tensor) -> tuple[int, int]:
         return made, MOVED * made
     if isinstance(layer, Conv2d):
         s = geometry.convolution("conv2d", x.shape, layer.weight.shape, **layer.options)
-        return _of_windows(s, s.w[3])
+        return _of_windows(s)
+    if isinstance(layer, Conv1d) and x.ndim == 3:
+        return _of_windows(geometry.convolution("conv1d", *_high(x, layer.weight), **layer.options))
+    if isinstance(layer, ConvTranspose1d) and x.ndim == 3:
+        options = {**layer.options, "output_size": None}
+        return _of_transposed(geometry.transposed("conv_transpose1d", *_high(x, layer.weight), **options))
+    if isinstance(layer, ModulatedConv2d):
+        return _of_windows(geometry.convolution("conv2d", x.shape, layer.weight.shape, 1, layer.padding, 1, 1))
     if isinstance(layer, ConvTranspose2d):
         s = geometry.transposed("conv_transpose2d", x.shape, layer.weight.shape, **layer.options)
-        return _of_windows(s, (s.w[3] - 1) * s.dilation[1] + 1 + s.stride[1])
+        return _of_transposed(s)
     if isinstance(layer, MaxPool2d | AvgPool2d):
         return _of_taps(geometry.pooling("pooling", x.shape, *layer.options))
     if isinstance(layer, UpsampleNearest) and x.ndim == 4:
@@ -76,16 +87,41 @@ def _cost(layer: Module, x: Tensor) -> tuple[int, int]:
         return _of_taps(geometry.pooling("upsample_nearest", larger, scale, None))
     if isinstance(layer, Upsample | Blur | ZeroPad2d | ReflectionPad2d | ReplicationPad2d) and x.ndim == 4:
         return _of_rows(layer.target(x.shape), x.shape, layer.filter.shape if isinstance(layer, Blur) else (4,))
+    if isinstance(layer, SelfAttention2d) and x.ndim == 4:
+        n, c, h, w = x.shape
+        return _of_scores(n * h * w * (h * w // 4), c)
+    if isinstance(layer, MinibatchDiscrimination) and x.ndim == 2:
+        pairs = x.shape[0] ** 2 * layer.T.shape[1] * layer.T.shape[2]
+        return max(pairs, x.size), MOVED * pairs + 2 * x.shape[0] * layer.T.size
+    if isinstance(layer, MultiheadAttention) and x.ndim == 3:
+        length, samples = (x.shape[1], x.shape[0]) if layer.batch_first else x.shape[:2]
+        return _of_scores(samples * layer.num_heads * length * length, x.shape[2])
     return x.size, MOVED * x.size
 
 
-def _of_windows(s: Geometry, reach: int) -> tuple[int, int]:
+def _of_scores(scores: int, length: int) -> tuple[int, int]:
+    """Of attention, whose scores are products of vectors of that length, at most."""
+    return scores, scores * (MOVED + 4 * length)
+
+
+def _of_windows(s: Geometry, reach: int | None = None) -> tuple[int, int]:
     """Of a convolution or its transpose, whose windows are laid side by side, `reach` pixels in each of their rows."""
     n, o, oh, ow = s.y
     _, c, kh, kw = s.w
+    reach = kw if reach is None else reach
     columns, kernels = n * oh * ow * c * kh * reach, 2 * o * c * kh * reach
     numbers = max(math.prod(s.padded), math.prod(s.y), columns, kernels)
     return numbers, s.flops // kw * reach + MOVED * numbers + 16 * s.groups * CALL
+
+
+def _of_transposed(s: Geometry) -> tuple[int, int]:
+    """Of a transposed convolution."""
+    return _of_windows(s, (s.w[3] - 1) * s.dilation[1] + 1 + s.stride[1])
+
+
+def _high(*sequences: Tensor) -> list[tuple[int, ...]]:
+    """The shapes of sequences as images of height 1."""
+    return [(*x.shape[:2], 1, x.shape[2]) for x in sequences]
 
 
 def _of_taps(s: Geometry) -> tuple[int, int]:

@@ -26,7 +26,7 @@ class Linear(Module):
         shape = integer("Linear: out_features", out_features, 1), integer("Linear: in_features", in_features, 1)
         self.weight = Parameter(zeros(shape))
         init.kaiming_uniform_(self.weight, math.sqrt(5), rng=rng)
-        self.bias = _bias(out_features, in_features, rng) if flag("Linear: bias", bias) else None
+        self.bias = uniform_bias(out_features, in_features, rng) if flag("Linear: bias", bias) else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., out_features)."""
@@ -59,9 +59,9 @@ class Conv2d(Module):
         options: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         self.options = {option: frozen(f"Conv2d: {option}", value) for option, value in options.items()}
         inner, outer = integer("Conv2d: in_channels", in_channels, 1), integer("Conv2d: out_channels", out_channels, 1)
-        self.weight = _kernel("Conv2d", outer, inner, kernel_size, groups, rng)
-        geometry.convolution("Conv2d", (1, inner, *_LARGE), self.weight.shape, **self.options)
-        self.bias = _bias(outer, math.prod(self.weight.shape[1:]), rng) if flag("Conv2d: bias", bias) else None
+        self.weight = kernel_weight("Conv2d", outer, inner, kernel_size, groups, rng)
+        geometry.convolution("Conv2d", (1, inner, *LARGE), self.weight.shape, **self.options)
+        self.bias = uniform_bias(outer, math.prod(self.weight.shape[1:]), rng) if flag("Conv2d: bias", bias) else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, out_channels, OH, OW)."""
@@ -96,11 +96,11 @@ class ConvTranspose2d(Module):
         self.options = {option: frozen(f"{name}: {option}", value) for option, value in options.items()}
         outer = integer(f"{name}: in_channels", in_channels, 1)
         inner = integer(f"{name}: out_channels", out_channels, 1)
-        self.weight = _kernel(name, outer, inner, kernel_size, groups, rng)
-        geometry.transposed(name, (1, outer, *_LARGE), self.weight.shape, **self.options)
+        self.weight = kernel_weight(name, outer, inner, kernel_size, groups, rng)
+        geometry.transposed(name, (1, outer, *LARGE), self.weight.shape, **self.options)
         if output_size is not None:
             self.options["output_size"] = pair(output_size, f"{name}: output_size", 1)
-        self.bias = _bias(inner, math.prod(self.weight.shape[1:]), rng) if flag(f"{name}: bias", bias) else None
+        self.bias = uniform_bias(inner, math.prod(self.weight.shape[1:]), rng) if flag(f"{name}: bias", bias) else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, out_channels, OH, OW)."""
@@ -328,10 +328,10 @@ def _window(name: str, kernel_size: int | Pair, stride: int | Pair | None) -> tu
 
 
 # An image that every window fits into: with it the geometry says if a convolution's options make sense.
-_LARGE = (1 << 20, 1 << 20)
+LARGE = (1 << 20, 1 << 20)
 
 
-def _kernel(name: str, outer: int, inner: int, size: int | Pair, groups: int, rng: Stream | None) -> Parameter:
+def kernel_weight(name: str, outer: int, inner: int, size: int | Pair, groups: int, rng: Stream | None) -> Parameter:
     """A weight (outer, inner / groups, kh, kw), channels-last in memory, with PyTorch's default initialisation."""
     kernel = pair(size, f"{name}: kernel_size", 1)
     groups = integer(f"{name}: groups", groups, 1)
@@ -342,7 +342,7 @@ def _kernel(name: str, outer: int, inner: int, size: int | Pair, groups: int, rn
     return weight
 
 
-def _bias(features: int, fan_in: int, rng: Stream | None) -> Parameter:
+def uniform_bias(features: int, fan_in: int, rng: Stream | None) -> Parameter:
     """A bias (features,) from U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)), PyTorch's default."""
     bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
     bias = Parameter(zeros(features))

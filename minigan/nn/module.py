@@ -7,6 +7,7 @@ from typing import Any, Self
 from .. import backend
 from ..backend import as_float_dtype
 from ..errors import DTypeError, ShapeError, brief
+from ..recompute import checkpoint
 from ..recording import watch, within
 from ..system.hints import hinted
 from ..tensor import Tensor, Version, mapped, tensor
@@ -51,6 +52,7 @@ class Module:
     """
 
     training = True
+    recomputed = False  # are its inner results computed again for a gradient (`checkpointed`)?
     mixes_samples = False  # does what it computes for a sample depend on the others of the batch?
     _path = ""
     made_with: tuple[tuple[Any, ...], dict[str, Any]]  # the arguments, so that a file can say how to make it again
@@ -70,10 +72,11 @@ class Module:
 
     def __call__(self, *args: Any) -> Any:
         """forward(*args)."""
+        forward = checkpoint(self.forward) if self.recomputed else self.forward
         if watch.callback is None:
-            return self.forward(*args)
+            return forward(*args)
         with within(self._path or type(self).__name__):
-            return self.forward(*args)
+            return forward(*args)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set the attribute; an error for what would not be found there, or for a Tensor in a parameter's place."""

@@ -3,9 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from .. import ops, processes
 from ..errors import ShapeError
 from ..kernels import kernels
+from ..system.once import once
 from ..tensor import Tensor, as_tensor, ones, tensor, zeros
 from .checks import flag, integer, number
 from .module import Buffer, Module, Parameter
@@ -54,7 +57,8 @@ class _BatchNorm(Module):
                 y, mean, r = ops.sync_channel_norm(x, self.eps)
             else:
                 y, mean, r = ops.sync_batch_norm(x, self.weight, self.bias, self.eps)
-            self._track(mean, r, x.size // channels * processes.statistics().size)
+            count = x.size // channels * processes.statistics().size
+            once(lambda: self._track(mean, r, count))
             return y
         scale = ops.rsqrt(self.running_var + self.eps)
         shift = -self.running_mean * scale
@@ -113,10 +117,7 @@ class LayerNorm(Module):
     def __init__(
         self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True
     ) -> None:
-        sizes = normalized_shape if isinstance(normalized_shape, Sequence) else [normalized_shape]
-        self.normalized_shape = tuple(integer("LayerNorm: a size of normalized_shape", size, 1) for size in sizes)
-        if not self.normalized_shape:
-            raise ShapeError("LayerNorm: expected at least one axis to normalise over, got none")
+        self.normalized_shape = _last_axes("LayerNorm", normalized_shape)
         self.eps = number("LayerNorm: eps", eps, least=0)
         affine = flag("LayerNorm: elementwise_affine", elementwise_affine)
         self.weight = Parameter(ones(self.normalized_shape)) if affine else None
@@ -125,16 +126,74 @@ class LayerNorm(Module):
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape."""
         x = as_tensor(x, "LayerNorm")
-        k = len(self.normalized_shape)
-        if x.shape[-k:] != self.normalized_shape:
-            raise ShapeError(f"LayerNorm: expected (..., {self.normalized_shape}), got {x.shape}")
-        centred, _, var = _moments(x, tuple(range(x.ndim - k, x.ndim)))
+        centred, _, var = _moments(x, _axes_of("LayerNorm", x, self.normalized_shape))
         y = centred * ops.rsqrt(var + self.eps)
         return y if self.weight is None or self.bias is None else y * self.weight + self.bias
 
     def extra_repr(self) -> str:
         """Shape and eps."""
         return f"{self.normalized_shape}, eps={self.eps}"
+
+
+class RMSNorm(Module):
+    """x / sqrt(mean(x^2) + eps) * weight over the last axes of each sample (Zhang and Sennrich 2019).
+
+    As torch.nn.RMSNorm: without eps it is the distance from 1 to the next number of x's type.
+    """
+
+    def __init__(
+        self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True
+    ) -> None:
+        self.normalized_shape = _last_axes("RMSNorm", normalized_shape)
+        self.eps = None if eps is None else number("RMSNorm: eps", eps, least=0)
+        affine = flag("RMSNorm: elementwise_affine", elementwise_affine)
+        self.weight = Parameter(ones(self.normalized_shape)) if affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x's shape."""
+        x = as_tensor(x, "RMSNorm")
+        axes = _axes_of("RMSNorm", x, self.normalized_shape)
+        eps = float(np.finfo(x.dtype).eps) if self.eps is None else self.eps
+        y = x * ops.rsqrt(ops.mean(ops.square(x), axes, keepdims=True) + eps)
+        return y if self.weight is None else y * self.weight
+
+    def extra_repr(self) -> str:
+        """Shape and eps."""
+        return f"{self.normalized_shape}, eps={self.eps}"
+
+
+def _last_axes(name: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """The sizes of the axes to normalise over, of which there is at least one."""
+    sizes = normalized_shape if isinstance(normalized_shape, Sequence) else [normalized_shape]
+    shape = tuple(integer(f"{name}: a size of normalized_shape", size, 1) for size in sizes)
+    if not shape:
+        raise ShapeError(f"{name}: expected at least one axis to normalise over, got none")
+    return shape
+
+
+def _axes_of(name: str, x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The last axes of x, which are of that shape."""
+    if x.shape[-len(shape) :] != shape:
+        raise ShapeError(f"{name}: expected (..., {shape}), got {x.shape}")
+    return tuple(range(x.ndim - len(shape), x.ndim))
+
+
+class PixelNorm(Module):
+    """x / sqrt(mean of x^2 over the channels, axis 1, + eps): each pixel gets length sqrt(C) (Karras et al. 2018)."""
+
+    def __init__(self, eps: float = 1e-8) -> None:
+        self.eps = number("PixelNorm: eps", eps, least=0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x's shape (N, C, ...)."""
+        x = as_tensor(x, "PixelNorm")
+        if x.ndim < 2:
+            raise ShapeError(f"PixelNorm: expected (N, C, ...), got {x.shape}")
+        return x * ops.rsqrt(ops.mean(ops.square(x), 1, keepdims=True) + self.eps)
+
+    def extra_repr(self) -> str:
+        """The eps."""
+        return f"{self.eps}"
 
 
 class GroupNorm(Module):

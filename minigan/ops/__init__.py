@@ -7,6 +7,7 @@ import numpy as np
 from ..errors import DTypeError
 from ..op import CHECKED, Op
 from ..tensor import Tensor
+from .attention import scaled_dot_product_attention
 from .channels import batch_norm, channel_norm, scale_shift
 from .collective import all_gather, all_mean, all_sum, averaged, batch_logsumexp, batch_mean, batch_var, broadcast
 from .conv import conv2d, conv_transpose2d

@@ -221,7 +221,34 @@ def log_softmax(x: Tensor, axis: Axis = -1) -> Tensor:
     return x - logsumexp(x, axis, keepdims=True)
 
 
+@op(
+    lambda g, y, _x, axes: _softmax_grad(g, y, axes),
+    name="softmax",
+    formula="e^x / sum of e^x over axes",
+    flops=lambda y, *_: 12 * y.size,
+)
+def _softmax(x: Array, axes: Axes) -> Array:
+    x = as_floats(x)
+    return kernels(x).softmax(x, axes)
+
+
+def _softmax_bend(h: Tensor, _x: Any, g: Tensor, y: Tensor, axes: Axes) -> Tensor:
+    """The derivative of y (g - sum(g y)) with respect to y, along h."""
+    return h * (g - sum(g * y, axes, keepdims=True)) - g * sum(h * y, axes, keepdims=True)
+
+
+@op(
+    lambda h, _x, _g, y, axes: _softmax_grad(h, y, axes),
+    _softmax_bend,
+    name="softmax_grad",
+    formula="y (g - sum of g y over axes)",
+    flops=lambda y, *_: 4 * y.size,
+)
+def _softmax_grad(g: Array, y: Array, axes: Axes) -> Array:
+    return kernels(y).softmax_grad(g, y, axes)
+
+
 @takes_tensors("x")
 def softmax(x: Tensor, axis: Axis = -1) -> Tensor:
     """e^x / sum(e^x) over `axis`: positive, summing to 1."""
-    return exp(log_softmax(x, axis))
+    return _softmax(x, normalize_axes("softmax", axis, x.ndim))

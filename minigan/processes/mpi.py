@@ -4,7 +4,6 @@ MPI lets a process wait for ever for one that does not come. So a process that f
 that waits longer than its `patience` ends all.
 """
 
-import importlib
 import threading
 import time
 from collections.abc import Iterator
@@ -14,21 +13,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..backend import Array
-from ..errors import MissingExtra
+from ..system.mpi import library
 from ..system.terminal import warn
 from .group import Group
 
 T = TypeVar("T")
 PATIENCE = 600.0  # seconds that a process waits for the others
-INSTALL = "pip install 'minigan[mpi]', which is mpi4py and mpich"
-
-
-def library() -> Any:
-    """mpi4py.MPI; MissingExtra with the command that installs what is not there."""
-    try:
-        return importlib.import_module("mpi4py.MPI")
-    except ImportError as error:
-        raise MissingExtra(f"several processes need mpi4py and an MPI library ({error}): {INSTALL}") from None
 
 
 class MPIGroup(Group):

@@ -113,6 +113,10 @@ class _ThreadGroup(Group):
         """What each rank has."""
         return self._threads.meet(self._k, "everybodys", value, self._of_all_processes)
 
+    def ended(self) -> None:
+        """Told to the processes whose threads the ranks are."""
+        self._threads.outer.ended()
+
     def _of_all_processes(self, values: list[T]) -> list[T]:
         return [value for of_one in self._threads.outer.everybodys(values) for value in of_one]
 

@@ -6,11 +6,12 @@ import platform
 import sys
 from types import TracebackType
 
-from ..errors import ProcessError
 from ..system import terminal
 from ..system.launcher import launched
 from ..system.machine import cores
+from ..system.mpi import connecting
 from .group import ALONE, Group
+from .mpi import MPIGroup
 
 
 def world() -> Group:
@@ -26,14 +27,7 @@ def world() -> Group:
 
 @functools.cache
 def _connected(count: int) -> Group:
-    from .mpi import MPIGroup  # mpi4py begins MPI when it is loaded
-
-    group = MPIGroup()
-    if group.size != count:
-        raise ProcessError(
-            f"{count} processes were started, of which MPI connects {group.size}: launcher and MPI library do not "
-            "belong together (mpiexec of another MPI, or srun without --mpi=pmi2 or --mpi=pmix)"
-        )
+    group = MPIGroup(connecting(count).COMM_WORLD)
     if group.rank:
         terminal.silence(f" (process {group.rank + 1} of {group.size})")
     terminal.tell_status(lambda status: group.fail(status) if status else None)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from ..errors import ProcessError
+from ..errors import MiniganError, ProcessError
 
 # who sets it, and beside which other variable it counts: a batch script of Slurm's has the second without a step
 COUNTS = {"PMI_SIZE": "", "OMPI_COMM_WORLD_SIZE": "", "SLURM_NTASKS": "SLURM_STEP_ID"}
@@ -38,10 +38,22 @@ def first() -> bool:
 
 def check_alone() -> None:
     """ProcessError if mpiexec or srun started several times what is one process's work; the first alone says so."""
-    if launched() > 1:
-        if not first():
-            sys.exit(1)
-        raise ProcessError(f"this is the work of one process, and {launched()} were started: leave out mpiexec or srun")
+    with alike():
+        if launched() > 1:
+            raise ProcessError(
+                f"this is the work of one process, and {launched()} were started: leave out mpiexec or srun"
+            )
+
+
+@contextmanager
+def alike() -> Iterator[None]:
+    """A block whose errors all processes have alike: the first raises them, the others end with status 1."""
+    try:
+        yield
+    except MiniganError:
+        if first():
+            raise
+        sys.exit(1)
 
 
 @contextmanager

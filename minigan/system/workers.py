@@ -16,21 +16,13 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any, Protocol
 
-from ..errors import MissingExtra, ProcessError
 from .launcher import launched, separate
 from .machine import cores
+from .mpi import connecting
 from .signals import INTERRUPTED, STOPPING, kept_from_children
 
 WATCH = 0.3  # seconds between looks at other processes
 STOP = 1  # the tag of the message that says so
-WITHOUT_MPI = (
-    "{count} processes were started together, which needs mpi4py and an MPI: pip install mpi4py mpich ({why}); "
-    "started alone, it spreads work over the cores of this machine"
-)
-UNCONNECTED = (
-    "{count} processes were started together, of which MPI ({library}) connects {size}: start them with the mpiexec of "
-    "that MPI, or with srun --mpi=pmi2; started alone, it spreads work over the cores of this machine"
-)
 Asked = Callable[[], bool]
 Done = Callable[[float], None]
 # compute(job, stopped, done): its result, or None if it ended because `stopped()` said so, which it asks as often as
@@ -254,18 +246,13 @@ def led(program: Callable[[Launched | None], int]) -> int:
     count = launched()
     if count == 1:
         return program(None)
-    try:
-        from mpi4py import MPI
-        from mpi4py.futures import MPICommExecutor
-    except (ImportError, RuntimeError) as error:  # there is no mpi4py, or no MPI for it
-        raise MissingExtra(WITHOUT_MPI.format(count=count, why=error)) from error
-    if (size := MPI.COMM_WORLD.size) != count:
-        library = MPI.Get_library_version().split("\n")[0].strip("\0 ")
-        raise ProcessError(UNCONNECTED.format(count=count, library=library, size=size))
-    comm = MPI.COMM_WORLD.Dup()  # for what is said beside the jobs
+    everybody = connecting(count).COMM_WORLD
+    from mpi4py.futures import MPICommExecutor
+
+    comm = everybody.Dup()  # for what is said beside the jobs
     if comm.rank > 0:
         _begin_launched(comm)
-    with MPICommExecutor(MPI.COMM_WORLD) as entered:  # the others are in here until the first one leaves
+    with MPICommExecutor(everybody) as entered:  # the others are in here until the first one leaves
         executor: Any = entered
         if executor is not None:
             workers = Launched(executor, comm)

@@ -112,6 +112,9 @@ class Loop:
             export.description(export.of_game(self.game))
         except CheckpointError as error:
             say(f"no generator file will be written: {error}")
+        counts = [session.get("processes", 1) for session in self.timings.sessions[-2:]]
+        if not self.settings.sync_norm and counts[0] != counts[-1]:
+            say(f"note: --no-sync-norm on {counts[-1]} processes is another game than on {counts[0]} before")
         self.looks = self.folder.begin(self.step)
         if self.step == 0:
             self.draw_samples()
@@ -370,7 +373,7 @@ class Loop:
             say(f"Done: {self.summary()}. {page} shows the run; samples, curves and checkpoints are beside it")
             if SUMS in (spent := self.timings.seconds):
                 share = spent[SUMS] / max(spent[SUMS] + spent["training"], 1e-9)
-                say(f"Sums over {self.team.group.size} processes, waiting included, took {share:.0%} of training")
+                say(f"Sums over processes, waiting included, took {share:.0%} of training")
             if self.looks:
                 say(self.looks[-1].explained)
 

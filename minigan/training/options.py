@@ -1,6 +1,7 @@
 """The options that every training program has."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -113,7 +114,7 @@ def _add_processes(p: Options) -> None:
     group = p.add_argument_group("several processes, started by mpiexec or srun")
     group.add_argument(
         "--virtual-ranks",
-        type=positive,
+        type=_power_of_two,
         default=0,
         metavar="V",
         help="split batches and sums over V ranks, a power of two, however many processes there are: then each number "
@@ -128,7 +129,7 @@ def _add_processes(p: Options) -> None:
     )
     group.add_argument(
         "--patience",
-        type=float,
+        type=_seconds,
         default=PATIENCE,
         metavar="S",
         help="seconds that a process waits for the others before it ends the run, 0 for as long as it takes "
@@ -138,3 +139,19 @@ def _add_processes(p: Options) -> None:
         "--no-sync-norm", lambda o: "" if launched() > 1 or o.virtual_ranks > 1 else "changes nothing for one process"
     )
     p.idle("--patience", lambda o: "" if launched() > 1 else "changes nothing for one process")
+
+
+def _power_of_two(text: str) -> int:
+    """1, 2, 4, ...: what a tree of pairs adds up alike on 1, 2, 4, ... processes."""
+    value = int(text)
+    if value < 1 or value & (value - 1):
+        raise argparse.ArgumentTypeError(f"expected a power of two, got {text}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    """A number of seconds, at least 0."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds from 0, got {text}")
+    return value

@@ -18,7 +18,7 @@ from typing import Any
 from .. import data, viz
 from ..backend import array_module
 from ..data import Samples, Shape, fingerprint, fingerprint_of_files, load_images
-from ..errors import CheckpointError, DataError, DeviceError, MiniganError, ProcessError
+from ..errors import CheckpointError, DataError, DeviceError, MiniganError, ProcessError, ShapeError
 from ..gan import ConditionalGame, Game
 from ..judge import Gauge, suited
 from ..kernels import set_precision
@@ -122,8 +122,19 @@ def run(
     with _share_of_cores(processes, settings.virtual_ranks):
         if not settings.virtual_ranks:
             return by_one(processes, settings)
-        ranks = Threads(settings.virtual_ranks, processes)
+        try:
+            ranks = Threads(settings.virtual_ranks, processes)
+        except ShapeError:
+            return _refused_by_all(Team(processes))
         return ranks.run(lambda group: by_one(group, replace(settings) if group.rank else settings))[0]
+
+
+def _refused_by_all(team: Team) -> int:
+    """Raise, in the first process, the error that all of them have now; the exit status in the others."""
+    if team.group.rank:
+        return team.wait().status
+    with team.leading():
+        raise
 
 
 def _share_of_cores(group: Group, virtual_ranks: int) -> contextlib.AbstractContextManager[None]:
@@ -195,12 +206,12 @@ def _lead(
 
 def _follow(team: Team, build: Build, settings: Settings, shape_of: ShapeOf, load: Load | None) -> int:
     """`run` in one of the other processes of a team."""
-    problem: MiniganError | None = None
+    problem: MiniganError | OSError | None = None
     try:
         shape = shape_of(settings)
         game = _made(build, settings, team.group)
         samples = _loaded(settings, shape, load)
-    except MiniganError as error:
+    except (MiniganError, OSError) as error:
         problem = error  # the first process may have the same one, and says so
     begun = team.wait()
     if isinstance(begun, Ended):

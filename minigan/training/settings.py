@@ -10,10 +10,12 @@ from typing import Any, Self
 
 from ..backend import DEVICES
 from ..processes.mpi import PATIENCE
+from ..system.launcher import launched
 from ..system.options import Options, nonempty
 from .checkpoint import KEEP
 
 FEW = 256  # samples of a dry run
+BATCH, WHOLE = 16, 4  # samples of its steps; parts have so many times a number, as groups and packs are whole then
 EVALUATED = 2000  # samples measured while a run goes on
 ALL_IS_WELL = "Dry run: all is well. Nothing was kept; the same line without --dry-run begins."
 FREE_ON_RESUME = {
@@ -94,7 +96,10 @@ class Settings:
             return
         with tempfile.TemporaryDirectory() as self.out:
             self.resume = False
-            self.steps, self.minutes, self.batch_size = 2, None, min(self.batch_size, 16)
+            self.steps, self.minutes = 2, None
+            parts = (self.virtual_ranks or launched()) * self.accumulate
+            if self.batch_size % parts == 0:  # else the run says what is wrong
+                self.batch_size = min(self.batch_size, parts * WHOLE * max(BATCH // (parts * WHOLE), 1))
             yield
 
 

@@ -60,6 +60,14 @@ def test_first_losses_agree(name):
     )
 
 
+@pytest.mark.slow
+def test_layers_are_timed_and_agree():
+    """It ends with an error where the two libraries do not compute the same."""
+    command = [sys.executable, BENCHES / "layers.py", "--repeats", "1"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(lines) == 1 + 2 * 11
+
+
 def test_every_workload_has_a_rival_and_a_wrong_name_is_refused():
     assert all(rivals(work, full=False) for work in WORKLOADS.values())
     result = subprocess.run([sys.executable, BENCHES / "train_steps.py", "nonsense"], capture_output=True, text=True)

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from cuda_games import dcgan, wgan_gp
 from device_checks import check_op_to_second_order, check_training_step, play
+from layer_table import ROWS as LAYER_ROWS
+from layer_table import TABLE as LAYER_TABLE
 from op_table import ROWS
 
 import minigan as mg
@@ -76,6 +78,30 @@ def test_a_layer_is_the_same_on_both_devices(name, rng, cupy):
         slopes = mg.grad(mg.sum(mg.sin(y)), tensors, create_graph=True)
         penalty = mg.sum(slopes[0] ** 2)
         return [y, *slopes, *mg.grad(penalty, tensors), *layer.state_dict().values()]
+
+    for ours, theirs in zip(outcome("cuda"), outcome("cpu"), strict=True):
+        assert ours.device == "cuda"
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "k"), LAYER_ROWS)
+def test_a_layer_of_the_table_is_the_same_on_both_devices(name, k, rng, cupy):
+    row = LAYER_TABLE[name][k]
+    arrays = row.inputs(rng)
+    values = [rng.standard_normal(p.shape) for p in row.make().parameters()]
+
+    def outcome(device):
+        mg.random.seed(0)
+        layer = row.make().to(device, "float64")
+        for p, value in zip(layer.parameters(), values, strict=True):
+            p.copy_(mg.tensor(value, device=device))
+        inputs = [mg.tensor(a, device=device) for a in arrays]
+        with mg.random.using(mg.random.Stream(0)):
+            y = layer(*inputs)
+        y = y[0] if isinstance(y, tuple) else y
+        wanted = [*(x for x in inputs if x.dtype.kind == "f"), *layer.parameters()]
+        slopes = mg.grad(mg.sum(mg.sin(y)), wanted, create_graph=True)
+        return [y, *slopes, *mg.grad(mg.sum(mg.square(slopes[0])), wanted)]
 
     for ours, theirs in zip(outcome("cuda"), outcome("cpu"), strict=True):
         assert ours.device == "cuda"

@@ -29,6 +29,8 @@ NOT_OFFERED = {  # what samples ask for, and how minigan refuses it
     "nn.functional.softplus": {"beta and threshold": "takes 1 positional argument"},
     "nn.functional.conv2d": {"images without a batch axis": NO_BATCH},
     "nn.functional.conv_transpose2d": {"images without a batch axis": NO_BATCH},
+    "nn.functional.conv1d": {"sequences without a batch axis": r"expected sequences \(N, C, L\)"},
+    "nn.functional.conv_transpose1d": {"sequences without a batch axis": r"expected sequences \(N, C, L\)"},
     "nn.functional.max_pool2d": {
         "images without a batch axis": NO_BATCH,
         **{name: NO_ARGUMENT.format(name) for name in ("padding", "dilation", "ceil_mode", "return_indices")},
@@ -48,6 +50,7 @@ NOT_OFFERED = {  # what samples ask for, and how minigan refuses it
         "a momentum below 0": "momentum: expected a finite number >= 0",
     },
     "nn.functional.group_norm": {"an eps below 0": "eps: expected a finite number >= 0"},
+    "nn.functional.rms_norm": {"an eps below 0": "eps: expected a finite number >= 0"},
     "nn.functional.layer_norm": {"an eps below 0": "eps: expected a finite number >= 0"},
     "nn.functional.instance_norm": {"a weight without a bias": "different float widths"},
     "nn.functional.cross_entropy": {
@@ -68,12 +71,13 @@ NOT_OFFERED = {  # what samples ask for, and how minigan refuses it
     "cat": {"an empty tensor of one axis among others": "does not fit a tensor of 1 axes"},
 }
 
-ABSENT = {"pixel_unshuffle", "roll", "gather", "cumsum", "prod", "argmax", "tile", "diagonal", "conv1d", "conv3d"}
+ABSENT = {"pixel_unshuffle", "roll", "gather", "cumsum", "prod", "argmax", "tile", "diagonal", "conv3d"}
 
 FLOATS_ONLY = {"integers": "expected floats"}
 OF_INTEGERS = {  # what is refused of integers and booleans besides
     **{
-        name: FLOATS_ONLY for name in ("nn.functional.conv2d", "nn.functional.conv_transpose2d", "nn.functional.linear")
+        f"nn.functional.{name}": FLOATS_ONLY
+        for name in ("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "linear")
     },
     **{name: {"a number that the type does not hold": "out of bounds"} for name in ("add", "sub", "rsub")},
     **{name: FLOATS_ONLY for name in ("nn.functional.interpolate", "nn.functional.upsample_nearest")},
@@ -88,7 +92,7 @@ ROUNDED_BY_PYTORCH = {
 # functions that sample_calls.py puts together, which check nothing themselves
 OUR_OWN = {
     *["mean", "narrow", "select", "unbind", "index_select", "t"],
-    *[f"nn.functional.{name}" for name in ("group_norm", "embedding", "l1_loss")],
+    *[f"nn.functional.{name}" for name in ("conv1d", "conv_transpose1d", "group_norm", "embedding", "l1_loss")],
 }
 ACCEPTED = {  # what PyTorch refuses and minigan has a meaning for
     "masked_fill": "0-dimensional value tensor|without overflow",

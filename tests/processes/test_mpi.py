@@ -6,13 +6,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from systems import SYSTEMS
 from tiny_run import without_clock
 
-from minigan.errors import MissingExtra
-from minigan.processes import mpi, world
+from minigan.errors import MissingExtra, ProcessError
+from minigan.processes import world
+from minigan.system import mpi
 
 SUPPORT = Path(__file__).parent.parent / "support"
 SOME = ["batch norm, EMA", "gradient penalty through batch norm", "relativistic average hinge", "unrolled, penalty"]
@@ -73,6 +75,41 @@ def test_without_mpi4py_the_command_that_installs_it_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)
     with pytest.raises(MissingExtra, match=r"pip install 'minigan\[mpi\]'"):
         mpi.library()
+
+
+@needs_mpi
+@pytest.mark.mpi
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_a_library_that_is_not_there_is_said_once(command, tmp_path):
+    program = "import sys; sys.modules['mpi4py.MPI'] = None; from minigan.command.cli import main; sys.exit(main())"
+    words = [command, "--out", str(tmp_path / "run"), *(["--grid", "seed=0..1"] if command == "sweep" else [])]
+    done = subprocess.run(
+        ["mpiexec", "-n", "3", sys.executable, "-c", program, *words],
+        env=os.environ | {"PYTHONPATH": str(SUPPORT.parent.parent)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"minigan {command}: several processes need mpi4py and an MPI library (")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_mpi4py_without_a_library_is_no_error_of_the_program(monkeypatch):
+    def fails(name):
+        raise RuntimeError("cannot load MPI library\nlibmpi.so.12: no such file")
+
+    monkeypatch.setattr(mpi.importlib, "import_module", fails)
+    with pytest.raises(MissingExtra, match=r"an MPI library \(cannot load MPI library\): pip install"):
+        mpi.library()
+
+
+def test_an_mpi_that_does_not_connect_them_is_said(monkeypatch):
+    library = SimpleNamespace(COMM_WORLD=SimpleNamespace(size=1), Get_library_version=lambda: "Some MPI 3.1\nof 2020")
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", library)
+    with pytest.raises(ProcessError, match=r"3 processes were started, of which MPI \(Some MPI 3.1\) connects 1"):
+        mpi.connecting(3)
 
 
 def test_a_program_that_no_launcher_started_is_alone(monkeypatch):

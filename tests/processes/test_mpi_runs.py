@@ -230,7 +230,10 @@ def test_what_is_wrong_with_the_line_or_the_folder_is_said_once(tmp_path):
         (2, [*TRAIN, "--stepz", "3"], "there is no option --stepz"),
         (3, [*TRAIN, "--out", str(tmp_path / "a")], "a batch of 64 does not split into 3 equal parts: take 63 or 66"),
         (2, [*TRAIN, "--data", str(tmp_path / "nowhere")], "no such folder or file"),
+        (2, [*TRAIN, "--data", "x" * 300], "File name too long"),
         (2, [*TRAIN, "--out", str(tmp_path / "file")], "cannot write there"),
+        (2, [*TRAIN, "--virtual-ranks", "4", "--out", str(tmp_path / "file")], "cannot write there"),
+        (3, [*TRAIN, "--virtual-ranks", "4", "--batch-size", "12"], "as many on each of 3 processes, got 4"),
     ):
         status, said = ended(started(ranks, *arguments))
         assert status in (1, 2)

@@ -177,6 +177,14 @@ TABLE: dict[str, list[Row]] = {
         Row(lambda x: reduce.logsumexp(x, 1), normal((3, 4))),
         Row(lambda x: reduce.logsumexp(x, (0, 2), keepdims=True), normal((2, 3, 4))),
     ],
+    "softmax": [
+        Row(lambda x: reduce.softmax(x), normal((2, 3, 4))),
+        Row(lambda x: reduce.softmax(x, (0, 2)), normal((2, 3, 4))),
+    ],
+    "softmax_grad": [
+        Row(lambda g, y: reduce._softmax_grad(g, y, (2,)), normal((2, 3, 4), (2, 3, 4))),
+        Row(lambda g, y: reduce._softmax_grad(g, y, (0, 1)), normal((2, 3, 4), (2, 3, 4))),
+    ],
     "reshape": [Row(lambda x: shape.reshape(x, 2, 3, 2, 1), normal((3, 4)))],
     "transpose": [Row(lambda x: shape.transpose(x, (2, 0, 1)), normal((2, 3, 4)))],
     "broadcast_to": [Row(lambda x: shape.broadcast_to(x, (2, 3, 4)), normal((3, 1)))],

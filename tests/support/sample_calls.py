@@ -137,6 +137,19 @@ def _pair(v):
     return v[0] if isinstance(v, tuple) and len(v) == 1 else v
 
 
+def conv1d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
+    options = {"stride": _pair(stride), "padding": _pair(padding), "dilation": _pair(dilation), "groups": groups}
+    layer = mg.nn.Conv1d(w.shape[1] * groups, w.shape[0], w.shape[2], bias=b is not None, **options)
+    return module(layer, weight=w, bias=b)(x)
+
+
+def conv_transpose1d(x, w, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
+    options = {k: _pair(v) for k, v in options.items()} | {"groups": groups}
+    layer = mg.nn.ConvTranspose1d(w.shape[0], w.shape[1] * groups, w.shape[2], bias=b is not None, **options)
+    return module(layer, weight=w, bias=b)(x)
+
+
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     asked = {"padding": padding, "dilation": dilation, "ceil_mode": ceil_mode, "return_indices": return_indices}
     plain = {"padding": (0, (0, 0)), "dilation": (1, (1, 1)), "ceil_mode": (False,), "return_indices": (False,)}
@@ -181,6 +194,11 @@ def group_norm(x, groups, weight=None, bias=None, eps=1e-5):
 def layer_norm(x, shape, weight=None, bias=None, eps=1e-5):
     layer = mg.nn.LayerNorm(shape, eps, elementwise_affine=weight is not None)
     return module(layer, weight=weight, bias=bias)(x)
+
+
+def rms_norm(x, shape, weight=None, eps=None):
+    layer = mg.nn.RMSNorm(shape, eps, elementwise_affine=weight is not None)
+    return module(layer, weight=weight)(x)
 
 
 def masked_select(x, mask):
@@ -359,6 +377,8 @@ CALLS = {
     # images, layers, losses
     "nn.functional.conv2d": conv2d,
     "nn.functional.conv_transpose2d": conv_transpose2d,
+    "nn.functional.conv1d": conv1d,
+    "nn.functional.conv_transpose1d": conv_transpose1d,
     "nn.functional.max_pool2d": max_pool2d,
     "nn.functional.avg_pool2d": avg_pool2d,
     "nn.functional.interpolate": nearest,
@@ -368,6 +388,7 @@ CALLS = {
     "nn.functional.instance_norm": instance_norm,
     "nn.functional.group_norm": group_norm,
     "nn.functional.layer_norm": layer_norm,
+    "nn.functional.rms_norm": rms_norm,
     "nn.functional.embedding": embedding,
     "nn.functional.cross_entropy": cross_entropy,
     "nn.functional.binary_cross_entropy_with_logits": cross_entropy_of_logits,

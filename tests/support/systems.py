@@ -112,7 +112,14 @@ def generator(inputs: int = Z, norm: bool = True) -> Any:
     )
 
 
-def critic(norm: bool = True, stddev: bool = False, noise: bool = False, pack: int = 1, spectral: bool = False) -> Any:
+def critic(
+    norm: bool = True,
+    stddev: bool = False,
+    noise: bool = False,
+    pack: int = 1,
+    spectral: bool = False,
+    distances: bool = False,
+) -> Any:
     """Dense, smooth; with batch norm a penalty's gradient runs through that."""
     by = nn.spectral_norm if spectral else lambda layer: layer
     layers = [nn.Flatten(), by(nn.Linear(PIXELS * pack, 12, bias=not norm))]
@@ -120,7 +127,8 @@ def critic(norm: bool = True, stddev: bool = False, noise: bool = False, pack: i
     layers += [nn.Tanh()]
     layers += [nn.Dropout(0.3), nn.GaussianNoise(0.1)] if noise else []
     layers += [nn.MinibatchStdDev(4)] if stddev else []
-    layers += [by(nn.Linear(12 + stddev, 8, bias=not norm))]
+    layers += [nn.MinibatchDiscrimination(12, 5, 3)] if distances else []
+    layers += [by(nn.Linear(12 + stddev + 5 * distances, 8, bias=not norm))]
     layers += [nn.BatchNorm1d(8)] if norm else []
     return nn.Sequential(*layers, nn.Softplus(), by(nn.Linear(8, 1)))
 
@@ -283,6 +291,9 @@ SYSTEMS: dict[str, System] = {
             L.wasserstein, how=FREE | {"stddev": True}, penalty=P.gradient_penalty
         ),
         "minibatch deviation, joint batches": lambda: game(L.hinge, how={"stddev": True}, seen={"joint_batches": True}),
+        "minibatch discrimination, penalty": lambda: game(
+            L.wasserstein, how=FREE | {"distances": True}, penalty=P.gradient_penalty
+        ),
         "dropout and noise": lambda: game(L.hinge, how={"noise": True}, seen={"instance_noise": 0.2, "noise_steps": 9}),
         "noisy labels": lambda: game(L.noisy_labels(L.nonsaturating, 0.9, 0.1)),
         "packs, minibatch deviation": lambda: game(L.nonsaturating, how={"stddev": True}, seen={"pack": 2}),

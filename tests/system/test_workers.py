@@ -102,7 +102,8 @@ def test_alone_there_is_nobody_to_lead(monkeypatch):
 def test_without_mpi_the_error_says_what_brings_it(monkeypatch):
     monkeypatch.setattr(workers, "launched", lambda: 3)
     monkeypatch.setitem(sys.modules, "mpi4py", None)
-    with pytest.raises(MissingExtra, match=r"3 processes were started together.*pip install mpi4py mpich"):
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)
+    with pytest.raises(MissingExtra, match=r"several processes need mpi4py.*pip install 'minigan\[mpi\]'"):
         led(lambda given: 0)
 
 

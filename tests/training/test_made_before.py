@@ -75,6 +75,7 @@ def test_its_generator_draws_what_it_drew(run, tmp_path, capsys):
 
 
 def test_names_of_then_are_still_answered():
+    from minigan.checkpoint import load
     from minigan.cli import main
     from minigan.latent import lerp, slerp
     from minigan.presets import PRESETS
@@ -86,7 +87,7 @@ def test_names_of_then_are_still_answered():
     assert (RunFolder, Settings, positive) == tuple(
         getattr(mg.training, name) for name in ("RunFolder", "Settings", "positive")
     )
-    assert mg.checkpoint.load is mg.training.checkpoint.load
+    assert load is mg.training.checkpoint.load
     assert mg.health.Look is mg.judge.Look
     assert mg.report.write is mg.training.report.write
     assert mg.studies.play is mg.training.studies.play

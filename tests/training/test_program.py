@@ -61,6 +61,9 @@ def test_the_example_from_any_folder(tmp_path):
     [
         (["--data", "absent-folder"], "no such folder"),
         (["--batch-size", "0"], "expected a positive number, got 0"),
+        (["--patience", "-1"], "expected a number of seconds from 0, got -1"),
+        (["--patience", "nan"], "expected a number of seconds from 0, got nan"),
+        (["--virtual-ranks", "6"], "expected a power of two, got 6"),
         (["--resume"], "no checkpoint to resume from"),
         (["--device", "tpu"], "invalid choice"),
     ],

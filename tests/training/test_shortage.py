@@ -42,7 +42,16 @@ def test_a_batch_that_fits_if_nothing_is_lost_between_arrays_is_named_as_one_tha
         (need.least(64), r"; \d+ may fit \(--batch-size \d+\)$"),
         (need.least(0) / 2, r"; and no other would fit$"),
     ):
-        assert re.search(told, shortage._too_much(need, 1000, free / shortage.SPARE, resumed=False)), free
+        assert re.search(told, shortage._too_much(need, 1000, free / shortage.SPARE, 1, resumed=False)), free
+
+
+def test_of_a_batch_in_parts_the_whole_is_named_as_the_command_line_has_it():
+    need = MemoryNeed("cpu", 0, 0, 1e9, 1e6, replayed=False)
+    free = (need.least(64) + headroom.lost("cpu", 1e9)) / shortage.SPARE
+    alone, in_parts = (shortage._too_much(need, 1000, free, parts, resumed=False) for parts in (1, 4))
+    fits = int(re.search(r"; (\d+) would fit", alone)[1])
+    assert in_parts.startswith("a batch of 4000 (1000 at once) needs ")
+    assert in_parts.endswith(f"; {4 * fits} would fit (--batch-size {4 * fits})")
 
 
 def test_a_run_that_is_continued_with_too_large_a_batch_stays_as_it_was(tmp_path, monkeypatch):

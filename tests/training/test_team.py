@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from contextlib import contextmanager
 
 import fakecupy
@@ -47,7 +48,7 @@ def test_a_run_of_several_logs_and_keeps_what_one_does(tmp_path, capsys):
         assert run(folder, ranks=ranks) == 0
         said = capsys.readouterr().out.splitlines()
         assert [line.split(":")[0] for line in said[:5]] == [line.split(":")[0] for line in alone[:5]]
-        assert said[-2].startswith(f"Sums over {ranks} processes, waiting included, took ")
+        assert said[-2].startswith("Sums over processes, waiting included, took ")
         assert len(said) == len(alone) + 1, "one of them speaks"
         seconds, sessions = training.record.read_timings(folder, [])
         assert seconds["sums over processes"] > 0
@@ -74,6 +75,14 @@ def test_it_goes_on_with_another_number_if_that_is_allowed(tmp_path):
         run(tmp_path, ranks=4, resume=True)
     assert run(tmp_path, ranks=4, resume=True, allow_change=["virtual_ranks"]) == 0
     assert len(rows(tmp_path)) == 25
+
+
+def test_batch_norm_of_each_s_own_rows_goes_on_with_another_number_as_another_game(tmp_path, capsys):
+    run(tmp_path, steps=2, sync_norm=False)
+    run(tmp_path, steps=4, sync_norm=False, resume=True)
+    assert "another game" not in capsys.readouterr().out
+    run(tmp_path, ranks=4, steps=6, sync_norm=False, resume=True, allow_change=["virtual_ranks"])
+    assert "note: --no-sync-norm on 4 processes is another game than on 2" in capsys.readouterr().out
 
 
 def test_clusters_are_found_by_the_first_and_told(tmp_path, monkeypatch):
@@ -134,6 +143,16 @@ def test_data_that_only_another_process_cannot_read(tmp_path):
         return Samples(np.zeros((32, 1, 28, 28), "uint8"), None, "zeros")
 
     with pytest.raises(DataError, match="gone"):
+        run(tmp_path, load=load)
+
+
+def test_the_first_names_a_folder_that_the_system_gives_to_none(tmp_path):
+    def load(chosen, limit):
+        if is_first():
+            time.sleep(0.2)
+        raise OSError("of the first" if is_first() else "of another")
+
+    with pytest.raises(OSError, match="of the first"):
         run(tmp_path, load=load)
 
 
@@ -242,6 +261,31 @@ def test_a_signal_to_any_process_stops_and_saves_once(tmp_path, monkeypatch, to_
 def test_a_run_by_the_clock_has_one_length_for_all(tmp_path):
     assert run(tmp_path, steps=None, minutes=0.02) == 0
     assert len(rows(tmp_path)) == training.record.read_config(tmp_path, [])["total_steps"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "batch", "played"),
+    [
+        ({}, 128, 16),
+        ({}, 8, 8),
+        ({"virtual_ranks": 4}, 128, 16),
+        ({"virtual_ranks": 8}, 128, 32),  # of which a group of four has all its samples on one
+        ({"accumulate": 3}, 96, 12),
+        ({"accumulate": 3, "virtual_ranks": 2}, 12, 12),
+        ({"accumulate": 3}, 128, 128),  # which the run refuses, as it would if it were not dry
+    ],
+)
+def test_a_dry_run_has_a_batch_that_splits_as_the_real_one_does(parts, batch, played):
+    chosen = settings("", dry_run=True, batch_size=batch, **parts)
+    with chosen.ready():
+        assert chosen.batch_size == played
+
+
+def test_a_dry_run_of_several_processes_has_rows_for_each(tmp_path, monkeypatch):
+    monkeypatch.setenv("PMI_SIZE", "3")
+    chosen = settings(tmp_path, dry_run=True, batch_size=96)
+    with chosen.ready():
+        assert chosen.batch_size == 12
 
 
 def test_memory_is_counted_for_the_rows_of_one(tmp_path, capsys):
