@@ -22,8 +22,6 @@ from .cpu import (  # noqa: F401  as NumPy does them
     flattened,
     function,
     sigmoid,
-    softmax,
-    softmax_grad,
     softplus,
     where,
     zero_image,
@@ -151,6 +149,32 @@ def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
     x = memory.empty_like(y)
     call("leaky_relu_grad", address(g), address(y), address(x), y.size, slope)
     return x
+
+
+def softmax(x: Array, axes: tuple[int, ...]) -> Array:
+    """e^x / sum(e^x) over `axes`; NaN where one is infinity, or all are -infinity."""
+    if not _lie_in_rows(axes, x):
+        return cpu.softmax(x, axes)
+    y = memory.empty_like(x)
+    call("softmax", address(x), address(y), x.size // x.shape[-1], x.shape[-1])
+    return y
+
+
+def softmax_grad(g: Array, y: Array, axes: tuple[int, ...]) -> Array:
+    """y (g - sum(g y) over `axes`)."""
+    if not _lie_in_rows(axes, g, y):
+        return cpu.softmax_grad(g, y, axes)
+    x = memory.empty_like(y)
+    call("softmax_grad", address(g), address(y), address(x), y.size // y.shape[-1], y.shape[-1])
+    return x
+
+
+def _lie_in_rows(axes: tuple[int, ...], *arrays: Array) -> bool:
+    """Are they floats of one shape that lie row by row, whose last axis is the one that is summed over?"""
+    first = arrays[0]
+    if first.size < max(SMALL, 1) or axes != (first.ndim - 1,) or not _are_floats(*arrays):
+        return False
+    return all(a.flags.c_contiguous and a.shape == first.shape for a in arrays)
 
 
 # --- sums and normalisation over channels -------------------------------------------------------------------------

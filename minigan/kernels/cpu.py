@@ -224,7 +224,7 @@ def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
 
 
 def softmax(x: Array, axes: tuple[int, ...]) -> Array:
-    """e^x / sum(e^x) over `axes`; NaN where all are -infinity."""
+    """e^x / sum(e^x) over `axes`; NaN where one is infinity, or all are -infinity."""
     return _row_by_row(portable.softmax, axes, x)
 
 

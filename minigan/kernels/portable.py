@@ -183,16 +183,15 @@ def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
 
 
 def softmax(x: Array, axes: tuple[int, ...]) -> Array:
-    """e^x / sum(e^x) over `axes`; NaN where all are -infinity."""
+    """e^x / sum(e^x) over `axes`; NaN where one is infinity, or all are -infinity."""
     lib = xp(x)
     y = memory.maker(x).empty_like(x)
     if not x.size:
         return y
-    top = x.max(axis=axes, keepdims=True)
-    lib.subtract(x, lib.where(lib.isfinite(top), top, 0), out=y)
+    with np.errstate(invalid="ignore"):
+        lib.subtract(x, x.max(axis=axes, keepdims=True), out=y)
     lib.exp(y, out=y)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        y *= 1 / y.sum(axis=axes, keepdims=True)
+    y *= 1 / y.sum(axis=axes, keepdims=True)
     return y
 
 

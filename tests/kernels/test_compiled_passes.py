@@ -276,7 +276,59 @@ def test_an_image_that_is_not_there_is_numpys_error(kernels, rng):
     np.testing.assert_array_equal(found, portable.scaled(pictures[[0, -1]]))
 
 
-PASSES = ["channels", "images", "layout", "pointwise", "pool", "update"]
+@settings(max_examples=15)
+@given(
+    st.integers(1, 40),
+    st.sampled_from([1, 2, 7, 8, 15, 16, 17, 33, 64, 100, 3001]),
+    st.floats(0.01, 200),
+    counts,
+    seeds,
+)
+def check_softmax(kernels, rows, columns, scale, threads, seed):
+    """As in double precision, but for the rounding of x - max x, and of a sum of so many."""
+    shared_by(threads, kernels)
+    rng = np.random.default_rng(seed)
+    x, g = (rng.standard_normal((2, rows, columns)) * scale).astype("float32")
+    y = compiled.softmax(x, (1,))
+    exact = portable.softmax(x.astype("float64"), (1,))
+    rounded = 5e-6 + 2.0**-23 * (x.max(1, keepdims=True) - x)
+    assert (abs(y - exact) <= exact * rounded + 1e-37).all()
+    slope = compiled.softmax_grad(g, y, (1,))
+    expected = portable.softmax_grad(g.astype("float64"), y.astype("float64"), (1,))
+    assert (abs(slope - expected) <= 5e-6 * abs(g).max() * y).all()
+
+
+def test_softmax(kernels):
+    check_softmax(kernels)
+
+
+@pytest.mark.parametrize("columns", [3, 16, 40])
+@pytest.mark.parametrize("place", [0, 2, -1])
+def test_softmax_of_what_is_not_finite(kernels, columns, place):
+    """NaN in a row with a NaN or infinity, or of nothing but -infinity; else -infinity has no weight."""
+    x = np.zeros((5, columns), "float32")
+    x[0, place], x[1, place], x[2, place], x[3] = np.nan, np.inf, -np.inf, -np.inf
+    x[4, place] = 3e38
+    for kernel in (compiled.softmax, cpu.softmax):
+        y = kernel(x, (1,))
+        assert np.isnan(y[[0, 1, 3]]).all()
+        expected = np.full(columns, np.float32(1 / (columns - 1)))
+        expected[place] = 0
+        np.testing.assert_allclose(y[2], expected, rtol=1e-6)
+        assert (y[4] == (x[4] > 0)).all()
+
+
+def test_every_thread_gives_the_same_soft_maximum(kernels, rng):
+    x, g = rng.standard_normal((2, 90, 3001)).astype("float32")
+    found = []
+    for threads in THREADS:
+        shared_by(threads, kernels)
+        y = compiled.softmax(x, (1,))
+        found.append((y, compiled.softmax_grad(g, y, (1,))))
+    assert all(np.array_equal(a, b) for other in found[1:] for a, b in zip(other, found[0], strict=True))
+
+
+PASSES = ["channels", "images", "layout", "pointwise", "pool", "softmax", "update"]
 
 
 def test_every_function_is_called(kernels, monkeypatch):

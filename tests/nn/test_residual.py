@@ -32,13 +32,14 @@ def test_a_shortcut_is_the_image_where_nothing_changes(rng):
 def test_the_first_block_of_a_critic_sees_the_image_itself(rng):
     """Its shortcut is halved first, and no ReLU takes the image's darker half away."""
     x = -np.abs(rng.standard_normal((2, 1, 4, 4))).astype("float32")
-    first, later = nn.ResidualBlock(1, 3, "down", preactivation=False), nn.ResidualBlock(1, 3, "down")
+    first = nn.ResidualBlock(1, 3, "down", preactivation=False, rng=mg.random.Stream(1))
+    later = nn.ResidualBlock(1, 3, "down")
     later.load_state_dict(first.state_dict())
     black = mg.zeros(x.shape)
-    moved = [np.abs((block(x) - block(black)).numpy()).max() for block in (first, later)]
+    moved = [(block(x) - block(black)).numpy() for block in (first, later)]
     shortcut = first.shortcut(mg.avg_pool2d(x, 2)) - first.shortcut(mg.avg_pool2d(black, 2))
-    np.testing.assert_allclose((later(x) - later(black)).numpy(), shortcut.numpy(), atol=1e-6)
-    assert moved[0] != pytest.approx(moved[1])
+    np.testing.assert_allclose(moved[1], shortcut.numpy(), atol=1e-5)
+    assert np.abs(moved[0] - moved[1]).max() > 1e-3
 
 
 @pytest.mark.parametrize("blocks", [1, 16])

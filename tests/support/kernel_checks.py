@@ -322,6 +322,10 @@ def run_passes():
             for other in (b, b[:1, :, :1, :1].copy(), b[:, :1, :1, :1].copy(), 0.5):
                 compiled.arithmetic(name, a, other)
         compiled.channels_last(compiled.reshaped(a, shape))
+    for shape in ((3, 1), (7, 5, 33), (700, 128), (2, 90_001)):
+        g, y = rng.standard_normal((2, *shape)).astype("float32")
+        compiled.softmax(g, (len(shape) - 1,))
+        compiled.softmax_grad(g, y, (len(shape) - 1,))
     for rule, slots, options in RULES:
         rows = [[np.ones(size, "float32") for _ in range(2 + slots)] for size in (700, 3, 90_000)]
         compiled.update(rule, rows, **known(rule, options, np.asarray))
