@@ -375,7 +375,7 @@ def _add_regularisers(p: Options) -> None:
     few.add_argument("--consistency", help="D is to score a real image as it does changed, 10 say", **weight)
     few.add_argument("--fake-consistency", help="likewise fakes, 10 say", **weight)
     shown = "how they are changed, as by --augment (default: translation)"
-    few.add_argument("--changes", type=_changes, default="translation", metavar=some, help=shown)
+    few.add_argument("--consistency-by", type=_changes, default="translation", metavar=some, help=shown)
     few.add_argument("--latent-consistency", help="D is to score fakes of near noise alike, 5 say", **weight)
     shown = "and G to make them differ (default: 0.5)"
     few.add_argument("--latent-variety", **{**weight, "default": 0.5}, help=shown)
@@ -386,7 +386,9 @@ def _add_regularisers(p: Options) -> None:
     few.add_argument("--top-k-steps", type=positive, metavar="STEPS", help="in which it falls from all to that share")
     p.idle_without("--augment ada", lambda o: o.augment == "ada", "--ada-target", "--ada-images")
     p.idle_without("--lecam", lambda o: o.lecam, "--lecam-decay")
-    p.idle_without("--consistency or --fake-consistency", lambda o: o.consistency or o.fake_consistency, "--changes")
+    p.idle_without(
+        "--consistency or --fake-consistency", lambda o: o.consistency or o.fake_consistency, "--consistency-by"
+    )
     p.idle_without("--latent-consistency", lambda o: o.latent_consistency, "--latent-variety", "--latent-step")
     p.idle_without("--top-k below 1", lambda o: o.top_k < 1, "--top-k-steps")
 

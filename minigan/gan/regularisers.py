@@ -18,7 +18,7 @@ class Regularisers:
     - `lecam`, to D's: E max(0, r - F)^2 + E max(0, R - f)^2 of scores r and f and their averages R and F over D's
       turns, with `lecam_decay` (Tseng et al. 2021);
     - `consistency`, to D's: E (D(T x) - D(x))^2 for real samples x, and `fake_consistency` for fakes, where T changes
-      images at random, by names as of `Sight.augment` (CR: Zhang et al. 2020; both are bCR: Zhao et al. 2021);
+      images at random by the names in `consistency_by` (CR: Zhang et al. 2020; both are bCR: Zhao et al. 2021);
     - `latent_consistency`, to D's: E (D(G(z + d)) - D(G(z)))^2, d ~ N(0, latent_step^2); and to G's
       -`latent_variety` E (G(z + d) - G(z))^2, over pixels too (zCR; with bCR it is ICR: Zhao et al. 2021).
     """
@@ -27,17 +27,17 @@ class Regularisers:
     lecam_decay: float = 0.99
     consistency: float = 0.0
     fake_consistency: float = 0.0
-    changes: str = "translation"
+    consistency_by: str = "translation"
     latent_consistency: float = 0.0
     latent_variety: float = 0.5
     latent_step: float = 0.03
 
     def __post_init__(self) -> None:
-        numbers = {name: value for name, value in vars(self).items() if name != "changes"}
+        numbers = {name: value for name, value in vars(self).items() if name != "consistency_by"}
         not_negative("Regularisers", **numbers)
         number("Regularisers: lecam_decay", self.lecam_decay, least=0, below=1)
-        if not augmentations.names("Regularisers: changes", self.changes):
-            raise ShapeError("Regularisers: changes: expected a change, got none")
+        if not augmentations.names("Regularisers: consistency_by", self.consistency_by):
+            raise ShapeError("Regularisers: consistency_by: expected a change, got none")
 
     @property
     def compares(self) -> bool:
@@ -46,7 +46,7 @@ class Regularisers:
 
     def changed(self, samples: Tensor, rng: Stream) -> Tensor:
         """The samples, changed at random."""
-        return augmentations.augmented(samples, augmentations.names("changes", self.changes), rng)
+        return augmentations.augmented(samples, augmentations.names("consistency_by", self.consistency_by), rng)
 
 
 class Anchors:

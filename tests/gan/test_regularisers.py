@@ -101,7 +101,11 @@ def mse(a, b):
 
 def test_the_discriminator_pays_for_what_it_scores_otherwise_once_it_is_changed():
     weights = Regularisers(
-        consistency=2.0, fake_consistency=3.0, latent_consistency=5.0, latent_step=0.5, changes="translation,color"
+        consistency=2.0,
+        fake_consistency=3.0,
+        latent_consistency=5.0,
+        latent_step=0.5,
+        consistency_by="translation,color",
     )
     played = game(regularisers=weights)
     G, D = played.generator, played.discriminator
@@ -180,8 +184,8 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(ShapeError, match=r"lecam_decay: expected a finite number >= 0 and < 1, got 1\.0"):
         Regularisers(lecam_decay=1.0)
     for changes, told in (("ada", "expected some of color"), ("", "expected a change, got none")):
-        with pytest.raises(ShapeError, match=f"Regularisers: changes: {told}"):
-            Regularisers(changes=changes)
+        with pytest.raises(ShapeError, match=f"Regularisers: consistency_by: {told}"):
+            Regularisers(consistency_by=changes)
 
 
 @pytest.mark.parametrize(

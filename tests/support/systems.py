@@ -258,7 +258,7 @@ L, P = losses, penalties
 RMS = partial(lambda player, **options: mg.optim.RMSProp(player.parameters(), **options), lr=1e-3)
 FREE = {"norm": False}
 ADA = {"augment": "ada", "ada_target": -0.9, "ada_images": 4 * BATCH}  # p moves by 1 after four turns of D
-ICR = Regularisers(consistency=10.0, fake_consistency=10.0, latent_consistency=5.0, changes="translation,flip")
+ICR = Regularisers(consistency=10.0, fake_consistency=10.0, latent_consistency=5.0, consistency_by="translation,flip")
 
 SYSTEMS: dict[str, System] = {
     name: System(*(row if isinstance(row, tuple) else (row,)))
