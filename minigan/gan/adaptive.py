@@ -27,17 +27,19 @@ class Adaptive:
         """Images (N, C, H, W), changed."""
         return varied(x, self.p, rng)
 
-    def learn(self, real_scores: Tensor) -> None:
-        """Move p by the scores of a batch of real samples, in every fourth call."""
+    def learn(self, real_scores: Tensor) -> Tensor:
+        """p after it has moved by the scores of a batch of real samples, which it does in every fourth call."""
         with no_grad():
             signs = self.signs + ops.batch_mean(ops.sign(real_scores - self.undecided))
             count = self.count + 1
             due = ops.equal(count, EVERY)
             step = EVERY * len(real_scores) * processes.group().size / self.images
             p = ops.clip(self.p + step * ops.sign(signs / EVERY - self.target), 0.0, 1.0)
-            self.p.copy_(ops.where(due, p, self.p), by="Adaptive.learn")
+            p = ops.where(due, p, self.p)
+            self.p.copy_(p, by="Adaptive.learn")
             self.signs.copy_(ops.where(due, 0.0, signs), by="Adaptive.learn")
             self.count.copy_(ops.where(due, 0.0, count), by="Adaptive.learn")
+            return p
 
     def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
         """The probability, and what it moves by next, by name, sharing memory."""

@@ -1,6 +1,8 @@
 """What is added to the losses of a game beside a penalty, which keeps D steady where data are few."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .. import ops
 from ..errors import ShapeError
@@ -44,9 +46,43 @@ class Regularisers:
         """Is a score compared with that of the same sample, changed?"""
         return bool(self.consistency or self.fake_consistency or self.latent_consistency)
 
-    def changed(self, samples: Tensor, rng: Stream) -> Tensor:
-        """The samples, changed at random."""
-        return augmentations.augmented(samples, augmentations.names("consistency_by", self.consistency_by), rng)
+
+class Term(NamedTuple):
+    """What is added to D's loss: its name in the log, its weight, its value, a 0-d tensor."""
+
+    name: str
+    weight: float
+    value: Tensor
+
+
+def compared(
+    weights: Regularisers,
+    samples: tuple[Tensor, Tensor],
+    near: Tensor | None,
+    scores: tuple[Tensor, Tensor],
+    score: Callable[[Tensor], Tensor],
+    rng: Stream,
+) -> list[Term]:
+    """The terms of consistency: E (score(changed) - score)^2 of real samples and of fakes, and of fakes that are near.
+
+    `samples` and their `scores` are real ones and fakes, `near` the fakes of noise that is near to theirs.
+    """
+    changes = augmentations.names("consistency_by", weights.consistency_by)
+    names = ("consistency", "fake_consistency")
+    terms = []
+    for name, weight, x, before in zip(
+        names, (weights.consistency, weights.fake_consistency), samples, scores, strict=True
+    ):
+        if weight:
+            again = score(augmentations.augmented(x, changes, rng))
+            terms.append(Term(name, weight, _apart(again, before)))
+    if near is not None:
+        terms.append(Term("latent_consistency", weights.latent_consistency, _apart(score(near), scores[1])))
+    return terms
+
+
+def _apart(a: Tensor, b: Tensor) -> Tensor:
+    return ops.mean_of(a - b, ops.square)
 
 
 class Anchors:

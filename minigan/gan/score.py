@@ -24,7 +24,7 @@ from .game import Batch, Game, Losses, State, Turn
 from .latents import Latent
 from .losses import Loss
 from .penalties import COUPLING, clip_weights, limit_lengths
-from .regularisers import Anchors, Regularisers
+from .regularisers import Anchors, Regularisers, Term, compared
 from .switches import Moves, Sight, check_together
 
 Sampler = Callable[[Tensor], Tensor]  # noise to samples
@@ -247,9 +247,7 @@ class ScoreGame(Game):
         """
         generator, critic = self.as_functions(batch)
         sides = self._sides(generator, batch)
-        near = None if sides.near is None else sides.near.detach()
-        made_before = sides._replace(fake=sides.fake.detach(), near=near)
-        of_discriminator = self._move_discriminator(critic, made_before, batch.rng)
+        of_discriminator = self._move_discriminator(critic, sides._replace(fake=sides.fake.detach()), batch.rng)
         return of_discriminator | self._move_generator(critic, sides, batch.rng)
 
     def as_functions(self, batch: Batch) -> tuple[Sampler, Critic]:
@@ -340,32 +338,23 @@ class ScoreGame(Game):
     ) -> tuple[Tensor, Losses]:
         """The discriminator's loss with what its regularisers add, and what the log shows of them."""
         (real, _), (fake, _) = answers
-        weights, shown = self.regularisers, {}
-        terms: list[tuple[str, float, Tensor]] = []
-        if self.adaptive is not None:
-            if not imagined:
-                self.adaptive.learn(real)
-            shown["augment_p"] = self.adaptive.p.detach()
+        weights, terms, shown = self.regularisers, [], {}
+        if self.adaptive is not None and not imagined:
+            shown["augment_p"] = self.adaptive.learn(real)
         if self.anchors is not None:
             if not imagined:
                 self.anchors.move(real, fake)
-            terms.append(("lecam", weights.lecam, self.anchors.penalty(real, fake)))
-        if weights.consistency:
-            apart = self._apart(critic, real, weights.changed(sides.real, rng), rng)
-            terms.append(("consistency", weights.consistency, apart))
-        if weights.fake_consistency:
-            apart = self._apart(critic, fake, weights.changed(sides.fake, rng), rng)
-            terms.append(("fake_consistency", weights.fake_consistency, apart))
-        if sides.near is not None:
-            terms.append(("latent_consistency", weights.latent_consistency, self._apart(critic, fake, sides.near, rng)))
-        for name, weight, term in terms:
-            loss = loss + weight * term
-            shown[name] = term.detach()
+            terms.append(Term("lecam", weights.lecam, self.anchors.penalty(real, fake)))
+        if weights.compares:
+            terms += compared(weights, sides[:2], sides.near, (real, fake), partial(self._scores, critic, rng=rng), rng)
+        for name, weight, value in terms:
+            loss = loss + weight * value
+            shown[name] = value.detach()
         return loss, shown
 
-    def _apart(self, critic: Critic, scores: Tensor, samples: Tensor, rng: Stream) -> Tensor:
-        """The mean squared distance of scores from those of other samples."""
-        return ops.mean_of(_split(critic(self._seen(samples, rng)))[0] - scores, ops.square)
+    def _scores(self, critic: Critic, samples: Tensor, rng: Stream) -> Tensor:
+        """The discriminator's scores of samples, as it sees them."""
+        return _split(critic(self._seen(samples, rng)))[0]
 
     def _answers(self, critic: Critic, real: Tensor, fake: Tensor) -> list[Answer]:
         """(scores, reading) of real samples and of fakes."""
@@ -385,10 +374,10 @@ class ScoreGame(Game):
         opposites = self.loss.zero_sum and bool(self.moves.unroll)
         real_scores = None
         if opposites or (self.loss.compares and critic_moves):
-            real_scores, _ = _split(critic(self._seen(sides.real, rng)))
+            real_scores = self._scores(critic, sides.real, rng)
         elif self.loss.compares:
             with no_grad():
-                real_scores, _ = _split(critic(self._seen(sides.real, rng)))
+                real_scores = self._scores(critic, sides.real, rng)
         loss = self._best_of(self._of_opposites if opposites else self.loss.generator, fake_scores, real_scores)
         if sides.near is not None:
             variety = ops.mean_of(sides.near - sides.fake, ops.square)
