@@ -79,7 +79,17 @@ SHAPING = {  # options that need a network which is made for them, even if a pre
     **{"output": "tanh", "generator_width": None},
 }
 LATENTS: dict[str, Callable[..., Latent]] = {"uniform": uniform_latent, "normal": normal_latent}
-SEEN = ("pack", "instance_noise", "noise_steps", "replay", "joint_batches", "augment", "ada_target", "ada_images")
+SEEN = (
+    "pack",
+    "instance_noise",
+    "noise_steps",
+    "replay",
+    "joint_batches",
+    "augment",
+    "pseudo",
+    "ada_target",
+    "ada_images",
+)
 MOVED = ("unroll", "consensus", "clip", "max_norm", "top_k", "top_k_steps")
 STEADIED = tuple(field.name for field in fields(Regularisers))
 OUTPUTS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
@@ -365,9 +375,10 @@ def _add_regularisers(p: Options) -> None:
     changes, some = ", ".join(AUGMENTATIONS), "NAME,..."
     shown = f"change all that D sees at random: {changes} with commas (or +) between; or ada, as often as D is too sure"
     few.add_argument("--augment", type=_augment, default="", metavar="ada|NAME,...", help=shown)
-    shown = "mean sign of D's scores of real images, above which ada changes more (default: 0.6)"
+    shown = "mean sign of D's scores of real images, above which p rises (default: 0.6)"
+    few.add_argument("--pseudo", action="store_true", help="fakes among D's real images, as often as D is too sure")
     few.add_argument("--ada-target", type=float, default=0.6, metavar="R", help=shown)
-    shown = "real images in which ada goes from never to always (default: 500000)"
+    shown = "real images in which p goes from never to always (default: 500000)"
     few.add_argument("--ada-images", type=positive, default=500_000, metavar="N", help=shown)
     weight: dict[str, Any] = {"type": float, "default": 0.0, "metavar": "WEIGHT"}
     few.add_argument("--lecam", help="keep scores near averages of the other side's, 0.3 say", **weight)
@@ -384,7 +395,9 @@ def _add_regularisers(p: Options) -> None:
         "--top-k", type=float, default=1.0, metavar="SHARE", help="of its fakes that G learns from, 0.5 say"
     )
     few.add_argument("--top-k-steps", type=positive, metavar="STEPS", help="in which it falls from all to that share")
-    p.idle_without("--augment ada", lambda o: o.augment == "ada", "--ada-target", "--ada-images")
+    p.idle_without(
+        "--augment ada or --pseudo", lambda o: o.augment == "ada" or o.pseudo, "--ada-target", "--ada-images"
+    )
     p.idle_without("--lecam", lambda o: o.lecam, "--lecam-decay")
     p.idle_without(
         "--consistency or --fake-consistency", lambda o: o.consistency or o.fake_consistency, "--consistency-by"

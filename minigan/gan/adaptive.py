@@ -1,7 +1,8 @@
 """Adaptive augmentation: how often images are changed follows from how sure the discriminator is of real ones.
 
 A discriminator that learns its images by heart scores nearly all of them as real: r = E sign(D(x)) rises towards 1.
-While r is above its target images are changed more often, below it less often (Karras et al. 2020).
+While r is above its target images are changed more often, below it less often (Karras et al. 2020). Or fakes are put
+among the real ones so often (Jiang et al. 2021).
 """
 
 from .. import ops, processes
@@ -14,7 +15,7 @@ EVERY = 4  # turns of the discriminator, after which p moves
 
 
 class Adaptive:
-    """Changes images with probability p, which begins at 0 and moves from 0 to 1 in `images` real ones at the fastest.
+    """A probability p, which begins at 0 and moves from 0 to 1 in `images` real ones at the fastest.
 
     `target` is for r, `undecided` the score between real and fake. Its tensors belong to the state of a game.
     """
@@ -23,9 +24,14 @@ class Adaptive:
         self.target, self.images, self.undecided = target, images, undecided
         self.p, self.signs, self.count = (full((), 0.0, like.dtype, like.device) for _ in range(3))
 
-    def __call__(self, x: Tensor, rng: Stream) -> Tensor:
-        """Images (N, C, H, W), changed."""
+    def varied(self, x: Tensor, rng: Stream) -> Tensor:
+        """Images (N, C, H, W), changed with probability p."""
         return varied(x, self.p, rng)
+
+    def deceiving(self, real: Tensor, fake: Tensor, rng: Stream) -> Tensor:
+        """Real samples, each exchanged with probability p for the fake in its place."""
+        u = Tensor(rng.uniform((len(real),) + (1,) * (real.ndim - 1), dtype=self.p.dtype, device=real.device))
+        return ops.where(ops.less(u, self.p.detach()), fake, real)
 
     def learn(self, real_scores: Tensor) -> Tensor:
         """p after it has moved by the scores of a batch of real samples, which it does in every fourth call."""

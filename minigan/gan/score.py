@@ -128,7 +128,7 @@ class ScoreGame(Game):
             else None
         )
         self.anchors = Anchors(regularisers.lecam_decay, loss.lower, weight) if regularisers.lecam else None
-        self._changes = augmentations.names("augment", "" if sight.adaptive else sight.augment)
+        self._changes = augmentations.names("augment", "" if sight.varied else sight.augment)
 
     @property
     def state(self) -> State:
@@ -180,7 +180,7 @@ class ScoreGame(Game):
     def generator_turn(self, batch: Batch) -> Losses:
         """The generator moves, through the discriminator as it stands, or as it would be some steps later."""
         generator, critic = self.as_functions(batch)
-        sides = self._sides(generator, batch)
+        sides = self._sides(generator, batch, deceive=self.moves.unroll > 0)
         return self._move_generator(critic, sides, batch.rng)
 
     def simultaneous_turn(self, batch: Batch) -> Losses:
@@ -286,14 +286,19 @@ class ScoreGame(Game):
         self.average()
         return {"g_loss": loss.detach()}
 
-    def _sides(self, generator: Sampler, batch: Batch) -> Sides:
-        """The batch's real samples and fakes of its noise."""
+    def _sides(self, generator: Sampler, batch: Batch, deceive: bool = True) -> Sides:
+        """The batch's real samples and fakes of its noise; with `deceive` some fakes among the former, if it ever is so."""
         z = self.noise(batch)
         fake, near = generator(z), None
         if self.regularisers.latent_consistency:
             step = batch.rng.normal(z.shape, 0.0, self.regularisers.latent_step, z.dtype, z.device)
             near = generator(z + Tensor(step))
-        return Sides(self._real(batch), fake, self.asked(batch, z), near)
+        real = self._real(batch)
+        if self.adaptive is not None and self.sight.pseudo and deceive:
+            with no_grad():
+                others = generator(self.latent(len(z), batch.rng).to(real.device))
+            real = self.adaptive.deceiving(real, others, batch.rng)
+        return Sides(real, fake, self.asked(batch, z), near)
 
     def _discriminator_loss(
         self, critic: Critic, sides: Sides, rng: Stream, imagined: bool = False
@@ -422,7 +427,7 @@ class ScoreGame(Game):
             f"the {self.loss.name} loss": self.loss.couples,
             f"the penalty {penalty}": penalty in COUPLING,
             "replay": self.sight.replay,
-            "the probability of ada": self.sight.adaptive,
+            "the probability of ada or pseudo": self.sight.adaptive,
             "the averages of lecam": self.regularisers.lecam,
             "top_k": self.moves.top_k < 1,
             "unroll": self.moves.unroll,
@@ -436,8 +441,8 @@ class ScoreGame(Game):
 
     def _seen(self, samples: Tensor, rng: Stream) -> Tensor:
         """Samples as they are shown to the discriminator: changed at random, with noise, and in packs."""
-        if self.adaptive is not None:
-            samples = self.adaptive(samples, rng)
+        if self.adaptive is not None and self.sight.varied:
+            samples = self.adaptive.varied(samples, rng)
         if self._changes:
             samples = augmentations.augmented(samples, self._changes, rng)
         if self.sight.instance_noise:

@@ -24,6 +24,7 @@ class Sight:
       as in "color,translation,cutout" (Zhao et al. 2020; `gan.augmentations`); or "ada", more of them with a
       probability that moves by `ada_target` and `ada_images`, so that it takes so many real images at least from 0 to 1
       (Karras et al. 2020; `gan.adaptive`);
+    - `pseudo`: fakes take the place of real samples where D learns, with such a probability (Jiang et al. 2021);
     - `prepare`: a function of the real samples, where they are to lie in another range than [-1, 1].
     """
 
@@ -33,6 +34,7 @@ class Sight:
     replay: int = 0
     joint_batches: bool = False
     augment: str = ""
+    pseudo: bool = False
     ada_target: float = 0.6
     ada_images: int = 500_000
     prepare: Callable[[Tensor], Tensor] | None = None
@@ -43,15 +45,20 @@ class Sight:
         not_negative("Sight", instance_noise=self.instance_noise)
         if self.noise_steps is not None:
             integer("Sight: noise_steps", self.noise_steps, 1)
-        if not self.adaptive:
+        if not self.varied:
             augmentations.names("Sight: augment (ada, or changes)", self.augment)
         number("Sight: ada_target", self.ada_target, above=-1, below=1)
         integer("Sight: ada_images", self.ada_images, 1)
 
     @property
-    def adaptive(self) -> bool:
+    def varied(self) -> bool:
         """Are images changed with a probability that moves?"""
         return self.augment == "ada"
+
+    @property
+    def adaptive(self) -> bool:
+        """Is there a probability that moves?"""
+        return self.varied or self.pseudo
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ def check_together(loss: Loss, sight: Sight, moves: Moves, regularisers: Regular
         ),
         (
             sight.adaptive and loss.undecided is None,
-            "augment ada goes by how many real samples score above the one that is neither real nor fake, and the "
+            "augment ada and pseudo go by how many real samples score above what is neither real nor fake, and the "
             f"{loss.name} loss has none",
         ),
         (

@@ -28,6 +28,7 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "warmup": 0,
     "ema_ramp": 0.0,
     "augment": "",
+    "pseudo": False,
     "ada_target": 0.6,
     "ada_images": 500_000,
     "lecam": 0.0,

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from systems import game as small_game
 
 import minigan as mg
 from minigan.errors import ShapeError
-from minigan.gan import Batch, ScoreGame, Sight, Turn, augmentations, losses
+from minigan.gan import Batch, Moves, ScoreGame, Sight, Turn, augmentations, losses
 from minigan.gan.adaptive import Adaptive
 from minigan.gan.augmentations import AUGMENTATIONS, augmented, varied
 from minigan.processes import Part
@@ -205,13 +206,13 @@ class Watched(mg.nn.Module):
         return self.linear(mg.tanh(x.reshape(len(x), -1)))
 
 
-def game(schedule=None, **options):
+def game(schedule=None, loss=losses.nonsaturating, **options):
     mg.random.seed(1)
     G = mg.nn.Sequential(mg.nn.Linear(3, 64), mg.nn.Tanh(), mg.nn.Unflatten(1, (1, 8, 8))).to(dtype="float64")
     D = Watched().to(dtype="float64")
     made = ScoreGame(
         *(G, D),
-        loss=losses.nonsaturating,
+        loss=loss,
         latent=mg.gan.normal_latent(3, dtype="float64"),
         generator_optimizer=mg.optim.SGD(G.parameters(), 1.0),
         discriminator_optimizer=mg.optim.SGD(D.parameters(), 1.0),
@@ -226,7 +227,7 @@ REAL = Tensor(images((6, 1, 8, 8)))
 
 
 def change_of(augment, played, x, rng):
-    return played.adaptive(x, rng) if augment == "ada" else augmented(x, augmentations.names("", augment), rng)
+    return played.adaptive.varied(x, rng) if augment == "ada" else augmented(x, augmentations.names("", augment), rng)
 
 
 @pytest.mark.parametrize("augment", ["color,translation,cutout", "flip", "ada"])
@@ -326,7 +327,7 @@ def test_where_neither_side_is_known_d_scores_the_undecided(name):
 
 
 def test_only_turns_of_the_discriminator_move_it():
-    played = game(sight=Sight(augment="ada", ada_target=-0.99), moves=mg.gan.Moves(unroll=2))
+    played = game(sight=Sight(augment="ada", ada_target=-0.99), moves=Moves(unroll=2))
     shown = played.play(lambda k: REAL)
     assert shown["augment_p"].item() == 0.0
     assert played.state["augment.count"].item() == 1
@@ -334,6 +335,63 @@ def test_only_turns_of_the_discriminator_move_it():
     step = 4 * 6 / 500_000
     as_it_was = [p.item() for p in rounds]  # read only now
     assert as_it_was == pytest.approx([0, 0, step, step, step, step, 2 * step])
+
+
+# --- fakes that D is told are real -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("p", [0.0, 0.5, 1.0])
+def test_fakes_of_other_noise_take_the_place_of_real_samples(p):
+    played = game(sight=Sight(pseudo=True))
+    played.adaptive.p.copy_(p)
+    D, z = played.discriminator, played.latent(6, Stream(0))
+    played.noise = lambda batch: z
+    again = Stream(7)
+    others = played.generator(played.latent(6, again)).numpy()
+    exchanged = again.uniform((6, 1, 1, 1), dtype="float64") < p
+    expected = np.where(exchanged, others, REAL.numpy())
+    fake = played.generator(z)
+    step = mg.grad(losses.nonsaturating.discriminator(D(Tensor(expected)), D(fake)), D.parameters())
+    before = [w.numpy().copy() for w in D.parameters()]
+    D.seen.clear()
+    with mg.random.using(Stream(7)) as rng:
+        played.discriminator_turn(Batch(REAL, 0, 0, rng))
+    np.testing.assert_array_equal(D.seen[0].numpy(), expected)
+    np.testing.assert_array_equal(D.seen[1].numpy(), fake.numpy())
+    assert exchanged.sum() == {0.0: 0, 1.0: 6}.get(p, exchanged.sum())
+    for w, was, slope in zip(D.parameters(), before, step, strict=True):
+        np.testing.assert_allclose(w.numpy(), was - slope.numpy(), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("turn", "unroll"),
+    [("simultaneous_turn", 0), ("shared_turn", 0), ("one_pass_turn", 0), ("generator_turn", 2), ("shared_turn", 2)],
+)
+def test_the_generator_learns_nothing_through_them(turn, unroll):
+    """Whatever they are: its step is that of a game in which D is shown them as real samples."""
+    steps = []
+    for pseudo in (True, False):
+        played = game([Turn(turn)], losses.minimax, sight=Sight(pseudo=pseudo), moves=Moves(unroll=unroll))
+        z = played.latent(6, Stream(0))
+        played.noise = lambda batch, z=z: z
+        drawn = REAL
+        if pseudo:
+            played.adaptive.p.copy_(1.0)
+        else:
+            drawn = Tensor(played.generator(played.latent(6, Stream(7))).numpy())
+        with mg.random.using(Stream(7)) as rng:
+            getattr(played, turn)(Batch(drawn, 0, 0, rng))
+        steps.append([p.numpy() for player in played.players.values() for p in player.parameters()])
+    for one, other in zip(*steps, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-15)
+
+
+def test_they_go_by_the_probability_of_ada_and_with_every_other_change():
+    both = game(sight=Sight(pseudo=True, augment="color", ada_images=24, ada_target=-0.99))
+    rounds = [both.play(lambda k: REAL) for _ in range(5)]
+    assert [shown["augment_p"].item() for shown in rounds] == pytest.approx([0, 0, 0, 1, 1])
+    with pytest.raises(ShapeError, match=r"augment ada and pseudo go by .* and the wasserstein loss has none"):
+        small_game(losses.wasserstein, seen={"pseudo": True})
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ COUPLED = {  # by what says so
     "the penalty cs231n_printed": "the printed penalty of CS231n",
     "spectral norm": "spectral norm",
     "replay": "replay",
-    "the probability of ada": "ada",
+    "the probability of ada or pseudo": "ada",
     "the averages of lecam": "LeCam",
     "top_k": "top-k",
     "unroll": "unrolled",

@@ -311,6 +311,11 @@ SYSTEMS: dict[str, System] = {
         ),
         "ada": lambda: game(L.hinge, seen=ADA),
         "ada, one pass": lambda: game(L.lsgan, how=FREE, seen=ADA, schedule=[Turn("one_pass_turn")]),
+        "pseudo": lambda: game(L.hinge, seen={**ADA, "augment": "", "pseudo": True}),
+        "pseudo and ada, top-k, labels": (
+            lambda: conditional(L.hinge, sight=Sight(pseudo=True, **ADA), moves=Moves(top_k=0.5)),
+            True,
+        ),
         "LeCam": lambda: game(L.hinge, regularisers=Regularisers(lecam=0.3)),
         "LeCam, unrolled": lambda: game(L.minimax, moves={"unroll": 1}, regularisers=Regularisers(lecam=0.3)),
         "ICR": lambda: game(L.hinge, regularisers=ICR),
