@@ -287,7 +287,7 @@ class ScoreGame(Game):
         return {"g_loss": loss.detach()}
 
     def _sides(self, generator: Sampler, batch: Batch, deceive: bool = True) -> Sides:
-        """The batch's real samples and fakes of its noise; with `deceive` some fakes among the former, if it ever is so."""
+        """The batch's real samples and fakes of its noise; with `deceive` some are among the former, if ever."""
         z = self.noise(batch)
         fake, near = generator(z), None
         if self.regularisers.latent_consistency:
