@@ -373,8 +373,9 @@ def _add_regularisers(p: Options) -> None:
     """What helps where data are few."""
     few = p.add_argument_group("learning from little data")
     changes, some = ", ".join(AUGMENTATIONS), "NAME,..."
-    shown = f"change all that D sees at random: {changes} with commas (or +) between; or ada, as often as D is too sure"
-    few.add_argument("--augment", type=_augment, default="", metavar="ada|NAME,...", help=shown)
+    shown = f"change all that D sees at random: {changes} with commas (or +) between; or ada, "
+    shown += "or ada: and these, as often as D is too sure"
+    few.add_argument("--augment", type=_augment, default="", metavar="[ada:]NAME,...", help=shown)
     shown = "mean sign of D's scores of real images, above which p rises (default: 0.6)"
     few.add_argument("--pseudo", action="store_true", help="fakes among D's real images, as often as D is too sure")
     few.add_argument("--ada-target", type=float, default=0.6, metavar="R", help=shown)
@@ -396,7 +397,7 @@ def _add_regularisers(p: Options) -> None:
     )
     few.add_argument("--top-k-steps", type=positive, metavar="STEPS", help="in which it falls from all to that share")
     p.idle_without(
-        "--augment ada or --pseudo", lambda o: o.augment == "ada" or o.pseudo, "--ada-target", "--ada-images"
+        "--augment ada or --pseudo", lambda o: o.augment.startswith("ada") or o.pseudo, "--ada-target", "--ada-images"
     )
     p.idle_without("--lecam", lambda o: o.lecam, "--lecam-decay")
     p.idle_without(
@@ -408,7 +409,13 @@ def _add_regularisers(p: Options) -> None:
 
 def _augment(text: str) -> str:
     """What --augment says, "" for none."""
-    return "" if text == "none" else text if text == "ada" else _changes(text)
+    if text == "none":
+        return ""
+    try:
+        Sight(augment=text)
+    except ShapeError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("Sight: augment ")) from None
+    return text.replace("+", ",")
 
 
 def _changes(text: str) -> str:

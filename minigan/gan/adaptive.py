@@ -9,7 +9,7 @@ from .. import ops, processes
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor, full
-from .augmentations import varied
+from .augmentations import augmented, varied
 
 EVERY = 4  # turns of the discriminator, after which p moves
 
@@ -24,9 +24,9 @@ class Adaptive:
         self.target, self.images, self.undecided = target, images, undecided
         self.p, self.signs, self.count = (full((), 0.0, like.dtype, like.device) for _ in range(3))
 
-    def varied(self, x: Tensor, rng: Stream) -> Tensor:
-        """Images (N, C, H, W), changed with probability p."""
-        return varied(x, self.p, rng)
+    def varied(self, x: Tensor, which: tuple[str, ...], rng: Stream) -> Tensor:
+        """Images (N, C, H, W) after changes of these names, each with probability p, or after all of Karras et al."""
+        return augmented(x, which, rng, self.p) if which else varied(x, self.p, rng)
 
     def deceiving(self, real: Tensor, fake: Tensor, rng: Stream) -> Tensor:
         """Real samples, each exchanged with probability p for the fake in its place."""

@@ -76,11 +76,18 @@ def names(what: str, text: str) -> tuple[str, ...]:
     return found
 
 
-def augmented(x: Tensor, which: tuple[str, ...], rng: Stream) -> Tensor:
-    """Images (N, C, H, W) after the changes of these names; ShapeError if they are none."""
+def augmented(x: Tensor, which: tuple[str, ...], rng: Stream, p: Tensor | None = None) -> Tensor:
+    """Images (N, C, H, W) after the changes of these names, each with probability p, a 0-d tensor, if that is given.
+
+    ShapeError if they are no images.
+    """
     _check_images(x)
     for name in which:
-        x = AUGMENTATIONS[name](x, rng)
+        changed = AUGMENTATIONS[name](x, rng)
+        if p is not None:
+            u = Tensor(rng.uniform((len(x), 1, 1, 1), dtype=x.dtype, device=x.device))
+            changed = ops.where(ops.less(u, p.detach()), changed, x)
+        x = changed
     return x
 
 

@@ -16,8 +16,9 @@ from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor
-from . import augmentations, one_pass
+from . import one_pass
 from .adaptive import Adaptive
+from .augmentations import augmented
 from .best import best
 from .dynamics import Pool, packed
 from .game import Batch, Game, Losses, State, Turn
@@ -128,7 +129,6 @@ class ScoreGame(Game):
             else None
         )
         self.anchors = Anchors(regularisers.lecam_decay, loss.lower, weight) if regularisers.lecam else None
-        self._changes = augmentations.names("augment", "" if sight.varied else sight.augment)
 
     @property
     def state(self) -> State:
@@ -442,9 +442,9 @@ class ScoreGame(Game):
     def _seen(self, samples: Tensor, rng: Stream) -> Tensor:
         """Samples as they are shown to the discriminator: changed at random, with noise, and in packs."""
         if self.adaptive is not None and self.sight.varied:
-            samples = self.adaptive.varied(samples, rng)
-        if self._changes:
-            samples = augmentations.augmented(samples, self._changes, rng)
+            samples = self.adaptive.varied(samples, self.sight.changes, rng)
+        elif self.sight.augment:
+            samples = augmented(samples, self.sight.changes, rng)
         if self.sight.instance_noise:
             noise = Tensor(rng.normal(samples.shape, dtype=samples.dtype, device=samples.device))
             samples = samples + self._noise_level(samples.dtype) * noise

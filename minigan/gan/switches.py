@@ -23,7 +23,7 @@ class Sight:
     - `augment`: random changes of images, real ones and fakes alike, in both players' turns: names with commas between,
       as in "color,translation,cutout" (Zhao et al. 2020; `gan.augmentations`); or "ada", more of them with a
       probability that moves by `ada_target` and `ada_images`, so that it takes so many real images at least from 0 to 1
-      (Karras et al. 2020; `gan.adaptive`);
+      (Karras et al. 2020; `gan.adaptive`); or "ada:" and names, these changes with such a probability;
     - `pseudo`: fakes take the place of real samples where D learns, with such a probability (Jiang et al. 2021);
     - `prepare`: a function of the real samples, where they are to lie in another range than [-1, 1].
     """
@@ -45,15 +45,21 @@ class Sight:
         not_negative("Sight", instance_noise=self.instance_noise)
         if self.noise_steps is not None:
             integer("Sight: noise_steps", self.noise_steps, 1)
-        if not self.varied:
-            augmentations.names("Sight: augment (ada, or changes)", self.augment)
+        if self.changes == () and self.augment not in ("", "ada"):
+            raise ShapeError(f"Sight: augment: expected changes after ada:, got {self.augment!r}")
         number("Sight: ada_target", self.ada_target, above=-1, below=1)
         integer("Sight: ada_images", self.ada_images, 1)
 
     @property
     def varied(self) -> bool:
         """Are images changed with a probability that moves?"""
-        return self.augment == "ada"
+        return self.augment.split(":")[0] == "ada"
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """The names of the changes that `augment` asks for; none for "ada" alone, which is a way of its own."""
+        text = self.augment.removeprefix("ada").removeprefix(":") if self.varied else self.augment
+        return augmentations.names("Sight: augment (ada, ada:changes or changes)", text)
 
     @property
     def adaptive(self) -> bool:

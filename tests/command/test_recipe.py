@@ -125,6 +125,7 @@ def test_what_helps_where_data_are_few_reaches_the_game():
         played = game(f"{switch} --ada-target 0.5 --ada-images 20000")
         assert (played.adaptive.target, played.adaptive.images) == (0.5, 20_000)
         assert (played.sight.pseudo, played.sight.varied) == (switch == "--pseudo", switch != "--pseudo")
+    assert game("--augment ada:color+flip --ada-target 0.5").sight.augment == "ada:color,flip"
     line = "--consistency 10 --fake-consistency 9 --consistency-by flip,color --latent-consistency 5"
     given = {"consistency": 10.0, "fake_consistency": 9.0, "consistency_by": "flip,color", "latent_consistency": 5.0}
     assert game(f"{line} --latent-step 0.1 --latent-variety 1").regularisers == Regularisers(
@@ -158,7 +159,8 @@ def test_what_helps_where_data_are_few_reaches_the_game():
         ("--latent-step 0.1", "--latent-step changes nothing without --latent-consistency"),
         ("--latent-variety 0.1", "--latent-variety changes nothing without --latent-consistency"),
         ("--top-k-steps 9", "--top-k-steps changes nothing without --top-k below 1"),
-        ("--augment colour", "changes: expected some of color, translation, cutout, flip, each once, got 'colour'"),
+        ("--augment colour", "changes): expected some of color, translation, cutout, flip, each once, got 'colour'"),
+        ("--augment ada:", "expected changes after ada:, got 'ada:'"),
         ("--augment none --consistency 1 --consistency-by ada", "expected some of color"),
         ("--warmup -1", "expected a number from 0, got -1"),
     ],

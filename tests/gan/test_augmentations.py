@@ -156,6 +156,20 @@ def test_a_probability_is_how_often():
     assert untouched == pytest.approx(expected, abs=0.03)
 
 
+@pytest.mark.parametrize("p", [0.0, 0.4, 1.0])
+def test_named_changes_may_be_done_with_a_probability_each(p):
+    x, rng = images(), Stream(6)
+    expected = x
+    for change in (color, cutout):
+        changed = change(expected, rng)
+        expected = np.where(rng.uniform((len(x), 1, 1, 1), dtype="float64") < p, changed, expected)
+    adaptive = Adaptive(0.6, 100, 0.0, mg.zeros((), dtype="float64"))
+    adaptive.p.copy_(p)
+    found = adaptive.varied(Tensor(x), ("color", "cutout"), Stream(6)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
+    assert np.array_equal(found, x) == (p == 0)
+
+
 # --- derivatives, memory, draws ---------------------------------------------------------------------------------------
 
 
@@ -184,7 +198,11 @@ def test_float32_and_channels_last_stay_and_so_do_gradients(name):
 
 def test_rows_of_a_batch_are_changed_as_they_are_in_the_whole():
     x, p = images((8, 1, 8, 8)), mg.tensor(np.array(0.7))
-    for change in (lambda x: augmented(x, ALL, Stream(4)), lambda x: varied(x, p, Stream(4))):
+    for change in (
+        lambda x: augmented(x, ALL, Stream(4)),
+        lambda x: augmented(x, ALL, Stream(4), p),
+        lambda x: varied(x, p, Stream(4)),
+    ):
         whole = change(Tensor(x)).numpy()
         for index in range(2):
             with meaning(Part(index, 2)):
@@ -227,10 +245,12 @@ REAL = Tensor(images((6, 1, 8, 8)))
 
 
 def change_of(augment, played, x, rng):
-    return played.adaptive.varied(x, rng) if augment == "ada" else augmented(x, augmentations.names("", augment), rng)
+    if played.adaptive is not None:
+        return played.adaptive.varied(x, played.sight.changes, rng)
+    return augmented(x, augmentations.names("", augment), rng)
 
 
-@pytest.mark.parametrize("augment", ["color,translation,cutout", "flip", "ada"])
+@pytest.mark.parametrize("augment", ["color,translation,cutout", "flip", "ada", "ada:color,cutout"])
 def test_both_players_turns_see_changed_samples_and_the_generator_learns_through_the_change(augment):
     played = game(sight=Sight(augment=augment))
     if played.adaptive is not None:
@@ -398,9 +418,13 @@ def test_they_go_by_the_probability_of_ada_and_with_every_other_change():
 
 
 def test_what_is_no_change_is_refused():
-    for wrong in ("colour", "color,color", "color,", ",", "ada,color"):
-        with pytest.raises(ShapeError, match=r"Sight: augment \(ada, or changes\): expected some of color, transl"):
+    for wrong in ("colour", "color,color", "color,", ",", "ada,color", "ada:ada", "adacolor", "ada:color:flip"):
+        with pytest.raises(
+            ShapeError, match=r"Sight: augment \(ada, ada:changes or changes\): expected some of color, t"
+        ):
             Sight(augment=wrong)
+    with pytest.raises(ShapeError, match="Sight: augment: expected changes after ada:, got 'ada:'"):
+        Sight(augment="ada:")
     assert augmentations.names("", "color+cutout") == augmentations.names("", "color,cutout") == ("color", "cutout")
     for options in ({"ada_target": 1.0}, {"ada_target": np.nan}, {"ada_images": 0}):
         with pytest.raises(ShapeError, match=f"Sight: {next(iter(options))}: expected"):

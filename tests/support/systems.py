@@ -311,6 +311,7 @@ SYSTEMS: dict[str, System] = {
         ),
         "ada": lambda: game(L.hinge, seen=ADA),
         "ada, one pass": lambda: game(L.lsgan, how=FREE, seen=ADA, schedule=[Turn("one_pass_turn")]),
+        "ada of some changes": lambda: game(L.hinge, seen={**ADA, "augment": "ada:translation,color"}),
         "pseudo": lambda: game(L.hinge, seen={**ADA, "augment": "", "pseudo": True}),
         "pseudo and ada, top-k, labels": (
             lambda: conditional(L.hinge, sight=Sight(pseudo=True, **ADA), moves=Moves(top_k=0.5)),
