@@ -5,6 +5,7 @@ Networks, losses, penalties, moves and tricks are parts; an option chooses each.
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from ..gan import (
     ConditionalGame,
     Latent,
     Moves,
+    Regularisers,
     ScoreGame,
     Sight,
     Turn,
@@ -24,6 +26,7 @@ from ..gan import (
     penalties,
     uniform_latent,
 )
+from ..gan.augmentations import AUGMENTATIONS, names
 from ..models import Players
 from ..system.options import Options
 from ..system.terminal import answer, ending
@@ -76,6 +79,19 @@ SHAPING = {  # options that need a network which is made for them, even if a pre
     **{"output": "tanh", "generator_width": None},
 }
 LATENTS: dict[str, Callable[..., Latent]] = {"uniform": uniform_latent, "normal": normal_latent}
+SEEN = (
+    "pack",
+    "instance_noise",
+    "noise_steps",
+    "replay",
+    "joint_batches",
+    "augment",
+    "pseudo",
+    "ada_target",
+    "ada_images",
+)
+MOVED = ("unroll", "consensus", "clip", "max_norm", "top_k", "top_k_steps")
+STEADIED = tuple(field.name for field in fields(Regularisers))
 OUTPUTS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
@@ -201,10 +217,11 @@ def build(settings: Settings) -> ScoreGame:
         schedules=courses(extra, (g_optimizer, d_optimizer)),
         schedule=schedule(extra),
         sight=Sight(
-            **{name: extra[name] for name in ("pack", "instance_noise", "noise_steps", "replay", "joint_batches")},
+            **{name: extra[name] for name in SEEN},
             prepare=(lambda x: (x + 1) * 0.5) if extra["unit_range"] else None,
         ),
-        moves=Moves(**{name: extra[name] for name in ("unroll", "consensus", "clip", "max_norm")}),
+        moves=Moves(**{name: extra[name] for name in MOVED}),
+        regularisers=Regularisers(**{name: extra[name] for name in STEADIED}),
         ema=optim.EMA(G, extra["ema"], extra["ema_ramp"]) if extra["ema"] else None,
         seed=settings.seed,
     )
@@ -338,6 +355,7 @@ def part_options(prog: str, of: str, description: str) -> Options:
     tricks.add_argument("--pack", type=positive, default=1, help="images that D sees at once")
     tricks.add_argument("--stddev", action="store_true", help="dcgan's D sees how much a batch differs")
     tricks.add_argument("--spectral-norm", action="store_true", help="in every layer of D")
+    _add_regularisers(p)
     for name in sorted({name for network in NETWORKS.values() for name in network.shaped_by}):
         p.idle(flag(name), partial(_not_for_its_model, name))
     p.idle_without("--penalty", lambda o: o.penalty, "--penalty-weight", "--penalty-every")
@@ -349,6 +367,63 @@ def part_options(prog: str, of: str, description: str) -> Options:
     for option in ("--d-steps", "--repeat", "--one-pass"):
         p.idle(option, lambda o: "changes nothing with --consensus: both move at once" if o.consensus else "")
     return p
+
+
+def _add_regularisers(p: Options) -> None:
+    """What helps where data are few."""
+    few = p.add_argument_group("learning from little data")
+    changes, some = ", ".join(AUGMENTATIONS), "NAME,..."
+    shown = f"change all that D sees at random: {changes} with commas (or +) between; or ada, "
+    shown += "or ada: and these, as often as D is too sure"
+    few.add_argument("--augment", type=_augment, default="", metavar="[ada:]NAME,...", help=shown)
+    shown = "mean sign of D's scores of real images, above which p rises (default: 0.6)"
+    few.add_argument("--pseudo", action="store_true", help="fakes among D's real images, as often as D is too sure")
+    few.add_argument("--ada-target", type=float, default=0.6, metavar="R", help=shown)
+    shown = "real images in which p goes from never to always (default: 500000)"
+    few.add_argument("--ada-images", type=positive, default=500_000, metavar="N", help=shown)
+    weight: dict[str, Any] = {"type": float, "default": 0.0, "metavar": "WEIGHT"}
+    few.add_argument("--lecam", help="keep scores near averages of the other side's, 0.3 say", **weight)
+    few.add_argument("--lecam-decay", type=float, default=0.99, help="of these averages (default: 0.99)")
+    few.add_argument("--consistency", help="D is to score a real image as it does changed, 10 say", **weight)
+    few.add_argument("--fake-consistency", help="likewise fakes, 10 say", **weight)
+    shown = "how they are changed, as by --augment (default: translation)"
+    few.add_argument("--consistency-by", type=_changes, default="translation", metavar=some, help=shown)
+    few.add_argument("--latent-consistency", help="D is to score fakes of near noise alike, 5 say", **weight)
+    shown = "and G to make them differ (default: 0.5)"
+    few.add_argument("--latent-variety", **{**weight, "default": 0.5}, help=shown)
+    few.add_argument("--latent-step", type=float, default=0.03, help="deviation of that noise (default: 0.03)")
+    few.add_argument(
+        "--top-k", type=float, default=1.0, metavar="SHARE", help="of its fakes that G learns from, 0.5 say"
+    )
+    few.add_argument("--top-k-steps", type=positive, metavar="STEPS", help="in which it falls from all to that share")
+    p.idle_without(
+        "--augment ada or --pseudo", lambda o: o.augment.startswith("ada") or o.pseudo, "--ada-target", "--ada-images"
+    )
+    p.idle_without("--lecam", lambda o: o.lecam, "--lecam-decay")
+    p.idle_without(
+        "--consistency or --fake-consistency", lambda o: o.consistency or o.fake_consistency, "--consistency-by"
+    )
+    p.idle_without("--latent-consistency", lambda o: o.latent_consistency, "--latent-variety", "--latent-step")
+    p.idle_without("--top-k below 1", lambda o: o.top_k < 1, "--top-k-steps")
+
+
+def _augment(text: str) -> str:
+    """What --augment says, "" for none."""
+    if text == "none":
+        return ""
+    try:
+        Sight(augment=text)
+    except ShapeError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("Sight: augment ")) from None
+    return text.replace("+", ",")
+
+
+def _changes(text: str) -> str:
+    """Names of changes, with commas between."""
+    try:
+        return ",".join(names("changes", text))
+    except ShapeError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _norm(name: str) -> str | None:

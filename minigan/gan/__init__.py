@@ -10,6 +10,7 @@ from .game import Batch, Drawn, Game, Losses, Source, State, Turn
 from .infogan import InfoGame, LatentCode
 from .latents import Latent, lerp, normal_latent, slerp, uniform_latent
 from .penalties import clip_weights, limit_lengths
+from .regularisers import Regularisers
 from .score import ScoreGame, alternate
 from .semi import SemiSupervised, salimans28
 from .switches import Moves, Sight

@@ -22,6 +22,7 @@ def margin_loss(margin: float) -> Loss:
         "margin",
         lambda real, fake: ops.mean(real) + ops.mean(ops.relu(margin - fake)),
         ops.mean,
+        lower=True,
     )
 
 
@@ -96,6 +97,7 @@ class BEGAN(ScoreGame):
             "began",
             lambda real, fake: ops.mean(real) - self.k.detach() * ops.mean(fake),
             ops.mean,
+            lower=True,
         )
         super().__init__(generator, discriminator, loss=loss, schedule=[Turn("simultaneous_turn")], **rest)
 

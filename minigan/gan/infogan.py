@@ -107,6 +107,8 @@ class InfoGame(ScoreGame):
         self.code = code
         self.category_weight, self.code_weight = category_weight, code_weight
         super().__init__(generator, discriminator, latent=code, **parts)
+        if near := self.regularisers.latent_consistency:
+            raise ShapeError(f"InfoGame: noise that has moved holds another code: no latent_consistency, got {near}")
 
     def asked(self, batch: Batch, z: Tensor) -> Tensor:
         """The noise, with the code in it."""

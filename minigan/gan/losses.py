@@ -30,6 +30,8 @@ class Loss:
     zero_sum: bool = False  # is of_fakes minus the discriminator's, without what real scores alone decide?
     couples: bool = False  # does a score's share of an objective depend on the others'?
     unbounded: bool = False  # does the discriminator's fall for ever as scores grow, unless its slopes are limited?
+    lower: bool = False  # have real samples the lower scores, as energies are?
+    undecided: float | None = None  # the score that is neither real nor fake, None if scores have no fixed level
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """What the generator minimises; ShapeError if it needs real scores too, and there are none."""
@@ -44,7 +46,7 @@ LOSSES: dict[str, Loss] = {}
 """Every loss by name."""
 
 
-def listed(name: str, discriminator: Callable, of_fakes: Callable, **facts: bool) -> Loss:
+def listed(name: str, discriminator: Callable, of_fakes: Callable, **facts: Any) -> Loss:
     """A loss that LOSSES has from now on."""
     LOSSES[name] = loss = Loss(name, _of_scores(name, discriminator), _of_scores(name, of_fakes), **facts)
     return loss
@@ -70,6 +72,7 @@ minimax = listed(
     lambda fake: -mean_of(fake, softplus),
     logistic=True,
     zero_sum=True,
+    undecided=0.0,
 )
 """D: -E ln s(r) - E ln(1 - s(f)); G: E ln(1 - s(f)), s the logistic function (Goodfellow et al. 2014)."""
 
@@ -78,6 +81,7 @@ nonsaturating = listed(
     _logistic_discriminator,
     lambda fake: mean_of(fake, softplus, -1),
     logistic=True,
+    undecided=0.0,
 )
 """D as in minimax; G: -E ln s(f), whose gradient does not vanish when D wins (Goodfellow et al. 2014)."""
 
@@ -85,6 +89,7 @@ lsgan = listed(
     "lsgan",
     lambda real, fake: 0.5 * mean_of(real, square, 1, -1) + 0.5 * mean_of(fake, square),
     lambda fake: 0.5 * mean_of(fake, square, 1, -1),
+    undecided=0.5,
 )
 """D: E (r - 1)^2 / 2 + E f^2 / 2; G: E (f - 1)^2 / 2 (Mao et al. 2017)."""
 
@@ -104,6 +109,7 @@ lab_printed = listed(
     logistic=True,
     unbounded=True,
     zero_sum=True,
+    lower=True,
 )
 """wasserstein with every sign turned, as a course's lab prints it: the same game, since a critic may turn its sign too.
 
@@ -115,6 +121,7 @@ hinge = listed(
     "hinge",
     lambda real, fake: mean_of(real, relu, -1, 1) + mean_of(fake, relu, 1, 1),
     lambda fake: -mean(fake),
+    undecided=0.0,
 )
 """D: E max(0, 1 - r) + E max(0, 1 + f); G: -E f (Lim and Ye 2017, Miyato et al. 2018)."""
 
@@ -122,6 +129,7 @@ lsgan_signed = listed(
     "lsgan_signed",
     lambda real, fake: 0.5 * mean_of(real, square, 1, -1) + 0.5 * mean_of(fake, square, 1, 1),
     lambda fake: 0.5 * mean_of(fake, square),
+    undecided=0.0,
 )
 """lsgan with a = -1, b = 1, c = 0, which minimises the Pearson divergence (Mao et al. 2017, section 3.2)."""
 
@@ -130,6 +138,7 @@ likelihood = listed(
     _logistic_discriminator,
     lambda fake: -mean(exp(fake)),
     logistic=True,
+    undecided=0.0,
 )
 """D as in minimax; G: -E e^f, maximum likelihood while D is optimal (Goodfellow 2016, section 3.2.5)."""
 
@@ -138,6 +147,7 @@ boundary = listed(
     _logistic_discriminator,
     lambda fake: 0.5 * mean_of(fake, square),
     logistic=True,
+    undecided=0.0,
 )
 """D as in minimax; G: E (ln D(f) - ln(1 - D(f)))^2 / 2 = E f^2 / 2: fakes on the boundary (Hjelm et al. 2018)."""
 

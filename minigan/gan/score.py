@@ -17,12 +17,16 @@ from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor
 from . import one_pass
+from .adaptive import Adaptive
+from .augmentations import augmented
+from .best import best
 from .dynamics import Pool, packed
 from .game import Batch, Game, Losses, State, Turn
 from .latents import Latent
 from .losses import Loss
 from .penalties import COUPLING, clip_weights, limit_lengths
-from .switches import Moves, Sight
+from .regularisers import Anchors, Regularisers, Term, compared
+from .switches import Moves, Sight, check_together
 
 Sampler = Callable[[Tensor], Tensor]  # noise to samples
 Critic = Callable[[Tensor], Any]  # samples to scores, or to (scores, what else it reads from them)
@@ -30,7 +34,6 @@ Answer = tuple[Tensor, Any]  # (scores, reading), which is None if there is none
 UNSUITED = ("joint_batches", "pack", "replay", "unroll")
 """Switches that a game whose samples have labels or codes leaves as they are: they mix samples that were made for
 different ones (packs, old fakes, real samples and fakes in one batch), or call the discriminator on samples alone."""
-AT_ONCE = ("simultaneous_turn", "one_pass_turn")  # turns in which both players move, from where both are
 
 
 def alternate(d_steps: int = 1, g_steps: int = 1) -> list[Turn]:
@@ -41,11 +44,15 @@ def alternate(d_steps: int = 1, g_steps: int = 1) -> list[Turn]:
 
 
 class Sides(NamedTuple):
-    """What a turn compares: real samples and fakes, and what the fakes were made for, if the discriminator reads it."""
+    """What a turn compares: real samples and fakes, what the fakes were made for, if the discriminator reads it.
+
+    And fakes of noise that is near to theirs, if it is to score them alike.
+    """
 
     real: Tensor
     fake: Tensor
     asked: Tensor | None
+    near: Tensor | None = None
 
 
 class ScoreGame(Game):
@@ -53,9 +60,9 @@ class ScoreGame(Game):
 
     `penalty(critic, real, fake, rng=...)` is added to the discriminator's loss with weight `penalty_weight`; or, which
     costs less and changes little, only in every `penalty_every`-th round, so many times as much (Karras et al. 2020,
-    appendix B, lazy regularisation). `sight` is what the discriminator sees, `moves` how both move. A discriminator may
-    give (scores, reading) instead of scores: a game that asks its fakes for something says with `of_readings` what was
-    read is worth.
+    appendix B, lazy regularisation). `sight` is what the discriminator sees, `moves` how both move, `regularisers` what
+    else is added to their losses. A discriminator may give (scores, reading) instead of scores: a game that asks its
+    fakes for something says with `of_readings` what was read is worth.
 
     Both players move at once in the turns "simultaneous_turn" and "one_pass_turn", which are the same moves: the latter
     is faster, and for a discriminator that scores samples one by one (ShapeError if it holds batch norm, say).
@@ -78,13 +85,14 @@ class ScoreGame(Game):
         penalty_every: int = 1,
         sight: Sight | None = None,
         moves: Moves | None = None,
+        regularisers: Regularisers | None = None,
         seed: int = 0,
         ema: EMA | None = None,
         schedules: Sequence[Schedule] = (),
     ) -> None:
         not_negative(type(self).__name__, penalty_weight=penalty_weight)
         integer(f"{type(self).__name__}: penalty_every", penalty_every, 1)
-        sight, moves = sight or Sight(), moves or Moves()
+        sight, moves, regularisers = sight or Sight(), moves or Moves(), regularisers or Regularisers()
         if self.one_by_one:
             self._refuse_unsuited(sight, moves)
         if ema is not None and ema.module is not generator:
@@ -92,15 +100,9 @@ class ScoreGame(Game):
         if schedule is None:
             schedule = [Turn("simultaneous_turn")] if moves.consensus else alternate()
         turns = {turn.name for turn in schedule}
-        if moves.consensus and turns.isdisjoint({"simultaneous_turn"}):
-            raise ShapeError(f"ScoreGame: consensus {moves.consensus} needs a simultaneous_turn, got {list(schedule)}")
         if "one_pass_turn" in turns:
             one_pass.check_one_by_one(discriminator)
-        if not turns.isdisjoint(AT_ONCE) and (moves.unroll or sight.replay):
-            raise ShapeError(
-                f"ScoreGame: players that move at once see each other as they are: no unroll or replay, "
-                f"got {moves.unroll} and {sight.replay}"
-            )
+        check_together(loss, sight, moves, regularisers, turns)
         self.generator = generator
         self.discriminator = discriminator
         self.loss = loss
@@ -110,6 +112,7 @@ class ScoreGame(Game):
         self.penalty_every = penalty_every
         self.sight = sight
         self.moves = moves
+        self.regularisers = regularisers
         super().__init__(
             {"generator": generator, "discriminator": discriminator},
             {"generator": generator_optimizer, "discriminator": discriminator_optimizer},
@@ -119,11 +122,22 @@ class ScoreGame(Game):
             schedules=schedules,
         )
         self.pool = Pool(sight.replay, self.sample(1)) if sight.replay else None
+        weight = discriminator.parameters()[0]
+        self.adaptive = (
+            Adaptive(sight.ada_target, sight.ada_images, loss.undecided, weight)
+            if sight.adaptive and loss.undecided is not None
+            else None
+        )
+        self.anchors = Anchors(regularisers.lecam_decay, loss.lower, weight) if regularisers.lecam else None
 
     @property
     def state(self) -> State:
         """Every tensor of the game by name, sharing memory with it."""
-        return super().state | ({} if self.pool is None else self.pool.state_dict("replay."))
+        own = {"replay.": self.pool, "augment.": self.adaptive, "lecam.": self.anchors}
+        found = super().state
+        for prefix, part in own.items():
+            found |= {} if part is None else part.state_dict(prefix)
+        return found
 
     def variant(self, turn: Turn, rounds: int) -> int:
         """1 in rounds that leave the penalty out, else 0; a generator's turn that imagines none of D's is always 0."""
@@ -159,23 +173,20 @@ class ScoreGame(Game):
     def discriminator_turn(self, batch: Batch) -> Losses:
         """The discriminator moves; the generator only samples, and leaves no graph."""
         generator, critic = self.as_functions(batch)
-        z = self.noise(batch)
         with no_grad():
-            fake = generator(z)
-        return self._move_discriminator(critic, Sides(self._real(batch), fake, self.asked(batch, z)), batch.rng)
+            sides = self._sides(generator, batch)
+        return self._move_discriminator(critic, sides, batch.rng)
 
     def generator_turn(self, batch: Batch) -> Losses:
         """The generator moves, through the discriminator as it stands, or as it would be some steps later."""
         generator, critic = self.as_functions(batch)
-        z = self.noise(batch)
-        sides = Sides(self._real(batch), generator(z), self.asked(batch, z))
+        sides = self._sides(generator, batch, deceive=self.moves.unroll > 0)
         return self._move_generator(critic, sides, batch.rng)
 
     def simultaneous_turn(self, batch: Batch) -> Losses:
         """Both players move at once, each down its own loss; with `consensus` also towards where neither would move."""
         generator, critic = self.as_functions(batch)
-        z = self.noise(batch)
-        sides = Sides(self._real(batch), generator(z), self.asked(batch, z))
+        sides = self._sides(generator, batch)
         d_loss, shown = self._discriminator_loss(critic, sides, batch.rng)
         g_loss = self._generator_loss(critic, sides, batch.rng, True)
         d_optimizer, g_optimizer = self.optimizers["discriminator"], self.optimizers["generator"]
@@ -203,18 +214,19 @@ class ScoreGame(Game):
         What is drawn in that pass, instance noise say, is then the same for both players.
         """
         generator, critic = self.as_functions(batch)
-        z = self.noise(batch)
-        if self.asked(batch, z) is not None:
+        sides = self._sides(generator, batch)
+        if sides.asked is not None:
             raise ShapeError(
                 f"one_pass_turn: {type(self).__name__} adds to both losses what is read from fakes, beside scores"
             )
-        real, fake = self._seen(self._real(batch), batch.rng), self._seen(generator(z), batch.rng)
+        real, fake = self._seen(sides.real, batch.rng), self._seen(sides.fake, batch.rng)
         leaf = fake.detach()
         answers = self._answers(critic, real, leaf)
         (real_scores, _), (fake_scores, _) = answers
         one_pass.check_single_scores(fake_scores, leaf)
         d_loss = self.loss.discriminator(real_scores, fake_scores)
-        g_loss = self.loss.generator(fake_scores, real_scores)
+        d_loss, of_regularisers = self._regularised(d_loss, critic, sides, answers, batch.rng)
+        g_loss = self._best_of(self.loss.generator, fake_scores, real_scores)
         added, factor = one_pass.factors(grad(d_loss, fake_scores), grad(g_loss, fake_scores))
         d_loss, shown = self._penalised(d_loss, critic, real, leaf.detach(), answers, batch.rng)
         d_optimizer, g_optimizer = self.optimizers["discriminator"], self.optimizers["generator"]
@@ -225,7 +237,7 @@ class ScoreGame(Game):
         self._limit_weights()
         g_optimizer.step(grads[len(d_grads) :])
         self.average()
-        return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), **shown}
+        return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), **shown, **of_regularisers}
 
     def shared_turn(self, batch: Batch) -> Losses:
         """The discriminator moves, then the generator against it as it is now, on the same fakes, which are made once.
@@ -234,8 +246,7 @@ class ScoreGame(Game):
         the generator costs.
         """
         generator, critic = self.as_functions(batch)
-        z = self.noise(batch)
-        sides = Sides(self._real(batch), generator(z), self.asked(batch, z))
+        sides = self._sides(generator, batch)
         of_discriminator = self._move_discriminator(critic, sides._replace(fake=sides.fake.detach()), batch.rng)
         return of_discriminator | self._move_generator(critic, sides, batch.rng)
 
@@ -275,13 +286,34 @@ class ScoreGame(Game):
         self.average()
         return {"g_loss": loss.detach()}
 
-    def _discriminator_loss(self, critic: Critic, sides: Sides, rng: Stream) -> tuple[Tensor, Losses]:
-        """The discriminator's loss with its penalty, and what the log shows of it."""
+    def _sides(self, generator: Sampler, batch: Batch, deceive: bool = True) -> Sides:
+        """The batch's real samples and fakes of its noise; with `deceive` some are among the former, if ever."""
+        z = self.noise(batch)
+        fake, near = generator(z), None
+        if self.regularisers.latent_consistency:
+            step = batch.rng.normal(z.shape, 0.0, self.regularisers.latent_step, z.dtype, z.device)
+            near = generator(z + Tensor(step))
+        real = self._real(batch)
+        if self.adaptive is not None and self.sight.pseudo and deceive:
+            with no_grad():
+                others = generator(self.latent(len(z), batch.rng).to(real.device))
+            real = self.adaptive.deceiving(real, others, batch.rng)
+        return Sides(real, fake, self.asked(batch, z), near)
+
+    def _discriminator_loss(
+        self, critic: Critic, sides: Sides, rng: Stream, imagined: bool = False
+    ) -> tuple[Tensor, Losses]:
+        """The discriminator's loss with what is added to it, and what the log shows of it.
+
+        In a step that is only imagined nothing is learnt from the scores beside the weights.
+        """
         real, fake = self._seen(sides.real, rng), self._seen(sides.fake, rng)
         answers = self._answers(critic, real, fake)
         (real_scores, real_reading), (fake_scores, fake_reading) = answers
         loss = self.loss.discriminator(real_scores, fake_scores)
+        loss, of_regularisers = self._regularised(loss, critic, sides, answers, rng, imagined)
         loss, shown = self._penalised(loss, critic, real, fake, answers, rng)
+        shown |= of_regularisers
         if sides.asked is not None:
             added, of_them = self.of_readings(sides.asked, fake_reading, real_reading)
             return loss + added, shown | of_them
@@ -300,6 +332,35 @@ class ScoreGame(Game):
         shown["penalty"] = penalty.detach()
         return loss + self.penalty_every * self.penalty_weight * penalty, shown
 
+    def _regularised(
+        self,
+        loss: Tensor,
+        critic: Critic,
+        sides: Sides,
+        answers: Sequence[Answer],
+        rng: Stream,
+        imagined: bool = False,
+    ) -> tuple[Tensor, Losses]:
+        """The discriminator's loss with what its regularisers add, and what the log shows of them."""
+        (real, _), (fake, _) = answers
+        weights, terms, shown = self.regularisers, [], {}
+        if self.adaptive is not None and not imagined:
+            shown["augment_p"] = self.adaptive.learn(real)
+        if self.anchors is not None:
+            if not imagined:
+                self.anchors.move(real, fake)
+            terms.append(Term("lecam", weights.lecam, self.anchors.penalty(real, fake)))
+        if weights.compares:
+            terms += compared(weights, sides[:2], sides.near, (real, fake), partial(self._scores, critic, rng=rng), rng)
+        for name, weight, value in terms:
+            loss = loss + weight * value
+            shown[name] = value.detach()
+        return loss, shown
+
+    def _scores(self, critic: Critic, samples: Tensor, rng: Stream) -> Tensor:
+        """The discriminator's scores of samples, as it sees them."""
+        return _split(critic(self._seen(samples, rng)))[0]
+
     def _answers(self, critic: Critic, real: Tensor, fake: Tensor) -> list[Answer]:
         """(scores, reading) of real samples and of fakes."""
         if not self.sight.joint_batches:
@@ -315,24 +376,36 @@ class ScoreGame(Game):
         what Metz et al. 2017 differentiate, equation 7.
         """
         fake_scores, reading = _split(critic(self._seen(sides.fake, rng)))
-        if self.loss.zero_sum and self.moves.unroll:
-            loss = -self.loss.discriminator(_split(critic(self._seen(sides.real, rng)))[0], fake_scores)
-        elif not self.loss.compares:
-            loss = self.loss.generator(fake_scores)
-        elif critic_moves:
-            loss = self.loss.generator(fake_scores, _split(critic(self._seen(sides.real, rng)))[0])
-        else:
+        opposites = self.loss.zero_sum and bool(self.moves.unroll)
+        real_scores = None
+        if opposites or (self.loss.compares and critic_moves):
+            real_scores = self._scores(critic, sides.real, rng)
+        elif self.loss.compares:
             with no_grad():
-                real_scores, _ = _split(critic(self._seen(sides.real, rng)))
-            loss = self.loss.generator(fake_scores, real_scores)
+                real_scores = self._scores(critic, sides.real, rng)
+        loss = self._best_of(self._of_opposites if opposites else self.loss.generator, fake_scores, real_scores)
+        if sides.near is not None:
+            variety = ops.mean_of(sides.near - sides.fake, ops.square)
+            loss = loss - self.regularisers.latent_variety * variety
         return loss if sides.asked is None else loss + self.of_readings(sides.asked, reading)[0]
+
+    def _of_opposites(self, fake: Tensor, real: Tensor) -> Tensor:
+        """What the generator minimises in a game of opposites, with the part that real scores alone decide."""
+        return -self.loss.discriminator(real, fake)
+
+    def _best_of(self, objective: Callable[..., Tensor], fake: Tensor, real: Tensor | None) -> Tensor:
+        """The generator's objective of scores of fakes, or of the best of them."""
+        top_k, steps = self.moves.top_k, self.moves.top_k_steps
+        if top_k == 1:
+            return objective(fake, real)
+        return best(fake, self.step.data, top_k, steps, self.loss.lower).mean(objective, fake, real, self.loss.compares)
 
     def _unrolled(self, sides: Sides, rng: Stream) -> Critic:
         """The discriminator after `unroll` steps that it would take now, as a function of the generator's weights."""
         optimizer = self.optimizers["discriminator"]
         params, slots, t = optimizer.params, optimizer.slots, optimizer.t
         for k in range(self.moves.unroll):
-            loss, _ = self._discriminator_loss(partial(functional_call, self.discriminator, params), sides, rng)
+            loss, _ = self._discriminator_loss(partial(functional_call, self.discriminator, params), sides, rng, True)
             grads = ops.averaged(grad(loss, params, create_graph=True))
             params, slots = optimizer.functional_step(params, grads, slots, t + k + 1)
             if self.moves.clip is not None:
@@ -354,6 +427,9 @@ class ScoreGame(Game):
             f"the {self.loss.name} loss": self.loss.couples,
             f"the penalty {penalty}": penalty in COUPLING,
             "replay": self.sight.replay,
+            "the probability of ada or pseudo": self.sight.adaptive,
+            "the averages of lecam": self.regularisers.lecam,
+            "top_k": self.moves.top_k < 1,
             "unroll": self.moves.unroll,
             "consensus": self.moves.consensus,
             "a shared_turn, in which one moves before the other": any(t.name == "shared_turn" for t in self.schedule),
@@ -364,7 +440,11 @@ class ScoreGame(Game):
         return batch.real if self.sight.prepare is None else self.sight.prepare(batch.real)
 
     def _seen(self, samples: Tensor, rng: Stream) -> Tensor:
-        """Samples as they are shown to the discriminator: with noise, and in packs."""
+        """Samples as they are shown to the discriminator: changed at random, with noise, and in packs."""
+        if self.adaptive is not None and self.sight.varied:
+            samples = self.adaptive.varied(samples, self.sight.changes, rng)
+        elif self.sight.augment:
+            samples = augmented(samples, self.sight.changes, rng)
         if self.sight.instance_noise:
             noise = Tensor(rng.normal(samples.shape, dtype=samples.dtype, device=samples.device))
             samples = samples + self._noise_level(samples.dtype) * noise

@@ -1,11 +1,14 @@
 """What may be switched on in a game of scores: how the discriminator sees samples, and how both players move."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ..errors import ShapeError
-from ..nn.checks import integer, not_negative
+from ..nn.checks import integer, not_negative, number
 from ..tensor import Tensor
+from . import augmentations
+from .losses import Loss
+from .regularisers import Regularisers
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,11 @@ class Sight:
       (Sonderby et al. 2017);
     - `replay`: half of the fakes that it learns from are drawn from so many earlier ones (Shrivastava et al. 2017);
     - `joint_batches`: real samples and fakes in one batch, which share the statistics of its batch norm;
+    - `augment`: random changes of images, real ones and fakes alike, in both players' turns: names with commas between,
+      as in "color,translation,cutout" (Zhao et al. 2020; `gan.augmentations`); or "ada", more of them with a
+      probability that moves by `ada_target` and `ada_images`, so that it takes so many real images at least from 0 to 1
+      (Karras et al. 2020; `gan.adaptive`); or "ada:" and names, these changes with such a probability;
+    - `pseudo`: fakes take the place of real samples where D learns, with such a probability (Jiang et al. 2021);
     - `prepare`: a function of the real samples, where they are to lie in another range than [-1, 1].
     """
 
@@ -25,6 +33,10 @@ class Sight:
     noise_steps: int | None = None
     replay: int = 0
     joint_batches: bool = False
+    augment: str = ""
+    pseudo: bool = False
+    ada_target: float = 0.6
+    ada_images: int = 500_000
     prepare: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
@@ -33,6 +45,26 @@ class Sight:
         not_negative("Sight", instance_noise=self.instance_noise)
         if self.noise_steps is not None:
             integer("Sight: noise_steps", self.noise_steps, 1)
+        if self.changes == () and self.augment not in ("", "ada"):
+            raise ShapeError(f"Sight: augment: expected changes after ada:, got {self.augment!r}")
+        number("Sight: ada_target", self.ada_target, above=-1, below=1)
+        integer("Sight: ada_images", self.ada_images, 1)
+
+    @property
+    def varied(self) -> bool:
+        """Are images changed with a probability that moves?"""
+        return self.augment.split(":")[0] == "ada"
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """The names of the changes that `augment` asks for; none for "ada" alone, which is a way of its own."""
+        text = self.augment.removeprefix("ada").removeprefix(":") if self.varied else self.augment
+        return augmentations.names("Sight: augment (ada, ada:changes or changes)", text)
+
+    @property
+    def adaptive(self) -> bool:
+        """Is there a probability that moves?"""
+        return self.varied or self.pseudo
 
 
 @dataclass(frozen=True)
@@ -43,16 +75,67 @@ class Moves:
     - `consensus`: both players also descend consensus / 2 times the squared length of their joint gradient, moving at
       once (Mescheder et al. 2017); that is the turn "simultaneous_turn", and the schedule if none is given;
     - `clip`: D's parameters are limited to [-clip, clip] after each of its steps (Arjovsky et al. 2017);
-    - `max_norm`: likewise the lengths of its units' weights (Srivastava et al. 2014).
+    - `max_norm`: likewise the lengths of its units' weights (Srivastava et al. 2014);
+    - `top_k`: the generator learns from this share of its fakes, those with the best scores; with `top_k_steps` it
+      falls from 1, by the same factor in each of so many rounds (Sinha et al. 2020).
     """
 
     unroll: int = 0
     consensus: float = 0.0
     clip: float | None = None
     max_norm: float | None = None
+    top_k: float = 1.0
+    top_k_steps: int | None = None
 
     def __post_init__(self) -> None:
         integer("Moves: unroll", self.unroll, 0)
         not_negative("Moves", consensus=self.consensus)
         if not all(limit is None or limit > 0 for limit in (self.clip, self.max_norm)):
             raise ShapeError(f"Moves: expected clip and max_norm > 0, got {self}")
+        number("Moves: top_k", self.top_k, above=0, most=1)
+        if self.top_k_steps is not None:
+            integer("Moves: top_k_steps", self.top_k_steps, 1)
+
+
+AT_ONCE = ("simultaneous_turn", "one_pass_turn")  # turns in which both players move, from where both are
+
+
+def check_together(loss: Loss, sight: Sight, moves: Moves, regularisers: Regularisers, turns: Collection[str]) -> None:
+    """ShapeError, which says why, for switches that would not mean together what they mean apart."""
+    one_pass, at_once = "one_pass_turn" in turns, any(turn in AT_ONCE for turn in turns)
+    replay, near = sight.replay, regularisers.latent_consistency
+    refused = (
+        (
+            moves.consensus and "simultaneous_turn" not in turns,
+            f"consensus {moves.consensus} needs a simultaneous_turn, got {[*turns]}",
+        ),
+        (
+            at_once and (moves.unroll or replay),
+            "players that move at once see each other as they are: no unroll or replay, "
+            f"got {moves.unroll} and {replay}",
+        ),
+        (
+            sight.adaptive and loss.undecided is None,
+            "augment ada and pseudo go by how many real samples score above what is neither real nor fake, and the "
+            f"{loss.name} loss has none",
+        ),
+        (
+            moves.top_k < 1 and loss.couples,
+            f"top_k {moves.top_k} leaves scores out, and the {loss.name} loss is none of each score by itself",
+        ),
+        (
+            sight.joint_batches and regularisers.compares,
+            "joint_batches: a score depends on the other side's samples, and without them is another: no consistency",
+        ),
+        (
+            near and replay,
+            f"latent_consistency {near} needs the noise of each fake, and {replay} earlier ones have lost theirs",
+        ),
+        (
+            near and one_pass,
+            f"latent_consistency {near} adds to the generator's loss beside scores: no one_pass_turn",
+        ),
+    )
+    for holds, why in refused:
+        if holds:
+            raise ShapeError(f"ScoreGame: {why}")

@@ -29,6 +29,20 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "lr_end": 0.0,
     "warmup": 0,
     "ema_ramp": 0.0,
+    "augment": "",
+    "pseudo": False,
+    "ada_target": 0.6,
+    "ada_images": 500_000,
+    "lecam": 0.0,
+    "lecam_decay": 0.99,
+    "consistency": 0.0,
+    "fake_consistency": 0.0,
+    "consistency_by": "translation",
+    "latent_consistency": 0.0,
+    "latent_variety": 0.5,
+    "latent_step": 0.03,
+    "top_k": 1.0,
+    "top_k_steps": None,
 }
 
 

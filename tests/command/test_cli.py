@@ -252,7 +252,7 @@ def test_a_run_is_resumed_with_its_own_settings(run, tmp_path, capsys, monkeypat
     held_lr = json.loads((folder / "config.json").read_text())["settings"]["extra"]["lr"]
     assert held_lr == 1e-3
     assert cli.main(["resume", str(folder), "--steps", "9", "--allow-change", "learning-rate"]) == 1
-    assert "no setting learning_rate; there are accumulate, activation, as_printed" in capsys.readouterr().err
+    assert "no setting learning_rate; there are accumulate, activation, ada_images" in capsys.readouterr().err
     assert cli.main(["resume", str(folder), "--epochs", "1"]) == 0  # though it was started with --steps
     assert "12 steps of 8 images" in capsys.readouterr().out
     assert cli.main(["resume", "--epochs", "2", str(folder)]) == 0  # options may come first

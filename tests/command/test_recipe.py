@@ -7,6 +7,7 @@ import pytest
 
 import minigan as mg
 from minigan.command import recipe
+from minigan.gan import Moves, Regularisers, Sight
 from minigan.random import Stream
 from minigan.training import Settings
 
@@ -116,6 +117,33 @@ def test_the_generator_may_be_narrower_than_its_documents():
     assert narrow.generator[1].weight.shape[1] * 4 == usual.generator[1].weight.shape[1]
 
 
+def test_what_helps_where_data_are_few_reaches_the_game():
+    played = game("--augment color+cutout --lecam 0.3 --lecam-decay 0.9 --top-k 0.5 --top-k-steps 100")
+    assert (played.sight.augment, played.moves.top_k, played.moves.top_k_steps) == ("color,cutout", 0.5, 100)
+    assert played.regularisers == Regularisers(lecam=0.3, lecam_decay=0.9)
+    for switch in ("--augment ada", "--pseudo"):
+        played = game(f"{switch} --ada-target 0.5 --ada-images 20000")
+        assert (played.adaptive.target, played.adaptive.images) == (0.5, 20_000)
+        assert (played.sight.pseudo, played.sight.varied) == (switch == "--pseudo", switch != "--pseudo")
+    assert game("--augment ada:color+flip --ada-target 0.5").sight.augment == "ada:color,flip"
+    line = "--consistency 10 --fake-consistency 9 --consistency-by flip,color --latent-consistency 5"
+    given = {"consistency": 10.0, "fake_consistency": 9.0, "consistency_by": "flip,color", "latent_consistency": 5.0}
+    assert game(f"{line} --latent-step 0.1 --latent-variety 1").regularisers == Regularisers(
+        **given, latent_step=0.1, latent_variety=1.0
+    )
+    plain = game("--augment none")
+    assert (plain.sight, plain.moves, plain.regularisers) == (Sight(), Moves(), Regularisers())
+    for line, told in (
+        ("--augment ada --loss wasserstein", "augment ada and pseudo go by how many real samples"),
+        ("--top-k 0.5 --loss softmax", "top_k 0.5 leaves scores out"),
+        ("--consistency 1 --joint-batches", "no consistency"),
+        ("--latent-consistency 1 --one-pass", "no one_pass_turn"),
+        ("--top-k 2", "top_k: expected"),
+    ):
+        with pytest.raises(mg.errors.ShapeError, match=told):
+            game(line)
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
@@ -124,6 +152,16 @@ def test_the_generator_may_be_narrower_than_its_documents():
         ("--lr-end 0.1", "--lr-end changes nothing without --lr-schedule linear or cosine"),
         ("--one-pass --consensus 1", "--one-pass changes nothing with --consensus"),
         ("--model lab28 --generator-width 8", "--generator-width is for dcgan28, wgan_gp28, dcgan"),
+        ("--ada-target 0.5", "--ada-target changes nothing without --augment ada or --pseudo"),
+        ("--augment color --ada-images 9", "--ada-images changes nothing without --augment ada"),
+        ("--lecam-decay 0.9", "--lecam-decay changes nothing without --lecam"),
+        ("--consistency-by flip", "--consistency-by changes nothing without --consistency or --fake-consistency"),
+        ("--latent-step 0.1", "--latent-step changes nothing without --latent-consistency"),
+        ("--latent-variety 0.1", "--latent-variety changes nothing without --latent-consistency"),
+        ("--top-k-steps 9", "--top-k-steps changes nothing without --top-k below 1"),
+        ("--augment colour", "changes): expected some of color, translation, cutout, flip, each once, got 'colour'"),
+        ("--augment ada:", "expected changes after ada:, got 'ada:'"),
+        ("--augment none --consistency 1 --consistency-by ada", "expected some of color"),
         ("--warmup -1", "expected a number from 0, got -1"),
     ],
 )

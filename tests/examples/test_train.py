@@ -181,6 +181,8 @@ def test_switches_reach_the_players():
         "--model mlp512 --side 32 --channels 1 --loss wasserstein --clip 0.01 --optimizer rmsprop --latent normal",
         "--model dcgan --width 4 --channels 1 --unroll 2 --instance-noise 0.1 --noise-steps 10",
         "--model lab28 --consensus 0.1",
+        "--model mlp28 --augment ada --lecam 0.3 --consistency 10 --fake-consistency 10 --latent-consistency 5",
+        "--model dcgan --width 4 --augment color,translation,cutout --top-k 0.5 --top-k-steps 5 --clusters 4",
     ],
 )
 def test_a_model_trains_from_one_command(options, capsys):

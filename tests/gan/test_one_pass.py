@@ -9,7 +9,19 @@ from resumed_game import continues_exactly
 
 import minigan as mg
 from minigan import nn
-from minigan.gan import EBGAN, AuxiliaryGame, Batch, ConditionalGame, Moves, ScoreGame, Sight, Turn, losses, one_pass
+from minigan.gan import (
+    EBGAN,
+    AuxiliaryGame,
+    Batch,
+    ConditionalGame,
+    Moves,
+    Regularisers,
+    ScoreGame,
+    Sight,
+    Turn,
+    losses,
+    one_pass,
+)
 from minigan.gan.energy import margin_loss
 from minigan.gan.penalties import gradient_penalty, r1, r1_r2
 from minigan.tensor import Tensor
@@ -103,6 +115,9 @@ SWITCHED = {
     "packs": {"pack": 2, "penalty": r1_r2},
     "one batch": {"sight": Sight(joint_batches=True)},
     "another range": {"sight": Sight(prepare=lambda x: 0.5 * x + 0.5)},
+    "lecam": {"regularisers": Regularisers(lecam=0.5)},
+    "consistency": {"regularisers": Regularisers(consistency=2.0, fake_consistency=3.0)},
+    "the best fakes": {"moves": Moves(top_k=0.5)},
     "layer norm": {"layers": [nn.LayerNorm(64)]},
 }
 
@@ -233,6 +248,8 @@ def test_what_it_cannot_do_is_refused():
     for options, told in (({"moves": Moves(unroll=2)}, "got 2 and 0"), ({"sight": Sight(replay=8)}, "got 0 and 8")):
         with pytest.raises(mg.errors.ShapeError, match=f"no unroll or replay, {told}"):
             on_images(**options)
+    with pytest.raises(mg.errors.ShapeError, match=r"latent_consistency 5\.0 adds to the generator's loss"):
+        on_images(regularisers=Regularisers(latent_consistency=5.0))
     game = on_images()
     game.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).to(dtype="float64")
     with pytest.raises(mg.errors.ShapeError, match=r"one score a sample, got scores \(6, 3\) of 6"):

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from systems import SYSTEMS, System, batches, built, furthest, game
+from systems import ICR, SYSTEMS, System, batches, built, furthest, game
 
 from minigan.errors import ShapeError
 from minigan.gan import losses, penalties
@@ -18,6 +18,8 @@ ALIKE = {
     "lazy R1, EMA": lambda: plain(L.hinge, how=FREE, penalty=P.r1, penalty_every=3, average=True),
     "packs, instance noise": lambda: plain(L.nonsaturating, how=FREE, seen={"pack": 2, "instance_noise": 0.2}),
     "minibatch deviation": lambda: plain(L.relativistic, how=FREE | {"stddev": True}),
+    "augmented": lambda: plain(L.nonsaturating, how=FREE, seen={"augment": "color,translation,cutout,flip"}),
+    "consistency": lambda: plain(L.nonsaturating, how=FREE, regularisers=ICR),
     "clipped weights": lambda: plain(L.wasserstein, how=FREE, moves={"clip": 0.05}),
     "noisy labels, joint": lambda: plain(L.noisy_labels(L.minimax, 0.9, 0.1), how=FREE, seen={"joint_batches": True}),
 }
@@ -28,6 +30,9 @@ COUPLED = {  # by what says so
     "the penalty cs231n_printed": "the printed penalty of CS231n",
     "spectral norm": "spectral norm",
     "replay": "replay",
+    "the probability of ada or pseudo": "ada",
+    "the averages of lecam": "LeCam",
+    "top_k": "top-k",
     "unroll": "unrolled",
     "consensus": "consensus",
     "a shared_turn": "shared fakes",
@@ -59,7 +64,9 @@ def test_parts_are_the_whole_batch(name):
         assert found == pytest.approx(its_losses, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["gradient penalty, noise", "packs, instance noise", "minibatch deviation"])
+@pytest.mark.parametrize(
+    "name", ["gradient penalty, noise", "packs, instance noise", "minibatch deviation", "augmented"]
+)
 def test_parts_of_several_processes_are_the_whole_batch(name):
     system = System(ALIKE[name])
     whole, alone, _ = played(system, 1)

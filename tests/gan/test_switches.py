@@ -1,5 +1,7 @@
 """The switches of ScoreGame: what each does to what is seen, who moves and where, alone and with each other."""
 
+import itertools
+
 import fakecupy
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from resumed_game import continues_exactly, numbers
 from single_turn import take
 
 import minigan as mg
-from minigan.gan import Moves, ScoreGame, Sight, Turn, losses, packed, penalties
+from minigan.gan import Moves, Regularisers, ScoreGame, Sight, Turn, losses, packed, penalties
 from minigan.gan.dynamics import Pool
 from minigan.tensor import Tensor
 
@@ -282,13 +284,25 @@ SWITCHES = {
     "noise": (Sight(instance_noise=0.3, noise_steps=5), Moves()),
     "replay": (Sight(replay=8), Moves()),
     "joint": (Sight(joint_batches=True), Moves()),
+    "augment": (Sight(augment="color,translation,cutout"), Moves()),
+    "lecam": (Sight(), Moves(), Regularisers(lecam=0.3)),
+    "icr": (Sight(), Moves(), Regularisers(consistency=1.0, fake_consistency=1.0, latent_consistency=1.0)),
     "all": (Sight(pack=2, instance_noise=0.3, replay=8, joint_batches=True), Moves(unroll=2, clip=0.1)),
 }
 
 
+OF_SOME_LOSSES = {  # that have a level between real and fake, or are of each score by itself
+    "ada": (Sight(augment="ada", ada_images=16, ada_target=-0.9), Moves()),
+    "ada of some changes": (Sight(augment="ada:color,flip", ada_images=16, ada_target=-0.9), Moves()),
+    "pseudo": (Sight(pseudo=True, ada_images=16, ada_target=-0.9), Moves(unroll=1)),
+    "top-k": (Sight(pack=2), Moves(top_k=0.5, top_k_steps=3)),
+}
+EVERY_SWITCH = SWITCHES | OF_SOME_LOSSES
+
+
 def game_with(switch, loss, penalty, device="cpu"):
     mg.random.seed(0)
-    sight, moves = SWITCHES[switch]
+    sight, moves, *rest = EVERY_SWITCH[switch]
     G = mg.models.dcgan(16, 4, channels=1, width=2).generator.to(device)
     D = mg.models.dcgan(16, 4, channels=sight.pack, width=2, norm=None).discriminator.to(device)
     return ScoreGame(
@@ -302,6 +316,7 @@ def game_with(switch, loss, penalty, device="cpu"):
         ema=mg.optim.EMA(G, 0.9),
         sight=sight,
         moves=moves,
+        regularisers=rest[0] if rest else None,
     )
 
 
@@ -309,7 +324,7 @@ def batch_of(k):
     return Tensor(mg.random.Stream(k).uniform((4, 1, 16, 16), -1, 1))
 
 
-@pytest.mark.parametrize("switch", SWITCHES)
+@pytest.mark.parametrize("switch", EVERY_SWITCH)
 def test_a_replayed_game_with_a_switch_is_the_game(switch):
     def seeded():
         mg.random.seed(0)
@@ -319,8 +334,13 @@ def test_a_replayed_game_with_a_switch_is_the_game(switch):
 
 
 @pytest.mark.parametrize("penalty", [None, "gradient_penalty"])
-@pytest.mark.parametrize("loss", ["nonsaturating", "wasserstein", "relativistic_average"])
-@pytest.mark.parametrize("switch", SWITCHES)
+@pytest.mark.parametrize(
+    ("switch", "loss"),
+    [
+        *itertools.product(SWITCHES, ["nonsaturating", "wasserstein", "relativistic_average"]),
+        *itertools.product(OF_SOME_LOSSES, ["nonsaturating", "hinge"]),
+    ],
+)
 def test_every_switch_with_a_loss_and_a_penalty_resumes_exactly(switch, loss, penalty):
     whole, first, second = (game_with(switch, loss, penalty) for _ in range(3))
     before = numbers(whole)
@@ -330,7 +350,7 @@ def test_every_switch_with_a_loss_and_a_penalty_resumes_exactly(switch, loss, pe
     assert not np.array_equal(after["discriminator.0.weight"], before["discriminator.0.weight"])
 
 
-@pytest.mark.parametrize("switch", SWITCHES)
+@pytest.mark.parametrize("switch", EVERY_SWITCH)
 def test_a_captured_game_with_a_switch_is_the_game_on_the_cpu(switch, monkeypatch):
     fakecupy.install(monkeypatch)
     on_cpu, on_cuda, _ = losses_on_both(lambda device: game_with(switch, "nonsaturating", None, device), batch_of)

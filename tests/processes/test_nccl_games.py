@@ -22,6 +22,10 @@ SOME = [
     "replay",
     "BEGAN",
     "one pass",
+    "ada, one pass",
+    "top-k",
+    pytest.param("ICR, shared fakes, ada", marks=pytest.mark.slow),
+    pytest.param("LeCam, unrolled", marks=pytest.mark.slow),
     pytest.param("unrolled", marks=pytest.mark.slow),
 ]
 

@@ -13,7 +13,9 @@ from minigan.tensor import Tensor
 ROUNDS = WARM_UP + 4  # two record, two are replays
 
 
-@pytest.mark.parametrize("name", ["batch norm, EMA", "relativistic average hinge", "replay", "BEGAN"])
+@pytest.mark.parametrize(
+    "name", ["batch norm, EMA", "relativistic average hinge", "replay", "BEGAN", "ada", "LeCam", "top-k"]
+)
 def test_who_replays_and_who_plays_end_alike(name):
     game, alone, _ = play(SYSTEMS[name], ROUNDS)
     played = Threads(2).run(lambda group: play(SYSTEMS[name], ROUNDS, group, graphs=group.rank == 1))

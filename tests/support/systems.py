@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minigan as mg
-from minigan.gan import LatentCode, ScoreGame, Turn, alternate, losses, penalties
+from minigan.gan import LatentCode, Regularisers, ScoreGame, Turn, alternate, losses, penalties
 from minigan.gan.energy import BEGAN, EBGAN
 from minigan.gan.switches import Moves, Sight
 from minigan.models.energy import Autoencoder
@@ -265,6 +265,8 @@ def semi_supervised() -> Any:
 L, P = losses, penalties
 RMS = partial(lambda player, **options: mg.optim.RMSProp(player.parameters(), **options), lr=1e-3)
 FREE = {"norm": False}
+ADA = {"augment": "ada", "ada_target": -0.9, "ada_images": 4 * BATCH}  # p moves by 1 after four turns of D
+ICR = Regularisers(consistency=10.0, fake_consistency=10.0, latent_consistency=5.0, consistency_by="translation,flip")
 
 SYSTEMS: dict[str, System] = {
     name: System(*(row if isinstance(row, tuple) else (row,)))
@@ -311,6 +313,36 @@ SYSTEMS: dict[str, System] = {
         "one pass": lambda: game(L.relativistic_average, how=FREE, schedule=[Turn("one_pass_turn")]),
         "shared fakes": lambda: game(L.nonsaturating, schedule=[Turn("shared_turn")]),
         "replay": lambda: game(L.lsgan, seen={"replay": 64}),
+        "augmented": lambda: game(L.nonsaturating, seen={"augment": "color,translation,cutout,flip"}),
+        "augmented, packs, replay, noise": lambda: game(
+            L.wasserstein,
+            how=FREE,
+            seen={"augment": "cutout", "pack": 2, "replay": 64, "instance_noise": 0.1},
+            penalty=P.gradient_penalty,
+        ),
+        "ada": lambda: game(L.hinge, seen=ADA),
+        "ada, one pass": lambda: game(L.lsgan, how=FREE, seen=ADA, schedule=[Turn("one_pass_turn")]),
+        "ada of some changes": lambda: game(L.hinge, seen={**ADA, "augment": "ada:translation,color"}),
+        "pseudo": lambda: game(L.hinge, seen={**ADA, "augment": "", "pseudo": True}),
+        "pseudo and ada, top-k, labels": (
+            lambda: conditional(L.hinge, sight=Sight(pseudo=True, **ADA), moves=Moves(top_k=0.5)),
+            True,
+        ),
+        "LeCam": lambda: game(L.hinge, regularisers=Regularisers(lecam=0.3)),
+        "LeCam, unrolled": lambda: game(L.minimax, moves={"unroll": 1}, regularisers=Regularisers(lecam=0.3)),
+        "ICR": lambda: game(L.hinge, regularisers=ICR),
+        "ICR, shared fakes, ada": lambda: game(
+            L.nonsaturating, seen=ADA, regularisers=ICR, schedule=[Turn("shared_turn")]
+        ),
+        "ICR, conditional": (
+            lambda: conditional(L.nonsaturating, regularisers=ICR, sight=Sight(augment="color")),
+            True,
+        ),
+        "top-k": lambda: game(L.hinge, moves={"top_k": 0.5, "top_k_steps": 4}),
+        "top-k of pairs, one pass": lambda: game(
+            L.relativistic, how=FREE, moves={"top_k": 0.25}, schedule=[Turn("one_pass_turn")]
+        ),
+        "top-k, unrolled, packs": lambda: game(L.minimax, seen={"pack": 2}, moves={"top_k": 0.5, "unroll": 1}),
         "clipped weights, RMSProp": lambda: game(L.wasserstein, moves={"clip": 0.05}, optimizer=RMS),
         "conditional": (conditional, True),
         "conditional, penalty": (lambda: conditional(L.wasserstein, penalty=P.gradient_penalty), True),

@@ -1,0 +1,118 @@
+"""What is added to the losses of a game beside a penalty, which keeps D steady where data are few."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .. import ops
+from ..errors import ShapeError
+from ..nn.checks import not_negative, number
+from ..random import Stream
+from ..recording import no_grad
+from ..tensor import Tensor, full
+from . import augmentations
+
+
+@dataclass(frozen=True)
+class Regularisers:
+    """Weights of what is added to the losses beside a penalty. Each goes with every loss and penalty:
+
+    - `lecam`, to D's: E max(0, r - F)^2 + E max(0, R - f)^2 of scores r and f and their averages R and F over D's
+      turns, with `lecam_decay` (Tseng et al. 2021);
+    - `consistency`, to D's: E (D(T x) - D(x))^2 for real samples x, and `fake_consistency` for fakes, where T changes
+      images at random by the names in `consistency_by` (CR: Zhang et al. 2020; both are bCR: Zhao et al. 2021);
+    - `latent_consistency`, to D's: E (D(G(z + d)) - D(G(z)))^2, d ~ N(0, latent_step^2); and to G's
+      -`latent_variety` E (G(z + d) - G(z))^2, over pixels too (zCR; with bCR it is ICR: Zhao et al. 2021).
+    """
+
+    lecam: float = 0.0
+    lecam_decay: float = 0.99
+    consistency: float = 0.0
+    fake_consistency: float = 0.0
+    consistency_by: str = "translation"
+    latent_consistency: float = 0.0
+    latent_variety: float = 0.5
+    latent_step: float = 0.03
+
+    def __post_init__(self) -> None:
+        numbers = {name: value for name, value in vars(self).items() if name != "consistency_by"}
+        not_negative("Regularisers", **numbers)
+        number("Regularisers: lecam_decay", self.lecam_decay, least=0, below=1)
+        if not augmentations.names("Regularisers: consistency_by", self.consistency_by):
+            raise ShapeError("Regularisers: consistency_by: expected a change, got none")
+
+    @property
+    def compares(self) -> bool:
+        """Is a score compared with that of the same sample, changed?"""
+        return bool(self.consistency or self.fake_consistency or self.latent_consistency)
+
+
+class Term(NamedTuple):
+    """What is added to D's loss: its name in the log, its weight, its value, a 0-d tensor."""
+
+    name: str
+    weight: float
+    value: Tensor
+
+
+def compared(
+    weights: Regularisers,
+    samples: tuple[Tensor, Tensor],
+    near: Tensor | None,
+    scores: tuple[Tensor, Tensor],
+    score: Callable[[Tensor], Tensor],
+    rng: Stream,
+) -> list[Term]:
+    """The terms of consistency: E (score(changed) - score)^2 of real samples and of fakes, and of fakes that are near.
+
+    `samples` and their `scores` are real ones and fakes, `near` the fakes of noise that is near to theirs.
+    """
+    changes = augmentations.names("consistency_by", weights.consistency_by)
+    names = ("consistency", "fake_consistency")
+    terms = []
+    for name, weight, x, before in zip(
+        names, (weights.consistency, weights.fake_consistency), samples, scores, strict=True
+    ):
+        if weight:
+            again = score(augmentations.augmented(x, changes, rng))
+            terms.append(Term(name, weight, _apart(again, before)))
+    if near is not None:
+        terms.append(Term("latent_consistency", weights.latent_consistency, _apart(score(near), scores[1])))
+    return terms
+
+
+def _apart(a: Tensor, b: Tensor) -> Tensor:
+    return ops.mean_of(a - b, ops.square)
+
+
+class Anchors:
+    """Moving averages R and F of the mean scores of real samples and of fakes, which belong to the state of a game.
+
+    `lower` says that real samples have the lower scores, as energies are.
+    """
+
+    def __init__(self, decay: float, lower: bool, like: Tensor) -> None:
+        self.decay, self.lower = decay, lower
+        self.real, self.fake, self.count = (full((), 0.0, like.dtype, like.device) for _ in range(3))
+
+    def move(self, real: Tensor, fake: Tensor) -> None:
+        """Let the averages follow the scores of a batch; the first ones become those."""
+        with no_grad():
+            kept = self.decay * ops.minimum(self.count, 1.0)
+            for average, scores in ((self.real, real), (self.fake, fake)):
+                average.copy_(kept * average + (1 - kept) * ops.batch_mean(scores), by="Anchors.move")
+            self.count.copy_(ops.minimum(self.count + 1, 1.0), by="Anchors.move")
+
+    def penalty(self, real: Tensor, fake: Tensor) -> Tensor:
+        """E max(0, r - F)^2 + E max(0, R - f)^2 of scores r and f: how far each lies on its own side of the other's.
+
+        Tseng et al. 2021; unweighted, a 0-d tensor.
+        """
+        above, below = real - self.fake.detach(), self.real.detach() - fake
+        if self.lower:
+            above, below = -above, -below
+        return ops.mean_of(ops.relu(above), ops.square) + ops.mean_of(ops.relu(below), ops.square)
+
+    def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
+        """The averages by name, and whether they have begun, sharing memory."""
+        return {f"{prefix}real": self.real, f"{prefix}fake": self.fake, f"{prefix}count": self.count}
