@@ -27,6 +27,7 @@ from .gan.latents import NormalLatent, UniformLatent
 from .kernels.installation import versions
 from .models.conditional import ConditionalNormGenerator, OneHotGenerator
 from .models.maxout import Maxout
+from .models.r3gan import LearnedBasis
 from .models.ranges import FromUnit, ToUnit
 from .nn import Module, evaluating
 from .nn.cost import bounded
@@ -41,9 +42,10 @@ LAYERS_AT_MOST, DEPTH_AT_MOST = 1000, 100  # in one description, and lists and l
 FORMAT = 1
 LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "code": LatentCode}
 NORMALISED: dict[str, Any] = {fn.__name__: fn for fn in (nn.spectral_norm, nn.weight_norm, nn.equalized)}
+_OF_MODELS = Maxout, ToUnit, FromUnit, LearnedBasis, OneHotGenerator, ConditionalNormGenerator
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
-    for layer in (*vars(nn).values(), Maxout, ToUnit, FromUnit, OneHotGenerator, ConditionalNormGenerator)
+    for layer in (*vars(nn).values(), *_OF_MODELS)
     if isinstance(layer, type) and issubclass(layer, Module) and layer is not Module
 }
 """Every layer that a file may hold: those of `nn`, and a few of models."""
@@ -337,6 +339,7 @@ HELD: dict[str, Callable[..., float]] = {
     "GroupedResidualBlock": lambda channels, expansion=2, group_width=16: (
         expansion * channels * (2 * channels + 9 * group_width + 2)
     ),
+    "LearnedBasis": lambda z_dim, channels, side: channels * (z_dim + side * side),
     "MinibatchDiscrimination": lambda in_features, out_features=100, kernel_dims=5: (
         in_features * out_features * kernel_dims
     ),

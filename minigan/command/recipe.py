@@ -56,6 +56,7 @@ class Network(NamedTuple):
     z_dim: int
     latent: str
     shaped_by: tuple[str, ...] = ()  # options that `make` takes
+    norm: str | None = "batch"  # of D, if it is not told and nothing forbids that
 
 
 SIZES = ("side", "channels", "width")
@@ -73,10 +74,14 @@ NETWORKS = {
     ),
     "mlp512": Network(models.mlp512, 100, "normal", SIZES),
     "sndcgan": Network(models.sndcgan, 128, "normal", SIZES),
+    "resnet": Network(
+        models.resnet, 128, "normal", (*SIZES, "generator_width", "norm", "generator_norm", "attention"), norm=None
+    ),
+    "r3gan": Network(models.r3gan, 64, "normal", (*SIZES, "generator_width")),
 }
 SHAPING = {  # options that need a network which is made for them, even if a preset gives them, and their defaults
     **{"pack": 1, "stddev": False, "generator_norm": "batch", "activation": "leaky_relu", "padding": 0},
-    **{"output": "tanh", "generator_width": None},
+    **{"output": "tanh", "generator_width": None, "attention": 0},
 }
 LATENTS: dict[str, Callable[..., Latent]] = {"uniform": uniform_latent, "normal": normal_latent}
 SEEN = (
@@ -135,7 +140,7 @@ def players(extra: Extra, classes: int = 0) -> Players:
     if options.get("generator_width", 0) is None:
         del options["generator_width"]  # the network's own
     if "norm" in options and options["norm"] == "auto":  # both are per sample, batch norm is not
-        options["norm"] = None if extra["penalty"] or extra["one_pass"] else "batch"
+        options["norm"] = None if extra["penalty"] or extra["one_pass"] else network.norm
     if "output" in options:
         options["output"] = OUTPUTS[options["output"]]
     G, D = network.make(z_dim=z_dim(extra) + classes, outputs=max(classes, 1), **options)
@@ -145,10 +150,10 @@ def players(extra: Extra, classes: int = 0) -> Players:
             for layer in G
         ]
         G = nn.Sequential(*(layer for group in layers for layer in group))
-    if extra["spectral_norm"]:
-        for layer in list(D.modules()):
-            if isinstance(layer, nn.Linear | nn.Conv2d):
-                nn.spectral_norm(layer)
+    bounded = (D, extra["spectral_norm"]), (G, extra["generator_spectral_norm"])
+    for layer in [layer for player, asked in bounded if asked for layer in player.modules()]:
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.spectral_norm(layer)
     return models.of_classes(Players(G, D), classes) if classes else Players(G, D)
 
 
@@ -287,7 +292,10 @@ def part_options(prog: str, of: str, description: str) -> Options:
     parts.add_argument("--latent", choices=LATENTS, help="noise (default: the model's)")
     parts.add_argument("--z-dim", type=positive, help="its dimensions (default: the model's)")
     parts.add_argument(
-        "--side", type=positive, default=32, help="of images, for dcgan, mlp512 and sndcgan (default: 32)"
+        "--side",
+        type=positive,
+        default=32,
+        help="of images, for dcgan, mlp512, sndcgan, resnet and r3gan (default: 32)",
     )
     parts.add_argument("--channels", type=int, choices=[1, 3], default=3, help="likewise (default: 3)")
     parts.add_argument(
@@ -297,12 +305,15 @@ def part_options(prog: str, of: str, description: str) -> Options:
         "--generator-width",
         type=positive,
         metavar="WIDTH",
-        help="of those in G, for dcgan, dcgan28 and wgan_gp28 (default: --width; of the last two, 64)",
+        help="of those in G, for dcgan, resnet, r3gan, dcgan28 and wgan_gp28 (default: --width; of the last two, 64)",
     )
     norms: dict[str, Any] = {"type": _norm, "metavar": "batch|layer|none"}
-    shown = "in wgan_gp28's and dcgan's D (default: none with a penalty or --one-pass, else batch)"
+    shown = "in the D of wgan_gp28, dcgan and resnet (default: none with a penalty, --one-pass or resnet, else batch)"
     parts.add_argument("--norm", default="auto", help=shown, **norms)
-    parts.add_argument("--generator-norm", default="batch", help="in dcgan's G (default: batch)", **norms)
+    parts.add_argument("--generator-norm", default="batch", help="in dcgan's and resnet's G (default: batch)", **norms)
+    parts.add_argument(
+        "--attention", type=int, default=0, metavar="SIZE", help="in both players of resnet, at maps of so many pixels"
+    )
     parts.add_argument(
         "--activation",
         choices=["leaky_relu", "prelu", "relu"],
@@ -355,6 +366,7 @@ def part_options(prog: str, of: str, description: str) -> Options:
     tricks.add_argument("--pack", type=positive, default=1, help="images that D sees at once")
     tricks.add_argument("--stddev", action="store_true", help="dcgan's D sees how much a batch differs")
     tricks.add_argument("--spectral-norm", action="store_true", help="in every layer of D")
+    tricks.add_argument("--generator-spectral-norm", action="store_true", help="in every layer of G, as SAGAN has it")
     _add_regularisers(p)
     for name in sorted({name for network in NETWORKS.values() for name in network.shaped_by}):
         p.idle(flag(name), partial(_not_for_its_model, name))

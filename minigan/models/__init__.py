@@ -14,6 +14,8 @@ from .infogan import infogan28
 from .labels import one_hot
 from .plane import maxout2d, mlp2d, quadratic
 from .players import Players
+from .r3gan import r3gan
+from .resnet import resnet
 from .semi import ReadingPlayers, scale_to_data, semi28
 from .sndcgan import sndcgan
 from .stacked import stacked28

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from .. import nn
+from ..errors import ShapeError
 from ..random import Stream
 from ..tensor import Tensor
 
@@ -20,6 +21,14 @@ def glorot(generator: nn.Module, discriminator: nn.Module, rng: Stream | None) -
     """TensorFlow's default initialisation: Glorot-uniform weights, zero biases."""
     initialise(generator, discriminator, weights=partial(nn.init.xavier_uniform_, rng=rng))
     return Players(generator, discriminator)
+
+
+def halvings(network: str, side: int) -> int:
+    """How often `side` pixels are halved until 4 to 7 are left; ShapeError unless that is whole, and once or more."""
+    steps = max(side.bit_length() - 3, 0)
+    if steps == 0 or side % (1 << steps):
+        raise ShapeError(f"{network}: expected a side of 4, 5, 6 or 7 times 2, 4, 8, ... pixels, got {side}")
+    return steps
 
 
 def initialise(*networks: nn.Module, weights: Callable[[Tensor], Any]) -> None:

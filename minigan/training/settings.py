@@ -29,6 +29,8 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "lr_end": 0.0,
     "warmup": 0,
     "ema_ramp": 0.0,
+    "attention": 0,
+    "generator_spectral_norm": False,
     "augment": "",
     "pseudo": False,
     "ada_target": 0.6,

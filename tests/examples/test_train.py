@@ -181,6 +181,9 @@ def test_switches_reach_the_players():
         "--model mlp512 --side 32 --channels 1 --loss wasserstein --clip 0.01 --optimizer rmsprop --latent normal",
         "--model dcgan --width 4 --channels 1 --unroll 2 --instance-noise 0.1 --noise-steps 10",
         "--model lab28 --consensus 0.1",
+        "--model resnet --width 8 --attention 8 --loss hinge --spectral-norm --generator-spectral-norm",
+        "--model resnet --side 28 --channels 1 --width 4 --generator-width 8 --loss wasserstein --penalty r2",
+        "--model r3gan --side 28 --channels 1 --width 8 --loss relativistic --penalty r1_r2 --ema 0.9 --lr-schedule cosine",
         "--model mlp28 --augment ada --lecam 0.3 --consistency 10 --fake-consistency 10 --latent-consistency 5",
         "--model dcgan --width 4 --augment color,translation,cutout --top-k 0.5 --top-k-steps 5 --clusters 4",
     ],
@@ -234,11 +237,17 @@ def test_words_that_are_not_known_are_named(options, message, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--model dcgan28 --side 64", "--side is for dcgan, mlp512, sndcgan; dcgan28 takes --pack"),
-        ("--channels 1", "--channels is for dcgan, mlp512, sndcgan; dcgan28 takes --pack"),
-        ("lab --width 32", "--width is for dcgan, mlp512, sndcgan; lab28 takes --output"),
-        ("--model goodfellow28 --norm none", "--norm is for wgan_gp28, dcgan; goodfellow28 takes nothing of the kind"),
-        ("--model mlp512 --norm none", "--norm is for wgan_gp28, dcgan; mlp512 takes --side, --channels, --width"),
+        ("--model dcgan28 --side 64", "--side is for dcgan, mlp512, sndcgan, resnet, r3gan; dcgan28 takes --pack"),
+        ("--channels 1", "--channels is for dcgan, mlp512, sndcgan, resnet, r3gan; dcgan28 takes --pack"),
+        ("lab --width 32", "--width is for dcgan, mlp512, sndcgan, resnet, r3gan; lab28 takes --output"),
+        (
+            "--model goodfellow28 --norm none",
+            "--norm is for wgan_gp28, dcgan, resnet; goodfellow28 takes nothing of the kind",
+        ),
+        (
+            "--model mlp512 --norm none",
+            "--norm is for wgan_gp28, dcgan, resnet; mlp512 takes --side, --channels, --width",
+        ),
         ("--model lab28 --pack 2", "--pack is for mlp28, dcgan28, dcgan; lab28 takes --output"),
         ("--model mlp28 --stddev", "--stddev is for dcgan"),
         ("--padding 1", "--padding is for wgan_gp28"),

@@ -78,7 +78,7 @@ def test_the_gradient_of_one_class_reaches_no_other():
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_takes_classes(name):
-    size = {"side": 16, "width": 2, "channels": 1} if "side" in NETWORKS[name].shaped_by else {}
+    size = {"side": 16, "width": 8, "channels": 1} if "side" in NETWORKS[name].shaped_by else {}
     with mg.random.using(mg.random.Stream(0)):
         G, D = of_classes(NETWORKS[name].make(z_dim=5 + CLASSES, outputs=CLASSES, **size), CLASSES)
     labels = mg.tensor([0, 2])

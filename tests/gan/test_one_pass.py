@@ -159,6 +159,8 @@ NETWORKS = {
     "lab28": {"output": nn.Tanh},
     "dcgan": {"side": 32, "width": 4, "norm": None},
     "sndcgan": {"side": 32, "width": 4},
+    "resnet": {"side": 16, "width": 8, "attention": 8},
+    "r3gan": {"side": 16, "width": 8},
 }
 
 

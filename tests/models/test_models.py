@@ -1,6 +1,7 @@
 """The networks of the documents: their parameters, counted, how they fit together and where they start."""
 
 import copy
+import itertools
 import pickle
 
 import numpy as np
@@ -22,6 +23,52 @@ def test_parameter_counts_of_the_documents():
     assert [player.num_parameters() for player in mg.models.goodfellow28()] == [2_503_984, 1_231_441]
     assert [player.num_parameters() for player in mg.models.sndcgan()] == [3_812_355, 2_935_873]
     assert [player.num_parameters() for player in mg.models.stacked28()] == [286_795, 571]
+
+
+def conv(i, o, k):
+    return i * o * k * k + o
+
+
+def test_parameter_counts_of_residual_networks():
+    """As the papers' tables of layers have them, added up."""
+    G, D = mg.models.resnet(width=128, generator_width=256)  # SNGAN on CIFAR-10
+    block = 2 * conv(256, 256, 3) + 4 * 256 + conv(256, 256, 1)
+    assert G.num_parameters() == conv(128, 4096, 1) + 3 * block + 512 + conv(256, 3, 3) == 4_276_739
+    down = conv(3, 128, 3) + conv(128, 128, 3) + conv(3, 128, 1) + 2 * conv(128, 128, 3) + conv(128, 128, 1)
+    assert D.num_parameters() == down + 4 * conv(128, 128, 3) + 129 == 1_053_825
+    maps = 64, 128, 256, 512, 1024  # SNGAN on ImageNet, 128 x 128
+    halved = sum(conv(i, i, 3) + conv(i, o, 3) + conv(i, o, 1) for i, o in itertools.pairwise(maps))
+    first = conv(3, 64, 3) + conv(64, 64, 3) + conv(3, 64, 1)
+    assert mg.models.resnet(128)[1].num_parameters() == first + halved + 2 * conv(1024, 1024, 3) + 1025
+    G, D = mg.models.r3gan()
+    blocks = sum(2 * (2 * n * n + 2 * n + 2 * n * 16 * 9 + 2 * n + 2 * n * n) for n in (256, 256, 128, 64))
+    mixed = 256 * 128 + 128 * 64 + 64 * 3
+    assert G.num_parameters() == 256 * (64 + 16) + blocks + mixed
+    assert D.num_parameters() == 256 * 16 + 256 + blocks + mixed
+
+
+def test_scores_of_residual_networks_begin_small_and_differ():
+    x = mg.tensor(mg.random.Stream(1).uniform((64, 3, 32, 32), -1, 1))
+    for players, z_dim in ((mg.models.resnet(width=16), 128), (mg.models.r3gan(width=16), 64)):
+        assert 0.01 < players.discriminator(x).numpy().std() < 2
+        samples = players.generator(mg.tensor(mg.random.Stream(1).normal((64, z_dim))))
+        assert samples.numpy().std(0).mean() > 0.2  # the noise arrives
+
+
+def test_residual_networks_that_do_not_fit_are_refused():
+    for side in (8, 18, 36, 6):
+        with pytest.raises(mg.errors.ShapeError, match=f"a side of .*, got {side}"):
+            mg.models.resnet(side)
+    with pytest.raises(mg.errors.ShapeError, match=r"attention: expected one of the sizes 16, 8, got 4"):
+        mg.models.resnet(32, attention=4)
+    with pytest.raises(
+        mg.errors.ShapeError, match="expected norms among batch, layer and None, got 'group' and 'batch'"
+    ):
+        mg.models.resnet(32, norm="group")
+    with pytest.raises(mg.errors.ShapeError, match=r"r3gan: expected a side of .*, got 18"):
+        mg.models.r3gan(18)
+    with pytest.raises(mg.errors.ShapeError, match=r"generator_width: .* multiple of 8, got 12"):
+        mg.models.r3gan(generator_width=12)
 
 
 @pytest.mark.parametrize("make", [mg.models.mlp28, mg.models.dcgan28, mg.models.wgan_gp28])
@@ -46,6 +93,8 @@ def test_networks_fit_together_and_start_as_documented(make):
         (lambda: mg.models.sndcgan(24, 6, channels=1, width=2), 6, (1, 24, 24)),
         (lambda: mg.models.stacked28(9), 9, (3, 28, 28)),
         (lambda: mg.models.stacked28(9, width=4, norm=None, generator_norm=None), 9, (3, 28, 28)),
+        (lambda: mg.models.resnet(28, 6, channels=1, width=8, attention=14), 6, (1, 28, 28)),
+        (lambda: mg.models.resnet(64, 6, width=2, generator_width=4, norm="layer"), 6, (3, 64, 64)),
         (mg.models.quadratic, 2, (2,)),
     ],
 )

@@ -1,0 +1,97 @@
+"""The residual networks of WGAN-GP and SNGAN for images of any size, with SAGAN's attention if that is asked for."""
+
+import math
+from functools import partial
+
+from .. import nn, ops
+from ..errors import ShapeError
+from ..random import Stream
+from ..tensor import Tensor
+from .players import Players, halvings, initialise
+
+_NORMS = "batch", "layer", None
+LARGE = 49  # pixels from which on a network narrows from one size to the next
+
+
+class SumOverPixels(nn.Module):
+    """Each channel of an image added up: (N, C, H, W) to (N, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C)."""
+        return ops.sum(x, (2, 3))
+
+
+def resnet(
+    side: int = 32,
+    z_dim: int = 128,
+    *,
+    channels: int = 3,
+    width: int = 64,
+    generator_width: int | None = None,
+    norm: str | None = None,
+    generator_norm: str | None = "batch",
+    attention: int = 0,
+    outputs: int = 1,
+    rng: Stream | None = None,
+) -> Players:
+    """Residual players for images of side x side pixels, 4, 5, 6 or 7 times 4, 8, 16, ... (papers: 32 to 128).
+
+    Gulrajani et al. 2017 and Miyato et al. 2018. G: z by a linear layer to 4x4 (to 7x7 for 28), a `nn.ResidualBlock`
+    for each doubling, normalisation, ReLU, a 3x3 convolution and tanh. D: a block for images and blocks that halve
+    them, one or two that keep their size, ReLU, the sum over pixels, a linear layer. Up to 48 pixels each player has
+    as many maps everywhere, G `generator_width` (by default as many as D) and D `width`, and D halves images twice;
+    SNGAN has 256 and 128 there, WGAN-GP 128 and 128. Above it D has `width` maps at first and twice as many after each
+    halving, up to 16 times, down to the smallest size, and G as many in reverse: SNGAN's 64.
+
+    D's `norm` is None, as spectral norm or R1 want it, or "layer", as in WGAN-GP, or "batch"; G's "batch", "layer" or
+    None. With `attention`, a size in pixels, both players have `nn.SelfAttention2d` where maps are of that size (Zhang
+    et al. 2019: 32 of 128, with spectral norm in both players). Weights are Glorot-uniform, those of the blocks' 3x3
+    convolutions sqrt(2) times as large; the last of D are as much smaller as it adds up pixels, so that scores begin
+    small where spectral norm does not see to it. Noise is N(0, 1). ShapeError if a side, a size or a name does not fit.
+    """
+    if not {norm, generator_norm} <= {*_NORMS}:
+        raise ShapeError(f"resnet: expected norms among batch, layer and None, got {norm!r} and {generator_norm!r}")
+    steps = halvings("resnet", side)
+    if steps < 2:
+        raise ShapeError(f"resnet: expected a side of 16 pixels or more, got {side}")
+    rest = side >> steps
+    maps = [width << min(k, 4) if side >= LARGE else width for k in range(steps + 1)]  # D's, after k halvings
+    drawn = [n * (generator_width or width) // width for n in maps]
+    sizes = [side >> k for k in range(steps)]
+    if attention and attention not in sizes[1:]:
+        raise ShapeError(
+            f"resnet: attention: expected one of the sizes {', '.join(map(str, sizes[1:]))}, got {attention}"
+        )
+
+    def attends(size: int, maps: int) -> list[nn.Module]:
+        return [nn.SelfAttention2d(maps, rng=rng)] if size == attention else []
+
+    start = drawn[steps - 1]
+    up: list[nn.Module] = [nn.Linear(z_dim, start * rest * rest, rng=rng), nn.Unflatten(1, (start, rest, rest))]
+    for k in reversed(range(steps)):
+        before = drawn[min(k + 1, steps - 1)]
+        up += [nn.ResidualBlock(before, drawn[k], "up", norm=generator_norm, rng=rng), *attends(sizes[k], drawn[k])]
+    if generator_norm is not None:
+        up.append(nn.BatchNorm2d(drawn[0]) if generator_norm == "batch" else nn.GroupNorm(1, drawn[0]))
+    up += [nn.ReLU(), nn.Conv2d(drawn[0], channels, 3, padding=1, rng=rng), nn.Tanh()]
+
+    halved = steps if side >= LARGE else 2
+    down: list[nn.Module] = [
+        nn.ResidualBlock(channels, maps[0], "down", norm=norm, hidden_channels=maps[0], preactivation=False, rng=rng)
+    ]
+    for k in range(1, halved):
+        before = maps[k - 1]
+        down += [*attends(sizes[k], before), nn.ResidualBlock(before, maps[k], "down", norm=norm, rng=rng)]
+    kept = maps[halved - 1]
+    down += attends(side >> halved, kept)
+    down += [nn.ResidualBlock(kept, kept, norm=norm, rng=rng) for _ in range(1 if side >= LARGE else 2)]
+    score = nn.Linear(kept, outputs, rng=rng)
+    down += [nn.ReLU(), SumOverPixels(), score]
+
+    players = Players(nn.Sequential(*up), nn.Sequential(*down))
+    initialise(*players, weights=partial(nn.init.xavier_uniform_, rng=rng))
+    for block in [layer for layer in (*up, *down) if isinstance(layer, nn.ResidualBlock)]:
+        for conv in (block.conv1, block.conv2):
+            nn.init.xavier_uniform_(conv.weight, gain=math.sqrt(2), rng=rng)
+    nn.init.xavier_uniform_(score.weight, gain=1 / (side >> halved) ** 2, rng=rng)
+    return players
