@@ -1,0 +1,63 @@
+"""Games of residual networks: played, replayed and resumed alike, with blocks that are computed again, and on a GPU."""
+
+import fakecupy
+import numpy as np
+import pytest
+from cuda_games import losses_on_both
+from replayed_game import replays_exactly
+from resumed_game import continues_exactly
+
+import minigan as mg
+from minigan import nn
+from minigan.command import recipe
+from minigan.training import Settings
+
+GAMES = {
+    "sagan": "--model resnet --side 16 --channels 1 --width 8 --attention 8 --loss hinge --spectral-norm "
+    "--generator-spectral-norm --ema 0.9",
+    "wgan_gp": "--model resnet --side 16 --channels 1 --width 4 --norm layer --loss wasserstein "
+    "--penalty gradient_penalty --dropout 0.1",
+    "r3gan": "--model r3gan --side 8 --channels 1 --width 8 --loss relativistic --penalty r1_r2",
+}
+
+
+def game(name, *, again=False, device="cpu"):
+    """The game, its residual blocks computed again if that is asked for."""
+    arguments = [*GAMES[name].split(), "--latent", "normal", "--z-dim", "5", "--batch-size", "4", "--device", device]
+    mg.random.seed(0)
+    found = recipe.build(Settings.parsed(recipe.options(arguments), arguments, "train"))
+    for player in found.players.values() if again else ():
+        for block in player.modules():
+            if isinstance(block, nn.ResidualBlock | nn.GroupedResidualBlock):
+                nn.checkpointed(block)
+    return found
+
+
+def images(name):
+    side = 8 if name == "r3gan" else 16
+    drawn = np.random.default_rng(0).uniform(-1, 1, (4, 1, side, side)).astype("float32")
+    return lambda index: mg.tensor(drawn)
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_replayed_and_resumed_to_the_bit(name):
+    replays_exactly(lambda: game(name), lambda: images(name))
+    continues_exactly(*(game(name) for _ in range(3)), images(name))
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_with_blocks_that_are_computed_again(name):
+    replays_exactly(lambda: game(name, again=True), lambda: images(name), rounds=8)
+    plain, again = game(name), game(name, again=True)
+    for _ in range(3):
+        expected, found = ({k: v.item() for k, v in g.play(images(name)).items()} for g in (plain, again))
+        assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_on_a_gpu(name, monkeypatch):
+    fakecupy.install(monkeypatch)
+    on_cpu, on_cuda, _ = losses_on_both(lambda device: game(name, device=device), images(name))
+    assert fakecupy.counts.graphs > 0
+    for ours, theirs in zip(on_cuda, on_cpu, strict=True):
+        assert ours == pytest.approx(theirs, rel=2e-3, abs=1e-3)
