@@ -29,6 +29,7 @@ from .models.conditional import ConditionalNormGenerator, OneHotGenerator
 from .models.maxout import Maxout
 from .models.r3gan import LearnedBasis
 from .models.ranges import FromUnit, ToUnit
+from .models.stylegan2 import StyleGenerator
 from .nn import Module, evaluating
 from .nn.cost import bounded
 from .nn.naming import renamed
@@ -42,7 +43,7 @@ LAYERS_AT_MOST, DEPTH_AT_MOST = 1000, 100  # in one description, and lists and l
 FORMAT = 1
 LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "code": LatentCode}
 NORMALISED: dict[str, Any] = {fn.__name__: fn for fn in (nn.spectral_norm, nn.weight_norm, nn.equalized)}
-_OF_MODELS = Maxout, ToUnit, FromUnit, LearnedBasis, OneHotGenerator, ConditionalNormGenerator
+_OF_MODELS = Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, OneHotGenerator, ConditionalNormGenerator
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
     for layer in (*vars(nn).values(), *_OF_MODELS)
@@ -325,6 +326,7 @@ GEOMETRY = {"stride", "padding", "output_padding", "dilation", "groups", "output
 """Arguments that no layer holds numbers for."""
 HELD: dict[str, Callable[..., float]] = {
     "Blur": lambda filter=(): len(_numbers(filter)),
+    "StyleGenerator": StyleGenerator.held,
     "Upsample": lambda: 0,
     "Conv1d": lambda in_channels, out_channels, kernel_size, groups=1: (
         in_channels * out_channels * kernel_size / groups

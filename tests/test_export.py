@@ -46,6 +46,7 @@ PLAYERS = {
     "sndcgan": (lambda: mg.models.sndcgan(16, 5, width=2), normal_latent(5)),
     "resnet": (lambda: mg.models.resnet(16, 5, width=8, attention=8), normal_latent(5)),
     "resnet, bare": (lambda: mg.models.resnet(28, 5, width=4, generator_norm=None), normal_latent(5)),
+    "stylegan2": (lambda: mg.models.stylegan2(16, 5, width=4, depth=0), normal_latent(5)),
     "r3gan": (lambda: mg.models.r3gan(28, 5, width=8), normal_latent(5)),
     "mlp512": (lambda: mg.models.mlp512(16, 5), normal_latent(5)),
     "infogan28": (lambda: mg.models.infogan28(13, 8, width=4), LatentCode(5, 6, 2)),

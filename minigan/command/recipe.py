@@ -78,6 +78,7 @@ NETWORKS = {
         models.resnet, 128, "normal", (*SIZES, "generator_width", "norm", "generator_norm", "attention"), norm=None
     ),
     "r3gan": Network(models.r3gan, 64, "normal", (*SIZES, "generator_width")),
+    "stylegan2": Network(models.stylegan2, 128, "normal", (*SIZES, "generator_width")),
 }
 SHAPING = {  # options that need a network which is made for them, even if a preset gives them, and their defaults
     **{"pack": 1, "stddev": False, "generator_norm": "batch", "activation": "leaky_relu", "padding": 0},
@@ -295,7 +296,7 @@ def part_options(prog: str, of: str, description: str) -> Options:
         "--side",
         type=positive,
         default=32,
-        help="of images, for dcgan, mlp512, sndcgan, resnet and r3gan (default: 32)",
+        help="of images, for dcgan, mlp512, sndcgan, resnet, r3gan and stylegan2 (default: 32)",
     )
     parts.add_argument("--channels", type=int, choices=[1, 3], default=3, help="likewise (default: 3)")
     parts.add_argument(
@@ -305,7 +306,8 @@ def part_options(prog: str, of: str, description: str) -> Options:
         "--generator-width",
         type=positive,
         metavar="WIDTH",
-        help="of those in G, for dcgan, resnet, r3gan, dcgan28 and wgan_gp28 (default: --width; of the last two, 64)",
+        help="of those in G, for dcgan, resnet, r3gan, stylegan2, dcgan28 and wgan_gp28 (default: --width; of the last "
+        "two, 64)",
     )
     norms: dict[str, Any] = {"type": _norm, "metavar": "batch|layer|none"}
     shown = "in the D of wgan_gp28, dcgan and resnet (default: none with a penalty, --one-pass or resnet, else batch)"

@@ -19,4 +19,5 @@ from .resnet import resnet
 from .semi import ReadingPlayers, scale_to_data, semi28
 from .sndcgan import sndcgan
 from .stacked import stacked28
+from .stylegan2 import StyleGenerator, stylegan2
 from .vae import CodingPlayers, vae28

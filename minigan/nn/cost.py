@@ -74,6 +74,11 @@ def _cost(layer: Module, x: Tensor) -> tuple[int, int]:
     if isinstance(layer, ConvTranspose1d) and x.ndim == 3:
         options = {**layer.options, "output_size": None}
         return _of_transposed(geometry.transposed("conv_transpose1d", *_high(x, layer.weight), **options))
+    if isinstance(layer, ModulatedConv2d) and layer.up > 1:
+        outer, inner, *window = layer.weight.shape
+        return _of_transposed(
+            geometry.transposed("conv_transpose2d", x.shape, (inner, outer, *window), layer.up, 0, 0, None, 1, 1)
+        )
     if isinstance(layer, ModulatedConv2d):
         return _of_windows(geometry.convolution("conv2d", x.shape, layer.weight.shape, 1, layer.padding, 1, 1))
     if isinstance(layer, ConvTranspose2d):

@@ -183,6 +183,7 @@ def test_switches_reach_the_players():
         "--model lab28 --consensus 0.1",
         "--model resnet --width 8 --attention 8 --loss hinge --spectral-norm --generator-spectral-norm",
         "--model resnet --side 28 --channels 1 --width 4 --generator-width 8 --loss wasserstein --penalty r2",
+        "--model stylegan2 --side 28 --channels 1 --width 4 --penalty r1 --penalty-every 16 --beta1 0 --beta2 0.99",
         "--model r3gan --side 28 --channels 1 --width 8 --loss relativistic --penalty r1_r2 --ema 0.9",
         "--model mlp28 --augment ada --lecam 0.3 --consistency 10 --fake-consistency 10 --latent-consistency 5",
         "--model dcgan --width 4 --augment color,translation,cutout --top-k 0.5 --top-k-steps 5 --clusters 4",
@@ -237,9 +238,12 @@ def test_words_that_are_not_known_are_named(options, message, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--model dcgan28 --side 64", "--side is for dcgan, mlp512, sndcgan, resnet, r3gan; dcgan28 takes --pack"),
-        ("--channels 1", "--channels is for dcgan, mlp512, sndcgan, resnet, r3gan; dcgan28 takes --pack"),
-        ("lab --width 32", "--width is for dcgan, mlp512, sndcgan, resnet, r3gan; lab28 takes --output"),
+        (
+            "--model dcgan28 --side 64",
+            "--side is for dcgan, mlp512, sndcgan, resnet, r3gan, stylegan2; dcgan28 takes --pack",
+        ),
+        ("--channels 1", "--channels is for dcgan, mlp512, sndcgan, resnet, r3gan, stylegan2; dcgan28 takes --pack"),
+        ("lab --width 32", "--width is for dcgan, mlp512, sndcgan, resnet, r3gan, stylegan2; lab28 takes --output"),
         (
             "--model goodfellow28 --norm none",
             "--norm is for wgan_gp28, dcgan, resnet; goodfellow28 takes nothing of the kind",

@@ -17,6 +17,7 @@ GAMES = {
     "--generator-spectral-norm --ema 0.9",
     "wgan_gp": "--model resnet --side 16 --channels 1 --width 4 --norm layer --loss wasserstein "
     "--penalty gradient_penalty --dropout 0.1",
+    "stylegan2": "--model stylegan2 --side 8 --channels 1 --width 4 --loss nonsaturating --penalty r1",
     "r3gan": "--model r3gan --side 8 --channels 1 --width 8 --loss relativistic --penalty r1_r2",
 }
 
@@ -34,7 +35,7 @@ def game(name, *, again=False, device="cpu"):
 
 
 def images(name):
-    side = 8 if name == "r3gan" else 16
+    side = 8 if name in ("r3gan", "stylegan2") else 16
     drawn = np.random.default_rng(0).uniform(-1, 1, (4, 1, side, side)).astype("float32")
     return lambda index: mg.tensor(drawn)
 

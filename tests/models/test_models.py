@@ -47,6 +47,40 @@ def test_parameter_counts_of_residual_networks():
     assert D.num_parameters() == 256 * 16 + 256 + blocks + mixed
 
 
+@pytest.mark.parametrize(
+    "sizes", [(32, 128, 128, 3, 32, 4), (28, 7, 5, 1, 8, 1), (128, 16, 32, 3, 2, 8), (8, 4, 4, 1, 3, 0)]
+)
+def test_how_much_a_style_generator_holds_is_known_beforehand(sizes):
+    G = mg.models.StyleGenerator(*sizes)
+    assert G.num_parameters() == G.held(*sizes)
+
+
+def test_style_mixing_happens_in_training_alone_and_as_often_as_is_said():
+    G = mg.models.stylegan2(16, 6, width=4, mixing=0.5).generator
+    z = mg.tensor(mg.random.Stream(0).normal((4000, 6)))
+    with mg.random.using(mg.random.Stream(1)):
+        first, *rest = G.styles(z)
+    mixed = np.array([(style.numpy() != first.numpy()).any(1) for style in rest])
+    assert mixed[-1].mean() == pytest.approx(0.5, abs=0.03)
+    assert (mixed[1:] >= mixed[:-1]).all(), "from some layer on"
+    begins = np.diff(mixed.sum(1), prepend=0)
+    np.testing.assert_allclose(begins, 2000 / len(rest), atol=100)
+    assert all(style is same for style, *others in [G.eval().styles(z)] for same in others)
+
+
+def test_truncation_leads_to_the_mean_style():
+    G = mg.models.stylegan2(16, 6, width=4).generator.eval()
+    z, mean = mg.tensor(mg.random.Stream(0).normal((3, 6))), G.mean_style()
+    assert mean.shape == (1, 6)
+    np.testing.assert_allclose(G.truncated(z, 1.0, mean).numpy(), G(z).numpy(), atol=1e-5)
+    usual = G.truncated(z, 0.0, mean).numpy()
+    assert np.ptp(usual, axis=0).max() < 1e-5
+    nearer, far = (np.abs(G.truncated(z, psi, mean).numpy() - usual).mean() for psi in (0.3, 1.0))
+    assert nearer < far
+    with pytest.raises(mg.errors.ShapeError, match="expected 6 styles, got 2"):
+        G.synthesis([mean, mean])
+
+
 def test_scores_of_residual_networks_begin_small_and_differ():
     x = mg.tensor(mg.random.Stream(1).uniform((64, 3, 32, 32), -1, 1))
     for players, z_dim in ((mg.models.resnet(width=16), 128), (mg.models.r3gan(width=16), 64)):

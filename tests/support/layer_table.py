@@ -117,6 +117,7 @@ TABLE: dict[str, list[Row]] = {
     ],
     "ModulatedConv2d": [
         Row(lambda: nn.ModulatedConv2d(3, 4, 3, 2), normal((2, 3, 4, 5), (2, 2))),
+        Row(lambda: nn.ModulatedConv2d(2, 3, 3, 2, up=2), normal((2, 2, 3, 2), (2, 2))),
         Row(lambda: nn.ModulatedConv2d(2, 3, (1, 2), 3, demodulate=False, padding=1), normal((2, 2, 3, 3), (2, 3))),
     ],
     "Upsample": [
