@@ -19,6 +19,7 @@ from .group import Group
 
 T = TypeVar("T")
 PATIENCE = 600.0  # seconds that a process waits for the others
+HEARD = 0.5  # seconds in which mpiexec passes on a process's last words, before all are ended
 
 
 class MPIGroup(Group):
@@ -52,7 +53,7 @@ class MPIGroup(Group):
     def fail(self, status: int) -> None:
         """End all processes with that exit status, unless their work is done. It does not return then."""
         if not self._done:
-            self.communicator.Abort(status)
+            self._end_all(status)
 
     def sum(self, array: Array) -> Array:
         """By Allreduce: all get the same bits."""
@@ -117,7 +118,11 @@ class MPIGroup(Group):
                     f"minigan: process {self.rank + 1} of {self.size} has waited {self.patience:g} s for the others, "
                     "one of which is gone, stopped or out of reach: all are ended"
                 )
-                self.communicator.Abort(1)
+                self._end_all(1)
+
+    def _end_all(self, status: int) -> None:
+        time.sleep(HEARD)
+        self.communicator.Abort(status)
 
 
 def _bytes(array: Array) -> Array:
