@@ -18,8 +18,6 @@ from .recording import Reads, mode, reads_of, recording
 from .system.once import Memory
 from .tensor import Node, Tensor, _tensor, writes
 
-Result = Tensor | tuple[Tensor, ...]
-
 
 def checkpoint(fn: Callable[..., Any]) -> Callable[..., Any]:
     """fn, which is computed again when a gradient through it is taken, instead of keeping what is computed within it.
@@ -121,12 +119,11 @@ def _packed(result: Any) -> tuple[Tensor | None, list[tuple[int, ...]] | None]:
     """A function's result as one Tensor, and the shapes that it is made of if it is a tuple."""
     if isinstance(result, Tensor):
         return result, None
-    if result == ():
-        return None, []
-    several = result if isinstance(result, tuple) else ()
-    if not several or not all(isinstance(t, Tensor) and t.dtype == several[0].dtype for t in several):
+    if not isinstance(result, tuple) or not all(isinstance(t, Tensor) and t.dtype == result[0].dtype for t in result):
         raise DTypeError(f"checkpoint: expected a Tensor, or a tuple of Tensors of one type, got {described(result)}")
-    return concatenate([reshape(t, (t.size,)) for t in several]), [t.shape for t in several]
+    if not result:
+        return None, []
+    return concatenate([reshape(t, (t.size,)) for t in result]), [t.shape for t in result]
 
 
 def _parted(packed: Tensor, shapes: list[tuple[int, ...]]) -> tuple[Tensor, ...]:

@@ -202,7 +202,7 @@ def test_nothing_is_recorded_where_nothing_is_to_be(numbers):
 
 
 def test_it_is_told_what_is_given_back_that_is_no_tensor(numbers):
-    for result in (None, [1], (numbers(2), 3)):
+    for result in (None, [1], np.ones(2), (numbers(2), 3)):
         with pytest.raises(DTypeError, match="checkpoint: expected a Tensor, or a tuple of Tensors of one type, got"):
             mg.checkpoint(lambda x, result=result: result)(numbers(2))
 

@@ -30,6 +30,11 @@ class ScaledLeakyReLU(nn.Module):
         return ops.leaky_relu(x + bias, 0.2) * math.sqrt(2)
 
 
+def _maps(width: int, steps: int) -> list[int]:
+    """How many maps there are at the full size and after each halving."""
+    return [width << min(k, LARGEST) for k in range(steps + 1)]
+
+
 def _dense(inner: int, outer: int, lr_multiplier: float, rng: Stream | None) -> list[nn.Module]:
     linear = nn.equalized(nn.Linear(inner, outer, bias=False, rng=rng), lr_multiplier, gain=1, rng=rng)
     return [linear, ScaledLeakyReLU(outer, lr_multiplier)]
@@ -89,7 +94,7 @@ class StyleGenerator(nn.Module):
         rng: Stream | None = None,
     ) -> None:
         steps = halvings("StyleGenerator", side)
-        maps = [width << min(k, LARGEST) for k in reversed(range(steps + 1))]
+        maps = _maps(width, steps)[::-1]
         self.z_dim = z_dim
         dense = [_dense(z_dim if k == 0 else style_dim, style_dim, 0.01, rng) for k in range(depth)]
         self.mapping = nn.Sequential(nn.PixelNorm(), *(layer for layers in dense for layer in layers))
@@ -107,7 +112,7 @@ class StyleGenerator(nn.Module):
     def held(side: int, z_dim: int, style_dim: int, channels: int, width: int, depth: int = 8) -> int:
         """How many numbers it holds."""
         steps = max(side.bit_length() - 3, 0)
-        maps = [width << min(k, LARGEST) for k in reversed(range(steps + 1))]
+        maps = _maps(width, steps)[::-1]
         pairs = [(maps[0], maps[0]), *(pair for sizes in itertools.pairwise(maps) for pair in (sizes, sizes[1:] * 2))]
         convolutions = sum(inner * (9 * outer + style_dim + 1) + outer + 1 for inner, outer in pairs)
         to_image = sum(n * (channels + style_dim + 1) + channels for n in maps)
@@ -219,7 +224,7 @@ def stylegan2(
     rest = side >> steps
     style_dim = style_dim or z_dim
     G = StyleGenerator(side, z_dim, style_dim, channels, generator_width or width, depth, mixing, rng=rng)
-    maps = [width << min(k, LARGEST) for k in range(steps + 1)]
+    maps = _maps(width, steps)
     last = maps[-1]
     D = nn.Sequential(
         _convolution(channels, width, 1, rng),

@@ -18,9 +18,7 @@ Enter = Callable[[], AbstractContextManager[Any]]
 class _Here(threading.local):
     """What this thread is in the middle of."""
 
-    decide: Callable[[Callable[[], Any]], Any] | None = (
-        None  # how things are decided; None: as if nothing were done again
-    )
+    decide: Callable[[Callable[[], Any]], Any] | None = None  # how: None if nothing is to be done again
     within: tuple[Enter, ...] = ()  # the blocks that `entered` has open
 
 
