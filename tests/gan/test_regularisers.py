@@ -5,10 +5,11 @@ import pytest
 from single_turn import take
 from systems import SYSTEMS, built
 from systems import game as small_game
+from watched_game import game
 
 import minigan as mg
 from minigan.errors import ShapeError
-from minigan.gan import Batch, Moves, Regularisers, ScoreGame, Sight, Turn, losses
+from minigan.gan import Batch, Moves, Regularisers, Sight, Turn, losses
 from minigan.gan.augmentations import augmented
 from minigan.gan.regularisers import Anchors
 from minigan.random import Stream
@@ -43,35 +44,6 @@ def test_lecam_is_the_squared_distance_of_each_side_from_the_average_of_the_othe
         np.testing.assert_allclose(slopes[0].numpy(), [turned * 4, 0])
         np.testing.assert_allclose(slopes[1].numpy(), [turned * -1, 0])
         mg.testing.gradcheck(found.penalty, [real, fake])
-
-
-class Watched(mg.nn.Module):
-    """A critic that remembers what it was shown and said."""
-
-    def __init__(self):
-        self.linear, self.seen = mg.nn.Linear(64, 1), []
-
-    def forward(self, x):
-        y = self.linear(mg.tanh(x.reshape(len(x), -1)))
-        self.seen.append((x, y))
-        return y
-
-
-def game(schedule=None, loss=losses.nonsaturating, **options):
-    mg.random.seed(1)
-    G = mg.nn.Sequential(mg.nn.Linear(3, 64), mg.nn.Tanh(), mg.nn.Unflatten(1, (1, 8, 8))).to(dtype="float64")
-    D = Watched().to(dtype="float64")
-    made = ScoreGame(
-        *(G, D),
-        loss=loss,
-        latent=mg.gan.normal_latent(3, dtype="float64"),
-        generator_optimizer=mg.optim.SGD(G.parameters(), 1.0),
-        discriminator_optimizer=mg.optim.SGD(D.parameters(), 1.0),
-        schedule=schedule,
-        **options,
-    )
-    made.graphs = False
-    return made
 
 
 REAL = Tensor(np.random.default_rng(0).uniform(-1, 1, (6, 1, 8, 8)))
