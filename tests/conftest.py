@@ -26,6 +26,12 @@ def signals_as_a_terminal_leaves_them():
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.fixture(autouse=True)
+def the_default_stream_anew():
+    """A test draws the same whichever tests ran before it."""
+    mg.random.seed(0)
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

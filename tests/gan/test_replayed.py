@@ -14,11 +14,11 @@ GAUSSIAN = np.random.default_rng(0).standard_normal((64, 2)).astype("float32")
 
 
 def plane_game(
-    layers=(), loss=losses.nonsaturating, g_optimizer=optim.Adam, d_optimizer=optim.Adam, ema=False, **options
+    layers=list, loss=losses.nonsaturating, g_optimizer=optim.Adam, d_optimizer=optim.Adam, ema=False, **options
 ):
     mg.random.seed(0)
     G = nn.Sequential(nn.Linear(2, 12), nn.ReLU(), nn.Linear(12, 2))
-    D = nn.Sequential(nn.Linear(2, 12), nn.LeakyReLU(0.2), *layers, nn.Linear(12, 1))
+    D = nn.Sequential(nn.Linear(2, 12), nn.LeakyReLU(0.2), *layers(), nn.Linear(12, 1))
     return mg.gan.ScoreGame(
         *(G, D),
         loss=loss,
@@ -75,7 +75,7 @@ LAYERS = {
 
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
 def test_every_layer_that_draws_or_keeps_something(layers):
-    replays_exactly(lambda: plane_game(layers()), plane)
+    replays_exactly(lambda: plane_game(layers), plane)
 
 
 def test_noisy_labels_a_schedule_and_several_critic_turns():
