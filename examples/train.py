@@ -5,12 +5,14 @@
     python examples/train.py --model dcgan28 --loss hinge --penalty r1 --data mnist
     python examples/train.py --list                     all presets, and where they come from
 
-It is `minigan train`, to be read: minigan/command/recipe.py puts the parts together, presets.py there has the presets.
+It is `minigan train`, to be read: minigan/command/recipe.py puts the parts together, networks.py and
+presets.py there name the networks and the presets.
 """
 
 import sys
 
-from minigan.command.recipe import NETWORKS, build, main, options, shape
+from minigan.command.networks import NETWORKS
+from minigan.command.recipe import build, main, options, shape
 from minigan.training import Settings
 
 __all__ = ["NETWORKS", "Settings", "build", "main", "options", "shape"]

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import minigan as mg
-from minigan.command.recipe import NETWORKS
+from minigan.command.networks import NETWORKS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ import argparse
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from .. import models, nn, optim, random
+from .. import optim, random
 from ..data import DATASETS, Shape
 from ..errors import ShapeError
 from ..gan import (
@@ -27,14 +27,13 @@ from ..gan import (
     uniform_latent,
 )
 from ..gan.augmentations import AUGMENTATIONS, names
-from ..models import Players
 from ..system.options import Options
 from ..system.terminal import answer, ending
 from ..training import Settings, labels, parser, positive, start
 from ..training.settings import natural
+from .networks import NETWORKS, OUTPUTS, Extra, flag, players, sized, untaken, z_dim
 from .presets import PRESETS
 
-Extra = dict[str, Any]
 DESCRIPTION = """Train any score loss with any penalty on any network, or a system of a document by its name.
 
     {prog} wgan_gp                    a preset; any option may be given after it
@@ -47,43 +46,6 @@ Without a preset the defaults are a DCGAN's; a Wasserstein loss wants a penalty 
 several --d-steps. Every trick is a switch and goes with every loss, penalty and network; so do --clusters and --labels,
 which both players are then told.
 """
-
-
-class Network(NamedTuple):
-    """Players by name: how they are made, the noise their document draws, the options that shape them."""
-
-    make: Callable[..., Players]
-    z_dim: int
-    latent: str
-    shaped_by: tuple[str, ...] = ()  # options that `make` takes
-    norm: str | None = "batch"  # of D, if it is not told and nothing forbids that
-
-
-SIZES = ("side", "channels", "width")
-NETWORKS = {
-    "mlp28": Network(models.mlp28, 96, "uniform", ("pack",)),
-    "dcgan28": Network(models.dcgan28, 96, "uniform", ("pack", "generator_width")),
-    "wgan_gp28": Network(models.wgan_gp28, 96, "uniform", ("norm", "padding", "generator_width")),
-    "lab28": Network(models.lab28, 128, "normal", ("output",)),
-    "goodfellow28": Network(models.goodfellow28, 100, "uniform"),
-    "dcgan": Network(
-        models.dcgan,
-        100,
-        "uniform",
-        (*SIZES, "generator_width", "norm", "generator_norm", "activation", "pack", "stddev"),
-    ),
-    "mlp512": Network(models.mlp512, 100, "normal", SIZES),
-    "sndcgan": Network(models.sndcgan, 128, "normal", SIZES),
-    "resnet": Network(
-        models.resnet, 128, "normal", (*SIZES, "generator_width", "norm", "generator_norm", "attention"), norm=None
-    ),
-    "r3gan": Network(models.r3gan, 64, "normal", (*SIZES, "generator_width")),
-    "stylegan2": Network(models.stylegan2, 128, "normal", (*SIZES, "generator_width")),
-}
-SHAPING = {  # options that need a network which is made for them, even if a preset gives them, and their defaults
-    **{"pack": 1, "stddev": False, "generator_norm": "batch", "activation": "leaky_relu", "padding": 0},
-    **{"output": "tanh", "generator_width": None, "attention": 0},
-}
 LATENTS: dict[str, Callable[..., Latent]] = {"uniform": uniform_latent, "normal": normal_latent}
 SEEN = (
     "pack",
@@ -98,69 +60,16 @@ SEEN = (
 )
 MOVED = ("unroll", "consensus", "clip", "max_norm", "top_k", "top_k_steps")
 STEADIED = tuple(field.name for field in fields(Regularisers))
-OUTPUTS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
-
-
-def sized(extra: Extra) -> bool:
-    """Are the networks made for images of any size?"""
-    return "side" in NETWORKS[extra["model"]].shaped_by
-
-
-def untaken(name: str, model: str) -> str:
-    """Why an option that shapes some networks does nothing with these, "" if they take it."""
-    taken = NETWORKS[model].shaped_by
-    if name in taken:
-        return ""
-    able = ", ".join(other for other, network in NETWORKS.items() if name in network.shaped_by)
-    own = ", ".join(map(flag, taken)) or "nothing of the kind"
-    return f"is for {able}; {model} takes {own}"
 
 
 def _not_for_its_model(name: str, chosen: argparse.Namespace) -> str:
     return untaken(name, chosen.model)
 
 
-def flag(name: str) -> str:
-    """How the command line calls an option."""
-    return f"--{name.replace('_', '-')}"
-
-
 def shape(settings: Settings) -> Shape:
     """Of one image that the networks are made for: (channels, height, width)."""
     extra = settings.extra
     return (extra["channels"], extra["side"], extra["side"]) if sized(extra) else (1, 28, 28)
-
-
-def players(extra: Extra, classes: int = 0) -> Players:
-    """The two networks, with what is changed in any network; told so many classes, if there are some."""
-    network = NETWORKS[extra["model"]]
-    for name, default in SHAPING.items():
-        if extra[name] != default and (why := untaken(name, extra["model"])):
-            raise ShapeError(f"{flag(name)} {why}")
-    options = {name: extra[name] for name in network.shaped_by}
-    if options.get("generator_width", 0) is None:
-        del options["generator_width"]  # the network's own
-    if "norm" in options and options["norm"] == "auto":  # both are per sample, batch norm is not
-        options["norm"] = None if extra["penalty"] or extra["one_pass"] else network.norm
-    if "output" in options:
-        options["output"] = OUTPUTS[options["output"]]
-    G, D = network.make(z_dim=z_dim(extra) + classes, outputs=max(classes, 1), **options)
-    if extra["dropout"] and isinstance(G, nn.Sequential):
-        layers = [
-            (layer, nn.Dropout(extra["dropout"], always=True)) if isinstance(layer, nn.ReLU) else (layer,)
-            for layer in G
-        ]
-        G = nn.Sequential(*(layer for group in layers for layer in group))
-    bounded = (D, extra["spectral_norm"]), (G, extra["generator_spectral_norm"])
-    for layer in [layer for player, asked in bounded if asked for layer in player.modules()]:
-        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            nn.spectral_norm(layer)
-    return models.of_classes(Players(G, D), classes) if classes else Players(G, D)
-
-
-def z_dim(extra: Extra) -> int:
-    """How many numbers the noise has."""
-    return extra["z_dim"] or NETWORKS[extra["model"]].z_dim
 
 
 def optimizer(extra: Extra, params: list, lr: float) -> optim.Optimizer:

@@ -13,7 +13,7 @@ from ..system.options import Options, nonempty, taken_out
 from ..training import Settings, positive
 from ..training.settings import flat
 from . import recipe
-from .recipe import flag
+from .networks import flag
 
 PROG = "minigan sweep"
 WHAT = """Train a run for every choice of settings from a grid, side by side, and compare them on one page.

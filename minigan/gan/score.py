@@ -5,10 +5,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from .. import ops
-from ..backend import Array
 from ..errors import ShapeError
 from ..grad import grad
-from ..kernels.calls import made
 from ..nn import BatchNorm1d, BatchNorm2d, Module, functional_call
 from ..nn.checks import integer, not_negative
 from ..nn.reparametrize import SpectralNorm
@@ -17,16 +15,14 @@ from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor
 from . import one_pass
-from .adaptive import Adaptive
-from .augmentations import augmented
 from .best import best
-from .dynamics import Pool, packed
 from .game import Batch, Game, Losses, State, Turn
 from .latents import Latent
 from .losses import Loss
 from .penalties import COUPLING, clip_weights, limit_lengths
 from .regularisers import Anchors, Regularisers, Term, compared
 from .switches import Moves, Sight, check_together
+from .view import View
 
 Sampler = Callable[[Tensor], Tensor]  # noise to samples
 Critic = Callable[[Tensor], Any]  # samples to scores, or to (scores, what else it reads from them)
@@ -110,7 +106,6 @@ class ScoreGame(Game):
         self.penalty = penalty
         self.penalty_weight = penalty_weight
         self.penalty_every = penalty_every
-        self.sight = sight
         self.moves = moves
         self.regularisers = regularisers
         super().__init__(
@@ -121,23 +116,20 @@ class ScoreGame(Game):
             ema=ema,
             schedules=schedules,
         )
-        self.pool = Pool(sight.replay, self.sample(1)) if sight.replay else None
         weight = discriminator.parameters()[0]
-        self.adaptive = (
-            Adaptive(sight.ada_target, sight.ada_images, loss.undecided, weight)
-            if sight.adaptive and loss.undecided is not None
-            else None
-        )
+        self.view = View(sight, loss, weight, self.step, partial(self.sample, 1))
         self.anchors = Anchors(regularisers.lecam_decay, loss.lower, weight) if regularisers.lecam else None
+
+    @property
+    def sight(self) -> Sight:
+        """What the discriminator sees of samples."""
+        return self.view.sight
 
     @property
     def state(self) -> State:
         """Every tensor of the game by name, sharing memory with it."""
-        own = {"replay.": self.pool, "augment.": self.adaptive, "lecam.": self.anchors}
-        found = super().state
-        for prefix, part in own.items():
-            found |= {} if part is None else part.state_dict(prefix)
-        return found
+        anchors = {} if self.anchors is None else self.anchors.state_dict("lecam.")
+        return super().state | self.view.state_dict() | anchors
 
     def variant(self, turn: Turn, rounds: int) -> int:
         """1 in rounds that leave the penalty out, else 0; a generator's turn that imagines none of D's is always 0."""
@@ -219,7 +211,7 @@ class ScoreGame(Game):
             raise ShapeError(
                 f"one_pass_turn: {type(self).__name__} adds to both losses what is read from fakes, beside scores"
             )
-        real, fake = self._seen(sides.real, batch.rng), self._seen(sides.fake, batch.rng)
+        real, fake = self.view.seen(sides.real, batch.rng), self.view.seen(sides.fake, batch.rng)
         leaf = fake.detach()
         answers = self._answers(critic, real, leaf)
         (real_scores, _), (fake_scores, _) = answers
@@ -270,8 +262,8 @@ class ScoreGame(Game):
 
     def _move_discriminator(self, critic: Critic, sides: Sides, rng: Stream) -> Losses:
         """A step of the discriminator on samples and fakes that leave no graph, or earlier ones; what the log shows."""
-        if self.pool is not None:
-            sides = sides._replace(fake=self.pool.mix(sides.fake, rng))
+        if self.view.pool is not None:
+            sides = sides._replace(fake=self.view.pool.mix(sides.fake, rng))
         loss, shown = self._discriminator_loss(critic, sides, rng)
         self.optimizers["discriminator"].minimize(loss)
         self._limit_weights()
@@ -293,11 +285,11 @@ class ScoreGame(Game):
         if self.regularisers.latent_consistency:
             step = batch.rng.normal(z.shape, 0.0, self.regularisers.latent_step, z.dtype, z.device)
             near = generator(z + Tensor(step))
-        real = self._real(batch)
-        if self.adaptive is not None and self.sight.pseudo and deceive:
+        real = self.view.prepared(batch.real)
+        if self.view.adaptive is not None and self.sight.pseudo and deceive:
             with no_grad():
                 others = generator(self.latent(len(z), batch.rng).to(real.device))
-            real = self.adaptive.deceiving(real, others, batch.rng)
+            real = self.view.adaptive.deceiving(real, others, batch.rng)
         return Sides(real, fake, self.asked(batch, z), near)
 
     def _discriminator_loss(
@@ -307,7 +299,7 @@ class ScoreGame(Game):
 
         In a step that is only imagined nothing is learnt from the scores beside the weights.
         """
-        real, fake = self._seen(sides.real, rng), self._seen(sides.fake, rng)
+        real, fake = self.view.seen(sides.real, rng), self.view.seen(sides.fake, rng)
         answers = self._answers(critic, real, fake)
         (real_scores, real_reading), (fake_scores, fake_reading) = answers
         loss = self.loss.discriminator(real_scores, fake_scores)
@@ -344,8 +336,8 @@ class ScoreGame(Game):
         """The discriminator's loss with what its regularisers add, and what the log shows of them."""
         (real, _), (fake, _) = answers
         weights, terms, shown = self.regularisers, [], {}
-        if self.adaptive is not None and not imagined:
-            shown["augment_p"] = self.adaptive.learn(real)
+        if self.view.adaptive is not None and not imagined:
+            shown["augment_p"] = self.view.adaptive.learn(real)
         if self.anchors is not None:
             if not imagined:
                 self.anchors.move(real, fake)
@@ -359,7 +351,7 @@ class ScoreGame(Game):
 
     def _scores(self, critic: Critic, samples: Tensor, rng: Stream) -> Tensor:
         """The discriminator's scores of samples, as it sees them."""
-        return _split(critic(self._seen(samples, rng)))[0]
+        return _split(critic(self.view.seen(samples, rng)))[0]
 
     def _answers(self, critic: Critic, real: Tensor, fake: Tensor) -> list[Answer]:
         """(scores, reading) of real samples and of fakes."""
@@ -375,7 +367,7 @@ class ScoreGame(Game):
         Against an unrolled critic, which has learnt from the fakes, they count in a game of opposites too: its value is
         what Metz et al. 2017 differentiate, equation 7.
         """
-        fake_scores, reading = _split(critic(self._seen(sides.fake, rng)))
+        fake_scores, reading = _split(critic(self.view.seen(sides.fake, rng)))
         opposites = self.loss.zero_sum and bool(self.moves.unroll)
         real_scores = None
         if opposites or (self.loss.compares and critic_moves):
@@ -436,35 +428,10 @@ class ScoreGame(Game):
         }
         return [*super().couples(), *(what for what, is_so in found.items() if is_so)]
 
-    def _real(self, batch: Batch) -> Tensor:
-        return batch.real if self.sight.prepare is None else self.sight.prepare(batch.real)
-
-    def _seen(self, samples: Tensor, rng: Stream) -> Tensor:
-        """Samples as they are shown to the discriminator: changed at random, with noise, and in packs."""
-        if self.adaptive is not None and self.sight.varied:
-            samples = self.adaptive.varied(samples, self.sight.changes, rng)
-        elif self.sight.augment:
-            samples = augmented(samples, self.sight.changes, rng)
-        if self.sight.instance_noise:
-            noise = Tensor(rng.normal(samples.shape, dtype=samples.dtype, device=samples.device))
-            samples = samples + self._noise_level(samples.dtype) * noise
-        return samples if self.sight.pack == 1 else packed(samples, self.sight.pack)
-
-    def _noise_level(self, dtype: Any) -> Tensor | float:
-        if self.sight.noise_steps is None:
-            return self.sight.instance_noise
-        sight = self.sight
-        return Tensor(made(_noise_left, self.step.data, sight.noise_steps, sight.instance_noise, dtype))
-
     def _shown(self, scores: Tensor) -> Tensor:
         """The mean score, as a probability where scores are logits."""
         with no_grad():
             return ops.mean_of(scores, ops.sigmoid) if self.loss.logistic else ops.mean(scores)
-
-
-def _noise_left(step: Array, steps: int, level: float, dtype: Any) -> Array:
-    """What is left of a level of noise that ends after so many steps; the step is read where it lives."""
-    return (level * (1 - step / steps).clip(0, None)).astype(dtype)
 
 
 def _split(answer: Any) -> Answer:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from minigan.command import recipe
+from minigan.command import networks, recipe
 
 BENCHES = Path(__file__).parents[2] / "benches"
 sys.path.insert(0, str(BENCHES))
@@ -52,7 +52,7 @@ def test_every_recipe_is_a_line_that_minigan_train_takes(name, data, tmp_path):
     words = quality.words(name, given, quality.options().parse_args([]))
     chosen = recipe.options(words).parse_args(words)
     assert chosen.data == given
-    assert recipe.sized({"model": chosen.model}) == (data != "mnist")
+    assert networks.sized({"model": chosen.model}) == (data != "mnist")
 
 
 def test_runs_are_made_once_and_the_nearest_comes_first(tmp_path, monkeypatch, asked, capsys):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigan as mg
-from minigan.command import recipe
+from minigan.command import networks, recipe
 from minigan.gan import Moves, Regularisers, Sight
 from minigan.random import Stream
 from minigan.training import Settings
@@ -29,7 +29,7 @@ def same(one, other):
 def test_weights_are_those_of_the_default_stream_after_seeding():
     settings = Settings.parsed(recipe.options([]), [*OPTIONS.split(), "--seed", "3"], "train")
     mg.random.seed(3)
-    expected = recipe.players(settings.extra)
+    expected = networks.players(settings.extra)
     for player, made in zip(recipe.build(settings).players.values(), expected, strict=True):
         assert same(*({k: t.numpy() for k, t in network.state_dict().items()} for network in (player, made)))
 
@@ -123,7 +123,7 @@ def test_what_helps_where_data_are_few_reaches_the_game():
     assert played.regularisers == Regularisers(lecam=0.3, lecam_decay=0.9)
     for switch in ("--augment ada", "--pseudo"):
         played = game(f"{switch} --ada-target 0.5 --ada-images 20000")
-        assert (played.adaptive.target, played.adaptive.images) == (0.5, 20_000)
+        assert (played.view.adaptive.target, played.view.adaptive.images) == (0.5, 20_000)
         assert (played.sight.pseudo, played.sight.varied) == (switch == "--pseudo", switch != "--pseudo")
     assert game("--augment ada:color+flip --ada-target 0.5").sight.augment == "ada:color,flip"
     line = "--consistency 10 --fake-consistency 9 --consistency-by flip,color --latent-consistency 5"

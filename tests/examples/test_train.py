@@ -9,8 +9,8 @@ import pytest
 from example_scripts import EXAMPLES, example
 
 import minigan as mg
+from minigan.command.networks import sized
 from minigan.command.presets import PRESETS
-from minigan.command.recipe import sized
 
 train = example("train")
 

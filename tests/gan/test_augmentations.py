@@ -218,16 +218,16 @@ REAL = Tensor(images((6, 1, 8, 8)))
 
 
 def change_of(augment, played, x, rng):
-    if played.adaptive is not None:
-        return played.adaptive.varied(x, played.sight.changes, rng)
+    if played.view.adaptive is not None:
+        return played.view.adaptive.varied(x, played.sight.changes, rng)
     return augmented(x, augmentations.names("", augment), rng)
 
 
 @pytest.mark.parametrize("augment", ["color,translation,cutout", "flip", "ada", "ada:color,cutout"])
 def test_both_players_turns_see_changed_samples_and_the_generator_learns_through_the_change(augment):
     played = game(sight=Sight(augment=augment))
-    if played.adaptive is not None:
-        played.adaptive.p.copy_(0.7)
+    if played.view.adaptive is not None:
+        played.view.adaptive.p.copy_(0.7)
     G, D = played.generator, played.discriminator
     z = played.latent(6, Stream(0))
     played.noise = lambda batch: z
@@ -336,7 +336,7 @@ def test_only_turns_of_the_discriminator_move_it():
 @pytest.mark.parametrize("p", [0.0, 0.5, 1.0])
 def test_fakes_of_other_noise_take_the_place_of_real_samples(p):
     played = game(sight=Sight(pseudo=True))
-    played.adaptive.p.copy_(p)
+    played.view.adaptive.p.copy_(p)
     D, z = played.discriminator, played.latent(6, Stream(0))
     played.noise = lambda batch: z
     again = Stream(7)
@@ -369,7 +369,7 @@ def test_the_generator_learns_nothing_through_them(turn, unroll):
         played.noise = lambda batch, z=z: z
         drawn = REAL
         if pseudo:
-            played.adaptive.p.copy_(1.0)
+            played.view.adaptive.p.copy_(1.0)
         else:
             drawn = Tensor(played.generator(played.latent(6, Stream(7))).numpy())
         with mg.random.using(Stream(7)) as rng:

@@ -10,7 +10,7 @@ from replayed_game import ROUNDS, replays_exactly
 from resumed_game import continues_exactly
 
 import minigan as mg
-from minigan.command.recipe import NETWORKS
+from minigan.command.networks import NETWORKS
 from minigan.gan import ConditionalGame, losses, penalties
 from minigan.gan.conditional import classes_drawn
 from minigan.models import Players, of_classes

@@ -196,7 +196,7 @@ def test_instance_noise_falls_to_nothing():
         stds.append([v.std() for v in D.values])
     np.testing.assert_allclose(np.mean(stds, 1), [0.5, 0.375, 0.25, 0.125, 0, 0], rtol=0.03)
     D.values.clear()
-    game.sight = Sight(instance_noise=0.5)
+    game.view.sight = Sight(instance_noise=0.5)
     game.play(lambda k: mg.zeros((2000, 1), dtype="float64"))
     real, fake, again = D.values
     assert real.std() == pytest.approx(0.5, rel=0.05)

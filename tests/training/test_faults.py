@@ -20,7 +20,7 @@ from faulty_disk import CALLS, ERRORS, FaultyDisk, Killed, damage
 from quick_run import QuickYardstick, quick_curves
 
 from minigan import nn, viz
-from minigan.command import cli, recipe
+from minigan.command import cli, networks
 from minigan.errors import CheckpointError
 from minigan.models import Players
 from minigan.system import disk
@@ -41,7 +41,7 @@ def quick():
     """A network, a yardstick, curves and flushes of microseconds: no power is cut here."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("os.fsync", os.fstat)
-        patched.setitem(recipe.NETWORKS, "tiny", recipe.Network(tiny, 2, "normal", recipe.SIZES))
+        patched.setitem(networks.NETWORKS, "tiny", networks.Network(tiny, 2, "normal", networks.SIZES))
         patched.setattr(loop, "Yardstick", QuickYardstick)
         patched.setattr(viz, "loss_curves", quick_curves)
         yield
