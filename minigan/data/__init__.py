@@ -21,5 +21,6 @@ from .sources import (
     is_pictures,
     load_images,
     scaled,
+    some,
 )
 from .stacked import Stacks, stacked

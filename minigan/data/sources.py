@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..kernels import kernels
+from ..random import Stream
 from ..system.terminal import say, shown
 from . import kinds
 from .arrays import Images, from_array, load_array, native
@@ -93,7 +94,12 @@ def is_pictures(source: str) -> bool:
 
 
 def load_images(
-    source: str, limit: int | None = None, shape: Shape = (1, 28, 28), *, labels: str | None = None
+    source: str,
+    limit: int | None = None,
+    shape: Shape = (1, 28, 28),
+    *,
+    labels: str | None = None,
+    count: int | None = None,
 ) -> Samples:
     """uint8 images (N, *shape) for --data, and what they really are; DataError if a named set cannot be had.
 
@@ -104,7 +110,13 @@ def load_images(
     Grey images that are smaller than the shape get a black border, and three equal channels if they are to be colour
     images; others must have that shape. `limit` bounds how many digits are drawn and pictures read; labels="folders"
     makes the folders of pictures their labels, labels="data" asks for those that samples come with, as None does.
+    With `count` there are so many, drawn from all by chance, each time the same ones.
     """
+    found = _whole(source, limit, shape, labels)
+    return found if count is None else some(found, count)
+
+
+def _whole(source: str, limit: int | None, shape: Shape, labels: str | None) -> Samples:
     path, pictures = Path(source), is_pictures(source)
     labels = None if labels == OWN else labels
     if labels is not None and not pictures:
@@ -150,6 +162,22 @@ def held_out(samples: Samples, *, few: bool = False, shape: Shape | None = None)
     images, labels, _, _ = _named(samples.name, "test", shape or own, FEW if few else None)
     assert labels is not None
     return (images[:FEW], labels[:FEW]) if few else (images, labels)
+
+
+def some(samples: Samples, n: int) -> Samples:
+    """n of the samples, the same ones each time, drawn by chance without one twice; DataError if there are fewer.
+
+    Of domains that do not belong together one by one, n of each.
+    """
+
+    def chosen(array: np.ndarray) -> np.ndarray:
+        if not 1 <= n <= len(array):
+            raise DataError(f"{shown(samples.name)}: expected from 1 to all {len(array)} of its samples, got {n}")
+        return array[Stream(0, "some of the samples").permutation(len(array))[:n]]
+
+    values = samples.values
+    taken = values._make(map(chosen, values)) if isinstance(values, tuple) else chosen(values)
+    return samples._replace(values=taken, labels=None if samples.labels is None else chosen(samples.labels))
 
 
 def scaled(images: np.ndarray) -> np.ndarray:

@@ -65,7 +65,8 @@ def evaluate(
         if len(shape) != 3:
             raise ShapeError(f"the generator makes samples of shape {shape}: an evaluation knows images and points")
         limit = SEEN if settings.stream else None
-        samples = load_images(settings.data, limit, (shape[0], shape[1], shape[2]), labels=settings.labels_from)
+        fitted = (shape[0], shape[1], shape[2])
+        samples = load_images(settings.data, limit, fitted, labels=settings.labels_from, count=settings.images)
         evaluation = _of_images(samples, generator, n, reader, features, seed, before, stage)
         if not settings.stream and _changed(run, samples):
             evaluation.notes.append(CHANGED)

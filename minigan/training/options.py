@@ -38,6 +38,9 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
     )
     if not data:
         p.add_argument(
+            "--images", type=positive, metavar="N", help="learn from so many of them, drawn by chance (default: all)"
+        )
+        p.add_argument(
             "--labels-from", choices=["folders"], help="each folder of pictures is a class, for a game of labels"
         )
         p.add_argument(

@@ -255,7 +255,10 @@ def _loaded(settings: Settings, shape: Shape, load: Load | None) -> Samples:
     """The samples of the run."""
     limit = FEW if settings.dry_run else SEEN if settings.stream else None
     if load is None:
-        return load_images(settings.data, limit, shape, labels=settings.labels_from)
+        if settings.images and settings.stream:
+            raise DataError(f"--images {settings.images}: --stream reads all of a folder; leave out one of the two")
+        count = min(settings.images, limit) if settings.images and limit else settings.images
+        return load_images(settings.data, limit, shape, labels=settings.labels_from, count=count)
     return load(settings, limit)
 
 

@@ -58,6 +58,7 @@ class Settings:
     graph: bool = True
     data: str = "auto"
     labels_from: str | None = None
+    images: int | None = None
     clusters: int = 0
     stream: bool = False
     flip: bool = False

@@ -1,5 +1,6 @@
 """Data sets that are drawn, and data sets by the name or path that a command line gives."""
 
+import collections
 import gzip
 import os
 import struct
@@ -242,6 +243,22 @@ def test_labels_among_the_arrays_count_if_these_belong_together():
     assert data.Samples(values, None, "x").needed_labels("why").tolist() == [0, 1, 2, 3]
     with pytest.raises(mg.errors.DataError, match="x: these samples have no labels, why"):
         data.Samples(values, None, "x", paired=False).needed_labels("why")
+
+
+def test_some_of_the_samples_are_each_there_once_with_their_labels_and_always_the_same(tmp_path):
+    values = np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1).repeat(8, 2).repeat(8, 3)
+    np.savez(tmp_path / "all.npz", images=values, labels=np.arange(20))
+    found = data.load_images(str(tmp_path / "all.npz"), shape=(1, 8, 8), count=12)
+    assert found.values.shape == (12, 1, 8, 8)
+    assert len({*found.labels}) == 12
+    assert found.values[:, 0, 0, 0].tolist() == found.labels.tolist() != sorted(found.labels.tolist())
+    fewer = data.load_images(str(tmp_path / "all.npz"), shape=(1, 8, 8), count=5)
+    assert fewer.labels.tolist() == found.labels.tolist()[:5]
+    two = collections.namedtuple("Two", "a b")(values, values[:7])
+    domains = data.some(data.Samples(two, None, "two", paired=False), 7)
+    assert [len(domain) for domain in domains.values] == [7, 7]
+    with pytest.raises(mg.errors.DataError, match=r"all\.npz: expected from 1 to all 20 of its samples, got 21"):
+        data.load_images(str(tmp_path / "all.npz"), shape=(1, 8, 8), count=21)
 
 
 def test_scaled_images_are_those_of_batches_and_come_back(rng):

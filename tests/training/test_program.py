@@ -18,6 +18,7 @@ from tiny_run import build, newest, rows, settings
 
 import minigan as mg
 from minigan import data, training
+from minigan.command import cli
 from minigan.training import checkpoint, loop
 
 ROOT = Path(__file__).parents[2]
@@ -235,6 +236,23 @@ def test_a_streamed_folder_is_the_folder_in_memory(tmp_path):
 def test_what_cannot_be_streamed_is_said(tmp_path):
     with pytest.raises(mg.errors.DataError, match="--stream reads a folder of pictures, and digits is none"):
         training.run(build, settings(tmp_path / "run", data="digits", stream=True))
+
+
+def test_a_run_on_some_images_learns_from_and_is_evaluated_by_them_alone(tmp_path, capsys):
+    np.save(tmp_path / "all.npy", data.digits(200)[0])
+    options = {"data": str(tmp_path / "all.npy"), "images": 90}
+    assert training.run(build, settings(tmp_path / "run", **options, epochs=2)) == 0
+    assert len(rows(tmp_path / "run")) == 2 * 5  # batches of 16, of 90 images
+    capsys.readouterr()
+    assert cli.main(["evaluate", str(tmp_path / "run")]) == 0
+    assert "45 samples beside 45 real ones" in capsys.readouterr().out
+    with pytest.raises(mg.errors.CheckpointError, match="images was 90, is 91"):
+        training.run(build, settings(tmp_path / "run", **{**options, "images": 91}, epochs=3, resume=True))
+    with pytest.raises(mg.errors.DataError, match="expected from 1 to all 200 of its samples, got 201"):
+        training.run(build, settings(tmp_path / "other", **{**options, "images": 201}))
+    with pytest.raises(mg.errors.DataError, match="--images 90: --stream reads all of a folder"):
+        training.run(build, settings(tmp_path / "other", **options, stream=True))
+    assert training.run(build, settings(tmp_path / "dry", **options, dry_run=True, steps=2)) == 0
 
 
 def test_flips_and_crops_change_a_run_and_are_refused_on_another_resume(tmp_path, few_digits):
