@@ -176,7 +176,7 @@ def some(samples: Samples, n: int) -> Samples:
         return array[Stream(0, "some of the samples").permutation(len(array))[:n]]
 
     values = samples.values
-    taken = values._make(map(chosen, values)) if isinstance(values, tuple) else chosen(values)
+    taken = values._make(map(chosen, values)) if hasattr(values, "_fields") else chosen(values)
     return samples._replace(values=taken, labels=None if samples.labels is None else chosen(samples.labels))
 
 
