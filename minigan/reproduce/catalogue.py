@@ -11,6 +11,7 @@ TABLES = {
     "grid": "grid",
     "unrolled": "unrolled",
     "stacked-mnist": "stacked",
+    "stacked-r3gan": "stacked_r3gan",
     "semi": "semi",
     "parzen": "parzen",
     "losses": "losses",

@@ -10,7 +10,7 @@ from resumed_game import continues_exactly, numbers
 
 import minigan as mg
 from minigan import data, reproduce
-from minigan.reproduce import Plan, Protocol, losses, parzen, semi, stacked, wasserstein
+from minigan.reproduce import Plan, Protocol, losses, parzen, semi, stacked, stacked_r3gan, wasserstein
 from minigan.reproduce.cell import Cell, Stopped
 from minigan.reproduce.images import learnt
 from minigan.reproduce.page import compared
@@ -31,12 +31,19 @@ def stacks(given):
 # --- games --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("row", ["PacDCGAN2", "unrolled 1", "RpGAN+R1+R2"])
-def test_a_game_on_stacks_continues_and_is_replayed_exactly(row, tmp_path):
-    given = cell("stacked-mnist", row, tmp_path)
-    played = [stacked.game(given) for _ in range(3)]
-    assert continues_exactly(*played, stacks(given)).keys() >= {"d_loss", "g_loss"}
-    replays_exactly(lambda: stacked.game(given), lambda: stacks(given))
+@pytest.mark.parametrize(
+    ("table", "row", "game"),
+    [
+        ("stacked-mnist", "PacDCGAN2", stacked.game),
+        ("stacked-mnist", "unrolled 1", stacked.game),
+        ("stacked-r3gan", "RpGAN+R1+R2", stacked_r3gan.game),
+        ("stacked-r3gan", "GAN+R1", stacked_r3gan.game),
+    ],
+)
+def test_a_game_on_stacks_continues_and_is_replayed_exactly(table, row, game, tmp_path):
+    given = cell(table, row, tmp_path)
+    assert continues_exactly(*(game(given) for _ in range(3)), stacks(given)).keys() >= {"d_loss", "g_loss"}
+    replays_exactly(lambda: game(given), lambda: stacks(given))
 
 
 def test_the_games_of_the_other_tables_continue_exactly(tmp_path):
