@@ -54,7 +54,7 @@ def test_the_largest_tiles_fit_where_there_is_least():
     assert not [misfit for defines in largest for misfit in misfits("convolution", "float", defines, "sm_86")]
 
 
-IN_EACH_RUN = {"sm_75", "sm_90", "sm_120"}  # a minute each
+IN_EACH_RUN = {"sm_75", "sm_90"}  # the least memory, and the most kernels; a minute each
 
 
 @needs_nvrtc

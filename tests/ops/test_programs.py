@@ -50,9 +50,12 @@ def test_random_programs_against_finite_differences(first):
     assert not found, found
 
 
-@pytest.mark.slow
-def test_many_random_programs_against_finite_differences():
-    found = wrong_programs(range(1000, 4000))
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [pytest.param(1000, 2000, marks=pytest.mark.slow), pytest.param(2000, 10_000, marks=pytest.mark.long)],
+)
+def test_many_random_programs_against_finite_differences(first, last):
+    found = wrong_programs(range(first, last))
     assert not found, found
 
 

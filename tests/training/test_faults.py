@@ -189,9 +189,11 @@ def test_100_trials(runs, tmp_path):
     trials(runs, tmp_path, 0, 100)
 
 
-@pytest.mark.slow
-def test_1000_trials(runs, tmp_path):
-    trials(runs, tmp_path, 100, 1000)
+@pytest.mark.parametrize(
+    ("first", "last"), [pytest.param(100, 500, marks=pytest.mark.slow), pytest.param(500, 3000, marks=pytest.mark.long)]
+)
+def test_many_trials(runs, tmp_path, first, last):
+    trials(runs, tmp_path, first, last)
 
 
 def test_the_disk_fails_where_it_is_told(runs, tmp_path):

@@ -50,7 +50,7 @@ json.dump({"status": status, "seen": seen}, open(sys.argv[1] + ".json", "w"))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc, which Linux has")
 def test_a_long_run_stays_as_it_was(tmp_path):
     steps, out = 200_000, tmp_path / "run"
