@@ -1,14 +1,17 @@
 """Which recipe draws best in so many minutes: each is trained that long and judged, on data of your choice.
 
-    python benches/quality.py --minutes 1 --data mnist                   every recipe on MNIST
+    python benches/quality.py parts --minutes 1 --data mnist             every part of `best`, and others, on MNIST
     python benches/quality.py clusters hinge --data cifar10 --seeds 3    some of them, three times each
-    python benches/quality.py --data FOLDER --side 48                    on a folder of pictures
+    python benches/quality.py parts --data FOLDER --side 48              on a folder of pictures
+    python benches/quality.py little --images 1000 --minutes 5           what helps where data are few
+    python benches/quality.py networks --data FOLDER --side 32           one loss on several networks
     python benches/quality.py --list                                     the recipes, as options of `minigan train`
 
-A recipe is a line of options of `minigan train`, on the networks that fit the data: CS231n's for 28x28 pixels, a DCGAN
-for others. `minigan evaluate` measures the samples of each run, by a judge that ships if one knows the data. Minutes
-are those of a whole run, with what it draws and finds out on the way, but not of its evaluation. Runs and figures stay
-in --out, and what is there is not done again: stopped, the same command goes on. Nothing else should run meanwhile.
+A recipe is a line of options of `minigan train`; `recipes.py` has them in groups. Where it names no networks, they are
+those that fit the data: CS231n's for 28x28 pixels, a DCGAN for others. `minigan evaluate` measures the samples of each
+run, by a judge that ships if one knows the data. Minutes are those of a whole run, with what it draws and finds out on
+the way, but not of its evaluation. Runs and figures stay in --out, and what is there is not done again: stopped, the
+same command goes on. Nothing else should run meanwhile.
 """
 
 import argparse
@@ -18,70 +21,45 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from recipes import GROUPS, NARROW, PLAIN, RECIPES, group_of
 from runs import MINIGAN, figures
 from steps.machine import kernels_in_use
 
+from minigan.command.recipe import build
+from minigan.command.recipe import options as train_options
 from minigan.data import DATASETS
 from minigan.system.machine import processor
-
-SHOWN = {"frechet": "Fréchet", "score": "score", "smallest_class": "smallest class", "memorised": "memorised"}
-PLAIN = {"small": "--model dcgan28 --batch-size 128 --lr 1e-3", "large": "--model dcgan --batch-size 64 --lr 2e-4"}
-NARROW = {"small": "--generator-width 32", "large": "--width 16"}
-R1 = "--penalty r1 --penalty-weight 1"
-ONE_PASS = f"{R1} --penalty-every 8 --one-pass"
-FALLING = "{narrow} --lr-schedule linear"
-AVERAGED = f"{FALLING} --ema 0.995 --ema-ramp 0.05"
-FAST = f"{ONE_PASS} {AVERAGED} --lr 2e-3 --penalty-weight 0.2"
-CLUSTERS = f"{FAST} --clusters 300"
-RECIPES = {
-    "plain": "",
-    "r1": R1,
-    "r1_every_8th": f"{R1} --penalty-every 8",
-    "one_pass": ONE_PASS,
-    "narrow": f"{ONE_PASS} {{narrow}}",
-    "falling": f"{ONE_PASS} {FALLING}",
-    "averaged": f"{ONE_PASS} {AVERAGED}",
-    "fast": FAST,
-    "clusters": CLUSTERS,
-    "labels": f"{FAST} --labels",
-    "best": "best",
-    # one thing of `clusters` is another; of an option that is given twice the later counts
-    "clusters_30": f"{CLUSTERS} --clusters 30",
-    "clusters_100": f"{CLUSTERS} --clusters 100",
-    "clusters_1000": f"{CLUSTERS} --clusters 1000",
-    "gamma_0.2": f"{CLUSTERS} --penalty-weight 0.1",
-    "gamma_1.5": f"{CLUSTERS} --penalty-weight 0.75",
-    "r1_r2": f"{CLUSTERS} --penalty r1_r2",
-    "batch_64": f"{CLUSTERS} --batch-size 64",
-    "batch_256": f"{CLUSTERS} --batch-size 256",
-    "half_rate": f"{CLUSTERS} --lr 1e-3",
-    "hinge": f"{CLUSTERS} --loss hinge",
-    "lsgan": f"{CLUSTERS} --loss lsgan",
-    "relativistic": f"{CLUSTERS} --loss relativistic",
-    "spectral_norm": f"--one-pass {AVERAGED} --clusters 300 --loss hinge --spectral-norm",
-    "normal_noise": f"{CLUSTERS} --latent normal",
-    "mirrored": f"{CLUSTERS} --flip",
-}
+from minigan.training import Settings
 
 
 def words(recipe: str, data: str, args: argparse.Namespace) -> list[str]:
     """The options of `minigan train` that make the recipe on these data."""
     size = "small" if data in DATASETS and DATASETS[data].shape == (1, 28, 28) else "large"
     line = RECIPES[recipe].format(narrow=NARROW[size])
-    found = shlex.split(line if recipe == "best" else f"{PLAIN[size]} {line}")
-    return [*found, "--data", data, *([] if data in DATASETS else ["--side", str(args.side)])]
+    own = line.startswith(("best", "--model"))
+    found = shlex.split(line if own else f"{PLAIN[size]} {line}")
+    if data not in DATASETS and "--side" not in found:
+        found += ["--side", str(args.side)]
+    return [*found, "--data", data, *(["--images", str(args.images)] if args.images else [])]
+
+
+def parameters(given: list[str]) -> int:
+    """How many numbers the players of `minigan train` with these options have."""
+    game = build(Settings.parsed(train_options(given), given, "train"))
+    return sum(player.num_parameters() for player in game.players.values())
 
 
 def measured(recipe: str, data: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """Figures of one run, which is trained as far as it is not."""
-    folder = args.out / Path(data).name / f"{recipe}_{args.minutes:g}min_{seed}"  # rates fall over just so many minutes
+    name = f"{Path(data).name}_{args.images}" if args.images else Path(data).name
+    folder = args.out / name / f"{recipe}_{args.minutes:g}min_{seed}"  # rates fall over just so many minutes
     given = words(recipe, data, args)
     trained = [*MINIGAN, "train", *given, "--minutes", str(args.minutes), "--seed", str(seed)]
     found = figures(folder, trained, args.n)
     size = json.loads((folder / "config.json").read_text())["settings"]["batch_size"]
-    return {
-        **{"images_per_s": round(found["steps"] * size / found.pop("seconds")), **found},
-    }
+    seconds = found.pop("seconds")
+    speed = {"ms": seconds / found["steps"] * 1e3, "images_per_s": round(found["steps"] * size / seconds)}
+    return {**speed, "parameters": parameters(given), **found}
 
 
 def of_seeds(rows: list[dict[str, Any]], name: str) -> str:
@@ -97,31 +75,38 @@ def of_seeds(rows: list[dict[str, Any]], name: str) -> str:
 def table(held: list[dict[str, Any]]) -> str:
     """The recipes of each data set and length, the nearest to the data first: values / what real images reach."""
     lines = []
-    for about in dict.fromkeys((row["data"], row["minutes"], row["samples"], row["reader"]) for row in held):
-        ours = [row for row in held if about == (row["data"], row["minutes"], row["samples"], row["reader"])]
-        data, minutes, samples, reader = about
+    for about in dict.fromkeys(map(compared, held)):
+        ours = [row for row in held if about == compared(row)]
+        group, data, images, minutes, samples, reader = about
         took = "1 minute" if minutes == 1 else f"{minutes:g} minutes"
-        lines += ["", f"{data}, {took}, {samples} samples read by {reader}: value / of real images", ""]
-        lines.append("| recipe | " + " | ".join(SHOWN.values()) + " | steps | images/s |")
-        lines.append("|---|" + "---:|" * (len(SHOWN) + 2))
-        groups = {row["recipe"]: [other for other in ours if other["recipe"] == row["recipe"]] for row in ours}
-        nearest = sorted(groups, key=lambda name: statistics.mean(row["rows"]["frechet"][0] for row in groups[name]))
+        some = f" ({images} images)" if images else ""
+        lines += ["", f"{data}{some}, {took}, {samples} samples read by {reader}: value / of real images", ""]
+        shown = GROUPS[group].shown
+        lines.append("| recipe | " + " | ".join(shown.values()) + " | steps | ms a step | parameters |")
+        lines.append("|---|" + "---:|" * (len(shown) + 3))
+        named = {row["recipe"]: [other for other in ours if other["recipe"] == row["recipe"]] for row in ours}
+        nearest = sorted(named, key=lambda name: statistics.mean(row["rows"]["frechet"][0] for row in named[name]))
         for name in nearest:
-            rows = groups[name]
-            counts = [round(statistics.mean(row[key] for row in rows)) for key in ("steps", "images_per_s")]
-            lines.append(
-                f"| {name} | " + " | ".join([*(of_seeds(rows, key) for key in SHOWN), *map(str, counts)]) + " |"
-            )
+            rows = named[name]
+            counts = [f"{statistics.mean(row[key] for row in rows):.0f}" for key in ("steps", "ms", "parameters")]
+            lines.append("| " + " | ".join([name, *(of_seeds(rows, key) for key in shown), *counts]) + " |")
     return "\n".join(lines)
+
+
+def compared(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What rows of one table have in common."""
+    return group_of(row["recipe"]), *(row[key] for key in ("data", "images", "minutes", "samples", "reader"))
 
 
 def options() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("recipes", nargs="*", metavar="RECIPE", help="some of those that --list names (default: all)")
+    shown = f"some of those that --list names, or a group of them: {', '.join(GROUPS)} (default: parts)"
+    p.add_argument("recipes", nargs="*", metavar="RECIPE", help=shown)
     p.add_argument("--list", action="store_true", help="name the recipes and exit")
     p.add_argument("--data", nargs="+", default=["mnist"], metavar="NAME|FOLDER", help="data sets (default: mnist)")
     p.add_argument("--side", type=int, default=48, help="of pictures of a folder (default: 48)")
+    p.add_argument("--images", type=int, help="that are learnt from (default: all)")
     p.add_argument("--minutes", type=float, default=1.0, help="of training each (default: 1)")
     p.add_argument("--seeds", type=int, default=1, help="runs of each recipe (default: 1)")
     p.add_argument("--n", type=int, default=10_000, help="samples that are judged (default: 10000)")
@@ -134,10 +119,12 @@ def main() -> None:
     """Train and judge what is not done yet, and print the table of all that is."""
     parser = options()
     args = parser.parse_args()
-    if unknown := set(args.recipes) - set(RECIPES):
-        parser.error(f"no recipe {', '.join(sorted(unknown))}; there are {', '.join(RECIPES)}")
+    if unknown := set(args.recipes) - {*RECIPES, *GROUPS}:
+        parser.error(f"no recipe {', '.join(sorted(unknown))}; there are {', '.join([*GROUPS, *RECIPES])}")
+    named = args.recipes or ["parts"]
+    chosen = [recipe for name in named for recipe in (GROUPS[name].recipes if name in GROUPS else [name])]
     if args.list:
-        print("\n".join(f"{name:14} {shlex.join(words(name, args.data[0], args))}" for name in RECIPES))
+        print("\n".join(f"{name:15} {shlex.join(words(name, args.data[0], args))}" for name in RECIPES))
         return
     file = args.json or args.out / "figures.json"
     held = json.loads(file.read_text()) if file.exists() else {"figures": []}
@@ -145,8 +132,9 @@ def main() -> None:
     print(machine, flush=True)
     for data in args.data:
         for seed in range(args.seeds):
-            for recipe in args.recipes or RECIPES:
-                about = {"recipe": recipe, "data": data, "seed": seed, "minutes": args.minutes, "n": args.n}
+            for recipe in chosen:
+                about = {"recipe": recipe, "data": data, "images": args.images, "seed": seed}
+                about |= {"minutes": args.minutes, "n": args.n}
                 about["options"] = shlex.join(words(recipe, data, args))
                 if any(about.items() <= row.items() for row in held["figures"]):
                     continue

@@ -49,10 +49,24 @@ def bench(monkeypatch, *words):
 def test_every_recipe_is_a_line_that_minigan_train_takes(name, data, tmp_path):
     (tmp_path / "faces").mkdir()
     given = str(tmp_path / data) if data == "faces" else data
-    words = quality.words(name, given, quality.options().parse_args([]))
+    words = quality.words(name, given, quality.options().parse_args(["--images", "90"]))
     chosen = recipe.options(words).parse_args(words)
-    assert chosen.data == given
-    assert networks.sized({"model": chosen.model}) == (data != "mnist")
+    assert (chosen.data, chosen.images) == (given, 90)
+    ours = quality.group_of(name) == "networks"
+    assert networks.sized({"model": chosen.model}) == (ours or data != "mnist")
+    if data == "faces":
+        assert chosen.side == (32 if ours else 48)
+
+
+def test_a_group_is_named_for_its_recipes_and_has_a_table_of_its_own(tmp_path, monkeypatch, asked, capsys):
+    bench(monkeypatch, "little", "net_dcgan", "--images", 1000, "--out", tmp_path)
+    assert [command[0] for command in asked] == ["train", "evaluate"] * (1 + len(quality.GROUPS["little"].recipes))
+    assert all("--images 1000" in " ".join(command) for command in asked if command[0] == "train")
+    assert {Path(command[1]).parent.name for command in asked if command[0] == "evaluate"} == {"mnist_1000"}
+    said = capsys.readouterr().out
+    assert said.count("mnist (1000 images), 1 minute") == 2
+    assert "| recipe | Fréchet | precision | recall | memorised | steps | ms a step | parameters |" in said
+    assert "| net_dcgan | 12 / 2.5 |  |  | 600 | 100 | 1484193 |" in said
 
 
 def test_runs_are_made_once_and_the_nearest_comes_first(tmp_path, monkeypatch, asked, capsys):
@@ -61,7 +75,7 @@ def test_runs_are_made_once_and_the_nearest_comes_first(tmp_path, monkeypatch, a
     assert [command[0] for command in asked] == ["train", "evaluate"] * 4
     said = capsys.readouterr().out
     assert said.index("| clusters | 3 (3 to 3) / 2.5 |") < said.index("| plain | 12 (12 to 12) / 2.5 |")
-    assert "| 600 | 1280 |" in said
+    assert "| 600 | 100 | 7" in said
     bench(monkeypatch, *words)
     assert len(asked) == 8
     held = json.loads((tmp_path / "figures.json").read_text())
@@ -96,7 +110,7 @@ def test_runs_of_other_minutes_or_judged_by_other_samples_are_others(tmp_path, m
 def test_an_unknown_recipe_is_named(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         bench(monkeypatch, "nonesuch")
-    assert "no recipe nonesuch; there are plain" in capsys.readouterr().err
+    assert "no recipe nonesuch; there are parts, little, networks, plain" in capsys.readouterr().err
 
 
 def test_the_list_says_what_each_recipe_is(monkeypatch, capsys):
