@@ -16,6 +16,7 @@ from ..gan import (
     ConditionalGame,
     Latent,
     Moves,
+    PathLengths,
     Regularisers,
     ScoreGame,
     Sight,
@@ -104,6 +105,12 @@ def courses(extra: Extra, optimizers: Iterable[optim.Optimizer]) -> list[optim.S
     return [optim.Course(each, shapes[extra["lr_schedule"]], extra["warmup"]) for each in optimizers]
 
 
+def path_lengths(extra: Extra) -> PathLengths | None:
+    """What --path-length adds to G's loss, None without it."""
+    weight, decay, every = (extra[name] for name in ("path_length", "path_length_decay", "path_length_every"))
+    return PathLengths(weight, decay, every) if weight else None
+
+
 def build(settings: Settings) -> ScoreGame:
     """The game of these settings."""
     extra, classes = settings.extra, labels.classes(settings)
@@ -137,6 +144,7 @@ def build(settings: Settings) -> ScoreGame:
         ),
         moves=Moves(**{name: extra[name] for name in MOVED}),
         regularisers=Regularisers(**{name: extra[name] for name in STEADIED}),
+        path_lengths=path_lengths(extra),
         ema=optim.EMA(G, extra["ema"], extra["ema_ramp"]) if extra["ema"] else None,
         seed=settings.seed,
     )
@@ -278,10 +286,27 @@ def part_options(prog: str, of: str, description: str) -> Options:
     tricks.add_argument("--stddev", action="store_true", help="dcgan's D sees how much a batch differs")
     tricks.add_argument("--spectral-norm", action="store_true", help="in every layer of D")
     tricks.add_argument("--generator-spectral-norm", action="store_true", help="in every layer of G, as SAGAN has it")
+    tricks.add_argument(
+        "--path-length",
+        type=float,
+        default=0.0,
+        metavar="WEIGHT",
+        help="styles of stylegan2 are to change images evenly, 2 say",
+    )
+    tricks.add_argument(
+        "--path-length-every",
+        type=positive,
+        default=4,
+        metavar="STEPS",
+        help="how often, so many times as much (default: 4)",
+    )
+    shown = "of the average that lengths are to be near (default: 0.99)"
+    tricks.add_argument("--path-length-decay", type=float, default=0.99, help=shown)
     _add_regularisers(p)
     for name in sorted({name for network in NETWORKS.values() for name in network.shaped_by}):
         p.idle(flag(name), partial(_not_for_its_model, name))
     p.idle_without("--penalty", lambda o: o.penalty, "--penalty-weight", "--penalty-every")
+    p.idle_without("--path-length", lambda o: o.path_length, "--path-length-every", "--path-length-decay")
     p.idle_without("--ema", lambda o: o.ema, "--ema-ramp")
     p.idle_without("--lr-schedule linear or cosine", lambda o: o.lr_schedule != "constant", "--lr-end")
     p.idle_without("--optimizer adam", lambda o: o.optimizer == "adam", "--beta1", "--beta2")

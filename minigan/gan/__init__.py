@@ -9,6 +9,7 @@ from .footprint import MemoryNeed, memory_needed
 from .game import Batch, Drawn, Game, Losses, Source, State, Turn
 from .infogan import InfoGame, LatentCode
 from .latents import Latent, lerp, normal_latent, slerp, uniform_latent
+from .path_lengths import PathLengths, path_lengths
 from .penalties import clip_weights, limit_lengths
 from .regularisers import Regularisers
 from .score import ScoreGame, alternate

@@ -7,29 +7,27 @@ from typing import Any, NamedTuple
 from .. import ops
 from ..errors import ShapeError
 from ..grad import grad
-from ..nn import BatchNorm1d, BatchNorm2d, Module, functional_call
+from ..nn import Module, functional_call
 from ..nn.checks import integer, not_negative
-from ..nn.reparametrize import SpectralNorm
 from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor
 from . import one_pass
 from .best import best
+from .doubts import doubts
 from .game import Batch, Game, Losses, State, Turn
 from .latents import Latent
 from .losses import Loss
+from .path_lengths import PathLengths, Paths
 from .penalties import COUPLING, clip_weights, limit_lengths
 from .regularisers import Anchors, Regularisers, Term, compared
-from .switches import Moves, Sight, check_together
+from .switches import Moves, Sight, check_together, refuse_unsuited
 from .view import View
 
 Sampler = Callable[[Tensor], Tensor]  # noise to samples
 Critic = Callable[[Tensor], Any]  # samples to scores, or to (scores, what else it reads from them)
 Answer = tuple[Tensor, Any]  # (scores, reading), which is None if there is none
-UNSUITED = ("joint_batches", "pack", "replay", "unroll")
-"""Switches that a game whose samples have labels or codes leaves as they are: they mix samples that were made for
-different ones (packs, old fakes, real samples and fakes in one batch), or call the discriminator on samples alone."""
 
 
 def alternate(d_steps: int = 1, g_steps: int = 1) -> list[Turn]:
@@ -57,8 +55,8 @@ class ScoreGame(Game):
     `penalty(critic, real, fake, rng=...)` is added to the discriminator's loss with weight `penalty_weight`; or, which
     costs less and changes little, only in every `penalty_every`-th round, so many times as much (Karras et al. 2020,
     appendix B, lazy regularisation). `sight` is what the discriminator sees, `moves` how both move, `regularisers` what
-    else is added to their losses. A discriminator may give (scores, reading) instead of scores: a game that asks its
-    fakes for something says with `of_readings` what was read is worth.
+    else is added to their losses, `path_lengths` to that of a generator of styles. A discriminator may give (scores,
+    reading) instead of scores: a game that asks its fakes for something says with `of_readings` what was read is worth.
 
     Both players move at once in the turns "simultaneous_turn" and "one_pass_turn", which are the same moves: the latter
     is faster, and for a discriminator that scores samples one by one (ShapeError if it holds batch norm, say).
@@ -82,6 +80,7 @@ class ScoreGame(Game):
         sight: Sight | None = None,
         moves: Moves | None = None,
         regularisers: Regularisers | None = None,
+        path_lengths: PathLengths | None = None,
         seed: int = 0,
         ema: EMA | None = None,
         schedules: Sequence[Schedule] = (),
@@ -90,7 +89,7 @@ class ScoreGame(Game):
         integer(f"{type(self).__name__}: penalty_every", penalty_every, 1)
         sight, moves, regularisers = sight or Sight(), moves or Moves(), regularisers or Regularisers()
         if self.one_by_one:
-            self._refuse_unsuited(sight, moves)
+            refuse_unsuited(type(self).__name__, sight, moves, path_lengths)
         if ema is not None and ema.module is not generator:
             raise ShapeError(f"{type(self).__name__}: the averaged weights are not the generator's")
         if schedule is None:
@@ -98,7 +97,7 @@ class ScoreGame(Game):
         turns = {turn.name for turn in schedule}
         if "one_pass_turn" in turns:
             one_pass.check_one_by_one(discriminator)
-        check_together(loss, sight, moves, regularisers, turns)
+        check_together(loss, sight, moves, regularisers, path_lengths, turns)
         self.generator = generator
         self.discriminator = discriminator
         self.loss = loss
@@ -119,6 +118,7 @@ class ScoreGame(Game):
         weight = discriminator.parameters()[0]
         self.view = View(sight, loss, weight, self.step, partial(self.sample, 1))
         self.anchors = Anchors(regularisers.lecam_decay, loss.lower, weight) if regularisers.lecam else None
+        self.paths = None if path_lengths is None else Paths(path_lengths, generator, latent)
 
     @property
     def sight(self) -> Sight:
@@ -129,38 +129,31 @@ class ScoreGame(Game):
     def state(self) -> State:
         """Every tensor of the game by name, sharing memory with it."""
         anchors = {} if self.anchors is None else self.anchors.state_dict("lecam.")
-        return super().state | self.view.state_dict() | anchors
+        paths = {} if self.paths is None else {"path_lengths.average": self.paths.average}
+        return super().state | self.view.state_dict() | anchors | paths
 
     def variant(self, turn: Turn, rounds: int) -> int:
-        """1 in rounds that leave the penalty out, else 0; a generator's turn that imagines none of D's is always 0."""
+        """1 in rounds that leave the penalty out, and 2 more where path lengths are; 0 if the turn has neither.
+
+        A generator's turn has a penalty if it imagines turns of D, a discriminator's no path lengths.
+        """
         penalised = turn.name != "generator_turn" or self.moves.unroll > 0
-        return int(penalised and self._leaves_out_penalty(rounds))
+        no_penalty = penalised and self._leaves_out_penalty(rounds)
+        no_paths = turn.name != "discriminator_turn" and self._leaves_out_paths(rounds)
+        return no_penalty + 2 * no_paths
 
     def _leaves_out_penalty(self, rounds: int) -> bool:
         """Is there a penalty, but none in the round after so many?"""
         return self.penalty is not None and rounds % self.penalty_every != 0
 
+    def _leaves_out_paths(self, rounds: int) -> bool:
+        """Likewise of path lengths."""
+        return self.paths is not None and rounds % self.paths.weights.every != 0
+
     def doubts(self) -> list[str]:
         """A loss without a bound whose discriminator nothing limits; a penalty on samples that batch norm mixes."""
-        layers, found = list(self.discriminator.modules()), []
-        limits = self.penalty and self.penalty_weight, self.moves.clip, self.moves.max_norm
-        if self.loss.unbounded and not (any(limits) or any(isinstance(m, SpectralNorm) for m in layers)):
-            found.append(
-                f"nothing limits how steep the discriminator becomes, and its {self.loss.name} loss falls for ever as "
-                "it does: give it a penalty, limits to its weights (clip, max_norm) or spectral norm"
-            )
-        if self.penalty is not None and any(isinstance(m, BatchNorm1d | BatchNorm2d) for m in layers):
-            found.append(
-                "the penalty is on the slope at each sample, which batch norm in the discriminator mixes with the "
-                "others': layer norm or none goes with it"
-            )
-        return found
-
-    def _refuse_unsuited(self, sight: Sight, moves: Moves) -> None:
-        given, usual = {**vars(sight), **vars(moves)}, {**vars(Sight()), **vars(Moves())}
-        if found := {switch: given[switch] for switch in UNSUITED if given[switch] != usual[switch]}:
-            name = type(self).__name__
-            raise ShapeError(f"{name}: each sample has a label or code of its own, which does not go with {found}")
+        limited = bool((self.penalty and self.penalty_weight) or self.moves.clip or self.moves.max_norm)
+        return doubts(self.loss, self.discriminator, penalised=self.penalty is not None, limited=limited)
 
     def discriminator_turn(self, batch: Batch) -> Losses:
         """The discriminator moves; the generator only samples, and leaves no graph."""
@@ -180,7 +173,7 @@ class ScoreGame(Game):
         generator, critic = self.as_functions(batch)
         sides = self._sides(generator, batch)
         d_loss, shown = self._discriminator_loss(critic, sides, batch.rng)
-        g_loss = self._generator_loss(critic, sides, batch.rng, True)
+        g_loss, of_paths = self._smoothed(self._generator_loss(critic, sides, batch.rng, True), sides, batch.rng)
         d_optimizer, g_optimizer = self.optimizers["discriminator"], self.optimizers["generator"]
         moving = bool(self.moves.consensus)
         field = ops.averaged(
@@ -198,7 +191,7 @@ class ScoreGame(Game):
         self._limit_weights()
         g_optimizer.step(field[len(d_optimizer.params) :])
         self.average()
-        return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), **shown}
+        return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), **shown, **of_paths}
 
     def one_pass_turn(self, batch: Batch) -> Losses:
         """The moves of `simultaneous_turn`, by one pass of the discriminator (`gan/one_pass.py`).
@@ -274,9 +267,10 @@ class ScoreGame(Game):
         if self.moves.unroll:
             critic = self._unrolled(sides, rng)
         loss = self._generator_loss(critic, sides, rng, bool(self.moves.unroll))
+        loss, shown = self._smoothed(loss, sides, rng)
         self.optimizers["generator"].minimize(loss)
         self.average()
-        return {"g_loss": loss.detach()}
+        return {"g_loss": loss.detach(), **shown}
 
     def _sides(self, generator: Sampler, batch: Batch, deceive: bool = True) -> Sides:
         """The batch's real samples and fakes of its noise; with `deceive` some are among the former, if ever."""
@@ -381,6 +375,13 @@ class ScoreGame(Game):
             loss = loss - self.regularisers.latent_variety * variety
         return loss if sides.asked is None else loss + self.of_readings(sides.asked, reading)[0]
 
+    def _smoothed(self, loss: Tensor, sides: Sides, rng: Stream) -> tuple[Tensor, Losses]:
+        """The generator's loss with path lengths, if this round measures them, and what the log shows of them."""
+        if self.paths is None or self._leaves_out_paths(self.rounds):
+            return loss, {}
+        added, length = self.paths.term(len(sides.fake), rng)
+        return loss + added, {"path_length": length}
+
     def _of_opposites(self, fake: Tensor, real: Tensor) -> Tensor:
         """What the generator minimises in a game of opposites, with the part that real scores alone decide."""
         return -self.loss.discriminator(real, fake)
@@ -421,6 +422,7 @@ class ScoreGame(Game):
             "replay": self.sight.replay,
             "the probability of ada or pseudo": self.sight.adaptive,
             "the averages of lecam": self.regularisers.lecam,
+            "the average of path lengths": self.paths is not None,
             "top_k": self.moves.top_k < 1,
             "unroll": self.moves.unroll,
             "consensus": self.moves.consensus,

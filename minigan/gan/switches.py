@@ -8,6 +8,7 @@ from ..nn.checks import integer, not_negative, number
 from ..tensor import Tensor
 from . import augmentations
 from .losses import Loss
+from .path_lengths import PathLengths
 from .regularisers import Regularisers
 
 
@@ -97,10 +98,20 @@ class Moves:
             integer("Moves: top_k_steps", self.top_k_steps, 1)
 
 
+UNSUITED = ("joint_batches", "pack", "replay", "unroll")
+"""Switches that a game whose samples have labels or codes leaves as they are: they mix samples that were made for
+different ones (packs, old fakes, real samples and fakes in one batch), or call the discriminator on samples alone."""
 AT_ONCE = ("simultaneous_turn", "one_pass_turn")  # turns in which both players move, from where both are
 
 
-def check_together(loss: Loss, sight: Sight, moves: Moves, regularisers: Regularisers, turns: Collection[str]) -> None:
+def check_together(
+    loss: Loss,
+    sight: Sight,
+    moves: Moves,
+    regularisers: Regularisers,
+    path_lengths: PathLengths | None,
+    turns: Collection[str],
+) -> None:
     """ShapeError, which says why, for switches that would not mean together what they mean apart."""
     one_pass, at_once = "one_pass_turn" in turns, any(turn in AT_ONCE for turn in turns)
     replay, near = sight.replay, regularisers.latent_consistency
@@ -135,7 +146,22 @@ def check_together(loss: Loss, sight: Sight, moves: Moves, regularisers: Regular
             near and one_pass,
             f"latent_consistency {near} adds to the generator's loss beside scores: no one_pass_turn",
         ),
+        (
+            path_lengths and one_pass,
+            f"{path_lengths} adds to the generator's loss beside scores: no one_pass_turn",
+        ),
     )
     for holds, why in refused:
         if holds:
             raise ShapeError(f"ScoreGame: {why}")
+
+
+def refuse_unsuited(name: str, sight: Sight, moves: Moves, path_lengths: PathLengths | None) -> None:
+    """ShapeError for what the game of that name, whose samples have labels or codes, leaves as it is.
+
+    Path lengths too: they are those of styles that noise alone decides.
+    """
+    given = {**vars(sight), **vars(moves), "path_lengths": path_lengths}
+    usual = {**vars(Sight()), **vars(Moves()), "path_lengths": None}
+    if found := {switch: given[switch] for switch in (*UNSUITED, "path_lengths") if given[switch] != usual[switch]}:
+        raise ShapeError(f"{name}: each sample has a label or code of its own, which does not go with {found}")

@@ -7,7 +7,7 @@ import pytest
 
 import minigan as mg
 from minigan.command import networks, recipe
-from minigan.gan import Moves, Regularisers, Sight
+from minigan.gan import Moves, PathLengths, Regularisers, Sight
 from minigan.random import Stream
 from minigan.training import Settings
 
@@ -109,6 +109,15 @@ def test_penalties_rates_and_averages_are_as_the_line_says():
     assert [o.lr for o in cosine.optimizers.values()] == pytest.approx([1e-4, 5e-4])
 
 
+def test_path_lengths_reach_the_game():
+    line = "--model stylegan2 --side 8 --width 2 --path-length"
+    assert game(f"{line} 2").paths.weights == PathLengths()
+    assert game(f"{line} 1 --path-length-every 8 --path-length-decay 0.9").paths.weights == PathLengths(1.0, 0.9, 8)
+    assert game(f"{line} 0").paths is None
+    with pytest.raises(mg.errors.ShapeError, match=r"expected a generator with styles\(z\)"):
+        game("--path-length 2")
+
+
 def test_the_generator_may_be_narrower_than_its_documents():
     counts = [p.num_parameters(buffers=True) for p in game("--generator-width 32 --z-dim 196").players.values()]
     assert counts == [1_757_665, 1_102_721]
@@ -148,6 +157,8 @@ def test_what_helps_where_data_are_few_reaches_the_game():
     ("line", "told"),
     [
         ("--penalty-every 8", "--penalty-every changes nothing without --penalty"),
+        ("--path-length-every 8", "--path-length-every changes nothing without --path-length"),
+        ("--path-length-decay 0.9", "--path-length-decay changes nothing without --path-length"),
         ("--ema-ramp 0.1", "--ema-ramp changes nothing without --ema"),
         ("--lr-end 0.1", "--lr-end changes nothing without --lr-schedule linear or cosine"),
         ("--one-pass --consensus 1", "--one-pass changes nothing with --consensus"),

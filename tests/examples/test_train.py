@@ -183,7 +183,7 @@ def test_switches_reach_the_players():
         "--model lab28 --consensus 0.1",
         "--model resnet --width 8 --attention 8 --loss hinge --spectral-norm --generator-spectral-norm",
         "--model resnet --side 28 --channels 1 --width 4 --generator-width 8 --loss wasserstein --penalty r2",
-        "--model stylegan2 --side 28 --channels 1 --width 4 --penalty r1 --penalty-every 16 --beta1 0 --beta2 0.99",
+        "--model stylegan2 --side 28 --channels 1 --width 4 --penalty r1 --penalty-every 16 --path-length 2 --ema 0.9",
         "--model r3gan --side 28 --channels 1 --width 8 --loss relativistic --penalty r1_r2 --ema 0.9",
         "--model mlp28 --augment ada --lecam 0.3 --consistency 10 --fake-consistency 10 --latent-consistency 5",
         "--model dcgan --width 4 --augment color,translation,cutout --top-k 0.5 --top-k-steps 5 --clusters 4",

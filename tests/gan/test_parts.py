@@ -32,6 +32,7 @@ COUPLED = {  # by what says so
     "replay": "replay",
     "the probability of ada or pseudo": "ada",
     "the averages of lecam": "LeCam",
+    "the average of path lengths": "path lengths",
     "top_k": "top-k",
     "unroll": "unrolled",
     "consensus": "consensus",

@@ -160,6 +160,24 @@ def game(
     )
 
 
+class Styled(mg.models.StyleGenerator):
+    """A generator of styles, whose smallest images have 8 pixels, without their border."""
+
+    def synthesis(self, styles: Any) -> Tensor:
+        return super().synthesis(styles)[:, :, 1:-1, 1:-1]
+
+
+def of_styles() -> ScoreGame:
+    """With style mixing, path lengths in every other round, R1 in every third one."""
+    G = Styled(8, Z, 4, 1, 2, depth=1, mixing=0.5).to(where.device, "float64")
+    D = critic(norm=False).to(where.device, "float64")
+    return ScoreGame(
+        *(G, D), loss=losses.nonsaturating, latent=LATENT, penalty=penalties.r1, penalty_every=3,
+        path_lengths=mg.gan.PathLengths(every=2), ema=mg.optim.EMA(G, 0.9),
+        generator_optimizer=adam(G), discriminator_optimizer=adam(D),
+    )  # fmt: skip
+
+
 class Told(nn.Module):
     """A generator or a critic that is told the class with its input; a critic that reads the class with its scores."""
 
@@ -343,6 +361,7 @@ SYSTEMS: dict[str, System] = {
             L.relativistic, how=FREE, moves={"top_k": 0.25}, schedule=[Turn("one_pass_turn")]
         ),
         "top-k, unrolled, packs": lambda: game(L.minimax, seen={"pack": 2}, moves={"top_k": 0.5, "unroll": 1}),
+        "path lengths": of_styles,
         "clipped weights, RMSProp": lambda: game(L.wasserstein, moves={"clip": 0.05}, optimizer=RMS),
         "conditional": (conditional, True),
         "conditional, penalty": (lambda: conditional(L.wasserstein, penalty=P.gradient_penalty), True),
