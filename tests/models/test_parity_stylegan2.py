@@ -1,94 +1,15 @@
-"""StyleGAN2's players against the same formulas in PyTorch, weights for each sample made as the paper writes them."""
-
-import math
+"""StyleGAN2's players and two rounds of their game against the same formulas in PyTorch."""
 
 import numpy as np
 import pytest
+from torch_stylegan2 import Theirs
 
 import minigan as mg
+from minigan.gan import PathLengths, ScoreGame, losses, penalties
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
-TAPS = torch.tensor([1.0, 3, 3, 1], dtype=torch.float64) / 8
 SIDE, BATCH = 16, 4
-
-
-def act(x, bias, multiplier=1.0):
-    return F.leaky_relu(x + (bias * multiplier).reshape(-1, *[1] * (x.ndim - 2)), 0.2) * math.sqrt(2)
-
-
-def filtered(x, up, down, pads, gain=1.0):
-    """Zeros put between pixels, a border, the filter, each down-th pixel."""
-    n, c, h, w = x.shape
-    x = F.pad(x.reshape(n, c, h, 1, w, 1), (0, up - 1, 0, 0, 0, up - 1)).reshape(n, c, h * up, w * up)
-    x = F.pad(x, (pads[0], pads[1], pads[0], pads[1]))
-    kernel = (torch.outer(TAPS, TAPS) * gain).expand(c, 1, 4, 4)
-    return F.conv2d(x, kernel, groups=c)[:, :, ::down, ::down]
-
-
-def equal(w, multiplier=1.0):
-    return w * (multiplier / math.sqrt(w[0].numel()))
-
-
-class Theirs:
-    """The two networks as functions of a state dict."""
-
-    def __init__(self, players):
-        self.G, self.D = (
-            {k: torch.tensor(v.numpy(), requires_grad=True) for k, v in player.named_parameters()} for player in players
-        )
-
-    def mapping(self, z):
-        x = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
-        for k in range(1, 1 + 2 * sum(name.startswith("mapping") for name in self.G) // 2, 2):
-            x = act(x @ equal(self.G[f"mapping.{k}.weight_orig"], 0.01).T, self.G[f"mapping.{k + 1}.bias"], 0.01)
-        return x
-
-    def modulated(self, name, x, style, up=1, demodulate=True):
-        p = self.G
-        w = p[f"{name}.weight"] if demodulate else equal(p[f"{name}.weight_orig"])
-        s = style @ equal(p[f"{name}.affine.weight_orig"]).T + p[f"{name}.affine.bias_orig"]
-        w = w[None] * s[:, None, :, None, None]
-        if demodulate:
-            w = w * torch.rsqrt(w.square().sum((2, 3, 4), keepdim=True) + 1e-8)
-        n, outer, inner, k, _ = w.shape
-        x = x.reshape(1, n * inner, *x.shape[2:])
-        if up == 2:
-            w = w.transpose(1, 2).reshape(n * inner, outer, k, k)
-            x = F.conv_transpose2d(x, w, stride=2, groups=n)
-            return filtered(x.reshape(n, outer, *x.shape[2:]), 1, 1, (1, 1), 4.0)
-        x = F.conv2d(x, w.reshape(n * outer, inner, k, k), padding=k // 2, groups=n)
-        return x.reshape(n, outer, *x.shape[2:])
-
-    def synthesis(self, styles):
-        p = self.G
-        x = p["picture"].expand(len(styles[0]), -1, -1, -1)
-        image, k = None, 0
-        for size in range(1 + (len(styles) - 2) // 2):
-            for _ in range(1 if size == 0 else 2):
-                up = 2 if size and k % 2 == 1 else 1
-                x = self.modulated(f"convolutions.{k}.conv", x, styles[k], up)
-                x = act(x, p[f"convolutions.{k}.activation.bias"])
-                k += 1
-            shown = self.modulated(f"to_image.{size}.conv", x, styles[k], demodulate=False) + p[f"to_image.{size}.bias"]
-            image = shown if image is None else filtered(image, 2, 1, (2, 1), 4.0) + shown
-        return image
-
-    def critic(self, x):
-        p = self.D
-        x = act(F.conv2d(x, equal(p["0.weight_orig"])), p["1.bias"])
-        k = 2
-        while f"{k}.skip.1.weight_orig" in p:
-            h = act(F.conv2d(x, equal(p[f"{k}.conv1.0.weight_orig"]), padding=1), p[f"{k}.conv1.1.bias"])
-            h = F.conv2d(filtered(h, 1, 1, (2, 2)), equal(p[f"{k}.conv2.0.weight_orig"]), stride=2)
-            h = act(h, p[f"{k}.conv2.1.bias"])
-            x = (h + F.conv2d(filtered(x, 1, 2, (1, 1)), equal(p[f"{k}.skip.1.weight_orig"]))) * math.sqrt(0.5)
-            k += 1
-        spread = torch.sqrt(x.var(0, unbiased=False) + 1e-8).mean()
-        x = torch.cat([x, spread.expand(len(x), 1, *x.shape[2:])], 1)
-        x = act(F.conv2d(x, equal(p[f"{k + 1}.weight_orig"]), padding=1), p[f"{k + 2}.bias"]).flatten(1)
-        x = act(x @ equal(p[f"{k + 4}.weight_orig"]).T, p[f"{k + 5}.bias"])
-        return x @ equal(p[f"{k + 6}.weight_orig"]).T + p[f"{k + 6}.bias_orig"]
 
 
 @pytest.fixture
@@ -154,3 +75,76 @@ def test_a_step_of_the_generator_with_path_lengths(players, rng):
     names = [name for name, _ in G.named_parameters() if "noise" not in name]
     ours = dict(zip((n for n, _ in G.named_parameters()), mg.grad(loss, G.parameters()), strict=True))
     close([ours[n] for n in names], torch.autograd.grad(expected, [theirs.G[n] for n in names]))
+
+
+def drawn_in(play, monkeypatch):
+    """(what play() returns, the arrays that streams drew from N(mean, std^2) within it)."""
+    drawn, plain = [], mg.random.Stream.normal
+    monkeypatch.setattr(
+        mg.random.Stream, "normal", lambda *args, **options: drawn.append(plain(*args, **options)) or drawn[-1]
+    )
+    found = play()
+    monkeypatch.undo()
+    return found, [torch.tensor(array) for array in drawn]
+
+
+def theirs_in_turn(theirs, made_of, layers):
+    """Images of the first of these draws, their styles and what is left of the draws: z, then the noise of layers."""
+    z, *rest = made_of
+    styles = [theirs.mapping(z) * 1.0 for _ in range(layers)]
+    return theirs.synthesis(styles, rest[: layers - 1]), styles, rest[layers - 1 :]
+
+
+def test_rounds_of_the_game_with_lazy_r1_and_lazy_path_lengths(players, rng, monkeypatch):
+    """Losses of both turns, the average length, weights after Adam; the noise that the game drew is fed to both."""
+    G, D = players
+    G.train()
+    G.mixing = 0.0
+    for layer in G.convolutions:
+        layer.noise.weight.copy_(rng.standard_normal(1) * 0.3)
+    theirs = Theirs(players)
+    game = ScoreGame(
+        *(G, D),
+        loss=losses.nonsaturating,
+        latent=mg.gan.normal_latent(6, dtype="float64"),
+        generator_optimizer=mg.optim.Adam(G.parameters(), 2e-3, (0.0, 0.99)),
+        discriminator_optimizer=mg.optim.Adam(D.parameters(), 2e-3, (0.0, 0.99)),
+        penalty=penalties.r1,
+        penalty_weight=5.0,
+        penalty_every=3,
+        path_lengths=PathLengths(2.0, 0.99, every=2, shrink=2),
+    )
+    game.graphs = False
+    g_adam, d_adam = (torch.optim.Adam(p.values(), 2e-3, (0.0, 0.99)) for p in (theirs.G, theirs.D))
+    average = 0.0
+    for k in range(4):
+        real = rng.standard_normal((BATCH, 2, SIDE, SIDE))
+        shown, drawn = drawn_in(lambda real=real: game.play(lambda index: mg.tensor(real)), monkeypatch)
+        fake, _, drawn = theirs_in_turn(theirs, drawn, G.layers)
+        x = torch.tensor(real, requires_grad=True)
+        scores = theirs.critic(x)
+        d_loss = F.softplus(theirs.critic(fake.detach())).mean() + F.softplus(-scores).mean()
+        if k % 3 == 0:
+            (slope,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
+            d_loss = d_loss + 3 * 5 * slope.square().sum((1, 2, 3)).mean()
+        d_adam.zero_grad()
+        d_loss.backward()
+        d_adam.step()
+        fake, _, drawn = theirs_in_turn(theirs, drawn, G.layers)
+        g_loss = F.softplus(-theirs.critic(fake)).mean()
+        if k % 2 == 0:
+            few, styles, (y,) = theirs_in_turn(theirs, drawn, G.layers)
+            assert (len(few), y.shape) == (BATCH // 2, few.shape)
+            slopes = torch.autograd.grad((few * y).sum(), styles, create_graph=True)
+            lengths = torch.stack([s.square().sum(1) for s in slopes]).mean(0).sqrt()
+            average += 0.01 * (lengths.mean().item() - average)
+            g_loss = g_loss + 2 * 2 * (lengths - average).square().mean()
+            assert shown["path_length"].item() == pytest.approx(lengths.mean().item(), rel=1e-9)
+        g_adam.zero_grad()
+        g_loss.backward()
+        g_adam.step()
+        close([shown["d_loss"], shown["g_loss"]], [d_loss, g_loss])
+        assert game.paths.average.item() == pytest.approx(average, rel=1e-9)
+        assert ("penalty" in shown, "path_length" in shown) == (k % 3 == 0, k % 2 == 0)
+        for player, own in ((G, theirs.G), (D, theirs.D)):
+            close([p for _, p in player.named_parameters()], own.values())
