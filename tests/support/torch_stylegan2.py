@@ -75,16 +75,16 @@ class Theirs:
 
     def critic(self, x):
         p = self.D
-        x = act(F.conv2d(x, equal(p["0.weight_orig"])), p["1.bias"])
-        k = 2
+        x = act(F.conv2d(x, equal(p["0.conv.weight_orig"])), p["0.bias"])
+        k = 1
         while f"{k}.skip.1.weight_orig" in p:
-            h = act(F.conv2d(x, equal(p[f"{k}.conv1.0.weight_orig"]), padding=1), p[f"{k}.conv1.1.bias"])
-            h = F.conv2d(filtered(h, 1, 1, (2, 2)), equal(p[f"{k}.conv2.0.weight_orig"]), stride=2)
-            h = act(h, p[f"{k}.conv2.1.bias"])
+            h = act(F.conv2d(x, equal(p[f"{k}.conv1.conv.weight_orig"]), padding=1), p[f"{k}.conv1.bias"])
+            h = F.conv2d(filtered(h, 1, 1, (2, 2)), equal(p[f"{k}.conv2.conv.weight_orig"]), stride=2)
+            h = act(h, p[f"{k}.conv2.bias"])
             x = (h + F.conv2d(filtered(x, 1, 2, (1, 1)), equal(p[f"{k}.skip.1.weight_orig"]))) * math.sqrt(0.5)
             k += 1
         spread = torch.sqrt(x.var(0, unbiased=False) + 1e-8).mean()
         x = torch.cat([x, spread.expand(len(x), 1, *x.shape[2:])], 1)
-        x = act(F.conv2d(x, equal(p[f"{k + 1}.weight_orig"]), padding=1), p[f"{k + 2}.bias"]).flatten(1)
-        x = act(x @ equal(p[f"{k + 4}.weight_orig"]).T, p[f"{k + 5}.bias"])
-        return x @ equal(p[f"{k + 6}.weight_orig"]).T + p[f"{k + 6}.bias_orig"]
+        x = act(F.conv2d(x, equal(p[f"{k + 1}.conv.weight_orig"]), padding=1), p[f"{k + 1}.bias"]).flatten(1)
+        x = act(x @ equal(p[f"{k + 3}.weight_orig"]).T, p[f"{k + 4}.bias"])
+        return x @ equal(p[f"{k + 5}.weight_orig"]).T + p[f"{k + 5}.bias_orig"]
