@@ -166,6 +166,27 @@ softmax = listed(
 )
 """Softmax over both batches; D: all mass on the real ones; G: spread evenly over both (Lin 2017)."""
 
+
+def _told_from_all(real: Tensor, fake: Tensor) -> Tensor:
+    """-E ln of the share of e^r in a real sample with all fakes, and of e^-f in a fake with all real samples."""
+    of_real = mean_of(real - batch_logsumexp(fake), softplus, -1)
+    return of_real + mean_of(fake + batch_logsumexp(-real), softplus)
+
+
+dual_contrastive = listed(
+    "dual_contrastive",
+    _told_from_all,
+    lambda fake, real: -_told_from_all(real, fake),
+    compares=True,
+    zero_sum=True,
+    couples=True,
+)
+"""D: -E ln(e^r / (e^r + sum e^f)) - E ln(e^-f / (e^-f + sum e^-r)), each sum over the other batch; G: minus that.
+
+Each sample is told from all of the other side at once, a real one from the fakes and a fake from the real ones
+(Yu et al. 2021, equations 2 to 4).
+"""
+
 # --- relativistic: how much more real is the one than the other? -----------------------------------------------
 
 relativistic = listed(

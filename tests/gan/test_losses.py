@@ -63,6 +63,13 @@ def softmax_terms(r, f):
     return np.log(np.exp(np.concatenate([r, f])).sum())
 
 
+def contrasted(r, f):
+    """Yu et al. 2021: each sample told from all of the other batch, share by share."""
+    of_real = [np.exp(one) / (np.exp(one) + np.exp(f).sum()) for one in r]
+    of_fake = [np.exp(-one) / (np.exp(-one) + np.exp(-r).sum()) for one in f]
+    return -np.log(of_real).mean() - np.log(of_fake).mean()
+
+
 PAIRS = {  # (D, G) of scores r and f
     "minimax": (lambda r, f: sp(-r).mean() + sp(f).mean(), lambda r, f: -sp(f).mean()),
     "nonsaturating": (lambda r, f: sp(-r).mean() + sp(f).mean(), lambda r, f: sp(-f).mean()),
@@ -89,6 +96,10 @@ PAIRS = {  # (D, G) of scores r and f
     "softmax": (
         lambda r, f: softmax_terms(r, f) - r.mean(),
         lambda r, f: softmax_terms(r, f) - (r.mean() + f.mean()) / 2,
+    ),
+    "dual_contrastive": (
+        contrasted,
+        lambda r, f: -contrasted(r, f),
     ),
     "lsgan_signed": (
         lambda r, f: ((r - 1) ** 2).mean() / 2 + ((f + 1) ** 2).mean() / 2,

@@ -66,6 +66,9 @@ AT_ZERO = {  # (penalty, options, value for a critic that is 0, its curvature wh
     "r1": (penalties.r1, {}, 0.0, 2.0),
     "r2": (penalties.r2, {}, 0.0, 2.0),
     "r1_r2": (penalties.r1_r2, {}, 0.0, 4.0),
+    "approximated_r1": (penalties.approximated_r1, {}, 0.0, None),
+    "approximated_r2": (penalties.approximated_r2, {}, 0.0, None),
+    "approximated_r1_r2": (penalties.approximated_r1_r2, {}, 0.0, None),
     "wgan_div": (penalties.wgan_div, {}, 0.0, 0.0),
     **{
         f"{name}, eps 0": (getattr(penalties, name), {"eps": 0.0}, 1.0, 0.0)
@@ -130,6 +133,60 @@ def test_samples_are_constants_for_a_penalty(name, rng):
     for g in players:
         with pytest.raises(mg.errors.GraphError):
             mg.grad(penalty, g)
+
+
+APPROXIMATED = {"approximated_r1": penalties.r1, "approximated_r2": penalties.r2, "approximated_r1_r2": penalties.r1_r2}
+
+
+def bent(rng):
+    """A critic that is smooth, of several scores a sample, and samples of which there are as many as draws."""
+    w1, w2 = (Tensor(rng.standard_normal(shape)) for shape in ((12, 5), (5, 2)))
+    real, fake = (Tensor(np.repeat(rng.standard_normal((1, 3, 2, 2)), 20_000, 0)) for _ in range(2))
+    return (lambda x: mg.tanh(x.reshape(len(x), 12) @ w1 * 0.3) @ w2), real, fake
+
+
+@pytest.mark.parametrize("name", APPROXIMATED)
+def test_approximated_penalties_tend_to_the_exact_ones(name, rng):
+    critic, real, fake = bent(rng)
+    approximated, exact = penalties.PENALTIES[name], APPROXIMATED[name](critic, real[:1], fake[:1]).item()
+    found = approximated(critic, real, fake, rng=mg.random.Stream(0), sigma=1e-4).item()
+    # (e . g)^2 has the deviation sqrt(2) |g|^2, a fiftieth of the mean of 20 000 draws at five deviations
+    assert found == pytest.approx(exact, rel=0.05)
+    assert approximated(critic, real, fake, rng=mg.random.Stream(0)).item() == pytest.approx(found, rel=1e-2)
+    assert approximated(critic, real, fake, rng=mg.random.Stream(0), sigma=3.0).item() < 0.8 * exact  # tanh is bounded
+    count = 2 if name == "approximated_r1_r2" else 1
+    more = approximated(critic, real, fake, rng=mg.random.Stream(0), sigma=1e-4, eps=0.5).item()
+    assert more - found == pytest.approx(0.5 * count, rel=1e-9)
+
+
+def test_the_approximated_penalties_slope_tends_to_that_of_the_exact_one(rng):
+    w, x = Tensor(rng.standard_normal((12, 1))), Tensor(np.zeros((100_000, 12)))
+    slopes = [
+        mg.grad(penalty(lambda x: mg.tanh(x @ w), x, x, rng=mg.random.Stream(0)), w).numpy()
+        for penalty in (penalties.approximated_r1, penalties.r1)
+    ]
+    np.testing.assert_allclose(slopes[0], slopes[1], atol=0.03 * np.abs(slopes[1]).max())
+
+
+@pytest.mark.parametrize("name", APPROXIMATED)
+def test_approximated_penalties_are_the_formula_of_their_draws(name, rng):
+    w = rng.standard_normal((12, 2))
+    real, fake = (rng.standard_normal((5, 3, 2, 2)) for _ in range(2))
+
+    def scores(x):
+        return np.tanh(x.reshape(5, 12) @ w)
+
+    draws, expected = mg.random.Stream(2), 0.0
+    for letter, x in (("1", real), ("2", fake)):
+        if letter in name.replace("approximated_", ""):
+            e = draws.normal((5, 3, 2, 2), dtype="float64")
+            expected += ((scores(x + 0.2 * e) - scores(x)).sum(1) ** 2).mean() / 0.2**2
+    critic = [lambda x: mg.tanh(x.reshape(5, 12) @ Tensor(w)), Tensor(real), Tensor(fake)]
+    value = penalties.PENALTIES[name](*critic, rng=mg.random.Stream(2), sigma=0.2)
+    assert value.item() == pytest.approx(expected, rel=1e-10)
+    for wrong in (0, -1, np.nan):
+        with pytest.raises(mg.errors.ShapeError, match=f"approximated_r[12]: sigma: expected .* > 0, got {wrong}"):
+            penalties.PENALTIES[name](*critic, sigma=wrong)
 
 
 def test_dragan_looks_around_samples_as_far_as_they_are_spread(rng):

@@ -32,6 +32,12 @@ DROPPED = [  # (file, what is there, what is left of it, the system that notices
     ),
     ("gan/bigan.py", "(ops.averaged(grad(loss, o.params)) for", "(grad(loss, o.params) for", "BiGAN"),
     ("gan/losses.py", "return batch_logsumexp(", "from ..ops import logsumexp; return logsumexp(", "softmax"),
+    (
+        "gan/losses.py",
+        "real - batch_logsumexp(fake)",
+        "real - __import__('minigan').logsumexp(fake)",
+        "dual contrastive, approximated R1 and R2",
+    ),
     ("gan/losses.py", "upper - batch_mean(lower)", "upper - mean(lower)", "relativistic average LSGAN"),
     ("gan/losses.py", "lower - batch_mean(upper)", "lower - mean(upper)", "relativistic average LSGAN"),
     ("gan/penalties.py", "sqrt(batch_var(real))", "sqrt(__import__('minigan').var(real))", "DRAGAN"),

@@ -304,6 +304,7 @@ SYSTEMS: dict[str, System] = {
         "relativistic average LSGAN": lambda: game(L.relativistic_average_lsgan),
         "relativistic average hinge": lambda: game(L.relativistic_average_hinge),
         "softmax": lambda: game(L.softmax),
+        "dual contrastive, approximated R1 and R2": lambda: game(L.dual_contrastive, penalty=P.approximated_r1_r2),
         "f-GAN": lambda: game(L.pearson),
         "DRAGAN": lambda: game(L.minimax, penalty=P.dragan),
         "the printed penalty of CS231n": lambda: game(L.wasserstein, penalty=P.cs231n_printed),
