@@ -59,7 +59,7 @@ SEEN = (
     "ada_target",
     "ada_images",
 )
-MOVED = ("unroll", "consensus", "clip", "max_norm", "top_k", "top_k_steps")
+MOVED = tuple(field.name for field in fields(Moves))
 STEADIED = tuple(field.name for field in fields(Regularisers))
 
 
@@ -270,6 +270,12 @@ def part_options(prog: str, of: str, description: str) -> Options:
     )
     moves.add_argument("--unroll", type=int, default=0, help="G's gradient runs through so many steps of D")
     moves.add_argument("--consensus", type=float, default=0.0, help="weight of the joint gradient's length")
+    shown = "noise is first moved to where D scores it higher, so far: 0.9 say (LOGAN)"
+    moves.add_argument("--latent-optimisation", type=float, default=0.0, metavar="ALPHA", help=shown)
+    shown = "damping of that step (default: 0.1)"
+    moves.add_argument("--latent-damping", type=float, default=0.1, metavar="BETA", help=shown)
+    shown = "times its squared length, in both losses (default: 0.1)"
+    moves.add_argument("--latent-cost", type=float, default=0.1, metavar="WEIGHT", help=shown)
     tricks = p.add_argument_group("tricks")
     tricks.add_argument("--ema", type=float, help="sample from averaged weights with this decay, 0.999 say")
     tricks.add_argument(
@@ -312,6 +318,7 @@ def part_options(prog: str, of: str, description: str) -> Options:
     p.idle_without("--optimizer adam", lambda o: o.optimizer == "adam", "--beta1", "--beta2")
     p.idle_without("--optimizer sgd", lambda o: o.optimizer == "sgd", "--momentum")
     p.idle_without("--instance-noise", lambda o: o.instance_noise, "--noise-steps")
+    p.idle_without("--latent-optimisation", lambda o: o.latent_optimisation, "--latent-damping", "--latent-cost")
     for option in ("--d-steps", "--repeat", "--one-pass"):
         p.idle(option, lambda o: "changes nothing with --consensus: both move at once" if o.consensus else "")
     return p

@@ -109,6 +109,8 @@ class InfoGame(ScoreGame):
         super().__init__(generator, discriminator, latent=code, **parts)
         if near := self.regularisers.latent_consistency:
             raise ShapeError(f"InfoGame: noise that has moved holds another code: no latent_consistency, got {near}")
+        if step := self.moves.latent_optimisation:
+            raise ShapeError(f"InfoGame: noise that has moved holds another code: no latent_optimisation, got {step}")
 
     def asked(self, batch: Batch, z: Tensor) -> Tensor:
         """The noise, with the code in it."""

@@ -156,8 +156,9 @@ def approximated_r1(
 ) -> Tensor:
     """E (critic(real + sigma e) - critic(real))^2 / sigma^2 (+ eps), e ~ N(0, 1) per element (Lin et al. 2025).
 
-    For a small sigma that is r1, as E (e . g)^2 = |g|^2, without a gradient of a gradient: it costs two more passes of
-    the critic, for any op that has a first derivative. Lin et al. leave the division by sigma^2 to the weight.
+    For a small sigma that is r1, as E (e . g)^2 = |g|^2, of two more passes of the critic and no gradient of a
+    gradient, which it is for where that cannot be had: here r1 costs no more. Lin et al. leave the division by sigma^2
+    to the weight.
     """
     return eps + _jitter("approximated_r1", critic, real, rng, sigma)
 

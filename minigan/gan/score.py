@@ -1,5 +1,6 @@
 """Two players and a loss of scores: the game of nearly every GAN, with its parts to choose from."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor
-from . import one_pass
+from . import latent_steps, one_pass
 from .best import best
 from .doubts import doubts
 from .game import Batch, Game, Losses, State, Turn
@@ -40,13 +41,14 @@ def alternate(d_steps: int = 1, g_steps: int = 1) -> list[Turn]:
 class Sides(NamedTuple):
     """What a turn compares: real samples and fakes, what the fakes were made for, if the discriminator reads it.
 
-    And fakes of noise that is near to theirs, if it is to score them alike.
+    And fakes of noise that is near to theirs, if it is to score them alike; how far their noise was moved for D.
     """
 
     real: Tensor
     fake: Tensor
     asked: Tensor | None
     near: Tensor | None = None
+    moved: Tensor | None = None
 
 
 class ScoreGame(Game):
@@ -62,7 +64,7 @@ class ScoreGame(Game):
     is faster, and for a discriminator that scores samples one by one (ShapeError if it holds batch norm, say).
     """
 
-    one_by_one = False  # has each sample a label or code of its own? Then what is UNSUITED is refused
+    one_by_one = False  # has each sample a label or code of its own? Then what is switches.UNSUITED is refused
 
     def __init__(
         self,
@@ -156,22 +158,22 @@ class ScoreGame(Game):
         return doubts(self.loss, self.discriminator, penalised=self.penalty is not None, limited=limited)
 
     def discriminator_turn(self, batch: Batch) -> Losses:
-        """The discriminator moves; the generator only samples, and leaves no graph."""
+        """The discriminator moves; the generator only samples, and leaves no graph, unless D moves its noise."""
         generator, critic = self.as_functions(batch)
-        with no_grad():
-            sides = self._sides(generator, batch)
+        with contextlib.nullcontext() if self.moves.latent_optimisation else no_grad():
+            sides = self._sides(generator, critic, batch)
         return self._move_discriminator(critic, sides, batch.rng)
 
     def generator_turn(self, batch: Batch) -> Losses:
         """The generator moves, through the discriminator as it stands, or as it would be some steps later."""
         generator, critic = self.as_functions(batch)
-        sides = self._sides(generator, batch, deceive=self.moves.unroll > 0)
+        sides = self._sides(generator, critic, batch, deceive=self.moves.unroll > 0)
         return self._move_generator(critic, sides, batch.rng)
 
     def simultaneous_turn(self, batch: Batch) -> Losses:
         """Both players move at once, each down its own loss; with `consensus` also towards where neither would move."""
         generator, critic = self.as_functions(batch)
-        sides = self._sides(generator, batch)
+        sides = self._sides(generator, critic, batch)
         d_loss, shown = self._discriminator_loss(critic, sides, batch.rng)
         g_loss, of_paths = self._smoothed(self._generator_loss(critic, sides, batch.rng, True), sides, batch.rng)
         d_optimizer, g_optimizer = self.optimizers["discriminator"], self.optimizers["generator"]
@@ -199,7 +201,7 @@ class ScoreGame(Game):
         What is drawn in that pass, instance noise say, is then the same for both players.
         """
         generator, critic = self.as_functions(batch)
-        sides = self._sides(generator, batch)
+        sides = self._sides(generator, critic, batch)
         if sides.asked is not None:
             raise ShapeError(
                 f"one_pass_turn: {type(self).__name__} adds to both losses what is read from fakes, beside scores"
@@ -231,7 +233,7 @@ class ScoreGame(Game):
         the generator costs.
         """
         generator, critic = self.as_functions(batch)
-        sides = self._sides(generator, batch)
+        sides = self._sides(generator, critic, batch)
         of_discriminator = self._move_discriminator(critic, sides._replace(fake=sides.fake.detach()), batch.rng)
         return of_discriminator | self._move_generator(critic, sides, batch.rng)
 
@@ -272,9 +274,16 @@ class ScoreGame(Game):
         self.average()
         return {"g_loss": loss.detach(), **shown}
 
-    def _sides(self, generator: Sampler, batch: Batch, deceive: bool = True) -> Sides:
+    def _sides(self, generator: Sampler, critic: Critic, batch: Batch, deceive: bool = True) -> Sides:
         """The batch's real samples and fakes of its noise; with `deceive` some are among the former, if ever."""
-        z = self.noise(batch)
+        z, moved, moves = self.noise(batch), None, self.moves
+        if moves.latent_optimisation:
+            upwards = -1.0 if self.loss.lower else 1.0
+            z, moved = latent_steps.moved(
+                z,
+                lambda z: upwards * self._scores(critic, generator(z), batch.rng),
+                *(self.latent, moves.latent_optimisation, moves.latent_damping),
+            )
         fake, near = generator(z), None
         if self.regularisers.latent_consistency:
             step = batch.rng.normal(z.shape, 0.0, self.regularisers.latent_step, z.dtype, z.device)
@@ -284,7 +293,7 @@ class ScoreGame(Game):
             with no_grad():
                 others = generator(self.latent(len(z), batch.rng).to(real.device))
             real = self.view.adaptive.deceiving(real, others, batch.rng)
-        return Sides(real, fake, self.asked(batch, z), near)
+        return Sides(real, fake, self.asked(batch, z), near, moved)
 
     def _discriminator_loss(
         self, critic: Critic, sides: Sides, rng: Stream, imagined: bool = False
@@ -300,6 +309,9 @@ class ScoreGame(Game):
         loss, of_regularisers = self._regularised(loss, critic, sides, answers, rng, imagined)
         loss, shown = self._penalised(loss, critic, real, fake, answers, rng)
         shown |= of_regularisers
+        if sides.moved is not None:
+            loss = loss + self.moves.latent_cost * sides.moved
+            shown["latent_move"] = sides.moved.detach()
         if sides.asked is not None:
             added, of_them = self.of_readings(sides.asked, fake_reading, real_reading)
             return loss + added, shown | of_them
@@ -373,6 +385,8 @@ class ScoreGame(Game):
         if sides.near is not None:
             variety = ops.mean_of(sides.near - sides.fake, ops.square)
             loss = loss - self.regularisers.latent_variety * variety
+        if sides.moved is not None:
+            loss = loss + self.moves.latent_cost * sides.moved
         return loss if sides.asked is None else loss + self.of_readings(sides.asked, reading)[0]
 
     def _smoothed(self, loss: Tensor, sides: Sides, rng: Stream) -> tuple[Tensor, Losses]:

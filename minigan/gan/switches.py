@@ -78,7 +78,10 @@ class Moves:
     - `clip`: D's parameters are limited to [-clip, clip] after each of its steps (Arjovsky et al. 2017);
     - `max_norm`: likewise the lengths of its units' weights (Srivastava et al. 2014);
     - `top_k`: the generator learns from this share of its fakes, those with the best scores; with `top_k_steps` it
-      falls from 1, by the same factor in each of so many rounds (Sinha et al. 2020).
+      falls from 1, by the same factor in each of so many rounds (Sinha et al. 2020);
+    - `latent_optimisation`: in both players' turns noise z is first moved to where D scores what is made of it higher,
+      by this times g / (latent_damping + |g|^2), g the slope of the score, and `latent_cost` E |z' - z|^2 is added to
+      both losses (LOGAN: Wu et al. 2019; `gan.latent_steps`). Samples are made of z as it is drawn.
     """
 
     unroll: int = 0
@@ -87,10 +90,15 @@ class Moves:
     max_norm: float | None = None
     top_k: float = 1.0
     top_k_steps: int | None = None
+    latent_optimisation: float = 0.0
+    latent_damping: float = 0.1
+    latent_cost: float = 0.1
 
     def __post_init__(self) -> None:
         integer("Moves: unroll", self.unroll, 0)
-        not_negative("Moves", consensus=self.consensus)
+        not_negative("Moves", consensus=self.consensus, latent_optimisation=self.latent_optimisation)
+        not_negative("Moves", latent_cost=self.latent_cost)
+        number("Moves: latent_damping", self.latent_damping, above=0)
         if not all(limit is None or limit > 0 for limit in (self.clip, self.max_norm)):
             raise ShapeError(f"Moves: expected clip and max_norm > 0, got {self}")
         number("Moves: top_k", self.top_k, above=0, most=1)
@@ -149,6 +157,11 @@ def check_together(
         (
             path_lengths and one_pass,
             f"{path_lengths} adds to the generator's loss beside scores: no one_pass_turn",
+        ),
+        (
+            moves.latent_optimisation and (replay or moves.unroll or {"one_pass_turn", "shared_turn"} & {*turns}),
+            "latent_optimisation: D learns through how its own score, as it is, moved its fakes' noise: no replay, "
+            f"unroll, one_pass_turn or shared_turn, got {replay}, {moves.unroll} and {[*turns]}",
         ),
     )
     for holds, why in refused:

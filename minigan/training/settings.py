@@ -48,6 +48,9 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "path_length": 0.0,
     "path_length_every": 4,
     "path_length_decay": 0.99,
+    "latent_optimisation": 0.0,
+    "latent_damping": 0.1,
+    "latent_cost": 0.1,
 }
 
 

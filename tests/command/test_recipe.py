@@ -148,6 +148,7 @@ def test_what_helps_where_data_are_few_reaches_the_game():
         ("--consistency 1 --joint-batches", "no consistency"),
         ("--latent-consistency 1 --one-pass", "no one_pass_turn"),
         ("--top-k 2", "top_k: expected"),
+        ("--latent-optimisation 0.9 --one-pass", "no replay, unroll, one_pass_turn or shared_turn"),
     ):
         with pytest.raises(mg.errors.ShapeError, match=told):
             game(line)
@@ -169,6 +170,7 @@ def test_what_helps_where_data_are_few_reaches_the_game():
         ("--consistency-by flip", "--consistency-by changes nothing without --consistency or --fake-consistency"),
         ("--latent-step 0.1", "--latent-step changes nothing without --latent-consistency"),
         ("--latent-variety 0.1", "--latent-variety changes nothing without --latent-consistency"),
+        ("--latent-damping 1", "--latent-damping changes nothing without --latent-optimisation"),
         ("--top-k-steps 9", "--top-k-steps changes nothing without --top-k below 1"),
         ("--augment colour", "changes): expected some of color, translation, cutout, flip, each once, got 'colour'"),
         ("--augment ada:", "expected changes after ada:, got 'ada:'"),

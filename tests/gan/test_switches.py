@@ -287,6 +287,7 @@ SWITCHES = {
     "augment": (Sight(augment="color,translation,cutout"), Moves()),
     "lecam": (Sight(), Moves(), Regularisers(lecam=0.3)),
     "icr": (Sight(), Moves(), Regularisers(consistency=1.0, fake_consistency=1.0, latent_consistency=1.0)),
+    "latent optimisation": (Sight(), Moves(latent_optimisation=0.9)),
     "all": (Sight(pack=2, instance_noise=0.3, replay=8, joint_batches=True), Moves(unroll=2, clip=0.1)),
 }
 

@@ -357,6 +357,7 @@ SYSTEMS: dict[str, System] = {
             lambda: conditional(L.nonsaturating, regularisers=ICR, sight=Sight(augment="color")),
             True,
         ),
+        "latent optimisation": lambda: game(L.hinge, moves={"latent_optimisation": 0.9}),
         "top-k": lambda: game(L.hinge, moves={"top_k": 0.5, "top_k_steps": 4}),
         "top-k of pairs, one pass": lambda: game(
             L.relativistic, how=FREE, moves={"top_k": 0.25}, schedule=[Turn("one_pass_turn")]
