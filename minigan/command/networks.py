@@ -88,11 +88,32 @@ def players(extra: Extra, classes: int = 0) -> Players:
             for layer in G
         ]
         G = nn.Sequential(*(layer for group in layers for layer in group))
+    if extra["san"]:
+        D = sliced(D, extra["model"])
     bounded = (D, extra["spectral_norm"]), (G, extra["generator_spectral_norm"])
     for layer in [layer for player, asked in bounded if asked for layer in player.modules()]:
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             nn.spectral_norm(layer)
     return models.of_classes(Players(G, D), classes) if classes else Players(G, D)
+
+
+def sliced(D: nn.Module, model: str) -> nn.Module:
+    """D whose last layer, dense or a convolution of all that is left, is a direction among features from now on.
+
+    ShapeError if it does not end so.
+    """
+    layers = list(D) if isinstance(D, nn.Sequential) else []
+    if len(layers) > 1 and isinstance(layers[-1], nn.Flatten) and isinstance(layers[-2], nn.Conv2d):
+        layers[-2:] = [nn.Flatten(), layers[-2]]
+    if not layers or not isinstance(last := layers.pop(), nn.Linear | nn.Conv2d):
+        raise ShapeError(f"--san: the last layer of {model}'s D is neither dense nor a convolution to scores")
+    outputs, features = last.weight.shape[0], last.weight.size // last.weight.shape[0]
+    found = nn.SlicedLinear(features, outputs, bias=last.bias is not None)
+    found.weight.copy_(last.weight.detach().reshape(outputs, features))
+    if found.bias is not None and last.bias is not None:
+        found.bias.copy_(last.bias.detach())
+    found.rescale()
+    return nn.Sequential(*layers, found)
 
 
 def z_dim(extra: Extra) -> int:

@@ -292,6 +292,7 @@ def part_options(prog: str, of: str, description: str) -> Options:
     tricks.add_argument("--stddev", action="store_true", help="dcgan's D sees how much a batch differs")
     tricks.add_argument("--spectral-norm", action="store_true", help="in every layer of D")
     tricks.add_argument("--generator-spectral-norm", action="store_true", help="in every layer of G, as SAGAN has it")
+    tricks.add_argument("--san", action="store_true", help="D's last layer is a direction, learnt apart (SAN)")
     tricks.add_argument(
         "--path-length",
         type=float,

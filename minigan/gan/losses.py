@@ -31,6 +31,7 @@ class Loss:
     couples: bool = False  # does a score's share of an objective depend on the others'?
     unbounded: bool = False  # does the discriminator's fall for ever as scores grow, unless its slopes are limited?
     lower: bool = False  # have real samples the lower scores, as energies are?
+    monotone: bool = True  # does the generator's objective fall with each score of a fake, or rise, all the way?
     undecided: float | None = None  # the score that is neither real nor fake, None if scores have no fixed level
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
@@ -89,6 +90,7 @@ lsgan = listed(
     "lsgan",
     lambda real, fake: 0.5 * mean_of(real, square, 1, -1) + 0.5 * mean_of(fake, square),
     lambda fake: 0.5 * mean_of(fake, square, 1, -1),
+    monotone=False,
     undecided=0.5,
 )
 """D: E (r - 1)^2 / 2 + E f^2 / 2; G: E (f - 1)^2 / 2 (Mao et al. 2017)."""
@@ -129,6 +131,7 @@ lsgan_signed = listed(
     "lsgan_signed",
     lambda real, fake: 0.5 * mean_of(real, square, 1, -1) + 0.5 * mean_of(fake, square, 1, 1),
     lambda fake: 0.5 * mean_of(fake, square),
+    monotone=False,
     undecided=0.0,
 )
 """lsgan with a = -1, b = 1, c = 0, which minimises the Pearson divergence (Mao et al. 2017, section 3.2)."""
@@ -147,6 +150,7 @@ boundary = listed(
     _logistic_discriminator,
     lambda fake: 0.5 * mean_of(fake, square),
     logistic=True,
+    monotone=False,
     undecided=0.0,
 )
 """D as in minimax; G: E (ln D(f) - ln(1 - D(f)))^2 / 2 = E f^2 / 2: fakes on the boundary (Hjelm et al. 2018)."""
@@ -229,6 +233,7 @@ def f_divergence(
     output: Callable[[Tensor], Tensor],
     conjugate: Callable[[Tensor], Tensor],
     make: Callable[..., Loss] = Loss,
+    monotone: bool = True,
 ) -> Loss:
     """The pair of objectives for T = `output` and f*(T) = `conjugate`, both functions of the score."""
     return make(
@@ -236,6 +241,7 @@ def f_divergence(
         lambda real, fake: mean(conjugate(fake)) - mean(output(real)),
         lambda fake: -mean(conjugate(fake)),
         zero_sum=True,
+        monotone=monotone,
     )
 
 
@@ -261,7 +267,7 @@ jensen_shannon = f_divergence(
 )
 """Jensen-Shannon, f(u) = -(u + 1) ln((1 + u) / 2) + u ln u: minimax less 2 ln 2."""
 
-pearson = f_divergence("pearson", lambda v: v, lambda v: 0.25 * square(v) + v, listed)
+pearson = f_divergence("pearson", lambda v: v, lambda v: 0.25 * square(v) + v, listed, False)
 """Pearson chi^2, f(u) = (u - 1)^2."""
 
 neyman = f_divergence("neyman", lambda v: 1 - exp(-v), lambda v: 2 - 2 * exp(-0.5 * v), listed)

@@ -23,12 +23,12 @@ from .losses import Loss
 from .path_lengths import PathLengths, Paths
 from .penalties import COUPLING, clip_weights, limit_lengths
 from .regularisers import Anchors, Regularisers, Term, compared
+from .slicing import Answer, direction_loss, is_sliced, split
 from .switches import Moves, Sight, check_together, refuse_unsuited
 from .view import View
 
 Sampler = Callable[[Tensor], Tensor]  # noise to samples
 Critic = Callable[[Tensor], Any]  # samples to scores, or to (scores, what else it reads from them)
-Answer = tuple[Tensor, Any]  # (scores, reading), which is None if there is none
 
 
 def alternate(d_steps: int = 1, g_steps: int = 1) -> list[Turn]:
@@ -100,6 +100,7 @@ class ScoreGame(Game):
         if "one_pass_turn" in turns:
             one_pass.check_one_by_one(discriminator)
         check_together(loss, sight, moves, regularisers, path_lengths, turns)
+        self.sliced = is_sliced(discriminator, loss)
         self.generator = generator
         self.discriminator = discriminator
         self.loss = loss
@@ -211,7 +212,7 @@ class ScoreGame(Game):
         answers = self._answers(critic, real, leaf)
         (real_scores, _), (fake_scores, _) = answers
         one_pass.check_single_scores(fake_scores, leaf)
-        d_loss = self.loss.discriminator(real_scores, fake_scores)
+        d_loss = self._of_scores(answers)
         d_loss, of_regularisers = self._regularised(d_loss, critic, sides, answers, batch.rng)
         g_loss = self._best_of(self.loss.generator, fake_scores, real_scores)
         added, factor = one_pass.factors(grad(d_loss, fake_scores), grad(g_loss, fake_scores))
@@ -304,9 +305,8 @@ class ScoreGame(Game):
         """
         real, fake = self.view.seen(sides.real, rng), self.view.seen(sides.fake, rng)
         answers = self._answers(critic, real, fake)
-        (real_scores, real_reading), (fake_scores, fake_reading) = answers
-        loss = self.loss.discriminator(real_scores, fake_scores)
-        loss, of_regularisers = self._regularised(loss, critic, sides, answers, rng, imagined)
+        (_, real_reading), (_, fake_reading) = answers
+        loss, of_regularisers = self._regularised(self._of_scores(answers), critic, sides, answers, rng, imagined)
         loss, shown = self._penalised(loss, critic, real, fake, answers, rng)
         shown |= of_regularisers
         if sides.moved is not None:
@@ -325,7 +325,7 @@ class ScoreGame(Game):
         shown = {"d_real": self._shown(real_scores), "d_fake": self._shown(fake_scores)}
         if self.penalty is None or self._leaves_out_penalty(self.rounds):
             return loss, shown
-        scores = critic if real_reading is None else lambda x: _split(critic(x))[0]
+        scores = critic if real_reading is None else lambda x: split(critic(x))[0]
         penalty = self.penalty(scores, real, fake, rng=rng)
         shown["penalty"] = penalty.detach()
         return loss + self.penalty_every * self.penalty_weight * penalty, shown
@@ -357,15 +357,21 @@ class ScoreGame(Game):
 
     def _scores(self, critic: Critic, samples: Tensor, rng: Stream) -> Tensor:
         """The discriminator's scores of samples, as it sees them."""
-        return _split(critic(self.view.seen(samples, rng)))[0]
+        return split(critic(self.view.seen(samples, rng)))[0]
 
     def _answers(self, critic: Critic, real: Tensor, fake: Tensor) -> list[Answer]:
         """(scores, reading) of real samples and of fakes."""
         if not self.sight.joint_batches:
-            return [_split(critic(real)), _split(critic(fake))]
-        scores, reading = _split(critic(ops.concatenate([real, fake])))
+            return [split(critic(real)), split(critic(fake))]
+        scores, reading = split(critic(ops.concatenate([real, fake])))
         sides = slice(len(real)), slice(len(real), None)
         return [(scores[side], None if reading is None else reading[side]) for side in sides]
+
+    def _of_scores(self, answers: Sequence[Answer]) -> Tensor:
+        """The discriminator's own loss, and that of its last layer's direction, if it has one."""
+        (real, _), (fake, _) = answers
+        loss = self.loss.discriminator(real, fake)
+        return loss + direction_loss(self.loss, *answers) if self.sliced else loss
 
     def _generator_loss(self, critic: Critic, sides: Sides, rng: Stream, critic_moves: bool) -> Tensor:
         """What the generator minimises; real scores are constants for it, unless the critic itself depends on it.
@@ -373,7 +379,7 @@ class ScoreGame(Game):
         Against an unrolled critic, which has learnt from the fakes, they count in a game of opposites too: its value is
         what Metz et al. 2017 differentiate, equation 7.
         """
-        fake_scores, reading = _split(critic(self.view.seen(sides.fake, rng)))
+        fake_scores, reading = split(critic(self.view.seen(sides.fake, rng)))
         opposites = self.loss.zero_sum and bool(self.moves.unroll)
         real_scores = None
         if opposites or (self.loss.compares and critic_moves):
@@ -433,6 +439,7 @@ class ScoreGame(Game):
         found = {
             f"the {self.loss.name} loss": self.loss.couples,
             f"the penalty {penalty}": penalty in COUPLING,
+            "the weights of san": self.sliced,
             "replay": self.sight.replay,
             "the probability of ada or pseudo": self.sight.adaptive,
             "the averages of lecam": self.regularisers.lecam,
@@ -448,12 +455,3 @@ class ScoreGame(Game):
         """The mean score, as a probability where scores are logits."""
         with no_grad():
             return ops.mean_of(scores, ops.sigmoid) if self.loss.logistic else ops.mean(scores)
-
-
-def _split(answer: Any) -> Answer:
-    """(scores, reading) of a discriminator's answer; the reading is None if it gives scores alone."""
-    scores, reading = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
-    if not isinstance(scores, Tensor) or (reading is None and scores is not answer):
-        found = [type(part).__name__ for part in answer] if isinstance(answer, tuple) else type(answer).__name__
-        raise ShapeError(f"a discriminator gives scores, or (scores, reading), got {found}")
-    return scores, reading

@@ -10,7 +10,7 @@ from .. import nn
 from ..errors import ShapeError
 from ..ops import broadcast_to, concatenate, reshape, sum
 from ..random import Stream
-from ..tensor import Tensor
+from ..tensor import Tensor, mapped
 from .labels import TwoHeads, one_hot
 from .players import Players, glorot
 
@@ -53,8 +53,10 @@ class ClasswiseDiscriminator(nn.Module):
         self.classes = classes
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Scores (N, 1)."""
-        scores = self.network(x)
+        """Scores (N, 1); two, if the network gives two."""
+        return mapped(self.network(x), lambda scores: self._of_class(scores, labels))
+
+    def _of_class(self, scores: Tensor, labels: Tensor) -> Tensor:
         if scores.shape != (len(labels), self.classes):
             raise ShapeError(
                 f"ClasswiseDiscriminator: expected {self.classes} scores for each of {len(labels)} labels, "

@@ -48,6 +48,7 @@ from .reparametrize import equalized, spectral_norm, weight_norm
 from .resampling import Blur, ReflectionPad2d, ReplicationPad2d, Upsample, ZeroPad2d
 from .residual import GroupedResidualBlock, ResidualBlock
 from .sequences import Conv1d, ConvTranspose1d
+from .sliced import SlicedLinear
 from .style import AdaptiveInstanceNorm2d
 from .virtual import VirtualBatch, VirtualBatchNorm2d
 

@@ -17,6 +17,7 @@ from .modulated import ModulatedConv2d
 from .module import Module
 from .resampling import Blur, ReflectionPad2d, ReplicationPad2d, Upsample, ZeroPad2d
 from .sequences import Conv1d, ConvTranspose1d
+from .sliced import SlicedLinear
 
 NUMBERS = 1 << 26  # in the largest array that a layer makes: a quarter of a gigabyte of float32
 OPERATIONS = 1 << 36  # of floating point, in all layers: some seconds
@@ -59,7 +60,7 @@ def bounded(network: Module) -> Iterator[None]:
 
 def _cost(layer: Module, x: Tensor) -> tuple[int, int]:
     """(numbers in the largest array, operations) of `layer` for x, at most; ShapeError where x does not fit it."""
-    if isinstance(layer, Linear):
+    if isinstance(layer, Linear | SlicedLinear):
         outs, ins = layer.weight.shape
         made = x.size // ins * outs
         return max(x.size, made), 2 * made * ins

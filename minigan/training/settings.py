@@ -51,6 +51,7 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "latent_optimisation": 0.0,
     "latent_damping": 0.1,
     "latent_cost": 0.1,
+    "san": False,
 }
 
 

@@ -148,6 +148,7 @@ def test_what_helps_where_data_are_few_reaches_the_game():
         ("--consistency 1 --joint-batches", "no consistency"),
         ("--latent-consistency 1 --one-pass", "no one_pass_turn"),
         ("--top-k 2", "top_k: expected"),
+        ("--san --loss lsgan", "that of lsgan compares scores, or rises again"),
         ("--latent-optimisation 0.9 --one-pass", "no replay, unroll, one_pass_turn or shared_turn"),
     ):
         with pytest.raises(mg.errors.ShapeError, match=told):

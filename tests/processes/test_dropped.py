@@ -38,6 +38,7 @@ DROPPED = [  # (file, what is there, what is left of it, the system that notices
         "real - __import__('minigan').logsumexp(fake)",
         "dual contrastive, approximated R1 and R2",
     ),
+    ("gan/slicing.py", "ops.batch_mean(weights)", "ops.mean(weights)", "direction"),
     ("gan/losses.py", "upper - batch_mean(lower)", "upper - mean(lower)", "relativistic average LSGAN"),
     ("gan/losses.py", "lower - batch_mean(upper)", "lower - mean(upper)", "relativistic average LSGAN"),
     ("gan/penalties.py", "sqrt(batch_var(real))", "sqrt(__import__('minigan').var(real))", "DRAGAN"),

@@ -30,6 +30,10 @@ TABLE: dict[str, list[Row]] = {
         Row(lambda: nn.Linear(3, 2), normal((4, 3))),
         Row(lambda: nn.equalized(nn.Linear(3, 2), 0.5), normal((4, 3))),
     ],
+    "SlicedLinear": [
+        Row(lambda: nn.SlicedLinear(3, 2).eval(), normal((4, 3))),
+        Row(lambda: nn.SlicedLinear(3, 1, bias=False).eval(), normal((2, 4, 3))),
+    ],
     "Conv2d": [
         Row(lambda: nn.Conv2d(4, 6, (3, 2), 2, 1, groups=2), normal((2, 4, 7, 6))),
         Row(lambda: nn.equalized(nn.Conv2d(2, 3, 3, bias=False)), normal((2, 2, 4, 5))),

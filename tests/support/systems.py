@@ -119,6 +119,7 @@ def critic(
     pack: int = 1,
     spectral: bool = False,
     distances: bool = False,
+    sliced: bool = False,
 ) -> Any:
     """Dense, smooth; with batch norm a penalty's gradient runs through that."""
     by = nn.spectral_norm if spectral else lambda layer: layer
@@ -130,7 +131,7 @@ def critic(
     layers += [nn.MinibatchDiscrimination(12, 5, 3)] if distances else []
     layers += [by(nn.Linear(12 + stddev + 5 * distances, 8, bias=not norm))]
     layers += [nn.BatchNorm1d(8)] if norm else []
-    return nn.Sequential(*layers, nn.Softplus(), by(nn.Linear(8, 1)))
+    return nn.Sequential(*layers, nn.Softplus(), nn.SlicedLinear(8, 1) if sliced else by(nn.Linear(8, 1)))
 
 
 def adam(*players: Any, lr: float = 1e-3) -> Any:
@@ -357,6 +358,7 @@ SYSTEMS: dict[str, System] = {
             lambda: conditional(L.nonsaturating, regularisers=ICR, sight=Sight(augment="color")),
             True,
         ),
+        "direction": lambda: game(L.nonsaturating, how={"sliced": True}),
         "latent optimisation": lambda: game(L.hinge, moves={"latent_optimisation": 0.9}),
         "top-k": lambda: game(L.hinge, moves={"top_k": 0.5, "top_k_steps": 4}),
         "top-k of pairs, one pass": lambda: game(
