@@ -11,7 +11,7 @@ import json
 import math
 import os
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,8 +23,9 @@ from .backend import Array
 from .errors import CheckpointError, DTypeError, ShapeError, brief, described
 from .gan import ConditionalGame, Game, Latent, LatentCode
 from .gan.conditional import check_counts, classes_drawn
-from .gan.latents import NormalLatent, UniformLatent
+from .gan.latents import NormalLatent, UniformLatent, truncated_latent
 from .kernels.installation import versions
+from .models.biggan import BigGenerator
 from .models.conditional import ConditionalNormGenerator, OneHotGenerator
 from .models.maxout import Maxout
 from .models.r3gan import LearnedBasis
@@ -33,6 +34,7 @@ from .models.stylegan2 import StyleGenerator
 from .nn import Module, evaluating
 from .nn.cost import bounded
 from .nn.naming import renamed
+from .nn.reparametrize import normalised_within
 from .system import disk, stored
 from .system.disk import BLANK, is_whole, sealed
 from .tensor import Tensor, tensor
@@ -43,7 +45,10 @@ LAYERS_AT_MOST, DEPTH_AT_MOST = 1000, 100  # in one description, and lists and l
 FORMAT = 1
 LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "code": LatentCode}
 NORMALISED: dict[str, Any] = {fn.__name__: fn for fn in (nn.spectral_norm, nn.weight_norm, nn.equalized)}
-_OF_MODELS = Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, OneHotGenerator, ConditionalNormGenerator
+_OF_MODELS = (
+    *(Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, BigGenerator),
+    *(OneHotGenerator, ConditionalNormGenerator),
+)
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
     for layer in (*vars(nn).values(), *_OF_MODELS)
@@ -99,10 +104,16 @@ class Generator:
             ]
         return tensor(np.concatenate(parts))
 
-    def sample(self, n: int, *, seed: int = 0, labels: np.ndarray | None = None) -> Tensor:
-        """n samples, the same ones for the same seed; the first ones are those of any n, up to rounding."""
+    def sample(
+        self, n: int, *, seed: int = 0, labels: np.ndarray | None = None, truncation: float | None = None
+    ) -> Tensor:
+        """n samples, the same ones for the same seed; the first ones are those of any n, up to rounding.
+
+        With `truncation` no number of the noise is further from 0, see `gan.truncated_latent`.
+        """
         stream = random.Stream(seed, "generator")
-        return self.generate(self.latent(n, stream), self.labels(n, seed) if labels is None else labels)
+        latent = self.latent if truncation is None else truncated_latent(self.latent, truncation)
+        return self.generate(latent(n, stream), self.labels(n, seed) if labels is None else labels)
 
     def labels(self, n: int, seed: int = 0) -> np.ndarray | None:
         """n classes drawn in the data's proportion, int64 (n,), the same ones for the same seed; None if unknown."""
@@ -292,8 +303,23 @@ def _tree(value: Any) -> Any:
         raise NotDescribed(f"{known}; this network has a {kind.__name__}")
     args, kwargs = value.made_with
     given = _signature(kind).bind(value, *args, **kwargs).arguments
-    held = {name: _tree(argument) for name, argument in given.items() if name not in ("self", "rng")}
-    return {"layer": kind.__name__, **held, **({} if made_by is None else {"normalised": made_by})}
+    given = {name: argument for name, argument in given.items() if name not in ("self", "rng")}
+    held = {name: _tree(argument) for name, argument in given.items()}
+    if made_by is not None:
+        held["normalised"] = made_by
+    others = {id(module) for module in _modules_in(given.values())}  # say so themselves
+    if within := normalised_within(value, others):
+        held["within"] = within
+    return {"layer": kind.__name__, **held}
+
+
+def _modules_in(values: Iterable[Any]) -> Iterator[Module]:
+    """All modules in the arguments of a layer."""
+    for value in values:
+        if isinstance(value, Module):
+            yield from value.modules()
+        elif isinstance(value, list | tuple | dict):
+            yield from _modules_in(value.values() if isinstance(value, dict) else value)
 
 
 def _signature(kind: type[Module]) -> inspect.Signature:
@@ -309,7 +335,7 @@ def _build(tree: Any) -> Any:
         return tree
     if not isinstance(tree.get("layer"), str):
         return {name: _build(part) for name, part in tree.items()}
-    arguments = {k: _build(v) for k, v in tree.items() if k not in ("layer", "normalised")}
+    arguments = {k: _build(v) for k, v in tree.items() if k not in ("layer", "normalised", "within")}
     kind = LAYERS[tree["layer"]]
     variadic = [p.name for p in _signature(kind).parameters.values() if p.kind is p.VAR_POSITIONAL]
     positional = [part for name in variadic for part in arguments.pop(name, ())]
@@ -317,6 +343,9 @@ def _build(tree: Any) -> Any:
     if "normalised" in tree:
         name, options = tree["normalised"]
         NORMALISED[name](layer, **options)
+    parts = list(layer.modules()) if "within" in tree else []
+    for k, (name, options) in tree.get("within", {}).items():
+        NORMALISED[name](parts[int(k)], **options)
     return layer
 
 
@@ -325,6 +354,7 @@ def _build(tree: Any) -> Any:
 GEOMETRY = {"stride", "padding", "output_padding", "dilation", "groups", "output_size", "unflattened_size", "dim"}
 """Arguments that no layer holds numbers for."""
 HELD: dict[str, Callable[..., float]] = {
+    "BigGenerator": BigGenerator.held,
     "Blur": lambda filter=(): len(_numbers(filter)),
     "StyleGenerator": StyleGenerator.held,
     "Upsample": lambda: 0,
@@ -333,6 +363,9 @@ HELD: dict[str, Callable[..., float]] = {
     ),
     "ConvTranspose1d": lambda in_channels, out_channels, kernel_size, groups=1: (
         in_channels * out_channels * kernel_size / groups
+    ),
+    "ConditionalBatchNorm2d": lambda num_features, num_classes=None, style_dim=None: (
+        2 * num_features * (num_classes or style_dim + 1)
     ),
     "ConditionalGroupNorm": lambda num_channels, num_classes=None, style_dim=None: (
         2 * num_channels * (num_classes or style_dim + 1)
@@ -349,11 +382,11 @@ HELD: dict[str, Callable[..., float]] = {
         in_channels * (out_channels * _window(kernel_size) + style_dim + 1)
     ),
     "MultiheadAttention": lambda embed_dim: 4 * embed_dim * (embed_dim + 1),
-    "ResidualBlock": lambda in_channels, out_channels, hidden_channels=None, num_classes=None: (
+    "ResidualBlock": lambda in_channels, out_channels, hidden_channels=None, num_classes=None, style_dim=None: (
         (in_channels + out_channels)
-        * (9 * (hidden_channels or max(in_channels, out_channels)) + 4 * (num_classes or 1))
+        * (9 * (hidden_channels or max(in_channels, out_channels)) + 4 * (num_classes or (style_dim or 0) + 1))
         + in_channels * out_channels
-        + 2 * (hidden_channels or 1) * (num_classes or 1)
+        + 2 * (hidden_channels or 1) * (num_classes or (style_dim or 0) + 1)
     ),
     "SelfAttention2d": lambda channels: 3 * channels * (channels + 1),
     "SkipLayerExcitation": lambda low_channels, high_channels: high_channels * (16 * low_channels + high_channels),

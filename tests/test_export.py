@@ -36,6 +36,20 @@ def newer():
     )
 
 
+def normalised(network):
+    """With spectral norm in each dense layer and convolution, those within blocks too."""
+    for layer in list(network.modules()):
+        if isinstance(layer, mg.nn.Linear | mg.nn.Conv2d):
+            mg.nn.spectral_norm(layer)
+    return network
+
+
+def told(z_dim, classes=10, *, width):
+    """BigGAN's, with spectral norm in the generator."""
+    players = mg.models.biggan(16, z_dim, width=width, classes=classes, shared_dim=3)
+    return players._replace(generator=normalised(players.generator))
+
+
 PLAYERS = {
     "mlp28": (lambda: mg.models.mlp28(5), uniform_latent(5)),
     "dcgan28": (lambda: mg.models.dcgan28(5), uniform_latent(5)),
@@ -45,6 +59,8 @@ PLAYERS = {
     "dcgan, bare": (lambda: mg.models.dcgan(16, 5, width=2, generator_norm=None), uniform_latent(5)),
     "sndcgan": (lambda: mg.models.sndcgan(16, 5, width=2), normal_latent(5)),
     "resnet": (lambda: mg.models.resnet(16, 5, width=8, attention=8), normal_latent(5)),
+    "resnet, spectral norm": (lambda: [normalised(mg.models.resnet(16, 5, width=8)[0])], normal_latent(5)),
+    "biggan": (lambda: mg.models.biggan(16, 5, width=8, attention=8), normal_latent(5)),
     "resnet, bare": (lambda: mg.models.resnet(28, 5, width=4, generator_norm=None), normal_latent(5)),
     "stylegan2": (lambda: mg.models.stylegan2(16, 5, width=4, depth=0), normal_latent(5)),
     "r3gan": (lambda: mg.models.r3gan(28, 5, width=8), normal_latent(5)),
@@ -56,7 +72,7 @@ PLAYERS = {
     "newer layers": (lambda: [newer()], normal_latent(5)),
     "spectral norm": (lambda: [mg.nn.Sequential(mg.nn.spectral_norm(mg.nn.Linear(5, 3)))], normal_latent(5)),
 }
-CONDITIONAL = {"cgan28": mg.models.cgan28, "projection28": mg.models.projection28}
+CONDITIONAL = {"cgan28": mg.models.cgan28, "projection28": mg.models.projection28, "biggan": told}
 
 
 @pytest.mark.parametrize("name", PLAYERS)

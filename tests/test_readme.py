@@ -31,6 +31,7 @@ def test_two_commands():
 
 def test_what_it_counts_is_there():
     words = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+    words += ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
     counted = re.search(r"any of (\d+) score losses with any of (\w+) penalties on any of (\w+)\s+networks", README)
     assert int(counted[1]) == len(mg.gan.losses.LOSSES)
     assert words.index(counted[2]) + 2 == len(mg.gan.penalties.PENALTIES)

@@ -110,6 +110,12 @@ def sample(arguments: Arguments) -> int:
         metavar="N,...",
         help="classes to draw in turn, of a conditional one (default: in the data's proportion if known, else all)",
     )
+    p.add_argument(
+        "--truncation",
+        type=float,
+        metavar="BOUND",
+        help="draw again what of the noise is further from 0: better samples, and more alike, 0.5 say (BigGAN)",
+    )
     p.add_argument("--columns", type=positive, help="of a grid (default: near a square)")
     p.add_argument(
         "--out",
@@ -124,7 +130,7 @@ def sample(arguments: Arguments) -> int:
         raise ShapeError(f"--out {chosen.out}: expected a name that ends in .png or .npy, or in / for a folder")
     generator = _generator(chosen.source, chosen.device)
     labels = None if chosen.labels is None else np.resize(np.array(chosen.labels), chosen.n)
-    samples = generator.sample(chosen.n, seed=chosen.seed, labels=labels).numpy()
+    samples = generator.sample(chosen.n, seed=chosen.seed, labels=labels, truncation=chosen.truncation).numpy()
     with disk.naming(Path(chosen.out)):
         _write(chosen.out, samples, chosen.columns, chosen.source)
     return _done(chosen, {"n": chosen.n, "shape": list(samples.shape[1:]), "generator": generator.about})

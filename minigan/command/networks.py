@@ -18,6 +18,7 @@ class Network(NamedTuple):
     latent: str
     shaped_by: tuple[str, ...] = ()  # options that `make` takes
     norm: str | None = "batch"  # of D, if it is not told and nothing forbids that
+    told: bool = False  # does `make` take how many classes there are, of which players are told in a way of their own?
 
 
 SIZES = ("side", "channels", "width")
@@ -38,6 +39,7 @@ NETWORKS = {
     "resnet": Network(
         models.resnet, 128, "normal", (*SIZES, "generator_width", "norm", "generator_norm", "attention"), norm=None
     ),
+    "biggan": Network(models.biggan, 120, "normal", (*SIZES, "generator_width", "attention"), told=True),
     "r3gan": Network(models.r3gan, 64, "normal", (*SIZES, "generator_width")),
     "stylegan2": Network(models.stylegan2, 128, "normal", (*SIZES, "generator_width")),
 }
@@ -81,7 +83,10 @@ def players(extra: Extra, classes: int = 0) -> Players:
         options["norm"] = None if extra["penalty"] or extra["one_pass"] else network.norm
     if "output" in options:
         options["output"] = OUTPUTS[options["output"]]
-    G, D = network.make(z_dim=z_dim(extra) + classes, outputs=max(classes, 1), **options)
+    if network.told:
+        G, D = network.make(z_dim=z_dim(extra), classes=classes, **options)
+    else:
+        G, D = network.make(z_dim=z_dim(extra) + classes, outputs=max(classes, 1), **options)
     if extra["dropout"] and isinstance(G, nn.Sequential):
         layers = [
             (layer, nn.Dropout(extra["dropout"], always=True)) if isinstance(layer, nn.ReLU) else (layer,)
@@ -90,11 +95,13 @@ def players(extra: Extra, classes: int = 0) -> Players:
         G = nn.Sequential(*(layer for group in layers for layer in group))
     if extra["san"]:
         D = sliced(D, extra["model"])
-    bounded = (D, extra["spectral_norm"]), (G, extra["generator_spectral_norm"])
-    for layer in [layer for player, asked in bounded if asked for layer in player.modules()]:
-        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            nn.spectral_norm(layer)
-    return models.of_classes(Players(G, D), classes) if classes else Players(G, D)
+    dense = nn.Linear, nn.Conv2d, nn.ConvTranspose2d
+    bounded = (D, extra["spectral_norm"], (*dense, nn.Embedding)), (G, extra["generator_spectral_norm"], dense)
+    for player, asked, kinds in bounded:
+        for layer in list(player.modules()) if asked else ():
+            if isinstance(layer, kinds):
+                nn.spectral_norm(layer)
+    return models.of_classes(Players(G, D), classes) if classes and not network.told else Players(G, D)
 
 
 def sliced(D: nn.Module, model: str) -> nn.Module:

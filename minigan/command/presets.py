@@ -40,6 +40,8 @@ _adam_gp = {"loss": "wasserstein", "penalty": "gradient_penalty", "lr": 1e-4, "b
 _r1 = {"penalty": "r1", "penalty_every": 8, "one_pass": True, "lr_schedule": "linear", "ema": 0.995, "ema_ramp": 0.05}
 _dcgan = {"model": "dcgan", "width": 16, "batch_size": 64, "lr": 2e-3}
 _paper32 = {"model": "dcgan", "side": 32, "channels": 1, "width": 32}
+_residual = {"side": 32, "channels": 3, "width": 32, "attention": 16, "loss": "hinge", "spectral_norm": True}
+_residual |= {"data": "cifar10", "beta1": 0.0, "batch_size": 64, "epochs": 20}
 
 
 def _best(chosen: Namespace) -> dict[str, Any]:
@@ -187,6 +189,33 @@ PRESETS = {
         "spectral norm, hinge; the paper's networks at a quarter of their width",
         "Miyato et al. 2018",
         {**_paper32, "model": "sndcgan", "width": 16, "loss": "hinge", "spectral_norm": True},
+    ),
+    "sagan": Preset(
+        "self-attention, spectral norm in both players; residual networks at half of the paper's width",
+        "Zhang et al. 2019",
+        {
+            **_residual,
+            "model": "resnet",
+            "generator_spectral_norm": True,
+            "lr": 1e-4,
+            "d_lr": 4e-4,
+            "beta2": 0.9,
+            "ema": 0.999,
+        },
+    ),
+    "biggan": Preset(
+        "noise and classes (--labels, --clusters N) in every block, attention, orthogonal weights, averaged; narrow",
+        "Brock et al. 2019",
+        {
+            **_residual,
+            "model": "biggan",
+            "generator_spectral_norm": True,
+            "orthogonal": 1e-4,
+            "d_steps": 2,
+            "lr": 1e-4,
+            "d_lr": 4e-4,
+            "ema": 0.999,
+        },
     ),
     "rasgan": Preset("relativistic average", "Jolicoeur-Martineau 2019", {**_paper32, "loss": "relativistic_average"}),
     "pacgan": Preset("packs of two", "Lin et al. 2018", {**_paper32, "pack": 2}),

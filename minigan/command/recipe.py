@@ -213,7 +213,7 @@ def part_options(prog: str, of: str, description: str) -> Options:
         "--side",
         type=positive,
         default=32,
-        help="of images, for dcgan, mlp512, sndcgan, resnet, r3gan and stylegan2 (default: 32)",
+        help="of images, for dcgan, mlp512, sndcgan, resnet, biggan, r3gan and stylegan2 (default: 32)",
     )
     parts.add_argument("--channels", type=int, choices=[1, 3], default=3, help="likewise (default: 3)")
     parts.add_argument(
@@ -223,15 +223,19 @@ def part_options(prog: str, of: str, description: str) -> Options:
         "--generator-width",
         type=positive,
         metavar="WIDTH",
-        help="of those in G, for dcgan, resnet, r3gan, stylegan2, dcgan28 and wgan_gp28 (default: --width; of the last "
-        "two, 64)",
+        help="of those in G, for dcgan, resnet, biggan, r3gan, stylegan2, dcgan28 and wgan_gp28 (default: --width; of "
+        "the last two, 64)",
     )
     norms: dict[str, Any] = {"type": _norm, "metavar": "batch|layer|none"}
     shown = "in the D of wgan_gp28, dcgan and resnet (default: none with a penalty, --one-pass or resnet, else batch)"
     parts.add_argument("--norm", default="auto", help=shown, **norms)
     parts.add_argument("--generator-norm", default="batch", help="in dcgan's and resnet's G (default: batch)", **norms)
     parts.add_argument(
-        "--attention", type=int, default=0, metavar="SIZE", help="in both players of resnet, at maps of so many pixels"
+        "--attention",
+        type=int,
+        default=0,
+        metavar="SIZE",
+        help="in both players of resnet and biggan, at maps of so many pixels",
     )
     parts.add_argument(
         "--activation",
@@ -309,6 +313,8 @@ def part_options(prog: str, of: str, description: str) -> Options:
     )
     shown = "of the average that lengths are to be near (default: 0.99)"
     tricks.add_argument("--path-length-decay", type=float, default=0.99, help=shown)
+    shown = "keep the outputs of each of G's layers from being alike, 1e-4 in BigGAN"
+    tricks.add_argument("--orthogonal", type=float, default=0.0, metavar="WEIGHT", help=shown)
     _add_regularisers(p)
     for name in sorted({name for network in NETWORKS.values() for name in network.shaped_by}):
         p.idle(flag(name), partial(_not_for_its_model, name))

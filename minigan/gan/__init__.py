@@ -8,7 +8,8 @@ from .energy import BEGAN, EBGAN, margin_loss, pulling_away
 from .footprint import MemoryNeed, memory_needed
 from .game import Batch, Drawn, Game, Losses, Source, State, Turn
 from .infogan import InfoGame, LatentCode
-from .latents import Latent, lerp, normal_latent, slerp, uniform_latent
+from .latents import Latent, lerp, normal_latent, slerp, truncated_latent, uniform_latent
+from .orthogonality import orthogonal
 from .path_lengths import PathLengths, path_lengths
 from .penalties import clip_weights, limit_lengths
 from .regularisers import Regularisers

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..backend import xp
+from ..errors import ShapeError, brief
 from ..nn.checks import integer, number
 from ..random import Stream
 from ..tensor import Tensor
@@ -40,6 +41,30 @@ class NormalLatent:
         return Tensor(rng.normal((n, self.dim), dtype=self.dtype))
 
 
+@dataclass(frozen=True)
+class TruncatedLatent:
+    """z (n, dim) ~ N(0, 1), each number drawn again until it lies in [-bound, bound] (Brock et al. 2019, section 3.1).
+
+    The smaller the bound, the better each sample and the more alike all are. What lies within is as without a bound.
+    """
+
+    dim: int
+    bound: float
+    dtype: Any = "float32"
+
+    def __call__(self, n: int, rng: Stream) -> Tensor:
+        """z (n, dim)."""
+        z = rng.normal((n, self.dim), dtype=self.dtype)
+        outside = abs(z) > self.bound
+        again = 0
+        while outside.any():
+            again += 1  # from a stream of its own, or what the first samples are would depend on how many there are
+            others = Stream(rng.seed, f"{rng.name}, drawn again {again}").at(rng.step)
+            z = xp(z).where(outside, others.normal(z.shape, dtype=self.dtype), z)
+            outside = abs(z) > self.bound
+        return Tensor(z)
+
+
 def uniform_latent(dim: int, low: float = -1.0, high: float = 1.0, dtype: Any = "float32") -> Latent:
     """A sampler: (n, rng) -> z (n, dim) ~ U[low, high)."""
     low = number("uniform_latent: low", low, below=number("uniform_latent: high", high))
@@ -49,6 +74,16 @@ def uniform_latent(dim: int, low: float = -1.0, high: float = 1.0, dtype: Any = 
 def normal_latent(dim: int, dtype: Any = "float32") -> Latent:
     """A sampler: (n, rng) -> z (n, dim) ~ N(0, 1)."""
     return NormalLatent(integer("normal_latent: dim", dim, 1), dtype)
+
+
+def truncated_latent(latent: Latent, bound: float) -> TruncatedLatent:
+    """The same noise without what lies beyond `bound`; ShapeError unless it is normal noise, and the bound above 0."""
+    bound = number("truncated_latent: bound", bound, above=0)
+    if not isinstance(latent, NormalLatent):
+        raise ShapeError(
+            f"truncated_latent: normal noise has values far from 0 to leave out, {brief(latent)} is another"
+        )
+    return TruncatedLatent(latent.dim, bound, latent.dtype)
 
 
 def lerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:

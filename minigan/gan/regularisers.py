@@ -1,16 +1,20 @@
 """What is added to the losses of a game beside a penalty, which keeps D steady where data are few."""
 
+import functools
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from .. import ops
 from ..errors import ShapeError
+from ..nn import Module
 from ..nn.checks import not_negative, number
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor, full
 from . import augmentations
+from .orthogonality import orthogonal
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class Regularisers:
     - `consistency`, to D's: E (D(T x) - D(x))^2 for real samples x, and `fake_consistency` for fakes, where T changes
       images at random by the names in `consistency_by` (CR: Zhang et al. 2020; both are bCR: Zhao et al. 2021);
     - `latent_consistency`, to D's: E (D(G(z + d)) - D(G(z)))^2, d ~ N(0, latent_step^2); and to G's
-      -`latent_variety` E (G(z + d) - G(z))^2, over pixels too (zCR; with bCR it is ICR: Zhao et al. 2021).
+      -`latent_variety` E (G(z + d) - G(z))^2, over pixels too (zCR; with bCR it is ICR: Zhao et al. 2021);
+    - `orthogonal`, to G's: `gan.orthogonal` of its layers, 1e-4 in BigGAN (Brock et al. 2019).
     """
 
     lecam: float = 0.0
@@ -33,6 +38,7 @@ class Regularisers:
     latent_consistency: float = 0.0
     latent_variety: float = 0.5
     latent_step: float = 0.03
+    orthogonal: float = 0.0
 
     def __post_init__(self) -> None:
         numbers = {name: value for name, value in vars(self).items() if name != "consistency_by"}
@@ -79,6 +85,16 @@ def compared(
     if near is not None:
         terms.append(Term("latent_consistency", weights.latent_consistency, _apart(score(near), scores[1])))
     return terms
+
+
+def of_generator(weights: Regularisers, generator: Module, fake: Tensor, near: Tensor | None) -> Tensor | None:
+    """What is added to the generator's loss, a 0-d tensor: for fakes too like those that are near, for its layers."""
+    terms = []
+    if near is not None:
+        terms.append(-weights.latent_variety * _apart(near, fake))
+    if weights.orthogonal:
+        terms.append(weights.orthogonal * orthogonal(generator))
+    return functools.reduce(operator.add, terms) if terms else None
 
 
 def _apart(a: Tensor, b: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from .latents import Latent
 from .losses import Loss
 from .path_lengths import PathLengths, Paths
 from .penalties import COUPLING, clip_weights, limit_lengths
-from .regularisers import Anchors, Regularisers, Term, compared
+from .regularisers import Anchors, Regularisers, Term, compared, of_generator
 from .slicing import Answer, direction_loss, is_sliced, split
 from .switches import Moves, Sight, check_together, refuse_unsuited
 from .view import View
@@ -220,6 +220,9 @@ class ScoreGame(Game):
         d_optimizer, g_optimizer = self.optimizers["discriminator"], self.optimizers["generator"]
         *d_grads, slopes = grad(d_loss + ops.sum(added * fake_scores), [*d_optimizer.params, leaf])
         g_grads = grad(fake, g_optimizer.params, one_pass.scaled(slopes, factor))
+        if (own := of_generator(self.regularisers, self.generator, sides.fake, sides.near)) is not None:
+            g_loss, more = g_loss + own, grad(own, g_optimizer.params)
+            g_grads = [a + b for a, b in zip(g_grads, more, strict=True)]
         grads = ops.averaged([*d_grads, *g_grads])
         d_optimizer.step(grads[: len(d_grads)])
         self._limit_weights()
@@ -388,11 +391,10 @@ class ScoreGame(Game):
             with no_grad():
                 real_scores = self._scores(critic, sides.real, rng)
         loss = self._best_of(self._of_opposites if opposites else self.loss.generator, fake_scores, real_scores)
-        if sides.near is not None:
-            variety = ops.mean_of(sides.near - sides.fake, ops.square)
-            loss = loss - self.regularisers.latent_variety * variety
         if sides.moved is not None:
             loss = loss + self.moves.latent_cost * sides.moved
+        own = of_generator(self.regularisers, self.generator, sides.fake, sides.near)
+        loss = loss if own is None else loss + own
         return loss if sides.asked is None else loss + self.of_readings(sides.asked, reading)[0]
 
     def _smoothed(self, loss: Tensor, sides: Sides, rng: Stream) -> tuple[Tensor, Losses]:

@@ -5,6 +5,7 @@ better samples is said in the preset (see examples/), not here.
 """
 
 from .bigan import BidirectionalPlayers, bigan28
+from .biggan import BigGenerator, biggan
 from .classifier import Classifier, classifier28, picture_classifier
 from .conditional import acgan28, cgan28, of_classes, projection28
 from .dcgan import dcgan, mlp512

@@ -6,6 +6,7 @@ parameters and buffers named after it, computes the weight once in each call, an
 
 import functools
 import math
+from collections.abc import Container
 from typing import Any, TypeVar, cast
 
 from .. import ops, random
@@ -22,7 +23,7 @@ from .module import Buffer, Module, Parameter
 from .sequences import ConvTranspose1d
 
 L = TypeVar("L", bound=Module)
-_TRANSPOSED = ConvTranspose1d, ConvTranspose2d  # whose weight has the inputs first
+TRANSPOSED = ConvTranspose1d, ConvTranspose2d  # whose weight has the inputs first
 
 
 class _Reparametrized(Module):
@@ -76,7 +77,7 @@ class SpectralNorm(_Reparametrized):
     _norm: tuple[int, int, float]  # axis, power iterations, eps
 
     def _compute(self, name: str, calling: bool) -> Tensor:
-        matrix = _rows(self.weight_orig, self._norm[0])
+        matrix = rows(self.weight_orig, self._norm[0])
         u, v = once(lambda: self._vectors(matrix, calling))
         return self.weight_orig / (u @ (matrix @ v))
 
@@ -130,7 +131,7 @@ def spectral_norm(
     weight = _taken("spectral_norm", layer, 2)
     n_power_iterations = integer("spectral_norm: n_power_iterations", n_power_iterations, 1)
     eps = number("spectral_norm: eps", eps, least=0)
-    axis = (1 if isinstance(layer, _TRANSPOSED) else 0) if dim is None else _axis("spectral_norm", dim, weight)
+    axis = (1 if isinstance(layer, TRANSPOSED) else 0) if dim is None else _axis("spectral_norm", dim, weight)
     rows = weight.shape[axis]
     drawn = rng or random.default()
     vectors = [Tensor(drawn.normal(n, dtype=weight.dtype)).to(weight.device) for n in (rows, weight.size // rows)]
@@ -195,9 +196,21 @@ def equalized(
     return cast(L, changed)
 
 
+def normalised_within(layer: Module, others: Container[int]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """How parts of `layer` have been normalised, function and options, by their place in `layer.modules()`.
+
+    Not those whose id is in `others`, nor those with equalised rates, which are the work of who makes a layer.
+    """
+    return {
+        str(k): part.made_by
+        for k, part in enumerate(layer.modules())
+        if isinstance(part, SpectralNorm | WeightNorm) and part is not layer and id(part) not in others
+    }
+
+
 def _fan_in(layer: Module, weight: Parameter) -> int:
     """How many numbers the layer adds up to one, if its windows do not overlap: in / groups times the window's size."""
-    if isinstance(layer, _TRANSPOSED):
+    if isinstance(layer, TRANSPOSED):
         return weight.size // (weight.shape[1] * layer.options["groups"])
     return weight.size // weight.shape[0]
 
@@ -236,7 +249,7 @@ def _blank(kind: Any, layer: Any) -> Any:
     return Module.__new__(_combined(kind, layer))
 
 
-def _rows(weight: Tensor, axis: int) -> Tensor:
+def rows(weight: Tensor, axis: int) -> Tensor:
     """The weight as a matrix whose rows run along `axis`, columns in the order of the other axes."""
     if axis:
         weight = ops.transpose(weight, (axis, *(a for a in range(weight.ndim) if a != axis)))

@@ -1,6 +1,7 @@
 """Residual blocks: what is added to an image, of its size, of twice its size or of half."""
 
 import math
+from typing import Any
 
 from .. import ops
 from ..errors import ShapeError, brief
@@ -23,9 +24,9 @@ class ResidualBlock(Module):
     Gulrajani et al. 2017, Miyato et al. 2018: conv1 and conv2 are 3x3. With `resample` "up" the image is doubled before
     conv1, by repeating pixels, with "down" halved after conv2, by the mean of 2x2; so is the shortcut, a convolution
     1x1 where the number of channels or the size changes, else x. `norm` is "batch", "layer" (over a whole sample) or
-    None; with `num_classes` it is told the class. conv1 makes `hidden_channels`, by default out_channels if it goes up,
-    else in_channels. Without `preactivation`, for images themselves, norm1 and its ReLU are left out, and the shortcut
-    is halved before its convolution.
+    None; with `num_classes` it is told the class, with `style_dim` a vector, as in BigGAN (Brock et al. 2019). conv1
+    makes `hidden_channels`, by default out_channels if it goes up, else in_channels. Without `preactivation`, for
+    images themselves, norm1 and its ReLU are left out, and the shortcut is halved before its convolution.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class ResidualBlock(Module):
         *,
         norm: str | None = None,
         num_classes: int | None = None,
+        style_dim: int | None = None,
         hidden_channels: int | None = None,
         preactivation: bool = True,
         rng: Stream | None = None,
@@ -44,31 +46,32 @@ class ResidualBlock(Module):
         outer = integer("ResidualBlock: out_channels", out_channels, 1)
         if resample not in (None, "up", "down"):
             raise ShapeError(f'ResidualBlock: resample must be "up", "down" or None, got {brief(resample)}')
-        if norm not in (None, *_NORMS) or (norm is None and num_classes is not None):
+        self.told = "labels" if num_classes is not None else "vectors" if style_dim is not None else ""
+        if norm not in (None, *_NORMS) or (norm is None and self.told):
             raise ShapeError(
-                f'ResidualBlock: norm must be "batch", "layer" or None, and not None with num_classes, '
-                f"got norm={brief(norm)}, num_classes={brief(num_classes)}"
+                f'ResidualBlock: norm must be "batch", "layer" or None, and not None with num_classes or style_dim, '
+                f"got norm={brief(norm)}, num_classes={brief(num_classes)}, style_dim={brief(style_dim)}"
             )
+        told = {"num_classes": num_classes, "style_dim": style_dim, "rng": rng} if self.told else None
         self.preactivation = flag("ResidualBlock: preactivation", preactivation)
-        self.told = num_classes is not None
         usual = outer if resample == "up" else inner
         hidden = usual if hidden_channels is None else integer("ResidualBlock: hidden_channels", hidden_channels, 1)
-        self.norm1 = _norm(norm if preactivation else None, inner, num_classes)
+        self.norm1 = _norm(norm if preactivation else None, inner, told)
         self.conv1 = Conv2d(inner, hidden, 3, padding=1, rng=rng)
-        self.norm2 = _norm(norm, hidden, num_classes)
+        self.norm2 = _norm(norm, hidden, told)
         self.conv2 = Conv2d(hidden, outer, 3, padding=1, rng=rng)
         changes = resample is not None or inner != outer
         self.shortcut = Conv2d(inner, outer, 1, rng=rng) if changes else Sequential()
         self.up = UpsampleNearest(2) if resample == "up" else Sequential()
         self.down = AvgPool2d(2) if resample == "down" else Sequential()
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(N, out_channels, H', W') of x (N, in_channels, H, W), and of integer labels (N,) if it is told the class."""
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """(N, out_channels, H', W') of x (N, in_channels, H, W), and of what it is told: labels (N,) or vectors."""
         x = as_tensor(x, "ResidualBlock")
-        if (labels is not None) != self.told:
-            expected = "labels" if self.told else "no labels"
-            raise ShapeError(f"ResidualBlock: expected {expected} beside x {x.shape}, got {brief(labels)}")
-        told = () if labels is None else (labels,)
+        if (condition is not None) != bool(self.told):
+            expected = self.told or "nothing"
+            raise ShapeError(f"ResidualBlock: expected {expected} beside x {x.shape}, got {brief(condition)}")
+        told = () if condition is None else (condition,)
         h = ops.relu(self.norm1(x, *told)) if self.preactivation else x
         h = ops.relu(self.norm2(self.conv1(self.up(h)), *told))
         h = self.down(self.conv2(h))
@@ -76,13 +79,13 @@ class ResidualBlock(Module):
         return h + (self.down(self.shortcut(x)) if self.preactivation else self.shortcut(self.down(x)))
 
 
-def _norm(name: str | None, channels: int, classes: int | None) -> Module:
-    """The normalisation of that name, which is told one of so many classes; one that does nothing for None."""
+def _norm(name: str | None, channels: int, told: dict[str, Any] | None) -> Module:
+    """The normalisation of that name, and what it is told; one that does nothing for None."""
     if name is None:
         return Sequential()
     if name == "batch":
-        return BatchNorm2d(channels) if classes is None else ConditionalBatchNorm2d(channels, classes)
-    return GroupNorm(1, channels) if classes is None else ConditionalGroupNorm(1, channels, classes)
+        return BatchNorm2d(channels) if told is None else ConditionalBatchNorm2d(channels, **told)
+    return GroupNorm(1, channels) if told is None else ConditionalGroupNorm(1, channels, **told)
 
 
 class GroupedResidualBlock(Module):

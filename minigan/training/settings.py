@@ -52,6 +52,7 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "latent_damping": 0.1,
     "latent_cost": 0.1,
     "san": False,
+    "orthogonal": 0.0,
 }
 
 

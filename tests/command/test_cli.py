@@ -133,6 +133,8 @@ def test_a_run_can_be_sampled(run, tmp_path, capsys):
     assert not (tmp_path / "b.jpg").exists()
     assert cli.main(["sample", file, "--out", str(tmp_path / "absent" / "b.png")]) == 1
     assert "b.png: cannot be written (No such file or directory)" in capsys.readouterr().err
+    assert cli.main(["sample", file, "--truncation", "0.5", "--out", str(tmp_path / "c.npy")]) == 1
+    assert "normal noise has values far from 0 to leave out" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         cli.main(["sample", file, "--labels", "a"])
     assert "expected numbers with commas between, got 'a'" in capsys.readouterr().err

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from minigan.errors import ShapeError
-from minigan.gan import LatentCode, lerp, normal_latent, slerp, uniform_latent
+from minigan.gan import LatentCode, lerp, normal_latent, slerp, truncated_latent, uniform_latent
+from minigan.random import Stream
 
 T = np.linspace(0, 1, 9)
 
@@ -54,6 +55,29 @@ def test_what_has_no_way_is_an_error():
     for way in (lerp, slerp):
         with pytest.raises(ShapeError, match=r"\(2,\), \(3,\), \(9,\)"):
             way(a, np.zeros(3), T)
+
+
+@pytest.mark.parametrize("bound", [0.3, 1.0, 2.0])
+def test_truncated_noise_is_normal_noise_between_its_bounds(bound):
+    z = truncated_latent(normal_latent(50), bound)(2000, Stream(1)).numpy()
+    assert z.dtype == np.float32
+    assert np.abs(z).max() <= bound
+    plain = normal_latent(50)(2000, Stream(1)).numpy()
+    np.testing.assert_array_equal(z[np.abs(plain) <= bound], plain[np.abs(plain) <= bound])
+    a = np.linspace(-bound, bound, 100_001)
+    density = np.exp(-a * a / 2)
+    spread = np.sqrt((a * a * density).sum() / density.sum())
+    assert z.mean() == pytest.approx(0, abs=4 * spread / z.size**0.5)
+    assert z.std() == pytest.approx(spread, rel=0.01)
+    few = truncated_latent(normal_latent(50), bound)(7, Stream(1)).numpy()
+    np.testing.assert_array_equal(few, z[:7])  # whatever their number
+
+
+def test_noise_without_tails_is_not_truncated():
+    with pytest.raises(ShapeError, match=r"truncated_latent: normal noise has .*UniformLatent.* is another"):
+        truncated_latent(uniform_latent(3), 0.5)
+    with pytest.raises(ShapeError, match=r"truncated_latent: bound: expected .* got 0"):
+        truncated_latent(normal_latent(3), 0)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,10 @@ from minigan.training import Settings
 GAMES = {
     "sagan": "--model resnet --side 16 --channels 1 --width 8 --attention 8 --loss hinge --spectral-norm "
     "--generator-spectral-norm --ema 0.9",
+    "biggan": "--model biggan --side 16 --channels 1 --width 8 --attention 8 --loss hinge --spectral-norm "
+    "--generator-spectral-norm --orthogonal 1e-4 --d-steps 2 --ema 0.9",
+    "biggan, told": "--model biggan --side 16 --channels 1 --width 8 --loss nonsaturating --penalty r1 "
+    "--ema 0.9 --clusters 3",
     "wgan_gp": "--model resnet --side 16 --channels 1 --width 4 --norm layer --loss wasserstein "
     "--penalty gradient_penalty --dropout 0.1",
     "stylegan2": "--model stylegan2 --side 8 --channels 1 --width 4 --loss nonsaturating --penalty r1",
@@ -24,7 +28,7 @@ GAMES = {
 
 def game(name, *, again=False, device="cpu"):
     """The game, its residual blocks computed again if that is asked for."""
-    arguments = [*GAMES[name].split(), "--latent", "normal", "--z-dim", "5", "--batch-size", "4", "--device", device]
+    arguments = [*GAMES[name].split(), "--latent", "normal", "--z-dim", "6", "--batch-size", "4", "--device", device]
     mg.random.seed(0)
     found = recipe.build(Settings.parsed(recipe.options(arguments), arguments, "train"))
     for player in found.players.values() if again else ():
@@ -37,7 +41,8 @@ def game(name, *, again=False, device="cpu"):
 def images(name):
     side = 8 if name in ("r3gan", "stylegan2") else 16
     drawn = np.random.default_rng(0).uniform(-1, 1, (4, 1, side, side)).astype("float32")
-    return lambda index: mg.tensor(drawn)
+    labels = np.array([0, 2, 1, 2])
+    return lambda index: (mg.tensor(drawn), mg.tensor(labels)) if "told" in name else mg.tensor(drawn)
 
 
 @pytest.mark.parametrize("name", GAMES)

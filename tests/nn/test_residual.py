@@ -62,8 +62,11 @@ def test_a_grouped_block_starts_as_nothing_with_fixups_sizes(blocks, rng):
         (lambda: nn.ResidualBlock(3, 0), "ResidualBlock: out_channels: expected an integer >= 1, got 0"),
         (lambda: nn.ResidualBlock(3, 3, "twice"), 'resample must be "up", "down" or None, got \'twice\''),
         (lambda: nn.ResidualBlock(3, 3, norm="group"), "norm must be .* got norm='group'"),
-        (lambda: nn.ResidualBlock(3, 3, num_classes=4), "not None with num_classes, got norm=None, num_classes=4"),
-        (lambda: nn.ResidualBlock(3, 3)(mg.ones((1, 3, 4, 4)), mg.tensor([1])), "expected no labels beside x"),
+        (
+            lambda: nn.ResidualBlock(3, 3, num_classes=4),
+            "not None with num_classes or style_dim, got norm=None, num_classes=4",
+        ),
+        (lambda: nn.ResidualBlock(3, 3)(mg.ones((1, 3, 4, 4)), mg.tensor([1])), "expected nothing beside x"),
         (
             lambda: nn.ResidualBlock(3, 3, norm="batch", num_classes=2)(mg.ones((1, 3, 4, 4))),
             r"expected labels beside x \(1, 3, 4, 4\), got None",

@@ -224,7 +224,10 @@ def test_conditional_batch_norm(rng):
         (lambda: nn.GaussianNoise(-0.1), "GaussianNoise: std: expected a finite number >= 0, got -0.1"),
         (lambda: nn.GaussianNoise(float("nan")), "GaussianNoise: std"),
         (lambda: nn.MinibatchStdDev(2.5), "MinibatchStdDev: group_size"),
-        (lambda: nn.ConditionalBatchNorm2d(3, 0), "Embedding: num_embeddings: expected an integer >= 1, got 0"),
+        (
+            lambda: nn.ConditionalBatchNorm2d(3, 0),
+            "ConditionalBatchNorm2d: num_classes: expected an integer >= 1, got 0",
+        ),
         (
             lambda: nn.ConditionalBatchNorm2d(3, 5)(mg.ones((2, 3, 2, 2)), mg.tensor([1, 5])),
             "expected indices from 0 to 4, got 1 to 5",

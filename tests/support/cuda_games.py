@@ -4,6 +4,7 @@ import numpy as np
 from fakecuda import counts
 
 import minigan as mg
+from minigan.tensor import mapped
 
 
 def dcgan(device, dtype):
@@ -55,6 +56,6 @@ def losses_on_both(make, batch, rounds=6):
     results = []
     for device in ("cpu", "cuda"):
         game = make(device)
-        found = [game.play(lambda k, on=device: batch(k).to(on)) for _ in range(rounds)]
+        found = [game.play(lambda k, on=device: mapped(batch(k), lambda t: t.to(on))) for _ in range(rounds)]
         results.append([{name: value.item() for name, value in each.items()} for each in found])
     return *results, game

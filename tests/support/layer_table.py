@@ -91,7 +91,10 @@ TABLE: dict[str, list[Row]] = {
             normal((2, 2, 3, 3)),
         )
     ],
-    "ConditionalBatchNorm2d": [Row(lambda: nn.ConditionalBatchNorm2d(3, 5), labelled((3, 3, 2, 2), 4, 0, 4))],
+    "ConditionalBatchNorm2d": [
+        Row(lambda: nn.ConditionalBatchNorm2d(3, 5), labelled((3, 3, 2, 2), 4, 0, 4)),
+        Row(lambda: nn.ConditionalBatchNorm2d(3, style_dim=2), normal((3, 3, 2, 2), (3, 2))),
+    ],
     "ConditionalGroupNorm": [
         Row(lambda: nn.ConditionalGroupNorm(2, 4, 5), labelled((3, 4, 2, 3), 4, 0, 4)),
         Row(lambda: nn.ConditionalGroupNorm(1, 4, style_dim=2), normal((3, 4, 2, 3), (3, 2))),
@@ -110,6 +113,7 @@ TABLE: dict[str, list[Row]] = {
         Row(lambda: nn.ResidualBlock(1, 3, "down", preactivation=False), normal((2, 1, 4, 4))),
         Row(lambda: nn.ResidualBlock(3, 2, "up", norm="batch", num_classes=4), labelled((3, 3, 2, 2), 3, 0, 3)),
         Row(lambda: nn.ResidualBlock(3, 2, norm="layer", num_classes=4), labelled((2, 3, 2, 2), 3, 1)),
+        Row(lambda: nn.ResidualBlock(3, 2, "up", norm="batch", style_dim=4), normal((3, 3, 2, 2), (3, 4))),
     ],
     "GroupedResidualBlock": [
         Row(lambda: nn.GroupedResidualBlock(2, 3, 4, 4), normal((2, 2, 3, 4))),
