@@ -40,6 +40,7 @@ NETWORKS = {
         models.resnet, 128, "normal", (*SIZES, "generator_width", "norm", "generator_norm", "attention"), norm=None
     ),
     "biggan": Network(models.biggan, 120, "normal", (*SIZES, "generator_width", "attention"), told=True),
+    "unet": Network(models.unet, 120, "normal", (*SIZES, "generator_width", "attention"), told=True),
     "r3gan": Network(models.r3gan, 64, "normal", (*SIZES, "generator_width")),
     "stylegan2": Network(models.stylegan2, 128, "normal", (*SIZES, "generator_width")),
 }
@@ -60,9 +61,13 @@ def untaken(name: str, model: str) -> str:
     taken = NETWORKS[model].shaped_by
     if name in taken:
         return ""
-    able = ", ".join(other for other, network in NETWORKS.items() if name in network.shaped_by)
     own = ", ".join(map(flag, taken)) or "nothing of the kind"
-    return f"is for {able}; {model} takes {own}"
+    return f"is for {shaped(name)}; {model} takes {own}"
+
+
+def shaped(name: str) -> str:
+    """The networks that an option shapes, with commas between."""
+    return ", ".join(model for model, network in NETWORKS.items() if name in network.shaped_by)
 
 
 def flag(name: str) -> str:

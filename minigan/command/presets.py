@@ -217,6 +217,19 @@ PRESETS = {
             "ema": 0.999,
         },
     ),
+    "unet": Preset(
+        "BigGAN's generator against a D that scores the image and each pixel, CutMix consistency; narrow",
+        "Schonfeld et al. 2020",
+        {
+            **_residual,
+            "model": "unet",
+            "generator_spectral_norm": True,
+            "cutmix": 1.0,
+            "lr": 1e-4,
+            "d_lr": 5e-4,
+            "ema": 0.999,
+        },
+    ),
     "rasgan": Preset("relativistic average", "Jolicoeur-Martineau 2019", {**_paper32, "loss": "relativistic_average"}),
     "pacgan": Preset("packs of two", "Lin et al. 2018", {**_paper32, "pack": 2}),
     "tricks": Preset(

@@ -32,7 +32,7 @@ from ..system.options import Options
 from ..system.terminal import answer, ending
 from ..training import Settings, labels, parser, positive, start
 from ..training.settings import natural
-from .networks import NETWORKS, OUTPUTS, Extra, flag, players, sized, untaken, z_dim
+from .networks import NETWORKS, OUTPUTS, Extra, flag, players, shaped, sized, untaken, z_dim
 from .presets import PRESETS
 
 DESCRIPTION = """Train any score loss with any penalty on any network, or a system of a document by its name.
@@ -209,23 +209,14 @@ def part_options(prog: str, of: str, description: str) -> Options:
     parts.add_argument("--max-norm", type=float, help="limit the length of each of D's units' weights")
     parts.add_argument("--latent", choices=LATENTS, help="noise (default: the model's)")
     parts.add_argument("--z-dim", type=positive, help="its dimensions (default: the model's)")
-    parts.add_argument(
-        "--side",
-        type=positive,
-        default=32,
-        help="of images, for dcgan, mlp512, sndcgan, resnet, biggan, r3gan and stylegan2 (default: 32)",
-    )
+    shown = f"of images, for {shaped('side')} (default: 32)"
+    parts.add_argument("--side", type=positive, default=32, help=shown)
     parts.add_argument("--channels", type=int, choices=[1, 3], default=3, help="likewise (default: 3)")
     parts.add_argument(
         "--width", type=positive, default=32, help="of the maps next to the image, likewise (default: 32)"
     )
-    parts.add_argument(
-        "--generator-width",
-        type=positive,
-        metavar="WIDTH",
-        help="of those in G, for dcgan, resnet, biggan, r3gan, stylegan2, dcgan28 and wgan_gp28 (default: --width; of "
-        "the last two, 64)",
-    )
+    shown = f"of those in G, for {shaped('generator_width')} (default: --width; of dcgan28 and wgan_gp28, 64)"
+    parts.add_argument("--generator-width", type=positive, metavar="WIDTH", help=shown)
     norms: dict[str, Any] = {"type": _norm, "metavar": "batch|layer|none"}
     shown = "in the D of wgan_gp28, dcgan and resnet (default: none with a penalty, --one-pass or resnet, else batch)"
     parts.add_argument("--norm", default="auto", help=shown, **norms)
@@ -235,7 +226,7 @@ def part_options(prog: str, of: str, description: str) -> Options:
         type=int,
         default=0,
         metavar="SIZE",
-        help="in both players of resnet and biggan, at maps of so many pixels",
+        help="in both players of resnet, biggan and unet, at maps of so many pixels",
     )
     parts.add_argument(
         "--activation",
@@ -350,6 +341,7 @@ def _add_regularisers(p: Options) -> None:
     few.add_argument("--fake-consistency", help="likewise fakes, 10 say", **weight)
     shown = "how they are changed, as by --augment (default: translation)"
     few.add_argument("--consistency-by", type=_changes, default="translation", metavar=some, help=shown)
+    few.add_argument("--cutmix", help="unet's D is to score pixels of images cut together as before, 1 say", **weight)
     few.add_argument("--latent-consistency", help="D is to score fakes of near noise alike, 5 say", **weight)
     shown = "and G to make them differ (default: 0.5)"
     few.add_argument("--latent-variety", **{**weight, "default": 0.5}, help=shown)

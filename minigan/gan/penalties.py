@@ -16,9 +16,9 @@ from ..errors import DTypeError, ShapeError, described
 from ..grad import all_tensors, grad
 from ..kernels.calls import done
 from ..nn.checks import not_negative, number
-from ..ops import all_sum, batch_var, lengths, mean, mean_of, relu, reshape, sqrt, square, sum, where
+from ..ops import all_sum, batch_var, full_like, lengths, mean, mean_of, relu, reshape, sqrt, square, sum, where
 from ..random import Stream
-from ..tensor import Tensor, as_tensor, ones_like
+from ..tensor import Tensor, as_tensor
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -53,10 +53,11 @@ def input_gradient(critic: Critic, x: Tensor) -> Tensor:
 
 
 def _slope(critic: Critic, x: Tensor) -> Tensor:
-    """d critic(x) / dx for each sample, of the shape of x: recorded."""
+    """d critic(x) / dx for each sample, of the shape of x: recorded. Several scores of a sample count by their mean."""
     x = x.detach()
     scores = as_tensor(critic(x), "a critic's scores")
-    return grad(scores, x, ones_like(scores), create_graph=True)
+    each = max(scores.size // max(len(x), 1), 1)
+    return grad(scores, x, full_like(scores, 1 / each), create_graph=True)
 
 
 @listed

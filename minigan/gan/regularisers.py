@@ -13,7 +13,7 @@ from ..nn.checks import not_negative, number
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor, full
-from . import augmentations
+from . import augmentations, cutmix
 from .orthogonality import orthogonal
 
 
@@ -27,6 +27,8 @@ class Regularisers:
       images at random by the names in `consistency_by` (CR: Zhang et al. 2020; both are bCR: Zhao et al. 2021);
     - `latent_consistency`, to D's: E (D(G(z + d)) - D(G(z)))^2, d ~ N(0, latent_step^2); and to G's
       -`latent_variety` E (G(z + d) - G(z))^2, over pixels too (zCR; with bCR it is ICR: Zhao et al. 2021);
+    - `cutmix`, to D's: E (D(mix(x, G(z))) - mix(D(x), D(G(z))))^2 of the scores that it gives pixels, mix from
+      `gan.cutmix`; for a D that gives some, as `models.unet` (Schonfeld et al. 2020);
     - `orthogonal`, to G's: `gan.orthogonal` of its layers, 1e-4 in BigGAN (Brock et al. 2019).
     """
 
@@ -38,6 +40,7 @@ class Regularisers:
     latent_consistency: float = 0.0
     latent_variety: float = 0.5
     latent_step: float = 0.03
+    cutmix: float = 0.0
     orthogonal: float = 0.0
 
     def __post_init__(self) -> None:
@@ -50,7 +53,7 @@ class Regularisers:
     @property
     def compares(self) -> bool:
         """Is a score compared with that of the same sample, changed?"""
-        return bool(self.consistency or self.fake_consistency or self.latent_consistency)
+        return bool(self.consistency or self.fake_consistency or self.latent_consistency or self.cutmix)
 
 
 class Term(NamedTuple):
@@ -84,6 +87,8 @@ def compared(
             terms.append(Term(name, weight, _apart(again, before)))
     if near is not None:
         terms.append(Term("latent_consistency", weights.latent_consistency, _apart(score(near), scores[1])))
+    if weights.cutmix:
+        terms.append(Term("cutmix", weights.cutmix, cutmix.consistency(samples, scores, score, rng)))
     return terms
 
 

@@ -147,6 +147,10 @@ def check_together(
             "joint_batches: a score depends on the other side's samples, and without them is another: no consistency",
         ),
         (
+            regularisers.cutmix and (sight.augment or sight.pack > 1),
+            f"cutmix compares an image pixel by pixel: no augment or pack, got {sight.augment!r} and {sight.pack}",
+        ),
+        (
             near and replay,
             f"latent_consistency {near} needs the noise of each fake, and {replay} earlier ones have lost theirs",
         ),

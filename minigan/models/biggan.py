@@ -106,16 +106,28 @@ def biggan(
     G = BigGenerator(side, z_dim, channels, generator_width or width, classes, shared_dim, attention, rng=rng)
     features, down = halving(side, channels, widths(side, width, steps), attention=attention, wide=True, rng=rng)
     score = nn.Linear(features, 1, rng=rng)
+    embedding = nn.Embedding(classes, features, rng=rng) if classes else None
     D: nn.Module = nn.Sequential(*down, score)
-    if classes:
-        D = ProjectionDiscriminator(nn.Sequential(*down), score, nn.Embedding(classes, features, rng=rng))
+    if embedding is not None:
+        D = ProjectionDiscriminator(nn.Sequential(*down), score, embedding)
+    start_orthogonal(G, D, rng)
+    shrink_scores(score, embedding, side >> halved(side, steps), rng)
+    return Players(G, D)
+
+
+def start_orthogonal(G: BigGenerator, D: nn.Module, rng: Stream | None) -> None:
+    """Orthogonal weights, biases of zero, but of one for the gains of norms."""
     initialise(G, D, weights=partial(nn.init.orthogonal_, rng=rng))
-    added_up = (side >> halved(side, steps)) ** 2
-    nn.init.orthogonal_(score.weight, 1 / added_up, rng=rng)
     for layer in [*G.modules(), *D.modules()]:
         if isinstance(layer, nn.Embedding):
-            nn.init.orthogonal_(layer.weight, 1.0 if layer is G.shared else 1 / added_up, rng=rng)
+            nn.init.orthogonal_(layer.weight, rng=rng)
     for name, parameter in G.named_parameters():
         if name.endswith("gain.bias"):
             nn.init.ones_(parameter)
-    return Players(G, D)
+
+
+def shrink_scores(score: nn.Linear, embedding: nn.Embedding | None, size: int, rng: Stream | None) -> None:
+    """Orthogonal weights that are as much smaller as features of size x size pixels are added up."""
+    for layer in (score, embedding):
+        if layer is not None:
+            nn.init.orthogonal_(layer.weight, size**-2, rng=rng)

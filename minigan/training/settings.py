@@ -53,6 +53,7 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "latent_cost": 0.1,
     "san": False,
     "orthogonal": 0.0,
+    "cutmix": 0.0,
 }
 
 

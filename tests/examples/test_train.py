@@ -186,8 +186,8 @@ def test_switches_reach_the_players():
         "--model resnet --side 28 --channels 1 --width 4 --generator-width 8 --loss wasserstein --penalty r2",
         "--model stylegan2 --side 28 --channels 1 --width 4 --penalty r1 --penalty-every 16 --path-length 2 --ema 0.9",
         "--model biggan --width 8 --attention 8 --loss hinge --spectral-norm --orthogonal 1e-4 --clusters 3 --one-pass",
-        "--model biggan --side 28 --channels 1 --width 4 --generator-width 8 --loss wasserstein --penalty r2 --pseudo"
-        " --loss lsgan",
+        "--model biggan --side 28 --channels 1 --width 4 --generator-width 8 --loss lsgan --penalty r2 --pseudo",
+        "--model unet --side 28 --channels 1 --width 4 --loss wasserstein --penalty gradient_penalty --cutmix 1",
         "--model r3gan --side 28 --channels 1 --width 8 --loss relativistic --penalty r1_r2 --ema 0.9",
         "--model mlp28 --augment ada --lecam 0.3 --consistency 10 --fake-consistency 10 --latent-consistency 5",
         "--model dcgan --width 4 --augment color,translation,cutout --top-k 0.5 --top-k-steps 5 --clusters 4",
@@ -244,15 +244,15 @@ def test_words_that_are_not_known_are_named(options, message, capsys):
     [
         (
             "--model dcgan28 --side 64",
-            "--side is for dcgan, mlp512, sndcgan, resnet, biggan, r3gan, stylegan2; dcgan28 takes --pack",
+            "--side is for dcgan, mlp512, sndcgan, resnet, biggan, unet, r3gan, stylegan2; dcgan28 takes --pack",
         ),
         (
             "--channels 1",
-            "--channels is for dcgan, mlp512, sndcgan, resnet, biggan, r3gan, stylegan2; dcgan28 takes --pack",
+            "--channels is for dcgan, mlp512, sndcgan, resnet, biggan, unet, r3gan, stylegan2; dcgan28 takes --pack",
         ),
         (
             "lab --width 32",
-            "--width is for dcgan, mlp512, sndcgan, resnet, biggan, r3gan, stylegan2; lab28 takes --output",
+            "--width is for dcgan, mlp512, sndcgan, resnet, biggan, unet, r3gan, stylegan2; lab28 takes --output",
         ),
         (
             "--model goodfellow28 --norm none",

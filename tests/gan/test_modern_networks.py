@@ -19,6 +19,8 @@ GAMES = {
     "--generator-spectral-norm --orthogonal 1e-4 --d-steps 2 --ema 0.9",
     "biggan, told": "--model biggan --side 16 --channels 1 --width 8 --loss nonsaturating --penalty r1 "
     "--ema 0.9 --clusters 3",
+    "unet, told": "--model unet --side 16 --channels 1 --width 4 --cutmix 1 --spectral-norm --clusters 3 --lr 5e-5",
+    "unet": "--model unet --side 16 --channels 1 --width 4 --loss relativistic --penalty r1 --ema 0.9",
     "wgan_gp": "--model resnet --side 16 --channels 1 --width 4 --norm layer --loss wasserstein "
     "--penalty gradient_penalty --dropout 0.1",
     "stylegan2": "--model stylegan2 --side 8 --channels 1 --width 4 --loss nonsaturating --penalty r1",

@@ -1,4 +1,4 @@
-"""A block of BigGAN's generator, and its whole discriminator, against the paper's formulas in PyTorch."""
+"""A block of BigGAN's generator, its discriminator and that of U-Net GAN against the papers' formulas in PyTorch."""
 
 import pytest
 from parity import torch
@@ -63,4 +63,29 @@ def test_the_discriminator(side):
     features = h.relu().sum((2, 3))
     scores = F.linear(features, p["score.weight"], p["score.bias"])
     scores = scores + (p["embedding.weight"][labels] * features).sum(1, keepdim=True)
+    same(D(x, mg.tensor(labels)), scores, D, p, x, t)
+
+
+def test_the_discriminator_of_pixels():
+    D = mg.models.unet(16, width=4, classes=3, rng=mg.random.Stream(0)).discriminator.to(dtype="float64")
+    x = mg.tensor(mg.random.Stream(1).normal((3, 3, 16, 16), dtype="float64"))
+    labels = [2, 0, 1]
+    p, t = leaves(D), torch.tensor(x.numpy(), requires_grad=True)
+
+    def block(name, h, first=False, up=False):
+        resize = (lambda y: F.interpolate(y, scale_factor=2)) if up else (lambda y: y)
+        halve = (lambda y: y) if up else (lambda y: F.avg_pool2d(y, 2))
+        inner = convolved(p, f"{name}.conv1", h if first else resize(h.relu()))
+        return halve(convolved(p, f"{name}.conv2", inner.relu())) + halve(convolved(p, f"{name}.shortcut", resize(h)))
+
+    h1 = block("encoder.0.0", t, first=True)
+    h2 = block("encoder.1.0", h1)
+    features = h2.relu().sum((2, 3))
+    whole = F.linear(features, p["score.weight"], p["score.bias"])
+    whole = whole + (p["embedding.weight"][labels] * features).sum(1, keepdim=True)
+    h = torch.cat([block("decoder.0", h2, up=True), h1], 1)
+    h = block("decoder.1", h, up=True).relu()
+    asked = p["embedding_of_pixels.weight"][labels][:, :, None, None]
+    pixels = convolved(p, "pixels", h) + (asked * h).sum(1, keepdim=True)
+    scores = torch.cat([whole[:, :, None, None].expand_as(pixels), pixels], 1)
     same(D(x, mg.tensor(labels)), scores, D, p, x, t)
