@@ -194,12 +194,12 @@ def approximated_r1_r2(
 
 
 def _jitter(name: str, critic: Critic, x: Tensor, rng: Stream | None, sigma: float) -> Tensor:
-    """E ((critic(x + sigma e) - critic(x)) / sigma)^2, the scores of a sample taken together: a 0-d tensor."""
+    """E ((critic(x + sigma e) - critic(x)) / sigma)^2, several scores of a sample by their mean: a 0-d tensor."""
     sigma = number(f"{name}: sigma", sigma, above=0)
     x = x.detach()
     e = Tensor((rng or random.default()).normal(x.shape, dtype=x.dtype, device=x.device))
     apart = as_tensor(critic(x + sigma * e), "a critic's scores") - as_tensor(critic(x), "a critic's scores")
-    return mean(square(sum(apart, range(1, apart.ndim)) * (1 / sigma)))
+    return mean(square(mean(apart, range(1, apart.ndim)) * (1 / sigma)))
 
 
 @listed
