@@ -78,12 +78,16 @@ def test_the_gradient_of_one_class_reaches_no_other():
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_takes_classes(name):
-    size = {"side": 16, "width": 8, "channels": 1} if "side" in NETWORKS[name].shaped_by else {}
+    network = NETWORKS[name]
+    size = {"side": 16, "width": 8, "channels": 1} if "side" in network.shaped_by else {}
     with mg.random.using(mg.random.Stream(0)):
-        G, D = of_classes(NETWORKS[name].make(z_dim=5 + CLASSES, outputs=CLASSES, **size), CLASSES)
+        if network.told:
+            G, D = network.make(z_dim=5, classes=CLASSES, **size)
+        else:
+            G, D = of_classes(network.make(z_dim=5 + CLASSES, outputs=CLASSES, **size), CLASSES)
     labels = mg.tensor([0, 2])
     images = G(Tensor(mg.random.Stream(1).uniform((2, 5), -1, 1)), labels)
-    assert D(images, labels).shape == (2, 1)
+    assert D(images, labels).shape[:2] == ((2, 2) if name == "unet" else (2, 1))  # of the image and of each pixel
 
 
 def test_samples_have_classes_in_the_proportion_of_the_data():

@@ -178,13 +178,14 @@ SMALL = {
     "dcgan": "--side 16 --width 2 --norm none --spectral-norm",
     "sndcgan": "--side 16 --width 2",
     "resnet": "--side 16 --width 2",
+    "biggan": "--side 16 --width 2",
     "r3gan": "--side 16 --width 8",
     "stylegan2": "--side 16 --width 2",
     "mlp512": "--side 16",
 }
 
 
-@pytest.mark.parametrize("model", networks.NETWORKS)
+@pytest.mark.parametrize("model", sorted({*networks.NETWORKS} - {"unet"}))
 def test_every_network_ends_in_one_that_is_what_it_was(model):
     line = f"--model {model} {SMALL.get(model, '')}"
     plain, sliced = built(line), built(f"{line} --san")
