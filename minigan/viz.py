@@ -119,6 +119,64 @@ def empty_figure(**options: Any) -> Any:
     return figure
 
 
+@dataclass
+class Block:
+    """Images (rows, columns, C, h, w), uint8, with words to the left of each row and above each column.
+
+    There are as many words as rows and columns, or none. What stands above a column may have several lines.
+    """
+
+    images: np.ndarray
+    rows: Sequence[str] = ()
+    columns: Sequence[str] = ()
+
+
+LETTER, LINE = 7.0, 15  # pixels that a letter of a label is wide, and a line of them high
+LEAST_CELL = 60  # pixels a side of an image in a block
+
+
+def blocks(drawn: Sequence[Block], path: str | Path, title: str = "", gap: int = 2) -> None:
+    """Write a PNG of blocks of images of one shape, one above the other, each pixel the same whole number of pixels.
+
+    ShapeError unless each block has as many words as rows and columns.
+    """
+    for block in drawn:
+        rows, columns = block.images.shape[:2]
+        if len(block.rows) not in (0, rows) or len(block.columns) not in (0, columns):
+            raise ShapeError(
+                f"blocks: expected words for {rows} rows and {columns} columns, or none, "
+                f"got {len(block.rows)} and {len(block.columns)}"
+            )
+    h, w = drawn[0].images.shape[-2:]
+    scale = -(-LEAST_CELL // max(h, w))
+    pictures = [grid(b.images.reshape(-1, *b.images.shape[2:]), b.images.shape[1], gap, 255) for b in drawn]
+    pictures = [p.repeat(scale, 0).repeat(scale, 1) for p in pictures]
+    pictures = [p if p.ndim == 3 else p[..., None].repeat(3, 2) for p in pictures]
+    heads = [LINE * max((words.count("\n") + 1 for words in b.columns), default=0) + 6 for b in drawn]
+    margin = 8
+    left = margin + int(LETTER * max((len(words) for b in drawn for words in b.rows), default=0))
+    top = margin + (LINE * (title.count("\n") + 1) + 8 if title else 0)
+    width = left + max(*(p.shape[1] for p in pictures), int(LETTER * max(map(len, title.split("\n")))) - left) + margin
+    height = top + sum(p.shape[0] for p in pictures) + sum(heads) + margin
+    figure = empty_figure(figsize=(width / 100, height / 100), dpi=100)
+
+    def write(x: float, y: float, words: str, **how: Any) -> None:
+        figure.text(x / width, 1 - y / height, words, fontsize=8, family="DejaVu Sans", **how)
+
+    if title:
+        write(margin, margin, title, va="top", linespacing=1.3)
+    for block, picture, head in zip(drawn, pictures, heads, strict=True):
+        top += head
+        figure.figimage(picture, left, height - top - picture.shape[0], origin="upper")
+        for k, words in enumerate(block.columns):
+            write(left + scale * (gap + k * (w + gap) + w / 2), top - 1, words, ha="center", va="bottom")
+        for k, words in enumerate(block.rows):
+            write(left - 4, top + scale * (gap + k * (h + gap) + h / 2), words, ha="right", va="center")
+        top += picture.shape[0]
+    with disk.replacing(Path(path)) as out:
+        figure.savefig(out, format="png", dpi=100)
+
+
 LINES = {
     "d_loss": ("discriminator loss", "#1f77b4"),
     "g_loss": ("generator loss", "#d95f02"),

@@ -34,6 +34,7 @@ ROOMS = {
     "viz": "pictures: arrays only",
     "judge": "how good, how healthy",
     "export": "a generator, or weights, in a file",
+    "latent": "the space that a generator draws from",
     "training": "settings, the files of a run, the loop, reports",
     "explain": "the lens on a tape",
     "reproduce": "tables of papers, computed again",

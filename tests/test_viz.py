@@ -147,3 +147,22 @@ def test_the_legend_and_the_titles_of_panels_are_all_in_the_picture(columns, rng
         assert min(box.x0, box.y0) >= -1
         assert box.x1 <= figure.bbox.x1 + 1
         assert box.y1 <= figure.bbox.y1 + 1
+
+
+def test_blocks_keep_every_pixel_and_ask_for_a_word_each(tmp_path, rng):
+    images = rng.integers(0, 256, (2, 3, 3, 20, 20), dtype=np.uint8)
+    viz.blocks([viz.Block(images, ["a", "bb"], ["x", "y\nz", ""]), viz.Block(images[:1, :2])], tmp_path / "b.png", "t")
+    with Image.open(tmp_path / "b.png") as picture:
+        drawn = np.asarray(picture.convert("RGB"))
+    first, second = (viz.grid(some.reshape(-1, 3, 20, 20), n, 2, 255) for some, n in ((images, 3), (images[:1, :2], 2)))
+    for part in (first, second):
+        cells = part[2:22, 2:22].repeat(3, 0).repeat(3, 1)  # 20 pixels become 60
+        places = [
+            (i, j)
+            for i, j in zip(*np.nonzero((drawn == cells[0, 0]).all(2)), strict=True)
+            if np.array_equal(drawn[i : i + 60, j : j + 60], cells)
+        ]
+        assert places
+    with pytest.raises(mg.errors.ShapeError, match="expected words for 2 rows and 3 columns, or none, got 1 and 0"):
+        viz.blocks([viz.Block(images, ["a"])], tmp_path / "c.png")
+    assert not (tmp_path / "c.png").exists()

@@ -1,9 +1,7 @@
 """The command line: `minigan COMMAND`, beside the examples and sharing their code."""
 
-import argparse
 import io
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -12,22 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from .. import export, random, viz
-from ..backend import DEVICES
+from .. import viz
 from ..errors import CheckpointError, ShapeError
-from ..gan import lerp, slerp
-from ..gan.latents import NormalLatent
 from ..kernels.installation import about_kernels, config_lines, versions
+from ..latent.space import Space, checked_labels
 from ..system import disk
 from ..system.launcher import check_alone
 from ..system.machine import __version__, blas_info
 from ..system.options import Options, meant, nonempty
-from ..system.terminal import answer, ending, say, shown
-from ..tensor import tensor
+from ..system.terminal import answer, ending, shown
 from ..training import RunFolder, Settings, positive, record, report, start
 from ..training.settings import flat
-from . import evaluate, judging, recipe, sweep
+from . import between, editing, evaluate, judging, projecting, recipe, sweep
 from . import reproduce as tables
+from .generators import done, generator_of, kind_of, numbers, of_generator, options, out_to
 from .presets import PRESETS
 
 Arguments = Sequence[str]
@@ -102,88 +98,37 @@ def resume(arguments: Arguments) -> int:
 
 def sample(arguments: Arguments) -> int:
     """Samples of a trained generator, as a picture, pictures, or an array."""
-    p = _of_generator("sample", "Draw samples of a trained generator.")
+    p = of_generator("sample", "Draw samples of a trained generator.")
     p.add_argument("--n", type=positive, default=64, help="how many (default: 64)")
     p.add_argument(
         "--labels",
-        type=_numbers,
+        type=numbers,
         metavar="N,...",
         help="classes to draw in turn, of a conditional one (default: in the data's proportion if known, else all)",
     )
+    p.add_argument("--columns", type=positive, help="of a grid (default: near a square)")
     p.add_argument(
         "--truncation",
         type=float,
         metavar="BOUND",
-        help="draw again what of the noise is further from 0: better samples, and more alike, 0.5 say (BigGAN)",
+        help="better samples, and more alike, 0.6 say: draw again what of the noise is further from 0 (BigGAN); of "
+        "StyleGAN2, styles at that share of their way from the mean style",
     )
-    p.add_argument("--columns", type=positive, help="of a grid (default: near a square)")
-    p.add_argument(
-        "--out",
-        type=nonempty,
-        default="samples.png",
-        metavar="PATH",
-        help="a grid (.png), an array (.npy, in [-1, 1]), or a folder with a PNG for each (default: samples.png)",
-    )
-    p.idle_without("a grid, --out NAME.png", lambda o: _kind(o.out) == ".png", "--columns")
+    out_to(p, "samples.png", "a grid (.png), an array (.npy, in [-1, 1]), or a folder with a PNG for each")
+    p.idle_without("a grid, --out NAME.png", lambda o: kind_of(o.out) == ".png", "--columns")
     chosen = p.parse_args(arguments)
-    if _kind(chosen.out) not in (".png", ".npy", "folder"):
+    if kind_of(chosen.out) not in (".png", ".npy", "folder"):
         raise ShapeError(f"--out {chosen.out}: expected a name that ends in .png or .npy, or in / for a folder")
-    generator = _generator(chosen.source, chosen.device)
+    generator = generator_of(chosen.source, chosen.device)
     labels = None if chosen.labels is None else np.resize(np.array(chosen.labels), chosen.n)
-    samples = generator.sample(chosen.n, seed=chosen.seed, labels=labels, truncation=chosen.truncation).numpy()
+    if chosen.truncation is not None and (space := Space(generator)).styles is not None:
+        drawn = space.draw(chosen.n, chosen.seed, checked_labels(chosen.labels, chosen.n, generator.classes))
+        samples = space.pictures(space.truncated(drawn, chosen.truncation))
+    else:
+        samples = generator.sample(chosen.n, seed=chosen.seed, labels=labels, truncation=chosen.truncation).numpy()
     with disk.naming(Path(chosen.out)):
         _write(chosen.out, samples, chosen.columns, chosen.source)
-    return _done(chosen, {"n": chosen.n, "shape": list(samples.shape[1:]), "generator": generator.about})
-
-
-def interpolate(arguments: Arguments) -> int:
-    """What lies between pairs of samples."""
-    p = _of_generator("interpolate", "Draw the ways between pairs of samples, a row or a film for each.")
-    p.add_argument("--pairs", type=positive, default=8, help="how many ways (default: 8)")
-    p.add_argument("--frames", type=positive, default=10, help="samples on each, its ends included (default: 10)")
-    p.add_argument(
-        "--path",
-        choices=["circle", "line"],
-        help="great circle or straight line between the noise (default: circle for normal noise, line for other)",
-    )
-    p.add_argument(
-        "--label",
-        type=int,
-        help="the class, of a conditional one (default: each way's own, in the data's proportion if known, else 0)",
-    )
-    p.add_argument(
-        "--out",
-        type=nonempty,
-        default="interpolation.png",
-        metavar="PATH",
-        help="a .png, a way a row, or a .gif (default: interpolation.png)",
-    )
-    chosen = p.parse_args(arguments)
-    out, kind = Path(chosen.out), _kind(chosen.out)
-    if kind not in (".png", ".gif"):
-        raise ShapeError(f"--out {chosen.out}: expected a name that ends in .png or .gif")
-    generator = _generator(chosen.source, chosen.device)
-    ends = generator.latent(2 * chosen.pairs, random.Stream(chosen.seed, "interpolation")).numpy()
-    circle = isinstance(generator.latent, NormalLatent) if chosen.path is None else chosen.path == "circle"
-    between = slerp if circle else lerp
-    t = np.linspace(0, 1, chosen.frames, dtype=ends.dtype)
-    z = between(ends[::2], ends[1::2], t).astype(ends.dtype)  # (frames, pairs, dim)
-    labels = None
-    if chosen.label is not None or generator.classes is not None:
-        drawn = generator.labels(chosen.pairs, chosen.seed) if chosen.label is None else None
-        labels = np.resize(chosen.label or 0 if drawn is None else drawn, z.shape[:2]).ravel()
-    samples = generator.generate(tensor(z.reshape(-1, z.shape[-1])), labels).numpy()
-    if samples.ndim != 4:
-        raise ShapeError(f"interpolate draws images, this generator makes samples of shape {samples.shape[1:]}")
-    images = viz.to_uint8(samples).reshape(*z.shape[:2], *samples.shape[1:])
-    with disk.naming(out):
-        if kind == ".gif":
-            columns = min(chosen.pairs, 8)
-            there_and_back = [*range(chosen.frames), *range(chosen.frames - 2, 0, -1)]
-            viz.animate([viz.grid(images[k], columns) for k in there_and_back], out, milliseconds=120)
-        else:
-            viz.save_png(viz.grid(images.swapaxes(0, 1).reshape(-1, *samples.shape[1:]), chosen.frames), out)
-    return _done(chosen, {"path": "circle" if circle else "line", "generator": generator.about})
+    return done(chosen, {"n": chosen.n, "shape": list(samples.shape[1:]), "generator": generator.about})
 
 
 # --- what is known of a run -------------------------------------------------------------------------------------
@@ -191,7 +136,7 @@ def interpolate(arguments: Arguments) -> int:
 
 def report_of(arguments: Arguments) -> int:
     """The page of a run, and its verdict."""
-    p = _command("report", "Write a run's report, one HTML page, and say how the run stands.")
+    p = options("report", "Write a run's report, one HTML page, and say how the run stands.")
     p.add_argument("run", type=nonempty, metavar="RUN", help="the run's folder")
     p.add_argument("--out", type=nonempty, metavar="PATH", help="the page (default: RUN/report.html)")
     chosen = p.parse_args(arguments)
@@ -205,7 +150,7 @@ def report_of(arguments: Arguments) -> int:
     if held.evaluation is not None:
         about["evaluation"] = held.evaluation.as_json()
     if chosen.json:
-        return _done(chosen, about)
+        return done(chosen, about)
     lines = [f"{held.title}, step {about['step']}: {chosen.out}"]
     if held.looks:
         lines.append(f"Verdict: {about['verdict']}")
@@ -216,7 +161,7 @@ def report_of(arguments: Arguments) -> int:
 
 def config(arguments: Arguments) -> int:
     """Settings of a preset or a run, or of this installation."""
-    p = _command("config", "Show the settings of a preset or of a run; without either, what minigan runs on.")
+    p = options("config", "Show the settings of a preset or of a run; without either, what minigan runs on.")
     p.add_argument(
         "of", nargs="?", type=nonempty, metavar="PRESET|RUN", help=f"a run's folder, or one of {', '.join(PRESETS)}"
     )
@@ -231,8 +176,8 @@ def config(arguments: Arguments) -> int:
         near = meant(chosen.of, PRESETS) or f", of which there are {', '.join(PRESETS)}"
         raise CheckpointError(f"{chosen.of}: no such run, and no preset{near}")
     if chosen.of in PRESETS:
-        options = recipe.options([chosen.of, "--data", "FOLDER"])  # some presets ask for one
-        settings: dict[str, Any] = vars(options.parse_args([chosen.of]))
+        known = recipe.options([chosen.of, "--data", "FOLDER"])  # some presets ask for one
+        settings: dict[str, Any] = vars(known.parse_args([chosen.of]))
         about = PRESETS[chosen.of]
         heading = f"{about.about} ({about.source})"
     else:
@@ -248,46 +193,9 @@ def config(arguments: Arguments) -> int:
 # --- what they share --------------------------------------------------------------------------------------------
 
 
-def _command(name: str, about: str) -> Options:
-    p = Options(f"minigan {name}", about)
-    p.add_argument("--json", action="store_true", help="say what was done as JSON, for a program to read")
-    return p
-
-
-def _of_generator(name: str, about: str) -> Options:
-    p = _command(name, about)
-    p.add_argument("source", type=nonempty, metavar="RUN|FILE", help="a run's folder, or a generator.safetensors")
-    p.add_argument("--seed", type=int, default=0, help="the same seed draws the same samples (default: 0)")
-    p.add_argument("--device", choices=DEVICES, default="cpu", help="where to compute (default: cpu)")
-    return p
-
-
-def _generator(given: str, device: str) -> export.Generator:
-    """The generator of a file, or of a run's folder."""
-    source = Path(given)
-    if not source.exists():
-        raise CheckpointError(f"{source}: no such run or generator file")
-    if source.is_dir():
-        return RunFolder(source).load_generator(device)
-    return export.load_generator(source, device)
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(number) for number in text.split(",")]
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"expected numbers with commas between, got {text!r}") from error
-
-
-def _kind(name: str) -> str:
-    """What --out is a name of: "folder", or a file's ending in small letters."""
-    is_folder = name.endswith(("/", os.sep)) or Path(name).is_dir() or not Path(name).suffix
-    return "folder" if is_folder else Path(name).suffix.lower()
-
-
 def _write(name: str, samples: np.ndarray, columns: int | None, title: str) -> None:
     """The samples as an array, a picture or a folder of pictures, as the name says."""
-    out, kind = Path(name), _kind(name)
+    out, kind = Path(name), kind_of(name)
     if kind == ".npy":
         content = io.BytesIO()
         np.save(content, samples)
@@ -310,21 +218,16 @@ def _write(name: str, samples: np.ndarray, columns: int | None, title: str) -> N
             viz.save_png(viz.grid(picture[None], 1, gap=0), out / picture_name, scale=1)
 
 
-def _done(chosen: argparse.Namespace, about: dict[str, Any]) -> int:
-    """Say what was done, and where it is."""
-    if chosen.json:
-        answer(json.dumps({"out": chosen.out, **about}, indent=2))
-    else:
-        say(chosen.out)
-    return 0
-
-
 COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
     "train": (train, "train any loss with any penalty on any network, or a preset"),
     "sweep": (sweep.command, "train every choice of settings from a grid, and compare the runs"),
     "resume": (resume, "continue a run from its last checkpoint"),
     "sample": (sample, "draw samples of a trained generator"),
-    "interpolate": (interpolate, "draw what lies between samples"),
+    "interpolate": (between.interpolate, "draw what lies between samples"),
+    "project": (projecting.project, "find the points of a generator's space that make given images"),
+    "edit": (editing.edit, "move samples along directions of a generator's space"),
+    "mix": (editing.mix, "draw samples with the coarse styles of some and the fine ones of others"),
+    "path-length": (between.path_length, "measure how evenly samples change between two of them"),
     "evaluate": (evaluate.main, "measure how good a run's samples are, as one table"),
     "report": (report_of, "write a run's page, and say how it stands"),
     "judge": (judging.judge, "train a judge of pictures, or say what one is"),

@@ -77,10 +77,11 @@ def test_its_generator_draws_what_it_drew(run, tmp_path, capsys):
 def test_names_of_then_are_still_answered():
     from minigan.checkpoint import load
     from minigan.cli import main
-    from minigan.latent import lerp, slerp
     from minigan.presets import PRESETS
     from minigan.recipe import NETWORKS
     from minigan.runs import RunFolder, Settings, positive
+
+    from minigan.latent import lerp, slerp
 
     assert (main, PRESETS, NETWORKS) == (cli.main, mg.command.presets.PRESETS, mg.command.recipe.NETWORKS)
     assert (lerp, slerp) == (mg.gan.lerp, mg.gan.slerp)
