@@ -9,8 +9,9 @@ import numpy as np
 
 from .. import latent, viz
 from ..errors import DataError, ShapeError
+from ..judge import Judge
 from ..latent import Directions, Points, Space
-from ..latent.space import checked_labels, layers_of
+from ..latent.space import DRAWN, checked_labels, layers_of
 from ..system import disk
 from ..system.options import Options, nonempty
 from ..training import positive
@@ -22,7 +23,7 @@ EDITED = """Move samples along directions of a generator's space.
 
     minigan edit RUN                              one sample along the strongest directions, a row for each
     minigan edit RUN --direction 2 --n 8          eight samples along direction 2
-    minigan edit RUN --by classes --from 3 --to 8 from what a judge reads as one class to another
+    minigan edit RUN --by classes --from 4 --to 9 from what a judge reads as one class to another
     minigan edit RUN --points projection.npz      images that `minigan project` found
 
 Directions are those that change most of what the first layer makes (sefa: Shen and Zhou 2021), the principal components
@@ -42,9 +43,11 @@ def edit(arguments: Sequence[str]) -> int:
     generator = generator_of(chosen.source, chosen.device)
     space = Space(generator, chosen.space)
     layers = None if chosen.layers is None else layers_of(chosen.layers, space.layers)
-    found = _directions(chosen, space, layers)
-    points = _points(chosen, space)
-    strengths = np.linspace(chosen.strength[0], chosen.strength[1], chosen.columns)
+    judge = _judge(chosen, space) if chosen.by == "classes" else None
+    found = _directions(chosen, space, layers, judge)
+    points = _points(chosen, space, judge)
+    low, high = chosen.strength or (-3.0 if judge is None else 0.0, 3.0)
+    strengths = np.linspace(low, high, chosen.columns)
     if chosen.direction is None and chosen.by != "classes":
         shown_ways = [found.moved(space, points, k, strengths) for k in range(len(found.vectors))]
         words = [f"{k}  {share:.0%}" for k, share in enumerate(found.shares)]
@@ -75,9 +78,8 @@ def _edit_options() -> Options:
     p.add_argument(
         "--strength",
         type=_strengths,
-        default=(-3.0, 3.0),
         metavar="A..B",
-        help="how far, in deviations: --strength=-2..4, or 3 for -3..3 (default: 3)",
+        help="how far, in deviations: --strength=-2..4, or 3 for -3..3 (default: 3, from class to class 0..3)",
     )
     p.add_argument("--columns", type=positive, default=7, help="strengths from A to B (default: 7)")
     p.add_argument("--layers", metavar="A..B", help="of styles: move those of these layers alone")
@@ -96,28 +98,36 @@ def _edit_options() -> Options:
     return p
 
 
-def _directions(chosen: argparse.Namespace, space: Space, layers: list[int] | None) -> Directions:
-    if chosen.by != "classes":
-        count = chosen.count if chosen.direction is None else max(chosen.direction + 1, 1)
-        if chosen.by == "sefa":
-            return latent.factorised(space, count, layers)
-        return latent.principal(space, count, layers, chosen.seed)
+def _judge(chosen: argparse.Namespace, space: Space) -> Judge:
+    """Who reads the classes."""
     if chosen.first is None or chosen.second is None:
         raise ShapeError("--by classes: expected two classes, --from CLASS --to CLASS")
     judge = judge_for(chosen, space.pictures(space.draw(1)))
     if judge is None:
         raise DataError("--by classes: no judge knows these images; --judge FILE names one")
-    return latent.between_classes(space, judge, chosen.first, chosen.second, layers, chosen.seed)
+    return judge
 
 
-def _points(chosen: argparse.Namespace, space: Space) -> Points:
-    """The points that are moved."""
-    one = chosen.direction is None and chosen.by != "classes"
+def _directions(chosen: argparse.Namespace, space: Space, layers: list[int] | None, judge: Judge | None) -> Directions:
+    if judge is not None:
+        return latent.between_classes(space, judge, chosen.first, chosen.second, layers, chosen.seed)
+    count = chosen.count if chosen.direction is None else max(chosen.direction + 1, 1)
+    if chosen.by == "sefa":
+        return latent.factorised(space, count, layers)
+    return latent.principal(space, count, layers, chosen.seed)
+
+
+def _points(chosen: argparse.Namespace, space: Space, judge: Judge | None) -> Points:
+    """The points that are moved: those of a file, or of samples, with a judge of the class that is left."""
+    one = chosen.direction is None and judge is None
     if chosen.points is not None:
         points = latent.read_points(chosen.points)
         return points[:1] if one else points
-    n = 1 if one else chosen.n
-    return space.draw(n, chosen.seed, checked_labels(chosen.labels, n, space.generator.classes))
+    n = DRAWN if judge is not None else 1 if one else chosen.n
+    drawn = space.draw(n, chosen.seed, checked_labels(chosen.labels, n, space.generator.classes))
+    if judge is None:
+        return drawn
+    return drawn[np.flatnonzero(judge.predict(space.pictures(drawn)) == chosen.first)[: chosen.n]]
 
 
 def _images(space: Space, points: Points) -> np.ndarray:

@@ -25,7 +25,7 @@ from ..random import Shape, Stream
 from ..recording import no_grad
 from ..system import disk
 from ..system.terminal import shown
-from ..tensor import Tensor
+from ..tensor import Tensor, full
 
 KINDS = ("z", "w", "w+")  # noise; one style for all layers of an image; a style for each layer
 DRAWN = 4096  # points that tell where the middle of a space is, and how far from it points lie
@@ -102,6 +102,7 @@ class Space:
             )
         generator.network.eval()
         self.device = next((p.device for p in generator.network.parameters()), "cpu")
+        self._step = full((), 0, "int64", self.device)  # of all that the generator draws, where a graph can read it
 
     @property
     def layers(self) -> int:
@@ -200,7 +201,7 @@ class Space:
 
     def images(self, points: Tensor, labels: Tensor | None = None) -> Tensor:
         """Samples of points on the generator's device, (n, dim) or in w+ (n, layers, dim), with gradients to them."""
-        with random.using(_SameForAll(0, "generated")):
+        with random.using(_SameForAll(0, "generated", self._step)):
             if self.kind == "z":
                 return self.generator.network(points, *(() if labels is None else (labels,)))
             assert self.styles is not None

@@ -1,8 +1,9 @@
 """Projection: what the generator made is found again, what it cannot make is told apart."""
 
+import fakecupy
 import numpy as np
 import pytest
-from small_generators import conditional, plain, styled
+from small_generators import conditional, plain, styled, styled_conditional
 
 from minigan import judge, latent
 from minigan.errors import ShapeError
@@ -90,3 +91,19 @@ def test_what_cannot_be_searched_is_told():
         with pytest.raises(ShapeError, match="Search"):
             Search(**wrong)
     assert len(Points("z", np.ones((3, 4)))[1:]) == 2
+
+
+@pytest.mark.slow
+def test_a_search_is_the_same_on_both_devices(monkeypatch):
+    fakecupy.install(monkeypatch)
+    results = {}
+    for device in ("cpu", "cuda"):
+        generator = styled_conditional()
+        generator.network.to(device)
+        space = Space(generator, "w+")
+        assert space.device == device
+        images = space.pictures(space.draw(2, seed=7))
+        found = latent.project(space, images, search=Search(steps=5, starts=1, noise=0.05))
+        results[device] = (found.points.values, found.pixels)
+    for on_cpu, on_cuda in zip(results["cpu"], results["cuda"], strict=True):
+        np.testing.assert_allclose(on_cuda, on_cpu, rtol=1e-2, atol=1e-3)
