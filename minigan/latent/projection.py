@@ -142,7 +142,7 @@ def _searched(
     centre, scale = space.on_device(space.centre), space.deviation
     units = space.on_device(((begun.values - space.centre) / scale).astype(np.float32))
     embedded = None if judge is None or not search.features else perceptual(judge)
-    target = None if embedded is None else embedded(wanted)
+    target = None if embedded is None else embedded(wanted).detach()
     bounds = None if space.bounds is None else [space.on_device((b - space.centre) / scale) for b in space.bounds]
     axes = tuple(range(1, images.ndim))
 
@@ -171,7 +171,8 @@ def _searched(
         strength = search.noise * length * max(1 - step / search.steps / QUIET, 0) ** 2
         play(space.on_device(strength * stream.at(step).normal(units.shape)))
         told()
-    apart = distance(units).numpy().reshape(len(images), search.starts)
+    with no_grad():
+        apart = distance(units).numpy().reshape(len(images), search.starts)
     best = np.arange(len(images)) * search.starts + apart.argmin(1)
     values = units.numpy()[best] * np.float32(scale) + space.centre
     return Points(space.kind, values, None if begun.labels is None else begun.labels[best])
