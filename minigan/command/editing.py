@@ -21,10 +21,10 @@ from .reading import add_judge, judge_for
 
 EDITED = """Move samples along directions of a generator's space.
 
-    minigan edit RUN                              one sample along the strongest directions, a row for each
-    minigan edit RUN --direction 2 --n 8          eight samples along direction 2
-    minigan edit RUN --by classes --from 4 --to 9 from what a judge reads as one class to another
-    minigan edit RUN --points projection.npz      images that `minigan project` found
+    minigan edit RUN                                one sample along the strongest directions, a row for each
+    minigan edit RUN --direction 2 --n 8            eight samples along direction 2
+    minigan edit RUN --by classes --from 4 --to 9   from what a judge reads as one class to another
+    minigan edit RUN --points projection.npz        the first image that `minigan project` found; with --direction all
 
 Directions are those that change most of what the first layer makes (sefa: Shen and Zhou 2021), the principal components
 of StyleGAN2's styles (pca: GANSpace, Härkönen et al. 2020), or from the middle of one class to that of another.

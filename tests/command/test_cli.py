@@ -67,7 +67,8 @@ def test_every_command_has_help_and_a_wrong_line_is_status_2(capsys):
 
 
 def test_an_error_is_one_line_and_status_1(tmp_path, capsys):
-    for command in ("resume", "sample", "interpolate", "evaluate", "report", "config"):
+    commands = ("resume", "sample", "interpolate", "edit", "mix", "path-length", "evaluate", "report", "config")
+    for command in commands:
         assert cli.main([command, str(tmp_path)]) == 1
         problem = capsys.readouterr()
         assert problem.out == ""
