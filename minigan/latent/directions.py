@@ -8,6 +8,7 @@ import numpy as np
 from .. import nn
 from ..errors import DataError, ShapeError
 from ..judge import Judge
+from ..models.biggan import BigGenerator
 from ..models.conditional import OneHotGenerator
 from .space import DRAWN, Points, Space
 
@@ -109,6 +110,8 @@ def first_weight(space: Space, layers: Sequence[int] | None = None) -> np.ndarra
     network = space.generator.network
     if isinstance(network, OneHotGenerator):
         network = network.network
+    if isinstance(network, BigGenerator):
+        return _of_parts(network)
     layer = next((m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)), None)
     if layer is None:
         raise ShapeError(f"no layer of this {type(network).__name__} is known to take the noise")
@@ -119,6 +122,17 @@ def first_weight(space: Space, layers: Sequence[int] | None = None) -> np.ndarra
     if matrix.shape[1] < dim:
         raise ShapeError(f"the first layer takes {matrix.shape[1]} numbers, the noise has {dim}")
     return matrix[:, :dim]  # behind the noise comes the class
+
+
+def _of_parts(network: BigGenerator) -> np.ndarray:
+    """The weight of all that take a part of the noise: the first layer its own, the norms of each block theirs."""
+    first = network.linear.weight.numpy()
+    taking = [(0, first)]
+    for k, block in enumerate(network.blocks):
+        at = first.shape[1] + k * network.part
+        layers = [layer for layer in block.modules() if isinstance(layer, nn.Linear)]
+        taking += [(at, layer.weight.numpy()[:, -network.part :]) for layer in layers]  # before it comes the class
+    return np.concatenate([np.pad(w, ((0, 0), (at, network.z_dim - at - w.shape[1]))) for at, w in taking])
 
 
 def _leading(vectors: np.ndarray, count: int) -> np.ndarray:

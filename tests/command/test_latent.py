@@ -267,7 +267,11 @@ def test_samples_are_truncated(files, here, capsys):
     space = Space(styled())
     np.testing.assert_allclose(np.load("t.npy"), space.pictures(space.truncated(space.draw(4), 0.5)), atol=1e-5)
     capsys.readouterr()
-    assert "truncation moves styles to their mean" in problem(capsys, "sample", files["plain"], "--truncation", "1")
+    assert cli.main(["sample", files["plain"], "--n", "4", "--truncation", "0.5", "--out", "z.npy"]) == 0
+    expected = plain().sample(4, truncation=0.5).numpy()  # of the noise, where there are no styles
+    np.testing.assert_allclose(np.load("z.npy"), expected, atol=1e-5)
+    capsys.readouterr()
+    assert "normal noise has values far" in problem(capsys, "sample", files["digits"], "--truncation", "0.5")
     line = ["sample", files["both"], "--n", "4", "--truncation", "0.5", "--labels"]
     assert cli.main([*line, "1"]) == 0
     capsys.readouterr()

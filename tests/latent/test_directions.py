@@ -10,6 +10,7 @@ from minigan.errors import DataError, ShapeError
 from minigan.gan import normal_latent
 from minigan.latent import Points, Space
 from minigan.latent.directions import first_weight
+from minigan.models import biggan
 
 
 def eigenvectors(A):
@@ -59,6 +60,27 @@ def test_a_class_is_no_direction_of_the_noise():
     space = Space(conditional())
     assert first_weight(space).shape[1] == 5
     assert latent.factorised(space, 2).vectors.shape == (2, 5)
+
+
+def test_a_block_of_biggan_takes_its_own_part_of_the_noise():
+    """The directions of A^T A, A what small steps of the noise change in all that is told of it."""
+    network = biggan(16, 7, channels=1, width=4, classes=3, shared_dim=2, rng=mg.random.Stream(0)).generator
+    space = Space(export.Generator(network, normal_latent(7), 3))
+    z = mg.tensor(np.zeros((1, 7), "f4"))
+    heard = []
+
+    def told(layer):
+        forward = layer.forward
+        layer.forward = lambda x: heard.append(forward(x)) or heard[-1]
+
+    for layer in [network.linear, *(m for b in network.blocks for m in b.modules() if isinstance(m, mg.nn.Linear))]:
+        told(layer)
+    network(z, mg.tensor(np.array([1])))
+    outputs = list(heard)
+    rows = [mg.grad(y[0, k], z).numpy()[0] for y in outputs for k in range(y.shape[1])]
+    A = first_weight(space)
+    np.testing.assert_allclose(A.T @ A, np.array(rows).T @ np.array(rows), rtol=1e-4, atol=1e-5)
+    assert latent.factorised(space, 2).vectors.shape == (2, 7)
 
 
 def test_principal_components_of_styles():
