@@ -42,11 +42,11 @@ NETWORKS = {
     "biggan": Network(models.biggan, 120, "normal", (*SIZES, "generator_width", "attention"), told=True),
     "unet": Network(models.unet, 120, "normal", (*SIZES, "generator_width", "attention"), told=True),
     "r3gan": Network(models.r3gan, 64, "normal", (*SIZES, "generator_width")),
-    "stylegan2": Network(models.stylegan2, 128, "normal", (*SIZES, "generator_width")),
+    "stylegan2": Network(models.stylegan2, 128, "normal", (*SIZES, "generator_width", "noiseless")),
 }
 SHAPING = {  # options that need a network which is made for them, even if a preset gives them, and their defaults
     **{"pack": 1, "stddev": False, "generator_norm": "batch", "activation": "leaky_relu", "padding": 0},
-    **{"output": "tanh", "generator_width": None, "attention": 0},
+    **{"output": "tanh", "generator_width": None, "attention": 0, "noiseless": False},
 }
 OUTPUTS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 

@@ -228,6 +228,7 @@ def part_options(prog: str, of: str, description: str) -> Options:
         metavar="SIZE",
         help="in both players of resnet, biggan and unet, at maps of so many pixels",
     )
+    parts.add_argument("--noiseless", action="store_true", help="no noise between the layers of stylegan2's G")
     parts.add_argument(
         "--activation",
         choices=["leaky_relu", "prelu", "relu"],

@@ -10,7 +10,7 @@ from .game import Batch, Drawn, Game, Losses, Source, State, Turn
 from .infogan import InfoGame, LatentCode
 from .latents import Latent, lerp, normal_latent, slerp, truncated_latent, uniform_latent
 from .orthogonality import orthogonal
-from .path_lengths import PathLengths, path_lengths
+from .path_lengths import PathLengths
 from .penalties import clip_weights, limit_lengths
 from .regularisers import Regularisers
 from .score import ScoreGame, alternate

@@ -23,9 +23,9 @@ class ConditionalGame(ScoreGame):
 
     In each turn the generator is asked for the labels of the real batch, so that D compares samples of the same
     classes, and a penalty between a real one and a fake knows the label of both. Losses, penalties and schedules are
-    those of a ScoreGame, and so are `sight` and `moves` but for what is UNSUITED (ShapeError). A projection
-    discriminator (Miyato and Koyama 2018) is a D of this game. `classes` is their number. With `counts`, how often each
-    is in the data, samples have classes in that proportion; else 0, 1, ... in turn.
+    those of a ScoreGame, and so are `sight` and `moves` but for what is UNSUITED, and path lengths (ShapeError). A
+    projection discriminator (Miyato and Koyama 2018) is a D of this game. `classes` is their number. With `counts`, how
+    often each is in the data, samples have classes in that proportion; else 0, 1, ... in turn.
     """
 
     labelled = True

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import ops
+from .. import ops, random
 from ..errors import ShapeError
 from ..grad import grad
 from ..nn.checks import integer, not_negative, number
@@ -19,9 +19,10 @@ from .latents import Latent
 class PathLengths:
     """`weight` E (|J^T y| - a)^2 is added to the generator's loss, J the derivative of an image by its styles.
 
-    y is an image of noise N(0, 1 / (H W)), and a the average of the lengths |J^T y| so far, which moves by 1 - `decay`
-    of what is left and is a constant for the gradient. That is done in every `every`-th round, so many times as much,
-    for 1/`shrink` of a batch of new noise (Karras et al. 2020, section 3.2 and appendix B).
+    y is an image of noise N(0, 1 / (H W)), and a the moving average of the lengths |J^T y| with this `decay`, for the
+    gradient a constant. It begins with the first ones: from 0, as in the paper's code, it takes hundreds of rounds to
+    reach them, in which G learns above all to make them short. That is done in every `every`-th round, so many times
+    as much, for 1/`shrink` of a batch of new noise (Karras et al. 2020, section 3.2 and appendix B).
     """
 
     weight: float = 2.0
@@ -47,7 +48,7 @@ def path_lengths(
     own = [style * 1.0 for style in styles]  # a layer's slope is its own, even where all have the same style
     images = synthesis(own)
     std = 1 / math.sqrt(math.prod(images.shape[2:]))
-    y = (rng or Stream(0, "path lengths")).normal(images.shape, 0.0, std, images.dtype, images.device)
+    y = (rng or random.default()).normal(images.shape, 0.0, std, images.dtype, images.device)
     slopes = grad(images, own, Tensor(y), create_graph=True)
     return ops.sqrt(ops.mean(ops.stack([ops.sum(ops.square(slope), 1) for slope in slopes]), 0))
 
@@ -67,20 +68,26 @@ class Paths:
             )
         self.weights, self.generator, self.latent = weights, generator, latent
         like = generator.parameters()[0]
-        self.average = full((), 0.0, like.dtype, like.device)
+        self.average, self.begun = (full((), 0.0, like.dtype, like.device) for _ in range(2))
 
     def term(self, batch: int, rng: Stream) -> tuple[Tensor, Tensor]:
         """(what is added to the loss; the mean length): 0-d, of a share of a batch; the average moves first.
 
         ShapeError if the batch does not have such a share.
         """
-        weights, like = self.weights, self.average
+        weights = self.weights
         count, left = divmod(batch, weights.shrink)
         if left or not count:
             raise ShapeError(f"PathLengths: a batch of {batch} has no share of 1/{weights.shrink}")
-        z = self.latent(count, rng).to(like.device)
+        z = self.latent(count, rng).to(self.average.device)
         lengths = path_lengths(self.generator.synthesis, self.generator.styles(z), rng)
         with no_grad():
             mean = ops.batch_mean(lengths)
-            like.copy_(like + (1 - weights.decay) * (mean - like), by="Paths.term")
-        return weights.every * weights.weight * ops.mean_of(lengths - like, ops.square), mean
+            kept = weights.decay * self.begun
+            self.average.copy_(kept * self.average + (1 - kept) * mean, by="Paths.term")
+            self.begun.copy_(ops.maximum(self.begun, 1.0), by="Paths.term")
+        return weights.every * weights.weight * ops.mean_of(lengths - self.average, ops.square), mean
+
+    def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
+        """The average by name, and whether it has begun, sharing memory."""
+        return {f"{prefix}average": self.average, f"{prefix}begun": self.begun}

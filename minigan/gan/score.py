@@ -132,7 +132,7 @@ class ScoreGame(Game):
     def state(self) -> State:
         """Every tensor of the game by name, sharing memory with it."""
         anchors = {} if self.anchors is None else self.anchors.state_dict("lecam.")
-        paths = {} if self.paths is None else {"path_lengths.average": self.paths.average}
+        paths = {} if self.paths is None else self.paths.state_dict("path_lengths.")
         return super().state | self.view.state_dict() | anchors | paths
 
     def variant(self, turn: Turn, rounds: int) -> int:

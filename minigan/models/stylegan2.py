@@ -60,11 +60,20 @@ class ActivatedConvolution(nn.Module):
 class StyledConvolution(nn.Module):
     """A modulated 3x3 convolution, noise, bias and leaky ReLU; with `up` 2 of twice the size."""
 
-    def __init__(self, inner: int, outer: int, style_dim: int, up: int = 1, *, rng: Stream | None = None) -> None:
+    def __init__(
+        self,
+        inner: int,
+        outer: int,
+        style_dim: int,
+        up: int = 1,
+        noiseless: bool = False,
+        *,
+        rng: Stream | None = None,
+    ) -> None:
         self.conv = nn.ModulatedConv2d(inner, outer, 3, style_dim, up=up, rng=rng)
         nn.init.normal_(self.conv.weight, rng=rng)  # demodulation divides by its size
         nn.equalized(self.conv.affine, gain=1, bias=1, rng=rng)
-        self.noise = nn.NoiseInjection()
+        self.noise: nn.Module = nn.Sequential() if noiseless else nn.NoiseInjection()
         self.activation = ScaledLeakyReLU(outer)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
@@ -92,6 +101,7 @@ class StyleGenerator(nn.Module):
     It begins with a learned picture of the smallest size; at each size one or two `StyledConvolution`s, and what
     `ToImage` makes of them is added to the image so far, doubled by the filter 1 3 3 1. In training each image has,
     with probability `mixing`, from a random layer on the style of a second noise (style mixing, Karras et al. 2019).
+    `noiseless` leaves out the noise that is added behind each convolution, as StyleGAN3 does (Karras et al. 2021).
     """
 
     def __init__(
@@ -103,6 +113,7 @@ class StyleGenerator(nn.Module):
         width: int,
         depth: int = 8,
         mixing: float = 0.9,
+        noiseless: bool = False,
         *,
         rng: Stream | None = None,
     ) -> None:
@@ -113,7 +124,8 @@ class StyleGenerator(nn.Module):
         self.mapping = nn.Sequential(nn.PixelNorm(), *(layer for layers in dense for layer in layers))
         self.picture = nn.Parameter(zeros((1, maps[0], side >> steps, side >> steps)))
         nn.init.normal_(self.picture, rng=rng)
-        convolution = partial(StyledConvolution, style_dim=style_dim, rng=rng)
+        noiseless = nn.checks.flag("StyleGenerator: noiseless", noiseless)
+        convolution = partial(StyledConvolution, style_dim=style_dim, noiseless=noiseless, rng=rng)
         self.convolutions = [convolution(maps[0], maps[0])]
         for before, after in itertools.pairwise(maps):
             self.convolutions += [convolution(before, after, up=2), convolution(after, after)]
@@ -122,12 +134,14 @@ class StyleGenerator(nn.Module):
         self.mixing = nn.checks.number("StyleGenerator: mixing", mixing, least=0, most=1)
 
     @staticmethod
-    def held(side: int, z_dim: int, style_dim: int, channels: int, width: int, depth: int = 8) -> int:
+    def held(
+        side: int, z_dim: int, style_dim: int, channels: int, width: int, depth: int = 8, noiseless: bool = False
+    ) -> int:
         """How many numbers it holds."""
         steps = max(side.bit_length() - 3, 0)
         maps = _maps(width, steps)[::-1]
         pairs = [(maps[0], maps[0]), *(pair for sizes in itertools.pairwise(maps) for pair in (sizes, sizes[1:] * 2))]
-        convolutions = sum(inner * (9 * outer + style_dim + 1) + outer + 1 for inner, outer in pairs)
+        convolutions = sum(inner * (9 * outer + style_dim + 1) + outer + (not noiseless) for inner, outer in pairs)
         to_image = sum(n * (channels + style_dim + 1) + channels for n in maps)
         mapping = style_dim * (z_dim + 1 + (depth - 1) * (style_dim + 1)) if depth else 0
         return mapping + maps[0] * (side >> steps) ** 2 + convolutions + to_image
@@ -224,6 +238,7 @@ def stylegan2(
     style_dim: int | None = None,
     depth: int = 4,
     mixing: float = 0.9,
+    noiseless: bool = False,
     outputs: int = 1,
     rng: Stream | None = None,
 ) -> Players:
@@ -233,13 +248,14 @@ def stylegan2(
     to styles of `style_dim` numbers, by default z_dim (paper: 512). D: a 1x1 convolution of the image, a `ResidualHalf`
     for each halving, how much the samples of a group of 4 differ, a 3x3 convolution, two dense layers. Maps are width
     at the full size and twice as many with each halving, up to 8 times (paper: 32 of 1024 pixels, up to 512). Learning
-    rates are equalised; nothing limits images to [-1, 1]. The paper's loss is `nonsaturating` with R1 in every 16th
+    rates are equalised; nothing limits images to [-1, 1]. In its first thousands of steps G makes dots of the noise
+    between layers, which `noiseless` leaves out. The paper's loss is `nonsaturating` with R1 in every 16th
     round, Adam 0.002, (0, 0.99), averaged weights. Noise is N(0, 1). ShapeError if the side does not fit.
     """
     steps = halvings("stylegan2", side)
     rest = side >> steps
     style_dim = style_dim or z_dim
-    G = StyleGenerator(side, z_dim, style_dim, channels, generator_width or width, depth, mixing, rng=rng)
+    G = StyleGenerator(side, z_dim, style_dim, channels, generator_width or width, depth, mixing, noiseless, rng=rng)
     maps = _maps(width, steps)
     last = maps[-1]
     D = nn.Sequential(

@@ -45,6 +45,7 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "latent_step": 0.03,
     "top_k": 1.0,
     "top_k_steps": None,
+    "noiseless": False,
     "path_length": 0.0,
     "path_length_every": 4,
     "path_length_decay": 0.99,

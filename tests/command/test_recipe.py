@@ -109,11 +109,13 @@ def test_penalties_rates_and_averages_are_as_the_line_says():
     assert [o.lr for o in cosine.optimizers.values()] == pytest.approx([1e-4, 5e-4])
 
 
-def test_path_lengths_reach_the_game():
+def test_what_stylegan2_has_besides_reaches_the_game():
     line = "--model stylegan2 --side 8 --width 2 --path-length"
     assert game(f"{line} 2").paths.weights == PathLengths()
     assert game(f"{line} 1 --path-length-every 8 --path-length-decay 0.9").paths.weights == PathLengths(1.0, 0.9, 8)
     assert game(f"{line} 0").paths is None
+    names = [name for name, _ in game(f"{line} 0 --noiseless").generator.named_parameters()]
+    assert not any("noise" in name for name in names)
     with pytest.raises(mg.errors.ShapeError, match=r"expected a generator with styles\(z\)"):
         game("--path-length 2")
 

@@ -125,6 +125,17 @@ def test_the_best_recipe_depends_on_the_data(words, expected, tmp_path, monkeypa
     assert {name: chosen[name] for name in expected} == expected
 
 
+def test_stylegan2_is_trained_as_its_paper_has_it(tmp_path):
+    style = game("stylegan2", "--width", "2")
+    G, adam = style.generator, style.optimizers["generator"]
+    assert (style.loss.name, style.penalty.__name__, style.penalty_every) == ("nonsaturating", "r1", 16)
+    assert (style.paths.weights, adam.betas, G.mixing) == (mg.gan.PathLengths(2.0, 0.99, 4, 2), (0.0, 0.99), 0.9)
+    (tmp_path / "0.png").touch()
+    for data, expected in (("auto", (1, 28)), ("cifar10", (3, 32)), (str(tmp_path), (3, 32))):
+        chosen = train.options(["stylegan2", "--data", data]).parse_args(["stylegan2", "--data", data])
+        assert (chosen.channels, chosen.side) == expected
+
+
 def test_the_best_recipe_reaches_the_game():
     best, plain = game("best"), game("best", "--clusters", "0")
     assert isinstance(best, mg.gan.ConditionalGame)

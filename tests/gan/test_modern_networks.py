@@ -23,7 +23,8 @@ GAMES = {
     "unet": "--model unet --side 16 --channels 1 --width 4 --loss relativistic --penalty r1 --ema 0.9",
     "wgan_gp": "--model resnet --side 16 --channels 1 --width 4 --norm layer --loss wasserstein "
     "--penalty gradient_penalty --dropout 0.1",
-    "stylegan2": "--model stylegan2 --side 8 --channels 1 --width 4 --loss nonsaturating --penalty r1",
+    "stylegan2": "--model stylegan2 --side 8 --channels 1 --width 4 --loss nonsaturating --penalty r1 "
+    "--path-length 2 --path-length-every 1",
     "r3gan": "--model r3gan --side 8 --channels 1 --width 8 --loss relativistic --penalty r1_r2",
 }
 

@@ -53,6 +53,19 @@ def test_parameter_counts_of_residual_networks():
 def test_how_much_a_style_generator_holds_is_known_beforehand(sizes):
     G = mg.models.StyleGenerator(*sizes)
     assert G.num_parameters() == G.held(*sizes)
+    silent = mg.models.StyleGenerator(*sizes, noiseless=True)
+    assert silent.num_parameters() == silent.held(*sizes, noiseless=True) == G.num_parameters() - len(G.convolutions)
+
+
+def test_without_noise_a_style_decides_an_image():
+    z = mg.tensor(mg.random.Stream(0).normal((2, 6)))
+    for noiseless in (False, True):
+        G = mg.models.stylegan2(16, 6, width=4, noiseless=noiseless).generator.eval()
+        for name, p in G.named_parameters():
+            if "noise" in name:
+                p.copy_(p + 1.0)
+        same = (G(z).numpy() == G(z).numpy()).all()
+        assert same == noiseless
 
 
 def test_style_mixing_happens_in_training_alone_and_as_often_as_is_said():
