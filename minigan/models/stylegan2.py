@@ -248,9 +248,10 @@ def stylegan2(
     to styles of `style_dim` numbers, by default z_dim (paper: 512). D: a 1x1 convolution of the image, a `ResidualHalf`
     for each halving, how much the samples of a group of 4 differ, a 3x3 convolution, two dense layers. Maps are width
     at the full size and twice as many with each halving, up to 8 times (paper: 32 of 1024 pixels, up to 512). Learning
-    rates are equalised; nothing limits images to [-1, 1]. In its first thousands of steps G makes dots of the noise
-    between layers, which `noiseless` leaves out. The paper's loss is `nonsaturating` with R1 in every 16th
-    round, Adam 0.002, (0, 0.99), averaged weights. Noise is N(0, 1). ShapeError if the side does not fit.
+    rates are equalised; nothing limits images to [-1, 1]. In its first thousand steps G makes dots of the noise between
+    layers, which `noiseless` leaves out. The paper's loss is `nonsaturating` with R1 in every 16th round and path
+    lengths in every 4th, Adam 0.002, (0, 0.99), averaged weights. Noise is N(0, 1). ShapeError if the side does not
+    fit.
     """
     steps = halvings("stylegan2", side)
     rest = side >> steps
