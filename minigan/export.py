@@ -31,6 +31,7 @@ from .models.maxout import Maxout
 from .models.r3gan import LearnedBasis
 from .models.ranges import FromUnit, ToUnit
 from .models.stylegan2 import StyleGenerator
+from .models.transgan import TransGenerator
 from .nn import Module, evaluating
 from .nn.cost import bounded
 from .nn.naming import renamed
@@ -46,7 +47,7 @@ FORMAT = 1
 LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "code": LatentCode}
 NORMALISED: dict[str, Any] = {fn.__name__: fn for fn in (nn.spectral_norm, nn.weight_norm, nn.equalized)}
 _OF_MODELS = (
-    *(Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, BigGenerator),
+    *(Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, BigGenerator, TransGenerator),
     *(OneHotGenerator, ConditionalNormGenerator),
 )
 LAYERS: dict[str, type[Module]] = {
@@ -357,6 +358,7 @@ HELD: dict[str, Callable[..., float]] = {
     "BigGenerator": BigGenerator.held,
     "Blur": lambda filter=(): len(_numbers(filter)),
     "StyleGenerator": StyleGenerator.held,
+    "TransGenerator": TransGenerator.held,
     "Upsample": lambda: 0,
     "Conv1d": lambda in_channels, out_channels, kernel_size, groups=1: (
         in_channels * out_channels * kernel_size / groups

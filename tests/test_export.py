@@ -60,6 +60,7 @@ PLAYERS = {
     "sndcgan": (lambda: mg.models.sndcgan(16, 5, width=2), normal_latent(5)),
     "resnet": (lambda: mg.models.resnet(16, 5, width=8, attention=8), normal_latent(5)),
     "resnet, spectral norm": (lambda: [normalised(mg.models.resnet(16, 5, width=8)[0])], normal_latent(5)),
+    "transgan": (lambda: mg.models.transgan(28, 5, channels=1, width=4, depth=1, grid=7), normal_latent(5)),
     "biggan": (lambda: mg.models.biggan(16, 5, width=8, attention=8), normal_latent(5)),
     "resnet, bare": (lambda: mg.models.resnet(28, 5, width=4, generator_norm=None), normal_latent(5)),
     "stylegan2": (lambda: mg.models.stylegan2(16, 5, width=4, depth=0), normal_latent(5)),

@@ -42,6 +42,7 @@ _dcgan = {"model": "dcgan", "width": 16, "batch_size": 64, "lr": 2e-3}
 _paper32 = {"model": "dcgan", "side": 32, "channels": 1, "width": 32}
 _residual = {"side": 32, "channels": 3, "width": 32, "attention": 16, "loss": "hinge", "spectral_norm": True}
 _residual |= {"data": "cifar10", "beta1": 0.0, "batch_size": 64, "epochs": 20}
+_residual |= {"ema": 0.999, "ema_ramp": 0.05}
 
 
 def _best(chosen: Namespace) -> dict[str, Any]:
@@ -226,7 +227,6 @@ PRESETS = {
             "lr": 1e-4,
             "d_lr": 4e-4,
             "beta2": 0.9,
-            "ema": 0.999,
         },
     ),
     "biggan": Preset(
@@ -240,7 +240,6 @@ PRESETS = {
             "d_steps": 2,
             "lr": 1e-4,
             "d_lr": 4e-4,
-            "ema": 0.999,
         },
     ),
     "unet": Preset(
@@ -253,7 +252,18 @@ PRESETS = {
             "cutmix": 1.0,
             "lr": 1e-4,
             "d_lr": 5e-4,
-            "ema": 0.999,
+        },
+    ),
+    "transgan": Preset(
+        "attention between patches in both players, WGAN-GP, DiffAugment; a quarter of the paper's width",
+        "Jiang et al. 2021",
+        {
+            **{"model": "transgan", "data": "cifar10", "side": 32, "channels": 3, "width": 16, "batch_size": 64},
+            **_adam_gp,
+            "d_steps": 4,
+            "beta2": 0.99,
+            "augment": "translation,cutout,color",
+            "epochs": 20,
         },
     ),
     "rasgan": Preset("relativistic average", "Jolicoeur-Martineau 2019", {**_paper32, "loss": "relativistic_average"}),

@@ -10,6 +10,7 @@ from resumed_game import continues_exactly
 import minigan as mg
 from minigan import nn
 from minigan.command import recipe
+from minigan.models.transgan import TransformerBlock
 from minigan.training import Settings
 
 GAMES = {
@@ -21,12 +22,17 @@ GAMES = {
     "--ema 0.9 --clusters 3",
     "unet, told": "--model unet --side 16 --channels 1 --width 4 --cutmix 1 --spectral-norm --clusters 3 --lr 5e-5",
     "unet": "--model unet --side 16 --channels 1 --width 4 --loss relativistic --penalty r1 --ema 0.9",
+    "transgan": "--model transgan --side 16 --channels 1 --width 4 --loss hinge --penalty r1 --ema 0.9",
+    "transgan, told": "--model transgan --side 16 --channels 1 --width 4 --clusters 3",
     "wgan_gp": "--model resnet --side 16 --channels 1 --width 4 --norm layer --loss wasserstein "
     "--penalty gradient_penalty --dropout 0.1",
     "stylegan2": "--model stylegan2 --side 8 --channels 1 --width 4 --loss nonsaturating --penalty r1 "
     "--path-length 2 --path-length-every 1",
     "r3gan": "--model r3gan --side 8 --channels 1 --width 8 --loss relativistic --penalty r1_r2",
 }
+
+
+BLOCKS = nn.ResidualBlock, nn.GroupedResidualBlock, TransformerBlock
 
 
 def game(name, *, again=False, device="cpu"):
@@ -36,7 +42,7 @@ def game(name, *, again=False, device="cpu"):
     found = recipe.build(Settings.parsed(recipe.options(arguments), arguments, "train"))
     for player in found.players.values() if again else ():
         for block in player.modules():
-            if isinstance(block, nn.ResidualBlock | nn.GroupedResidualBlock):
+            if isinstance(block, BLOCKS):
                 nn.checkpointed(block)
     return found
 
