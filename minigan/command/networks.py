@@ -89,6 +89,24 @@ def players(extra: Extra, classes: int = 0) -> Players:
         options["norm"] = None if extra["penalty"] or extra["one_pass"] else network.norm
     if "output" in options:
         options["output"] = OUTPUTS[options["output"]]
+    G, D = _made(extra, classes, options)
+    if extra["scales"] > 1:
+        elsewhere = {"attention": 0} if "attention" in options else {}  # which is for one size of maps
+        sides = [extra["side"] >> k for k in range(1, extra["scales"])]
+        others = [_made(extra, classes, options | elsewhere | {"side": side}).discriminator for side in sides]
+        D = models.MultiScaleDiscriminator([D, *others])
+    dense = nn.Linear, nn.Conv2d, nn.ConvTranspose2d
+    bounded = (D, extra["spectral_norm"], (*dense, nn.Embedding)), (G, extra["generator_spectral_norm"], dense)
+    for player, asked, kinds in bounded:
+        for layer in list(player.modules()) if asked else ():
+            if isinstance(layer, kinds):
+                nn.spectral_norm(layer)
+    return Players(G, D)
+
+
+def _made(extra: Extra, classes: int, options: dict[str, Any]) -> Players:
+    """The network's players, told the classes."""
+    network = NETWORKS[extra["model"]]
     if network.told:
         G, D = network.make(z_dim=z_dim(extra), classes=classes, **options)
     else:
@@ -101,12 +119,6 @@ def players(extra: Extra, classes: int = 0) -> Players:
         G = nn.Sequential(*(layer for group in layers for layer in group))
     if extra["san"]:
         D = sliced(D, extra["model"])
-    dense = nn.Linear, nn.Conv2d, nn.ConvTranspose2d
-    bounded = (D, extra["spectral_norm"], (*dense, nn.Embedding)), (G, extra["generator_spectral_norm"], dense)
-    for player, asked, kinds in bounded:
-        for layer in list(player.modules()) if asked else ():
-            if isinstance(layer, kinds):
-                nn.spectral_norm(layer)
     return models.of_classes(Players(G, D), classes) if classes and not network.told else Players(G, D)
 
 

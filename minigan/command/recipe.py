@@ -228,6 +228,8 @@ def part_options(prog: str, of: str, description: str) -> Options:
         metavar="SIZE",
         help="in both players of resnet, biggan and unet, at maps of so many pixels",
     )
+    shown = "a D for images, one for images halved, and so on: so many; likewise (default: 1)"
+    parts.add_argument("--scales", type=positive, default=1, metavar="N", help=shown)
     parts.add_argument("--noiseless", action="store_true", help="no noise between the layers of stylegan2's G")
     parts.add_argument(
         "--activation",
@@ -310,6 +312,7 @@ def part_options(prog: str, of: str, description: str) -> Options:
     _add_regularisers(p)
     for name in sorted({name for network in NETWORKS.values() for name in network.shaped_by}):
         p.idle(flag(name), partial(_not_for_its_model, name))
+    p.idle("--scales", lambda o: "" if sized(vars(o)) else f"is for {shaped('side')}")
     p.idle_without("--penalty", lambda o: o.penalty, "--penalty-weight", "--penalty-every")
     p.idle_without("--path-length", lambda o: o.path_length, "--path-length-every", "--path-length-decay")
     p.idle_without("--ema", lambda o: o.ema, "--ema-ramp")

@@ -13,6 +13,7 @@ from .digits import dcgan28, goodfellow28, lab28, mlp28, wgan_gp28
 from .energy import Autoencoder, began, ebgan28
 from .infogan import infogan28
 from .labels import one_hot
+from .multiscale import MultiScaleDiscriminator
 from .plane import maxout2d, mlp2d, quadratic
 from .players import Players
 from .r3gan import r3gan

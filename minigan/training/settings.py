@@ -55,6 +55,7 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "san": False,
     "orthogonal": 0.0,
     "cutmix": 0.0,
+    "scales": 1,
 }
 
 

@@ -24,6 +24,7 @@ GAMES = {
     "unet": "--model unet --side 16 --channels 1 --width 4 --loss relativistic --penalty r1 --ema 0.9",
     "transgan": "--model transgan --side 16 --channels 1 --width 4 --loss hinge --penalty r1 --ema 0.9",
     "transgan, told": "--model transgan --side 16 --channels 1 --width 4 --clusters 3",
+    "scales, told": "--model resnet --side 32 --channels 1 --width 4 --scales 2 --penalty r1 --clusters 3",
     "wgan_gp": "--model resnet --side 16 --channels 1 --width 4 --norm layer --loss wasserstein "
     "--penalty gradient_penalty --dropout 0.1",
     "stylegan2": "--model stylegan2 --side 8 --channels 1 --width 4 --loss nonsaturating --penalty r1 "
@@ -48,7 +49,7 @@ def game(name, *, again=False, device="cpu"):
 
 
 def images(name):
-    side = 8 if name in ("r3gan", "stylegan2") else 16
+    side = {"r3gan": 8, "stylegan2": 8, "scales, told": 32}.get(name, 16)
     drawn = np.random.default_rng(0).uniform(-1, 1, (4, 1, side, side)).astype("float32")
     labels = np.array([0, 2, 1, 2])
     return lambda index: (mg.tensor(drawn), mg.tensor(labels)) if "told" in name else mg.tensor(drawn)
