@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from systems import ICR, SYSTEMS, System, batches, built, furthest, game
+from systems import CUT, ICR, SYSTEMS, System, batches, built, furthest, game
 
 from minigan.errors import ShapeError
 from minigan.gan import losses, penalties
@@ -20,6 +20,7 @@ ALIKE = {
     "minibatch deviation": lambda: plain(L.relativistic, how=FREE | {"stddev": True}),
     "augmented": lambda: plain(L.nonsaturating, how=FREE, seen={"augment": "color,translation,cutout,flip"}),
     "consistency": lambda: plain(L.nonsaturating, how=FREE, regularisers=ICR),
+    "cutmix, orthogonal": lambda: plain(L.nonsaturating, how={"pixels": True}, regularisers=CUT, penalty=P.r1),
     "clipped weights": lambda: plain(L.wasserstein, how=FREE, moves={"clip": 0.05}),
     "noisy labels, joint": lambda: plain(L.noisy_labels(L.minimax, 0.9, 0.1), how=FREE, seen={"joint_batches": True}),
 }

@@ -120,8 +120,11 @@ def critic(
     spectral: bool = False,
     distances: bool = False,
     sliced: bool = False,
+    pixels: bool = False,
 ) -> Any:
-    """Dense, smooth; with batch norm a penalty's gradient runs through that."""
+    """Dense, smooth; with batch norm a penalty's gradient runs through that. Or one that scores pixels."""
+    if pixels:
+        return nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.Tanh(), nn.Conv2d(3, 2, 3, padding=1))
     by = nn.spectral_norm if spectral else lambda layer: layer
     layers = [nn.Flatten(), by(nn.Linear(PIXELS * pack, 12, bias=not norm))]
     layers += [nn.BatchNorm1d(12)] if norm else []
@@ -287,6 +290,8 @@ FREE = {"norm": False}
 ADA = {"augment": "ada", "ada_target": -0.9, "ada_images": 4 * BATCH}  # p moves by 1 after four turns of D
 ICR = Regularisers(consistency=10.0, fake_consistency=10.0, latent_consistency=5.0, consistency_by="translation,flip")
 
+CUT = Regularisers(cutmix=1.0, orthogonal=0.01)
+
 SYSTEMS: dict[str, System] = {
     name: System(*(row if isinstance(row, tuple) else (row,)))
     for name, row in {
@@ -360,6 +365,13 @@ SYSTEMS: dict[str, System] = {
         ),
         "direction": lambda: game(L.nonsaturating, how={"sliced": True}),
         "latent optimisation": lambda: game(L.hinge, moves={"latent_optimisation": 0.9}),
+        "cutmix, orthogonal weights": lambda: game(L.hinge, how={"pixels": True}, regularisers=CUT),
+        "scores of pixels, penalty, replay": lambda: game(
+            L.relativistic, how={"pixels": True}, seen={"replay": 64}, penalty=P.gradient_penalty, regularisers=CUT
+        ),
+        "orthogonal weights, one pass": lambda: game(
+            L.nonsaturating, how=FREE, regularisers=Regularisers(orthogonal=0.01), schedule=[Turn("one_pass_turn")]
+        ),
         "top-k": lambda: game(L.hinge, moves={"top_k": 0.5, "top_k_steps": 4}),
         "top-k of pairs, one pass": lambda: game(
             L.relativistic, how=FREE, moves={"top_k": 0.25}, schedule=[Turn("one_pass_turn")]
