@@ -6,13 +6,14 @@ layers from a list of known ones and executes nothing. What building them and dr
 for a file may be anybody's.
 """
 
+import copy
 import inspect
 import json
 import math
 import os
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from .backend import Array
 from .errors import CheckpointError, DTypeError, ShapeError, brief, described
 from .gan import ConditionalGame, Game, Latent, LatentCode
 from .gan.conditional import check_counts, classes_drawn
+from .gan.game import STANDING, STANDING_BATCHES
 from .gan.latents import NormalLatent, UniformLatent, truncated_latent
 from .kernels.installation import versions
 from .models.biggan import BigGenerator
@@ -36,6 +38,7 @@ from .nn import Module, evaluating
 from .nn.cost import bounded
 from .nn.naming import renamed
 from .nn.reparametrize import normalised_within
+from .recording import no_grad
 from .system import disk, stored
 from .system.disk import BLANK, is_whole, sealed
 from .tensor import Tensor, tensor
@@ -105,16 +108,30 @@ class Generator:
             ]
         return tensor(np.concatenate(parts))
 
-    def sample(
-        self, n: int, *, seed: int = 0, labels: np.ndarray | None = None, truncation: float | None = None
-    ) -> Tensor:
-        """n samples, the same ones for the same seed; the first ones are those of any n, up to rounding.
-
-        With `truncation` no number of the noise is further from 0, see `gan.truncated_latent`.
-        """
+    def sample(self, n: int, *, seed: int = 0, labels: np.ndarray | None = None) -> Tensor:
+        """n samples, the same ones for the same seed; the first ones are those of any n, up to rounding."""
         stream = random.Stream(seed, "generator")
-        latent = self.latent if truncation is None else truncated_latent(self.latent, truncation)
-        return self.generate(latent(n, stream), self.labels(n, seed) if labels is None else labels)
+        return self.generate(self.latent(n, stream), self.labels(n, seed) if labels is None else labels)
+
+    def truncated(self, bound: float) -> "Generator":
+        """A copy of this generator whose noise lies in [-bound, bound] (`gan.truncated_latent`).
+
+        Batch norm has the statistics of such samples there, as in BigGAN: those of all would blur them.
+        """
+        found = replace(self, latent=truncated_latent(self.latent, bound), network=copy.deepcopy(self.network))
+        device = next((p.device for p in found.network.parameters()), "cpu")
+
+        def batch(k: int) -> None:
+            inputs = [found.latent(STANDING, random.Stream(0, "standing statistics").at(k)).to(device)]
+            if self.classes is not None:
+                drawn = self.labels(STANDING, k)
+                labels = np.arange(STANDING) % self.classes if drawn is None else drawn
+                inputs.append(tensor(labels.astype(np.int64)).to(device))
+            found.network(*inputs)
+
+        with no_grad(), random.using(random.Stream(0, "settled")):
+            nn.take_standing_statistics(found.network.train(), batch, STANDING_BATCHES)
+        return found
 
     def labels(self, n: int, seed: int = 0) -> np.ndarray | None:
         """n classes drawn in the data's proportion, int64 (n,), the same ones for the same seed; None if unknown."""

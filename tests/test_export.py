@@ -16,7 +16,7 @@ from trained_network import trained
 import minigan as mg
 from minigan import export, training
 from minigan.errors import CheckpointError, ShapeError
-from minigan.gan import LatentCode, normal_latent, uniform_latent
+from minigan.gan import LatentCode, normal_latent, truncated_latent, uniform_latent
 from minigan.system.disk import BLANK, sealed
 from minigan.training import checkpoint
 
@@ -75,6 +75,26 @@ PLAYERS = {
     "spectral norm": (lambda: [mg.nn.Sequential(mg.nn.spectral_norm(mg.nn.Linear(5, 3)))], normal_latent(5)),
 }
 CONDITIONAL = {"cgan28": mg.models.cgan28, "projection28": mg.models.projection28, "biggan": told}
+
+
+@pytest.mark.parametrize("classes", [None, 10])
+def test_a_truncated_generator_has_statistics_of_its_own(classes):
+    players = mg.models.biggan(16, 6, channels=1, width=4, classes=classes or 0, shared_dim=3)
+    generator = export.Generator(trained(players[0]), normal_latent(6), classes, counts=classes and [1, *[0] * 9])
+    before = {k: t.numpy() for k, t in generator.network.state_dict().items()}
+    usual, less = generator.sample(200).numpy(), generator.truncated(0.4).sample(200).numpy()
+    assert np.array_equal(generator.truncated(0.4).sample(20).numpy(), less[:20])
+    assert np.abs(less - usual).max() > 1e-3
+    for k, t in generator.network.state_dict().items():
+        np.testing.assert_array_equal(t.numpy(), before[k])
+    last = generator.truncated(0.4).network.image[0]
+    z = mg.tensor(truncated_latent(generator.latent, 0.4)(2000, mg.random.Stream(7)).numpy())
+    labels = () if classes is None else (mg.tensor(np.zeros(2000, int)),)
+    network = generator.network.train()
+    network(z, *labels)
+    network.eval()
+    seen = (network.image[0].running_mean.numpy() - 0.9 * before["image.0.running_mean"]) / 0.1
+    np.testing.assert_allclose(last.running_mean.numpy(), seen, atol=0.1)
 
 
 @pytest.mark.parametrize("name", PLAYERS)

@@ -125,7 +125,9 @@ def sample(arguments: Arguments) -> int:
         drawn = space.draw(chosen.n, chosen.seed, checked_labels(chosen.labels, chosen.n, generator.classes))
         samples = space.pictures(space.truncated(drawn, chosen.truncation))
     else:
-        samples = generator.sample(chosen.n, seed=chosen.seed, labels=labels, truncation=chosen.truncation).numpy()
+        if chosen.truncation is not None:
+            generator = generator.truncated(chosen.truncation)
+        samples = generator.sample(chosen.n, seed=chosen.seed, labels=labels).numpy()
     with disk.naming(Path(chosen.out)):
         _write(chosen.out, samples, chosen.columns, chosen.source)
     return done(chosen, {"n": chosen.n, "shape": list(samples.shape[1:]), "generator": generator.about})
