@@ -22,6 +22,6 @@ from .semi import ReadingPlayers, scale_to_data, semi28
 from .sndcgan import sndcgan
 from .stacked import stacked28
 from .stylegan2 import StyleGenerator, stylegan2
-from .transgan import PatchDiscriminator, TransGenerator, transgan
+from .transgan import PatchFeatures, TransGenerator, transgan
 from .unet import UNetDiscriminator, unet
 from .vae import CodingPlayers, vae28

@@ -102,11 +102,12 @@ class TransGenerator(nn.Module):
         return self.image(_picture(x, self.sizes[-1]))
 
 
-class PatchDiscriminator(nn.Module):
-    """TransGAN's discriminator: patches of 2x2 pixels as tokens, `depth` blocks, half as many tokens a side, and so on.
+class PatchFeatures(nn.Module):
+    """TransGAN's discriminator but for its score: `depth` blocks of tokens, then of half as many a side, and so on.
 
-    Where tokens have become fewer, by the mean of four, those of patches twice as large are joined to them, so that
-    each has 4 width numbers in the end. A token of its own looks at the last ones in one more block, and is scored.
+    The first tokens are patches of 2x2 pixels. Where they have become fewer, by the mean of four, patches twice as
+    large are joined to them, so that each has 4 width numbers in the end. A token of its own looks at the last ones in
+    one more block: it is the features.
     """
 
     def __init__(
@@ -116,7 +117,6 @@ class PatchDiscriminator(nn.Module):
         width: int,
         depth: int = 2,
         grid: int = 16,
-        outputs: int = 1,
         *,
         rng: Stream | None = None,
     ) -> None:
@@ -137,11 +137,10 @@ class PatchDiscriminator(nn.Module):
         nn.init.normal_(self.token, std=0.02, rng=rng)
         self.last = TransformerBlock(dims[-1], sizes[-1], sizes[-1], False, rng=rng)
         self.norm = nn.LayerNorm(dims[-1], 1e-6)
-        self.score = nn.Linear(dims[-1], outputs, rng=rng)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scores (N, outputs) of images (N, channels, side, side)."""
-        x = as_tensor(x, "PatchDiscriminator")
+        """(N, 4 width) of images (N, channels, side, side)."""
+        x = as_tensor(x, "PatchFeatures")
         tokens = self.blocks[0](_tokens(self.patches[0](x)) + self.places[0])
         for k in range(1, len(self.sizes)):
             fewer = _tokens(ops.avg_pool2d(_picture(tokens, self.sizes[k - 1]), 2))
@@ -149,7 +148,7 @@ class PatchDiscriminator(nn.Module):
             tokens = self.blocks[k](joined + self.places[k])
         own = ops.broadcast_to(self.token, (len(x), 1, tokens.shape[2]))
         looked = self.last(ops.concatenate([own, tokens], 1))
-        return self.score(self.norm(looked[:, 0]))
+        return self.norm(looked[:, 0])
 
 
 def transgan(
@@ -166,11 +165,11 @@ def transgan(
 ) -> Players:
     """TransGAN's players (Jiang et al. 2021) for images of side x side pixels, 7 to 13 times 2, 4, 8, ...
 
-    G is a `TransGenerator`, D a `PatchDiscriminator`; the paper has width 64 and 5, 4 and 2 blocks for 32 pixels, where
-    here are `depth` at each size. Tokens look at no more than grid x grid others. Absolute places stand for the paper's
-    relative ones. Weights are Glorot-uniform. The paper's loss is `wasserstein` with a gradient penalty, Adam 1e-4,
-    (0, 0.99), images changed at random for D (`Sight(augment="translation,cutout,color")`). Noise is N(0, 1).
-    ShapeError if a side or a width, a multiple of 4, does not fit.
+    G is a `TransGenerator`, D a linear layer of `PatchFeatures`; the paper has width 64 and 5, 4 and 2 blocks for 32
+    pixels, where here are `depth` at each size. Tokens look at no more than grid x grid others. Absolute places stand
+    for the paper's relative ones. Weights are Glorot-uniform. The paper's loss is `wasserstein` with a gradient
+    penalty, Adam 1e-4, (0, 0.99), images changed at random for D (`Sight(augment="translation,cutout,color")`). Noise
+    is N(0, 1). ShapeError if a side or a width, a multiple of 4, does not fit.
     """
     for name, n in (("width", width), ("generator_width", generator_width or width)):
         if n % HEADS:
@@ -178,7 +177,8 @@ def transgan(
                 f"transgan: {name}: expected a multiple of {HEADS}, which is how many heads there are, got {n}"
             )
     G = TransGenerator(side, z_dim, channels, generator_width or width, depth, grid, rng=rng)
-    return glorot(G, PatchDiscriminator(side, channels, width, depth, grid, outputs, rng=rng), rng)
+    features = PatchFeatures(side, channels, width, depth, grid, rng=rng)
+    return glorot(G, nn.Sequential(features, nn.Linear(4 * width, outputs, rng=rng)), rng)
 
 
 def _sizes(side: int) -> list[int]:

@@ -179,6 +179,7 @@ SMALL = {
     "sndcgan": "--side 16 --width 2",
     "resnet": "--side 16 --width 2",
     "biggan": "--side 16 --width 2",
+    "transgan": "--side 16 --width 4",
     "r3gan": "--side 16 --width 8",
     "stylegan2": "--side 16 --width 2",
     "mlp512": "--side 16",

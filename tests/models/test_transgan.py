@@ -14,7 +14,9 @@ def noise(n, dim, dtype="float32"):
     return mg.tensor(mg.random.Stream(0).normal((n, dim), dtype=dtype))
 
 
-@pytest.mark.parametrize(("side", "sizes"), [(28, [7, 14, 28]), (32, [8, 16, 32]), (16, [8, 16]), (48, [12, 24, 48])])
+@pytest.mark.parametrize(
+    ("side", "sizes"), [(28, [7, 14, 28]), (32, [8, 16, 32]), (16, [8, 16]), (48, [12, 24, 48]), (22, [11, 22])]
+)
 def test_players_fit_together_at_any_size(side, sizes):
     G, D = mg.models.transgan(side, 6, channels=1, width=4, depth=1)
     assert G.sizes == sizes
