@@ -29,6 +29,7 @@ from .gan.latents import NormalLatent, UniformLatent, truncated_latent
 from .kernels.installation import versions
 from .models.biggan import BigGenerator
 from .models.conditional import ConditionalNormGenerator, OneHotGenerator
+from .models.fastgan import FastGenerator
 from .models.maxout import Maxout
 from .models.r3gan import LearnedBasis
 from .models.ranges import FromUnit, ToUnit
@@ -50,7 +51,7 @@ FORMAT = 1
 LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "code": LatentCode}
 NORMALISED: dict[str, Any] = {fn.__name__: fn for fn in (nn.spectral_norm, nn.weight_norm, nn.equalized)}
 _OF_MODELS = (
-    *(Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, BigGenerator, TransGenerator),
+    *(Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, BigGenerator, TransGenerator, FastGenerator),
     *(OneHotGenerator, ConditionalNormGenerator),
 )
 LAYERS: dict[str, type[Module]] = {
@@ -376,6 +377,7 @@ HELD: dict[str, Callable[..., float]] = {
     "Blur": lambda filter=(): len(_numbers(filter)),
     "StyleGenerator": StyleGenerator.held,
     "TransGenerator": TransGenerator.held,
+    "FastGenerator": FastGenerator.held,
     "Upsample": lambda: 0,
     "Conv1d": lambda in_channels, out_channels, kernel_size, groups=1: (
         in_channels * out_channels * kernel_size / groups

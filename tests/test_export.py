@@ -65,6 +65,7 @@ PLAYERS = {
     "resnet, bare": (lambda: mg.models.resnet(28, 5, width=4, generator_norm=None), normal_latent(5)),
     "stylegan2": (lambda: mg.models.stylegan2(16, 5, width=4, depth=0), normal_latent(5)),
     "stylegan2, noiseless": (lambda: mg.models.stylegan2(8, 5, width=4, depth=0, noiseless=True), normal_latent(5)),
+    "fastgan": (lambda: mg.models.fastgan(32, 5, width=4), normal_latent(5)),
     "r3gan": (lambda: mg.models.r3gan(28, 5, width=8), normal_latent(5)),
     "mlp512": (lambda: mg.models.mlp512(16, 5), normal_latent(5)),
     "infogan28": (lambda: mg.models.infogan28(13, 8, width=4), LatentCode(5, 6, 2)),

@@ -44,6 +44,7 @@ NETWORKS = {
     "r3gan": Network(models.r3gan, 64, "normal", (*SIZES, "generator_width")),
     "stylegan2": Network(models.stylegan2, 128, "normal", (*SIZES, "generator_width", "noiseless")),
     "transgan": Network(models.transgan, 256, "normal", (*SIZES, "generator_width")),
+    "fastgan": Network(models.fastgan, 256, "normal", (*SIZES, "generator_width", "norm")),
 }
 SHAPING = {  # options that need a network which is made for them, even if a preset gives them, and their defaults
     **{"pack": 1, "stddev": False, "generator_norm": "batch", "activation": "leaky_relu", "padding": 0},

@@ -266,6 +266,20 @@ PRESETS = {
             "epochs": 20,
         },
     ),
+    "fastgan": Preset(
+        "few images in little time: skips by excitation, a D that gives back what it sees, augmented images",
+        "Liu et al. 2021",
+        {
+            "model": "fastgan",
+            "side": 64,
+            "loss": "hinge",
+            "reconstruction": 1.0,
+            "augment": "color,translation",
+            "ema": 0.999,
+            "batch_size": 16,
+        },
+        needs_folder=True,
+    ),
     "rasgan": Preset("relativistic average", "Jolicoeur-Martineau 2019", {**_paper32, "loss": "relativistic_average"}),
     "pacgan": Preset("packs of two", "Lin et al. 2018", {**_paper32, "pack": 2}),
     "tricks": Preset(

@@ -215,10 +215,12 @@ def part_options(prog: str, of: str, description: str) -> Options:
     parts.add_argument(
         "--width", type=positive, default=32, help="of the maps next to the image, likewise (default: 32)"
     )
-    shown = f"of those in G, for {shaped('generator_width')} (default: --width; of dcgan28 and wgan_gp28, 64)"
+    shown = f"of those in G, for {shaped('generator_width')} (default: --width, of fastgan half of it; of "
+    shown += "dcgan28 and wgan_gp28, 64)"
     parts.add_argument("--generator-width", type=positive, metavar="WIDTH", help=shown)
     norms: dict[str, Any] = {"type": _norm, "metavar": "batch|layer|none"}
-    shown = "in the D of wgan_gp28, dcgan and resnet (default: none with a penalty, --one-pass or resnet, else batch)"
+    shown = "in the D of wgan_gp28, dcgan, resnet and fastgan (default: none with a penalty, --one-pass or resnet, "
+    shown += "else batch)"
     parts.add_argument("--norm", default="auto", help=shown, **norms)
     parts.add_argument("--generator-norm", default="batch", help="in dcgan's and resnet's G (default: batch)", **norms)
     parts.add_argument(
@@ -350,6 +352,7 @@ def _add_regularisers(p: Options) -> None:
     shown = "and G to make them differ (default: 0.5)"
     few.add_argument("--latent-variety", **{**weight, "default": 0.5}, help=shown)
     few.add_argument("--latent-step", type=float, default=0.03, help="deviation of that noise (default: 0.03)")
+    few.add_argument("--reconstruction", help="fastgan's D is to give back real images, 1 say", **weight)
     few.add_argument(
         "--top-k", type=float, default=1.0, metavar="SHARE", help="of its fakes that G learns from, 0.5 say"
     )
@@ -362,6 +365,7 @@ def _add_regularisers(p: Options) -> None:
         "--consistency or --fake-consistency", lambda o: o.consistency or o.fake_consistency, "--consistency-by"
     )
     p.idle_without("--latent-consistency", lambda o: o.latent_consistency, "--latent-variety", "--latent-step")
+    p.idle_without("--model fastgan", lambda o: o.model == "fastgan", "--reconstruction")
     p.idle_without("--top-k below 1", lambda o: o.top_k < 1, "--top-k-steps")
 
 

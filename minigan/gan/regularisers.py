@@ -29,7 +29,9 @@ class Regularisers:
       -`latent_variety` E (G(z + d) - G(z))^2, over pixels too (zCR; with bCR it is ICR: Zhao et al. 2021);
     - `cutmix`, to D's: E (D(mix(x, G(z))) - mix(D(x), D(G(z))))^2 of the scores that it gives pixels, mix from
       `gan.cutmix`; for a D that gives some, as `models.unet` (Schonfeld et al. 2020);
-    - `orthogonal`, to G's: `gan.orthogonal` of its layers, 1e-4 in BigGAN (Brock et al. 2019).
+    - `orthogonal`, to G's: `gan.orthogonal` of its layers, 1e-4 in BigGAN (Brock et al. 2019);
+    - `reconstruction`, to D's: how far the real images that its decoders make of what it reads are from what it saw
+      (Liu et al. 2021; `gan.decoding`).
     """
 
     lecam: float = 0.0
@@ -42,6 +44,7 @@ class Regularisers:
     latent_step: float = 0.03
     cutmix: float = 0.0
     orthogonal: float = 0.0
+    reconstruction: float = 0.0
 
     def __post_init__(self) -> None:
         numbers = {name: value for name, value in vars(self).items() if name != "consistency_by"}

@@ -14,7 +14,7 @@ from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor
-from . import latent_steps, one_pass
+from . import decoding, latent_steps, one_pass
 from .best import best
 from .doubts import doubts
 from .game import Batch, Game, Losses, State, Turn
@@ -23,7 +23,7 @@ from .losses import Loss
 from .path_lengths import PathLengths, Paths
 from .penalties import COUPLING, clip_weights, limit_lengths
 from .regularisers import Anchors, Regularisers, Term, compared, of_generator
-from .slicing import Answer, direction_loss, is_sliced, split
+from .slicing import Answer, direction_loss, is_sliced, parted, split
 from .switches import Moves, Sight, check_together, refuse_unsuited
 from .view import View
 
@@ -122,6 +122,7 @@ class ScoreGame(Game):
         self.view = View(sight, loss, weight, self.step, partial(self.sample, 1))
         self.anchors = Anchors(regularisers.lecam_decay, loss.lower, weight) if regularisers.lecam else None
         self.paths = None if path_lengths is None else Paths(path_lengths, generator, latent)
+        self.decoders = decoding.decoders_of(discriminator) if regularisers.reconstruction else None
 
     @property
     def sight(self) -> Sight:
@@ -213,7 +214,7 @@ class ScoreGame(Game):
         (real_scores, _), (fake_scores, _) = answers
         one_pass.check_single_scores(fake_scores, leaf)
         d_loss = self._of_scores(answers)
-        d_loss, of_regularisers = self._regularised(d_loss, critic, sides, answers, batch.rng)
+        d_loss, of_regularisers = self._regularised(d_loss, critic, sides, real, answers, batch.rng)
         g_loss = self._best_of(self.loss.generator, fake_scores, real_scores)
         added, factor = one_pass.factors(grad(d_loss, fake_scores), grad(g_loss, fake_scores))
         d_loss, shown = self._penalised(d_loss, critic, real, leaf.detach(), answers, batch.rng)
@@ -309,7 +310,7 @@ class ScoreGame(Game):
         real, fake = self.view.seen(sides.real, rng), self.view.seen(sides.fake, rng)
         answers = self._answers(critic, real, fake)
         (_, real_reading), (_, fake_reading) = answers
-        loss, of_regularisers = self._regularised(self._of_scores(answers), critic, sides, answers, rng, imagined)
+        loss, of_regularisers = self._regularised(self._of_scores(answers), critic, sides, real, answers, rng, imagined)
         loss, shown = self._penalised(loss, critic, real, fake, answers, rng)
         shown |= of_regularisers
         if sides.moved is not None:
@@ -338,12 +339,16 @@ class ScoreGame(Game):
         loss: Tensor,
         critic: Critic,
         sides: Sides,
+        seen: Tensor,
         answers: Sequence[Answer],
         rng: Stream,
         imagined: bool = False,
     ) -> tuple[Tensor, Losses]:
-        """The discriminator's loss with what its regularisers add, and what the log shows of them."""
-        (real, _), (fake, _) = answers
+        """The discriminator's loss with what its regularisers add, and what the log shows of them.
+
+        `seen` are the real samples as it saw them.
+        """
+        (real, reading), (fake, _) = answers
         weights, terms, shown = self.regularisers, [], {}
         if self.view.adaptive is not None and not imagined:
             shown["augment_p"] = self.view.adaptive.learn(real)
@@ -353,6 +358,9 @@ class ScoreGame(Game):
             terms.append(Term("lecam", weights.lecam, self.anchors.penalty(real, fake)))
         if weights.compares:
             terms += compared(weights, sides[:2], sides.near, (real, fake), partial(self._scores, critic, rng=rng), rng)
+        if self.decoders is not None:
+            error = decoding.reconstruction_error(self.decoders, seen, reading, rng)
+            terms.append(Term("reconstruction", weights.reconstruction, error))
         for name, weight, value in terms:
             loss = loss + weight * value
             shown[name] = value.detach()
@@ -366,9 +374,7 @@ class ScoreGame(Game):
         """(scores, reading) of real samples and of fakes."""
         if not self.sight.joint_batches:
             return [split(critic(real)), split(critic(fake))]
-        scores, reading = split(critic(ops.concatenate([real, fake])))
-        sides = slice(len(real)), slice(len(real), None)
-        return [(scores[side], None if reading is None else reading[side]) for side in sides]
+        return parted(critic(ops.concatenate([real, fake])), len(real))
 
     def _of_scores(self, answers: Sequence[Answer]) -> Tensor:
         """The discriminator's own loss, and that of its last layer's direction, if it has one."""

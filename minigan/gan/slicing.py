@@ -9,6 +9,7 @@ E' is a mean whose weights are r(D(x)), r = -J' for a generator's loss E J(D(fak
 wasserstein, 1 - s(D(x)) for nonsaturating, s(D(x)) for minimax. Then what the generator descends is a distance.
 """
 
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ from ..errors import ShapeError
 from ..grad import grad
 from ..nn import Module, SlicedLinear
 from ..recording import no_grad
-from ..tensor import Tensor
+from ..tensor import Tensor, mapped
 from .losses import Loss
 
-Answer = tuple[Tensor, Any]  # (scores, reading), which is None if there is none
+Answer = tuple[Tensor, Any]  # (scores, reading): a Tensor or a tuple of some, None if there is none
 
 
 def split(answer: Any) -> Answer:
@@ -31,6 +32,13 @@ def split(answer: Any) -> Answer:
         found = [type(part).__name__ for part in answer] if isinstance(answer, tuple) else type(answer).__name__
         raise ShapeError(f"a discriminator gives scores, or (scores, reading), got {found}")
     return scores, reading
+
+
+def parted(answer: Any, n: int) -> list[Answer]:
+    """The answers of the first n samples and of the others, of one for all."""
+    scores, reading = split(answer)
+    sides = slice(n), slice(n, None)
+    return [(scores[side], None if reading is None else mapped(reading, itemgetter(side))) for side in sides]
 
 
 def is_sliced(discriminator: Module, loss: Loss) -> bool:

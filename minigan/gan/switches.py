@@ -155,6 +155,11 @@ def check_together(
             f"latent_consistency {near} needs the noise of each fake, and {replay} earlier ones have lost theirs",
         ),
         (
+            regularisers.reconstruction and moves.unroll,
+            f"reconstruction {regularisers.reconstruction}: decoders do not move in steps that are only imagined: "
+            f"no unroll, got {moves.unroll}",
+        ),
+        (
             near and one_pass,
             f"latent_consistency {near} adds to the generator's loss beside scores: no one_pass_turn",
         ),

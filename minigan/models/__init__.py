@@ -11,6 +11,7 @@ from .conditional import acgan28, cgan28, of_classes, projection28
 from .dcgan import dcgan, mlp512
 from .digits import dcgan28, goodfellow28, lab28, mlp28, wgan_gp28
 from .energy import Autoencoder, began, ebgan28
+from .fastgan import FastDiscriminator, FastGenerator, fastgan
 from .infogan import infogan28
 from .labels import one_hot
 from .multiscale import MultiScaleDiscriminator

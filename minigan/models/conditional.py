@@ -6,6 +6,8 @@ differs is where the label comes in. Each is `width` maps wide next to the image
 U(-1, 1); weights are Glorot-uniform, biases zero.
 """
 
+from typing import Any
+
 from .. import nn
 from ..errors import ShapeError
 from ..ops import broadcast_to, concatenate, reshape, sum
@@ -52,17 +54,21 @@ class ClasswiseDiscriminator(nn.Module):
         self.network = network
         self.classes = classes
 
-    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Scores (N, 1); two, if the network gives two."""
-        return mapped(self.network(x), lambda scores: self._of_class(scores, labels))
+    def forward(self, x: Tensor, labels: Tensor) -> Any:
+        """Scores (N, 1), or (N, 1, H, W) of a map for each class; two, if the network gives two; what else it reads."""
+        answer = self.network(x)
+        if isinstance(answer, tuple) and isinstance(answer[1], tuple):  # maps, which belong to no class
+            return self._of_class(answer[0], labels), answer[1]
+        return mapped(answer, lambda scores: self._of_class(scores, labels))
 
     def _of_class(self, scores: Tensor, labels: Tensor) -> Tensor:
-        if scores.shape != (len(labels), self.classes):
+        if scores.shape[:2] != (len(labels), self.classes):
             raise ShapeError(
                 f"ClasswiseDiscriminator: expected {self.classes} scores for each of {len(labels)} labels, "
                 f"got {scores.shape}"
             )
-        return sum(scores * one_hot(labels, self.classes, scores.dtype.name), 1, keepdims=True)
+        told = one_hot(labels, self.classes, scores.dtype.name)
+        return sum(scores * reshape(told, told.shape + (1,) * (scores.ndim - 2)), 1, keepdims=True)
 
 
 def of_classes(players: Players, classes: int) -> Players:

@@ -11,6 +11,7 @@ from .conditional import ConditionalBatchNorm2d, ConditionalGroupNorm
 from .excitation import SkipLayerExcitation, SqueezeExcitation
 from .layers import (
     ELU,
+    GLU,
     AvgPool2d,
     Conv2d,
     ConvTranspose2d,

@@ -285,6 +285,25 @@ class Softmax(_Function):
         self.options = (integer("Softmax: dim", dim),)
 
 
+class GLU(Module):
+    """a sigmoid(b) of the two halves of x along an axis, which has an even size: a gate (Dauphin et al. 2017)."""
+
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = integer("GLU: dim", dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of half x's size along the axis; ShapeError if x has no such axis, or one of an odd size."""
+        x = as_tensor(x, "GLU")
+        if not -x.ndim <= self.dim < x.ndim or x.shape[self.dim] % 2:
+            raise ShapeError(f"GLU: expected an axis {self.dim} of an even size, got {x.shape}")
+        a, b = ops.split(x, 2, axis=self.dim)
+        return a * ops.sigmoid(b)
+
+    def extra_repr(self) -> str:
+        """The axis."""
+        return f"dim={self.dim}"
+
+
 class MaxPool2d(_Function):
     """The largest element of each window: (N, C, H, W) to (N, C, OH, OW)."""
 

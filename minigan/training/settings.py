@@ -43,6 +43,7 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "latent_consistency": 0.0,
     "latent_variety": 0.5,
     "latent_step": 0.03,
+    "reconstruction": 0.0,
     "top_k": 1.0,
     "top_k_steps": None,
     "noiseless": False,

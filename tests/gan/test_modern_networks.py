@@ -29,6 +29,8 @@ GAMES = {
     "--penalty gradient_penalty --dropout 0.1",
     "stylegan2": "--model stylegan2 --side 8 --channels 1 --width 4 --loss nonsaturating --penalty r1 "
     "--path-length 2 --path-length-every 1",
+    "fastgan": "--model fastgan --side 32 --channels 1 --width 4 --loss hinge --reconstruction 1 "
+    "--augment color,translation --ema 0.9",
     "r3gan": "--model r3gan --side 8 --channels 1 --width 8 --loss relativistic --penalty r1_r2",
 }
 
@@ -49,7 +51,7 @@ def game(name, *, again=False, device="cpu"):
 
 
 def images(name):
-    side = {"r3gan": 8, "stylegan2": 8, "scales, told": 32}.get(name, 16)
+    side = {"r3gan": 8, "stylegan2": 8, "scales, told": 32, "fastgan": 32}.get(name, 16)
     drawn = np.random.default_rng(0).uniform(-1, 1, (4, 1, side, side)).astype("float32")
     labels = np.array([0, 2, 1, 2])
     return lambda index: (mg.tensor(drawn), mg.tensor(labels)) if "told" in name else mg.tensor(drawn)

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from systems import CUT, ICR, SYSTEMS, System, batches, built, furthest, game
+from systems import CUT, ICR, SYSTEMS, System, batches, built, decoding, furthest, game
 
 from minigan.errors import ShapeError
 from minigan.gan import losses, penalties
@@ -21,6 +21,7 @@ ALIKE = {
     "augmented": lambda: plain(L.nonsaturating, how=FREE, seen={"augment": "color,translation,cutout,flip"}),
     "consistency": lambda: plain(L.nonsaturating, how=FREE, regularisers=ICR),
     "cutmix, orthogonal": lambda: plain(L.nonsaturating, how={"pixels": True}, regularisers=CUT, penalty=P.r1),
+    "reconstruction": lambda: decoding(norm=False),
     "clipped weights": lambda: plain(L.wasserstein, how=FREE, moves={"clip": 0.05}),
     "noisy labels, joint": lambda: plain(L.noisy_labels(L.minimax, 0.9, 0.1), how=FREE, seen={"joint_batches": True}),
 }
@@ -67,7 +68,7 @@ def test_parts_are_the_whole_batch(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["gradient penalty, noise", "packs, instance noise", "minibatch deviation", "augmented"]
+    "name", ["gradient penalty, noise", "packs, instance noise", "minibatch deviation", "augmented", "reconstruction"]
 )
 def test_parts_of_several_processes_are_the_whole_batch(name):
     system = System(ALIKE[name])

@@ -47,6 +47,44 @@ def test_parameter_counts_of_residual_networks():
     assert D.num_parameters() == 256 * 16 + 256 + blocks + mixed
 
 
+@pytest.mark.parametrize("side", [32, 64, 128, 256])
+def test_fastgan_for_every_side(side):
+    G, D = mg.models.fastgan(side, 6, channels=1, width=4)
+    x = G(mg.tensor(mg.random.Stream(0).normal((2, 6))))
+    scores, read = D(x)
+    assert (x.shape, scores.shape) == ((2, 1, side, side), (2, 1, 5, 5))
+    assert (read.large.shape[2:], read.small.shape[2:]) == ((16, 16), (8, 8))
+    assert D.whole(read.small).shape == D.part(read.large[:, :, :8, 8:]).shape == (2, 1, side // 2, side // 2)
+    assert G.num_parameters() <= G.held(side, 6, 1, 2) <= 2 * G.num_parameters()
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"),
+    [(32, [(4, 32)]), (64, [(4, 64)]), (128, [(4, 64), (8, 128)]), (256, [(4, 64), (8, 128), (16, 256)])],
+)
+def test_small_maps_of_fastgan_weigh_the_channels_of_large_ones(side, expected):
+    G = mg.models.fastgan(side, 6, width=4).generator
+    sizes = []
+
+    def skip(low, high):
+        sizes.append((low.shape[2], high.shape[2]))
+        return 0 * high
+
+    for layer in G.skips:
+        vars(layer)["forward"] = skip
+    image = G(mg.tensor(mg.random.Stream(0).normal((2, 6)))).numpy()
+    assert sizes == expected
+    assert np.ptp(image) < 1e-6, "all that the last size has is weighed"
+
+
+def test_fastgan_that_does_not_fit_is_refused():
+    for side in (16, 48, 512):
+        with pytest.raises(mg.errors.ShapeError, match=f"a side of 32, 64, 128, 256 pixels, got {side}"):
+            mg.models.fastgan(side)
+    with pytest.raises(mg.errors.ShapeError, match="expected norm to be batch, layer or None, got 'group'"):
+        mg.models.fastgan(norm="group")
+
+
 @pytest.mark.parametrize(
     "sizes", [(32, 128, 128, 3, 32, 4), (28, 7, 5, 1, 8, 1), (128, 16, 32, 3, 2, 8), (8, 4, 4, 1, 3, 0)]
 )

@@ -44,6 +44,16 @@ def test_self_attention_of_an_image(dtype, rng):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("shape", "dim"), [((3, 4), -1), ((2, 6, 3, 2), 1), ((2, 6, 3, 2), -2)])
+def test_gated_linear_unit(shape, dim, dtype, rng):
+    if shape[dim] % 2:
+        with pytest.raises(mg.errors.ShapeError, match=rf"GLU: expected an axis {dim} of an even size, got"):
+            nn.GLU(dim)(mg.zeros(shape))
+    else:
+        compare(nn.GLU(dim), torch.nn.GLU(dim), [shape], dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(("batch_first", "bias"), [(True, True), (False, False)])
 def test_multihead_attention(batch_first, bias, dtype, rng):
     options = {"bias": bias, "batch_first": batch_first}

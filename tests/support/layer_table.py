@@ -61,6 +61,7 @@ TABLE: dict[str, list[Row]] = {
     "LeakyReLU": [Row(lambda: nn.LeakyReLU(0.2), normal((3, 4)))],
     "PReLU": [Row(lambda: nn.PReLU(3), normal((2, 3, 2, 2)))],
     "ELU": [Row(nn.ELU, normal((3, 4)))],
+    "GLU": [Row(nn.GLU, normal((3, 4))), Row(lambda: nn.GLU(1), normal((2, 6, 2, 3)))],
     "Tanh": [Row(nn.Tanh, normal((3, 4)))],
     "Sigmoid": [Row(nn.Sigmoid, normal((3, 4)))],
     "Softplus": [Row(nn.Softplus, normal((3, 4)))],

@@ -12,6 +12,7 @@ from minigan.gan import LatentCode, Regularisers, ScoreGame, Turn, alternate, lo
 from minigan.gan.energy import BEGAN, EBGAN
 from minigan.gan.switches import Moves, Sight
 from minigan.models.energy import Autoencoder
+from minigan.models.fastgan import Features
 from minigan.tensor import Tensor
 
 nn = mg.nn
@@ -271,6 +272,36 @@ def energy(kind: Any, **options: Any) -> Any:
     return kind(G, D, latent=LATENT, **parts, **options)
 
 
+class Decoded(nn.Module):
+    """A critic with a map of scores that reads maps, from which it is to give back the image."""
+
+    def __init__(self, norm: bool = True) -> None:
+        normed = [nn.BatchNorm2d(3)] if norm else []
+        self.large = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1, bias=not norm), *normed, nn.Tanh())
+        self.small = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(3, 4, 1), nn.Tanh())
+        self.score = nn.Conv2d(4, 1, 2)
+        self.whole, self.part = nn.Conv2d(4, 1, 1), nn.Conv2d(3, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Any:
+        large = self.large(x)
+        small = self.small(large)
+        return self.score(small), Features(large, small)
+
+
+def decoding(
+    weight: float = 1.0, loss: Any = losses.hinge, *, norm: bool = True, optimizer: str = "adam", lr: float = 1e-3,
+    **parts: Any,
+) -> Any:  # fmt: skip
+    """D gives back real images."""
+    with mg.random.using(mg.random.Stream(0)):
+        G, D = (p.to(where.device, "float64") for p in (generator(norm=norm), Decoded(norm)))
+    made = {"adam": lambda p: adam(p, lr=lr), "sgd": lambda p: mg.optim.SGD(p.parameters(), 1.0)}[optimizer]
+    return ScoreGame(
+        *(G, D), loss=loss, latent=LATENT, generator_optimizer=made(G), discriminator_optimizer=made(D),
+        regularisers=Regularisers(reconstruction=weight), **parts,
+    )  # fmt: skip
+
+
 def semi_supervised() -> Any:
     known = np.arange(12)
     G = generator().to(where.device, "float64")
@@ -379,6 +410,10 @@ SYSTEMS: dict[str, System] = {
         "top-k, unrolled, packs": lambda: game(L.minimax, seen={"pack": 2}, moves={"top_k": 0.5, "unroll": 1}),
         "path lengths": of_styles,
         "clipped weights, RMSProp": lambda: game(L.wasserstein, moves={"clip": 0.05}, optimizer=RMS),
+        "reconstruction": decoding,
+        "reconstruction, ada, one batch": lambda: decoding(
+            0.5, sight=Sight(joint_batches=True, **ADA), penalty=P.gradient_penalty
+        ),
         "conditional": (conditional, True),
         "conditional, penalty": (lambda: conditional(L.wasserstein, penalty=P.gradient_penalty), True),
         "auxiliary classifier": (auxiliary, True),
