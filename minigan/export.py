@@ -33,6 +33,7 @@ from .models.fastgan import FastGenerator
 from .models.maxout import Maxout
 from .models.r3gan import LearnedBasis
 from .models.ranges import FromUnit, ToUnit
+from .models.singan import Pyramid
 from .models.stylegan2 import StyleGenerator
 from .models.transgan import TransGenerator
 from .nn import Module, evaluating
@@ -51,7 +52,7 @@ FORMAT = 1
 LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "code": LatentCode}
 NORMALISED: dict[str, Any] = {fn.__name__: fn for fn in (nn.spectral_norm, nn.weight_norm, nn.equalized)}
 _OF_MODELS = (
-    *(Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, BigGenerator, TransGenerator, FastGenerator),
+    *(Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, BigGenerator, TransGenerator, FastGenerator, Pyramid),
     *(OneHotGenerator, ConditionalNormGenerator),
 )
 LAYERS: dict[str, type[Module]] = {
@@ -378,6 +379,7 @@ HELD: dict[str, Callable[..., float]] = {
     "StyleGenerator": StyleGenerator.held,
     "TransGenerator": TransGenerator.held,
     "FastGenerator": FastGenerator.held,
+    "Pyramid": Pyramid.held,
     "Upsample": lambda: 0,
     "Conv1d": lambda in_channels, out_channels, kernel_size, groups=1: (
         in_channels * out_channels * kernel_size / groups

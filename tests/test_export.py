@@ -66,6 +66,7 @@ PLAYERS = {
     "stylegan2": (lambda: mg.models.stylegan2(16, 5, width=4, depth=0), normal_latent(5)),
     "stylegan2, noiseless": (lambda: mg.models.stylegan2(8, 5, width=4, depth=0, noiseless=True), normal_latent(5)),
     "fastgan": (lambda: mg.models.fastgan(32, 5, width=4), normal_latent(5)),
+    "singan": (lambda: mg.models.singan(16, width=2, smallest=11), normal_latent(3 * (12 * 12 + 16 * 16))),
     "r3gan": (lambda: mg.models.r3gan(28, 5, width=8), normal_latent(5)),
     "mlp512": (lambda: mg.models.mlp512(16, 5), normal_latent(5)),
     "infogan28": (lambda: mg.models.infogan28(13, 8, width=4), LatentCode(5, 6, 2)),
@@ -163,7 +164,7 @@ def test_a_run_leaves_the_generator_that_its_samples_are_of(tmp_path, few_digits
     ("script", "options"),
     [
         *[("conditional", "--model acgan"), ("infogan", ""), ("bigan", ""), ("vae", ""), ("energy", "--model began")],
-        *[("quadratic", ""), ("modes", ""), ("train", "goodfellow"), ("train", "tricks")],
+        *[("quadratic", ""), ("modes", ""), ("train", "goodfellow"), ("train", "tricks"), ("singan", "")],
         ("semi_supervised", "--dry-run --data digits"),
     ],
 )

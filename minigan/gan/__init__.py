@@ -15,5 +15,6 @@ from .penalties import clip_weights, limit_lengths
 from .regularisers import Regularisers
 from .score import ScoreGame, alternate
 from .semi import SemiSupervised, salimans28
+from .singan import SinGAN
 from .switches import Moves, Sight
 from .vae import VAE

@@ -20,6 +20,7 @@ from .players import Players
 from .r3gan import r3gan
 from .resnet import resnet
 from .semi import ReadingPlayers, scale_to_data, semi28
+from .singan import PatchCritics, Pyramid, singan
 from .sndcgan import sndcgan
 from .stacked import stacked28
 from .stylegan2 import StyleGenerator, stylegan2

@@ -25,6 +25,7 @@ from ..kernels import set_precision
 from ..kernels.installation import without_compiled
 from ..kernels.threads import limited
 from ..nn import in_chunks
+from ..optim import Course
 from ..processes import Group, NCCLGroup, Part, Threads, cores_of_one, world
 from ..processes.mpi import MPIGroup
 from ..system.terminal import ending, say, shown, silence
@@ -175,7 +176,8 @@ def _lead(
             shortage.check(game, batches, samples.drawn.shape[1:], settings, batch)
             per_epoch = max(batches.per_epoch // game.batches_per_step, 1)
             last = length.told(settings, about, per_epoch)
-            if game.schedules and about.get("total_steps") not in (None, last):
+            courses = [schedule for schedule in game.schedules if isinstance(schedule, Course)]
+            if courses and about.get("total_steps") not in (None, last):
                 say(f"note: learning rates that were to end at step {about['total_steps']} go on along another course")
             gauge = _gauge(samples, settings) if game.rounds < last else None
             if game.rounds <= last:

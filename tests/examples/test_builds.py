@@ -13,7 +13,7 @@ from minigan import training
     [
         *[("conditional", f"--model {name}") for name in ("cgan", "acgan", "projection")],
         *[("energy", "--model ebgan"), ("energy", "--model began"), ("train", "wgan_gp"), ("train", "tricks")],
-        *[(name, "") for name in ("infogan", "bigan", "vae", "quadratic", "modes")],
+        *[(name, "") for name in ("infogan", "bigan", "vae", "quadratic", "modes", "singan")],
         ("semi_supervised", "--dry-run --data digits"),
     ],
 )
