@@ -122,6 +122,8 @@ def build(settings: Settings) -> ScoreGame:
     loss = losses.LOSSES[extra["loss"]]
     if extra["label_smoothing"] != 1 or extra["flip_labels"]:
         loss = losses.noisy_labels(loss, extra["label_smoothing"], extra["flip_labels"])
+    if extra["margins"] != 1:
+        loss = losses.random_margins(loss, extra["margins"])
     g_optimizer = optimizer(extra, G.parameters(), extra["lr"])
     d_optimizer = optimizer(extra, D.parameters(), d_lr)
     told: dict[str, Any] = {"classes": classes, "counts": [1] * classes} if classes else {}  # a run counts them
@@ -282,6 +284,8 @@ def part_options(prog: str, of: str, description: str) -> Options:
         "--ema-ramp", type=float, default=0.0, metavar="SHARE", help="its half-life is at most this share of the steps"
     )
     tricks.add_argument("--label-smoothing", type=float, default=1.0, help="D's target for real images, 0.9 say")
+    shown = "hinge's are drawn anew for each score, from LOW to 1, 0.8 say"
+    tricks.add_argument("--margins", type=float, default=1.0, metavar="LOW", help=shown)
     tricks.add_argument("--flip-labels", type=float, default=0.0, help="share of D's labels that are wrong")
     tricks.add_argument("--instance-noise", type=float, default=0.0, help="deviation of noise on all that D sees")
     tricks.add_argument("--noise-steps", type=positive, help="steps over which that noise falls to 0")
@@ -315,6 +319,7 @@ def part_options(prog: str, of: str, description: str) -> Options:
     for name in sorted({name for network in NETWORKS.values() for name in network.shaped_by}):
         p.idle(flag(name), partial(_not_for_its_model, name))
     p.idle("--scales", lambda o: "" if sized(vars(o)) else f"is for {shaped('side')}")
+    p.idle_without("--loss hinge", lambda o: o.loss == "hinge", "--margins")
     p.idle_without("--penalty", lambda o: o.penalty, "--penalty-weight", "--penalty-every")
     p.idle_without("--path-length", lambda o: o.path_length, "--path-length-every", "--path-length-decay")
     p.idle_without("--ema", lambda o: o.ema, "--ema-ramp")

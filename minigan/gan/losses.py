@@ -311,3 +311,20 @@ def noisy_labels(loss: Loss, smooth: float = 1.0, flip: float = 0.0) -> Loss:
         return cross_entropy(real, smooth, 0.0) + cross_entropy(fake, 0.0, smooth)
 
     return replace(loss, discriminator=discriminator, unbounded=False, zero_sum=False)
+
+
+def random_margins(loss: Loss, low: float = 0.8) -> Loss:
+    """`hinge` with margins that are drawn anew for each score, from U[low, 1), as FastGAN's program has it.
+
+    D: E max(0, u - r) + E max(0, v + f); the generator's objective is unchanged. They are drawn from
+    `random.default()`, which a game sets for each turn. ShapeError if the loss is another one, or low is not in [0, 1].
+    """
+    if loss.name != "hinge" or not 0 <= low <= 1:
+        raise ShapeError(f"random_margins: expected hinge and a number in [0, 1], got {loss.name} and {low}")
+
+    def beyond(scores: Tensor, sign: int) -> Tensor:
+        scores = as_tensor(scores, loss.name)
+        margins = random.default().uniform(scores.shape, low, 1.0, scores.dtype, scores.device)
+        return mean(relu(Tensor(margins) + sign * scores))
+
+    return replace(loss, discriminator=lambda real, fake: beyond(real, -1) + beyond(fake, 1))

@@ -44,6 +44,7 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "latent_variety": 0.5,
     "latent_step": 0.03,
     "reconstruction": 0.0,
+    "margins": 1.0,
     "top_k": 1.0,
     "top_k_steps": None,
     "noiseless": False,

@@ -277,6 +277,25 @@ def test_noisy_labels_are_cross_entropy_with_other_targets():
             losses.noisy_labels(losses.minimax, smooth)
 
 
+def test_random_margins_are_between_low_and_one():
+    r, f = Tensor(np.array([[0.3], [-1.0], [0.9]])), Tensor(np.array([[2.0], [0.1], [-0.85]]))
+    with mg.random.using(mg.random.Stream(0)) as rng:
+        u, v = (rng.uniform((3, 1), 0.8, 1.0, "float64") for _ in "rf")
+    assert 0.8 <= min(u.min(), v.min()) <= max(u.max(), v.max()) < 1
+    noisy = losses.random_margins(losses.hinge)
+    with mg.random.using(mg.random.Stream(0)):
+        found = noisy.discriminator(r, f).item()
+    expected = np.maximum(0, u - r.numpy()).mean() + np.maximum(0, v + f.numpy()).mean()
+    assert found == pytest.approx(expected)
+    assert noisy.generator(f).item() == losses.hinge.generator(f).item()
+    assert losses.random_margins(losses.hinge, 1.0).discriminator(r, f).item() == pytest.approx(
+        losses.hinge.discriminator(r, f).item()
+    )
+    for loss, low in ((losses.lsgan, 0.8), (losses.hinge, 1.5), (losses.hinge, np.nan)):
+        with pytest.raises(mg.errors.ShapeError, match=rf"expected hinge .* got {loss.name} and {low}"):
+            losses.random_margins(loss, low)
+
+
 SWITCHES = {
     "packs": (Sight(pack=2), Moves()),
     "unrolled": (Sight(), Moves(unroll=2)),

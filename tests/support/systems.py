@@ -354,6 +354,7 @@ SYSTEMS: dict[str, System] = {
         ),
         "dropout and noise": lambda: game(L.hinge, how={"noise": True}, seen={"instance_noise": 0.2, "noise_steps": 9}),
         "noisy labels": lambda: game(L.noisy_labels(L.nonsaturating, 0.9, 0.1)),
+        "random margins": lambda: game(L.random_margins(L.hinge)),
         "packs, minibatch deviation": lambda: game(L.nonsaturating, how={"stddev": True}, seen={"pack": 2}),
         "packs, penalty, noise": lambda: game(
             L.wasserstein,
