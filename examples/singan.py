@@ -9,7 +9,8 @@ noise that is to become it, and samples of its size; wide_*.png are samples twic
 at each scale, on pictures of 250 pixels; these are 200 on 64, so that it takes minutes on two cores.
 
 At the end `reconstruction_rms` is how far the picture's reconstruction is from it, and `diversity` the deviation of a
-pixel between samples, averaged, in units of the deviation of the picture's pixels, as the paper has it.
+pixel between samples, averaged, in units of the deviation of the picture's pixels, as the paper has it. That the data
+do not differ, as the verdict says, is meant so.
 """
 
 import sys
