@@ -58,7 +58,7 @@ def test_the_discriminator_pays_for_what_it_cannot_give_back_of_what_it_saw(sigh
         steps[weight] = vectors(game.discriminator.parameters()) - before
     game = decoding(2.0, sight=sight, norm=False)
     with mg.random.using(game.stream("discriminator").at(0)) as rng, mg.no_grad():
-        game._sides(game.generator, mg.gan.Batch(REAL, 0, 0, rng))
+        game._sides(game.generator, game.discriminator, mg.gan.Batch(REAL, 0, 0, rng))
         seen = game.view.seen(REAL, rng)
         game.view.seen(REAL, rng)  # the fakes
     error = reconstruction_error(game.discriminator, seen, game.discriminator(seen)[1], rng)
