@@ -13,6 +13,7 @@ from ..errors import ShapeError
 from ..kernels.calls import made
 from ..random import Stream
 from ..tensor import Tensor
+from .diffusion import diffusion, even_diffusion
 
 LARGEST_SHIFT = 0.125  # of a side
 CUT = 0.5  # the sides of what is cut out, likewise
@@ -64,8 +65,15 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, Stream], Tensor]] = {
     "translation": translation,
     "cutout": cutout,
     "flip": flip,
+    "diffusion": diffusion,
+    "even_diffusion": even_diffusion,
 }
-"""Every change by name; DiffAugment is the first three, in that order."""
+"""Every change by name; DiffAugment is the first three, in that order. The last two are of any samples."""
+BY_DEGREES: dict[str, Callable[[Tensor, Stream, Tensor | None], Tensor]] = {
+    "diffusion": diffusion,
+    "even_diffusion": even_diffusion,
+}
+"""Changes that a probability makes larger, and not more frequent."""
 
 
 def names(what: str, text: str) -> tuple[str, ...]:
@@ -79,10 +87,14 @@ def names(what: str, text: str) -> tuple[str, ...]:
 def augmented(x: Tensor, which: tuple[str, ...], rng: Stream, p: Tensor | None = None) -> Tensor:
     """Images (N, C, H, W) after the changes of these names, each with probability p, a 0-d tensor, if that is given.
 
-    ShapeError if they are no images.
+    Those BY_DEGREES go as far as p says. ShapeError if they are no images, and a change needs some.
     """
-    _check_images(x)
+    if {*which} - BY_DEGREES.keys():
+        _check_images(x)
     for name in which:
+        if name in BY_DEGREES:
+            x = BY_DEGREES[name](x, rng, p)
+            continue
         changed = AUGMENTATIONS[name](x, rng)
         if p is not None:
             u = Tensor(rng.uniform((len(x), 1, 1, 1), dtype=x.dtype, device=x.device))

@@ -24,7 +24,8 @@ class Sight:
     - `augment`: random changes of images, real ones and fakes alike, in both players' turns: names with commas between,
       as in "color,translation,cutout" (Zhao et al. 2020; `gan.augmentations`); or "ada", more of them with a
       probability that moves by `ada_target` and `ada_images`, so that it takes so many real images at least from 0 to 1
-      (Karras et al. 2020; `gan.adaptive`); or "ada:" and names, these changes with such a probability;
+      (Karras et al. 2020; `gan.adaptive`); or "ada:" and names, these changes with such a probability. "diffusion" and
+      "even_diffusion" are noise, of which there is more with a higher one (Wang et al. 2023; `gan.diffusion`);
     - `pseudo`: fakes take the place of real samples where D learns, with such a probability (Jiang et al. 2021);
     - `prepare`: a function of the real samples, where they are to lie in another range than [-1, 1].
     """

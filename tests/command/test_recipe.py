@@ -175,7 +175,10 @@ def test_what_helps_where_data_are_few_reaches_the_game():
         ("--latent-variety 0.1", "--latent-variety changes nothing without --latent-consistency"),
         ("--latent-damping 1", "--latent-damping changes nothing without --latent-optimisation"),
         ("--top-k-steps 9", "--top-k-steps changes nothing without --top-k below 1"),
-        ("--augment colour", "changes): expected some of color, translation, cutout, flip, each once, got 'colour'"),
+        (
+            "--augment colour",
+            "translation, cutout, flip, diffusion, even_diffusion, each once, got 'colour'",
+        ),
         ("--augment ada:", "expected changes after ada:, got 'ada:'"),
         ("--augment none --consistency 1 --consistency-by ada", "expected some of color"),
         ("--warmup -1", "expected a number from 0, got -1"),

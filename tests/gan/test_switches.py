@@ -314,6 +314,7 @@ SWITCHES = {
 OF_SOME_LOSSES = {  # that have a level between real and fake, or are of each score by itself
     "ada": (Sight(augment="ada", ada_images=16, ada_target=-0.9), Moves()),
     "ada of some changes": (Sight(augment="ada:color,flip", ada_images=16, ada_target=-0.9), Moves()),
+    "diffusion": (Sight(augment="ada:diffusion", ada_images=16, ada_target=-0.9), Moves()),
     "pseudo": (Sight(pseudo=True, ada_images=16, ada_target=-0.9), Moves(unroll=1)),
     "top-k": (Sight(pack=2), Moves(top_k=0.5, top_k_steps=3)),
 }

@@ -378,6 +378,7 @@ SYSTEMS: dict[str, System] = {
             penalty=P.gradient_penalty,
         ),
         "ada": lambda: game(L.hinge, seen=ADA),
+        "ada of diffusion": lambda: game(L.hinge, seen={**ADA, "augment": "ada:color,diffusion"}),
         "ada, one pass": lambda: game(L.lsgan, how=FREE, seen=ADA, schedule=[Turn("one_pass_turn")]),
         "ada of some changes": lambda: game(L.hinge, seen={**ADA, "augment": "ada:translation,color"}),
         "pseudo": lambda: game(L.hinge, seen={**ADA, "augment": "", "pseudo": True}),
