@@ -28,10 +28,11 @@ from ..gan import (
     uniform_latent,
 )
 from ..gan.augmentations import AUGMENTATIONS, names
-from ..system.options import Options
+from ..system.options import Options, nonempty
 from ..system.terminal import answer, ending
 from ..training import Settings, labels, parser, positive, start
 from ..training.settings import natural
+from . import start_from
 from .networks import NETWORKS, OUTPUTS, Extra, flag, players, shaped, sized, untaken, z_dim
 from .presets import PRESETS
 
@@ -125,9 +126,9 @@ def build(settings: Settings) -> ScoreGame:
     if extra["margins"] != 1:
         loss = losses.random_margins(loss, extra["margins"])
     g_optimizer = optimizer(extra, G.parameters(), extra["lr"])
-    d_optimizer = optimizer(extra, D.parameters(), d_lr)
+    d_optimizer = optimizer(extra, start_from.learning(D, extra["freeze_d"]), d_lr)
     told: dict[str, Any] = {"classes": classes, "counts": [1] * classes} if classes else {}  # a run counts them
-    return (ConditionalGame if classes else ScoreGame)(
+    game = (ConditionalGame if classes else ScoreGame)(
         G,
         D,
         **told,
@@ -150,6 +151,8 @@ def build(settings: Settings) -> ScoreGame:
         ema=optim.EMA(G, extra["ema"], extra["ema_ramp"]) if extra["ema"] else None,
         seed=settings.seed,
     )
+    start_from.begin(game, settings)
+    return game
 
 
 def options(
@@ -362,6 +365,11 @@ def _add_regularisers(p: Options) -> None:
         "--top-k", type=float, default=1.0, metavar="SHARE", help="of its fakes that G learns from, 0.5 say"
     )
     few.add_argument("--top-k-steps", type=positive, metavar="STEPS", help="in which it falls from all to that share")
+    shown = "begin with the weights that the last checkpoint of a run holds, or a checkpoint; settings are not taken"
+    few.add_argument("--start-from", type=nonempty, metavar="RUN|FILE", help=shown)
+    shown = "of D's layers with weights, or blocks, the first N stay as they are (FreezeD; default: 0)"
+    few.add_argument("--freeze-d", type=natural, default=0, metavar="N", help=shown)
+    p.idle_without("--start-from", lambda o: o.start_from, "--freeze-d")
     p.idle_without(
         "--augment ada or --pseudo", lambda o: o.augment.startswith("ada") or o.pseudo, "--ada-target", "--ada-images"
     )

@@ -425,13 +425,19 @@ class ScoreGame(Game):
         """The discriminator after `unroll` steps that it would take now, as a function of the generator's weights."""
         optimizer = self.optimizers["discriminator"]
         params, slots, t = optimizer.params, optimizer.slots, optimizer.t
+        named = {id(p): name for name, p in self.discriminator.named_parameters()}
+        names = [named[id(p)] for p in params]  # some may not move
+
+        def critic(params: Sequence[Tensor]) -> Critic:
+            return partial(functional_call, self.discriminator, dict(zip(names, params, strict=True)))
+
         for k in range(self.moves.unroll):
-            loss, _ = self._discriminator_loss(partial(functional_call, self.discriminator, params), sides, rng, True)
+            loss, _ = self._discriminator_loss(critic(params), sides, rng, True)
             grads = ops.averaged(grad(loss, params, create_graph=True))
             params, slots = optimizer.functional_step(params, grads, slots, t + k + 1)
             if self.moves.clip is not None:
                 params = [ops.clip(p, -self.moves.clip, self.moves.clip) for p in params]
-        return partial(functional_call, self.discriminator, params)
+        return critic(params)
 
     def _limit_weights(self) -> None:
         """What holds the discriminator's weights after it has moved."""

@@ -21,6 +21,7 @@ ALL_IS_WELL = "Dry run: all is well. Nothing was kept; the same line without --d
 FREE_ON_RESUME = {
     *("graph", "epochs", "steps", "minutes", "out", "resume", "allow_change", "dry_run"),
     *("checkpoint_every", "sample_every", "evaluate_every", "keep", "early_stop", "debug_nan", "patience"),
+    "started_from",
 }
 LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs had them before
     "penalty_every": 1,
@@ -58,6 +59,8 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "orthogonal": 0.0,
     "cutmix": 0.0,
     "scales": 1,
+    "start_from": None,
+    "freeze_d": 0,
 }
 
 
