@@ -45,6 +45,7 @@ LITTLE = {
     "few_translation": f"{FEW} --augment translation,cutout",
     "few_diffaugment": f"{FEW} --augment color,translation,cutout",
     "few_ada": f"{FEW} --augment ada --ada-images 50000",
+    "few_diffusion": f"{FEW} --augment ada:diffusion --ada-images 100000",
     "few_apa": f"{FEW} --pseudo --ada-images 50000",
     "few_lecam": f"{FEW} --lecam 0.3",
     "few_cr": f"{FEW} --consistency 10",

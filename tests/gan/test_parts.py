@@ -22,6 +22,10 @@ ALIKE = {
     "consistency": lambda: plain(L.nonsaturating, how=FREE, regularisers=ICR),
     "cutmix, orthogonal": lambda: plain(L.nonsaturating, how={"pixels": True}, regularisers=CUT, penalty=P.r1),
     "reconstruction": lambda: decoding(norm=False),
+    "latent optimisation": lambda: plain(L.hinge, how=FREE, moves={"latent_optimisation": 0.9}),
+    "approximated R1 and R2, diffused": lambda: plain(
+        L.relativistic, how=FREE, penalty=P.approximated_r1_r2, seen={"augment": "diffusion"}
+    ),
     "clipped weights": lambda: plain(L.wasserstein, how=FREE, moves={"clip": 0.05}),
     "noisy labels, joint": lambda: plain(L.noisy_labels(L.minimax, 0.9, 0.1), how=FREE, seen={"joint_batches": True}),
 }
@@ -31,6 +35,8 @@ COUPLED = {  # by what says so
     "the penalty dragan": "DRAGAN",
     "the penalty cs231n_printed": "the printed penalty of CS231n",
     "spectral norm": "spectral norm",
+    "the dual_contrastive loss": "dual contrastive, approximated R1 and R2",
+    "the weights of san": "direction",
     "replay": "replay",
     "the probability of ada or pseudo": "ada",
     "the averages of lecam": "LeCam",

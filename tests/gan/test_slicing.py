@@ -1,7 +1,9 @@
 """A discriminator that ends in a direction: SAN's two losses, by hand; which losses have them; in every network."""
 
+import fakecupy
 import numpy as np
 import pytest
+from cuda_games import losses_on_both
 from parity import torch
 from replayed_game import replays_exactly
 from resumed_game import continues_exactly
@@ -168,6 +170,29 @@ def test_it_goes_with_other_switches_replayed_and_resumed(options):
     real = REAL.astype("float32")
     replays_exactly(make, lambda: lambda k: Tensor(real.data * (1 + 0.01 * k)))
     continues_exactly(make(), make(), make(), lambda k: real)
+
+
+def test_it_is_the_same_on_a_gpu(monkeypatch):
+    fakecupy.install(monkeypatch)
+    real = REAL.astype("float32")
+
+    def make(device):
+        played = game(losses.nonsaturating, dtype="float32", lr=0.01, penalty=penalties.approximated_r1)
+        for player in played.players.values():
+            player.to(device)
+        return mg.gan.ScoreGame(
+            *played.players.values(),
+            loss=played.loss,
+            penalty=played.penalty,
+            latent=played.latent,
+            generator_optimizer=mg.optim.SGD(played.generator.parameters(), 0.01),
+            discriminator_optimizer=mg.optim.SGD(played.discriminator.parameters(), 0.01),
+        )
+
+    on_cpu, on_cuda, _ = losses_on_both(make, lambda k: real)
+    assert fakecupy.counts.graphs > 0
+    for ours, theirs in zip(on_cuda, on_cpu, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
 
 
 def built(line):
