@@ -41,10 +41,15 @@ def parted(answer: Any, n: int) -> list[Answer]:
     return [(scores[side], None if reading is None else mapped(reading, itemgetter(side))) for side in sides]
 
 
-def is_sliced(discriminator: Module, loss: Loss) -> bool:
-    """Does it end in a direction? ShapeError if it does, and the loss does not say how scores weigh in its mean."""
+def is_sliced(discriminator: Module, loss: Loss, *, reads: bool) -> bool:
+    """Does it end in a direction? ShapeError if it does, and the loss does not say how scores weigh in its mean.
+
+    Likewise if the game `reads` something else beside scores.
+    """
     if not any(isinstance(m, SlicedLinear) for m in discriminator.modules()):
         return False
+    if reads:
+        raise ShapeError("SlicedLinear: its second answer moves the direction, where this game has D read something")
     if loss.compares or loss.couples or not loss.monotone:
         raise ShapeError(
             "SlicedLinear: the direction weighs a sample by how fast the generator's loss falls with its score alone; "

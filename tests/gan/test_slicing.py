@@ -247,8 +247,13 @@ def test_a_game_of_labels_has_a_direction_for_each_class():
     assert moved.tolist() == [True, True, False, True]
 
 
-def test_it_is_not_played_in_parts():
+def test_where_it_has_no_place_it_is_refused():
     with pytest.raises(ShapeError, match="the weights of san"):
         game().accumulate(2)
+    G, D = nn.Linear(3, 2), nn.SlicedLinear(2, 1)
+    code = mg.gan.LatentCode(noise=0, categories=2, continuous=1)
+    parts = dict.fromkeys(("generator_optimizer", "discriminator_optimizer"), mg.optim.SGD(G.parameters(), 0.1))
+    with pytest.raises(ShapeError, match="where this game has D read something"):
+        mg.gan.InfoGame(G, D, loss=losses.hinge, code=code, **parts)
     with pytest.raises(ShapeError, match="--san: the last layer of mine's D is neither dense nor a convolution"):
         networks.sliced(nn.Sequential(nn.Linear(2, 1), nn.Sigmoid()), "mine")
