@@ -144,8 +144,9 @@ def check_together(
             f"top_k {moves.top_k} leaves scores out, and the {loss.name} loss is none of each score by itself",
         ),
         (
-            sight.joint_batches and regularisers.compares,
-            "joint_batches: a score depends on the other side's samples, and without them is another: no consistency",
+            sight.joint_batches and (regularisers.compares or moves.latent_optimisation),
+            "joint_batches: a score depends on the other side's samples, and without them is another: no consistency, "
+            "and no latent_optimisation",
         ),
         (
             regularisers.cutmix and (sight.augment or sight.pack > 1),

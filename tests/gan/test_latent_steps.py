@@ -142,6 +142,11 @@ def test_where_the_step_would_be_another_critics_it_is_refused(sight, moves, tur
         game([Turn(turn)], sight=sight, moves=Moves(latent_optimisation=0.9, **moves))
 
 
+def test_a_score_that_depends_on_the_other_side_moves_no_noise():
+    with pytest.raises(ShapeError, match="joint_batches: .* and no latent_optimisation"):
+        game(sight=Sight(joint_batches=True), moves=LOGAN)
+
+
 def test_numbers_out_of_range_are_refused():
     for name, value in (("latent_optimisation", -1), ("latent_damping", 0), ("latent_cost", np.nan)):
         with pytest.raises(ShapeError, match=f"Moves: {name}: expected"):
