@@ -143,7 +143,7 @@ def test_where_the_step_would_be_another_critics_it_is_refused(sight, moves, tur
 
 
 def test_a_score_that_depends_on_the_other_side_moves_no_noise():
-    with pytest.raises(ShapeError, match="joint_batches: .* and no latent_optimisation"):
+    with pytest.raises(ShapeError, match=r"joint_batches: .* and no latent_optimisation"):
         game(sight=Sight(joint_batches=True), moves=LOGAN)
 
 
