@@ -30,7 +30,10 @@ from .kernels.installation import versions
 from .models.biggan import BigGenerator
 from .models.conditional import ConditionalNormGenerator, OneHotGenerator
 from .models.fastgan import FastGenerator
+from .models.lapgan import LaplacianGenerator
 from .models.maxout import Maxout
+from .models.msggan import MultiScaleGenerator
+from .models.progan import GrowingGenerator
 from .models.r3gan import LearnedBasis
 from .models.ranges import FromUnit, ToUnit
 from .models.singan import Pyramid
@@ -53,7 +56,7 @@ LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "co
 NORMALISED: dict[str, Any] = {fn.__name__: fn for fn in (nn.spectral_norm, nn.weight_norm, nn.equalized)}
 _OF_MODELS = (
     *(Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, BigGenerator, TransGenerator, FastGenerator, Pyramid),
-    *(OneHotGenerator, ConditionalNormGenerator),
+    *(GrowingGenerator, MultiScaleGenerator, LaplacianGenerator, OneHotGenerator, ConditionalNormGenerator),
 )
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
@@ -380,6 +383,7 @@ HELD: dict[str, Callable[..., float]] = {
     "TransGenerator": TransGenerator.held,
     "FastGenerator": FastGenerator.held,
     "Pyramid": Pyramid.held,
+    **{kind.__name__: kind.held for kind in (GrowingGenerator, LaplacianGenerator, MultiScaleGenerator)},
     "Upsample": lambda: 0,
     "Conv1d": lambda in_channels, out_channels, kernel_size, groups=1: (
         in_channels * out_channels * kernel_size / groups

@@ -134,6 +134,23 @@ def test_the_step_bumps_versions_and_names_itself():
         mg.grad(loss, x)
 
 
+@pytest.mark.parametrize(("make", "options"), OPTIMIZERS)
+def test_one_that_is_restarted_steps_as_a_new_one(make, options, rng):
+    moved = params(rng)
+    optimizer = make(moved, **options)
+    for _ in range(3):
+        optimizer.step([Tensor(rng.standard_normal(p.shape)) for p in moved])
+    optimizer.restart()
+    followed = [Tensor(p.data.copy(order="K")) for p in moved]
+    new = make(followed, **options)
+    for _ in range(2):
+        grads = [Tensor(rng.standard_normal(p.shape)) for p in moved]
+        for each in (optimizer, new):
+            each.step(grads)
+    assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in zip(moved, followed, strict=True))
+    assert optimizer.t.item() == new.t.item() == 2
+
+
 def test_state_dict_round_trip(rng):
     a, b = params(rng), params(rng)
     first, second = mg.optim.Adam(a, lr=0.3), mg.optim.Adam(b)

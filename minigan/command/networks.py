@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from .. import models, nn
 from ..errors import ShapeError
+from ..gan import ConditionalGame, Growth, LaplacianGame, MultiScaleGame, ProgressiveGame, ScoreGame
 from ..models import Players
 
 Extra = dict[str, Any]
@@ -19,6 +20,13 @@ class Network(NamedTuple):
     shaped_by: tuple[str, ...] = ()  # options that `make` takes
     norm: str | None = "batch"  # of D, if it is not told and nothing forbids that
     told: bool = False  # does `make` take how many classes there are, of which players are told in a way of their own?
+    game: type[ScoreGame] = ScoreGame
+    played_by: tuple[str, ...] = ()  # options that the game takes
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """All options that mean something for these players."""
+        return self.shaped_by + self.played_by
 
 
 SIZES = ("side", "channels", "width")
@@ -45,11 +53,18 @@ NETWORKS = {
     "stylegan2": Network(models.stylegan2, 128, "normal", (*SIZES, "generator_width", "noiseless")),
     "transgan": Network(models.transgan, 256, "normal", (*SIZES, "generator_width")),
     "fastgan": Network(models.fastgan, 256, "normal", (*SIZES, "generator_width", "norm")),
+    "progan": Network(
+        models.progan, 128, "normal", (*SIZES, "generator_width"), game=ProgressiveGame, played_by=("grow", "fade")
+    ),
+    "msggan": Network(models.msggan, 128, "normal", (*SIZES, "generator_width"), game=MultiScaleGame),
+    "lapgan": Network(models.lapgan, 192, "normal", (*SIZES, "generator_width"), game=LaplacianGame),
 }
 SHAPING = {  # options that need a network which is made for them, even if a preset gives them, and their defaults
     **{"pack": 1, "stddev": False, "generator_norm": "batch", "activation": "leaky_relu", "padding": 0},
-    **{"output": "tanh", "generator_width": None, "attention": 0, "noiseless": False},
+    **{"output": "tanh", "generator_width": None, "attention": 0, "noiseless": False, "grow": 0.5, "fade": 0.5},
 }
+SCALED = [name for name, network in NETWORKS.items() if "side" in network.shaped_by and network.game is ScoreGame]
+"""Networks whose D can be made for halved images too, and scores nothing but one image."""
 OUTPUTS = {"tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
@@ -60,7 +75,7 @@ def sized(extra: Extra) -> bool:
 
 def untaken(name: str, model: str) -> str:
     """Why an option that shapes some networks does nothing with these, "" if they take it."""
-    taken = NETWORKS[model].shaped_by
+    taken = NETWORKS[model].takes
     if name in taken:
         return ""
     own = ", ".join(map(flag, taken)) or "nothing of the kind"
@@ -68,8 +83,8 @@ def untaken(name: str, model: str) -> str:
 
 
 def shaped(name: str) -> str:
-    """The networks that an option shapes, with commas between."""
-    return ", ".join(model for model, network in NETWORKS.items() if name in network.shaped_by)
+    """The networks that take an option, with commas between."""
+    return ", ".join(model for model, network in NETWORKS.items() if name in network.takes)
 
 
 def flag(name: str) -> str:
@@ -145,3 +160,16 @@ def sliced(D: nn.Module, model: str) -> nn.Module:
 def z_dim(extra: Extra) -> int:
     """How many numbers the noise has."""
     return extra["z_dim"] or NETWORKS[extra["model"]].z_dim
+
+
+def kind_of_game(extra: Extra, classes: int = 0) -> tuple[type[ScoreGame], dict[str, Any]]:
+    """What these players play, and what it is given beside what every game of scores is.
+
+    ShapeError for classes if the players are told none.
+    """
+    kind = NETWORKS[extra["model"]].game
+    if classes:
+        if kind is not ScoreGame:
+            raise ShapeError(f"--model {extra['model']} is told no classes: no --labels and no --clusters")
+        return ConditionalGame, {"classes": classes, "counts": [1] * classes}  # a run counts them
+    return kind, {"growth": Growth(extra["grow"], extra["fade"])} if kind is ProgressiveGame else {}

@@ -13,7 +13,6 @@ from .. import optim, random
 from ..data import DATASETS, Shape
 from ..errors import ShapeError
 from ..gan import (
-    ConditionalGame,
     Latent,
     Moves,
     PathLengths,
@@ -33,7 +32,7 @@ from ..system.terminal import answer, ending
 from ..training import Settings, labels, parser, positive, start
 from ..training.settings import natural
 from . import start_from
-from .networks import NETWORKS, OUTPUTS, Extra, flag, players, shaped, sized, untaken, z_dim
+from .networks import NETWORKS, OUTPUTS, SCALED, Extra, flag, kind_of_game, players, shaped, sized, untaken, z_dim
 from .presets import PRESETS
 
 DESCRIPTION = """Train any score loss with any penalty on any network, or a system of a document by its name.
@@ -127,8 +126,8 @@ def build(settings: Settings) -> ScoreGame:
         loss = losses.random_margins(loss, extra["margins"])
     g_optimizer = optimizer(extra, G.parameters(), extra["lr"])
     d_optimizer = optimizer(extra, start_from.learning(D, extra["freeze_d"]), d_lr)
-    told: dict[str, Any] = {"classes": classes, "counts": [1] * classes} if classes else {}  # a run counts them
-    game = (ConditionalGame if classes else ScoreGame)(
+    kind, told = kind_of_game(extra, classes)
+    game = kind(
         G,
         D,
         **told,
@@ -210,6 +209,8 @@ def part_options(prog: str, of: str, description: str) -> Options:
         metavar="STEPS",
         help="how often, so many times as much (default: 1)",
     )
+    shown = "times the mean square of D's scores of real images, 0.001 say"
+    parts.add_argument("--drift", type=float, default=0.0, metavar="WEIGHT", help=shown)
     parts.add_argument("--clip", type=float, help="limit D's weights to [-CLIP, CLIP]")
     parts.add_argument("--max-norm", type=float, help="limit the length of each of D's units' weights")
     parts.add_argument("--latent", choices=LATENTS, help="noise (default: the model's)")
@@ -238,6 +239,12 @@ def part_options(prog: str, of: str, description: str) -> Options:
     shown = "a D for images, one for images halved, and so on: so many; likewise (default: 1)"
     parts.add_argument("--scales", type=positive, default=1, metavar="N", help=shown)
     parts.add_argument("--noiseless", action="store_true", help="no noise between the layers of stylegan2's G")
+    parts.add_argument(
+        "--grow", type=float, default=0.5, metavar="SHARE", help="of the run, in which progan grows (default: 0.5)"
+    )
+    parts.add_argument(
+        "--fade", type=float, default=0.5, metavar="SHARE", help="of it, in which a new size fades in (default: 0.5)"
+    )
     parts.add_argument(
         "--activation",
         choices=["leaky_relu", "prelu", "relu"],
@@ -319,9 +326,9 @@ def part_options(prog: str, of: str, description: str) -> Options:
     shown = "keep the outputs of each of G's layers from being alike, 1e-4 in BigGAN"
     tricks.add_argument("--orthogonal", type=float, default=0.0, metavar="WEIGHT", help=shown)
     _add_regularisers(p)
-    for name in sorted({name for network in NETWORKS.values() for name in network.shaped_by}):
+    for name in sorted({name for network in NETWORKS.values() for name in network.takes}):
         p.idle(flag(name), partial(_not_for_its_model, name))
-    p.idle("--scales", lambda o: "" if sized(vars(o)) else f"is for {shaped('side')}")
+    p.idle("--scales", lambda o: "" if o.model in SCALED else f"is for {', '.join(SCALED)}")
     p.idle_without("--loss hinge", lambda o: o.loss == "hinge", "--margins")
     p.idle_without("--penalty", lambda o: o.penalty, "--penalty-weight", "--penalty-every")
     p.idle_without("--path-length", lambda o: o.path_length, "--path-length-every", "--path-length-decay")

@@ -12,6 +12,8 @@ from .latents import Latent, lerp, normal_latent, slerp, truncated_latent, unifo
 from .orthogonality import orthogonal
 from .path_lengths import PathLengths
 from .penalties import clip_weights, limit_lengths
+from .progressive import Growth, ProgressiveGame
+from .pyramids import LaplacianGame, MultiScaleGame
 from .regularisers import Regularisers
 from .score import ScoreGame, alternate
 from .semi import SemiSupervised, salimans28

@@ -21,6 +21,7 @@ from .orthogonality import orthogonal
 class Regularisers:
     """Weights of what is added to the losses beside a penalty. Each goes with every loss and penalty:
 
+    - `drift`, to D's: E D(x)^2 of real samples x, so that its scores stay near 0 (Karras et al. 2018, appendix A.1);
     - `lecam`, to D's: E max(0, r - F)^2 + E max(0, R - f)^2 of scores r and f and their averages R and F over D's
       turns, with `lecam_decay` (Tseng et al. 2021);
     - `consistency`, to D's: E (D(T x) - D(x))^2 for real samples x, and `fake_consistency` for fakes, where T changes
@@ -45,6 +46,7 @@ class Regularisers:
     cutmix: float = 0.0
     orthogonal: float = 0.0
     reconstruction: float = 0.0
+    drift: float = 0.0
 
     def __post_init__(self) -> None:
         numbers = {name: value for name, value in vars(self).items() if name != "consistency_by"}

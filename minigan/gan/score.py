@@ -350,6 +350,8 @@ class ScoreGame(Game):
         """
         (real, reading), (fake, _) = answers
         weights, terms, shown = self.regularisers, [], {}
+        if weights.drift:
+            terms.append(Term("drift", weights.drift, ops.mean_of(real, ops.square)))
         if self.view.adaptive is not None and not imagined:
             shown["augment_p"] = self.view.adaptive.learn(real)
         if self.anchors is not None:

@@ -14,9 +14,12 @@ from .energy import Autoencoder, began, ebgan28
 from .fastgan import FastDiscriminator, FastGenerator, fastgan
 from .infogan import infogan28
 from .labels import one_hot
+from .lapgan import lapgan
+from .msggan import msggan
 from .multiscale import MultiScaleDiscriminator
 from .plane import maxout2d, mlp2d, quadratic
 from .players import Players
+from .progan import progan
 from .r3gan import r3gan
 from .resnet import resnet
 from .semi import ReadingPlayers, scale_to_data, semi28

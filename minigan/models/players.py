@@ -31,6 +31,11 @@ def halvings(network: str, side: int) -> int:
     return steps
 
 
+def doubled(width: int, steps: int, times: int) -> list[int]:
+    """How many maps there are at the full size, `width`, and after each halving: twice as many, so often at most."""
+    return [width << min(k, times) for k in range(steps + 1)]
+
+
 def initialise(*networks: nn.Module, weights: Callable[[Tensor], Any]) -> None:
     """Give each dense and convolutional layer weights by `weights(w)`, in place, and biases of zero."""
     for layer in [module for network in networks for module in network.modules()]:

@@ -12,7 +12,7 @@ from ..kernels.calls import made
 from ..nn.modulated import FILTER
 from ..random import Stream
 from ..tensor import Tensor, as_tensor, zeros
-from .players import Players, halvings
+from .players import Players, doubled, halvings
 
 LARGEST = 3  # doublings of the number of maps
 
@@ -28,11 +28,6 @@ class ScaledLeakyReLU(nn.Module):
         """Of x's shape."""
         bias = ops.reshape(self.bias * self.lr_multiplier, (-1,) + (1,) * (x.ndim - 2))
         return ops.leaky_relu(x + bias, 0.2) * math.sqrt(2)
-
-
-def _maps(width: int, steps: int) -> list[int]:
-    """How many maps there are at the full size and after each halving."""
-    return [width << min(k, LARGEST) for k in range(steps + 1)]
 
 
 def _dense(inner: int, outer: int, lr_multiplier: float, rng: Stream | None) -> list[nn.Module]:
@@ -118,7 +113,7 @@ class StyleGenerator(nn.Module):
         rng: Stream | None = None,
     ) -> None:
         steps = halvings("StyleGenerator", side)
-        maps = _maps(width, steps)[::-1]
+        maps = doubled(width, steps, LARGEST)[::-1]
         self.z_dim = z_dim
         dense = [_dense(z_dim if k == 0 else style_dim, style_dim, 0.01, rng) for k in range(depth)]
         self.mapping = nn.Sequential(nn.PixelNorm(), *(layer for layers in dense for layer in layers))
@@ -139,7 +134,7 @@ class StyleGenerator(nn.Module):
     ) -> int:
         """How many numbers it holds."""
         steps = max(side.bit_length() - 3, 0)
-        maps = _maps(width, steps)[::-1]
+        maps = doubled(width, steps, LARGEST)[::-1]
         pairs = [(maps[0], maps[0]), *(pair for sizes in itertools.pairwise(maps) for pair in (sizes, sizes[1:] * 2))]
         convolutions = sum(inner * (9 * outer + style_dim + 1) + outer + (not noiseless) for inner, outer in pairs)
         to_image = sum(n * (channels + style_dim + 1) + channels for n in maps)
@@ -257,7 +252,7 @@ def stylegan2(
     rest = side >> steps
     style_dim = style_dim or z_dim
     G = StyleGenerator(side, z_dim, style_dim, channels, generator_width or width, depth, mixing, noiseless, rng=rng)
-    maps = _maps(width, steps)
+    maps = doubled(width, steps, LARGEST)
     last = maps[-1]
     D = nn.Sequential(
         ActivatedConvolution(channels, width, 1, rng),

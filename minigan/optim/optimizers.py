@@ -98,6 +98,12 @@ class Optimizer:
         """step(grad(loss, params)): one step down the loss, which is the mean of everybody's on several processes."""
         self.step(ops.averaged(grad(loss, self.params)))
 
+    def restart(self) -> None:
+        """Begin anew, as before the first step: the number of steps and all averages are 0; the learning rate stays."""
+        for t in (self.t, *(slot for slots in self.slots for slot in slots)):
+            t.data.fill(0)
+            t.written(f"{type(self).__name__}.restart")
+
     def functional_step(
         self, params: Sequence[Tensor], grads: Sequence[Tensor], slots: Sequence[Slots] | None = None, t: Any = 1
     ) -> tuple[list[Tensor], list[Slots]]:

@@ -61,6 +61,9 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "scales": 1,
     "start_from": None,
     "freeze_d": 0,
+    "drift": 0.0,
+    "grow": 0.5,
+    "fade": 0.5,
 }
 
 

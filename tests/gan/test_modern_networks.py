@@ -31,6 +31,10 @@ GAMES = {
     "--path-length 2 --path-length-every 1",
     "fastgan": "--model fastgan --side 32 --channels 1 --width 4 --loss hinge --reconstruction 1 "
     "--augment color,translation --ema 0.9",
+    "progan": "--model progan --side 8 --channels 1 --width 4 --loss wasserstein "
+    "--penalty gradient_penalty --drift 0.1",
+    "msggan": "--model msggan --side 8 --channels 1 --width 4 --loss hinge --penalty r1 --ema 0.9",
+    "lapgan": "--model lapgan --side 8 --channels 1 --width 4 --penalty r1 --ema 0.9",
     "r3gan": "--model r3gan --side 8 --channels 1 --width 8 --loss relativistic --penalty r1_r2",
 }
 
@@ -51,7 +55,7 @@ def game(name, *, again=False, device="cpu"):
 
 
 def images(name):
-    side = {"r3gan": 8, "stylegan2": 8, "scales, told": 32, "fastgan": 32}.get(name, 16)
+    side = int(GAMES[name].split("--side ")[1].split()[0])
     drawn = np.random.default_rng(0).uniform(-1, 1, (4, 1, side, side)).astype("float32")
     labels = np.array([0, 2, 1, 2])
     return lambda index: (mg.tensor(drawn), mg.tensor(labels)) if "told" in name else mg.tensor(drawn)

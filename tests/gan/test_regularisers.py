@@ -130,6 +130,18 @@ def test_lecam_in_the_discriminators_turn():
     np.testing.assert_allclose([state["lecam.real"].item(), state["lecam.fake"].item()], averages[1])
 
 
+def test_drift_in_the_discriminators_turn():
+    played = game(regularisers=Regularisers(drift=0.7))
+    D = played.discriminator
+    fake = played.generator(played.noise(Batch(REAL, 0, 0, Stream(0)))).detach()
+    r, f = D(REAL), D(fake)
+    drift = mg.mean(mg.square(r))
+    step = -slopes(losses.nonsaturating.discriminator(r, f) + 0.7 * drift, D)
+    shown, found = moved(played, "discriminator_turn", Stream(3))
+    np.testing.assert_allclose(found["discriminator"], step, rtol=1e-9, atol=1e-13)
+    assert shown["drift"] == pytest.approx(drift.item())
+
+
 def test_imagined_steps_move_no_averages():
     played = game(regularisers=Regularisers(lecam=0.7), moves=Moves(unroll=3))
     take(played, "generator_turn", REAL)
