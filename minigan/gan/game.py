@@ -148,6 +148,10 @@ class Game:
             if isinstance(schedule, Course):
                 schedule.lasts(rounds)
 
+    def pace(self) -> float:
+        """How long a round takes, in the mean until the end of the run, where one before its length is told takes 1."""
+        return 1.0
+
     def distribute(self, group: Group, *, sync_norm: bool = True) -> None:
         """From now on these processes play it together, each with a game of its own that is the same.
 

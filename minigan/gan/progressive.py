@@ -5,6 +5,7 @@ knows it, and writes it where captured turns read it. Players have all their lay
 not use gets no gradient, and an optimizer whose averages are zero leaves it as it is.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class ProgressiveGame(ScoreGame):
     penalty and what else may be switched on are those of a ScoreGame, but for a replay of earlier fakes, which are of
     other sizes (ShapeError). Samples are of full size: of smaller images each pixel is repeated.
 
-    A run by the clock plays its first steps, which tell its length, with grown players, and takes less than its time.
+    A run by the clock plays the first steps, which tell its length, with grown players.
     """
 
     generator: GrowingGenerator
@@ -96,6 +97,14 @@ class ProgressiveGame(ScoreGame):
         self.length.written("ProgressiveGame.lasts")
         if self.rounds == 0:
             self._grow()
+
+    def pace(self) -> float:
+        """The mean work of a round over the run, where one of grown players is 1: weights times pixels of each size."""
+        sides, blocks = self.discriminator.sides, zip(self.generator.blocks, self.discriminator.blocks, strict=True)
+        weights = [sum(block.num_parameters() for block in pair) for pair in blocks]
+        work = list(itertools.accumulate(n * side**2 for n, side in zip(weights, sides, strict=True)))
+        stages = [math.ceil(self.growth.level((k + 0.5) / 100, self._last)) for k in range(100)]
+        return sum(work[stage] for stage in stages) / (100 * work[-1])
 
     def level(self, rounds: int) -> float:
         """How far the players have grown after so many rounds: k, their size in the next, or less while it fades in."""

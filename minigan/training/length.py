@@ -42,11 +42,11 @@ class Clock:
         """Is it so long ago that steps were timed that they should be now, as each takes its time?"""
         return time.perf_counter() - moment >= SHARE * self.seconds
 
-    def steps(self, step: int, training: float, aside: Callable[[int], float]) -> int:
+    def steps(self, step: int, training: float, aside: Callable[[int], float], pace: float = 1.0) -> int:
         """The number of the last step, UNKNOWN as long as there is too little to tell it from.
 
         `training` is how many seconds the steps up to this one took by themselves, `aside(n)` how many will be spent
-        on other things when n more are done.
+        on other things when n more are done. Those take `pace` times as long as the steps so far.
         """
         spent = time.perf_counter() - self.begun
         if self.measured_from is None:
@@ -56,7 +56,7 @@ class Clock:
         first, before = self.measured_from
         if step == first or training - before < SHARE * self.seconds:
             return UNKNOWN
-        each = (training - before) / (step - first)
+        each = pace * (training - before) / (step - first)
         left = self.seconds - spent
         fits = bisect.bisect_right(range(max(int(left / each), 0) + 1), left, key=lambda n: n * each + aside(n))
         return step + max(fits - 1, 1)

@@ -155,7 +155,8 @@ class Loop:
         seconds = self.timings.seconds
         playing = seconds["training"] + seconds.get(SUMS, 0.0)
         look = (sum(seconds.values()) - playing) / max(len(self.looks), 1)
-        self.last = self.time.steps(self.step, playing, partial(self.aside_within, look=look))
+        aside = partial(self.aside_within, look=look)
+        self.last = self.time.steps(self.step, playing, aside, self.game.pace())
         if self.last == UNKNOWN:
             return False
         self.team.by_all(partial(lasts, rounds=self.last))

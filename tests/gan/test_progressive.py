@@ -166,6 +166,18 @@ def test_without_a_length_they_are_grown():
     assert [optimizer.t.item() for optimizer in played.optimizers.values()] == [1, 1]
 
 
+def test_a_round_of_smaller_players_is_less_work():
+    played = game(100)
+    work = [
+        sum(p.blocks[k].num_parameters() * side**2 for p in played.players.values())
+        for k, side in enumerate((4, 8, 16))
+    ]
+    shares = [sum(played.stage(k) == stage for k in range(100)) / 100 for stage in range(3)]
+    expected = sum(share * sum(work[: k + 1]) for k, share in enumerate(shares)) / sum(work)
+    assert played.pace() == pytest.approx(expected, abs=0.02)
+    assert 0.6 < played.pace() < 0.95
+
+
 def test_what_has_grown_stays_in_a_longer_run():
     played = game(8)
     for _ in range(8):

@@ -47,6 +47,13 @@ def test_the_first_steps_are_not_measured_and_the_rest_fills_the_minutes(time):
     assert clock.steps(100, 4.9, nothing) == pytest.approx(100 + 1100, abs=1)  # 20 a second, for the 55 that are left
 
 
+def test_steps_to_come_may_be_faster(time):
+    clock = Clock(1.0)
+    assert clock.steps(40, 0.0, nothing) == UNKNOWN
+    time.now += 5.0
+    assert clock.steps(90, 5.0, nothing, 0.5) == pytest.approx(90 + 1100, abs=1)
+
+
 def test_slow_steps_are_measured_before_there_are_forty(time):
     clock = Clock(1.0)
     time.now += 4.0
@@ -199,7 +206,7 @@ def test_a_run_by_the_clock_counts_the_evaluations_to_come(tmp_path, quick, monk
     monkeypatch.setattr(training.program, "Gauge", lambda samples, n, reader, few: gauge)
     told = []
 
-    def steps(clock, step, training, aside):
+    def steps(clock, step, training, aside, pace):
         told.append([round(aside(n) / 1000) for n in (9, 10, 40)])
         return step + 1
 
