@@ -192,7 +192,8 @@ def part_options(prog: str, of: str, description: str) -> Options:
     labels.add_options(p)
     parts = p.add_argument_group("parts")
     names: dict[str, Any] = {"metavar": "NAME"}
-    parts.add_argument("--model", choices=NETWORKS, default="dcgan28", help="the two networks (default: dcgan28)")
+    shown = f"the two networks: {', '.join(NETWORKS)} (default: dcgan28)"
+    parts.add_argument("--model", choices=NETWORKS, default="dcgan28", help=shown, **names)
     parts.add_argument(
         "--loss",
         choices=losses.LOSSES,
@@ -236,7 +237,7 @@ def part_options(prog: str, of: str, description: str) -> Options:
         metavar="SIZE",
         help="in both players of resnet, biggan and unet, at maps of so many pixels",
     )
-    shown = "a D for images, one for images halved, and so on: so many; likewise (default: 1)"
+    shown = f"so many Ds: for images, images halved, and so on; for {', '.join(SCALED)} (default: 1)"
     parts.add_argument("--scales", type=positive, default=1, metavar="N", help=shown)
     parts.add_argument("--noiseless", action="store_true", help="no noise between the layers of stylegan2's G")
     parts.add_argument(
