@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ShapeError
 from ..models.lapgan import LaplacianDiscriminator, LaplacianGenerator
-from ..models.msggan import MultiScaleDiscriminator, MultiScaleGenerator
+from ..models.msggan import MultiScaleGenerator, PyramidDiscriminator
 from ..models.pyramid import as_rows, pyramid
 from .game import Batch
 from .score import Critic, Sampler, ScoreGame, Sides
@@ -51,7 +51,7 @@ class MultiScaleGame(PyramidGame):
     """
 
     generator: MultiScaleGenerator
-    discriminator: MultiScaleDiscriminator
+    discriminator: PyramidDiscriminator
 
     def as_functions(self, batch: Batch) -> tuple[Sampler, Critic]:
         """Noise to pyramids, and pyramids to scores."""

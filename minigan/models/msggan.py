@@ -26,14 +26,14 @@ class MultiScaleGenerator(SizedGenerator):
         return found
 
 
-class MultiScaleDiscriminator(nn.Module):
+class PyramidDiscriminator(nn.Module):
     """Blocks that halve maps, to which the image of each size is added as more channels.
 
     `sides` are the sizes of its images, the smallest first, `channels` theirs.
     """
 
     def __init__(self, side: int, channels: int, width: int, outputs: int = 1, *, rng: Stream | None = None) -> None:
-        self.sides, self.channels = sizes("MultiScaleDiscriminator", side), channels
+        self.sides, self.channels = sizes("PyramidDiscriminator", side), channels
         maps = doubled(width, len(self.sides) - 1, LARGEST)[::-1]
         first = nn.equalized(nn.Conv2d(channels, maps[-1], 1, rng=rng), rng=rng)
         self.from_image = nn.Sequential(first, nn.LeakyReLU(SLOPE))
@@ -45,7 +45,7 @@ class MultiScaleDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (N, outputs) of images of all sizes in rows (N, F), as `pyramid.as_rows` lays them out."""
-        *smaller, image = from_rows(as_tensor(x, "MultiScaleDiscriminator"), self.channels, self.sides)
+        *smaller, image = from_rows(as_tensor(x, "PyramidDiscriminator"), self.channels, self.sides)
         h = self.from_image(image)
         for block, image in zip(reversed(self.blocks[1:]), reversed(smaller), strict=True):
             h = ops.concatenate([block(h), image], 1)
@@ -70,4 +70,4 @@ def msggan(
     side does not fit.
     """
     G = MultiScaleGenerator(side, z_dim, channels, generator_width or width, rng=rng)
-    return Players(G, MultiScaleDiscriminator(side, channels, width, outputs, rng=rng))
+    return Players(G, PyramidDiscriminator(side, channels, width, outputs, rng=rng))
