@@ -35,6 +35,7 @@ conv                               7          7          4          8          8
 conv_input                         0          0          0          3          3
 conv_weight                        2          2          0          2          3
 divide                             0          0          1          0          0
+full                               0          0          1          0          0
 gather_images                      2          0          0          0          0
 im2col                             5          5         10         24         26
 leaky_relu                         9          9          9         12         12
@@ -46,7 +47,7 @@ multiply                           2          2          4          2          2
 ndarray.reshape                    4          4          4          0          0
 ndarray[key] = value               9          7          5          2          2
 negative                           0          0          1          0          0
-ones                               2          2          2          2          2
+ones                               2          2          1          2          2
 pool_max                           6          6          0          0          0
 pool_max_grad                      6          6          0          0          0
 product                           36         36         33         44         51

@@ -268,7 +268,7 @@ def test_samples_are_truncated(files, here, capsys):
     np.testing.assert_allclose(np.load("t.npy"), space.pictures(space.truncated(space.draw(4), 0.5)), atol=1e-5)
     capsys.readouterr()
     assert cli.main(["sample", files["plain"], "--n", "4", "--truncation", "0.5", "--out", "z.npy"]) == 0
-    expected = plain().sample(4, truncation=0.5).numpy()  # of the noise, where there are no styles
+    expected = plain().truncated(0.5).sample(4).numpy()  # of the noise, where there are no styles
     np.testing.assert_allclose(np.load("z.npy"), expected, atol=1e-5)
     capsys.readouterr()
     assert "normal noise has values far" in problem(capsys, "sample", files["digits"], "--truncation", "0.5")
