@@ -15,7 +15,8 @@ from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor, tensor
 from .game import Batch, Losses, State
-from .score import Critic, Sampler, ScoreGame
+from .objectives import Critic, Sampler
+from .score import ScoreGame
 
 
 class ConditionalGame(ScoreGame):

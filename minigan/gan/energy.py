@@ -12,7 +12,8 @@ from ..recording import no_grad
 from ..tensor import Tensor, full
 from .game import Batch, Losses, State, Turn
 from .losses import Loss
-from .score import Critic, ScoreGame, Sides
+from .objectives import Critic, Sides
+from .score import ScoreGame
 
 
 def margin_loss(margin: float) -> Loss:

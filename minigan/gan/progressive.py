@@ -19,7 +19,8 @@ from ..models.progan import GrowingDiscriminator, GrowingGenerator, faded
 from ..nn.checks import number
 from ..tensor import Tensor, full
 from .game import Batch, Losses, State, Turn
-from .score import Critic, Sampler, ScoreGame, Sides
+from .objectives import Critic, Sampler, Sides
+from .score import ScoreGame
 
 
 @dataclass(frozen=True)

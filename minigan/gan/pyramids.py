@@ -12,7 +12,8 @@ from ..models.lapgan import LaplacianDiscriminator, LaplacianGenerator
 from ..models.msggan import MultiScaleGenerator, PyramidDiscriminator
 from ..models.pyramid import as_rows, pyramid
 from .game import Batch
-from .score import Critic, Sampler, ScoreGame, Sides
+from .objectives import Critic, Sampler, Sides
+from .score import ScoreGame
 
 
 class PyramidGame(ScoreGame):
