@@ -386,7 +386,7 @@ def test_a_lack_of_memory_is_not_blamed_on_the_file(tmp_path, monkeypatch):
         raise MemoryError("Unable to allocate 9 TiB")
 
     path = crafted(tmp_path / "g.safetensors", [])
-    monkeypatch.setattr(export, "from_description", lacking)
+    monkeypatch.setattr(export.generator, "from_description", lacking)
     with pytest.raises(MemoryError, match="9 TiB"):
         export.load_generator(path)
 

@@ -8,7 +8,8 @@ import pytest
 from layer_table import ROWS, TABLE
 
 import minigan as mg
-from minigan import export, nn
+from minigan import nn
+from minigan.export import blueprint
 from minigan.nn.cost import bounded
 from minigan.tensor import Tensor
 
@@ -104,13 +105,13 @@ def test_a_copy_is_its_own(name, k, rng):
 @pytest.mark.parametrize(("name", "k"), ROWS)
 def test_it_is_made_again_of_its_description(name, k, rng):
     layer, _ = drawn(name, k, rng)
-    tree = json.loads(json.dumps(export._tree(layer)))
-    other = export._build(tree).to(dtype="float64")
+    tree = json.loads(json.dumps(blueprint.tree_of(layer)))
+    other = blueprint.built(tree).to(dtype="float64")
     assert repr(other) == repr(layer)
     other.load_state_dict({k: t.numpy() for k, t in layer.state_dict().items()})
     assert list(other.state_dict()) == list(layer.state_dict())
     held = layer.num_parameters(buffers=True)
-    said = export._held(tree)
+    said = blueprint.held(tree)
     assert held <= 2 * said + 64, "a file of a few bytes could ask for more memory than its description says"
     assert said <= 16 * held + 64, "a file that is whole would be refused"
 

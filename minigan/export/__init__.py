@@ -1,0 +1,14 @@
+"""A generator, or the weights of any network, in a file."""
+
+from .blueprint import LAYERS, NotDescribed
+from .generator import (
+    CHUNK,
+    Generator,
+    description,
+    from_description,
+    load_generator,
+    of_game,
+    save_generator,
+    save_of_game,
+)
+from .weights import load_weights, save_weights
