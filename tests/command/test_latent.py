@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from small_generators import conditional, plain, styled, styled_conditional
 
+import minigan as mg
 from minigan import data, export, latent, viz
 from minigan.command import cli
 from minigan.latent import Space
@@ -138,7 +139,7 @@ def test_ways_lead_through_styles(files, here, capsys):
     told = answer(capsys, *line, "--out", "w.png")
     assert (told["path"], told["space"]) == ("line", "w")
     space = Space(styled())
-    z = space.generator.latent(4, export.random.Stream(0, "interpolation")).numpy()
+    z = space.generator.latent(4, mg.random.Stream(0, "interpolation")).numpy()
     ends = [space.of_noise(z[k::2]) for k in (0, 1)]
     middle = latent.Points("w", (ends[0].values + ends[1].values) / 2)
     rows = np.stack([space.pictures(p) for p in (ends[0], middle, ends[1])], 1).reshape(-1, 1, 16, 16)
