@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from minigan import data, viz
 from minigan.command.presets import PRESETS
 from minigan.data import files
 from minigan.gan import losses, penalties
@@ -66,6 +68,8 @@ def test_a_command_of_the_table_takes_its_first_steps(command, tmp_path):
         words = [str(folder) if given == word == "FOLDER" else given for given in words]
     if "features.py" in words[0]:
         pytest.importorskip("sklearn", reason="needs scikit-learn: pip install -e '.[features]'")
+    if "PICTURE" in words:
+        Image.fromarray(viz.grid(data.digits(16)[0], 4)).save(tmp_path / "PICTURE", "PNG")
     if "RUN" in words:
         options = "wgan_gp --data digits --steps 1 --batch-size 16 --out RUN"
         assert program(["examples/train.py", *options.split()], tmp_path).returncode == 0
