@@ -92,9 +92,7 @@ class Generator:
 
         def batch(k: int) -> None:
             inputs = [found.latent(STANDING, random.Stream(0, "standing statistics").at(k)).to(device)]
-            if self.classes is not None:
-                drawn = self.labels(STANDING, k)
-                labels = np.arange(STANDING) % self.classes if drawn is None else drawn
+            if (labels := self.any_labels(STANDING, k)) is not None:
                 inputs.append(tensor(labels.astype(np.int64)).to(device))
             found.network(*inputs)
 
@@ -107,6 +105,13 @@ class Generator:
         return (
             None if self.counts is None else classes_drawn(self.counts, n, random.Stream(seed, "generator's classes"))
         )
+
+    def any_labels(self, n: int, seed: int = 0) -> np.ndarray | None:
+        """n classes, in the data's proportion if it is known, else in turn; None of a network that takes none."""
+        if self.classes is None:
+            return None
+        drawn = self.labels(n, seed)
+        return np.arange(n) % self.classes if drawn is None else drawn
 
 
 def of_game(game: Game, **about: Any) -> Generator:

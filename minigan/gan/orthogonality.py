@@ -4,7 +4,7 @@ from .. import nn, ops
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..kernels.calls import made
-from ..nn.reparametrize import TRANSPOSED, SpectralNorm, rows
+from ..nn.reparametrize import SpectralNorm, output_axis, rows
 from ..tensor import Tensor
 
 LAYERS = nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ModulatedConv2d
@@ -18,7 +18,7 @@ def orthogonal(network: nn.Module) -> Tensor:
     ShapeError if there is none.
     """
     weights = [
-        rows(vars(layer)["weight_orig"] if isinstance(layer, SpectralNorm) else layer.weight, _outputs(layer))
+        rows(vars(layer)["weight_orig"] if isinstance(layer, SpectralNorm) else layer.weight, output_axis(layer))
         for layer in network.modules()
         if isinstance(layer, LAYERS)
     ]
@@ -42,8 +42,3 @@ def beside_the_diagonal(w: Tensor) -> Tensor:
 def _beside(square: Array) -> Array:
     """1 beside the diagonal, 0 on it."""
     return 1 - xp(square).eye(len(square), dtype=square.dtype)
-
-
-def _outputs(layer: nn.Module) -> int:
-    """The axis of a weight along which its outputs lie."""
-    return 1 if isinstance(layer, TRANSPOSED) else 0

@@ -12,6 +12,7 @@ from ..nn.checks import integer, not_negative, number
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor, full
+from .averages import follow
 from .latents import Latent
 
 
@@ -83,9 +84,7 @@ class Paths:
         lengths = path_lengths(self.generator.synthesis, self.generator.styles(z), rng)
         with no_grad():
             mean = ops.batch_mean(lengths)
-            kept = weights.decay * self.begun
-            self.average.copy_(kept * self.average + (1 - kept) * mean, by="Paths.term")
-            self.begun.copy_(ops.maximum(self.begun, 1.0), by="Paths.term")
+        follow([self.average], [mean], weights.decay, self.begun, by="Paths.term")
         return weights.every * weights.weight * ops.mean_of(lengths - self.average, ops.square), mean
 
     def state_dict(self, prefix: str = "") -> dict[str, Tensor]:

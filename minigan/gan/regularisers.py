@@ -14,6 +14,7 @@ from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor, full
 from . import augmentations, cutmix
+from .averages import follow
 from .orthogonality import orthogonal
 
 
@@ -124,10 +125,8 @@ class Anchors:
     def move(self, real: Tensor, fake: Tensor) -> None:
         """Let the averages follow the scores of a batch; the first ones become those."""
         with no_grad():
-            kept = self.decay * ops.minimum(self.count, 1.0)
-            for average, scores in ((self.real, real), (self.fake, fake)):
-                average.copy_(kept * average + (1 - kept) * ops.batch_mean(scores), by="Anchors.move")
-            self.count.copy_(ops.minimum(self.count + 1, 1.0), by="Anchors.move")
+            means = [ops.batch_mean(scores) for scores in (real, fake)]
+        follow([self.real, self.fake], means, self.decay, self.count, by="Anchors.move")
 
     def penalty(self, real: Tensor, fake: Tensor) -> Tensor:
         """E max(0, r - F)^2 + E max(0, R - f)^2 of scores r and f: how far each lies on its own side of the other's.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend, ops, random
+from .. import backend, random
 from ..backend import Array
 from ..data.arrays import read_arrays
 from ..errors import DataError, ShapeError
@@ -17,7 +17,6 @@ from ..export import CHUNK, Generator
 from ..gan.latents import NormalLatent, UniformLatent, lerp, slerp
 from ..kernels.calls import made
 from ..models.conditional import OneHotGenerator
-from ..models.labels import one_hot
 from ..models.stylegan2 import StyleGenerator
 from ..nn import Module
 from ..nn.checks import number
@@ -116,18 +115,16 @@ class Space:
 
     def labels(self, n: int, seed: int = 0) -> np.ndarray | None:
         """n classes in the data's proportion if that is known, else in turn; None of a generator without classes."""
-        if self.generator.classes is None:
-            return None
-        drawn = self.generator.labels(n, seed)
-        return np.arange(n) % self.generator.classes if drawn is None else drawn
+        return self.generator.any_labels(n, seed)
 
     def of_noise(self, z: np.ndarray, labels: np.ndarray | None = None) -> Points:
         """The points that belong to noise (n, z_dim); a style belongs to a noise and the class."""
         if self.kind == "z":
             return Points("z", z, labels)
         assert self.styles is not None
-        styles = self.styles.mapping
-        w = self._in_chunks(lambda x, y: styles(x if y is None else _told(x, y, self.generator.classes)), z, labels)
+        mapping, network = self.styles.mapping, self.generator.network
+        told = network.told if isinstance(network, OneHotGenerator) else lambda x, y: x
+        w = self._in_chunks(lambda x, y: mapping(told(x, y)), z, labels)
         return Points("w", w, labels) if self.kind == "w" else self.widened(Points("w", w, labels))
 
     def widened(self, points: Points) -> Points:
@@ -256,11 +253,6 @@ def _styled(network: Module) -> StyleGenerator | None:
     """The StyleGenerator that the network is, or tells its class."""
     inner = network.network if isinstance(network, OneHotGenerator) else network
     return inner if isinstance(inner, StyleGenerator) else None
-
-
-def _told(z: Tensor, labels: Tensor, classes: int | None) -> Tensor:
-    assert classes is not None
-    return ops.concatenate([z, one_hot(labels, classes, z.dtype.name)], 1)
 
 
 class _SameForAll(Stream):

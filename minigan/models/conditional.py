@@ -26,7 +26,11 @@ class OneHotGenerator(nn.Module):
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         """What the network makes of both."""
-        return self.network(concatenate([z, one_hot(labels, self.classes, z.dtype.name)], 1))
+        return self.network(self.told(z, labels))
+
+    def told(self, z: Tensor, labels: Tensor) -> Tensor:
+        """(N, z_dim + classes): the noise and behind it the one-hot labels, which the network is given."""
+        return concatenate([z, one_hot(labels, self.classes, z.dtype.name)], 1)
 
 
 class OneHotDiscriminator(nn.Module):

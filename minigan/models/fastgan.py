@@ -8,7 +8,7 @@ from .. import nn
 from ..errors import ShapeError
 from ..random import Stream
 from ..tensor import Tensor, as_tensor
-from .players import Players, initialise
+from .players import Players, doubled, initialise
 
 SIDES = 32, 64, 128, 256
 SMALLEST = 4  # pixels of a side, where G begins
@@ -17,11 +17,6 @@ LARGEST = 4  # doublings of the number of maps
 SKIPPED = 4  # doublings of the size that a skip connection leads over, where there are so many
 FEWEST = 8  # maps of a decoder
 _NORMS = "batch", "layer", None
-
-
-def _maps(width: int, halvings: int) -> list[int]:
-    """How many maps there are at the full size and after each halving."""
-    return [width << min(k, LARGEST) for k in range(halvings + 1)]
 
 
 def _doubled(inner: int, outer: int, twice: bool, noise: bool, rng: Stream | None) -> nn.Sequential:
@@ -44,7 +39,7 @@ class FastGenerator(nn.Module):
 
     def __init__(self, side: int, z_dim: int, channels: int, width: int, *, rng: Stream | None = None) -> None:
         steps = _steps(side)
-        maps = _maps(width, steps)[::-1]
+        maps = doubled(width, steps, LARGEST)[::-1]
         first = 2 * maps[0]
         self.start = nn.Sequential(
             nn.Unflatten(1, (z_dim, 1, 1)),
@@ -62,17 +57,17 @@ class FastGenerator(nn.Module):
     @staticmethod
     def held(side: int, z_dim: int, channels: int, width: int) -> int:
         """How many numbers it holds, at most."""
-        maps = _maps(width, side.bit_length() - 3)[::-1]
+        maps = doubled(width, side.bit_length() - 3, LARGEST)[::-1]
         start = 32 * maps[0] * (z_dim + 1)
-        doubled = sum(2 * outer * (9 * (inner + outer) + 10) for inner, outer in itertools.pairwise(maps))
+        blocks = sum(2 * outer * (9 * (inner + outer) + 10) for inner, outer in itertools.pairwise(maps))
         skips = sum(high * (16 * low + high) for low, high in zip(maps, maps[SKIPPED - 1 :], strict=False))
-        return start + doubled + skips + channels * (9 * maps[-1] + 1)
+        return start + blocks + skips + channels * (9 * maps[-1] + 1)
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, channels, side, side) of noise (N, z_dim)."""
         sizes = [self.start(as_tensor(z, "FastGenerator"))]
-        for k, doubled in enumerate(self.doubled, 1 - self.over):
-            x = doubled(sizes[-1])
+        for k, block in enumerate(self.doubled, 1 - self.over):
+            x = block(sizes[-1])
             sizes.append(x if k < 0 else self.skips[k](sizes[k], x))
         return self.to_image(sizes[-1])
 
@@ -121,7 +116,7 @@ class FastDiscriminator(nn.Module):
         self, side: int, channels: int, width: int, norm: str | None, outputs: int, *, rng: Stream | None = None
     ) -> None:
         steps = _steps(side) - 1
-        maps = _maps(width, steps - 1)
+        maps = doubled(width, steps - 1, LARGEST)
         last = maps[-1]
         self.to_large = nn.Sequential(
             nn.Conv2d(channels, width, 4, 2, 1, rng=rng),

@@ -7,9 +7,10 @@ from .. import nn, ops
 from ..errors import ShapeError
 from ..random import Stream
 from ..tensor import Tensor, as_tensor, zeros
-from .players import Players, halvings
+from .players import Players, doubled, halvings
 
 FILTER = (1, 2, 1)  # of what changes the size
+LARGEST = 2  # doublings of the number of maps
 
 
 class LearnedBasis(nn.Module):
@@ -56,7 +57,7 @@ def r3gan(
             raise ShapeError(
                 f"r3gan: {name}: groups are of 16 of twice as many maps: expected a multiple of 8, got {n}"
             )
-    maps, drawn = ([w << min(k, 2) for k in range(steps + 1)] for w in (width, generator_width))
+    maps, drawn = (doubled(w, steps, LARGEST) for w in (width, generator_width))
     block = partial(nn.GroupedResidualBlock, blocks=blocks * (steps + 1), rng=rng)
 
     def stage(n: int) -> list[nn.Module]:

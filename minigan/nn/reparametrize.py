@@ -23,7 +23,7 @@ from .module import Buffer, Module, Parameter
 from .sequences import ConvTranspose1d
 
 L = TypeVar("L", bound=Module)
-TRANSPOSED = ConvTranspose1d, ConvTranspose2d  # whose weight has the inputs first
+_TRANSPOSED = ConvTranspose1d, ConvTranspose2d  # whose weight has the inputs first
 
 
 class _Reparametrized(Module):
@@ -131,7 +131,7 @@ def spectral_norm(
     weight = _taken("spectral_norm", layer, 2)
     n_power_iterations = integer("spectral_norm: n_power_iterations", n_power_iterations, 1)
     eps = number("spectral_norm: eps", eps, least=0)
-    axis = (1 if isinstance(layer, TRANSPOSED) else 0) if dim is None else _axis("spectral_norm", dim, weight)
+    axis = output_axis(layer) if dim is None else _axis("spectral_norm", dim, weight)
     rows = weight.shape[axis]
     drawn = rng or random.default()
     vectors = [Tensor(drawn.normal(n, dtype=weight.dtype)).to(weight.device) for n in (rows, weight.size // rows)]
@@ -210,7 +210,7 @@ def normalised_within(layer: Module, others: Container[int]) -> dict[str, tuple[
 
 def _fan_in(layer: Module, weight: Parameter) -> int:
     """How many numbers the layer adds up to one, if its windows do not overlap: in / groups times the window's size."""
-    if isinstance(layer, TRANSPOSED):
+    if isinstance(layer, _TRANSPOSED):
         return weight.size // (weight.shape[1] * layer.options["groups"])
     return weight.size // weight.shape[0]
 
@@ -247,6 +247,11 @@ def _combined(kind: Any, layer: Any) -> Any:
 def _blank(kind: Any, layer: Any) -> Any:
     """An object of the class that `_become` makes, with nothing in it."""
     return Module.__new__(_combined(kind, layer))
+
+
+def output_axis(layer: Module) -> int:
+    """The axis of the layer's weight along which its outputs lie."""
+    return 1 if isinstance(layer, _TRANSPOSED) else 0
 
 
 def rows(weight: Tensor, axis: int) -> Tensor:
