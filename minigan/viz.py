@@ -131,8 +131,17 @@ class Block:
     columns: Sequence[str] = ()
 
 
-LETTER, LINE = 7.0, 15  # pixels that a letter of a label is wide, and a line of them high
+POINTS, DPI, LINE = 8, 100, 15  # of a label: its size, and the pixels that a line of it is high
 LEAST_CELL = 60  # pixels a side of an image in a block
+
+
+def _wide(words: str) -> int:
+    """How many pixels a label of these words is wide."""
+    load_matplotlib()
+    from matplotlib.textpath import TextPath
+
+    lines = [TextPath((0, 0), line, POINTS).get_extents().width for line in words.split("\n") if line.strip()]
+    return int(np.ceil(max(lines, default=0) * DPI / 72))
 
 
 def blocks(drawn: Sequence[Block], path: str | Path, title: str = "", gap: int = 2) -> None:
@@ -154,14 +163,14 @@ def blocks(drawn: Sequence[Block], path: str | Path, title: str = "", gap: int =
     pictures = [p if p.ndim == 3 else p[..., None].repeat(3, 2) for p in pictures]
     heads = [LINE * max((words.count("\n") + 1 for words in b.columns), default=0) + 6 for b in drawn]
     margin = 8
-    left = margin + int(LETTER * max((len(words) for b in drawn for words in b.rows), default=0))
+    left = margin + max((_wide(words) + 4 for b in drawn for words in b.rows), default=0)
     top = margin + (LINE * (title.count("\n") + 1) + 8 if title else 0)
-    width = left + max(*(p.shape[1] for p in pictures), int(LETTER * max(map(len, title.split("\n")))) - left) + margin
+    width = left + max(*(p.shape[1] for p in pictures), _wide(title) + margin - left) + margin
     height = top + sum(p.shape[0] for p in pictures) + sum(heads) + margin
-    figure = empty_figure(figsize=(width / 100, height / 100), dpi=100)
+    figure = empty_figure(figsize=(width / DPI, height / DPI), dpi=DPI)
 
     def write(x: float, y: float, words: str, **how: Any) -> None:
-        figure.text(x / width, 1 - y / height, words, fontsize=8, family="DejaVu Sans", **how)
+        figure.text(x / width, 1 - y / height, words, fontsize=POINTS, family="DejaVu Sans", **how)
 
     if title:
         write(margin, margin, title, va="top", linespacing=1.3)
@@ -174,7 +183,7 @@ def blocks(drawn: Sequence[Block], path: str | Path, title: str = "", gap: int =
             write(left - 4, top + scale * (gap + k * (h + gap) + h / 2), words, ha="right", va="center")
         top += picture.shape[0]
     with disk.replacing(Path(path)) as out:
-        figure.savefig(out, format="png", dpi=100)
+        figure.savefig(out, format="png", dpi=DPI)
 
 
 LINES = {

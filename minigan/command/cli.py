@@ -24,6 +24,7 @@ from ..training.settings import flat
 from . import between, editing, evaluate, judging, projecting, recipe, sweep
 from . import reproduce as tables
 from .generators import done, generator_of, kind_of, numbers, of_generator, options, out_to
+from .parts import part_options
 from .presets import PRESETS
 
 Arguments = Sequence[str]
@@ -79,7 +80,7 @@ def train(arguments: Arguments) -> int:
 
 def resume(arguments: Arguments) -> int:
     """A run from its last checkpoint, with its own settings but for what the command line says."""
-    p = recipe.part_options("minigan resume", "RUN", RESUMED)
+    p = part_options("minigan resume", "RUN", RESUMED)
     p.without("--out", "--resume")
     p.add_argument("out", type=nonempty, metavar="RUN", help="the run's folder")
     run = p.parse_known_args(arguments)[0].out

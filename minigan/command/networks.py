@@ -1,14 +1,25 @@
-"""The networks of `minigan train` by name, and which options shape them."""
+"""The networks of `minigan train` and their noise by name, and which options shape them."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .. import models, nn
 from ..errors import ShapeError
-from ..gan import ConditionalGame, Growth, LaplacianGame, MultiScaleGame, ProgressiveGame, ScoreGame
+from ..gan import (
+    ConditionalGame,
+    Growth,
+    LaplacianGame,
+    Latent,
+    MultiScaleGame,
+    ProgressiveGame,
+    ScoreGame,
+    normal_latent,
+    uniform_latent,
+)
 from ..models import Players
 
 Extra = dict[str, Any]
+LATENTS: dict[str, Callable[..., Latent]] = {"uniform": uniform_latent, "normal": normal_latent}
 
 
 class Network(NamedTuple):

@@ -10,12 +10,13 @@ from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor
 from . import decoding
+from .answers import Answer, parted, split
 from .best import best
 from .game import Game, Losses
 from .losses import Loss
 from .path_lengths import Paths
 from .regularisers import Anchors, Regularisers, Term, compared, of_generator
-from .slicing import Answer, direction_loss, parted, split
+from .slicing import direction_loss
 from .switches import Moves, Sight
 from .view import View
 

@@ -1,4 +1,4 @@
-"""What a discriminator answers; and, if it ends in a direction among features, what that direction minimises.
+"""A discriminator that ends in a direction among features, and what that direction minimises.
 
 SAN: Takida et al. 2024. Of D(x) = <w, h(x)>, |w| = 1, the features h minimise the game's loss, w held constant, and the
 direction w is where it tells the features of real samples and of fakes apart, these held constant:
@@ -9,9 +9,6 @@ E' is a mean whose weights are r(D(x)), r = -J' for a generator's loss E J(D(fak
 wasserstein, 1 - s(D(x)) for nonsaturating, s(D(x)) for minimax. Then what the generator descends is a distance.
 """
 
-from operator import itemgetter
-from typing import Any
-
 import numpy as np
 
 from .. import ops
@@ -19,26 +16,9 @@ from ..errors import ShapeError
 from ..grad import grad
 from ..nn import Module, SlicedLinear
 from ..recording import no_grad
-from ..tensor import Tensor, mapped
+from ..tensor import Tensor
+from .answers import Answer
 from .losses import Loss
-
-Answer = tuple[Tensor, Any]  # (scores, reading): a Tensor or a tuple of some, None if there is none
-
-
-def split(answer: Any) -> Answer:
-    """(scores, reading) of a discriminator's answer; the reading is None if it gives scores alone."""
-    scores, reading = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
-    if not isinstance(scores, Tensor) or (reading is None and scores is not answer):
-        found = [type(part).__name__ for part in answer] if isinstance(answer, tuple) else type(answer).__name__
-        raise ShapeError(f"a discriminator gives scores, or (scores, reading), got {found}")
-    return scores, reading
-
-
-def parted(answer: Any, n: int) -> list[Answer]:
-    """The answers of the first n samples and of the others, of one for all."""
-    scores, reading = split(answer)
-    sides = slice(n), slice(n, None)
-    return [(scores[side], None if reading is None else mapped(reading, itemgetter(side))) for side in sides]
 
 
 def is_sliced(discriminator: Module, loss: Loss, *, reads: bool) -> bool:

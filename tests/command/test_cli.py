@@ -99,7 +99,7 @@ def test_a_number_out_of_range_is_refused_before_a_folder_is_made(options, told,
 def test_a_combination_that_trains_badly_is_noted_in_a_line(tmp_path, capsys):
     line = "train --data digits --model mlp28 --dry-run --loss wasserstein"
     assert cli.main(line.split()) == 0
-    notes = [told for told in capsys.readouterr().out.splitlines() if told.startswith("note: ")]
+    notes = [told for told in capsys.readouterr().out.splitlines() if told.startswith("note: ") and "NumPy" not in told]
     assert len(notes) == 1
     assert "wasserstein loss falls for ever" in notes[0]
     assert cli.main([*line.split(), "--penalty", "gradient_penalty"]) == 0

@@ -12,8 +12,8 @@ from resumed_game import continues_exactly
 import minigan as mg
 from minigan.command.networks import NETWORKS
 from minigan.gan import ConditionalGame, losses, penalties
+from minigan.gan.answers import split
 from minigan.gan.conditional import classes_drawn
-from minigan.gan.slicing import split
 from minigan.models import Players, of_classes
 from minigan.tensor import Tensor
 
