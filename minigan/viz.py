@@ -68,7 +68,7 @@ def save_png(picture: np.ndarray, path: str | Path, scale: int = 2) -> None:
     from PIL import Image
 
     with disk.replacing(Path(path)) as out:
-        Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)).save(out, "PNG", optimize=True)
+        Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)).save(out, "PNG")
 
 
 def read_png(path: Path) -> "Image.Image | None":

@@ -3,6 +3,7 @@
 import itertools
 import math
 import shlex
+import statistics
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -68,6 +69,7 @@ class Loop:
         self.shown: dict[str, float] = {}
         self.recent = Means()  # of the log since the last look
         self.looks: list[Look] = []
+        self.interruptions: list[float] = []  # seconds of what was done after a step, where something was
         self.is_kept = False  # is there the state at the last read-back, to find where a NaN arises?
         self.timings = Timings(self.folder, self.step, self.team.group.size)
         self.summed = self.game.group.seconds  # as it was at the last read-back
@@ -152,10 +154,9 @@ class Loop:
 
     def ask_the_clock(self) -> bool:
         """Fix the length of a run by minutes once its speed is known; True if it is now."""
-        seconds = self.timings.seconds
-        playing = seconds["training"] + seconds.get(SUMS, 0.0)
-        look = (sum(seconds.values()) - playing) / max(len(self.looks), 1)
-        aside = partial(self.aside_within, look=look)
+        playing = sum(self.timings.seconds.values()) - self.seconds_aside()
+        before_any = [self.seconds_aside() / max(len(self.looks), 1)]  # the first one loads what others find loaded
+        aside = partial(self.aside_within, look=statistics.median(self.interruptions or before_any))
         self.last = self.time.steps(self.step, playing, aside, self.game.pace())
         if self.last == UNKNOWN:
             return False
@@ -186,6 +187,7 @@ class Loop:
 
     def after_step(self, quiet: bool, told: bool) -> None:
         """Samples, a look and checkpoints where they are due; one also says the run's length once that is `told`."""
+        before = self.seconds_aside()
         end, end_of_epoch = self.step == self.last, self.step % self.per_epoch == 0
         often = self.settings.sample_every
         drawn = end or (self.due(often) if often is not None else end_of_epoch or self.step in self.early_looks())
@@ -196,9 +198,15 @@ class Loop:
             self.look(evaluated)
         if end or end_of_epoch or evaluated or told or self.due(self.settings.checkpoint_every):
             self.save()
+        if (spent := self.seconds_aside() - before) > 0:
+            self.interruptions.append(spent)
         if end_of_epoch and not quiet:
             epoch = f"epoch {self.step // self.per_epoch}, step {self.step}"
             say(f"{epoch}: {self.summary()}  {self.looks[-1].sentence}")
+
+    def seconds_aside(self) -> float:
+        """How long the run has spent on other things than steps."""
+        return sum(seconds for what, seconds in self.timings.seconds.items() if what not in ("training", SUMS))
 
     def due(self, every: int | None) -> bool:
         """Is this one of the steps of what is done every so many, if it is?"""
