@@ -9,6 +9,7 @@ from typing import Any
 from .. import export
 from ..backend import DEVICES
 from ..errors import CheckpointError, ShapeError
+from ..gan.latents import SourceImages
 from ..system.options import Options, nonempty
 from ..system.terminal import answer, say, shown
 from ..training import RunFolder
@@ -43,7 +44,24 @@ def check_out(chosen: argparse.Namespace, *endings: str) -> str:
 
 
 def generator_of(given: str, device: str) -> export.Generator:
-    """The generator of a file, or of a run's folder."""
+    """What makes samples of noise, of a file or of a run's folder; CheckpointError if it makes them of images."""
+    found = _read(given, device)
+    if found.source is not None:
+        raise CheckpointError(f"{given}: makes images of images, `minigan translate` shows how; this asks for samples")
+    return found
+
+
+def translator_of(given: str, device: str) -> tuple[export.Generator, SourceImages]:
+    """What makes images of images, of a file or of a run's folder, and of which; CheckpointError if there is none."""
+    found = _read(given, device)
+    if found.source is None:
+        raise CheckpointError(
+            f"{given}: makes samples of noise, `minigan sample` draws some; this asks for a translator"
+        )
+    return found, found.source
+
+
+def _read(given: str, device: str) -> export.Generator:
     source = Path(given)
     if not source.exists():
         raise CheckpointError(f"{source}: no such run or generator file")

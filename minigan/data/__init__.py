@@ -7,6 +7,7 @@ from .clusters import k_means, principal_components
 from .digits import digits
 from .folders import image_folder, list_pictures
 from .idx import fashion_mnist, mnist, read_idx
+from .pairs import Pair, halves, paired_folders
 from .points import CURVES, curve, gaussians_grid, gaussians_ring, grid_centres, quadratic, ring_centres, swiss_roll
 from .prefetch import FolderBatches
 from .sources import (

@@ -1,4 +1,4 @@
-"""One picture file: its bytes become an upright square of uint8, or an error that says what is wrong with them."""
+"""One picture file: its bytes become upright pixels of a given size, or an error that says what is wrong with them."""
 
 import contextlib
 import io
@@ -9,7 +9,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -40,22 +40,73 @@ def is_picture(start: bytes) -> bool:
     return _STARTS.match(start) is not None
 
 
-def read_picture(path: Path, size: int, channels: int) -> np.ndarray:
+T = TypeVar("T")
+Size = int | tuple[int, int]  # pixels of a square's sides, or (height, width)
+
+
+def read_picture(path: Path, size: Size, channels: int) -> np.ndarray:
     """The picture in a file as by `decode`; OSError if it cannot be read, DataError if what was read is damaged."""
+    return decode(_content(path), size, channels)
+
+
+def read_whole(path: Path, channels: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The picture in a file as by `decode_whole`; OSError if it cannot be read, DataError if it is damaged."""
+    return decode_whole(_content(path), channels)
+
+
+def _content(path: Path) -> bytes:
     if (held := path.stat().st_size) > MAX_BYTES:
         raise DataError(f"{held} bytes, more than the {MAX_BYTES} of a picture")
-    return decode(path.read_bytes(), size, channels)
+    return path.read_bytes()
 
 
-def decode(content: bytes, size: int, channels: int) -> np.ndarray:
-    """uint8 (size, size, channels): the picture turned upright by its EXIF tag, fitted to a square, in grey or RGB.
+def decode(content: bytes, size: Size, channels: int) -> np.ndarray:
+    """uint8 (height, width, channels): the picture turned upright by its EXIF tag and fitted to `size`, in grey or RGB.
 
-    It is scaled (Lanczos) so that its shorter side is `size`, and cropped at the centre. Of 16 bits the upper eight
-    are kept, what is transparent is laid over white, and of an animation the first frame is taken. A JPEG of more
-    than twice that size is decoded at 1/2, 1/4 or 1/8. Raises DataError, whose text is the defect alone: for what is
-    no picture, is cut off, fails a PNG's checksums, or has more than MAX_PIXELS, MAX_PARTS or MAX_PASSES, of which
-    none is decoded then.
+    `size` is that of a square, or (height, width). The picture is scaled (Lanczos) so that it covers that, as its
+    shorter side does a square, and cropped at the centre. Of 16 bits the upper eight are kept, what is transparent is
+    laid over white, and of an animation the first frame is taken. A JPEG of more than twice that size is decoded at
+    1/2, 1/4 or 1/8. Raises DataError, whose text is the defect alone: for what is no picture, is cut off, fails a PNG's
+    checksums, or has more than MAX_PIXELS, MAX_PARTS or MAX_PASSES, of which none is decoded then.
     """
+    height, width = (size, size) if isinstance(size, int) else size
+
+    def fitted(image: "ImageFile.ImageFile") -> np.ndarray:
+        from PIL import Image, ImageOps
+
+        image.draft(None, (2 * max(height, width),) * 2)
+        with _alone_if_large(image):
+            made, turned = _converted(image, channels)
+            stored = (height, width) if turned >= 5 else (width, height)  # as the file has it
+            made = ImageOps.fit(made, stored, Image.Resampling.LANCZOS)
+            if made.mode == "RGBA":
+                over = Image.alpha_composite(Image.new("RGBA", made.size, "white"), made)
+                made = over.convert("L" if channels == 1 else "RGB")
+            return _turned(np.asarray(made).reshape(stored[1], stored[0], channels), turned)
+
+    return _decoded(content, fitted)
+
+
+def decode_whole(content: bytes, channels: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """(uint8 (height, width, channels), how opaque each pixel is or None): the picture as large as it is, upright.
+
+    The second is uint8 (height, width) of a picture that has transparent pixels: what the first shows there is what
+    the file does. Else as `decode`.
+    """
+
+    def whole(image: "ImageFile.ImageFile") -> tuple[np.ndarray, np.ndarray | None]:
+        with _alone_if_large(image):
+            made, turned = _converted(image, channels)
+            alpha = np.asarray(made.getchannel("A")) if made.mode == "RGBA" else None
+            pixels = np.asarray(made.convert("L" if channels == 1 else "RGB"))
+            pixels = _turned(pixels.reshape(*pixels.shape[:2], channels), turned)
+            return pixels, None if alpha is None else _turned(alpha, turned)
+
+    return _decoded(content, whole)
+
+
+def _decoded(content: bytes, work: Callable[["ImageFile.ImageFile"], T]) -> T:
+    """What `work` makes of the picture, once its file is checked; DataError as in `decode`."""
     from PIL import Image
 
     scans = 1
@@ -73,9 +124,7 @@ def decode(content: bytes, size: int, channels: int) -> np.ndarray:
                 raise DataError(f"{width}x{height} pixels, more than the {most} that are decoded")
             if width * height * scans > MAX_PASSES:
                 raise DataError(f"{scans} scans of {width}x{height} pixels, more than are decoded")
-            image.draft(None, (2 * size, 2 * size))
-            with _one_large if image.size[0] * image.size[1] > LARGE else contextlib.nullcontext():
-                return _upright_square(image, size, channels)
+            return work(image)
     except (DataError, MemoryError):
         raise
     except Image.UnidentifiedImageError as error:  # whose text names an object of ours
@@ -84,35 +133,40 @@ def decode(content: bytes, size: int, channels: int) -> np.ndarray:
         raise DataError(f"cannot be decoded ({str(error) or type(error).__name__})") from error
 
 
-def _upright_square(image: "ImageFile.ImageFile", size: int, channels: int) -> np.ndarray:
-    from PIL import Image, ImageOps
+def _alone_if_large(image: "ImageFile.ImageFile") -> contextlib.AbstractContextManager[Any]:
+    return _one_large if image.size[0] * image.size[1] > LARGE else contextlib.nullcontext()
+
+
+def _converted(image: "ImageFile.ImageFile", channels: int) -> tuple["Image.Image", int]:
+    """(the picture as the file has it, in grey, RGB or, if some of it is transparent, RGBA; its EXIF orientation)."""
+    from PIL import Image
 
     stored = image.tile[0][3] if image.tile else None
     image.load()
     turned = _orientation(image)
     key = image.info.get("transparency")
+    made: Image.Image = image
     if image.mode.startswith("I"):  # 16 bits, which convert() would clip to 8
         deep = np.asarray(image)
         made = Image.fromarray((deep >> 8).clip(0, 255).astype(np.uint8))
         if key is not None:
             made.putalpha(Image.fromarray(np.where(deep == key, 0, 255).astype(np.uint8)))
-    else:
-        made = image
-        if key is not None and stored in _WIDENED:
-            image.info["transparency"] = _WIDENED[stored](key)
+    elif key is not None and stored in _WIDENED:
+        image.info["transparency"] = _WIDENED[stored](key)
     transparent = made.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in made.info
-    mode = "L" if channels == 1 else "RGB"
-    if made.mode != (wide := "RGBA" if transparent else mode):
-        made = made.convert(wide)
+    wanted = "RGBA" if transparent else "L" if channels == 1 else "RGB"
+    if made.mode != wanted:
+        made = made.convert(wanted)
     if made is not image:
         image.close()  # frees what a large one takes
-    square = ImageOps.fit(made, (size, size), Image.Resampling.LANCZOS)
-    if transparent:
-        square = Image.alpha_composite(Image.new("RGBA", square.size, "white"), square).convert(mode)
-    pixels = np.asarray(square).reshape(size, size, channels)
+    return made, turned
+
+
+def _turned(pixels: np.ndarray, turned: int) -> np.ndarray:
+    """Pixels (H, W, ...) as one of EXIF's eight orientations says that they are to be seen."""
     if turned >= 5:
-        pixels = pixels.transpose(1, 0, 2)
-    if turned in (3, 4, 7, 8):  # EXIF's eight: the first row is at the bottom,
+        pixels = pixels.swapaxes(0, 1)
+    if turned in (3, 4, 7, 8):  # the first row is at the bottom,
         pixels = pixels[::-1]
     if turned in (2, 3, 6, 7):  # the first column at the right
         pixels = pixels[:, ::-1]

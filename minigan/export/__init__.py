@@ -6,6 +6,7 @@ from .generator import (
     Generator,
     description,
     from_description,
+    further_of_game,
     load_generator,
     of_game,
     save_generator,

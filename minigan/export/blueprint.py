@@ -26,6 +26,7 @@ from ..models.ranges import FromUnit, ToUnit
 from ..models.singan import Pyramid
 from ..models.stylegan2 import StyleGenerator
 from ..models.transgan import TransGenerator
+from ..models.translators import ReflectedBlock, UNetTranslator
 from ..nn import Module
 from ..nn.reparametrize import normalised_within
 
@@ -34,6 +35,7 @@ NORMALISED: dict[str, Any] = {fn.__name__: fn for fn in (nn.spectral_norm, nn.we
 _OF_MODELS = (
     *(Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, BigGenerator, TransGenerator, FastGenerator, Pyramid),
     *(GrowingGenerator, MultiScaleGenerator, LaplacianGenerator, OneHotGenerator, ConditionalNormGenerator),
+    *(UNetTranslator, ReflectedBlock),
 )
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
@@ -145,6 +147,8 @@ HELD: dict[str, Callable[..., float]] = {
     "GroupedResidualBlock": lambda channels, expansion=2, group_width=16: (
         expansion * channels * (2 * channels + 9 * group_width + 2)
     ),
+    "ReflectedBlock": lambda channels: 2 * channels * (9 * channels + 1),
+    "UNetTranslator": UNetTranslator.held,
     "LearnedBasis": lambda z_dim, channels, side: channels * (z_dim + side * side),
     "MinibatchDiscrimination": lambda in_features, out_features=100, kernel_dims=5: (
         in_features * out_features * kernel_dims

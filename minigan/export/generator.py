@@ -21,7 +21,7 @@ from ..errors import CheckpointError, DTypeError, ShapeError, brief, described
 from ..gan import ConditionalGame, Game, Latent, LatentCode
 from ..gan.conditional import check_counts, classes_drawn
 from ..gan.game import STANDING, STANDING_BATCHES
-from ..gan.latents import NormalLatent, UniformLatent, truncated_latent
+from ..gan.latents import NormalLatent, SourceImages, UniformLatent, truncated_latent
 from ..kernels.installation import versions
 from ..nn import Module, evaluating
 from ..nn.cost import bounded
@@ -34,12 +34,14 @@ from .blueprint import NotDescribed, built, check_size, tree_of
 CHUNK = 256  # samples made at a time
 MOST = 1 << 20  # of classes, of numbers in the noise, and of letters in a description
 FORMAT = 1
-LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "code": LatentCode}
+LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "code": LatentCode, "images": SourceImages}
 
 
 @dataclass
 class Generator:
     """A network that makes samples of noise: G(z), or G(z, y) where `classes` is how many y there are.
+
+    Or of images, where `latent` is `gan.latents.SourceImages`: a translator.
 
     `about` says where it comes from: the run's name, its step, versions. `counts` is how often each class is in the
     data, if that is known: samples then have classes in that proportion.
@@ -76,6 +78,11 @@ class Generator:
                 for k in range(0, max(n, 1), CHUNK)
             ]
         return tensor(np.concatenate(parts))
+
+    @property
+    def source(self) -> SourceImages | None:
+        """What a translator is fed with; None of a generator of noise."""
+        return self.latent if isinstance(self.latent, SourceImages) else None
 
     def sample(self, n: int, *, seed: int = 0, labels: np.ndarray | None = None) -> Tensor:
         """n samples, the same ones for the same seed; the first ones are those of any n, up to rounding."""
@@ -126,6 +133,14 @@ def of_game(game: Game, **about: Any) -> Generator:
     if not hasattr(game, "latent"):
         raise NotDescribed(f"{type(game).__name__} has no latent: it draws no samples of noise")
     return Generator(network, game.latent, classes, {"step": game.rounds, **about}, counts)
+
+
+def further_of_game(game: Game, **about: Any) -> dict[str, Generator]:
+    """What the game trains beside its generator that has a file of its own, by name."""
+    about = {"step": game.rounds, **about}
+    return {
+        name: Generator(network, latent, None, about) for name, (network, latent) in game.further_networks().items()
+    }
 
 
 def save_of_game(path: str | Path, game: Game, **about: Any) -> Path:

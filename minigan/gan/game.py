@@ -152,6 +152,9 @@ class Game:
         """How long a round takes, in the mean until the end of the run, where one before its length is told takes 1."""
         return 1.0
 
+    def meet(self, values: Any) -> None:
+        """See, before a run, what there is to learn from: images or points, or a named tuple; here nothing is kept."""
+
     def distribute(self, group: Group, *, sync_norm: bool = True) -> None:
         """From now on these processes play it together, each with a game of its own that is the same.
 
@@ -206,6 +209,10 @@ class Game:
     def sampling_average(self) -> EMA | None:
         """The averaged weights of the sampling network, if it has some."""
         return self.ema if self.ema is not None and self.ema.module is self.sampling_network() else None
+
+    def further_networks(self) -> dict[str, tuple[Module, Latent]]:
+        """What draws beside the sampling network, by name, with what it is fed with: each has a file of its own."""
+        return {}
 
     def generate(self, *inputs: Tensor) -> Tensor:
         """Samples (n, ...) for noise z (n, dim), and what else the network takes: by averaged weights, if it has some.

@@ -65,6 +65,28 @@ class TruncatedLatent:
         return Tensor(z)
 
 
+@dataclass(frozen=True)
+class SourceImages:
+    """What a translator is fed with in place of noise: images (n, channels, height, width) in [-1, 1].
+
+    Called, it gives images of noise, U[-1, 1), which stand for them where nobody gives any.
+    """
+
+    channels: int
+    height: int
+    width: int
+    dtype: Any = "float32"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image, as the translator was trained on."""
+        return self.channels, self.height, self.width
+
+    def __call__(self, n: int, rng: Stream) -> Tensor:
+        """Images (n, channels, height, width)."""
+        return Tensor(rng.uniform((n, *self.shape), -1.0, 1.0, self.dtype))
+
+
 def uniform_latent(dim: int, low: float = -1.0, high: float = 1.0, dtype: Any = "float32") -> Latent:
     """A sampler: (n, rng) -> z (n, dim) ~ U[low, high)."""
     low = number("uniform_latent: low", low, below=number("uniform_latent: high", high))

@@ -1,4 +1,4 @@
-"""How alike two pictures look: MS-SSIM, and the variety of samples by it."""
+"""How alike two pictures are: PSNR, SSIM, MS-SSIM, and the variety of samples by it."""
 
 import numpy as np
 
@@ -8,6 +8,31 @@ from .classes import OfClasses
 from .finite import check_finite, check_labels
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, from the finest (Wang et al. 2003)
+
+
+def psnr(a: np.ndarray, b: np.ndarray, span: float | None = None) -> np.ndarray:
+    """(N,) the peak signal-to-noise ratio of pairs of images a and b (N, C, H, W), in decibels; inf if they are equal.
+
+    10 log10(span^2 / mean (a - b)^2), the mean over all values of a pair: 20 and more look alike, blurred ones too.
+    `span` as in `ms_ssim`. ShapeError if the images are not of one shape, not finite, or span <= 0.
+    """
+    if a.ndim != 4 or a.shape != b.shape or not a.size:
+        raise ShapeError(f"psnr: expected two sets of images (N, C, H, W), got {a.shape} and {b.shape}")
+    a, b, span = _prepared("psnr", a, b, span)
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(span**2 / np.square(a - b).mean((1, 2, 3)))
+
+
+def ssim(a: np.ndarray, b: np.ndarray, span: float | None = None, window: int = 11) -> np.ndarray:
+    """(N,) the structural similarity of pairs of images a and b (N, C, H, W), 1 if equal (Wang et al. 2004).
+
+    The mean, over places where the window fits and over channels, of luminance times contrast and structure, as
+    `ms_ssim` has them at one scale. ShapeError as there.
+    """
+    _check_pairs("ssim", a, b, window)
+    a, b, span = _prepared("ssim", a, b, span)
+    luminance, structure = _compare(a, b, span, window)
+    return (luminance * structure).mean((1, 2, 3))
 
 
 def ms_ssim(a: np.ndarray, b: np.ndarray, span: float | None = None, window: int = 11) -> np.ndarray:
@@ -23,17 +48,8 @@ def ms_ssim(a: np.ndarray, b: np.ndarray, span: float | None = None, window: int
     for 64x64, 4 for 96x96, 5 from 176x176 as in the paper (Wang, Simoncelli and Bovik 2003). So compare images of one
     size. ShapeError if the images are not of one shape, smaller than the window, not finite, or span <= 0.
     """
-    if a.ndim != 4 or a.shape != b.shape or not a.size or min(a.shape[2:]) < window or window < 1:
-        raise ShapeError(
-            f"ms_ssim: expected two sets of images (N, C, H, W) of at least {window}x{window}, "
-            f"got {a.shape} and {b.shape}"
-        )
-    check_finite("ms_ssim", a, b)
-    if span is None:
-        span = 255.0 if a.dtype.kind in "iu" else 2.0
-    if not span > 0:
-        raise ShapeError(f"ms_ssim: expected a range of values wider than 0, got {span}")
-    a, b = a.astype(np.float64), b.astype(np.float64)
+    _check_pairs("ms_ssim", a, b, window)
+    a, b, span = _prepared("ms_ssim", a, b, span)
     scales = scales_of(a.shape[2:], window)
     weights = np.array(WEIGHTS[:scales]) * (sum(WEIGHTS) / sum(WEIGHTS[:scales]))
     similarity = np.ones(a.shape[:2])
@@ -77,6 +93,25 @@ def scales_of(size: tuple[int, ...], window: int = 11) -> int:
     while side >= window and scales < len(WEIGHTS):
         side, scales = side // 2, scales + 1
     return scales
+
+
+def _check_pairs(name: str, a: np.ndarray, b: np.ndarray, window: int) -> None:
+    """ShapeError unless these are pairs of images that the window fits."""
+    if a.ndim != 4 or a.shape != b.shape or not a.size or min(a.shape[2:]) < window or window < 1:
+        raise ShapeError(
+            f"{name}: expected two sets of images (N, C, H, W) of at least {window}x{window}, "
+            f"got {a.shape} and {b.shape}"
+        )
+
+
+def _prepared(name: str, a: np.ndarray, b: np.ndarray, span: float | None) -> tuple[np.ndarray, np.ndarray, float]:
+    """Both in float64, and the width of the range of their values; ShapeError if it is none, or they are not finite."""
+    check_finite(name, a, b)
+    if span is None:
+        span = 255.0 if a.dtype.kind in "iu" else 2.0
+    if not span > 0:
+        raise ShapeError(f"{name}: expected a range of values wider than 0, got {span}")
+    return a.astype(np.float64), b.astype(np.float64), span
 
 
 def _compare(a: np.ndarray, b: np.ndarray, span: float, window: int) -> tuple[np.ndarray, np.ndarray]:

@@ -28,5 +28,6 @@ from .sndcgan import sndcgan
 from .stacked import stacked28
 from .stylegan2 import StyleGenerator, stylegan2
 from .transgan import PatchFeatures, TransGenerator, transgan
+from .translators import UNetTranslator, halvings_within, patch_discriminator, patch_size, resnet_translator
 from .unet import UNetDiscriminator, unet
 from .vae import CodingPlayers, vae28

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ..system.hints import unknown
 from .average import EMA
 from .optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
-from .schedules import Course, Schedule, constant, cosine, exponential_decay, linear, step_decay
+from .schedules import Course, Schedule, constant, cosine, exponential_decay, late_linear, linear, step_decay
 
 if not TYPE_CHECKING:
 

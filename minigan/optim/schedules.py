@@ -32,6 +32,14 @@ def linear(start: float, end: float, total_steps: int) -> Callable[[int], float]
     return lambda step: start + (end - start) * min(step, total_steps) / total_steps
 
 
+def late_linear(share: float, total_steps: int) -> Callable[[int], float]:
+    """factor 1 for that share of the steps, then from 1 to 0 over the rest: pix2pix and CycleGAN, with a half."""
+    number("late_linear: share", share, least=0, below=1)
+    number("late_linear: total_steps", total_steps, least=1)
+    first = share * total_steps
+    return lambda step: 1 - max(0.0, min(step, total_steps) - first) / (total_steps - first)
+
+
 def cosine(total_steps: int, floor: float = 0.0) -> Callable[[int], float]:
     """factor from 1 to `floor` along half a cosine: PyTorch's CosineAnnealingLR (Loshchilov and Hutter 2017)."""
     number("cosine: total_steps", total_steps, least=1)

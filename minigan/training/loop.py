@@ -361,12 +361,14 @@ class Loop:
         self.timings.write(self.step)
 
     def save_generator(self) -> None:
-        """generator.safetensors, if a file can describe it."""
+        """generator.safetensors, if a file can describe it, and a file for each further network of the game."""
         try:
             export.save_of_game(self.folder.generator, self.game, run=self.settings.title)
         except export.NotDescribed:
             with disk.naming(self.folder.generator):
                 self.folder.generator.unlink(missing_ok=True)
+        for name, network in export.further_of_game(self.game, run=self.settings.title).items():
+            export.save_generator(self.folder.path / f"{name}.safetensors", network)
 
     def finish(self) -> None:
         """losses.png and samples.gif, where the time went, and lines that say where everything is and how it stands."""

@@ -267,7 +267,8 @@ def _loaded(settings: Settings, shape: Shape, load: Load | None) -> Samples:
 def _batches(
     samples: Samples, game: Game, settings: Settings, shape: Shape, open_files: contextlib.ExitStack
 ) -> tuple[data.Shuffled | data.Together, dict[str, Any]]:
-    """The batches of the run, and what tells its data from others."""
+    """The batches of the run, and what tells its data from others; the game meets the data."""
+    game.meet(samples.values)
     if settings.labels_from and not (game.labelled or settings.resume):
         raise DataError(f"--labels-from {settings.labels_from}: {type(game).__name__} does not learn from labels")
     if game.labelled:

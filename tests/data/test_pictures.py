@@ -296,8 +296,9 @@ def test_large_pictures_are_decoded_one_at_a_time(monkeypatch):
         most.append(len(inside))
         time.sleep(0.01)
         inside.pop()
+        return Image.new("RGB", (8, 8)), 1
 
-    monkeypatch.setattr(pictures, "_upright_square", slow)
+    monkeypatch.setattr(pictures, "_converted", slow)
     content = encoded(Image.new("L", (40, 40), 7))
     for limit, together in ((0, 1), (1 << 22, 4)):
         monkeypatch.setattr(pictures, "LARGE", limit)
@@ -306,6 +307,22 @@ def test_large_pictures_are_decoded_one_at_a_time(monkeypatch):
             list(pool.map(lambda _: decode(content, 8, 3), range(8)))
         assert max(most) <= together
         assert (max(most) == 1) == (limit == 0)
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_a_whole_picture_is_upright_and_keeps_what_is_transparent(tag, rng):
+    upright = rng.integers(0, 256, (5, 7, 4)).astype(np.uint8)
+    stored = np.empty((5, 7) if tag < 5 else (7, 5))
+    back = {pictures._turned(np.arange(35).reshape(stored.shape), tag).ravel()[k]: k for k in range(35)}
+    pixels = upright.reshape(35, 4)[[back[k] for k in range(35)]].reshape(*stored.shape, 4)
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    image, alpha = pictures.decode_whole(encoded(Image.fromarray(pixels), exif=exif), 3)
+    assert (image == upright[..., :3]).all()
+    assert (alpha == upright[..., 3]).all()
+    opaque, none = pictures.decode_whole(encoded(Image.fromarray(pixels[..., :3]), exif=exif), 1)
+    assert opaque.shape == (5, 7, 1)
+    assert none is None
 
 
 def test_what_is_damaged_is_named():
@@ -330,7 +347,7 @@ def test_a_lack_of_memory_is_not_blamed_on_the_picture(monkeypatch):
     def lacking(*args):
         raise MemoryError("Unable to allocate 9 TiB")
 
-    monkeypatch.setattr(pictures, "_upright_square", lacking)
+    monkeypatch.setattr(pictures, "_converted", lacking)
     with pytest.raises(MemoryError, match="9 TiB"):
         decode(encoded(Image.new("RGB", (4, 4))), 4, 3)
 

@@ -103,6 +103,18 @@ def test_scales_fit_the_image_and_bytes_are_their_own_range(rng):
     np.testing.assert_allclose(metrics.ms_ssim(a / 255.0, b / 255.0, span=1.0), as_bytes, rtol=1e-9)
     np.testing.assert_allclose(metrics.ms_ssim(b, a), as_bytes, rtol=1e-12)
     assert (metrics.ms_ssim(a, 255 - a) < 0.01).all()  # opposite structure counts as none
-    for bad, span in ((a[:, :, :10], None), (a, 0)):
-        with pytest.raises(ShapeError, match="ms_ssim: expected"):
-            metrics.ms_ssim(bad, bad, span)
+    for measure in (metrics.ms_ssim, metrics.ssim):
+        for bad, span in ((a[:, :, :10], None), (a, 0)):
+            with pytest.raises(ShapeError, match=f"{measure.__name__}: expected"):
+                measure(bad, bad, span)
+
+
+def test_psnr_is_how_far_pixels_are_apart_in_decibels(rng):
+    a = rng.integers(0, 246, (5, 3, 7, 9)).astype(np.uint8)
+    np.testing.assert_allclose(metrics.psnr(a, a + 10), 20 * np.log10(25.5))
+    np.testing.assert_allclose(metrics.psnr(a / 127.5 - 1, (a + 10.0) / 127.5 - 1), 20 * np.log10(25.5))
+    assert (metrics.psnr(a, a) == np.inf).all()
+    assert (metrics.ssim(a.repeat(2, 2).repeat(2, 3), a.repeat(2, 2).repeat(2, 3)) == 1).all()
+    for bad, span in ((a[0], None), (a, 0)):
+        with pytest.raises(ShapeError, match="psnr: expected"):
+            metrics.psnr(bad, bad, span)

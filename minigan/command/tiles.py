@@ -1,0 +1,102 @@
+"""Images of any size through a network that was trained on small ones: as a whole, or in tiles that overlap."""
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import product
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..nn import Conv2d, Module
+
+Network = Callable[[np.ndarray], np.ndarray]  # float32 images (1, C, h, w) to (1, C', factor h, factor w)
+
+
+def multiple(network: Module) -> int:
+    """A number that sides of images have to be multiples of: the product of the strides of its convolutions."""
+    return math.prod(layer.options["stride"] for layer in network.modules() if isinstance(layer, Conv2d))
+
+
+def through(
+    network: Network,
+    image: np.ndarray,
+    *,
+    tile: int,
+    overlap: int,
+    of: int = 1,
+    told: Callable[[], None] = lambda: None,
+) -> np.ndarray:
+    """What a network makes of an image (C, H, W), float32: (C', factor H, factor W).
+
+    Sides of what the network is given are multiples of `of`: the image is continued as in a mirror, and what was
+    made of that is cut off. An image of more than `tile` pixels a side goes through in tiles of that size, which
+    overlap by `overlap` pixels at least; where they do, one fades into the next, and what a network makes that sees no
+    further than a quarter of that is what it makes of the whole. So its memory does not grow with the image. `told` is
+    called after each tile. ShapeError unless tile is a multiple of `of` and overlap less than half.
+    """
+    if tile < of or tile % of or not 0 <= overlap < tile / 2:
+        raise ShapeError(
+            f"tiles: expected a multiple of {of} pixels a side, and less than half of that as overlap, "
+            f"got {tile} and {overlap}"
+        )
+    height, width = image.shape[1:]
+    padded = _mirrored(image, [max(-(-side // of) * of, of) for side in (height, width)])
+    places = [list(starts(side, tile, overlap, of)) for side in padded.shape[1:]]
+    made: np.ndarray | None = None
+    weight = np.zeros((1, 1), np.float32)
+    factor = 1
+    for top, left in product(*places):
+        part = np.ascontiguousarray(padded[None, :, top : top + tile, left : left + tile])
+        found = network(part)[0]
+        if made is None:
+            factor = found.shape[1] // part.shape[2]
+            made = np.zeros((len(found), *(factor * side for side in padded.shape[1:])), np.float32)
+            weight = np.zeros(made.shape[1:], np.float32)
+        rows, columns = (
+            _fade(side, factor * overlap, begins=at == 0, ends=factor * at + side == whole)
+            for side, at, whole in zip(found.shape[1:], (top, left), made.shape[1:], strict=True)
+        )
+        place = slice(factor * top, factor * top + len(rows)), slice(factor * left, factor * left + len(columns))
+        made[(slice(None), *place)] += found * np.outer(rows, columns)
+        weight[place] += np.outer(rows, columns)
+        told()
+    assert made is not None
+    return (made / weight)[:, : factor * height, : factor * width]
+
+
+def starts(side: int, tile: int, overlap: int, of: int = 1) -> Iterator[int]:
+    """Where tiles begin along a side: as few as cover it, each a multiple of `of`, the last one at the end."""
+    step = max((tile - overlap) // of * of, of)
+    at = 0
+    while at + tile < side:
+        yield at
+        at += step
+    yield max(side - tile, 0)
+
+
+def count(shape: tuple[int, int], tile: int, overlap: int, of: int = 1) -> int:
+    """How many tiles an image of that height and width takes."""
+    return math.prod(len(list(starts(-(-side // of) * of, tile, overlap, of))) for side in shape)
+
+
+def _mirrored(image: np.ndarray, sides: list[int]) -> np.ndarray:
+    """The image continued to these sides, as in a mirror as often as it takes."""
+    more = [(0, 0), *((0, to - side) for to, side in zip(sides, image.shape[1:], strict=True))]
+    return np.pad(image, more, mode="symmetric")
+
+
+def _fade(side: int, overlap: int, *, begins: bool, ends: bool) -> np.ndarray:
+    """The weight of each pixel along a side of a tile that begins or ends the image, or has other tiles beside it.
+
+    Towards those it falls, and is 0 for the outermost quarter of the overlap: there the network saw no more of the
+    image, which another tile does.
+    """
+    weight = np.ones(side, np.float32)
+    if overlap:
+        blind = overlap // 4
+        ramp = np.clip((np.arange(min(overlap, side)) + 1 - blind) / (overlap + 1 - 2 * blind), 0, 1)
+        if not begins:
+            weight[: len(ramp)] = ramp
+        if not ends:
+            weight[-len(ramp) :] = np.minimum(weight[-len(ramp) :], ramp[::-1])
+    return weight

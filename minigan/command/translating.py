@@ -1,0 +1,115 @@
+"""`minigan translate`: what a trained translator makes of pictures of any size."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .. import viz
+from ..data import list_pictures
+from ..data.pictures import read_whole
+from ..errors import CheckpointError, DataError
+from ..export import Generator
+from ..kernels import kernels
+from ..system import disk
+from ..system.options import Options, nonempty
+from ..system.terminal import progress, say, shown
+from ..tensor import tensor
+from ..training import positive
+from ..training.settings import natural
+from . import tiles
+from .generators import done, of_generator, translator_of
+
+ABOUT = """Let a trained translator make pictures of pictures.
+
+    minigan translate RUN photo.jpg other.png --out made/     pictures, each of its own size
+    minigan translate RUN FOLDER --out made/                  all that a folder holds
+    minigan translate RUN/inverse.safetensors FOLDER          the way back, of a CycleGAN
+
+A picture is turned upright by its EXIF tag and keeps its size, or as many times that as the translator makes; what is
+transparent stays so. Large ones go through the network in tiles that overlap, so that memory is bounded. Each is
+written as a PNG of its name.
+"""
+
+
+def translate(arguments: Sequence[str]) -> int:
+    """Pictures of pictures."""
+    p = _options()
+    chosen = p.parse_args(arguments)
+    generator, source = translator_of(chosen.source, chosen.device)
+    files = list(_files(chosen.pictures))
+    out = Path(chosen.out)
+    targets = _targets(files, out)
+    out.mkdir(parents=True, exist_ok=True)
+    of = tiles.multiple(generator.network)
+    tile = max(chosen.tile // of, 1) * of
+    overlap = min(chosen.overlap, (tile - 1) // 2)
+    damaged: dict[Path, str] = {}
+    with progress(total=len(files), unit="picture", delay=1) as bar:
+        for file, target in zip(files, targets, strict=True):
+            try:
+                pixels, alpha = read_whole(file, source.channels)
+            except (DataError, OSError) as error:
+                damaged[file] = str(error)
+                continue
+            with disk.naming(target):
+                viz.save_png(_made(generator, pixels, alpha, tile, overlap, of), target, scale=1)
+            bar.update()
+    for file, reason in damaged.items():
+        say(f"{shown(file)}: left out: {reason}")
+    if len(damaged) == len(files):
+        raise DataError(f"none of the {len(files)} pictures could be read")
+    return done(chosen, {"n": len(files) - len(damaged), "generator": generator.about})
+
+
+def _options() -> Options:
+    p = of_generator("translate", ABOUT)
+    p.without("--seed")
+    p.add_argument("pictures", nargs="+", type=nonempty, metavar="PICTURE|FOLDER", help="what pictures are made of")
+    p.add_argument("--out", type=nonempty, default="translated", metavar="FOLDER", help="(default: translated)")
+    shown = "pixels a side that go through the network at once (default: 512)"
+    p.add_argument("--tile", type=positive, default=512, metavar="PIXELS", help=shown)
+    shown = "by which tiles overlap, and fade into each other (default: 32)"
+    p.add_argument("--overlap", type=natural, default=32, metavar="PIXELS", help=shown)
+    return p
+
+
+def _files(given: Sequence[str]) -> Iterator[Path]:
+    """The pictures that are named, and those below folders."""
+    for name in given:
+        path = Path(name)
+        if path.is_dir():
+            yield from list_pictures(path).pictures
+        elif path.exists():
+            yield path
+        else:
+            raise DataError(f"{shown(path)}: no such picture or folder")
+
+
+def _targets(files: Sequence[Path], out: Path) -> list[Path]:
+    """Where each goes; CheckpointError for two that would go to one place, or one that would take a picture's."""
+    targets = [out / f"{file.stem}.png" for file in files]
+    for k, target in enumerate(targets):
+        if target in targets[:k]:
+            raise CheckpointError(
+                f"{shown(files[k])}: another picture has that name too, both would be {shown(target)}"
+            )
+        if target.exists() and target.resolve() in {file.resolve() for file in files}:
+            raise CheckpointError(f"{shown(target)}: is one of the pictures; give another --out")
+    return targets
+
+
+def _made(
+    generator: Generator, pixels: np.ndarray, alpha: np.ndarray | None, tile: int, overlap: int, of: int
+) -> np.ndarray:
+    """The picture (H, W), (H, W, 3) or, where it is transparent, (H, W, 4), that is made of pixels (H, W, C)."""
+
+    def network(part: np.ndarray) -> np.ndarray:
+        return generator.generate(tensor(part)).numpy()
+
+    image = kernels(pixels).scaled(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    made = viz.to_uint8(tiles.through(network, image, tile=tile, overlap=overlap, of=of)).transpose(1, 2, 0)
+    if alpha is None:
+        return made[..., 0] if made.shape[2] == 1 else made
+    times = made.shape[0] // alpha.shape[0]
+    return np.concatenate([made.repeat(3 // made.shape[2], 2), alpha.repeat(times, 0).repeat(times, 1)[..., None]], 2)

@@ -1,0 +1,82 @@
+"""What games of translators share: where sources come from, and what samples are made of."""
+
+from typing import Any
+
+import numpy as np
+
+from ... import random
+from ...errors import ShapeError
+from ...kernels import kernels
+from ...nn import Module, evaluating, functional_call
+from ...optim import EMA
+from ...recording import no_grad
+from ...tensor import Tensor
+from ..game import Batch, Game
+from ..latents import SourceImages
+from .making import Making
+
+MET = 1024  # images that samples are made of
+
+
+class Translation(Game):
+    """Base of games in which a generator makes a target image of a source image.
+
+    Batches are named tuples with a `target` and a `source`, of one scene each or of two domains; or images, of which
+    `make` makes the sources: it is given them and a random stream. Samples are translations of the sources that the
+    game has met, or makes of those.
+    """
+
+    make: Making | None = None
+
+    def sides(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(sources, targets) of the batch; ShapeError if it holds no sources, and the game makes none."""
+        if self.make is not None:
+            with no_grad():
+                return self.make(batch.real, batch.rng), batch.real
+        source = getattr(batch.drawn, "source", None)
+        if source is None:
+            raise ShapeError(
+                f"{type(self).__name__}: expected batches with a target and a source each, got a "
+                f"{type(batch.drawn).__name__}; or tell the game how to `make` sources of images"
+            )
+        return source, batch.real
+
+    def meet(self, values: Any) -> None:
+        """Remember some of these images, or the sources among them, to make samples of: uint8 or float in [-1, 1]."""
+        given = values if self.make is not None else getattr(values, "source", None)
+        if isinstance(given, tuple):
+            given = given[0]
+        if given is None:
+            raise ShapeError(f"{type(self).__name__}: expected samples with a source each, got {type(values).__name__}")
+        self._met = np.ascontiguousarray(given[:MET])
+        self.latent = SourceImages(*self.sources(1, "samples", 0).shape[1:])
+
+    def sources(self, n: int, stream: str, at: int) -> Tensor:
+        """n of the sources that the game has met, as the named random stream draws them at that step."""
+        met = getattr(self, "_met", None)
+        if met is None:
+            raise ShapeError(f"{type(self).__name__} has met no sources to make samples of: meet(images) comes first")
+        drawn = self.stream(stream).at(at)
+        chosen = met[np.resize(drawn.permutation(len(met)), n)]
+        images = Tensor(kernels(chosen).scaled(chosen) if chosen.dtype == np.uint8 else chosen).to(self.step.device)
+        with no_grad():
+            return images if self.make is None else self.make(images, drawn)
+
+    def sources_of(self, images: Tensor) -> Tensor:
+        """What the game makes of images to be sources, the same each time; the images if it makes nothing of them."""
+        with no_grad():
+            return images if self.make is None else self.make(images, self.stream("sources").at(0))
+
+    def inputs(self, n: int, stream: str, at: int) -> tuple[Tensor, ...]:
+        """What the generator is given to make the n samples of the named random stream at that step: sources."""
+        return (self.sources(n, stream, at),)
+
+    def translate(self, images: Tensor) -> Tensor:
+        """What the generator makes of sources, by averaged weights if it has some."""
+        return self.translated(self.sampling_network(), images, self.sampling_average())
+
+    def translated(self, network: Module, images: Tensor, average: EMA | None = None) -> Tensor:
+        """What a player makes of images, with the statistics of batch norm that run, and these averaged weights."""
+        weights = {} if average is None else average.shadow
+        with evaluating(network), random.using(self.stream("generated")):
+            return functional_call(network, weights, images.to(self.step.device))

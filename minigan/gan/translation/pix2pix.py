@@ -1,0 +1,84 @@
+"""pix2pix (Isola et al. 2017): a translator learns from pairs, by a distance and by a discriminator of patches."""
+
+from collections.abc import Sequence
+
+from ... import ops
+from ...grad import grad
+from ...nn import Module
+from ...nn.checks import not_negative
+from ...optim import EMA, Optimizer, Schedule
+from ...recording import no_grad
+from ...tensor import Tensor
+from ..game import Batch, Losses, Turn
+from ..losses import Loss, nonsaturating
+from .base import Translation
+from .making import Making
+
+
+class Pix2Pix(Translation):
+    """G makes y' = G(x) of a source x. D scores patches of (x, y) and (x, y'), joined in the channels.
+
+    D minimises `d_weight` times the loss of its scores (paper: a half, so that it learns more slowly), then G the
+    loss of the scores of y' + `l1_weight` * E |y' - y|. With `adversarial` 0 there is no discriminator's say: a
+    translator that is trained by the distance alone, to compare with. A step is that of the authors' program: both
+    players see the same y', G is scored by the D that has moved.
+    """
+
+    def __init__(
+        self,
+        generator: Module,
+        discriminator: Module,
+        *,
+        generator_optimizer: Optimizer,
+        discriminator_optimizer: Optimizer,
+        loss: Loss = nonsaturating,
+        l1_weight: float = 100.0,
+        adversarial: float = 1.0,
+        d_weight: float = 0.5,
+        make: Making | None = None,
+        ema: EMA | None = None,
+        schedules: Sequence[Schedule] = (),
+        seed: int = 0,
+    ) -> None:
+        not_negative("Pix2Pix", l1_weight=l1_weight, adversarial=adversarial, d_weight=d_weight)
+        self.generator, self.discriminator = generator, discriminator
+        self.loss, self.make = loss, make
+        self.l1_weight, self.adversarial, self.d_weight = l1_weight, adversarial, d_weight
+        super().__init__(
+            {"generator": generator, "discriminator": discriminator},
+            {"generator": generator_optimizer, "discriminator": discriminator_optimizer},
+            [Turn("players_turn")],
+            seed=seed,
+            ema=ema,
+            schedules=schedules,
+        )
+
+    def players_turn(self, batch: Batch) -> Losses:
+        """D moves, then G."""
+        x, y = self.sides(batch)
+        fake = self.generator(x)
+        apart = ops.mean(ops.absolute(fake - y))
+        shown: Losses = {"l1": apart.detach()}
+        g_loss = self.l1_weight * apart
+        if self.adversarial:
+            shown |= self._discriminator_moves(x, y, fake.detach())
+            real = self._scores(x, y) if self.loss.compares else None
+            of_scores = self.loss.generator(self._scores(x, fake), real)
+            g_loss = g_loss + self.adversarial * of_scores
+            shown["g_loss"] = of_scores.detach()
+        self.optimizers["generator"].minimize(g_loss)
+        self.average()
+        return shown
+
+    def _discriminator_moves(self, x: Tensor, y: Tensor, fake: Tensor) -> Losses:
+        real_scores, fake_scores = self._scores(x, y), self._scores(x, fake)
+        loss = self.d_weight * self.loss.discriminator(real_scores, fake_scores)
+        critic = self.optimizers["discriminator"]
+        critic.step(ops.averaged(grad(loss, critic.params)))
+        with no_grad():
+            shown = [ops.mean(ops.sigmoid(s) if self.loss.logistic else s) for s in (real_scores, fake_scores)]
+        return {"d_loss": loss.detach(), "d_real": shown[0], "d_fake": shown[1]}
+
+    def _scores(self, x: Tensor, image: Tensor) -> Tensor:
+        """The discriminator's scores of an image that is to be one of x."""
+        return self.discriminator(ops.concatenate([x, image], 1))

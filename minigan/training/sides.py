@@ -1,0 +1,188 @@
+"""What translators learn from: pairs of images, two domains, or images of which the sources are made on the way."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import judge as judges
+from .. import viz
+from ..data import DATASETS, Pair, Samples, Shape, data_set, halves, held_out, load_images, paired_folders, scaled
+from ..data.pairs import SIDES
+from ..gan.translation import MAKINGS, Making, Translation, making, source_shape
+from ..metrics import psnr, ssim
+from ..nn import in_chunks
+from ..random import Stream
+from ..system.options import Options, nonempty
+from ..tensor import tensor
+from .settings import Settings, natural, positive
+
+HELD, SHARE = 200, 10  # pairs that are held out to measure with, and at most one of so many
+SHOWN = 8  # translations beside each other in a picture, in two rows
+Extra = Mapping[str, Any]
+
+
+def add_options(p: Options, *, made: str, side: int = 32) -> None:
+    """Give a program of pairs --target, --halves and --made, of which `made` is the default; and their sizes."""
+    p.without("--labels-from", "--stream", "--images")
+    p.named("--data").help = "images, or with --target the sources of those; auto (default) means mnist, else digits"
+    group = p.add_argument_group("pairs")
+    shown = f"make the sources of the images: {', '.join(MAKINGS)}, or small:N (default: {made})"
+    group.add_argument("--made", default=made, metavar="NAME", help=shown)
+    shown = "pictures that have the names of those in --data, which are their sources"
+    group.add_argument("--target", type=nonempty, metavar="FOLDER", help=shown)
+    shown = "each picture of --data is two beside each other: this one is the source"
+    group.add_argument("--halves", choices=SIDES, help=shown)
+    add_sizes(group, side)
+    shown = f"pairs to measure with, which are not learnt from (default: {HELD}, a tenth at most)"
+    group.add_argument("--held-out", type=natural, default=HELD, metavar="N", help=shown)
+    p.idle("--made", lambda o: "changes nothing with --target" if o.target else "")
+    p.idle("--halves", lambda o: "changes nothing with --target" if o.target else "")
+    p.idle("--made", lambda o: "changes nothing with --halves" if o.halves else "")
+
+
+def add_domain_options(p: Options, *, source: str, target: str, side: int = 28) -> None:
+    """Give a program of two domains --target, with these data sets for --data and for it; and the size of images."""
+    p.without("--labels-from", "--stream", "--images")
+    p.set_defaults(data=source)
+    p.named("--data").help = f"images that others are made of: a data set, a folder, a file (default: {source})"
+    group = p.add_argument_group("domains")
+    shown = f"images like those that are to be made, likewise (default: {target})"
+    group.add_argument("--target", type=nonempty, default=target, metavar="NAME|PATH", help=shown)
+    add_sizes(group, side)
+
+
+def add_sizes(group: Any, side: int) -> None:
+    """The sizes of images."""
+    group.add_argument("--side", type=positive, default=side, help=f"of an image (default: {side})")
+    shown = "of an image, 1 or 3 (default: those of a data set that has a name, else 3)"
+    group.add_argument("--channels", type=int, choices=[1, 3], help=shown)
+
+
+def shapes(settings: Settings) -> tuple[Shape, Shape]:
+    """(of a source, of a target): channels, height, width."""
+    extra = settings.extra
+    shape = channels(extra.get("target") or settings.data, extra), extra["side"], extra["side"]
+    made = made_by(extra)
+    return (shape if made is None else source_shape(made, shape)), shape
+
+
+def channels(source: str, extra: Extra) -> int:
+    """Of images of that name or path: what is asked for, else what a data set has, else 3."""
+    if extra["channels"] is not None:
+        return int(extra["channels"])
+    name = data_set(source)
+    return 3 if name is None else DATASETS["mnist" if name == "auto" else name].shape[0]
+
+
+def made_by(extra: Extra) -> Making | None:
+    """How sources are made of images, if they are."""
+    return None if extra.get("target") or extra.get("halves") else making(extra["made"])
+
+
+def load_pairs(settings: Settings, limit: int | None) -> Samples:
+    """The pairs that are learnt from, or the images of which their sources are made."""
+    return _held_out(_pairs(settings, limit), settings)[0]
+
+
+def load_held_out(settings: Settings, limit: int | None = None) -> Samples:
+    """Those that are held out to measure with."""
+    return _held_out(_pairs(settings, limit), settings)[1]
+
+
+def load_domains(settings: Settings, limit: int | None) -> Samples:
+    """Images of both domains, which do not belong together one by one."""
+    (source, target), extra = shapes(settings), settings.extra
+    of = load_images(settings.data, limit, source)
+    return Samples(Pair(load_images(extra["target"], limit, target).drawn, of.drawn), None, of.name, paired=False)
+
+
+def domains_held_out(settings: Settings) -> tuple[Samples, Samples]:
+    """(source, target): images of both that were not learnt from, with labels; DataError if a domain has none."""
+    found = []
+    for name, shape in zip((settings.data, settings.extra["target"]), shapes(settings), strict=True):
+        images, labels = held_out(Samples(np.empty(0), None, name), few=settings.dry_run, shape=shape)
+        found.append(Samples(images, labels, name))
+    return found[0], found[1]
+
+
+def _pairs(settings: Settings, limit: int | None) -> Samples:
+    extra, (_, shape) = settings.extra, shapes(settings)
+    if extra["target"]:
+        found = paired_folders(extra["target"], settings.data, shape[1], shape[0], limit=limit)
+        return Samples(found, None, str(Path(settings.data).resolve()))
+    if extra["halves"]:
+        found = halves(settings.data, shape[1], shape[0], source=extra["halves"], limit=limit)
+        return Samples(found, None, str(Path(settings.data).resolve()))
+    return load_images(settings.data, limit, shape)
+
+
+def _held_out(samples: Samples, settings: Settings) -> tuple[Samples, Samples]:
+    """(what is learnt from, what is held out): which, is drawn by chance, and the same each time."""
+    count = len(samples.drawn)
+    held = min(settings.extra["held_out"], count // SHARE)
+    order = Stream(0, "held out").permutation(count)
+
+    def chosen(which: np.ndarray) -> Samples:
+        return samples._replace(
+            values=_taken(samples.values, which), labels=None if samples.labels is None else samples.labels[which]
+        )
+
+    return chosen(np.sort(order[held:])), chosen(np.sort(order[:held]))
+
+
+def _taken(values: Any, which: Any) -> Any:
+    """Some of the samples."""
+    return Pair(values.target[which], values.source[which]) if isinstance(values, Pair) else values[which]
+
+
+def given_and_wanted(game: Translation, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
+    """Sources, float32 in [-1, 1], and targets, uint8, of samples: pairs, or images of which the game makes sources."""
+    if isinstance(samples.values, Pair):
+        return scaled(samples.values.source), samples.values.target
+    images = samples.drawn
+    return game.sources_of(tensor(scaled(images))).numpy(), images
+
+
+def measured(game: Translation, settings: Settings) -> dict[str, float]:
+    """How near the game's translations of held-out sources are to their targets, on average.
+
+    PSNR in decibels and SSIM; and how different they look to the judge that knows the data, if one does (`looks`).
+    """
+    held = load_held_out(settings)
+    if not len(held.drawn):
+        return {}
+    source, target = given_and_wanted(game, held)
+    found = in_chunks(game.translate, source, game.step.device)
+    images = viz.to_uint8(found)
+    numbers = {"psnr": float(np.mean(psnr(images, target))), "ssim": float(np.mean(ssim(images, target)))}
+    if (judge := judges.suited(held, settings.device)) is not None:
+        numbers["looks"] = float(judges.looks(judge, images, target).mean())
+    return numbers
+
+
+def strips(game: Translation, samples: Samples, path: Path) -> None:
+    """Write rows of sources, of what the game makes of them, and of their targets if they have some, to `path`."""
+    few = samples._replace(values=_taken(samples.values, slice(2 * SHOWN)))
+    source, target = given_and_wanted(game, few)
+    found = in_chunks(game.translate, source, game.step.device)
+    rows = [viz.to_uint8(source), viz.to_uint8(found), *([target] if samples.paired else [])]
+    viz.save_png(viz.grid(interleaved(rows, SHOWN), SHOWN), path)
+
+
+def interleaved(rows: list[np.ndarray], columns: int) -> np.ndarray:
+    """Images of several lists, so many of each in a row and the same ones of the next list below them."""
+    most = max(images.shape[1] for images in rows), max(images.shape[2] for images in rows)
+    alike = [_shown(images, *most) for images in rows]
+    count = len(rows[0]) // columns * columns or len(rows[0])
+    parts = [images[k : k + columns] for k in range(0, count, columns) for images in alike]
+    return np.concatenate(parts)
+
+
+def _shown(images: np.ndarray, channels: int, side: int) -> np.ndarray:
+    """Images with as many channels, the first of them if there are more than three, and pixels as large as the side."""
+    times = side // images.shape[2]
+    images = images[:, :3] if images.shape[1] >= 3 else images[:, :1]
+    images = images.repeat(times, 2).repeat(times, 3)
+    return images.repeat(3, 1) if images.shape[1] < min(channels, 3) else images

@@ -1,0 +1,113 @@
+"""`minigan translate`: pictures of any size, upright, with what is transparent; in tiles, which leave no seam."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import minigan as mg
+from minigan import export
+from minigan.command import cli, tiles
+from minigan.errors import ShapeError
+from minigan.gan.latents import SourceImages
+from minigan.nn.module import Module
+
+
+@pytest.fixture
+def translator(tmp_path):
+    """A file with a network that turns red, green and blue into their negatives."""
+    network = mg.nn.Sequential(mg.nn.Conv2d(3, 3, 1))
+    network[0].weight.copy_(-np.eye(3, dtype=np.float32)[..., None, None])
+    network[0].bias.copy_(np.zeros(3, np.float32))
+    path = tmp_path / "negative.safetensors"
+    export.save_generator(path, export.Generator(network, SourceImages(3, 16, 16)))
+    return path
+
+
+def test_pictures_keep_their_size_their_way_up_and_what_is_transparent(tmp_path, translator, rng, capsys):
+    wide = rng.integers(0, 256, (20, 50, 3)).astype(np.uint8)
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned a quarter clockwise
+    Image.fromarray(wide).save(tmp_path / "turned.png", exif=turned)
+    veiled = np.dstack([wide, rng.integers(0, 255, (20, 50))]).astype(np.uint8)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    Image.fromarray(veiled).save(folder / "veiled.png")
+    (folder / "note.txt").write_text("no picture")
+    given = [tmp_path / "wide.png", tmp_path / "turned.png", folder]
+    out = tmp_path / "made"
+    assert cli.main(["translate", str(translator), *map(str, given), "--out", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 3
+    made = {path.stem: np.asarray(Image.open(path)) for path in out.iterdir()}
+    assert np.abs(made["wide"].astype(int) - (255 - wide)).max() <= 1
+    assert np.abs(made["turned"].astype(int) - (255 - np.rot90(wide, -1))).max() <= 1
+    assert (made["veiled"][..., 3] == veiled[..., 3]).all()
+    assert np.abs(made["veiled"][..., :3].astype(int) - (255 - wide)).max() <= 1
+
+
+def test_what_is_wrong_is_named_and_loses_nothing(tmp_path, translator, capsys):
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.bmp")
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    noise = tmp_path / "noise.safetensors"
+    G = mg.nn.Sequential(mg.nn.Linear(2, 4), mg.nn.Unflatten(1, (1, 2, 2)))
+    export.save_generator(noise, export.Generator(G, mg.gan.normal_latent(2)))
+    a, before = str(tmp_path / "a.png"), (tmp_path / "a.png").read_bytes()
+    for line, message in (
+        ([translator, tmp_path / "none.png"], "none.png: no such picture or folder"),
+        ([translator, a, tmp_path / "a.bmp"], "a.bmp: another picture has that name too"),
+        ([translator, a, "--out", tmp_path], "is one of the pictures; give another --out"),
+        ([translator, tmp_path / "bad.png"], "none of the 1 pictures could be read"),
+        ([noise, a], "makes samples of noise, `minigan sample` draws some"),
+    ):
+        out = [] if "--out" in line else ["--out", tmp_path / "out"]
+        assert cli.main(["translate", *map(str, [*line, *out])]) == 1
+        assert message in capsys.readouterr().err
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert cli.main(["sample", str(translator)]) == 1
+    assert "makes images of images, `minigan translate` shows how" in capsys.readouterr().err
+    assert cli.main(["translate", str(translator), a, str(tmp_path / "bad.png"), "--out", str(tmp_path / "out")]) == 0
+    assert "bad.png: left out" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+
+
+class Blurring(Module):
+    """A network that sees two pixels around each, of images whose sides four divides."""
+
+    def forward(self, x):
+        assert x.shape[2] % 4 == x.shape[3] % 4 == 0
+        h, w = x.shape[2:]
+        padded = np.pad(x.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)), mode="edge")
+        return mg.tensor(sum(padded[:, :, i : i + h, j : j + w] for i in range(5) for j in range(5)) / 25)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (61, 90), (7, 130), (3, 2)])
+def test_tiles_are_what_the_whole_would_be(rng, height, width):
+    image = rng.standard_normal((2, height, width)).astype(np.float32)
+    network = lambda part: Blurring()(mg.tensor(part)).numpy()
+    whole = tiles.through(network, image, tile=160, overlap=0, of=4)
+    times = []
+    parts = tiles.through(network, image, tile=32, overlap=12, of=4, told=lambda: times.append(1))
+    assert len(times) == tiles.count((height, width), 32, 12, 4)
+    assert parts.shape == image.shape
+    np.testing.assert_allclose(parts, whole, atol=1e-6)
+
+
+def test_tiles_of_a_network_that_enlarges(rng):
+    image = rng.standard_normal((1, 50, 70)).astype(np.float32)
+    found = tiles.through(lambda part: part.repeat(3, 2).repeat(3, 3), image, tile=24, overlap=8, of=2)
+    np.testing.assert_allclose(found, image.repeat(3, 1).repeat(3, 2), atol=1e-6)
+
+
+def test_where_tiles_begin():
+    assert list(tiles.starts(100, 40, 10)) == [0, 30, 60]
+    assert list(tiles.starts(101, 40, 10)) == [0, 30, 60, 61]
+    assert list(tiles.starts(40, 40, 10)) == list(tiles.starts(8, 40, 10)) == [0]
+    for tile, overlap in ((30, 15), (30, -1), (31, 4), (0, 0)):
+        with pytest.raises(ShapeError, match=f"expected a multiple of 2 pixels a side.* got {tile} and {overlap}"):
+            tiles.through(lambda part: part, np.zeros((1, 50, 50), np.float32), tile=tile, overlap=overlap, of=2)
+    network = mg.models.resnet_translator(3, 3, width=2, blocks=1)
+    assert tiles.multiple(network) == 4
+    assert tiles.multiple(mg.models.UNetTranslator(1, 1, 5, 2)) == 32

@@ -1,0 +1,217 @@
+"""Games of translators: what they are given, what they keep, replayed and resumed; sources that are made on the way."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from replayed_game import replays_exactly
+from resumed_game import continues_exactly
+
+import minigan as mg
+from minigan import data, export, nn
+from minigan.data import Pair
+from minigan.errors import ShapeError
+from minigan.gan import losses, penalties
+from minigan.gan.translation import MAKINGS, CycleGAN, Pix2Pix, l2, making, source_shape
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (40, 3, 8, 8)).astype(np.uint8)
+PAIRS = Pair(IMAGES, IMAGES[:, :1] // 2)
+DOMAINS = Pair(IMAGES, IMAGES[::-1].copy())
+
+
+def adam(*players):
+    return mg.optim.Adam([p for player in players for p in player.parameters()], 1e-3, (0.5, 0.999))
+
+
+def pix2pix(source=1, **parts):
+    with mg.random.using(mg.random.Stream(0)):
+        G = mg.models.UNetTranslator(source, 3, 2, 4)
+        D = mg.models.patch_discriminator(3 + source, width=4, halvings=1)
+    game = Pix2Pix(G, D, generator_optimizer=adam(G), discriminator_optimizer=adam(D), **parts)
+    game.meet(IMAGES if "make" in parts else PAIRS)
+    return game
+
+
+def cyclegan(**parts):
+    with mg.random.using(mg.random.Stream(0)):
+        translators = [mg.models.resnet_translator(3, 3, width=2, blocks=1) for _ in "ab"]
+        critics = [mg.models.patch_discriminator(3, width=4, halvings=1, norm="instance") for _ in "ab"]
+    optimizers = {"translators_optimizer": adam(*translators), "discriminators_optimizer": adam(*critics)}
+    game = CycleGAN(*translators, *critics, **optimizers, **{"shape": (3, 8, 8), "pool": 8, **parts})
+    game.meet(DOMAINS)
+    return game
+
+
+dual = partial(cyclegan, loss=losses.wasserstein, penalty=penalties.gradient_penalty, pool=0, identity=0.0)
+disco = partial(cyclegan, loss=losses.nonsaturating, distance=l2, adversarial=1.0, cycle=1.0)
+relative = partial(pix2pix, loss=losses.relativistic_average, ema=None)
+GAMES = {
+    "pix2pix": (pix2pix, PAIRS, True),
+    "relativistic": (relative, PAIRS, True),
+    "distance alone": (partial(pix2pix, adversarial=0.0), PAIRS, True),
+    "holes": (partial(pix2pix, 4, make=MAKINGS["holes"]), IMAGES, True),
+    "edges": (partial(pix2pix, 1, make=MAKINGS["edges"]), IMAGES, True),
+    "cyclegan": (cyclegan, DOMAINS, False),
+    "discogan": (disco, DOMAINS, False),
+    "dualgan": (dual, DOMAINS, False),
+}
+
+
+def drawn(name):
+    _, values, paired = GAMES[name]
+    return data.shuffled_batches(values, 4, paired=paired, flip=True)
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_replayed_it_plays_the_same(name):
+    replays_exactly(GAMES[name][0], lambda: drawn(name))
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_resumed_it_goes_on_as_it_was(name):
+    whole, first, second = (GAMES[name][0]() for _ in range(3))
+    continues_exactly(whole, first, second, drawn(name))
+
+
+def test_a_translator_learns_what_pairs_have_in_common(rng):
+    """Inverted images of images: after some steps by the distance alone the translation is nearer than the source."""
+    values = np.repeat(np.repeat(rng.integers(0, 256, (64, 1, 4, 4)), 2, 2), 2, 3).astype(np.uint8)
+    pairs = Pair(255 - values, values)
+    with mg.random.using(mg.random.Stream(0)):
+        G, D = mg.models.UNetTranslator(1, 1, 2, 8, dropout=0), mg.models.patch_discriminator(2, width=4, halvings=1)
+    game = Pix2Pix(G, D, generator_optimizer=adam(G), discriminator_optimizer=adam(D))
+    batches = data.shuffled_batches(pairs, 16)
+    found = [game.play(batches)["l1"].item() for _ in range(120)]
+    assert np.mean(found[-5:]) < 0.25 * np.mean(found[:5])
+
+
+def test_samples_are_translations_of_what_it_has_met():
+    game = pix2pix()
+    game.generator.eval()
+    sources = game.sources(3, "samples", 0)
+    assert sources.shape == (3, 1, 8, 8)
+    known = {image.tobytes() for image in data.scaled(PAIRS.source)}
+    assert all(image.tobytes() in known for image in sources.numpy())
+    assert (game.sources(3, "samples", 0).numpy() == sources.numpy()).all()
+    assert (game.sources(3, "samples", 1).numpy() != sources.numpy()).any()
+    assert game.sources(100, "samples", 0).shape == (100, 1, 8, 8)
+    assert (game.sample(3).numpy() == game.translate(sources).numpy()).all()
+
+
+def test_what_it_cannot_be_given_is_named():
+    game = pix2pix()
+    with pytest.raises(ShapeError, match="Pix2Pix: expected batches with a target and a source each, got a Tensor"):
+        game.play(lambda k: mg.zeros((4, 3, 8, 8)))
+    with pytest.raises(ShapeError, match="Pix2Pix: expected samples with a source each, got ndarray"):
+        game.meet(IMAGES)
+    del game._met
+    with pytest.raises(ShapeError, match="Pix2Pix has met no sources"):
+        game.sample(1)
+    with pytest.raises(ShapeError, match=r"identity is for domains of one shape, got \(1, 8, 8\) and \(3, 8, 8\)"):
+        cyclegan(source_shape=(1, 8, 8))
+    with pytest.raises(ShapeError, match="relativistic compares fakes with real samples"):
+        cyclegan(loss=losses.relativistic)
+    with pytest.raises(ShapeError, match=r"expected sides that 4 divides, got \(1, 1, 6, 8\)"):
+        game.generator(mg.zeros((1, 1, 6, 8)))
+
+
+@pytest.mark.parametrize("make", [pix2pix, cyclegan])
+def test_its_translators_are_files(make, tmp_path):
+    game = make()
+    for each in game.players.values():
+        for layer in each.modules():
+            if isinstance(layer, nn.Dropout):
+                layer.p = 0.0
+    export.save_of_game(tmp_path / "generator.safetensors", game)
+    loaded = export.load_generator(tmp_path / "generator.safetensors")
+    sources = game.sources(3, "samples", 0)
+    np.testing.assert_array_equal(loaded.generate(sources).numpy(), game.translate(sources).numpy())
+    assert loaded.source.shape == sources.shape[1:]
+    for name, network in export.further_of_game(game).items():
+        export.save_generator(tmp_path / f"{name}.safetensors", network)
+        back = export.load_generator(tmp_path / f"{name}.safetensors")
+        np.testing.assert_array_equal(back.generate(sources).numpy(), game.translate_back(sources).numpy())
+    assert {path.stem for path in tmp_path.iterdir()} == (
+        {"generator"} if make is pix2pix else {"generator", "inverse"}
+    )
+
+
+def test_patches_see_as_much_as_the_paper_says():
+    sizes = [mg.models.patch_size(mg.models.patch_discriminator(1, width=1, halvings=n, norm=None)) for n in range(6)]
+    assert sizes == [1, 16, 34, 70, 142, 286]
+
+
+def test_a_patch_decides_its_score_alone(rng):
+    D = mg.models.patch_discriminator(1, width=4, halvings=2, norm=None)
+    images = rng.standard_normal((1, 1, 48, 48)).astype(np.float32)
+    x = mg.tensor(images)
+    slope = mg.grad(D(x)[:, :, 5, 5].sum(), x).numpy()[0, 0]
+    rows = np.flatnonzero(slope.any(1))
+    assert rows[-1] - rows[0] + 1 == 34
+
+
+# --- sources that are made ------------------------------------------------------------------------------------------
+
+
+def made(name, images):
+    return making(name)(mg.tensor(images), mg.random.Stream(0)).numpy()
+
+
+def test_grey_images_have_the_luminance(rng):
+    x = rng.uniform(-1, 1, (2, 3, 4, 4)).astype(np.float32)
+    np.testing.assert_allclose(made("grey", x)[:, 0], np.tensordot(x, [0.299, 0.587, 0.114], ((1,), (0,))), rtol=1e-5)
+    assert (made("grey", x[:, :1]) == x[:, :1]).all()
+
+
+def test_edges_are_black_lines_on_white():
+    x = np.full((1, 1, 8, 8), -1.0, np.float32)
+    x[..., 4:] = 1
+    lines = made("edges", x)[0, 0]
+    assert (lines[:, 3:5] == -1).all()
+    assert (lines[:, [0, 1, 2, 5, 6, 7]] == 1).all()
+
+
+def test_small_images_have_the_mean_and_no_finer_detail(rng):
+    x = rng.uniform(-1, 1, (2, 3, 12, 24)).astype(np.float32)
+    assert made("small:3", x).shape == (2, 3, 4, 8)
+    assert made("small", np.ones((1, 1, 8, 8), np.float32)) == pytest.approx(1)
+    board = np.indices((12, 12)).sum(0) % 2 * 2.0 - 1
+    assert np.abs(made("small", board[None, None].astype(np.float32))).max() < 0.05
+    with pytest.raises(ShapeError, match=r"small: expected sides that 5 divides, got \(2, 3, 12, 24\)"):
+        made("small:5", x)
+
+
+def test_holes_are_half_of_each_side(rng):
+    x = rng.uniform(0.1, 1, (20, 2, 8, 8)).astype(np.float32)
+    middle = made("hole", x)
+    assert (middle[:, :, 2:6, 2:6] == 0).all()
+    assert (middle != 0).sum() == 20 * 2 * (64 - 16)
+    anywhere = made("holes", x)
+    assert anywhere.shape == (20, 3, 8, 8)
+    assert set(np.unique(anywhere[:, 2])) == {-1.0, 1.0}
+    assert ((anywhere[:, 2:] == 1).sum((1, 2, 3)) == 16).all()
+    assert (anywhere[:, :2] == np.where(anywhere[:, 2:] == 1, 0, x)).all()
+    assert len({image.tobytes() for image in anywhere[:, 2]}) > 5
+
+
+def test_segments_are_areas_of_four_levels(rng):
+    found = made("segments", rng.uniform(-1, 1, (2, 3, 7, 8)).astype(np.float32))
+    assert set(np.unique(np.round(found * 3))) <= {-3, -1, 1, 3}
+    assert (found[:, :, :6:2] == found[:, :, 1:6:2]).all()
+
+
+def test_a_quarter_turn_is_one(rng):
+    x = rng.uniform(-1, 1, (2, 3, 4, 6)).astype(np.float32)
+    assert (made("turned", x) == np.rot90(x, -1, (2, 3))).all()
+
+
+def test_the_shape_of_a_source_is_known_and_a_name_is_one():
+    shapes = {name: source_shape(make, (3, 8, 8)) for name, make in MAKINGS.items()}
+    assert shapes == {
+        **dict.fromkeys(("hole", "segments", "turned"), (3, 8, 8)),
+        **dict.fromkeys(("grey", "edges"), (1, 8, 8)),
+        **{"small": (3, 2, 2), "holes": (4, 8, 8)},
+    }
+    for name in ("", "small:1", "small:x", "grey:2", "blue"):
+        with pytest.raises(ShapeError, match="making: expected one of grey, edges, small"):
+            making(name)
