@@ -25,6 +25,7 @@ from ..models.r3gan import LearnedBasis
 from ..models.ranges import FromUnit, ToUnit
 from ..models.singan import Pyramid
 from ..models.stylegan2 import StyleGenerator
+from ..models.super_resolution import DenseBlock, Enlarger, SRBlock
 from ..models.transgan import TransGenerator
 from ..models.translators import ReflectedBlock, UNetTranslator
 from ..nn import Module
@@ -35,7 +36,7 @@ NORMALISED: dict[str, Any] = {fn.__name__: fn for fn in (nn.spectral_norm, nn.we
 _OF_MODELS = (
     *(Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, BigGenerator, TransGenerator, FastGenerator, Pyramid),
     *(GrowingGenerator, MultiScaleGenerator, LaplacianGenerator, OneHotGenerator, ConditionalNormGenerator),
-    *(UNetTranslator, ReflectedBlock),
+    *(UNetTranslator, ReflectedBlock, Enlarger, SRBlock, DenseBlock),
 )
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
@@ -147,6 +148,8 @@ HELD: dict[str, Callable[..., float]] = {
     "GroupedResidualBlock": lambda channels, expansion=2, group_width=16: (
         expansion * channels * (2 * channels + 9 * group_width + 2)
     ),
+    "DenseBlock": lambda channels, growth=32: 27 * (4 * growth + channels) * (channels + 4 * growth + 1),
+    "SRBlock": lambda channels: 2 * channels * (9 * channels + 3),
     "ReflectedBlock": lambda channels: 2 * channels * (9 * channels + 1),
     "UNetTranslator": UNetTranslator.held,
     "LearnedBasis": lambda z_dim, channels, side: channels * (z_dim + side * side),

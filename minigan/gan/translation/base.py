@@ -4,15 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from ... import random
+from ... import ops, random
 from ...errors import ShapeError
 from ...kernels import kernels
 from ...nn import Module, evaluating, functional_call
-from ...optim import EMA
+from ...optim import EMA, Optimizer
 from ...recording import no_grad
 from ...tensor import Tensor
-from ..game import Batch, Game
+from ..game import Batch, Game, Losses
 from ..latents import SourceImages
+from ..losses import Loss
 from .making import Making
 
 MET = 1024  # images that samples are made of
@@ -80,3 +81,12 @@ class Translation(Game):
         weights = {} if average is None else average.shadow
         with evaluating(network), random.using(self.stream("generated")):
             return functional_call(network, weights, images.to(self.step.device))
+
+
+def scores_move(optimizer: Optimizer, loss: Loss, real: Tensor, fake: Tensor, weight: float = 1.0) -> Losses:
+    """A step of a discriminator down so many times its loss of these scores, and what the log shows of it."""
+    d_loss = weight * loss.discriminator(real, fake)
+    optimizer.minimize(d_loss)
+    with no_grad():
+        shown = [ops.mean(ops.sigmoid(s) if loss.logistic else s) for s in (real, fake)]
+    return {"d_loss": d_loss.detach(), "d_real": shown[0], "d_fake": shown[1]}

@@ -15,19 +15,9 @@ from ..game import Batch, Losses, State, Turn
 from ..latents import Latent, SourceImages
 from ..losses import Loss, lsgan
 from .base import Translation
+from .distances import Distance, l1
 
-Distance = Callable[[Tensor, Tensor], Tensor]
 Shape = tuple[int, int, int]  # of an image: channels, height, width
-
-
-def l1(a: Tensor, b: Tensor) -> Tensor:
-    """E |a - b|."""
-    return ops.mean(ops.absolute(a - b))
-
-
-def l2(a: Tensor, b: Tensor) -> Tensor:
-    """E (a - b)^2."""
-    return ops.mean_of(a - b, ops.square)
 
 
 class CycleGAN(Translation):

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 
 from ... import ops
-from ...grad import grad
 from ...nn import Module
 from ...nn.checks import not_negative
 from ...optim import EMA, Optimizer, Schedule
-from ...recording import no_grad
 from ...tensor import Tensor
 from ..game import Batch, Losses, Turn
 from ..losses import Loss, nonsaturating
-from .base import Translation
+from .base import Translation, scores_move
+from .distances import l1
 from .making import Making
 
 
@@ -57,11 +56,12 @@ class Pix2Pix(Translation):
         """D moves, then G."""
         x, y = self.sides(batch)
         fake = self.generator(x)
-        apart = ops.mean(ops.absolute(fake - y))
+        apart = l1(fake, y)
         shown: Losses = {"l1": apart.detach()}
         g_loss = self.l1_weight * apart
         if self.adversarial:
-            shown |= self._discriminator_moves(x, y, fake.detach())
+            scores = self._scores(x, y), self._scores(x, fake.detach())
+            shown |= scores_move(self.optimizers["discriminator"], self.loss, *scores, self.d_weight)
             real = self._scores(x, y) if self.loss.compares else None
             of_scores = self.loss.generator(self._scores(x, fake), real)
             g_loss = g_loss + self.adversarial * of_scores
@@ -69,15 +69,6 @@ class Pix2Pix(Translation):
         self.optimizers["generator"].minimize(g_loss)
         self.average()
         return shown
-
-    def _discriminator_moves(self, x: Tensor, y: Tensor, fake: Tensor) -> Losses:
-        real_scores, fake_scores = self._scores(x, y), self._scores(x, fake)
-        loss = self.d_weight * self.loss.discriminator(real_scores, fake_scores)
-        critic = self.optimizers["discriminator"]
-        critic.step(ops.averaged(grad(loss, critic.params)))
-        with no_grad():
-            shown = [ops.mean(ops.sigmoid(s) if self.loss.logistic else s) for s in (real_scores, fake_scores)]
-        return {"d_loss": loss.detach(), "d_real": shown[0], "d_fake": shown[1]}
 
     def _scores(self, x: Tensor, image: Tensor) -> Tensor:
         """The discriminator's scores of an image that is to be one of x."""

@@ -1,0 +1,24 @@
+"""How far images are apart, for a translator to make it small: 0-d tensors."""
+
+from collections.abc import Callable
+
+from ... import ops
+from ...tensor import Tensor
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+
+
+def l1(a: Tensor, b: Tensor) -> Tensor:
+    """E |a - b|."""
+    return ops.mean(ops.absolute(a - b))
+
+
+def l2(a: Tensor, b: Tensor) -> Tensor:
+    """E (a - b)^2."""
+    return ops.mean_of(a - b, ops.square)
+
+
+def total_variation(x: Tensor) -> Tensor:
+    """E |x - x'| over pixels x of images and their neighbours x' below, and to the right (Rudin et al. 1992)."""
+    down, right = x[:, :, 1:] - x[:, :, :-1], x[:, :, :, 1:] - x[:, :, :, :-1]
+    return ops.mean(ops.absolute(down)) + ops.mean(ops.absolute(right))

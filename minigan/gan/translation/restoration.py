@@ -1,0 +1,92 @@
+"""Super-resolution and repair: SRGAN, ESRGAN, the context encoder; a translator whose critic sees its images alone."""
+
+from collections.abc import Callable, Sequence
+
+from ... import ops
+from ...nn import Module
+from ...nn.checks import integer, not_negative
+from ...optim import EMA, Optimizer, Schedule
+from ...recording import no_grad
+from ...tensor import Tensor
+from ..game import Batch, Losses, Turn
+from ..losses import Loss, nonsaturating
+from .base import Translation, scores_move
+from .distances import Distance, l1
+from .making import Making
+
+Features = Callable[[Tensor], Tensor]
+
+
+class Restoration(Translation):
+    """G makes y' of a source x, what was lost of it. D scores images by themselves.
+
+    G minimises, with `pixel`, `perceptual` and `adversarial` as weights,
+
+        pixel distance(y', y) + perceptual E |f(y') - f(y)|^2 + adversarial L(D(y'))
+
+    where f are features (N, F), those of a judge say (`judge.perceptual`). In the first `warm_up` rounds there is no D,
+    and only the first two terms, so that the critic meets images that are worth a look. SRGAN (Ledig et al. 2017) is
+    `l2`, features and 1e-3 of `nonsaturating`; ESRGAN (Wang et al. 2018) 1e-2 of `l1`, features and 5e-3 of
+    `relativistic_average`; the context encoder (Pathak et al. 2016) `l2` and 1e-3.
+    """
+
+    def __init__(
+        self,
+        generator: Module,
+        discriminator: Module,
+        *,
+        generator_optimizer: Optimizer,
+        discriminator_optimizer: Optimizer,
+        loss: Loss = nonsaturating,
+        pixel: float = 1.0,
+        distance: Distance = l1,
+        perceptual: float = 0.0,
+        features: Features | None = None,
+        adversarial: float = 1e-3,
+        warm_up: int = 0,
+        make: Making | None = None,
+        ema: EMA | None = None,
+        schedules: Sequence[Schedule] = (),
+        seed: int = 0,
+    ) -> None:
+        not_negative("Restoration", pixel=pixel, perceptual=perceptual, adversarial=adversarial)
+        self.generator, self.discriminator = generator, discriminator
+        self.loss, self.distance, self.features, self.make = loss, distance, features, make
+        self.pixel, self.perceptual, self.adversarial = pixel, perceptual if features else 0.0, adversarial
+        self.warm_up = integer("Restoration: warm_up", warm_up, 0)
+        super().__init__(
+            {"generator": generator, "discriminator": discriminator},
+            {"generator": generator_optimizer, "discriminator": discriminator_optimizer},
+            [Turn("players_turn")],
+            seed=seed,
+            ema=ema,
+            schedules=schedules,
+        )
+
+    def variant(self, turn: Turn, rounds: int) -> int:
+        """1 without the discriminator."""
+        return int(rounds < self.warm_up or not self.adversarial)
+
+    def players_turn(self, batch: Batch) -> Losses:
+        """D moves if it plays, then G."""
+        x, y = self.sides(batch)
+        fake = self.generator(x)
+        apart = self.distance(fake, y)
+        g_loss = self.pixel * apart
+        shown: Losses = {"pixels": apart.detach()}
+        if self.features is not None and self.perceptual:
+            with no_grad():
+                seen = self.features(y)
+            differs = ops.mean(ops.sum(ops.square(self.features(fake) - seen), 1))
+            g_loss = g_loss + self.perceptual * differs
+            shown["looks"] = differs.detach()
+        if not self.variant(self.schedule[0], self.rounds):
+            scores = self.discriminator(y), self.discriminator(fake.detach())
+            shown |= scores_move(self.optimizers["discriminator"], self.loss, *scores)
+            real = self.discriminator(y) if self.loss.compares else None
+            of_scores = self.loss.generator(self.discriminator(fake), real)
+            g_loss = g_loss + self.adversarial * of_scores
+            shown["g_loss"] = of_scores.detach()
+        self.optimizers["generator"].minimize(g_loss)
+        self.average()
+        return shown
