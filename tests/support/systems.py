@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minigan as mg
-from minigan.gan import LatentCode, Regularisers, ScoreGame, Turn, alternate, losses, penalties
+from minigan.gan import LatentCode, Regularisers, ScoreGame, Turn, alternate, losses, penalties, translation
 from minigan.gan.energy import BEGAN, EBGAN
 from minigan.gan.switches import Moves, Sight
 from minigan.models.energy import Autoencoder
@@ -313,6 +313,50 @@ def semi_supervised() -> Any:
     )  # fmt: skip
 
 
+def small_translator(inputs: int, outputs: int) -> Any:
+    """Images of images, with batch norm and dropout that stays."""
+    layers = [
+        nn.Conv2d(inputs, 4, 3, padding=1, bias=False),
+        nn.BatchNorm2d(4),
+        nn.Tanh(),
+        nn.Dropout(0.2, always=True),
+    ]
+    return nn.Sequential(*layers, nn.Conv2d(4, outputs, 3, padding=1), nn.Tanh()).to(where.device, "float64")
+
+
+def patches(inputs: int, norm: bool = True) -> Any:
+    """Scores of patches."""
+    normed = [nn.BatchNorm2d(4)] if norm else []
+    layers = [nn.Conv2d(inputs, 4, 3, bias=not norm), *normed, nn.Tanh(), nn.Conv2d(4, 1, 3)]
+    return nn.Sequential(*layers).to(where.device, "float64")
+
+
+def pix2pix(**parts: Any) -> Any:
+    """Holes are filled, where they are is told."""
+    G, D = small_translator(2, 1), patches(3)
+    parts = {"make": translation.MAKINGS["holes"], "ema": mg.optim.EMA(G, 0.9), **parts}
+    return translation.Pix2Pix(G, D, generator_optimizer=adam(G), discriminator_optimizer=adam(D), **parts)
+
+
+def cyclegan(norm: bool = True, **parts: Any) -> Any:
+    """A quarter turn, whose pairs it is not told."""
+    G, F, D, S = small_translator(1, 1), small_translator(1, 1), patches(1, norm), patches(1, norm)
+    parts = {"shape": (1, SIDE, SIDE), **parts}
+    made = translation.CycleGAN(
+        *(G, F, D, S), translators_optimizer=adam(G, F), discriminators_optimizer=adam(D, S), **parts
+    )
+    made.make = translation.MAKINGS["turned"]
+    return made
+
+
+def restoration(**parts: Any) -> Any:
+    """Edges become images, by features of both and a critic that compares."""
+    G, D = small_translator(1, 1), patches(1)
+    seen = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten()).to(where.device, "float64")
+    parts = {"make": translation.MAKINGS["edges"], "features": seen, "perceptual": 1.0, "adversarial": 1.0, **parts}
+    return translation.Restoration(G, D, generator_optimizer=adam(G), discriminator_optimizer=adam(D), **parts)
+
+
 # --- the table ------------------------------------------------------------------------------------------------------
 
 L, P = losses, penalties
@@ -422,6 +466,10 @@ SYSTEMS: dict[str, System] = {
         "InfoGAN": infogan,
         "BiGAN": bigan,
         "VAE": vae,
+        "pix2pix": pix2pix,
+        "CycleGAN": lambda: cyclegan(pool=64),
+        "CycleGAN, penalty": lambda: cyclegan(False, loss=L.wasserstein, penalty=P.gradient_penalty, pool=0),
+        "restoration": lambda: restoration(loss=L.relativistic_average),
         "EBGAN": lambda: energy(EBGAN, margin=0.5),
         "BEGAN": lambda: energy(BEGAN, gamma=1.0, proportion=1.0),
         "semi-supervised": semi_supervised,
