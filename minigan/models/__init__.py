@@ -29,6 +29,15 @@ from .stacked import stacked28
 from .stylegan2 import StyleGenerator, stylegan2
 from .super_resolution import image_discriminator, rrdbnet, srresnet
 from .transgan import PatchFeatures, TransGenerator, transgan
-from .translators import UNetTranslator, halvings_within, patch_discriminator, patch_size, resnet_translator
+from .translators import (
+    PatchHeads,
+    UNetTranslator,
+    WithNoise,
+    halvings_within,
+    image_encoder,
+    patch_discriminator,
+    patch_size,
+    resnet_translator,
+)
 from .unet import UNetDiscriminator, unet
 from .vae import CodingPlayers, vae28

@@ -1,9 +1,10 @@
 """Networks that make images of images, and the discriminators of patches that they play against."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from .. import nn, ops
+from .. import nn, ops, random
 from ..errors import ShapeError
 from ..nn.checks import integer
 from ..random import Stream
@@ -200,3 +201,103 @@ def _needs_bias(name: str, norm: str | None) -> bool:
     if norm not in NORMS:
         raise ShapeError(f"{name}: expected a norm among {', '.join(map(str, NORMS))}, got {norm!r}")
     return norm != "batch"
+
+
+class WithNoise(nn.Module):
+    """A translator that is told a code (N, z_dim) beside images: each number as a map of its own (Zhu et al. 2017b).
+
+    Without one a code is drawn, N(0, 1), from the stream that a game or whoever makes samples has chosen.
+    """
+
+    def __init__(self, translator: nn.Module, z_dim: int) -> None:
+        self.translator = translator
+        self.z_dim = integer("WithNoise: z_dim", z_dim, 1)
+
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        """What the translator makes of (N, C + z_dim, H, W)."""
+        x = as_tensor(x, "WithNoise")
+        if z is None:
+            z = Tensor(random.default().normal((len(x), self.z_dim), dtype=x.dtype, device=x.device))
+        maps = ops.broadcast_to(ops.expand_dims(z, (2, 3)), (len(x), self.z_dim, *x.shape[2:]))
+        return self.translator(ops.concatenate([x, maps], 1))
+
+
+class PatchHeads(nn.Module):
+    """Two dense layers for each of some layers of a translator: features of places as vectors of unit length.
+
+    Park et al. 2020: after layers 0, 4, 8, 12 and 16 of theirs, the image itself among them; 256 places of each image.
+    `layers` are how many layers of the translator come before, `widths` how many maps there are then.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[int],
+        widths: Sequence[int],
+        dim: int = 256,
+        patches: int = 256,
+        *,
+        rng: Stream | None = None,
+    ) -> None:
+        if len(layers) != len(widths) or list(layers) != sorted(layers) or not layers:
+            raise ShapeError(f"PatchHeads: expected a width for each of some layers in order, got {layers}, {widths}")
+        self.layers = list(layers)
+        self.patches = integer("PatchHeads: patches", patches, 2)
+        self.heads = [
+            nn.Sequential(nn.Linear(width, dim, rng=rng), nn.ReLU(), nn.Linear(dim, dim, rng=rng)) for width in widths
+        ]
+
+    def features(self, translator: nn.Sequential, x: Tensor) -> list[Tensor]:
+        """What the translator sees in images after each of these numbers of its layers, (N, C, h, w) each."""
+        found, done = [], 0
+        for count in self.layers:
+            for layer in itertools.islice(translator, done, count):
+                x = layer(x)
+            done = count
+            found.append(x)
+        return found
+
+    def places(self, features: Tensor, rng: Stream) -> Tensor:
+        """int64 (P,): some of the places h w, drawn by chance, with repetition; the same ones for all images."""
+        h, w = features.shape[2:]
+        return Tensor(rng.integers(h * w, min(self.patches, h * w), features.device))
+
+    def vectors(self, k: int, features: Tensor, places: Tensor) -> Tensor:
+        """(N, P, dim), each of length 1: what the k-th head makes of the features at these places."""
+        n, c, h, w = features.shape
+        chosen = ops.reshape(ops.transpose(features, (0, 2, 3, 1)), (n, h * w, c))[:, places]
+        made = self.heads[k](ops.reshape(chosen, (-1, c)))
+        made = made * ops.rsqrt(ops.sum(ops.square(made), 1, keepdims=True) + 1e-12)
+        return ops.reshape(made, (n, -1, made.shape[1]))
+
+
+def image_encoder(
+    channels: int,
+    outputs: int,
+    *,
+    width: int = 32,
+    halvings: int = 3,
+    norm: str | None = "batch",
+    rng: Stream | None = None,
+) -> nn.Sequential:
+    """(N, outputs) of images (N, channels, H, W) of any size: 4x4 convolutions of stride 2, a mean, a linear layer.
+
+    From `width` maps on, twice as many after each up to eight times; leaky ReLU 0.2, a norm but after the first.
+    """
+    bias = _needs_bias("image_encoder", norm)
+    integer("image_encoder: halvings", halvings, 1)
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1, rng=rng), nn.LeakyReLU(0.2)]
+    maps = [width << min(k, 3) for k in range(halvings)]
+    for before, after in itertools.pairwise(maps):
+        conv = nn.Conv2d(before, after, 4, 2, 1, bias=bias, rng=rng)
+        layers += [conv, *NORMS[norm](after), nn.LeakyReLU(0.2)]
+    made = nn.Sequential(*layers, MeanOverPixels(), nn.Linear(maps[-1], outputs, rng=rng))
+    start_small(made, rng=rng)
+    return made
+
+
+class MeanOverPixels(nn.Module):
+    """Each channel of an image, its mean: (N, C, H, W) to (N, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C)."""
+        return ops.mean(x, (2, 3))

@@ -1,6 +1,6 @@
 """What translators learn from: pairs of images, two domains, or images of which the sources are made on the way."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ from .. import viz
 from ..data import DATASETS, Pair, Samples, Shape, data_set, halves, held_out, load_images, paired_folders, scaled
 from ..data.pairs import SIDES
 from ..gan.translation import MAKINGS, Making, Translation, making, source_shape
+from ..judge import Judge
 from ..metrics import psnr, ssim
 from ..nn import in_chunks
 from ..random import Stream
 from ..system.options import Options, nonempty
-from ..tensor import tensor
+from ..tensor import Tensor, tensor
 from .settings import Settings, natural, positive
 
 HELD, SHARE = 200, 10  # pairs that are held out to measure with, and at most one of so many
@@ -34,12 +35,26 @@ def add_options(p: Options, *, made: str, side: int = 32) -> None:
     group.add_argument("--target", type=nonempty, metavar="FOLDER", help=shown)
     shown = "each picture of --data is two beside each other: this one is the source"
     group.add_argument("--halves", choices=SIDES, help=shown)
+    _add_held_out(group)
     add_sizes(group, side)
-    shown = f"pairs to measure with, which are not learnt from (default: {HELD}, a tenth at most)"
-    group.add_argument("--held-out", type=natural, default=HELD, metavar="N", help=shown)
     p.idle("--made", lambda o: "changes nothing with --target" if o.target else "")
     p.idle("--halves", lambda o: "changes nothing with --target" if o.target else "")
     p.idle("--made", lambda o: "changes nothing with --halves" if o.halves else "")
+
+
+def add_images(p: Options, *, side: int) -> None:
+    """Give a program that makes its sources of images itself their size, and a judge."""
+    p.without("--labels-from", "--stream", "--images")
+    group = p.add_argument_group("images")
+    _add_held_out(group)
+    add_sizes(group, side)
+
+
+def _add_held_out(group: Any) -> None:
+    shown = f"pairs to measure with, which are not learnt from (default: {HELD}, a tenth at most)"
+    group.add_argument("--held-out", type=natural, default=HELD, metavar="N", help=shown)
+    shown = "whose eyes: a judge that ships, or a file of `minigan judge train` (default: who knows the images)"
+    group.add_argument("--judge", type=nonempty, metavar="NAME|FILE", help=shown)
 
 
 def add_domain_options(p: Options, *, source: str, target: str, side: int = 28) -> None:
@@ -78,7 +93,8 @@ def channels(source: str, extra: Extra) -> int:
 
 def made_by(extra: Extra) -> Making | None:
     """How sources are made of images, if they are."""
-    return None if extra.get("target") or extra.get("halves") else making(extra["made"])
+    named = extra.get("made")
+    return None if named is None or extra.get("target") or extra.get("halves") else making(named)
 
 
 def load_pairs(settings: Settings, limit: int | None) -> Samples:
@@ -109,10 +125,10 @@ def domains_held_out(settings: Settings) -> tuple[Samples, Samples]:
 
 def _pairs(settings: Settings, limit: int | None) -> Samples:
     extra, (_, shape) = settings.extra, shapes(settings)
-    if extra["target"]:
+    if extra.get("target"):
         found = paired_folders(extra["target"], settings.data, shape[1], shape[0], limit=limit)
         return Samples(found, None, str(Path(settings.data).resolve()))
-    if extra["halves"]:
+    if extra.get("halves"):
         found = halves(settings.data, shape[1], shape[0], source=extra["halves"], limit=limit)
         return Samples(found, None, str(Path(settings.data).resolve()))
     return load_images(settings.data, limit, shape)
@@ -145,19 +161,35 @@ def given_and_wanted(game: Translation, samples: Samples) -> tuple[np.ndarray, n
     return game.sources_of(tensor(scaled(images))).numpy(), images
 
 
-def measured(game: Translation, settings: Settings) -> dict[str, float]:
-    """How near the game's translations of held-out sources are to their targets, on average.
+def judge_of(settings: Settings, samples: Samples) -> Judge | None:
+    """The judge that --judge names, or that knows the samples; None if none does."""
+    named = settings.extra.get("judge")
+    return judges.suited(samples, settings.device) if named is None else judges.load(named, settings.device)
 
-    PSNR in decibels and SSIM; and how different they look to the judge that knows the data, if one does (`looks`).
+
+def features(settings: Settings) -> Callable[[Tensor], Tensor] | None:
+    """What that judge sees in images of the run, as `judge.perceptual` has it; None if no judge knows them."""
+    _, shape = shapes(settings)
+    name = "mnist" if settings.data == "auto" else settings.data
+    found = judge_of(settings, Samples(np.zeros((1, *shape), np.uint8), None, name))
+    return None if found is None else judges.perceptual(found)
+
+
+def measured(
+    game: Translation, settings: Settings, *, by: Callable[[Tensor], Tensor] | None = None
+) -> dict[str, float]:
+    """How near the game's translations of held-out sources, or what `by` makes of them, are to their targets.
+
+    On average: PSNR in decibels and SSIM; and how different they look to the judge that knows them (`looks`), if one
+    does.
     """
     held = load_held_out(settings)
     if not len(held.drawn):
         return {}
     source, target = given_and_wanted(game, held)
-    found = in_chunks(game.translate, source, game.step.device)
-    images = viz.to_uint8(found)
+    images = viz.to_uint8(in_chunks(by or game.translate, source, game.step.device))
     numbers = {"psnr": float(np.mean(psnr(images, target))), "ssim": float(np.mean(ssim(images, target)))}
-    if (judge := judges.suited(held, settings.device)) is not None:
+    if (judge := judge_of(settings, held)) is not None:
         numbers["looks"] = float(judges.looks(judge, images, target).mean())
     return numbers
 

@@ -1,6 +1,8 @@
 """Games whose generators make images of images: translation, super-resolution, repair."""
 
 from .base import Translation
+from .bicyclegan import BicycleGAN
+from .cut import CUT
 from .cyclegan import CycleGAN
 from .distances import l1, l2, total_variation
 from .making import MAKINGS, Making, making, source_shape

@@ -12,7 +12,18 @@ from minigan import data, export, nn
 from minigan.data import Pair
 from minigan.errors import ShapeError
 from minigan.gan import losses, penalties
-from minigan.gan.translation import MAKINGS, CycleGAN, Pix2Pix, Restoration, l1, l2, making, source_shape
+from minigan.gan.translation import (
+    CUT,
+    MAKINGS,
+    BicycleGAN,
+    CycleGAN,
+    Pix2Pix,
+    Restoration,
+    l1,
+    l2,
+    making,
+    source_shape,
+)
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 3, 8, 8)).astype(np.uint8)
 PAIRS = Pair(IMAGES, IMAGES[:, :1] // 2)
@@ -58,6 +69,28 @@ def restoration(**parts):
     return game
 
 
+def bicyclegan(**parts):
+    with mg.random.using(mg.random.Stream(0)):
+        G = mg.models.WithNoise(mg.models.UNetTranslator(1 + 2, 3, 2, 4, dropout=0), 2)
+        E = mg.models.image_encoder(3, 4, width=4, halvings=2)
+        critics = [mg.models.patch_discriminator(3, width=4, halvings=1) for _ in "ab"]
+    optimizers = {"generator_optimizer": adam(G), "encoder_optimizer": adam(E)}
+    game = BicycleGAN(G, E, *critics, z_dim=2, discriminators_optimizer=adam(*critics), **optimizers, **parts)
+    game.meet(PAIRS)
+    return game
+
+
+def cut(**parts):
+    with mg.random.using(mg.random.Stream(0)):
+        G = mg.models.resnet_translator(3, 3, width=2, blocks=1)
+        heads = mg.models.PatchHeads([0, 4, 11], [3, 2, 8], 6, 5)
+        D = mg.models.patch_discriminator(3, width=4, halvings=1, norm="instance")
+    optimizers = {"translator_optimizer": adam(G, heads), "discriminator_optimizer": adam(D)}
+    game = CUT(G, heads, D, **optimizers, **parts)
+    game.meet(DOMAINS)
+    return game
+
+
 GAMES = {
     "pix2pix": (pix2pix, PAIRS, True),
     "relativistic": (relative, PAIRS, True),
@@ -67,6 +100,8 @@ GAMES = {
     "srgan": (restoration, IMAGES, True),
     "esrgan": (partial(restoration, loss=losses.relativistic_average, distance=l1, warm_up=6), IMAGES, True),
     "cyclegan": (cyclegan, DOMAINS, False),
+    "bicyclegan": (bicyclegan, PAIRS, True),
+    "cut": (cut, DOMAINS, False),
     "discogan": (disco, DOMAINS, False),
     "dualgan": (dual, DOMAINS, False),
 }
@@ -140,7 +175,7 @@ def test_the_critic_waits_until_the_warm_up_is_over():
     assert any((p.numpy() != old).any() for p, old in zip(game.discriminator.parameters(), before, strict=True))
 
 
-@pytest.mark.parametrize("make", [pix2pix, restoration, cyclegan])
+@pytest.mark.parametrize("make", [pix2pix, restoration, bicyclegan, cut, cyclegan])
 def test_its_translators_are_files(make, tmp_path):
     game = make()
     for each in game.players.values():
@@ -240,3 +275,35 @@ def test_the_shape_of_a_source_is_known_and_a_name_is_one():
     for name in ("", "small:1", "small:x", "grey:2", "blue"):
         with pytest.raises(ShapeError, match="making: expected one of grey, edges, small"):
             making(name)
+
+
+# --- contrast of patches, codes -------------------------------------------------------------------------------------
+
+
+def test_contrast_is_cross_entropy_over_places(rng):
+    game = cut()
+    x, y = (mg.tensor(rng.uniform(-1, 1, (2, 3, 8, 8)).astype(np.float32)) for _ in range(2))
+    batch = mg.gan.Batch(Pair(y, x), 0, 0, mg.random.Stream(5, "places"))
+    found = game._contrast(batch, x, y).item()
+    stream, heads, total = mg.random.Stream(5, "places"), game.heads, 0.0
+    layers = zip(heads.features(game.generator, y), heads.features(game.generator, x), strict=True)
+    for k, (after, before) in enumerate(layers):
+        places = heads.places(after, stream)
+        q, v = (heads.vectors(k, each, places).numpy().astype(float) for each in (after, before))
+        np.testing.assert_allclose(np.square(q).sum(2), 1, rtol=1e-5)
+        logits = q @ v.transpose(0, 2, 1) / 0.07
+        total += (np.log(np.exp(logits).sum(2)) - np.einsum("npc,npc->np", q, v) / 0.07).mean() / 3
+    assert found == pytest.approx(total, rel=1e-4)
+
+
+def test_a_code_is_read_from_an_image_and_decides_it():
+    game = bicyclegan()
+    batches = data.shuffled_batches(PAIRS, 8)
+    shown = [game.play(batches) for _ in range(30)]
+    assert all({"l1", "kl", "code", "d_loss", "g_loss"} <= set(each) for each in shown)
+    source = game.sources(1, "samples", 0)
+    with nn.evaluating(game.generator):
+        several = [game.generator(source, mg.tensor(np.full((1, 2), value, np.float32))).numpy() for value in (-2, 2)]
+    assert np.abs(several[0] - several[1]).max() > 1e-3
+    mean, log_var = game.code(mg.tensor(data.scaled(IMAGES[:3])))
+    assert mean.shape == log_var.shape == (3, 2)
