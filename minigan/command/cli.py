@@ -232,6 +232,7 @@ COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
     "mix": (editing.mix, "draw samples with the coarse styles of some and the fine ones of others"),
     "path-length": (between.path_length, "measure how evenly samples change between two of them"),
     "translate": (translating.translate, "make pictures of pictures, of any size"),
+    "upscale": (translating.upscale, "make pictures larger by a trained generator"),
     "evaluate": (evaluate.main, "measure how good a run's samples are, as one table"),
     "report": (report_of, "write a run's page, and say how it stands"),
     "judge": (judging.judge, "train a judge of pictures, or say what one is"),

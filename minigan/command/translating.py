@@ -1,5 +1,6 @@
 """`minigan translate`: what a trained translator makes of pictures of any size."""
 
+import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ..data import list_pictures
 from ..data.pictures import read_whole
 from ..errors import CheckpointError, DataError
 from ..export import Generator
+from ..gan.latents import SourceImages
 from ..kernels import kernels
 from ..system import disk
 from ..system.options import Options, nonempty
@@ -32,11 +34,32 @@ written as a PNG of its name.
 """
 
 
+UPSCALED = """Let a generator that makes images larger do so with pictures.
+
+    minigan upscale RUN photo.jpg --out larger/
+
+As `minigan translate`, which says what becomes of pictures; RUN is one of examples/super_resolution.py, say.
+"""
+
+
 def translate(arguments: Sequence[str]) -> int:
     """Pictures of pictures."""
-    p = _options()
-    chosen = p.parse_args(arguments)
+    chosen = _options("translate", ABOUT).parse_args(arguments)
+    return _translated(chosen, *translator_of(chosen.source, chosen.device))
+
+
+def upscale(arguments: Sequence[str]) -> int:
+    """Larger pictures of pictures; CheckpointError if the generator makes them no larger."""
+    chosen = _options("upscale", UPSCALED).parse_args(arguments)
     generator, source = translator_of(chosen.source, chosen.device)
+    made = generator.sample(1).shape[2:]
+    if made <= source.shape[1:]:
+        raise CheckpointError(f"{chosen.source}: makes {made} pixels of {source.shape[1:]}; minigan translate uses it")
+    return _translated(chosen, generator, source)
+
+
+def _translated(chosen: argparse.Namespace, generator: Generator, source: SourceImages) -> int:
+    """What the generator makes of the pictures on the command line, in a folder."""
     files = list(_files(chosen.pictures))
     out = Path(chosen.out)
     targets = _targets(files, out)
@@ -62,11 +85,11 @@ def translate(arguments: Sequence[str]) -> int:
     return done(chosen, {"n": len(files) - len(damaged), "generator": generator.about})
 
 
-def _options() -> Options:
-    p = of_generator("translate", ABOUT)
+def _options(name: str, about: str) -> Options:
+    p = of_generator(name, about)
     p.without("--seed")
     p.add_argument("pictures", nargs="+", type=nonempty, metavar="PICTURE|FOLDER", help="what pictures are made of")
-    p.add_argument("--out", type=nonempty, default="translated", metavar="FOLDER", help="(default: translated)")
+    p.add_argument("--out", type=nonempty, default=f"{name}d", metavar="FOLDER", help=f"(default: {name}d)")
     shown = "pixels a side that go through the network at once (default: 512)"
     p.add_argument("--tile", type=positive, default=512, metavar="PIXELS", help=shown)
     shown = "by which tiles overlap, and fade into each other (default: 32)"

@@ -195,21 +195,32 @@ def measured(
 
 
 def strips(game: Translation, samples: Samples, path: Path) -> None:
-    """Write rows of sources, of what the game makes of them, and of their targets if they have some, to `path`."""
+    """Write rows of sources, of what the game makes of them, and of their targets if they have some, to `path`.
+
+    And pictures of the first two alone, whose names begin with before_ and after_, between which the report slides.
+    """
     few = samples._replace(values=_taken(samples.values, slice(2 * SHOWN)))
     source, target = given_and_wanted(game, few)
     found = in_chunks(game.translate, source, game.step.device)
     rows = [viz.to_uint8(source), viz.to_uint8(found), *([target] if samples.paired else [])]
     viz.save_png(viz.grid(interleaved(rows, SHOWN), SHOWN), path)
+    alike = alike_in_size(rows)
+    for name, images in zip(("before", "after"), alike, strict=False):
+        viz.save_png(viz.grid(images, SHOWN // 2), path.with_name(f"{name}_{path.name}"))
 
 
 def interleaved(rows: list[np.ndarray], columns: int) -> np.ndarray:
     """Images of several lists, so many of each in a row and the same ones of the next list below them."""
-    most = max(images.shape[1] for images in rows), max(images.shape[2] for images in rows)
-    alike = [_shown(images, *most) for images in rows]
+    alike = alike_in_size(rows)
     count = len(rows[0]) // columns * columns or len(rows[0])
     parts = [images[k : k + columns] for k in range(0, count, columns) for images in alike]
     return np.concatenate(parts)
+
+
+def alike_in_size(rows: list[np.ndarray]) -> list[np.ndarray]:
+    """Images of several lists with as many channels, and as large, as the largest of them."""
+    most = max(images.shape[1] for images in rows), max(images.shape[2] for images in rows)
+    return [_shown(images, *most) for images in rows]
 
 
 def _shown(images: np.ndarray, channels: int, side: int) -> np.ndarray:

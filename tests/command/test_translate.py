@@ -73,6 +73,18 @@ def test_what_is_wrong_is_named_and_loses_nothing(tmp_path, translator, capsys):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
 
 
+def test_a_generator_that_enlarges_does(tmp_path, translator, rng, capsys):
+    network = mg.nn.Sequential(mg.nn.UpsampleNearest(2))
+    export.save_generator(tmp_path / "twice.safetensors", export.Generator(network, SourceImages(1, 4, 4)))
+    pixels = rng.integers(0, 256, (9, 11)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    line = ["upscale", str(tmp_path / "twice.safetensors"), str(tmp_path / "a.png"), "--out", str(tmp_path / "out")]
+    assert cli.main(line) == 0
+    assert (np.asarray(Image.open(tmp_path / "out" / "a.png")) == pixels.repeat(2, 0).repeat(2, 1)).all()
+    assert cli.main(["upscale", str(translator), str(tmp_path / "a.png")]) == 1
+    assert "makes (16, 16) pixels of (16, 16); minigan translate uses it" in capsys.readouterr().err
+
+
 class Blurring(Module):
     """A network that sees two pixels around each, of images whose sides four divides."""
 

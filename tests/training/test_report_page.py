@@ -4,6 +4,7 @@ import re
 import time
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from browser_pages import brightness, press, resize, set_slider, text
 from made_up_run import add_health, add_timings, folder
@@ -12,6 +13,7 @@ from minigan.judge import Row
 from minigan.judge.evaluation import MEASURES
 from minigan.training import RunFolder, report
 from minigan.training.record import Evaluation
+from minigan.viz import save_png
 
 pytestmark = pytest.mark.browser
 
@@ -257,3 +259,27 @@ def test_a_long_run_shows_ranges_and_its_series_of_pictures(browser, tmp_path):
     press(browser, "HOME")
     assert steps(browser)[1] == 0
     assert browser.get_log("browser") == []
+
+
+def test_what_a_translator_is_given_slides_over_what_it_makes(browser, tmp_path):
+    run = folder(tmp_path / "run")
+    for step, shade in ((0, 10), (200, 90)):
+        for name, value in (("before", shade), ("after", shade + 100)):
+            save_png(np.full((8, 8), value, np.uint8), run / "samples" / f"{name}_step_{step:08d}.png")
+    browser.get(report.write(run).as_uri())
+    shown = lambda name: browser.find_element("id", name).get_attribute("src")
+    clip = lambda: browser.execute_script("return getComputedStyle(document.getElementById('before')).clipPath")
+    at_the_end = shown("before"), shown("after")
+    assert clip() == "inset(0px 50% 0px 0px)"
+    set_slider(browser, "divide", 90)
+    assert clip() == "inset(0px 10% 0px 0px)"
+    assert [o.get_attribute("textContent") for o in browser.find_elements("css selector", "#series option")] == [
+        "samples"
+    ]
+    press(browser, "HOME")
+    assert shown("before") != at_the_end[0]
+    assert shown("after") != at_the_end[1]
+
+
+def test_where_nothing_is_translated_nothing_slides(opened):
+    assert not opened.find_element("id", "compared").is_displayed()

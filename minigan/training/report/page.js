@@ -18,6 +18,7 @@ function look(step) {  // every chart marks this step; the samples are the neare
   $("at").textContent = `step ${whole(at)}`;
   charts.forEach((chart) => chart.look(at));
   if (frames.length) show(nearest(frames.map((f) => f.step), at));
+  compare();
 }
 
 // --- samples ---
@@ -80,8 +81,26 @@ function play() {
   }, 300);
 }
 
+// --- what a translator is given, and what it makes of it ---
+
+const pairs = run.frames.before && run.frames.after ? [run.frames.before, run.frames.after] : null;
+
+function compare() {  // the pictures nearest to the step
+  if (!pairs) return;
+  for (const [id, series] of [["before", pairs[0]], ["after", pairs[1]]]) {
+    const { src } = series[nearest(series.map((f) => f.step), at)];
+    if ($(id).getAttribute("src") !== src) $(id).src = src;
+  }
+}
+
+function divide() { $("before").style.clipPath = `inset(0 ${100 - $("divide").value}% 0 0)`; }
+
+$("compared").hidden = !pairs;
+$("divide").addEventListener("input", divide);
+divide();
+
 function samples() {
-  const names = Object.keys(run.frames);
+  const names = Object.keys(run.frames).filter((name) => !pairs || !["before", "after"].includes(name));
   $("samples").hidden = !names.length;
   if (!names.length) return;
   for (const name of names) $("series").append(new Option(name || "samples", name));
