@@ -21,7 +21,7 @@ from minigan import training
 from minigan.data import Samples
 from minigan.gan import losses
 from minigan.gan.translation import Restoration, l1, l2, making
-from minigan.training import Settings, positive, sides
+from minigan.training import Settings, positive, sides, translations
 from minigan.training.settings import natural
 
 SYSTEMS = {
@@ -49,7 +49,7 @@ def build(settings: Settings) -> Restoration:
         generator_optimizer=adam[0],
         discriminator_optimizer=adam[1],
         **system,
-        features=sides.features(settings),
+        features=translations.features(settings),
         warm_up=extra["warm_up"],
         make=making(f"small:{extra['factor']}"),
         schedules=[mg.optim.Course(each, partial(mg.optim.late_linear, 0.5)) for each in adam],
@@ -61,8 +61,8 @@ def measure(game: Restoration, samples: Samples, settings: Settings) -> dict[str
     def bicubic(x: mg.Tensor) -> mg.Tensor:
         return mg.clip(mg.interpolate(x, scale_factor=settings.extra["factor"], mode="bicubic"), -1, 1)
 
-    before = sides.measured(game, settings, by=bicubic)
-    return {**sides.measured(game, settings), **{f"{name}_bicubic": value for name, value in before.items()}}
+    before = translations.measured(game, settings, by=bicubic)
+    return {**translations.measured(game, settings), **{f"{name}_bicubic": value for name, value in before.items()}}
 
 
 def options() -> training.Options:
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return training.main(
         *(build, options(), lambda settings: sides.shapes(settings)[1]),
         load=sides.load_pairs,
-        picture=sides.strips,
+        picture=translations.strips,
         measure=measure,
         arguments=arguments,
     )

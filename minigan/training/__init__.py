@@ -1,13 +1,13 @@
 """A run of training: its settings, the files it leaves, checkpoints, the loop, studies of several runs, the report.
 
-`main` is a program that trains, `run` one run; `checkpoint`, `labels`, `record`, `report`, `sides`, `studies` are
-modules.
+`main` is a program that trains, `run` one run; `checkpoint`, `labels`, `record`, `report`, `sides`, `studies`,
+`translations` are modules.
 """
 
 from ..data import Samples, Shape
 from ..system.options import Options, nonempty
 from ..system.terminal import ending, say
-from . import checkpoint, labels, record, report, sides, studies
+from . import checkpoint, labels, record, report, sides, studies, translations
 from .folder import RunFolder
 from .options import parser
 from .program import main, reconstruction_grid, run, sample_grid, start

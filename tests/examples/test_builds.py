@@ -15,6 +15,9 @@ from minigan import training
         *[("energy", "--model ebgan"), ("energy", "--model began"), ("train", "wgan_gp"), ("train", "tricks")],
         *[(name, "") for name in ("infogan", "bigan", "vae", "quadratic", "modes", "singan")],
         ("semi_supervised", "--dry-run --data digits"),
+        *[("pix2pix", "--data digits --width 2"), ("pix2pix", "--data digits --width 2 --system bicyclegan")],
+        *[("cyclegan", f"--width 2 --system {name}") for name in ("cyclegan", "discogan", "dualgan", "cut")],
+        *[("super_resolution", f"--data digits --side 32 --width 4 --system {name}") for name in ("srgan", "esrgan")],
     ],
 )
 def test_a_game_is_built_from_its_seed_and_leaves_the_default_stream_alone(script, options):

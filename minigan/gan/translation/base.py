@@ -72,14 +72,17 @@ class Translation(Game):
         """What the generator is given to make the n samples of the named random stream at that step: sources."""
         return (self.sources(n, stream, at),)
 
-    def translate(self, images: Tensor) -> Tensor:
-        """What the generator makes of sources, by averaged weights if it has some."""
-        return self.translated(self.sampling_network(), images, self.sampling_average())
+    def translate(self, images: Tensor, at: int = 0) -> Tensor:
+        """What the generator makes of sources, by averaged weights if it has some.
 
-    def translated(self, network: Module, images: Tensor, average: EMA | None = None) -> Tensor:
+        If it is fed with noise too, or drops some of what it makes: for the noise that is drawn at that step.
+        """
+        return self.translated(self.sampling_network(), images, self.sampling_average(), at)
+
+    def translated(self, network: Module, images: Tensor, average: EMA | None = None, at: int = 0) -> Tensor:
         """What a player makes of images, with the statistics of batch norm that run, and these averaged weights."""
         weights = {} if average is None else average.shadow
-        with evaluating(network), random.using(self.stream("generated")):
+        with evaluating(network), random.using(self.stream("generated").at(at)):
             return functional_call(network, weights, images.to(self.step.device))
 
 

@@ -1,0 +1,102 @@
+"""What translators make of images, in pictures and in numbers."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from .. import judge as judges
+from .. import viz
+from ..data import Pair, Samples, scaled
+from ..gan.translation import Translation
+from ..judge import Judge
+from ..metrics import psnr, ssim
+from ..nn import in_chunks
+from ..tensor import Tensor, tensor
+from .settings import Settings
+from .sides import load_held_out, shapes, taken
+
+SHOWN = 8  # translations beside each other in a picture, in two rows
+
+
+def given_and_wanted(game: Translation, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
+    """Sources, float32 in [-1, 1], and targets, uint8, of samples: pairs, or images of which the game makes sources."""
+    if isinstance(samples.values, Pair):
+        return scaled(samples.values.source), samples.values.target
+    images = samples.drawn
+    return game.sources_of(tensor(scaled(images))).numpy(), images
+
+
+def judge_of(settings: Settings, samples: Samples) -> Judge | None:
+    """The judge that --judge names, or that knows the samples; None if none does."""
+    named = settings.extra.get("judge")
+    return judges.suited(samples, settings.device) if named is None else judges.load(named, settings.device)
+
+
+def features(settings: Settings) -> Callable[[Tensor], Tensor] | None:
+    """What that judge sees in images of the run, as `judge.perceptual` has it; None if no judge knows them."""
+    _, shape = shapes(settings)
+    name = "mnist" if settings.data == "auto" else settings.data
+    found = judge_of(settings, Samples(np.zeros((1, *shape), np.uint8), None, name))
+    return None if found is None else judges.perceptual(found)
+
+
+def measured(
+    game: Translation, settings: Settings, *, by: Callable[[Tensor], Tensor] | None = None
+) -> dict[str, float]:
+    """How near the game's translations of held-out sources, or what `by` makes of them, are to their targets.
+
+    On average: PSNR in decibels and SSIM; and, if a judge knows them, how different they look to it (`looks`), and two
+    translations of one source, where noise decides too (`diversity`).
+    """
+    held = load_held_out(settings)
+    if not len(held.drawn):
+        return {}
+    source, target = given_and_wanted(game, held)
+    device = game.step.device
+    images = viz.to_uint8(in_chunks(by or game.translate, source, device))
+    numbers = {"psnr": float(np.mean(psnr(images, target))), "ssim": float(np.mean(ssim(images, target)))}
+    if (judge := judge_of(settings, held)) is not None:
+        numbers["looks"] = float(judges.looks(judge, images, target).mean())
+        other = images if by else viz.to_uint8(in_chunks(partial(game.translate, at=1), source, device))
+        if (other != images).any():
+            numbers["diversity"] = float(judges.looks(judge, images, other).mean())
+    return numbers
+
+
+def strips(game: Translation, samples: Samples, path: Path) -> None:
+    """Write rows of sources, of what the game makes of them, and of their targets if they have some, to `path`.
+
+    And pictures of the first two alone, whose names begin with before_ and after_, between which the report slides.
+    """
+    few = samples._replace(values=taken(samples.values, slice(2 * SHOWN)))
+    source, target = given_and_wanted(game, few)
+    found = in_chunks(game.translate, source, game.step.device)
+    rows = [viz.to_uint8(source), viz.to_uint8(found), *([target] if samples.paired else [])]
+    viz.save_png(viz.grid(interleaved(rows, SHOWN), SHOWN), path)
+    alike = alike_in_size(rows)
+    for name, images in zip(("before", "after"), alike, strict=False):
+        viz.save_png(viz.grid(images, SHOWN // 2), path.with_name(f"{name}_{path.name}"))
+
+
+def interleaved(rows: list[np.ndarray], columns: int) -> np.ndarray:
+    """Images of several lists, so many of each in a row and the same ones of the next list below them."""
+    alike = alike_in_size(rows)
+    count = len(rows[0]) // columns * columns or len(rows[0])
+    parts = [images[k : k + columns] for k in range(0, count, columns) for images in alike]
+    return np.concatenate(parts)
+
+
+def alike_in_size(rows: list[np.ndarray]) -> list[np.ndarray]:
+    """Images of several lists with as many channels, and as large, as the largest of them."""
+    most = max(images.shape[1] for images in rows), max(images.shape[2] for images in rows)
+    return [_shown(images, *most) for images in rows]
+
+
+def _shown(images: np.ndarray, channels: int, side: int) -> np.ndarray:
+    """Images with as many channels, the first of them if there are more than three, and pixels as large as the side."""
+    times = side // images.shape[2]
+    images = images[:, :3] if images.shape[1] >= 3 else images[:, :1]
+    images = images.repeat(times, 2).repeat(times, 3)
+    return images.repeat(3, 1) if images.shape[1] < min(channels, 3) else images

@@ -1,0 +1,164 @@
+"""What programs of translators share: where pairs come from, what is held out, pictures, numbers."""
+
+import json
+
+import numpy as np
+import pytest
+from example_scripts import example
+from PIL import Image
+
+import minigan as mg
+from minigan.errors import DataError
+from minigan.gan.translation import MAKINGS
+from minigan.training import Settings, sides, translations
+
+
+def settings(script, *words):
+    return Settings.parsed(example(script).options(), [*map(str, words)], script)
+
+
+def pictures(folder, count, start=0):
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(start)
+    for k in range(count):
+        Image.fromarray(rng.integers(0, 256, (40, 36, 3)).astype(np.uint8)).save(folder / f"{k:03d}.png")
+    return folder
+
+
+def test_sources_are_made_of_images_or_found_by_name_or_beside_them(tmp_path):
+    data, other = pictures(tmp_path / "a", 12), pictures(tmp_path / "b", 11, 1)
+    made = settings("pix2pix", "--data", data, "--side", 16, "--made", "grey")
+    assert sides.shapes(made) == ((1, 16, 16), (3, 16, 16))
+    assert sides.load_pairs(made, None).values.shape == (11, 3, 16, 16)
+    assert sides.load_held_out(made).values.shape == (1, 3, 16, 16)
+    named = settings("pix2pix", "--data", data, "--target", other, "--side", 16)
+    assert sides.made_by(named.extra) is None
+    found = sides.load_pairs(named, None)
+    assert found.values.target.shape == found.values.source.shape == (10, 3, 16, 16)
+    assert found.paired
+    beside = settings("pix2pix", "--data", data, "--halves", "right", "--side", 8, "--held-out", 0)
+    assert sides.load_pairs(beside, None).values.source.shape == (12, 3, 8, 8)
+    digits = settings("pix2pix", "--data", "digits")
+    assert sides.shapes(digits) == ((1, 32, 32), (1, 32, 32))
+
+
+def test_what_is_held_out_is_not_learnt_from(tmp_path):
+    chosen = settings("pix2pix", "--data", pictures(tmp_path / "a", 40), "--side", 16, "--held-out", 3)
+    learnt, held = sides.load_pairs(chosen, None).values, sides.load_held_out(chosen).values
+    assert (len(learnt), len(held)) == (37, 3)
+    known = {image.tobytes() for image in learnt}
+    assert not any(image.tobytes() in known for image in held)
+    assert (held == sides.load_held_out(chosen).values).all()
+
+
+def test_domains_have_nothing_to_do_with_each_other():
+    chosen = settings("cyclegan", "--target", "digits", "--dry-run")
+    found = sides.load_domains(chosen, 50)
+    assert not found.paired
+    assert found.values.target.shape == found.values.source.shape == (50, 1, 28, 28)
+    source, target = sides.domains_held_out(chosen)
+    assert source.labels is not None
+    assert target.name == "digits"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--made", "grey", "--target", "x"), "--made changes nothing with --target"),
+        (("--made", "grey", "--halves", "left"), "--made changes nothing with --halves"),
+        (("--z-dim", "3"), "--z-dim changes nothing without --system bicyclegan"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(words, message, capsys):
+    with pytest.raises(SystemExit):
+        settings("pix2pix", *words)
+    assert message in capsys.readouterr().err
+
+
+def test_a_picture_has_sources_over_translations_over_targets(tmp_path):
+    chosen = settings("pix2pix", "--data", "digits", "--width", 4, "--made", "grey")
+    game = example("pix2pix").build(chosen)
+    samples = sides.load_pairs(chosen, 40)
+    game.meet(samples.values)
+    translations.strips(game, samples, tmp_path / "step_00000000.png")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"{name}step_00000000.png" for name in ("", "before_", "after_")
+    }
+    shown = np.asarray(Image.open(tmp_path / "step_00000000.png"))[::2, ::2]
+    assert shown.shape == (6 * 34 + 2, 8 * 34 + 2)
+    for row, at in ((0, 0), (2, 0), (3, 8), (5, 8)):  # sources are the images here, and so are targets
+        assert (shown[2 + 34 * row : 34 + 34 * row, 2:34] == samples.values[at, 0]).all()
+    before = np.asarray(Image.open(tmp_path / "before_step_00000000.png"))[::2, ::2]
+    assert (before[2:34, 2:34] == samples.values[0, 0]).all()
+
+
+def test_small_and_grey_sources_are_shown_as_large_and_in_colour():
+    rows = [np.full((2, 1, 4, 4), 7, np.uint8), np.full((2, 3, 8, 8), 9, np.uint8), np.full((2, 4, 8, 8), 5, np.uint8)]
+    found = translations.interleaved(rows, 2)
+    assert found.shape == (6, 3, 8, 8)
+    assert found[:, 0, 0, 0].tolist() == [7, 7, 9, 9, 5, 5]
+
+
+def test_numbers_of_what_is_perfect_and_of_what_differs():
+    chosen = settings("pix2pix", "--data", "digits", "--width", 4, "--made", "grey", "--dry-run")
+    game = example("pix2pix").build(chosen)
+    same = translations.measured(game, chosen, by=lambda x: x)
+    assert (same["ssim"], same["looks"]) == (1.0, 0.0)
+    assert same["psnr"] == np.inf
+    found = translations.measured(game, chosen)
+    assert found["psnr"] < 15
+    assert found["looks"] > 0.1
+    assert found["diversity"] > 0  # its dropout stays
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "words", "numbers"),
+    [
+        ("pix2pix", "--data digits --width 4 --side 16", {"psnr", "ssim", "looks", "diversity"}),
+        ("pix2pix", "--data digits --width 4 --side 16 --system bicyclegan", {"psnr", "ssim", "looks", "diversity"}),
+        ("pix2pix", "--data digits --width 4 --side 16 --adversarial 0 --dropout 0", {"psnr", "ssim", "looks"}),
+        ("cyclegan", "--target digits --width 4 --blocks 1", {"read_as_before", "frechet", "frechet_before"}),
+        ("cyclegan", "--target digits --width 4 --blocks 1 --system cut", {"read_as_before", "frechet_floor"}),
+        ("super_resolution", "--data digits --width 4 --blocks 1 --side 32 --warm-up 1", {"psnr", "psnr_bicubic"}),
+    ],
+)
+def test_a_dry_run_says_its_numbers(script, words, numbers, capsys):
+    assert example(script).main([*words.split(), "--batch-size", "4", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert {name for name in numbers if f"{name}: " not in said} == set()
+
+
+def test_a_run_resumes_and_its_translator_is_a_file(tmp_path):
+    module, out = example("pix2pix"), tmp_path / "run"
+    data = pictures(tmp_path / "a", 24)
+    line = f"--data {data} --side 16 --width 4 --made edges --batch-size 4 --out {out}".split()
+    assert module.main([*line, "--steps", "2"]) == 0
+    assert module.main([*line, "--steps", "4", "--resume"]) == 0
+    whole = tmp_path / "whole"
+    assert module.main([*line[:-1], str(whole), "--steps", "4"]) == 0
+    ends = [mg.training.checkpoint.find(folder / "checkpoints")[-1] for folder in (out, whole)]
+    ours, theirs = (mg.training.checkpoint.load(path)[0] for path in ends)
+    assert [name for name, array in ours.items() if not np.array_equal(array, theirs[name])] == []
+    loaded = mg.export.load_generator(out / "generator.safetensors")
+    assert loaded.source.shape == (1, 16, 16)
+    assert {"psnr", "ssim"} <= set(json.loads((out / "metrics.json").read_text()))
+
+
+def test_domains_without_held_out_images_are_not_measured(tmp_path, capsys):
+    module = example("cyclegan")
+    chosen = settings("cyclegan", "--data", pictures(tmp_path / "a", 9), "--target", pictures(tmp_path / "b", 9))
+    with pytest.raises(DataError, match="no held-out images are known"):
+        sides.domains_held_out(chosen)
+    assert module.measure(None, None, chosen) == {}
+    assert "nothing is measured" in capsys.readouterr().out
+
+
+def test_every_way_to_make_a_source_has_a_translator():
+    for name in MAKINGS:
+        chosen = settings("pix2pix", "--data", "digits", "--width", 2, "--made", name)
+        if name == "small":
+            continue
+        game = example("pix2pix").build(chosen)
+        batch = mg.tensor(np.zeros((2, 1, 32, 32), np.float32))
+        assert game.generator(game.sources_of(batch)).shape == (2, 1, 32, 32)
