@@ -9,7 +9,7 @@ import numpy as np
 from .. import viz
 from ..data import list_pictures
 from ..data.pictures import read_whole
-from ..errors import CheckpointError, DataError
+from ..errors import CheckpointError, DataError, ShapeError
 from ..export import Generator
 from ..gan.latents import SourceImages
 from ..kernels import kernels
@@ -60,6 +60,9 @@ def upscale(arguments: Sequence[str]) -> int:
 
 def _translated(chosen: argparse.Namespace, generator: Generator, source: SourceImages) -> int:
     """What the generator makes of the pictures on the command line, in a folder."""
+    if chosen.label is not None and not 0 <= chosen.label < (generator.classes or 0):
+        known = "it is told no domain" if generator.classes is None else f"it knows 0 to {generator.classes - 1}"
+        raise ShapeError(f"--label {chosen.label}: {known}")
     files = list(_files(chosen.pictures))
     out = Path(chosen.out)
     targets = _targets(files, out)
@@ -76,7 +79,7 @@ def _translated(chosen: argparse.Namespace, generator: Generator, source: Source
                 damaged[file] = str(error)
                 continue
             with disk.naming(target):
-                viz.save_png(_made(generator, pixels, alpha, tile, overlap, of), target, scale=1)
+                viz.save_png(_made(generator, chosen.label, pixels, alpha, tile, overlap, of), target, scale=1)
             bar.update()
     for file, reason in damaged.items():
         say(f"{shown(file)}: left out: {reason}")
@@ -92,6 +95,8 @@ def _options(name: str, about: str) -> Options:
     p.add_argument("--out", type=nonempty, default=f"{name}d", metavar="FOLDER", help=f"(default: {name}d)")
     shown = "pixels a side that go through the network at once (default: 512)"
     p.add_argument("--tile", type=positive, default=512, metavar="PIXELS", help=shown)
+    shown = "of the domains that the translator knows, the one to go to (default: 0)"
+    p.add_argument("--label", type=natural, metavar="N", help=shown)
     shown = "by which tiles overlap, and fade into each other (default: 32)"
     p.add_argument("--overlap", type=natural, default=32, metavar="PIXELS", help=shown)
     return p
@@ -123,12 +128,18 @@ def _targets(files: Sequence[Path], out: Path) -> list[Path]:
 
 
 def _made(
-    generator: Generator, pixels: np.ndarray, alpha: np.ndarray | None, tile: int, overlap: int, of: int
+    generator: Generator,
+    label: int | None,
+    pixels: np.ndarray,
+    alpha: np.ndarray | None,
+    tile: int,
+    overlap: int,
+    of: int,
 ) -> np.ndarray:
     """The picture (H, W), (H, W, 3) or, where it is transparent, (H, W, 4), that is made of pixels (H, W, C)."""
 
     def network(part: np.ndarray) -> np.ndarray:
-        return generator.generate(tensor(part)).numpy()
+        return generator.generate(tensor(part), None if label is None else np.array([label])).numpy()
 
     image = kernels(pixels).scaled(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
     made = viz.to_uint8(tiles.through(network, image, tile=tile, overlap=overlap, of=of)).transpose(1, 2, 0)

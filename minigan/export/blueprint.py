@@ -27,7 +27,7 @@ from ..models.singan import Pyramid
 from ..models.stylegan2 import StyleGenerator
 from ..models.super_resolution import DenseBlock, Enlarger, SRBlock
 from ..models.transgan import TransGenerator
-from ..models.translators import ReflectedBlock, UNetTranslator, WithNoise
+from ..models.translators import ReflectedBlock, UNetTranslator, WithClass, WithNoise
 from ..nn import Module
 from ..nn.reparametrize import normalised_within
 
@@ -36,7 +36,7 @@ NORMALISED: dict[str, Any] = {fn.__name__: fn for fn in (nn.spectral_norm, nn.we
 _OF_MODELS = (
     *(Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, BigGenerator, TransGenerator, FastGenerator, Pyramid),
     *(GrowingGenerator, MultiScaleGenerator, LaplacianGenerator, OneHotGenerator, ConditionalNormGenerator),
-    *(UNetTranslator, ReflectedBlock, WithNoise, Enlarger, SRBlock, DenseBlock),
+    *(UNetTranslator, ReflectedBlock, WithClass, WithNoise, Enlarger, SRBlock, DenseBlock),
 )
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
@@ -152,6 +152,7 @@ HELD: dict[str, Callable[..., float]] = {
     "SRBlock": lambda channels: 2 * channels * (9 * channels + 3),
     "ReflectedBlock": lambda channels: 2 * channels * (9 * channels + 1),
     "UNetTranslator": UNetTranslator.held,
+    "WithClass": lambda: 0,
     "WithNoise": lambda: 0,
     "LearnedBasis": lambda z_dim, channels, side: channels * (z_dim + side * side),
     "MinibatchDiscrimination": lambda in_features, out_features=100, kernel_dims=5: (

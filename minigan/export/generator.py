@@ -22,6 +22,7 @@ from ..gan import ConditionalGame, Game, Latent, LatentCode
 from ..gan.conditional import check_counts, classes_drawn
 from ..gan.game import STANDING, STANDING_BATCHES
 from ..gan.latents import NormalLatent, SourceImages, UniformLatent, truncated_latent
+from ..gan.translation import StarGAN
 from ..kernels.installation import versions
 from ..nn import Module, evaluating
 from ..nn.cost import bounded
@@ -126,6 +127,8 @@ def of_game(game: Game, **about: Any) -> Generator:
     classes, counts = None, None
     if isinstance(game, ConditionalGame):
         classes, counts = game.classes, None if game.counts is None else game.counts.numpy().tolist()
+    elif isinstance(game, StarGAN):
+        classes = game.classes
     try:
         network = game.sampling_network()
     except NotImplementedError as error:

@@ -32,11 +32,13 @@ from .transgan import PatchFeatures, TransGenerator, transgan
 from .translators import (
     PatchHeads,
     UNetTranslator,
+    WithClass,
     WithNoise,
     halvings_within,
     image_encoder,
     patch_discriminator,
     patch_size,
+    reading_discriminator,
     resnet_translator,
 )
 from .unet import UNetDiscriminator, unet

@@ -9,6 +9,7 @@ from ..errors import ShapeError
 from ..nn.checks import integer
 from ..random import Stream
 from ..tensor import Tensor, as_tensor
+from .labels import TwoHeads, one_hot
 
 NORMS: dict[str | None, Callable[[int], list[nn.Module]]] = {
     "batch": lambda channels: [nn.BatchNorm2d(channels)],
@@ -293,6 +294,41 @@ def image_encoder(
     made = nn.Sequential(*layers, MeanOverPixels(), nn.Linear(maps[-1], outputs, rng=rng))
     start_small(made, rng=rng)
     return made
+
+
+class WithClass(nn.Module):
+    """A translator that is told a class beside images: a map of ones for it, of zeros for each other (StarGAN)."""
+
+    def __init__(self, translator: nn.Module, classes: int) -> None:
+        self.translator = translator
+        self.classes = integer("WithClass: classes", classes, 2)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """What the translator makes of (N, C + classes, H, W)."""
+        x = as_tensor(x, "WithClass")
+        told = ops.expand_dims(one_hot(labels, self.classes, str(x.dtype)), (2, 3))
+        maps = ops.broadcast_to(told, (len(x), self.classes, *x.shape[2:]))
+        return self.translator(ops.concatenate([x, maps], 1))
+
+
+def reading_discriminator(
+    side: int, channels: int, classes: int, *, width: int = 64, halvings: int | None = None, rng: Stream | None = None
+) -> TwoHeads:
+    """StarGAN's discriminator (Choi et al. 2018): scores (N, 1, h, w) of patches, and logits (N, classes) of an image.
+
+    4x4 convolutions of stride 2 and leaky ReLU 0.01, from `width` maps on, twice as many after each, until 2 or 3
+    pixels are left or so often; a 3x3 one to scores, one over what is left to logits. No norm.
+    """
+    halvings = halvings_within(side) if halvings is None else integer("reading_discriminator: halvings", halvings, 1)
+    rest = side >> halvings
+    layers: list[nn.Module] = []
+    for k in range(halvings):
+        before = channels if k == 0 else width << (k - 1)
+        layers += [nn.Conv2d(before, width << k, 4, 2, 1, rng=rng), nn.LeakyReLU(0.01)]
+    last = width << (halvings - 1)
+    score = nn.Conv2d(last, 1, 3, padding=1, bias=False, rng=rng)
+    told = nn.Sequential(nn.Conv2d(last, classes, rest, bias=False, rng=rng), nn.Flatten())
+    return TwoHeads(nn.Sequential(*layers), score, told)
 
 
 class MeanOverPixels(nn.Module):

@@ -8,3 +8,4 @@ from .distances import l1, l2, total_variation
 from .making import MAKINGS, Making, making, source_shape
 from .pix2pix import Pix2Pix
 from .restoration import Restoration
+from .stargan import StarGAN

@@ -28,6 +28,7 @@ class Translation(Game):
     """
 
     make: Making | None = None
+    itself = False  # are the images of the data the sources?
 
     def sides(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(sources, targets) of the batch; ShapeError if it holds no sources, and the game makes none."""
@@ -44,7 +45,7 @@ class Translation(Game):
 
     def meet(self, values: Any) -> None:
         """Remember some of these images, or the sources among them, to make samples of: uint8 or float in [-1, 1]."""
-        given = values if self.make is not None else getattr(values, "source", None)
+        given = values if self.make is not None or self.itself else getattr(values, "source", None)
         if isinstance(given, tuple):
             given = given[0]
         if given is None:

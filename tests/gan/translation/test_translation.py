@@ -19,6 +19,7 @@ from minigan.gan.translation import (
     CycleGAN,
     Pix2Pix,
     Restoration,
+    StarGAN,
     l1,
     l2,
     making,
@@ -91,6 +92,15 @@ def cut(**parts):
     return game
 
 
+def stargan(**parts):
+    with mg.random.using(mg.random.Stream(0)):
+        G = mg.models.WithClass(mg.models.resnet_translator(3 + 4, 3, width=2, blocks=1), 4)
+        D = mg.models.reading_discriminator(8, 3, 4, width=4)
+    game = StarGAN(G, D, classes=4, generator_optimizer=adam(G), discriminator_optimizer=adam(D), d_steps=2, **parts)
+    game.meet(IMAGES)
+    return game
+
+
 GAMES = {
     "pix2pix": (pix2pix, PAIRS, True),
     "relativistic": (relative, PAIRS, True),
@@ -102,6 +112,7 @@ GAMES = {
     "cyclegan": (cyclegan, DOMAINS, False),
     "bicyclegan": (bicyclegan, PAIRS, True),
     "cut": (cut, DOMAINS, False),
+    "stargan": (stargan, IMAGES, True),
     "discogan": (disco, DOMAINS, False),
     "dualgan": (dual, DOMAINS, False),
 }
@@ -109,6 +120,8 @@ GAMES = {
 
 def drawn(name):
     _, values, paired = GAMES[name]
+    if name == "stargan":
+        return data.shuffled_batches(values, 4, labels=np.arange(len(values)) % 4, flip=True)
     return data.shuffled_batches(values, 4, paired=paired, flip=True)
 
 
@@ -175,7 +188,7 @@ def test_the_critic_waits_until_the_warm_up_is_over():
     assert any((p.numpy() != old).any() for p, old in zip(game.discriminator.parameters(), before, strict=True))
 
 
-@pytest.mark.parametrize("make", [pix2pix, restoration, bicyclegan, cut, cyclegan])
+@pytest.mark.parametrize("make", [pix2pix, restoration, bicyclegan, cut, stargan, cyclegan])
 def test_its_translators_are_files(make, tmp_path):
     game = make()
     for each in game.players.values():
@@ -185,7 +198,9 @@ def test_its_translators_are_files(make, tmp_path):
     export.save_of_game(tmp_path / "generator.safetensors", game)
     loaded = export.load_generator(tmp_path / "generator.safetensors")
     sources = game.sources(3, "samples", 0)
-    np.testing.assert_array_equal(loaded.generate(sources).numpy(), game.translate(sources).numpy())
+    told = np.array([2, 0, 1]) if make is stargan else None
+    ours = game.generate(sources, mg.tensor(told)) if make is stargan else game.translate(sources)
+    np.testing.assert_array_equal(loaded.generate(sources, told).numpy(), ours.numpy())
     assert loaded.source.shape == sources.shape[1:]
     for name, network in export.further_of_game(game).items():
         export.save_generator(tmp_path / f"{name}.safetensors", network)
