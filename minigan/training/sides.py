@@ -46,6 +46,11 @@ def add_images(p: Options, *, side: int) -> None:
 def _add_held_out(group: Any) -> None:
     shown = f"pairs to measure with, which are not learnt from (default: {HELD}, a tenth at most)"
     group.add_argument("--held-out", type=natural, default=HELD, metavar="N", help=shown)
+    add_judge(group)
+
+
+def add_judge(group: Any) -> None:
+    """Whose eyes measure."""
     shown = "whose eyes: a judge that ships, or a file of `minigan judge train` (default: who knows the images)"
     group.add_argument("--judge", type=nonempty, metavar="NAME|FILE", help=shown)
 

@@ -85,6 +85,22 @@ def test_a_generator_that_enlarges_does(tmp_path, translator, rng, capsys):
     assert "makes (16, 16) pixels of (16, 16); minigan translate uses it" in capsys.readouterr().err
 
 
+def test_a_translator_between_domains_is_told_where_to_go(tmp_path, capsys):
+    network = mg.models.WithClass(mg.nn.Sequential(mg.nn.Conv2d(1 + 3, 1, 1)), 3)
+    weight, bias = network.translator[0].parameters()
+    weight.copy_(np.array([0, -1, 0, 1], np.float32).reshape(1, 4, 1, 1))
+    bias.copy_(np.zeros(1, np.float32))
+    file = tmp_path / "told.safetensors"
+    export.save_generator(file, export.Generator(network, SourceImages(1, 4, 4), 3))
+    Image.new("L", (5, 6), 77).save(tmp_path / "a.png")
+    line = ["translate", str(file), str(tmp_path / "a.png"), "--out", str(tmp_path / "out")]
+    for label, expected in ((0, 0), (1, 128), (2, 255)):
+        assert cli.main([*line, "--label", str(label)]) == 0
+        assert abs(int(np.asarray(Image.open(tmp_path / "out" / "a.png"))[0, 0]) - expected) <= 1
+    assert cli.main([*line, "--label", "3"]) == 1
+    assert "--label 3: it knows 0 to 2" in capsys.readouterr().err
+
+
 class Blurring(Module):
     """A network that sees two pixels around each, of images whose sides four divides."""
 
