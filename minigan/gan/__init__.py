@@ -1,6 +1,6 @@
 """GANs: objectives, penalties, and the game that players play."""
 
-from . import losses, penalties
+from . import losses, penalties, translation
 from .bigan import BiGAN
 from .conditional import AuxiliaryGame, ConditionalGame
 from .dynamics import packed

@@ -1,5 +1,6 @@
 """What translators learn from: pairs of images, two domains, or images of which the sources are made on the way."""
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 
 from ..data import DATASETS, Pair, Samples, Shape, data_set, halves, held_out, load_images, paired_folders
 from ..data.pairs import SIDES
+from ..errors import ShapeError
 from ..gan.translation import MAKINGS, Making, making, source_shape
 from ..random import Stream
 from ..system.options import Options, nonempty
@@ -23,7 +25,7 @@ def add_options(p: Options, *, made: str, side: int = 32) -> None:
     p.named("--data").help = "images, or with --target the sources of those; auto (default) means mnist, else digits"
     group = p.add_argument_group("pairs")
     shown = f"make the sources of the images: {', '.join(MAKINGS)}, or small:N (default: {made})"
-    group.add_argument("--made", default=made, metavar="NAME", help=shown)
+    group.add_argument("--made", type=_made, default=made, metavar="NAME", help=shown)
     shown = "pictures that have the names of those in --data, which are their sources"
     group.add_argument("--target", type=nonempty, metavar="FOLDER", help=shown)
     shown = "each picture of --data is two beside each other: this one is the source"
@@ -33,6 +35,15 @@ def add_options(p: Options, *, made: str, side: int = 32) -> None:
     p.idle("--made", lambda o: "changes nothing with --target" if o.target else "")
     p.idle("--halves", lambda o: "changes nothing with --target" if o.target else "")
     p.idle("--made", lambda o: "changes nothing with --halves" if o.halves else "")
+
+
+def _made(name: str) -> str:
+    """A name that `making` knows, as a type of options."""
+    try:
+        making(name)
+    except ShapeError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("making: ")) from None
+    return name
 
 
 def add_images(p: Options, *, side: int) -> None:

@@ -66,6 +66,10 @@ def test_domains_have_nothing_to_do_with_each_other():
     [
         (("--made", "grey", "--target", "x"), "--made changes nothing with --target"),
         (("--made", "grey", "--halves", "left"), "--made changes nothing with --halves"),
+        (
+            ("--made", "blue"),
+            "expected one of grey, edges, small, hole, holes, segments, turned, or small:N, got 'blue'",
+        ),
         (("--z-dim", "3"), "--z-dim changes nothing without --system bicyclegan"),
     ],
 )
