@@ -1,5 +1,6 @@
 """What games of translators share: where sources come from, and what samples are made of."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ...nn import Module, evaluating, functional_call
 from ...optim import EMA, Optimizer
 from ...recording import no_grad
 from ...tensor import Tensor
-from ..game import Batch, Game, Losses
+from ..game import Batch, Game, Losses, Turn
 from ..latents import SourceImages
 from ..losses import Loss
 from .making import Making
@@ -27,8 +28,20 @@ class Translation(Game):
     game has met, or makes of those.
     """
 
-    make: Making | None = None
     itself = False  # are the images of the data the sources?
+
+    def __init__(
+        self,
+        players: Mapping[str, Module],
+        optimizers: Mapping[str, Optimizer],
+        schedule: Sequence[Turn] = (Turn("players_turn"),),
+        *,
+        make: Making | None = None,
+        **parts: Any,
+    ) -> None:
+        """`parts` are the seed, ema and schedules of a Game."""
+        self.make = make
+        super().__init__(players, optimizers, schedule, **parts)
 
     def sides(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(sources, targets) of the batch; ShapeError if it holds no sources, and the game makes none."""

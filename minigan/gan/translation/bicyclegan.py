@@ -1,20 +1,19 @@
 """BicycleGAN (Zhu et al. 2017b): many images of one source, each with a code that can be read from it again."""
 
-from collections.abc import Sequence
+from typing import Any
 
 from ... import ops
 from ...grad import grad
 from ...nn import Module
 from ...nn.checks import not_negative
-from ...optim import EMA, Optimizer, Schedule
+from ...optim import Optimizer
 from ...recording import no_grad
 from ...tensor import Tensor
-from ..game import Batch, Losses, Turn
+from ..game import Batch, Losses
 from ..losses import Loss, lsgan
 from ..vae import kl_divergence
 from .base import Translation
 from .distances import l1
-from .making import Making
 
 
 class BicycleGAN(Translation):
@@ -45,15 +44,12 @@ class BicycleGAN(Translation):
         l1_weight: float = 10.0,
         kl: float = 0.01,
         latent: float = 0.5,
-        make: Making | None = None,
-        ema: EMA | None = None,
-        schedules: Sequence[Schedule] = (),
-        seed: int = 0,
+        **parts: Any,
     ) -> None:
         not_negative("BicycleGAN", adversarial=adversarial, l1_weight=l1_weight, kl=kl, latent=latent)
         self.generator, self.encoder = generator, encoder
         self.discriminator, self.code_discriminator = discriminator, code_discriminator
-        self.loss, self.make, self.z_dim = loss, make, z_dim
+        self.loss, self.z_dim = loss, z_dim
         self.adversarial, self.l1_weight, self.kl, self.latent_weight = adversarial, l1_weight, kl, latent
         names = "generator", "encoder", "discriminator", "code_discriminator"
         super().__init__(
@@ -63,10 +59,7 @@ class BicycleGAN(Translation):
                 "encoder": encoder_optimizer,
                 "discriminators": discriminators_optimizer,
             },
-            [Turn("players_turn")],
-            seed=seed,
-            ema=ema,
-            schedules=schedules,
+            **parts,
         )
 
     def players_turn(self, batch: Batch) -> Losses:

@@ -1,15 +1,15 @@
 """CUT (Park et al. 2020): one translator between two domains, whose patches stay what they were, by contrast."""
 
-from collections.abc import Sequence
+from typing import Any
 
 from ... import ops
 from ...models.translators import PatchHeads
 from ...nn import Sequential
 from ...nn.checks import not_negative, number
 from ...nn.module import Module
-from ...optim import EMA, Optimizer, Schedule
+from ...optim import Optimizer
 from ...tensor import Tensor
-from ..game import Batch, Losses, Turn
+from ..game import Batch, Losses
 from ..losses import Loss, lsgan
 from .base import Translation, scores_move
 
@@ -39,9 +39,7 @@ class CUT(Translation):
         nce: float = 1.0,
         identity: bool = True,
         temperature: float = 0.07,
-        ema: EMA | None = None,
-        schedules: Sequence[Schedule] = (),
-        seed: int = 0,
+        **parts: Any,
     ) -> None:
         not_negative("CUT", adversarial=adversarial, nce=nce)
         self.generator, self.heads, self.discriminator = generator, heads, discriminator
@@ -50,10 +48,7 @@ class CUT(Translation):
         super().__init__(
             {"generator": generator, "heads": heads, "discriminator": discriminator},
             {"translator": translator_optimizer, "discriminator": discriminator_optimizer},
-            [Turn("players_turn")],
-            seed=seed,
-            ema=ema,
-            schedules=schedules,
+            **parts,
         )
 
     def players_turn(self, batch: Batch) -> Losses:

@@ -1,17 +1,18 @@
 """CycleGAN (Zhu et al. 2017), and with other parts DiscoGAN and DualGAN: translators between two domains, no pairs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import chain
+from typing import Any
 
 from ... import ops
 from ...errors import ShapeError
 from ...nn import Module
 from ...nn.checks import not_negative
-from ...optim import EMA, Optimizer, Schedule
+from ...optim import Optimizer
 from ...recording import no_grad
 from ...tensor import Tensor, full
 from ..dynamics import Pool
-from ..game import Batch, Losses, State, Turn
+from ..game import Batch, Losses, State
 from ..latents import Latent, SourceImages
 from ..losses import Loss, lsgan
 from .base import Translation
@@ -56,9 +57,7 @@ class CycleGAN(Translation):
         pool: int = 50,
         shape: Shape = (3, 32, 32),
         source_shape: Shape | None = None,
-        ema: EMA | None = None,
-        schedules: Sequence[Schedule] = (),
-        seed: int = 0,
+        **parts: Any,
     ) -> None:
         weights = {"adversarial": adversarial, "cycle": cycle, "identity": identity, "d_weight": d_weight}
         not_negative("CycleGAN", **weights, penalty_weight=penalty_weight)
@@ -76,10 +75,7 @@ class CycleGAN(Translation):
         super().__init__(
             dict(zip(names, (generator, inverse, discriminator, source_discriminator), strict=True)),
             {"translators": translators_optimizer, "discriminators": discriminators_optimizer},
-            [Turn("players_turn")],
-            seed=seed,
-            ema=ema,
-            schedules=schedules,
+            **parts,
         )
         self.pools: dict[str, Pool] = {}
         if pool:

@@ -1,17 +1,16 @@
 """pix2pix (Isola et al. 2017): a translator learns from pairs, by a distance and by a discriminator of patches."""
 
-from collections.abc import Sequence
+from typing import Any
 
 from ... import ops
 from ...nn import Module
 from ...nn.checks import not_negative
-from ...optim import EMA, Optimizer, Schedule
+from ...optim import Optimizer
 from ...tensor import Tensor
-from ..game import Batch, Losses, Turn
+from ..game import Batch, Losses
 from ..losses import Loss, nonsaturating
 from .base import Translation, scores_move
 from .distances import l1
-from .making import Making
 
 
 class Pix2Pix(Translation):
@@ -34,22 +33,16 @@ class Pix2Pix(Translation):
         l1_weight: float = 100.0,
         adversarial: float = 1.0,
         d_weight: float = 0.5,
-        make: Making | None = None,
-        ema: EMA | None = None,
-        schedules: Sequence[Schedule] = (),
-        seed: int = 0,
+        **parts: Any,
     ) -> None:
         not_negative("Pix2Pix", l1_weight=l1_weight, adversarial=adversarial, d_weight=d_weight)
         self.generator, self.discriminator = generator, discriminator
-        self.loss, self.make = loss, make
+        self.loss = loss
         self.l1_weight, self.adversarial, self.d_weight = l1_weight, adversarial, d_weight
         super().__init__(
             {"generator": generator, "discriminator": discriminator},
             {"generator": generator_optimizer, "discriminator": discriminator_optimizer},
-            [Turn("players_turn")],
-            seed=seed,
-            ema=ema,
-            schedules=schedules,
+            **parts,
         )
 
     def players_turn(self, batch: Batch) -> Losses:

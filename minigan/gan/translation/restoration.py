@@ -1,18 +1,18 @@
 """Super-resolution and repair: SRGAN, ESRGAN, the context encoder; a translator whose critic sees its images alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 from ... import ops
 from ...nn import Module
 from ...nn.checks import integer, not_negative
-from ...optim import EMA, Optimizer, Schedule
+from ...optim import Optimizer
 from ...recording import no_grad
 from ...tensor import Tensor
 from ..game import Batch, Losses, Turn
 from ..losses import Loss, nonsaturating
 from .base import Translation, scores_move
 from .distances import Distance, l1
-from .making import Making
 
 Features = Callable[[Tensor], Tensor]
 
@@ -44,23 +44,17 @@ class Restoration(Translation):
         features: Features | None = None,
         adversarial: float = 1e-3,
         warm_up: int = 0,
-        make: Making | None = None,
-        ema: EMA | None = None,
-        schedules: Sequence[Schedule] = (),
-        seed: int = 0,
+        **parts: Any,
     ) -> None:
         not_negative("Restoration", pixel=pixel, perceptual=perceptual, adversarial=adversarial)
         self.generator, self.discriminator = generator, discriminator
-        self.loss, self.distance, self.features, self.make = loss, distance, features, make
+        self.loss, self.distance, self.features = loss, distance, features
         self.pixel, self.perceptual, self.adversarial = pixel, perceptual if features else 0.0, adversarial
         self.warm_up = integer("Restoration: warm_up", warm_up, 0)
         super().__init__(
             {"generator": generator, "discriminator": discriminator},
             {"generator": generator_optimizer, "discriminator": discriminator_optimizer},
-            [Turn("players_turn")],
-            seed=seed,
-            ema=ema,
-            schedules=schedules,
+            **parts,
         )
 
     def variant(self, turn: Turn, rounds: int) -> int:

@@ -1,6 +1,7 @@
 """StarGAN (Choi et al. 2018): one translator between many domains, which is told which to go to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from ... import ops
 from ...errors import ShapeError
 from ...nn import Module
 from ...nn.checks import not_negative
-from ...optim import EMA, Optimizer, Schedule
+from ...optim import Optimizer
 from ...recording import no_grad
 from ...tensor import Tensor, tensor
 from ..game import Batch, Losses
@@ -45,9 +46,7 @@ class StarGAN(Translation):
         classify: float = 1.0,
         cycle: float = 10.0,
         d_steps: int = 5,
-        ema: EMA | None = None,
-        schedules: Sequence[Schedule] = (),
-        seed: int = 0,
+        **parts: Any,
     ) -> None:
         not_negative("StarGAN", penalty_weight=penalty_weight, classify=classify, cycle=cycle)
         if loss.compares:
@@ -62,9 +61,7 @@ class StarGAN(Translation):
             {"generator": generator, "discriminator": discriminator},
             {"generator": generator_optimizer, "discriminator": discriminator_optimizer},
             turns,
-            seed=seed,
-            ema=ema,
-            schedules=schedules,
+            **parts,
         )
 
     def discriminator_turn(self, batch: Batch) -> Losses:
