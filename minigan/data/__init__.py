@@ -2,12 +2,13 @@
 
 from .arrays import from_array, load_array
 from .batches import Batches, Shuffled, StreamedBatches, Together, shuffled_batches
+from .blended import clouds, on_clouds
 from .cifar import cifar10
 from .clusters import k_means, principal_components
 from .digits import digits
 from .folders import image_folder, list_pictures
 from .idx import fashion_mnist, mnist, read_idx
-from .pairs import Pair, halves, paired_folders
+from .pairs import LabelledDomains, Pair, halves, paired_folders
 from .points import CURVES, curve, gaussians_grid, gaussians_ring, grid_centres, quadratic, ring_centres, swiss_roll
 from .prefetch import FolderBatches
 from .sources import (

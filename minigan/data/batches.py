@@ -232,8 +232,8 @@ def shuffled_batches(
     """Shuffled batches for `device`: images without labels are sent one by one if they would fill a GPU's memory.
 
     `drawing` are seed, flip, crop and stream of `Batches`. Of a named tuple of arrays, batches are named tuples: of the
-    same samples in each array, mirrored and moved alike, if they are `paired`; else each array is shuffled for itself.
-    DataError if paired arrays differ in length.
+    same samples in each array, mirrored and moved alike, if they are `paired`; else each array is shuffled for itself,
+    but for one called `labels`, which belongs to the one called `source`. DataError if paired arrays differ in length.
     """
     if isinstance(samples, np.ndarray):
         if device == "cuda" and samples.nbytes > RESIDENT and labels is None and samples.dtype == np.uint8:
@@ -249,7 +249,8 @@ def shuffled_batches(
     for name, array in named.items():
         own = {k: v for k, v in drawing.items() if array.ndim == 4 or k not in ("flip", "crop")}
         if not paired:
-            own["stream"] = f"{drawing.get('stream', STREAM)} of {name}"
+            of = "source" if name == "labels" and "source" in named else name
+            own["stream"] = f"{drawing.get('stream', STREAM)} of {of}"
         sources.append(shuffled_batches(array, batch_size, device=device, **own))
     return Together(type(samples)(*sources))
 

@@ -27,6 +27,14 @@ class Pair(NamedTuple):
     source: np.ndarray
 
 
+class LabelledDomains(NamedTuple):
+    """Two domains, or batches of them, of which the labels of the `source` are known: int64 (N,)."""
+
+    target: np.ndarray
+    source: np.ndarray
+    labels: np.ndarray
+
+
 def paired_folders(
     targets: str | Path,
     sources: str | Path,

@@ -13,6 +13,7 @@ from ..random import Stream
 from ..system.terminal import say, shown
 from . import kinds
 from .arrays import Images, from_array, load_array, native
+from .blended import on_clouds
 from .cifar import cifar10, holds_cifar10
 from .digits import digits
 from .folders import folder_classes, image_folder, list_pictures
@@ -38,6 +39,7 @@ DATASETS = {
         (1, 28, 28),
         lambda split, most: digits(most or 60_000) if split == "train" else digits(most or 10_000, seed=1),
     ),
+    "mnist_m": Dataset((3, 28, 28), lambda split, most: on_clouds(mnist(split), seed=int(split == "test"))),
     "cifar10": Dataset((3, 32, 32), lambda split, most: cifar10(split)),
 }
 """Every data set that a command line may name."""
@@ -63,7 +65,8 @@ class Samples(NamedTuple):
 
     def needed_labels(self, why: str) -> np.ndarray:
         """The labels, or the array that is called so; DataError that says why they are needed if there are none."""
-        beside = getattr(self.values, "labels", None) if self.paired else None
+        known = self.paired or hasattr(self.values, "source")  # whose labels they are
+        beside = getattr(self.values, "labels", None) if known else None
         labels = beside if self.labels is None else self.labels
         if labels is None:
             raise DataError(f"{shown(self.name)}: these samples have no labels, {why}")

@@ -159,4 +159,4 @@ def _held_out(samples: Samples, settings: Settings) -> tuple[Samples, Samples]:
 
 def taken(values: Any, which: Any) -> Any:
     """Some of the samples."""
-    return Pair(values.target[which], values.source[which]) if isinstance(values, Pair) else values[which]
+    return type(values)(*(array[which] for array in values)) if isinstance(values, tuple) else values[which]

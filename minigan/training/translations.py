@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import judge as judges
 from .. import viz
-from ..data import Pair, Samples, scaled
+from ..data import Samples, scaled
 from ..gan.translation import Translation
 from ..judge import Judge
 from ..metrics import psnr, ssim
@@ -22,8 +22,8 @@ SHOWN = 8  # translations beside each other in a picture, in two rows
 
 def given_and_wanted(game: Translation, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
     """Sources, float32 in [-1, 1], and targets, uint8, of samples: pairs, or images of which the game makes sources."""
-    if isinstance(samples.values, Pair):
-        return scaled(samples.values.source), samples.values.target
+    if hasattr(samples.values, "source"):
+        return scaled(samples.values.source), samples.drawn
     images = samples.drawn
     return game.sources_of(tensor(scaled(images))).numpy(), images
 

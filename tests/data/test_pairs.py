@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minigan.data import Pair, halves, paired_folders, shuffled_batches
+from minigan.data import LabelledDomains, Pair, clouds, digits, halves, on_clouds, paired_folders, shuffled_batches
 from minigan.errors import DataError
 
 
@@ -70,3 +70,28 @@ def test_pairs_are_mirrored_together():
     drawn = batches.at(0)
     np.testing.assert_allclose(drawn.source - drawn.target, 100 / 127.5, atol=1e-6)
     assert len({image.tobytes() for image in drawn.target}) == 2
+
+
+def test_labels_of_a_domain_go_with_its_images():
+    images = np.arange(12, dtype=np.uint8).reshape(12, 1, 1, 1).repeat(2, 2).repeat(2, 3)
+    values = LabelledDomains(images[:7] + 100, images, np.arange(12))
+    batches = shuffled_batches(values, 4, paired=False, seed=3)
+    for k in range(5):
+        drawn = batches.at(k)
+        assert np.rint((drawn.source[:, 0, 0, 0] + 1) * 127.5).tolist() == drawn.labels.tolist()
+    assert batches.per_epoch == 3
+
+
+def test_digits_on_clouds_are_digits_on_coloured_grounds():
+    pixels, labels = digits(40)
+    blended, same = on_clouds((pixels, labels), seed=1)
+    assert (blended.shape, blended.dtype) == ((40, 3, 28, 28), np.uint8)
+    assert same is labels
+    grounds = clouds(40, 28, 1)
+    assert (blended == np.abs(grounds.astype(int) - pixels)).all()
+    assert (blended == on_clouds((pixels, labels), seed=1)[0]).all()
+    assert (clouds(40, 28, 2) != grounds).any()
+    assert (grounds.min((2, 3)) == 0).all()
+    assert (grounds.max((2, 3)) == 255).all()
+    steps = np.abs(np.diff(grounds.astype(float), axis=3)).mean()
+    assert steps < 0.6 * np.abs(grounds - grounds.mean((2, 3), keepdims=True)).mean()  # smooth

@@ -124,6 +124,11 @@ def test_numbers_of_what_is_perfect_and_of_what_differs():
         ("pix2pix", "--data digits --width 4 --side 16 --adversarial 0 --dropout 0", {"psnr", "ssim", "looks"}),
         ("cyclegan", "--target digits --width 4 --blocks 1", {"read_as_before", "frechet", "frechet_before"}),
         ("cyclegan", "--target digits --width 4 --blocks 1 --system cut", {"read_as_before", "frechet_floor"}),
+        (
+            "domain_adaptation",
+            "--data digits --target digits --channels 1 --width 4 --blocks 1",
+            {"source_accuracy", "target_accuracy"},
+        ),
         ("stargan", "--data digits --width 4 --blocks 1", {"read_as_asked"}),
         ("super_resolution", "--data digits --width 4 --blocks 1 --side 32 --warm-up 1", {"psnr", "psnr_bicubic"}),
     ],

@@ -7,5 +7,6 @@ from .cyclegan import CycleGAN
 from .distances import l1, l2, total_variation
 from .making import MAKINGS, Making, making, source_shape
 from .pix2pix import Pix2Pix
+from .pixelda import PixelDA
 from .restoration import Restoration
 from .stargan import StarGAN

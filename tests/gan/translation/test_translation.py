@@ -9,7 +9,7 @@ from resumed_game import continues_exactly
 
 import minigan as mg
 from minigan import data, export, nn
-from minigan.data import Pair
+from minigan.data import LabelledDomains, Pair
 from minigan.errors import ShapeError
 from minigan.gan import losses, penalties
 from minigan.gan.translation import (
@@ -18,6 +18,7 @@ from minigan.gan.translation import (
     BicycleGAN,
     CycleGAN,
     Pix2Pix,
+    PixelDA,
     Restoration,
     StarGAN,
     l1,
@@ -29,6 +30,7 @@ from minigan.gan.translation import (
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 3, 8, 8)).astype(np.uint8)
 PAIRS = Pair(IMAGES, IMAGES[:, :1] // 2)
 DOMAINS = Pair(IMAGES, IMAGES[::-1].copy())
+LABELLED = LabelledDomains(IMAGES, IMAGES[::-1].copy(), np.arange(40) % 4)
 
 
 def adam(*players):
@@ -101,6 +103,16 @@ def stargan(**parts):
     return game
 
 
+def pixelda(**parts):
+    with mg.random.using(mg.random.Stream(0)):
+        G = mg.models.WithNoise(mg.models.resnet_translator(3 + 2, 3, width=2, blocks=1, norm="batch"), 2)
+        D = mg.models.image_discriminator(8, width=4, features=6)
+        T = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 4))
+    game = PixelDA(G, D, T, translator_optimizer=adam(G, T), discriminator_optimizer=adam(D), **parts)
+    game.meet(LABELLED)
+    return game
+
+
 GAMES = {
     "pix2pix": (pix2pix, PAIRS, True),
     "relativistic": (relative, PAIRS, True),
@@ -113,6 +125,8 @@ GAMES = {
     "bicyclegan": (bicyclegan, PAIRS, True),
     "cut": (cut, DOMAINS, False),
     "stargan": (stargan, IMAGES, True),
+    "pixelda": (pixelda, LABELLED, False),
+    "no adaptation": (partial(pixelda, adversarial=0.0), LABELLED, False),
     "discogan": (disco, DOMAINS, False),
     "dualgan": (dual, DOMAINS, False),
 }
@@ -322,3 +336,16 @@ def test_a_code_is_read_from_an_image_and_decides_it():
     assert np.abs(several[0] - several[1]).max() > 1e-3
     mean, log_var = game.code(mg.tensor(data.scaled(IMAGES[:3])))
     assert mean.shape == log_var.shape == (3, 2)
+
+
+def test_a_classifier_without_adaptation_learns_from_its_own_domain_alone():
+    game = pixelda(adversarial=0.0)
+    batches = data.shuffled_batches(LABELLED, 20, paired=False)
+    before = {name: t.numpy() for name, t in game.generator.state_dict().items()}
+    for _ in range(60):
+        shown = game.play(batches)
+    assert set(shown) == {"task"}
+    assert (game.predict(LABELLED.source) == LABELLED.labels).mean() > 0.9
+    assert all((t.numpy() == before[name]).all() for name, t in game.generator.state_dict().items())
+    with pytest.raises(ShapeError, match=r"PixelDA: a batch of sources \(4, 3, 8, 8\) came without labels"):
+        pixelda().play(data.shuffled_batches(DOMAINS, 4, paired=False).at)
