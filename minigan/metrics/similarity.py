@@ -19,8 +19,10 @@ def psnr(a: np.ndarray, b: np.ndarray, span: float | None = None) -> np.ndarray:
     if a.ndim != 4 or a.shape != b.shape or not a.size:
         raise ShapeError(f"psnr: expected two sets of images (N, C, H, W), got {a.shape} and {b.shape}")
     a, b, span = _prepared("psnr", a, b, span)
+    apart = np.square(a - b).mean((1, 2, 3))
+    check_finite("psnr", apart)
     with np.errstate(divide="ignore"):
-        return 10 * np.log10(span**2 / np.square(a - b).mean((1, 2, 3)))
+        return 10 * np.log10(span**2 / apart)
 
 
 def ssim(a: np.ndarray, b: np.ndarray, span: float | None = None, window: int = 11) -> np.ndarray:
@@ -32,7 +34,9 @@ def ssim(a: np.ndarray, b: np.ndarray, span: float | None = None, window: int = 
     _check_pairs("ssim", a, b, window)
     a, b, span = _prepared("ssim", a, b, span)
     luminance, structure = _compare(a, b, span, window)
-    return (luminance * structure).mean((1, 2, 3))
+    found = (luminance * structure).mean((1, 2, 3))
+    check_finite("ssim", found)
+    return found
 
 
 def ms_ssim(a: np.ndarray, b: np.ndarray, span: float | None = None, window: int = 11) -> np.ndarray:
