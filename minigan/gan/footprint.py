@@ -5,7 +5,6 @@ any batch, the gradients of weights say, and the rest grows with it.
 """
 
 import bisect
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from .rehearsal import rehearsal
 MOST = 1 << 40  # samples, more than any batch has
 SMALLEST = 4  # samples of the first round that is played to be watched
 ALIGNED = 24  # a batch that may have to be split into equal parts has a divisor in common with this
+SEARCHED = 1 << 20  # rounds, among which one has to do all that any does
 LARGE = 8  # times what does not grow with the batch, where what grows is all that counts
 TAPES = 16  # arrays of the size of a layer's output that a round is taken to hold, where nothing was played
 
@@ -137,10 +137,14 @@ class _Found:
                     self.peaks[n] = sized.watch.most()
 
     def _fullest(self) -> int:
-        """A number of rounds after which each turn is played in the way that does most."""
+        """A number of rounds after which each turn is played in the way that does most; ShapeError if there is none."""
         game = self._game
-        ways = (any(game.variant(turn, k) for turn in game.schedule) for k in itertools.count(game.rounds))
-        return game.rounds + next(k for k, less in enumerate(ways) if not less)
+        for k in range(game.rounds, game.rounds + SEARCHED):
+            if not any(game.variant(turn, k) for turn in game.schedule):
+                return k
+        raise ShapeError(
+            f"{type(game).__name__}.variant: expected 0 for all turns of some round, got none in {SEARCHED} rounds"
+        )
 
     def line(self) -> tuple[float, float]:
         """(fixed, sample): the line through the two largest batches that were played.

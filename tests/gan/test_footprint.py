@@ -224,3 +224,15 @@ def test_the_count_is_what_a_process_takes(name, size, graphs):
     game.graphs = graphs
     counted = memory_needed(game, source).training(size)
     assert 0.93 * taken < counted < 1.3 * taken, (counted, taken)
+
+
+def test_a_game_that_never_does_all_is_named():
+    class Idle(ScoreGame):
+        def variant(self, turn, rounds):
+            return 1
+
+    G, D = mg.nn.Linear(3, 2), mg.nn.Linear(2, 1)
+    game = on_points(G, D)
+    game.__class__ = Idle
+    with pytest.raises(mg.errors.ShapeError, match=r"Idle\.variant: expected 0 for all turns of some round, got none"):
+        memory_needed(game, lambda k: mg.zeros((8, 2)))

@@ -130,6 +130,11 @@ def test_numbers_of_what_is_perfect_and_of_what_differs():
             {"source_accuracy", "target_accuracy"},
         ),
         ("stargan", "--data digits --width 4 --blocks 1", {"read_as_asked"}),
+        (
+            "super_resolution",
+            "--data digits --width 4 --blocks 1 --side 32 --system srresnet",
+            {"psnr", "psnr_bicubic"},
+        ),
         ("super_resolution", "--data digits --width 4 --blocks 1 --side 32 --warm-up 1", {"psnr", "psnr_bicubic"}),
     ],
 )

@@ -58,8 +58,8 @@ class Restoration(Translation):
         )
 
     def variant(self, turn: Turn, rounds: int) -> int:
-        """1 without the discriminator."""
-        return int(rounds < self.warm_up or not self.adversarial)
+        """1 while the discriminator waits."""
+        return int(self.adversarial > 0 and rounds < self.warm_up)
 
     def players_turn(self, batch: Batch) -> Losses:
         """D moves if it plays, then G."""
@@ -74,7 +74,7 @@ class Restoration(Translation):
             differs = ops.mean(ops.sum(ops.square(self.features(fake) - seen), 1))
             g_loss = g_loss + self.perceptual * differs
             shown["looks"] = differs.detach()
-        if not self.variant(self.schedule[0], self.rounds):
+        if self.adversarial and not self.variant(self.schedule[0], self.rounds):
             scores = self.discriminator(y), self.discriminator(fake.detach())
             shown |= scores_move(self.optimizers["discriminator"], self.loss, *scores)
             real = self.discriminator(y) if self.loss.compares else None

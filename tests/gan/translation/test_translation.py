@@ -121,6 +121,7 @@ GAMES = {
     "edges": (partial(pix2pix, 1, make=MAKINGS["edges"]), IMAGES, True),
     "srgan": (restoration, IMAGES, True),
     "esrgan": (partial(restoration, loss=losses.relativistic_average, distance=l1, warm_up=6), IMAGES, True),
+    "srresnet": (partial(restoration, adversarial=0.0), IMAGES, True),
     "cyclegan": (cyclegan, DOMAINS, False),
     "bicyclegan": (bicyclegan, PAIRS, True),
     "cut": (cut, DOMAINS, False),
@@ -200,6 +201,11 @@ def test_the_critic_waits_until_the_warm_up_is_over():
     assert all((p.numpy() == old).all() for p, old in zip(game.discriminator.parameters(), before, strict=True))
     assert {"d_loss", "g_loss", "pixels", "looks"} <= set(game.play(drawn("srgan")))
     assert any((p.numpy() != old).any() for p, old in zip(game.discriminator.parameters(), before, strict=True))
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_what_a_round_takes_at_most_is_told_in_no_time(name):
+    assert mg.gan.memory_needed(GAMES[name][0](), drawn(name)).sample > 0
 
 
 @pytest.mark.parametrize("make", [pix2pix, restoration, bicyclegan, cut, stargan, cyclegan])
