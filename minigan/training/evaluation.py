@@ -46,13 +46,15 @@ def evaluate(
     compared as they are, if their data set is one of PLANE, without a reader or features. Samples and the images that
     they are compared with are chosen by `seed`; `stage` is told what is done next. CheckpointError if there is no run,
     or no generator; ShapeError if features are not of one length; DataError if the run's data cannot be had, or are too
-    few.
+    few, or if the generator makes images of images.
     """
     if features is not None and len({of.shape[1:] for of in features}) > 1:
         got = " and ".join(str(of.shape) for of in features)
         raise ShapeError(f"evaluation: expected features (N, F) of one F, got {got}")
     folder = RunFolder(run)
     generator = folder.load_generator(device)
+    if generator.source is not None:
+        raise DataError(f"{run}: makes images of images, not of noise; what its program measured is in metrics.json")
     settings = folder.settings()
     stage("data")
     shape = generator.sample(1).shape[1:]
