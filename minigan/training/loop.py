@@ -361,14 +361,20 @@ class Loop:
         self.timings.write(self.step)
 
     def save_generator(self) -> None:
-        """generator.safetensors, if a file can describe it, and a file for each further network of the game."""
-        try:
-            export.save_of_game(self.folder.generator, self.game, run=self.settings.title)
-        except export.NotDescribed:
-            with disk.naming(self.folder.generator):
-                self.folder.generator.unlink(missing_ok=True)
-        for name, network in export.further_of_game(self.game, run=self.settings.title).items():
-            export.save_generator(self.folder.path / f"{name}.safetensors", network)
+        """generator.safetensors and a file for each further network of the game, where a file can describe it."""
+        about = {"run": self.settings.title}
+        written_by: dict[Path, Callable[[Path], Path]] = {
+            self.folder.generator: partial(export.save_of_game, game=self.game, **about)
+        }
+        for name, network in export.further_of_game(self.game, **about).items():
+            path = self.folder.path / f"{name}.safetensors"
+            written_by[path] = partial(export.save_generator, generator=network)
+        for path, write in written_by.items():
+            try:
+                write(path)
+            except export.NotDescribed:
+                with disk.naming(path):
+                    path.unlink(missing_ok=True)
 
     def finish(self) -> None:
         """losses.png and samples.gif, where the time went, and lines that say where everything is and how it stands."""
