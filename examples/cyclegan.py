@@ -130,13 +130,7 @@ def options() -> training.Options:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return training.main(
-        *(build, options(), lambda settings: sides.shapes(settings)[1]),
-        load=sides.load_domains,
-        picture=translations.strips,
-        measure=measure,
-        arguments=arguments,
-    )
+    return translations.main(build, options(), sides.load_domains, measure, arguments)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ Z_DIM = 10
 
 def build(settings: Settings) -> PixelDA:
     extra = settings.extra
-    _, (channels, side, _) = sides.shapes(settings)
+    channels, side, _ = sides.target_shape(settings)
     width = extra["width"]
     with mg.random.using(mg.random.Stream(settings.seed)):
         G = mg.models.resnet_translator(channels + Z_DIM, channels, width=width, blocks=extra["blocks"], norm="batch")
@@ -46,7 +46,7 @@ def build(settings: Settings) -> PixelDA:
 
 
 def load(settings: Settings, limit: int | None) -> Samples:
-    shape, extra = sides.shapes(settings)[1], settings.extra
+    shape, extra = sides.target_shape(settings), settings.extra
     source = load_images(settings.data, limit, shape)
     labels = source.needed_labels("and the classifier learns from them")
     target = load_images(extra["target"], limit, shape).drawn
@@ -73,13 +73,7 @@ def options() -> training.Options:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return training.main(
-        *(build, options(), lambda settings: sides.shapes(settings)[1]),
-        load=load,
-        picture=translations.strips,
-        measure=measure,
-        arguments=arguments,
-    )
+    return translations.main(build, options(), load, measure, arguments)
 
 
 if __name__ == "__main__":

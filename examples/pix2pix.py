@@ -115,13 +115,7 @@ def options() -> training.Options:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return training.main(
-        *(build, options(), lambda settings: sides.shapes(settings)[1]),
-        load=sides.load_pairs,
-        picture=translations.strips,
-        measure=measure,
-        arguments=arguments,
-    )
+    return translations.main(build, options(), sides.load_pairs, measure, arguments)
 
 
 if __name__ == "__main__":

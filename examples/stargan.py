@@ -18,20 +18,16 @@ import numpy as np
 
 import minigan as mg
 from minigan import training, viz
-from minigan.data import Samples, Shape, scaled
+from minigan.data import Samples, scaled
 from minigan.gan.translation import StarGAN
 from minigan.training import Settings, labels, positive, sides, translations
 
 ROWS, DOMAINS = 8, 10  # of a picture
 
 
-def shape(settings: Settings) -> Shape:
-    return sides.shapes(settings)[1]
-
-
 def build(settings: Settings) -> StarGAN:
     extra, classes = settings.extra, labels.classes(settings)
-    channels, side, _ = shape(settings)
+    channels, side, _ = sides.target_shape(settings)
     with mg.random.using(mg.random.Stream(settings.seed)):
         size = {"width": extra["width"], "blocks": extra["blocks"]}
         G = mg.models.WithClass(mg.models.resnet_translator(channels + classes, channels, **size), classes)
@@ -88,7 +84,7 @@ def train(arguments: Sequence[str] | None) -> int:
     settings = Settings.parsed(options(), arguments)
     if not settings.labels_from and not settings.clusters:
         settings.labels_from = "data"
-    return training.start(build, settings, shape, picture=picture, measure=measure)
+    return training.start(build, settings, sides.target_shape, picture=picture, measure=measure)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

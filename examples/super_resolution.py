@@ -36,7 +36,7 @@ SYSTEMS = {
 
 def build(settings: Settings) -> Restoration:
     extra = settings.extra
-    _, (channels, side, _) = sides.shapes(settings)
+    channels, side, _ = sides.target_shape(settings)
     system = SYSTEMS[extra["system"]]
     size = {"channels": channels, "width": extra["width"], "blocks": extra["blocks"]}
     make = mg.models.rrdbnet if extra["system"] == "esrgan" else mg.models.srresnet
@@ -79,13 +79,7 @@ def options() -> training.Options:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return training.main(
-        *(build, options(), lambda settings: sides.shapes(settings)[1]),
-        load=sides.load_pairs,
-        picture=translations.strips,
-        measure=measure,
-        arguments=arguments,
-    )
+    return translations.main(build, options(), sides.load_pairs, measure, arguments)
 
 
 if __name__ == "__main__":

@@ -17,22 +17,15 @@ def multiple(network: Module) -> int:
     return math.prod(layer.options["stride"] for layer in network.modules() if isinstance(layer, Conv2d))
 
 
-def through(
-    network: Network,
-    image: np.ndarray,
-    *,
-    tile: int,
-    overlap: int,
-    of: int = 1,
-    told: Callable[[], None] = lambda: None,
-) -> np.ndarray:
+def through(network: Network, image: np.ndarray, *, tile: int, overlap: int, of: int = 1) -> np.ndarray:
     """What a network makes of an image (C, H, W), float32: (C', factor H, factor W).
 
     Sides of what the network is given are multiples of `of`: the image is continued as in a mirror, and what was
     made of that is cut off. An image of more than `tile` pixels a side goes through in tiles of that size, which
     overlap by `overlap` pixels at least; where they do, one fades into the next, and what a network makes that sees no
-    further than a quarter of that is what it makes of the whole. So its memory does not grow with the image. `told` is
-    called after each tile. ShapeError unless tile is a multiple of `of` and overlap less than half.
+    further than a quarter of that is what it makes of the whole. So its memory does not grow with the image.
+
+    ShapeError unless tile is a multiple of `of` and overlap less than half.
     """
     if tile < of or tile % of or not 0 <= overlap < tile / 2:
         raise ShapeError(
@@ -59,7 +52,6 @@ def through(
         place = slice(factor * top, factor * top + len(rows)), slice(factor * left, factor * left + len(columns))
         made[(slice(None), *place)] += found * np.outer(rows, columns)
         weight[place] += np.outer(rows, columns)
-        told()
     assert made is not None
     return (made / weight)[:, : factor * height, : factor * width]
 
@@ -72,11 +64,6 @@ def starts(side: int, tile: int, overlap: int, of: int = 1) -> Iterator[int]:
         yield at
         at += step
     yield max(side - tile, 0)
-
-
-def count(shape: tuple[int, int], tile: int, overlap: int, of: int = 1) -> int:
-    """How many tiles an image of that height and width takes."""
-    return math.prod(len(list(starts(-(-side // of) * of, tile, overlap, of))) for side in shape)
 
 
 def _mirrored(image: np.ndarray, sides: list[int]) -> np.ndarray:

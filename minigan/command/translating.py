@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from .. import viz
-from ..data import list_pictures
+from ..data import list_pictures, scaled
 from ..data.pictures import read_whole
 from ..errors import CheckpointError, DataError, ShapeError
 from ..export import Generator
 from ..gan.latents import SourceImages
-from ..kernels import kernels
 from ..system import disk
 from ..system.options import Options, nonempty
 from ..system.terminal import progress, say, shown
@@ -141,7 +140,7 @@ def _made(
     def network(part: np.ndarray) -> np.ndarray:
         return generator.generate(tensor(part), None if label is None else np.array([label])).numpy()
 
-    image = kernels(pixels).scaled(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    image = scaled(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
     made = viz.to_uint8(tiles.through(network, image, tile=tile, overlap=overlap, of=of)).transpose(1, 2, 0)
     if alpha is None:
         return made[..., 0] if made.shape[2] == 1 else made

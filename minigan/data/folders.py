@@ -75,7 +75,7 @@ def image_folder(
     if labels not in (None, "folders"):
         raise DataError(f'image_folder: expected labels "folders" or None, got {labels!r}')
     listing = list_pictures(path)
-    names = listing.pictures[:: max(len(listing.pictures) // limit, 1)][:limit] if limit else listing.pictures
+    names = spread(listing.pictures, limit)
     classes = folder_classes(path, listing.pictures) if labels else None
     if (needed := len(names) * size * size * channels) > machine.memory():
         raise DataError(
@@ -102,6 +102,11 @@ def image_folder(
     report(path, len(kept), listing.skipped | damaged)
     found = None if classes is None else np.array([classes[_class_of(path, name)] for name in kept], np.int64)
     return images[: len(kept)].transpose(0, 3, 1, 2), found
+
+
+def spread(items: list[T], limit: int | None) -> list[T]:
+    """At most `limit` of the items, spread over all of them; all of them without one."""
+    return items[:: max(len(items) // limit, 1)][:limit] if limit else items
 
 
 def refuse_if_most_are_damaged(path: Path, count: int, damaged: Mapping[Path, str]) -> None:

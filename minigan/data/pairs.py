@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..system.terminal import say, shown
-from .folders import SHOWN, in_order, list_pictures, refuse_if_most_are_damaged, report
+from .folders import SHOWN, in_order, list_pictures, refuse_if_most_are_damaged, report, spread
 from .pictures import read_picture
 
 Name = TypeVar("Name")
@@ -64,7 +64,7 @@ def paired_folders(
             named = ", ".join(shown(name) for name in alone[:SHOWN])
             say(f"{shown(folder)}: {len(alone)} of {len(here)} pictures have no fellow of their name: {named}")
     forms = (size, channels), (source_size or size, source_channels or channels)
-    names = both[:: max(len(both) // limit, 1)][:limit] if limit else both
+    names = spread(both, limit)
 
     def read(name: str) -> list[np.ndarray]:
         return [read_picture(by_name[name], *form) for by_name, form in zip(found, forms, strict=True)]
@@ -81,8 +81,7 @@ def halves(path: str | Path, size: int, channels: int = 3, *, source: str = "lef
     if source not in SIDES:
         raise DataError(f"halves: expected the source to be {' or '.join(SIDES)}, got {source!r}")
     path = Path(path)
-    listing = list_pictures(path)
-    pictures = listing.pictures[:: max(len(listing.pictures) // limit, 1)][:limit] if limit else listing.pictures
+    pictures = spread(list_pictures(path).pictures, limit)
 
     def read(name: Path) -> list[np.ndarray]:
         both = read_picture(name, (size, 2 * size), channels)

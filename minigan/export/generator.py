@@ -22,7 +22,6 @@ from ..gan import ConditionalGame, Game, Latent, LatentCode
 from ..gan.conditional import check_counts, classes_drawn
 from ..gan.game import STANDING, STANDING_BATCHES
 from ..gan.latents import NormalLatent, SourceImages, UniformLatent, truncated_latent
-from ..gan.translation import StarGAN
 from ..kernels.installation import versions
 from ..nn import Module, evaluating
 from ..nn.cost import bounded
@@ -124,18 +123,14 @@ class Generator:
 
 def of_game(game: Game, **about: Any) -> Generator:
     """The game's generator as it is being trained, whose memory it shares; `about` is kept with it."""
-    classes, counts = None, None
-    if isinstance(game, ConditionalGame):
-        classes, counts = game.classes, None if game.counts is None else game.counts.numpy().tolist()
-    elif isinstance(game, StarGAN):
-        classes = game.classes
+    counts = game.counts.numpy().tolist() if isinstance(game, ConditionalGame) and game.counts is not None else None
     try:
         network = game.sampling_network()
     except NotImplementedError as error:
         raise NotDescribed(f"{error}: it draws no samples of noise") from error
     if not hasattr(game, "latent"):
         raise NotDescribed(f"{type(game).__name__} has no latent: it draws no samples of noise")
-    return Generator(network, game.latent, classes, {"step": game.rounds, **about}, counts)
+    return Generator(network, game.latent, game.classes, {"step": game.rounds, **about}, counts)
 
 
 def further_of_game(game: Game, **about: Any) -> dict[str, Generator]:

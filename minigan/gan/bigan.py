@@ -5,7 +5,6 @@ from ..errors import ShapeError
 from ..grad import grad
 from ..nn import Module, evaluating
 from ..optim import Optimizer
-from ..recording import no_grad
 from ..tensor import Tensor
 from .game import Batch, Game, Losses, Turn
 from .latents import Latent
@@ -59,9 +58,7 @@ class BiGAN(Game):
         d_grads, g_grads = (ops.averaged(grad(loss, o.params)) for loss, o in ((d_loss, critic), (g_loss, players)))
         critic.step(d_grads)
         players.step(g_grads)
-        with no_grad():
-            shown = [ops.sigmoid(s) if self.loss.logistic else s for s in (real_scores, fake_scores)]
-            d_real, d_fake = (ops.mean(s) for s in shown)
+        d_real, d_fake = map(self.loss.shown, (real_scores, fake_scores))
         return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), "d_real": d_real, "d_fake": d_fake}
 
     def encode(self, samples: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ class ConditionalGame(ScoreGame):
 
     labelled = True
     one_by_one = True
+    classes: int
 
     def __init__(
         self,

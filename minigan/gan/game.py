@@ -93,6 +93,7 @@ class Game:
 
     labelled = False  # does the game need the labels of real samples?
     latent: Latent  # what samples are made of
+    classes: int | None = None  # of which the sampling network is told one with each input
 
     def __init__(
         self,

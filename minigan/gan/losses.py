@@ -14,7 +14,21 @@ from .. import random
 from ..backend import Array
 from ..errors import ShapeError
 from ..kernels.calls import made
-from ..ops import batch_logsumexp, batch_mean, concatenate, exp, mean, mean_of, relu, reshape, softplus, square, tanh
+from ..ops import (
+    batch_logsumexp,
+    batch_mean,
+    concatenate,
+    exp,
+    mean,
+    mean_of,
+    relu,
+    reshape,
+    sigmoid,
+    softplus,
+    square,
+    tanh,
+)
+from ..recording import no_grad
 from ..tensor import Tensor, as_tensor
 
 
@@ -33,6 +47,11 @@ class Loss:
     lower: bool = False  # have real samples the lower scores, as energies are?
     monotone: bool = True  # does the generator's objective fall with each score of a fake, or rise, all the way?
     undecided: float | None = None  # the score that is neither real nor fake, None if scores have no fixed level
+
+    def shown(self, scores: Tensor) -> Tensor:
+        """The mean score as a log shows it, without a graph: a probability where scores are logits."""
+        with no_grad():
+            return mean_of(scores, sigmoid) if self.logistic else mean(scores)
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """What the generator minimises; ShapeError if it needs real scores too, and there are none."""

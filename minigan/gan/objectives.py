@@ -100,7 +100,7 @@ class Objectives(Game):
     ) -> tuple[Tensor, Losses]:
         """The discriminator's loss with its penalty, if this round has one, and what the log shows of both."""
         (real_scores, real_reading), (fake_scores, _) = answers
-        shown = {"d_real": self._shown(real_scores), "d_fake": self._shown(fake_scores)}
+        shown = {"d_real": self.loss.shown(real_scores), "d_fake": self.loss.shown(fake_scores)}
         if self.penalty is None or self._leaves_out_penalty(self.rounds):
             return loss, shown
         scores = critic if real_reading is None else lambda x: split(critic(x))[0]
@@ -196,8 +196,3 @@ class Objectives(Game):
         if top_k == 1:
             return objective(fake, real)
         return best(fake, self.step.data, top_k, steps, self.loss.lower).mean(objective, fake, real, self.loss.compares)
-
-    def _shown(self, scores: Tensor) -> Tensor:
-        """The mean score, as a probability where scores are logits."""
-        with no_grad():
-            return ops.mean_of(scores, ops.sigmoid) if self.loss.logistic else ops.mean(scores)

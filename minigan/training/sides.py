@@ -92,6 +92,11 @@ def shapes(settings: Settings) -> tuple[Shape, Shape]:
     return (shape if made is None else source_shape(made, shape)), shape
 
 
+def target_shape(settings: Settings) -> Shape:
+    """Channels, height and width of a target."""
+    return shapes(settings)[1]
+
+
 def channels(source: str, extra: Extra) -> int:
     """Of images of that name or path: what is asked for, else what a data set has, else 3."""
     if extra["channels"] is not None:

@@ -1,8 +1,9 @@
 """What translators make of images, in pictures and in numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +14,19 @@ from ..gan.translation import Translation
 from ..judge import Judge
 from ..metrics import psnr, ssim
 from ..nn import in_chunks
+from ..system.options import Options
 from ..tensor import Tensor, tensor
+from . import program
+from .program import Build, Load, Measure
 from .settings import Settings
-from .sides import load_held_out, shapes, taken
+from .sides import load_held_out, taken, target_shape
 
 SHOWN = 8  # translations beside each other in a picture, in two rows
+
+
+def main(build: Build, options: Options, load: Load, measure: Measure, arguments: Sequence[str] | None) -> int:
+    """The program of a translator, whose pictures are `strips`; its exit status. See `training.main`."""
+    return program.main(build, options, target_shape, load=load, picture=strips, measure=measure, arguments=arguments)
 
 
 def given_and_wanted(game: Translation, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +45,7 @@ def judge_of(settings: Settings, samples: Samples) -> Judge | None:
 
 def features(settings: Settings) -> Callable[[Tensor], Tensor] | None:
     """What that judge sees in images of the run, as `judge.perceptual` has it; None if no judge knows them."""
-    _, shape = shapes(settings)
+    shape = target_shape(settings)
     name = "mnist" if settings.data == "auto" else settings.data
     found = judge_of(settings, Samples(np.zeros((1, *shape), np.uint8), None, name))
     return None if found is None else judges.perceptual(found)
@@ -65,7 +74,7 @@ def measured(
     return numbers
 
 
-def strips(game: Translation, samples: Samples, path: Path) -> None:
+def strips(game: Any, samples: Samples, path: Path) -> None:
     """Write rows of sources, of what the game makes of them, and of their targets if they have some, to `path`.
 
     And pictures of the first two alone, whose names begin with before_ and after_, between which the report slides.

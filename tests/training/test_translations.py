@@ -179,3 +179,22 @@ def test_every_way_to_make_a_source_has_a_translator():
         game = example("pix2pix").build(chosen)
         batch = mg.tensor(np.zeros((2, 1, 32, 32), np.float32))
         assert game.generator(game.sources_of(batch)).shape == (2, 1, 32, 32)
+
+
+def test_a_translator_that_no_file_describes_is_trained_without_one(tmp_path):
+    module, out = example("cyclegan"), tmp_path / "run"
+
+    class Own(mg.nn.Sequential):
+        pass
+
+    def build(chosen):
+        game = module.build(chosen)
+        game.inverse.__class__ = Own
+        return game
+
+    line = f"--target digits --width 2 --blocks 1 --batch-size 4 --steps 1 --out {out}".split()
+    chosen = Settings.parsed(module.options(), line, "cyclegan")
+    few = lambda settings, limit: sides.load_domains(settings, 40)
+    assert mg.training.run(build, chosen, sides.target_shape, load=few) == 0
+    assert (out / "generator.safetensors").exists()
+    assert not (out / "inverse.safetensors").exists()

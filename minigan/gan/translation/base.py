@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import ops, random
+from ... import random
 from ...errors import ShapeError
 from ...kernels import kernels
 from ...nn import Module, evaluating, functional_call
@@ -104,6 +104,4 @@ def scores_move(optimizer: Optimizer, loss: Loss, real: Tensor, fake: Tensor, we
     """A step of a discriminator down so many times its loss of these scores, and what the log shows of it."""
     d_loss = weight * loss.discriminator(real, fake)
     optimizer.minimize(d_loss)
-    with no_grad():
-        shown = [ops.mean(ops.sigmoid(s) if loss.logistic else s) for s in (real, fake)]
-    return {"d_loss": d_loss.detach(), "d_real": shown[0], "d_fake": shown[1]}
+    return {"d_loss": d_loss.detach(), "d_real": loss.shown(real), "d_fake": loss.shown(fake)}

@@ -7,7 +7,6 @@ from ...grad import grad
 from ...nn import Module
 from ...nn.checks import not_negative
 from ...optim import Optimizer
-from ...recording import no_grad
 from ...tensor import Tensor
 from ..game import Batch, Losses
 from ..losses import Loss, lsgan
@@ -85,8 +84,7 @@ class BicycleGAN(Translation):
         ]
         d_loss = self.loss.discriminator(*scores[0]) + self.loss.discriminator(*scores[1])
         self.optimizers["discriminators"].minimize(d_loss)
-        with no_grad():
-            real, fake = (ops.mean(ops.sigmoid(s) if self.loss.logistic else s) for s in scores[0])
+        real, fake = map(self.loss.shown, scores[0])
         found = {"d_loss": d_loss, "g_loss": of_scores, "l1": apart, "kl": divergence, "code": read}
         return {name: value.detach() for name, value in found.items()} | {"d_real": real, "d_fake": fake}
 

@@ -4,12 +4,10 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
-from ... import ops
 from ...errors import ShapeError
 from ...nn import Module
 from ...nn.checks import not_negative
 from ...optim import Optimizer
-from ...recording import no_grad
 from ...tensor import Tensor, full
 from ..dynamics import Pool
 from ..game import Batch, Losses, State
@@ -120,9 +118,8 @@ class CycleGAN(Translation):
             losses.append(loss)
         d_loss = losses[0] + losses[1]
         self.optimizers["discriminators"].minimize(d_loss)
-        with no_grad():
-            real, fake = (ops.sigmoid(s) if self.loss.logistic else s for s in scores[0])
-            return {"d_loss": d_loss.detach(), "d_real": ops.mean(real), "d_fake": ops.mean(fake)}
+        real, fake = map(self.loss.shown, scores[0])
+        return {"d_loss": d_loss.detach(), "d_real": real, "d_fake": fake}
 
     def further_networks(self) -> dict[str, tuple[Module, Latent]]:
         """The way back."""

@@ -31,6 +31,7 @@ class StarGAN(Translation):
 
     labelled = True
     itself = True
+    classes: int
 
     def __init__(
         self,
@@ -76,8 +77,7 @@ class StarGAN(Translation):
             scores = lambda images: self.discriminator(images)[0]
             loss = loss + self.penalty_weight * self.penalty(scores, x, fake, rng=batch.rng)
         self.optimizers["discriminator"].minimize(loss)
-        with no_grad():
-            shown = [ops.mean(ops.sigmoid(s) if self.loss.logistic else s) for s in (real_scores, fake_scores)]
+        shown = [self.loss.shown(s) for s in (real_scores, fake_scores)]
         return {"d_loss": loss.detach(), "d_real": shown[0], "d_fake": shown[1], "class_real": told.detach()}
 
     def generator_turn(self, batch: Batch) -> Losses:
