@@ -5,13 +5,16 @@
     python examples/cyclegan.py --system discogan                   Kim et al. 2017
     python examples/cyclegan.py --system dualgan                    Yi et al. 2017
     python examples/cyclegan.py --system cut                        Park et al. 2020: one network, no way back
+    python examples/cyclegan.py --system unit                       Liu et al. 2017: by a code that both domains share
+    python examples/cyclegan.py --system munit                      Huang et al. 2018: many of one, in drawn styles
 
 Residual generators with instance norm, discriminators of patches. In OUT/samples: images of the first domain over what
 is made of them. generator.safetensors leads there, inverse.safetensors back; `minigan translate` takes both.
 
 At the end, where a judge knows the domains: `read_as_before` is the share of translated held-out images that it reads
 as their label says, `frechet` how far they are from the second domain by its features, beside `frechet_before` of the
-images as they were and `frechet_floor` of real ones.
+images as they were and `frechet_floor` of real ones; `diversity` is how different two translations of an image look to
+it, where styles are drawn.
 """
 
 import sys
@@ -19,11 +22,11 @@ from collections.abc import Sequence
 from functools import partial
 
 import minigan as mg
-from minigan import judge, training
+from minigan import judge, training, viz
 from minigan.data import Samples, Shape
 from minigan.errors import DataError
 from minigan.gan import losses, penalties
-from minigan.gan.translation import CUT, CycleGAN, l1, l2
+from minigan.gan.translation import CUT, MUNIT, UNIT, CycleGAN, TwoWay, l1, l2
 from minigan.metrics import frechet_distance
 from minigan.nn import in_chunks
 from minigan.training import Settings, positive, say, sides, translations
@@ -36,14 +39,14 @@ SYSTEMS = {
         "penalty": penalties.gradient_penalty,
     },
 }
-WAYS = [*SYSTEMS, "cut"]
+WAYS = [*SYSTEMS, "cut", "unit", "munit"]
 
 
-def build(settings: Settings) -> CycleGAN | CUT:
-    extra = settings.extra
+def build(settings: Settings) -> TwoWay | CUT:
     source, target = sides.shapes(settings)
+    built = {"cut": cut, "unit": unit, "munit": munit}.get(settings.extra["system"], cycle)
     with mg.random.using(mg.random.Stream(settings.seed)):
-        return (cut if extra["system"] == "cut" else cycle)(settings, source, target)
+        return built(settings, source, target)
 
 
 def translator(settings: Settings, source: Shape, target: Shape) -> mg.nn.Sequential:
@@ -58,10 +61,8 @@ def critic(settings: Settings, shape: Shape, norm: str | None = "instance") -> m
 
 def optimizers(settings: Settings, *players: Sequence[mg.nn.Module]) -> tuple[list[mg.optim.Adam], list]:
     """One for each group of players, and what makes their rates fall in the second half of the run."""
-    made = [
-        mg.optim.Adam([p for player in group for p in player.parameters()], settings.extra["lr"], (0.5, 0.999))
-        for group in players
-    ]
+    moved = [{id(p): p for player in group for p in player.parameters()} for group in players]  # what two share once
+    made = [mg.optim.Adam(list(each.values()), settings.extra["lr"], (0.5, 0.999)) for each in moved]
     return made, [mg.optim.Course(each, partial(mg.optim.late_linear, 0.5)) for each in made]
 
 
@@ -98,7 +99,48 @@ def cut(settings: Settings, source: Shape, target: Shape) -> CUT:
     )
 
 
-def measure(game: CycleGAN | CUT, samples: Samples, settings: Settings) -> dict[str, float]:
+def unit(settings: Settings, source: Shape, target: Shape) -> UNIT:
+    size = {"width": settings.extra["width"], "blocks": settings.extra["blocks"]}
+    translators = mg.models.unit_translators(source[0], target[0], **size)
+    for each in translators:
+        each.to(settings.device)
+    return coded(UNIT, settings, source, target, translators)
+
+
+def munit(settings: Settings, source: Shape, target: Shape) -> MUNIT:
+    size = {"width": settings.extra["width"], "blocks": settings.extra["blocks"]}
+    channels, style_dim = (source[0], target[0]), settings.extra["style_dim"]
+    encoders = [mg.models.content_encoder(c, **size) for c in channels]
+    decoders = [mg.models.StyledDecoder(c, style_dim, **size) for c in reversed(channels)]
+    readers = [mg.models.image_encoder(c, style_dim, width=size["width"], norm=None) for c in reversed(channels)]
+    translators = [mg.models.StyledTranslator(*both, style_dim) for both in zip(encoders, decoders, strict=True)]
+    for each in (*translators, *readers):
+        each.to(settings.device)
+    return coded(MUNIT, settings, source, target, translators, readers)
+
+
+def coded(
+    system: type[TwoWay],
+    settings: Settings,
+    source: Shape,
+    target: Shape,
+    translators: Sequence[mg.nn.Module],
+    readers: Sequence[mg.nn.Module] = (),
+) -> TwoWay:
+    """The game of these translators, and of readers of styles if it has some."""
+    critics = critic(settings, target), critic(settings, source)
+    adam, courses = optimizers(settings, (*translators, *readers), critics)
+    return system(
+        *(*translators, *readers, *critics),
+        translators_optimizer=adam[0],
+        discriminators_optimizer=adam[1],
+        shape=target,
+        schedules=courses,
+        seed=settings.seed,
+    )
+
+
+def measure(game: TwoWay | CUT, samples: Samples, settings: Settings) -> dict[str, float]:
     try:
         source, target = sides.domains_held_out(settings)
     except DataError as error:
@@ -113,7 +155,11 @@ def measure(game: CycleGAN | CUT, samples: Samples, settings: Settings) -> dict[
     found = {"read_as_before": float((reader.predict(made) == source.labels).mean())}
     for name, images in (("frechet", made), ("frechet_before", source.drawn)):
         found[name] = frechet_distance(reader.features(images[:half]), real)
-    return {**found, "frechet_floor": frechet_distance(other, real)}
+    found["frechet_floor"] = frechet_distance(other, real)
+    if settings.extra["system"] == "munit":
+        again = in_chunks(partial(game.translate, at=1), source.drawn, settings.device)
+        found["diversity"] = float(judge.looks(reader, *map(viz.to_uint8, (made, again))).mean())
+    return found
 
 
 def options() -> training.Options:
@@ -124,8 +170,10 @@ def options() -> training.Options:
     p.add_argument("--blocks", type=positive, default=3, help="of the generators (default: 3; the paper: 6 or 9)")
     shown = "how often discriminators halve an image; a score sees 16, 34, 70 pixels with 1, 2, 3 (default: 2)"
     p.add_argument("--halvings", type=positive, default=2, metavar="N", help=shown)
+    p.add_argument("--style-dim", type=positive, default=8, help="numbers in a style of munit (default: 8)")
     shown = "learning rate, which falls to 0 in the second half of the run (default: 0.0002)"
     p.add_argument("--lr", type=float, default=2e-4, help=shown)
+    p.idle_without("--system munit", lambda o: o.system == "munit", "--style-dim")
     return p
 
 

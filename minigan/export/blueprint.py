@@ -15,6 +15,7 @@ import numpy as np
 from .. import nn
 from ..errors import CheckpointError, brief
 from ..models.biggan import BigGenerator
+from ..models.codes import SteeredBlock, StyledDecoder, StyledTranslator
 from ..models.conditional import ConditionalNormGenerator, OneHotGenerator
 from ..models.fastgan import FastGenerator
 from ..models.lapgan import LaplacianGenerator
@@ -37,6 +38,7 @@ _OF_MODELS = (
     *(Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, BigGenerator, TransGenerator, FastGenerator, Pyramid),
     *(GrowingGenerator, MultiScaleGenerator, LaplacianGenerator, OneHotGenerator, ConditionalNormGenerator),
     *(UNetTranslator, ReflectedBlock, WithClass, WithNoise, Enlarger, SRBlock, DenseBlock),
+    *(StyledTranslator, StyledDecoder, SteeredBlock),
 )
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
@@ -151,6 +153,9 @@ HELD: dict[str, Callable[..., float]] = {
     "DenseBlock": lambda channels, growth=32: 27 * (4 * growth + channels) * (channels + 4 * growth + 1),
     "SRBlock": lambda channels: 2 * channels * (9 * channels + 3),
     "ReflectedBlock": lambda channels: 2 * channels * (9 * channels + 1),
+    "SteeredBlock": lambda channels, style_dim: 2 * channels * (9 * channels + 2 * style_dim + 3),
+    "StyledDecoder": StyledDecoder.held,
+    "StyledTranslator": lambda: 0,
     "UNetTranslator": UNetTranslator.held,
     "WithClass": lambda: 0,
     "WithNoise": lambda: 0,

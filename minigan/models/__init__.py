@@ -7,7 +7,9 @@ better samples is said in the preset (see examples/), not here.
 from .bigan import BidirectionalPlayers, bigan28
 from .biggan import BigGenerator, biggan
 from .classifier import Classifier, classifier28, picture_classifier
+from .codes import StyledDecoder, StyledTranslator, content_decoder, content_encoder, unit_translators
 from .conditional import acgan28, cgan28, of_classes, projection28
+from .coupled import CoupledPlayers, coupled
 from .dcgan import dcgan, mlp512
 from .digits import dcgan28, goodfellow28, lab28, mlp28, wgan_gp28
 from .energy import Autoencoder, began, ebgan28

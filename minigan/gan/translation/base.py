@@ -1,6 +1,8 @@
 """What games of translators share: where sources come from, and what samples are made of."""
 
+import operator
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -45,16 +47,7 @@ class Translation(Game):
 
     def sides(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(sources, targets) of the batch; ShapeError if it holds no sources, and the game makes none."""
-        if self.make is not None:
-            with no_grad():
-                return self.make(batch.real, batch.rng), batch.real
-        source = getattr(batch.drawn, "source", None)
-        if source is None:
-            raise ShapeError(
-                f"{type(self).__name__}: expected batches with a target and a source each, got a "
-                f"{type(batch.drawn).__name__}; or tell the game how to `make` sources of images"
-            )
-        return source, batch.real
+        return sides_of(type(self).__name__, batch, self.make)
 
     def meet(self, values: Any) -> None:
         """Remember some of these images, or the sources among them, to make samples of: uint8 or float in [-1, 1]."""
@@ -100,8 +93,42 @@ class Translation(Game):
             return functional_call(network, weights, images.to(self.step.device))
 
 
+def sides_of(name: str, batch: Batch, make: Making | None) -> tuple[Tensor, Tensor]:
+    """(sources, targets) of the batch of that game; ShapeError if it holds no sources, and nothing makes them."""
+    if make is not None:
+        with no_grad():
+            return make(batch.real, batch.rng), batch.real
+    source = getattr(batch.drawn, "source", None)
+    if source is None:
+        raise ShapeError(
+            f"{name}: expected batches with a target and a source each, got a {type(batch.drawn).__name__}; "
+            "or tell the game how to `make` sources of images"
+        )
+    return source, batch.real
+
+
 def scores_move(optimizer: Optimizer, loss: Loss, real: Tensor, fake: Tensor, weight: float = 1.0) -> Losses:
     """A step of a discriminator down so many times its loss of these scores, and what the log shows of it."""
-    d_loss = weight * loss.discriminator(real, fake)
+    return all_scores_move(optimizer, loss, [(real, fake)], weight)
+
+
+def all_scores_move(
+    optimizer: Optimizer,
+    loss: Loss,
+    scores: Sequence[tuple[Tensor, Tensor]],
+    weight: float = 1.0,
+    penalties: Sequence[Tensor] = (),
+) -> Losses:
+    """A step of several discriminators, of which each gave a pair of scores, down so many times their losses' sum.
+
+    And down the sum of the penalties. The log shows the scores of the first.
+    """
+    d_loss = sum_of([*(weight * loss.discriminator(real, fake) for real, fake in scores), *penalties])
     optimizer.minimize(d_loss)
+    real, fake = scores[0]
     return {"d_loss": d_loss.detach(), "d_real": loss.shown(real), "d_fake": loss.shown(fake)}
+
+
+def sum_of(terms: Sequence[Tensor]) -> Tensor:
+    """Of at least one term of a loss."""
+    return reduce(operator.add, terms)

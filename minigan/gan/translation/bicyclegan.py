@@ -11,7 +11,7 @@ from ...tensor import Tensor
 from ..game import Batch, Losses
 from ..losses import Loss, lsgan
 from ..vae import kl_divergence
-from .base import Translation
+from .base import Translation, all_scores_move
 from .distances import l1
 
 
@@ -82,11 +82,9 @@ class BicycleGAN(Translation):
             (critic(y), critic(fake.detach()))
             for critic, fake in ((self.discriminator, again), (self.code_discriminator, other))
         ]
-        d_loss = self.loss.discriminator(*scores[0]) + self.loss.discriminator(*scores[1])
-        self.optimizers["discriminators"].minimize(d_loss)
-        real, fake = map(self.loss.shown, scores[0])
-        found = {"d_loss": d_loss, "g_loss": of_scores, "l1": apart, "kl": divergence, "code": read}
-        return {name: value.detach() for name, value in found.items()} | {"d_real": real, "d_fake": fake}
+        found = {"g_loss": of_scores, "l1": apart, "kl": divergence, "code": read}
+        shown = all_scores_move(self.optimizers["discriminators"], self.loss, scores)
+        return shown | {name: value.detach() for name, value in found.items()}
 
     def code(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(mean, logarithm of the variance) of the codes of images, (N, z_dim) each."""

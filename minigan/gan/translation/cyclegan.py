@@ -7,19 +7,16 @@ from typing import Any
 from ...errors import ShapeError
 from ...nn import Module
 from ...nn.checks import not_negative
-from ...optim import Optimizer
 from ...tensor import Tensor, full
 from ..dynamics import Pool
 from ..game import Batch, Losses, State
-from ..latents import Latent, SourceImages
 from ..losses import Loss, lsgan
-from .base import Translation
+from .base import all_scores_move
 from .distances import Distance, l1
+from .two_way import Shape, TwoWay
 
-Shape = tuple[int, int, int]  # of an image: channels, height, width
 
-
-class CycleGAN(Translation):
+class CycleGAN(TwoWay):
     """G makes targets of sources, F sources of targets; a discriminator of each domain scores what is made for it.
 
     Both translators minimise, in one step, of sources x and targets y
@@ -42,8 +39,6 @@ class CycleGAN(Translation):
         discriminator: Module,
         source_discriminator: Module,
         *,
-        translators_optimizer: Optimizer,
-        discriminators_optimizer: Optimizer,
         loss: Loss = lsgan,
         adversarial: float = 2.0,
         cycle: float = 10.0,
@@ -62,19 +57,10 @@ class CycleGAN(Translation):
         source_shape = shape if source_shape is None else source_shape
         if identity and shape != source_shape:
             raise ShapeError(f"CycleGAN: identity is for domains of one shape, got {source_shape} and {shape}")
-        if loss.compares:
-            raise ShapeError(f"CycleGAN: {loss.name} compares fakes with real samples, and here a pool mixes them")
-        self.generator, self.inverse = generator, inverse
-        self.discriminator, self.source_discriminator = discriminator, source_discriminator
-        self.loss, self.distance, self.shape = loss, distance, shape
+        self.generator, self.distance = generator, distance
         self.adversarial, self.cycle, self.identity, self.d_weight = adversarial, cycle, identity, d_weight
         self.penalty, self.penalty_weight = penalty, penalty_weight
-        names = "generator", "inverse", "discriminator", "source_discriminator"
-        super().__init__(
-            dict(zip(names, (generator, inverse, discriminator, source_discriminator), strict=True)),
-            {"translators": translators_optimizer, "discriminators": discriminators_optimizer},
-            **parts,
-        )
+        super().__init__(generator, inverse, discriminator, source_discriminator, loss=loss, shape=shape, **parts)
         self.pools: dict[str, Pool] = {}
         if pool:
             weight = generator.parameters()[0]
@@ -90,8 +76,7 @@ class CycleGAN(Translation):
         """Both translators move, then both discriminators."""
         x, y = self.sides(batch)
         fake_y, fake_x = self.generator(x), self.inverse(y)
-        of_scores = self.loss.generator(self.discriminator(fake_y))
-        of_scores = of_scores + self.loss.generator(self.source_discriminator(fake_x))
+        of_scores = self.of_scores(fake_y, fake_x)
         back = self.distance(self.inverse(fake_y), x) + self.distance(self.generator(fake_x), y)
         g_loss = self.adversarial * of_scores + self.cycle * back
         shown: Losses = {"g_loss": of_scores.detach(), "cycle": back.detach()}
@@ -101,30 +86,18 @@ class CycleGAN(Translation):
             shown["identity"] = same.detach()
         self.optimizers["translators"].minimize(g_loss)
         self.average()
-        return shown | self._discriminators_move(batch, (y, fake_y.detach()), (x, fake_x.detach()))
+        return shown | self.discriminators_move(batch, (y, fake_y.detach()), (x, fake_x.detach()))
 
-    def _discriminators_move(
+    def discriminators_move(
         self, batch: Batch, targets: tuple[Tensor, Tensor], sources: tuple[Tensor, Tensor]
     ) -> Losses:
+        """A step of both, of real images and of fakes out of the pools."""
         sides = {"pool": (self.discriminator, *targets), "source_pool": (self.source_discriminator, *sources)}
-        losses: list[Tensor] = []
         scores: list[tuple[Tensor, Tensor]] = []
+        penalties: list[Tensor] = []
         for name, (critic, real, fake) in sides.items():
             earlier = self.pools[name].mix(fake, batch.rng) if self.pools else fake
             scores.append((critic(real), critic(earlier)))
-            loss = self.d_weight * self.loss.discriminator(*scores[-1])
             if self.penalty is not None:
-                loss = loss + self.penalty_weight * self.penalty(critic, real, earlier, rng=batch.rng)
-            losses.append(loss)
-        d_loss = losses[0] + losses[1]
-        self.optimizers["discriminators"].minimize(d_loss)
-        real, fake = map(self.loss.shown, scores[0])
-        return {"d_loss": d_loss.detach(), "d_real": real, "d_fake": fake}
-
-    def further_networks(self) -> dict[str, tuple[Module, Latent]]:
-        """The way back."""
-        return {"inverse": (self.inverse, SourceImages(*self.shape))}
-
-    def translate_back(self, images: Tensor) -> Tensor:
-        """F(y) of targets."""
-        return self.translated(self.inverse, images)
+                penalties.append(self.penalty_weight * self.penalty(critic, real, earlier, rng=batch.rng))
+        return all_scores_move(self.optimizers["discriminators"], self.loss, scores, self.d_weight, penalties)

@@ -15,7 +15,10 @@ from minigan.gan import losses, penalties
 from minigan.gan.translation import (
     CUT,
     MAKINGS,
+    MUNIT,
+    UNIT,
     BicycleGAN,
+    CoGAN,
     CycleGAN,
     Pix2Pix,
     PixelDA,
@@ -34,7 +37,8 @@ LABELLED = LabelledDomains(IMAGES, IMAGES[::-1].copy(), np.arange(40) % 4)
 
 
 def adam(*players):
-    return mg.optim.Adam([p for player in players for p in player.parameters()], 1e-3, (0.5, 0.999))
+    once = {id(p): p for player in players for p in player.parameters()}
+    return mg.optim.Adam(list(once.values()), 1e-3, (0.5, 0.999))
 
 
 def pix2pix(source=1, **parts):
@@ -94,6 +98,40 @@ def cut(**parts):
     return game
 
 
+def unit(**parts):
+    with mg.random.using(mg.random.Stream(0)):
+        translators = mg.models.unit_translators(3, 3, width=2, blocks=2, halvings=1)
+        critics = [mg.models.patch_discriminator(3, width=4, halvings=1, norm="instance") for _ in "ab"]
+    optimizers = {"translators_optimizer": adam(*translators), "discriminators_optimizer": adam(*critics)}
+    game = UNIT(*translators, *critics, **optimizers, **{"shape": (3, 8, 8), **parts})
+    game.meet(DOMAINS)
+    return game
+
+
+def munit(**parts):
+    size = {"width": 2, "blocks": 1, "halvings": 1}
+    with mg.random.using(mg.random.Stream(0)):
+        translators = [
+            mg.models.StyledTranslator(mg.models.content_encoder(3, **size), mg.models.StyledDecoder(3, 2, **size), 2)
+            for _ in "ab"
+        ]
+        readers = [mg.models.image_encoder(3, 2, width=4, halvings=2, norm=None) for _ in "ab"]
+        critics = [mg.models.patch_discriminator(3, width=4, halvings=1, norm="instance") for _ in "ab"]
+    optimizers = {"translators_optimizer": adam(*translators, *readers), "discriminators_optimizer": adam(*critics)}
+    game = MUNIT(*translators, *readers, *critics, **optimizers, **{"shape": (3, 8, 8), **parts})
+    game.meet(DOMAINS)
+    return game
+
+
+def cogan(**parts):
+    with mg.random.using(mg.random.Stream(0)):
+        players = mg.models.coupled(8, 5, channels=3, width=4)
+    optimizers = {"generators_optimizer": adam(*players[:2]), "discriminators_optimizer": adam(*players[2:])}
+    game = CoGAN(*players, z_dim=5, **optimizers, **parts)
+    game.meet(DOMAINS)
+    return game
+
+
 def stargan(**parts):
     with mg.random.using(mg.random.Stream(0)):
         G = mg.models.WithClass(mg.models.resnet_translator(3 + 4, 3, width=2, blocks=1), 4)
@@ -126,6 +164,11 @@ GAMES = {
     "bicyclegan": (bicyclegan, PAIRS, True),
     "cut": (cut, DOMAINS, False),
     "stargan": (stargan, IMAGES, True),
+    "unit": (unit, DOMAINS, False),
+    "munit": (munit, DOMAINS, False),
+    "munit, cycle": (partial(munit, cycle=10.0), DOMAINS, False),
+    "cogan": (cogan, DOMAINS, False),
+    "cogan, made": (partial(cogan, make=MAKINGS["turned"]), IMAGES, True),
     "pixelda": (pixelda, LABELLED, False),
     "no adaptation": (partial(pixelda, adversarial=0.0), LABELLED, False),
     "discogan": (disco, DOMAINS, False),
@@ -208,7 +251,7 @@ def test_what_a_round_takes_at_most_is_told_in_no_time(name):
     assert mg.gan.memory_needed(GAMES[name][0](), drawn(name)).sample > 0
 
 
-@pytest.mark.parametrize("make", [pix2pix, restoration, bicyclegan, cut, stargan, cyclegan])
+@pytest.mark.parametrize("make", [pix2pix, restoration, bicyclegan, cut, stargan, cyclegan, unit, munit])
 def test_its_translators_are_files(make, tmp_path):
     game = make()
     for each in game.players.values():
@@ -227,7 +270,7 @@ def test_its_translators_are_files(make, tmp_path):
         back = export.load_generator(tmp_path / f"{name}.safetensors")
         np.testing.assert_array_equal(back.generate(sources).numpy(), game.translate_back(sources).numpy())
     assert {path.stem for path in tmp_path.iterdir()} == (
-        {"generator", "inverse"} if make is cyclegan else {"generator"}
+        {"generator", "inverse"} if make in (cyclegan, unit, munit) else {"generator"}
     )
 
 
