@@ -61,8 +61,8 @@ def critic(settings: Settings, shape: Shape, norm: str | None = "instance") -> m
 
 def optimizers(settings: Settings, *players: Sequence[mg.nn.Module]) -> tuple[list[mg.optim.Adam], list]:
     """One for each group of players, and what makes their rates fall in the second half of the run."""
-    moved = [{id(p): p for player in group for p in player.parameters()} for group in players]  # what two share once
-    made = [mg.optim.Adam(list(each.values()), settings.extra["lr"], (0.5, 0.999)) for each in moved]
+    rates = {"lr": settings.extra["lr"], "betas": (0.5, 0.999)}
+    made = [mg.optim.Adam(mg.nn.parameters_of(*group), **rates) for group in players]
     return made, [mg.optim.Course(each, partial(mg.optim.late_linear, 0.5)) for each in made]
 
 

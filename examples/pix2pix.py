@@ -47,7 +47,7 @@ def build(settings: Settings) -> Pix2Pix | BicycleGAN:
 
 
 def adam(settings: Settings, *players: mg.nn.Module) -> mg.optim.Adam:
-    return mg.optim.Adam([p for each in players for p in each.parameters()], settings.extra["lr"], (0.5, 0.999))
+    return mg.optim.Adam(mg.nn.parameters_of(*players), settings.extra["lr"], (0.5, 0.999))
 
 
 def courses(*optimizers: mg.optim.Optimizer) -> list[mg.optim.Course]:

@@ -33,7 +33,7 @@ from .layers import (
 )
 from .minibatch import MinibatchDiscrimination, MinibatchStdDev
 from .modulated import ModulatedConv2d
-from .module import Buffer, Module, Parameter, Sequential
+from .module import Buffer, Module, Parameter, Sequential, parameters_of
 from .noise import GaussianNoise, NoiseInjection
 from .norm import (
     BatchNorm1d,

@@ -220,6 +220,11 @@ class Sequential(Module):
         return part
 
 
+def parameters_of(*modules: Module) -> list[Tensor]:
+    """The parameters of several networks in their order, one that two of them share but once."""
+    return list({id(p): p for module in modules for p in module.parameters()}.values())
+
+
 _PARTS = (_Held, Module, list, tuple, dict)  # what may belong to a module, or contain what does
 _NAMELESS: Any = (set, frozenset, deque, type({}.keys()), type({}.values()))  # name nothing they hold
 _CHECKED = (Tensor, *_PARTS, *_NAMELESS)

@@ -24,17 +24,21 @@ def add_options(p: Options, *, made: str, side: int = 32) -> None:
     p.without("--labels-from", "--stream", "--images")
     p.named("--data").help = "images, or with --target the sources of those; auto (default) means mnist, else digits"
     group = p.add_argument_group("pairs")
-    shown = f"make the sources of the images: {', '.join(MAKINGS)}, or small:N (default: {made})"
-    group.add_argument("--made", type=_made, default=made, metavar="NAME", help=shown)
+    _add_made(p, group, made)
     shown = "pictures that have the names of those in --data, which are their sources"
     group.add_argument("--target", type=nonempty, metavar="FOLDER", help=shown)
     shown = "each picture of --data is two beside each other: this one is the source"
     group.add_argument("--halves", choices=SIDES, help=shown)
     _add_held_out(group)
     add_sizes(group, side)
-    p.idle("--made", lambda o: "changes nothing with --target" if o.target else "")
     p.idle("--halves", lambda o: "changes nothing with --target" if o.target else "")
     p.idle("--made", lambda o: "changes nothing with --halves" if o.halves else "")
+
+
+def _add_made(p: Options, group: Any, default: str) -> None:
+    shown = f"make the sources of the images: {', '.join(MAKINGS)}, or small:N (default: {default})"
+    group.add_argument("--made", type=_made, default=default, metavar="NAME", help=shown)
+    p.idle("--made", lambda o: "changes nothing with --target" if o.target else "")
 
 
 def _made(name: str) -> str:
@@ -68,13 +72,25 @@ def add_judge(group: Any) -> None:
 
 def add_domain_options(p: Options, *, source: str, target: str, side: int = 28) -> None:
     """Give a program of two domains --target, with these data sets for --data and for it; and the size of images."""
+    shown = f"images that others are made of: a data set, a folder, a file (default: {source})"
+    _add_domains(p, source, shown, target, f"images like those that are to be made, likewise (default: {target})", side)
+
+
+def add_drawn_domains(p: Options, *, made: str, side: int = 28) -> None:
+    """Give a program that draws images of two domains --target, or --made, of which this is the default; and sizes."""
+    shown = "images of one domain, with --target the first of two; auto (default) means mnist, else digits"
+    group = _add_domains(p, "auto", shown, None, "images of the other domain (default: what is --made of --data)", side)
+    _add_made(p, group, made)
+
+
+def _add_domains(p: Options, source: str, of_source: str, target: str | None, of_target: str, side: int) -> Any:
     p.without("--labels-from", "--stream", "--images")
     p.set_defaults(data=source)
-    p.named("--data").help = f"images that others are made of: a data set, a folder, a file (default: {source})"
+    p.named("--data").help = of_source
     group = p.add_argument_group("domains")
-    shown = f"images like those that are to be made, likewise (default: {target})"
-    group.add_argument("--target", type=nonempty, default=target, metavar="NAME|PATH", help=shown)
+    group.add_argument("--target", type=nonempty, default=target, metavar="NAME|PATH", help=of_target)
     add_sizes(group, side)
+    return group
 
 
 def add_sizes(group: Any, side: int) -> None:

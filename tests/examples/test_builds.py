@@ -16,8 +16,12 @@ from minigan import training
         *[(name, "") for name in ("infogan", "bigan", "vae", "quadratic", "modes", "singan")],
         ("semi_supervised", "--dry-run --data digits"),
         *[("pix2pix", "--data digits --width 2"), ("pix2pix", "--data digits --width 2 --system bicyclegan")],
-        *[("cyclegan", f"--width 2 --system {name}") for name in ("cyclegan", "discogan", "dualgan", "cut")],
+        *[
+            ("cyclegan", f"--width 2 --system {name}")
+            for name in ("cyclegan", "discogan", "dualgan", "cut", "unit", "munit")
+        ],
         *[("stargan", "--data digits --width 2 --clusters 3"), ("domain_adaptation", "--data digits --width 4")],
+        ("cogan", "--data digits --width 4"),
         *[("super_resolution", f"--data digits --side 32 --width 4 --system {name}") for name in ("srgan", "esrgan")],
     ],
 )

@@ -37,8 +37,7 @@ LABELLED = LabelledDomains(IMAGES, IMAGES[::-1].copy(), np.arange(40) % 4)
 
 
 def adam(*players):
-    once = {id(p): p for player in players for p in player.parameters()}
-    return mg.optim.Adam(list(once.values()), 1e-3, (0.5, 0.999))
+    return mg.optim.Adam(nn.parameters_of(*players), 1e-3, (0.5, 0.999))
 
 
 def pix2pix(source=1, **parts):
