@@ -32,13 +32,14 @@ from minigan.nn import in_chunks
 from minigan.training import Settings, positive, say, sides, translations
 
 SYSTEMS = {
-    "cyclegan": {"loss": losses.lsgan, "adversarial": 2.0, "cycle": 10.0, "identity": 5.0, "distance": l1, "pool": 50},
+    "cyclegan": {"loss": losses.lsgan, "adversarial": 2.0, "cycle": 10.0, "identity": 5.0, "distance": l1},
     "discogan": {"loss": losses.nonsaturating, "adversarial": 1.0, "cycle": 1.0, "identity": 0.0, "distance": l2},
     "dualgan": {
         **{"loss": losses.wasserstein, "adversarial": 1.0, "cycle": 10.0, "identity": 0.0, "distance": l1},
         "penalty": penalties.gradient_penalty,
     },
 }
+POOL = 50  # earlier fakes that discriminators of cyclegan see again; as many as a batch at least
 WAYS = [*SYSTEMS, "cut", "unit", "munit"]
 
 
@@ -76,7 +77,8 @@ def cycle(settings: Settings, source: Shape, target: Shape) -> CycleGAN:
         *(*translators, *critics),
         translators_optimizer=adam[0],
         discriminators_optimizer=adam[1],
-        **{"pool": 0, **system},
+        **system,
+        pool=max(POOL, settings.batch_size) if settings.extra["system"] == "cyclegan" else 0,
         shape=target,
         source_shape=source,
         schedules=courses,

@@ -152,11 +152,13 @@ def unit_translators(
     """
     if not 0 <= integer("unit_translators: shared", shared) <= integer("unit_translators: blocks", blocks):
         raise ShapeError(f"unit_translators: expected 0 to {blocks} shared blocks, as many as there are, got {shared}")
-    size = {"width": width, "halvings": halvings, "rng": rng}
-    own = blocks - shared
-    channels = source_channels, target_channels
-    encoders = [content_encoder(c, blocks=own, **size) for c in channels]
-    decoders = [content_decoder(c, blocks=own, **size) for c in channels]
+    encoders, decoders = (
+        [
+            own(c, width=width, blocks=blocks - shared, halvings=halvings, rng=rng)
+            for c in (source_channels, target_channels)
+        ]
+        for own in (content_encoder, content_decoder)
+    )
     last, first = ([ReflectedBlock(width << halvings, rng=rng) for _ in range(shared)] for _ in range(2))
     for block in (*last, *first):
         start_small(block, rng=rng)

@@ -27,6 +27,8 @@ class MUNIT(TwoWay):
     then both discriminators their losses. lsgan has its 1/2: adversarial 2 is the paper's 1.
     """
 
+    inverse: StyledTranslator
+
     def __init__(
         self,
         generator: StyledTranslator,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ... import ops
+from ...errors import ShapeError, brief
 from ...nn import Module, Sequential
 from ...nn.checks import not_negative
 from ...random import Stream
@@ -27,6 +28,8 @@ class UNIT(TwoWay):
     lsgan has its 1/2). `models.unit_translators` makes translators that share weights next to the code.
     """
 
+    inverse: Sequential
+
     def __init__(
         self,
         generator: Sequential,
@@ -44,6 +47,11 @@ class UNIT(TwoWay):
     ) -> None:
         weights = {"adversarial": adversarial, "reconstruction": reconstruction, "cycle": cycle}
         not_negative("UNIT", **weights, kl=kl, cycle_kl=cycle_kl)
+        for name, each in (("generator", generator), ("inverse", inverse)):
+            if not isinstance(each, Sequential) or len(each) != 2:
+                raise ShapeError(
+                    f"UNIT: expected a Sequential of an encoder and a decoder as {name}, got {brief(each)}"
+                )
         self.generator = generator
         self.adversarial, self.reconstruction, self.kl = adversarial, reconstruction, kl
         self.cycle, self.cycle_kl = cycle, cycle_kl

@@ -235,6 +235,30 @@ def test_what_it_cannot_be_given_is_named():
         game.generator(mg.zeros((1, 1, 6, 8)))
 
 
+def test_unit_is_given_an_encoder_and_a_decoder():
+    game = unit()
+    optimizers = {f"{name}_optimizer": each for name, each in game.optimizers.items()}
+    with pytest.raises(ShapeError, match="UNIT: expected a Sequential of an encoder and a decoder as inverse, got "):
+        UNIT(game.generator, game.discriminator, game.discriminator, game.source_discriminator, **optimizers)
+    with pytest.raises(
+        ShapeError, match="unit_translators: expected 0 to 2 shared blocks, as many as there are, got 3"
+    ):
+        mg.models.unit_translators(3, 3, width=2, blocks=2, shared=3)
+
+
+def test_pairs_of_cogan_are_drawn_of_the_same_noise():
+    game = cogan()
+    target, source = game.pairs(3)
+    z = game.inputs(3, "samples", 0)[0]
+    with nn.evaluating(game.source_generator):
+        assert (game.source_generator(z).numpy() == source.numpy()).all()
+    assert (game.sample(3).numpy() == target.numpy()).all()
+    assert game.generator[0] is game.source_generator[0]
+    assert game.discriminator[-1] is game.source_discriminator[-1]
+    with pytest.raises(ShapeError, match="CoGAN: relativistic compares fakes with real samples"):
+        cogan(loss=losses.relativistic)
+
+
 def test_the_critic_waits_until_the_warm_up_is_over():
     game = restoration(warm_up=2)
     before = [p.numpy() for p in game.discriminator.parameters()]
