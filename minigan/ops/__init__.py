@@ -7,14 +7,17 @@ import numpy as np
 from ..errors import DTypeError
 from ..op import CHECKED, Op
 from ..tensor import Tensor
+from .accumulate import cumsum, prod
 from .attention import scaled_dot_product_attention
 from .channels import batch_norm, channel_norm, scale_shift
 from .collective import all_gather, all_mean, all_sum, averaged, batch_logsumexp, batch_mean, batch_var, broadcast
 from .conv import conv2d, conv_transpose2d
+from .creation import arange, eye, linspace
 from .elementwise import (
     absolute,
     add,
     astype,
+    ceil,
     clip,
     cos,
     divide,
@@ -22,9 +25,13 @@ from .elementwise import (
     equal,
     exp,
     expm1,
+    floor,
     full_like,
     greater,
     greater_equal,
+    isfinite,
+    isinf,
+    isnan,
     leaky_relu,
     less,
     less_equal,
@@ -37,6 +44,7 @@ from .elementwise import (
     not_equal,
     power,
     relu,
+    round,
     rsqrt,
     sigmoid,
     sign,
@@ -49,9 +57,11 @@ from .elementwise import (
     where,
 )
 from .entropy import binary_cross_entropy_with_logits, cross_entropy
-from .linalg import einsum, linear, matmul
+from .layout import moveaxis, repeat, roll, swapaxes, tile, tril, triu
+from .linalg import einsum, linear, matmul, outer, tensordot
+from .order import argmax, argmin, argsort, median, scatter_add, sort, take_along_axis, topk
 from .pool import avg_pool2d, max_pool2d, pixel_shuffle, upsample_nearest
-from .reduce import lengths, log_softmax, logsumexp, max, mean, mean_of, min, softmax, sum, var
+from .reduce import all, any, lengths, log_softmax, logsumexp, max, mean, mean_of, min, norm, softmax, std, sum, var
 from .resample import interpolate, upfirdn2d
 from .shape import (
     broadcast_to,
@@ -101,8 +111,19 @@ _METHODS = {
     "sum": sum,
     "mean": mean,
     "var": var,
+    "std": std,
     "max": max,
     "min": min,
+    "prod": prod,
+    "any": any,
+    "all": all,
+    "argmax": argmax,
+    "argmin": argmin,
+    "argsort": argsort,
+    "cumsum": cumsum,
+    "round": round,
+    "repeat": repeat,
+    "swapaxes": swapaxes,
     "reshape": reshape,
     "transpose": lambda x, *axes: transpose(x, axes if len(axes) > 1 else axes[0] if axes else None),
     "permute": lambda x, *axes: permute(x, axes if len(axes) > 1 else axes[0]),

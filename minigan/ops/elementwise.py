@@ -6,7 +6,7 @@ array before it scales by a number: g may be a broadcast view, whose own multipl
 
 from typing import Any
 
-from ..backend import Array, as_dtype, xp
+from ..backend import Array, as_dtype, integers, xp
 from ..errors import DTypeError, ShapeError
 from ..kernels import kernels
 from ..kernels.calls import made
@@ -301,6 +301,37 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     return _elu(x, float(alpha))
 
 
+# --- steps, whose derivative is 0 --------------------------------------------------------------------------
+
+
+@op(None, formula="the largest integer <= x")
+def floor(x: Array) -> Array:
+    return xp(x).floor(as_floats(x))
+
+
+@op(None, formula="the smallest integer >= x")
+def ceil(x: Array) -> Array:
+    return xp(x).ceil(as_floats(x))
+
+
+@op(None, formula="the nearest integer, the even one of two", name="rint")
+def _rint(x: Array) -> Array:
+    return xp(x).rint(as_floats(x))
+
+
+@takes_tensors("x")
+def round(x: Tensor, decimals: int = 0) -> Tensor:
+    """x rounded to so many digits after the point, before it if negative; halves to the even digit.
+
+    Its derivative is 0. Integers as float32.
+    """
+    (digits,) = integers("round", decimals)
+    if digits == 0:
+        return _rint(x)
+    scale = 10.0 ** (digits if digits > 0 else -digits)
+    return _rint(x * scale) / scale if digits > 0 else _rint(x / scale) * scale
+
+
 # --- comparisons: booleans, without a derivative ----------------------------------------------------------
 
 
@@ -332,3 +363,18 @@ def equal(a: Array, b: Array) -> Array:
 @op(formula="a != b")
 def not_equal(a: Array, b: Array) -> Array:
     return a != b
+
+
+@op(formula="x is NaN")
+def isnan(x: Array) -> Array:
+    return xp(x).isnan(x)
+
+
+@op(formula="x is infinite")
+def isinf(x: Array) -> Array:
+    return xp(x).isinf(x)
+
+
+@op(formula="x is neither NaN nor infinite")
+def isfinite(x: Array) -> Array:
+    return xp(x).isfinite(x)

@@ -1,16 +1,18 @@
 """Matrix products: matmul with NumPy's batching and broadcasting, and einsum."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..backend import Array, xp
+from ..backend import Array, integers, xp
 from ..errors import DTypeError, ShapeError, described
 from ..kernels import kernels
 from ..op import op, takes_tensors
 from ..tensor import Tensor, as_tensor
 from .reduce import sum
-from .shape import expand_dims, reshape, transpose
+from .shape import expand_dims, normalize_axes, reshape, transpose
 
 
 def _swap(x: Tensor) -> Tensor:
@@ -145,3 +147,31 @@ def einsum(subscripts: str, *xs: Tensor) -> Tensor:
         reduced.append(sum(x, alone) if alone else x)
         names[k] = "".join(i for i in name if i in elsewhere)
     return _einsum(f"{','.join(names)}->{output}", *reduced)
+
+
+@takes_tensors("a", "b")
+def outer(a: Tensor, b: Tensor) -> Tensor:
+    """a_i b_j of all elements, in row-major order: (a.size, b.size)."""
+    return reshape(a, (-1, 1)) * reshape(b, (1, -1))
+
+
+@takes_tensors("a", "b")
+def tensordot(a: Tensor, b: Tensor, axes: int | Sequence[Any] = 2) -> Tensor:
+    """The sum of products over some axes of a and of b: the last `axes` of a with the first of b, or those named.
+
+    Named they are (axes of a, axes of b), as many of each, or one integer each. ShapeError if their sizes differ.
+    """
+    if isinstance(axes, int):
+        of_a, of_b = tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))
+    else:
+        of_a, of_b = (integers("tensordot", of) for of in axes)
+    left, right = (tuple(n + x.ndim if n < 0 else n for n in of) for x, of in ((a, of_a), (b, of_b)))
+    fits = len(left) == len(right) and normalize_axes("tensordot", left, a.ndim) == tuple(sorted(left))
+    fits = fits and normalize_axes("tensordot", right, b.ndim) == tuple(sorted(right))
+    if not fits or [a.shape[i] for i in left] != [b.shape[i] for i in right]:
+        raise ShapeError(f"tensordot: the axes {axes} of {a.shape} and {b.shape} do not fit")
+    rows, columns = ([i for i in range(x.ndim) if i not in of] for x, of in ((a, left), (b, right)))
+    inner = math.prod(a.shape[i] for i in left)
+    first = reshape(transpose(a, (*rows, *left)), (math.prod(a.shape[i] for i in rows), inner))
+    second = reshape(transpose(b, (*right, *columns)), (inner, math.prod(b.shape[i] for i in columns)))
+    return reshape(matmul(first, second), (*(a.shape[i] for i in rows), *(b.shape[i] for i in columns)))

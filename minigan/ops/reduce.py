@@ -11,7 +11,7 @@ from ..errors import ShapeError, brief
 from ..kernels import kernels
 from ..op import op, takes_tensors
 from ..tensor import NUMBER_TYPES, Axis, Tensor
-from .elementwise import as_floats, astype, exp, sigmoid, square, where
+from .elementwise import absolute, as_floats, astype, equal, exp, sigmoid, sqrt, square, where
 from .shape import broadcast_to, normalize_axes, reshape
 
 Axes = tuple[int, ...]
@@ -156,6 +156,60 @@ def var(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> 
             f"var: {count} elements over axis {axis} of {x.shape} leave nothing to divide by (ddof {ddof})"
         )
     return _sum(square(x - mean(x, axes, keepdims=True)), axes, keepdims) * (1 / (count - ddof))
+
+
+@takes_tensors("x")
+def std(x: Tensor, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
+    """The standard deviation of x over `axis`: the root of `var`. Where it is 0 its gradient is taken to be 0."""
+    return _root(var(x, axis, keepdims, ddof))
+
+
+@takes_tensors("x")
+def norm(x: Tensor, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """(sum |x|^ord)^(1/ord) over `axis` (all axes by default), as of one vector: also of a matrix, or of all weights.
+
+    `ord` is a number above 0, or inf for the largest |x|, or -inf for the smallest. Where the norm is 0 its gradient is
+    taken to be 0. ShapeError for another `ord`.
+    """
+    if isinstance(ord, bool) or not isinstance(ord, int | float) or not (ord > 0 or ord == -math.inf):
+        raise ShapeError(f"norm: expected as ord a number above 0, inf or -inf, got {brief(ord)}")
+    if math.isinf(ord):
+        return (max if ord > 0 else min)(absolute(x), axis, keepdims)
+    if ord == 1:
+        return sum(absolute(x), axis, keepdims)
+    if ord == 2:
+        return _root(sum(square(x), axis, keepdims))
+    total = sum(absolute(x) ** ord, axis, keepdims)
+    nothing = equal(total, 0)
+    return where(nothing, 0.0, where(nothing, 1.0, total) ** (1 / ord))
+
+
+def _root(x: Tensor) -> Tensor:
+    """The square root, whose gradient at 0 is 0 in place of infinite."""
+    nothing = equal(x, 0)
+    return where(nothing, 0.0, sqrt(where(nothing, 1.0, x)))
+
+
+@op(name="any", formula="whether any of x is not 0", flops=lambda y, x, *_: x.size)
+def _any(x: Array, axes: Axes, keepdims: bool) -> Array:
+    return xp(x).any(x, axis=axes, keepdims=keepdims)
+
+
+@op(name="all", formula="whether none of x is 0", flops=lambda y, x, *_: x.size)
+def _all(x: Array, axes: Axes, keepdims: bool) -> Array:
+    return xp(x).all(x, axis=axes, keepdims=keepdims)
+
+
+@takes_tensors("x")
+def any(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether any element over `axis` is true, or not 0: booleans."""
+    return _any(x, normalize_axes("any", axis, x.ndim), keepdims)
+
+
+@takes_tensors("x")
+def all(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether all elements over `axis` are true, or not 0: booleans, true of no element."""
+    return _all(x, normalize_axes("all", axis, x.ndim), keepdims)
 
 
 @op(name="ties", formula="x = y, or both are NaN")

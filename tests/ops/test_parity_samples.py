@@ -71,7 +71,7 @@ NOT_OFFERED = {  # what samples ask for, and how minigan refuses it
     "cat": {"an empty tensor of one axis among others": "does not fit a tensor of 1 axes"},
 }
 
-ABSENT = {"pixel_unshuffle", "roll", "gather", "cumsum", "prod", "argmax", "tile", "diagonal", "conv3d"}
+ABSENT = {"pixel_unshuffle", "cumprod", "diagonal", "conv3d"}
 
 FLOATS_ONLY = {"integers": "expected floats"}
 OF_INTEGERS = {  # what is refused of integers and booleans besides

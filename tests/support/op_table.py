@@ -12,7 +12,20 @@ import numpy as np
 import minigan.ops  # noqa: F401  fills OPS
 from minigan.kernels import geometry, sampling
 from minigan.op import OPS, Op
-from minigan.ops import channels, collective, conv, elementwise, linalg, pool, reduce, resample, shape, synchronised
+from minigan.ops import (
+    accumulate,
+    channels,
+    collective,
+    conv,
+    elementwise,
+    linalg,
+    order,
+    pool,
+    reduce,
+    resample,
+    shape,
+    synchronised,
+)
 from minigan.processes import ALONE, Group
 from minigan.tensor import Tensor
 
@@ -44,6 +57,23 @@ def distinct(*shape):
     return lambda rng: [rng.permutation(np.arange(float(np.prod(shape))) * 0.37 - 3).reshape(shape)]
 
 
+def away_from(points, shape):
+    """Values that are at least 0.05 away from these points."""
+
+    def make(rng):
+        x = rng.uniform(-2, 2, shape)
+        for point in points:
+            x = np.where(np.abs(x - point) < 0.05, point + 0.1, x)
+        return [x]
+
+    return make
+
+
+def unusual(*shape):
+    """Values among which there are infinities and NaN."""
+    return lambda rng: [rng.choice([0.0, -1.5, np.inf, -np.inf, np.nan], shape)]
+
+
 def apart(*shapes):
     """Two arrays whose broadcast elements never tie."""
     return lambda rng: [rng.standard_normal(shapes[0]), 5 + rng.standard_normal(shapes[1]) * rng.choice([-1, 1])]
@@ -54,8 +84,10 @@ UNARY = [
     *["sin", "cos", "tanh", "sigmoid", "softplus", "relu"],
 ]
 BINARY = ["add", "subtract", "multiply", "divide", "power"]
+STEPS = {"floor": [-1.0, 0.0, 1.0], "ceil": [-1.0, 0.0, 1.0], "rint": [-1.5, -0.5, 0.5, 1.5]}  # and where they jump
 COMPARISONS = ["greater", "greater_equal", "less", "less_equal", "equal", "not_equal"]
 
+PLACES = Tensor(np.array([[0, 2, 2, 1], [1, -1, 0, 1]]))
 MASK = Tensor(np.array([[True, False, True], [False, False, True]]))
 S = geometry.convolution("conv2d", (2, 4, 6, 5), (6, 2, 3, 2), (2, 1), ((1, 0), (0, 1)), (1, 2), 2)
 W = geometry.pooling("max_pool2d", (2, 3, 5, 6), (2, 3), (1, 2))
@@ -134,6 +166,8 @@ TABLE: dict[str, list[Row]] = {
     **{name: [unary(name)] for name in UNARY},
     **{name: [binary(name)] for name in BINARY},
     **{name: [Row(OPS[name], normal((3, 4), (4,)), differentiable=False)] for name in COMPARISONS},
+    **{name: [Row(OPS[name], away_from(jumps, (3, 4)))] for name, jumps in STEPS.items()},
+    **{name: [Row(OPS[name], unusual(2, 5), differentiable=False)] for name in ("isnan", "isinf", "isfinite")},
     "maximum": [Row(elementwise.maximum, apart((3, 4), (4,)))],
     "minimum": [Row(elementwise.minimum, apart((3, 1), (1, 4)))],
     "clip": [with_constants(elementwise._clip, -0.5, 0.5), with_constants(elementwise._clip, None, 0.5)],
@@ -172,6 +206,37 @@ TABLE: dict[str, list[Row]] = {
     ],
     "max": [Row(lambda x: reduce.max(x, 1), distinct(3, 4)), Row(lambda x: reduce.max(x), distinct(3, 4))],
     "min": [Row(lambda x: reduce.min(x, (0, 2), keepdims=True), distinct(2, 3, 4))],
+    **{
+        name: [
+            Row(lambda x, of=of: of(x > 0, 1), normal((3, 4)), differentiable=False),
+            Row(lambda x, of=of: of(x, (0, 2), keepdims=True), normal((2, 3, 2)), differentiable=False),
+        ]
+        for name, of in (("any", reduce.any), ("all", reduce.all))
+    },
+    **{
+        name: [
+            Row(lambda x, of=of: of(x, 1), distinct(3, 4), differentiable=False),
+            Row(lambda x, of=of: of(x, keepdims=True), distinct(3, 4), differentiable=False),
+        ]
+        for name, of in (("argmax", order.argmax), ("argmin", order.argmin))
+    },
+    "argsort": [
+        Row(lambda x, down=down: order.argsort(x, 0, down), distinct(3, 4), differentiable=False)
+        for down in (False, True)
+    ],
+    "take_along_axis": [
+        Row(lambda x: order.take_along_axis(x, PLACES, 1), normal((2, 3))),
+        Row(lambda x: order.sort(x, -1, descending=True), distinct(2, 3, 4)),
+        Row(lambda x: order.median(x, (0, 2)), distinct(2, 3, 4)),
+    ],
+    "take_along_axis_adjoint": [
+        Row(lambda g: order._put_along(g, PLACES.to(g.device), 1, (2, 3)), normal((2, 4))),
+        Row(lambda x, v: order.scatter_add(x, PLACES, v, 1), normal((2, 3), (2, 4))),
+    ],
+    "cumsum": [
+        Row(lambda x: accumulate.cumsum(x, 1), normal((2, 3, 4))),
+        Row(lambda x: accumulate.cumsum(x), normal((2, 3))),
+    ],
     "ties": [Row(lambda x: reduce._ties(x, reduce.max(x, 1, keepdims=True)), distinct(3, 4), differentiable=False)],
     "logsumexp": [
         Row(lambda x: reduce.logsumexp(x, 1), normal((3, 4))),

@@ -266,6 +266,69 @@ def chosen_by_values(d: Draw) -> Made:
     return x and (f"{x}[{x} > 0.1]", f"{x}[{x} > 0.1]")
 
 
+# --- by order, along an axis ----------------------------------------------------------------------------------
+
+
+def along_an_axis(d: Draw) -> Made:
+    x = d.value(lambda x: x.ndim > 0 and x.size > 0 and not np.isnan(x).any())
+    if not x:
+        return None
+    shape = d.shape(x)
+    axis = d.below(len(shape))
+    n, down, k = shape[axis], d.flip(), 1 + d.below(shape[axis])
+    places = d.rng.integers(0, n, (*shape[:axis], d.among([1, 2, n]), *shape[axis + 1 :])).tolist()
+    into = np.shape(places)
+    added = d.partner(into, lambda x: np.broadcast_shapes(x.shape, into) == into)
+    shift = d.below(2 * n + 1) - n
+    ours, theirs = f"np.array({places})", f"torch.tensor({places})"
+    by_value = [
+        (f"mg.sort({x}, {axis}, descending={down})", f"torch.sort({x}, {axis}, {down}, stable=True)[0]"),
+        (f"mg.topk({x}, {k}, {axis})[0]", f"torch.sort({x}, {axis}, True, stable=True)[0].narrow({axis}, 0, {k})"),
+    ]
+    tied = np.unique(d.values[x]).size < d.values[x].size
+    return d.among(
+        [
+            *([] if tied and not d.edges else by_value),  # where elements tie there is no difference to take
+            (f"mg.cumsum({x}, {axis})", f"torch.cumsum({x}, {axis})"),
+            (f"mg.roll({x}, {shift}, {axis})", f"torch.roll({x}, {shift}, {axis})"),
+            (f"mg.repeat({x}, 2, {axis})", f"torch.repeat_interleave({x}, 2, {axis})"),
+            (f"mg.take_along_axis({x}, {ours}, {axis})", f"torch.gather({x}, {axis}, {theirs})"),
+            (
+                f"mg.scatter_add({x}, {ours}, {added}, {axis})",
+                f"torch.scatter_add({x}, {axis}, {theirs}, {added}.expand({into}))",
+            ),
+        ]
+    )
+
+
+def without_a_slope(d: Draw) -> Made:
+    """What depends on values in steps alone; of inputs, whose values both libraries have to the last bit."""
+    x = d.among([*d.inputs])
+    masks = [(f"mg.{name}({x})", f"torch.{name}({x})") for name in ("isnan", "isinf", "isfinite")]
+    made = [(f"mg.where({a}, 0.5, {x})", f"torch.where({b}, 0.5, {x})") for a, b in masks]
+    made += [(f"mg.{name}({x}) * {x}", f"torch.{name}({x}) * {x}") for name in ("floor", "ceil", "round")]
+    shape = d.shape(x)
+    if shape and d.values[x].size:
+        axis = d.below(len(shape))
+        mask = f"{x} > 0"
+        made += [
+            (
+                f"mg.where(mg.{name}({mask}, {axis}, keepdims=True), {x}, 0.0)",
+                f"torch.where(torch.{name}({mask}, {axis}, keepdim=True), {x}, 0.0)",
+            )
+            for name in ("any", "all")
+        ]
+        if not d.edges:  # where elements tie PyTorch chooses any
+            made += [
+                (
+                    f"mg.take_along_axis({x}, mg.{name}({x}, {axis}, keepdims=True), {axis})",
+                    f"torch.gather({x}, {axis}, torch.{name}({x}, {axis}, keepdim=True))",
+                )
+                for name in ("argmax", "argmin")
+            ]
+    return d.among(made)
+
+
 # --- an infinite gradient that meets a zero --------------------------------------------------------------------
 
 
@@ -324,4 +387,6 @@ EXACT: list[Callable[[Draw], Made]] = [  # what keeps infinities and NaN where t
     pad,
     *[index] * 3,
     chosen_by_values,
+    *[along_an_axis] * 2,
+    without_a_slope,
 ]

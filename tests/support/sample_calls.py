@@ -261,6 +261,37 @@ def glu(x, dim=-1):
     return a * mg.sigmoid(b)
 
 
+def median(x, dim=None, keepdim=False):
+    """PyTorch's is the lower of the two in the middle."""
+    if x.ndim and dim is not None:
+        return [mg.sort(x, dim)[(slice(None),) * (dim % x.ndim) + (slice(k := (x.shape[dim] - 1) // 2, k + 1),)]]
+    rows = mg.sort(x.reshape(-1))
+    return rows[(rows.size - 1) // 2].reshape((1,) * x.ndim if keepdim else ())
+
+
+def along(fn):
+    """Of 0-d tensors too, which have no axis in minigan."""
+
+    def call(x, dim, *tensors):
+        if x.ndim:
+            return fn(x, dim, *tensors)
+        return fn(x.reshape(1), 0, *(t.reshape(-1) if isinstance(t, Tensor) else t for t in tensors)).reshape(())
+
+    return call
+
+
+def cut_to(x, dim, index):
+    """x without what lies beyond the index on other axes, which PyTorch passes over."""
+    return x[tuple(slice(None) if a == dim % x.ndim else slice(n) for a, n in enumerate(index.shape))]
+
+
+def one_axis(fn):
+    def call(x, dim=None, keepdim=False):
+        return fn(x, None if not x.ndim else dim, keepdims=keepdim)
+
+    return call
+
+
 CALLS = {
     **{
         name: unary(name)
@@ -284,6 +315,8 @@ CALLS = {
     "nn.functional.hardtanh": lambda x, min_val=-1, max_val=1: mg.clip(x, min_val, max_val),
     "nn.functional.prelu": prelu,
     "nn.functional.glu": glu,
+    **{name: getattr(mg, name) for name in ("floor", "ceil", "isnan", "isinf", "isfinite")},
+    "round": lambda x, decimals=0: mg.round(x, decimals),
     # two operands
     "add": scaled(1),
     "sub": scaled(-1),
@@ -320,7 +353,18 @@ CALLS = {
     "amin": reduced(mg.min),
     "logsumexp": reduced(mg.logsumexp),
     "var": var,
-    "std": lambda x, *args, **options: mg.sqrt(var(x, *args, **options)),
+    "std": lambda x, *args, **options: mg.ops.reduce._root(var(x, *args, **options)),
+    "prod": lambda x, dim=None, keepdim=False, dtype=None: reduced(mg.prod)(x, dim, keepdim),
+    "cumsum": along(lambda x, dim: mg.cumsum(x, dim)),
+    "argmax": one_axis(mg.argmax),
+    "argmin": one_axis(mg.argmin),
+    "argsort": lambda x, dim=-1, descending=False, stable=True: mg.argsort(x, dim, descending),
+    "sort": lambda x, dim=-1, descending=False, stable=True: [mg.sort(x, dim, descending)],
+    "topk": lambda x, k, dim=-1, largest=True, sorted=True: mg.topk(x, k, dim, largest),
+    "gather": along(lambda x, dim, index: mg.take_along_axis(cut_to(x, dim, index), index, dim)),
+    "take_along_dim": lambda x, index, dim=None: (
+        mg.take_along_axis(x.reshape(-1), index.reshape(-1), 0) if dim is None else mg.take_along_axis(x, index, dim)
+    ),
     "max": extreme("max", "maximum"),
     "min": extreme("min", "minimum"),
     "softmax": typed(mg.softmax),
@@ -345,6 +389,12 @@ CALLS = {
     "squeeze": squeeze,
     "unsqueeze": mg.expand_dims,
     "flip": lambda x, dims: mg.flip(x, dims),
+    "roll": lambda x, shifts, dims=(): mg.roll(x, shifts, None if dims == () else dims),
+    "tile": lambda x, reps: mg.tile(x, reps),
+    "swapaxes": lambda x, a, b: mg.swapaxes(x, a, b) if x.ndim else x,
+    "movedim": mg.moveaxis,
+    "tril": mg.tril,
+    "triu": mg.triu,
     "fliplr": lambda x: mg.flip(x, 1),
     "flipud": lambda x: mg.flip(x, 0),
     "cat": lambda xs, dim=0: mg.concatenate(xs, dim),
@@ -368,7 +418,8 @@ CALLS = {
     "__rmatmul__": lambda x, y: y @ x,
     **{name: mg.matmul for name in ("mm", "mv", "bmm", "dot")},
     "inner": inner,
-    "outer": lambda a, b: mg.einsum("i,j", a, b),
+    "outer": mg.outer,
+    "tensordot": lambda a, b, dims=2: mg.tensordot(a, b, dims),
     "addmm": addmm,
     "baddbmm": addmm,
     "addmv": addmm,
