@@ -1,15 +1,17 @@
-"""Make small images large: SRResNet, SRGAN (Ledig et al. 2017) and ESRGAN (Wang et al. 2018), on pictures of your own.
+"""Make small images large: SRResNet, SRGAN (Ledig et al. 2017), ESRGAN (Wang et al. 2018) and Real-ESRGAN (2021).
 
     python examples/super_resolution.py --data FOLDER                    SRGAN, 24 to 96 pixels a side
     python examples/super_resolution.py --data FOLDER --system srresnet  by the distance of pixels alone
     python examples/super_resolution.py --data FOLDER --system esrgan --judge FILE
+    python examples/super_resolution.py --data FOLDER --system realesrgan      for small pictures as they are found
 
-The small images are made of the large ones, by bicubic interpolation. With --judge, a file of `minigan judge train`, or
-where one that ships knows the images, the generator is also to make images that look to it like the large ones, as VGG
-features do in the papers. The generator learns by pixels alone for the first --warm-up steps. In OUT/samples: small
-images, what is made of them, the large ones. At the end held-out images are measured: `psnr` and `ssim`, and `looks` if
-a judge knows them, beside those of bicubic interpolation. `minigan upscale RUN PICTURES` makes pictures of any size
-larger.
+The small images are made of the large ones: by bicubic interpolation, or, of realesrgan and with --sources degraded,
+also blurred, noisy and compressed, twice and at random, so that the network learns to undo that. With --judge, a file
+of `minigan judge train`, or where one that ships knows the images, the generator is also to make images that look to it
+like the large ones, as VGG features do in the papers. The generator learns by pixels alone for the first --warm-up
+steps. In OUT/samples: small images, what is made of them, the large ones. At the end held-out images are measured:
+`psnr` and `ssim`, and `looks` if a judge knows them, beside those of bicubic interpolation. `minigan upscale RUN
+PICTURES` makes pictures of any size larger.
 """
 
 import sys
@@ -21,6 +23,7 @@ from minigan import training
 from minigan.data import Samples
 from minigan.gan import losses
 from minigan.gan.translation import Restoration, l1, l2, making
+from minigan.gan.translation.making import BY_FACTORS
 from minigan.training import Settings, positive, sides, translations
 from minigan.training.settings import natural
 
@@ -31,6 +34,7 @@ SYSTEMS = {
         **{"loss": losses.relativistic_average, "distance": l1, "pixel": 0.01, "perceptual": 1.0},
         "adversarial": 5e-3,
     },
+    "realesrgan": {"loss": losses.nonsaturating, "distance": l1, "pixel": 1.0, "perceptual": 1.0, "adversarial": 0.1},
 }
 
 
@@ -39,10 +43,14 @@ def build(settings: Settings) -> Restoration:
     channels, side, _ = sides.target_shape(settings)
     system = SYSTEMS[extra["system"]]
     size = {"channels": channels, "width": extra["width"], "blocks": extra["blocks"]}
-    make = mg.models.rrdbnet if extra["system"] == "esrgan" else mg.models.srresnet
+    make = mg.models.rrdbnet if extra["system"] in ("esrgan", "realesrgan") else mg.models.srresnet
     with mg.random.using(mg.random.Stream(settings.seed)):
         G = make(extra["factor"], **size).to(settings.device)
-        D = mg.models.image_discriminator(side, channels=channels, width=extra["width"], features=256)
+        if extra["system"] == "realesrgan":
+            D = mg.models.PixelDiscriminator(channels, extra["width"])
+        else:
+            D = mg.models.image_discriminator(side, channels=channels, width=extra["width"], features=256)
+    sources = extra["sources"] or ("degraded" if extra["system"] == "realesrgan" else "small")
     adam = [mg.optim.Adam(player.to(settings.device).parameters(), extra["lr"], (0.9, 0.999)) for player in (G, D)]
     return Restoration(
         *(G, D),
@@ -51,7 +59,7 @@ def build(settings: Settings) -> Restoration:
         **system,
         features=translations.features(settings),
         warm_up=extra["warm_up"],
-        make=making(f"small:{extra['factor']}"),
+        make=making(f"{sources}:{extra['factor']}"),
         schedules=[mg.optim.Course(each, partial(mg.optim.late_linear, 0.5)) for each in adam],
         seed=settings.seed,
     )
@@ -69,6 +77,8 @@ def options() -> training.Options:
     p = training.parser("super_resolution", __doc__, epochs=10, batch_size=16)
     sides.add_images(p, side=96)
     p.add_argument("--system", choices=sorted(SYSTEMS), default="srgan", help="(default: srgan)")
+    shown = "how small images are made of large ones (default: degraded of realesrgan, else small)"
+    p.add_argument("--sources", choices=BY_FACTORS, help=shown)
     p.add_argument("--factor", type=int, choices=[2, 4, 8], default=4, help="how much larger (default: 4)")
     p.add_argument("--width", type=positive, default=32, help="maps of the networks (default: 32; the papers: 64)")
     p.add_argument("--blocks", type=positive, default=4, help="of G (default: 4; the papers: 16, ESRGAN 23)")

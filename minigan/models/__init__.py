@@ -29,7 +29,7 @@ from .singan import PatchCritics, Pyramid, singan
 from .sndcgan import sndcgan
 from .stacked import stacked28
 from .stylegan2 import StyleGenerator, stylegan2
-from .super_resolution import image_discriminator, rrdbnet, srresnet
+from .super_resolution import PixelDiscriminator, image_discriminator, rrdbnet, srresnet
 from .transgan import PatchFeatures, TransGenerator, transgan
 from .translators import (
     PatchHeads,

@@ -1,6 +1,7 @@
-"""Networks that make larger images of small ones: SRResNet, and ESRGAN's of residual dense blocks; and their critic."""
+"""Networks that make larger images of small ones: SRResNet, ESRGAN's of residual dense blocks; and their critics."""
 
 import math
+from itertools import pairwise
 
 from .. import nn, ops
 from ..errors import ShapeError
@@ -150,6 +151,49 @@ def image_discriminator(
     rest = before * (side >> steps) ** 2
     head = [nn.Flatten(), nn.Linear(rest, features, rng=rng), nn.LeakyReLU(0.2), nn.Linear(features, 1, rng=rng)]
     return nn.Sequential(*layers, *head)
+
+
+class PixelDiscriminator(nn.Module):
+    """Real-ESRGAN's discriminator (Wang et al. 2021): scores (N, 1, H, W) of the pixels of images (N, channels, H, W).
+
+    A U-Net: a 3x3 convolution to `width` maps; three of 4x4 that halve the image, to twice as many each; then three
+    times maps as large again, bilinearly, and a 3x3 convolution to half as many, to which those of that size before are
+    added; two more 3x3 convolutions and one to a score. Leaky ReLU 0.2, spectral norm but at either end. 4.4 million
+    weights at the defaults. ShapeError for sides that 8 does not divide.
+    """
+
+    def __init__(self, channels: int = 3, width: int = 64, *, rng: Stream | None = None) -> None:
+        maps = [width << k for k in range(4)]
+        self.first = nn.Conv2d(channels, width, 3, padding=1, rng=rng)
+        self.down = [_bounded(nn.Conv2d(a, b, 4, 2, 1, bias=False, rng=rng), rng) for a, b in pairwise(maps)]
+        self.up = [_bounded(_same(b, a, rng), rng) for a, b in reversed(list(pairwise(maps)))]
+        self.last = [_bounded(_same(width, width, rng), rng) for _ in range(2)]
+        self.score = nn.Conv2d(width, 1, 3, padding=1, rng=rng)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores (N, 1, H, W)."""
+        x = as_tensor(x, "PixelDiscriminator")
+        if x.ndim != 4 or any(side % 8 for side in x.shape[2:]):
+            raise ShapeError(f"PixelDiscriminator: expected images (N, C, H, W) of sides that 8 divides, got {x.shape}")
+        h = ops.leaky_relu(self.first(x), 0.2)
+        found: list[Tensor] = []
+        for conv in self.down:
+            found.append(h)
+            h = ops.leaky_relu(conv(h), 0.2)
+        for conv in self.up:
+            h = ops.interpolate(h, scale_factor=2, mode="bilinear")
+            h = ops.leaky_relu(conv(h), 0.2) + found.pop()
+        for conv in self.last:
+            h = ops.leaky_relu(conv(h), 0.2)
+        return self.score(h)
+
+
+def _same(before: int, after: int, rng: Stream | None) -> nn.Conv2d:
+    return nn.Conv2d(before, after, 3, padding=1, bias=False, rng=rng)
+
+
+def _bounded(conv: nn.Conv2d, rng: Stream | None) -> nn.Conv2d:
+    return nn.spectral_norm(conv, rng=rng)
 
 
 def _doublings(name: str, factor: int) -> int:

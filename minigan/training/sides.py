@@ -36,7 +36,7 @@ def add_options(p: Options, *, made: str, side: int = 32) -> None:
 
 
 def _add_made(p: Options, group: Any, default: str) -> None:
-    shown = f"make the sources of the images: {', '.join(MAKINGS)}, or small:N (default: {default})"
+    shown = f"make the sources of the images: {', '.join(MAKINGS)}, small:N or degraded:N (default: {default})"
     group.add_argument("--made", type=_made, default=default, metavar="NAME", help=shown)
     p.idle("--made", lambda o: "changes nothing with --target" if o.target else "")
 

@@ -1,4 +1,4 @@
-"""Sources that are made of images on the way: grey ones, edges, small ones, holes, few colours, a quarter turn.
+"""Sources that are made of images on the way: grey ones, edges, small ones, holes, few colours, a quarter turn, wear.
 
 Each takes images (N, C, H, W) in [-1, 1] and a random stream, and leaves no graph: what a source was made of is the
 target, which needs no gradient.
@@ -6,6 +6,7 @@ target, which needs no gradient.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from ... import ops
 from ...backend import Array, xp
@@ -13,10 +14,11 @@ from ...errors import ShapeError
 from ...kernels.calls import made
 from ...random import Stream
 from ...tensor import Tensor, full
+from .degradation import degraded
+from .jpeg import LUMINANCE
 
 Making = Callable[[Tensor, Stream], Tensor]
 
-LUMINANCE = 0.299, 0.587, 0.114  # of red, green and blue (ITU-R BT.601)
 STRENGTH = 2.0  # of the lines that are drawn of edges: slopes of half the range and more are black
 SOBEL = (1.0, 2.0, 1.0), (-1.0, 0.0, 1.0)
 LEVELS = 4  # of each channel of segments
@@ -68,16 +70,21 @@ def turned(x: Tensor, rng: Stream) -> Tensor:
     return ops.transpose(ops.flip(x, 2), (0, 1, 3, 2))
 
 
-MAKINGS: dict[str, Making] = {each.__name__: each for each in (grey, edges, small, hole, holes, segments, turned)}
+MAKINGS: dict[str, Making] = {
+    each.__name__: each for each in (grey, edges, small, hole, holes, segments, turned, degraded)
+}
 """Every way to make a source of an image, by name."""
+BY_FACTORS = "small", "degraded"  # those that make it smaller, by 4 unless something else is said
 
 
 def making(text: str) -> Making:
-    """What a name says, `small:3` of a factor of 3; ShapeError if it says nothing."""
+    """What a name says, `small:3` or `degraded:3` of a factor of 3; ShapeError if it says nothing."""
     name, _, factor = text.partition(":")
-    if name not in MAKINGS or (factor and (name != "small" or not factor.isdecimal() or int(factor) < 2)):
-        raise ShapeError(f"making: expected one of {', '.join(MAKINGS)}, or small:N, got {text!r}")
-    return partial(small, factor=int(factor)) if factor else MAKINGS[name]
+    if name not in MAKINGS or (factor and (name not in BY_FACTORS or not factor.isdecimal() or int(factor) < 2)):
+        with_factors = " or ".join(f"{each}:N" for each in BY_FACTORS)
+        raise ShapeError(f"making: expected one of {', '.join(MAKINGS)}, or {with_factors}, got {text!r}")
+    make: Any = MAKINGS[name]
+    return partial(make, factor=int(factor)) if factor else make
 
 
 def source_shape(make: Making, shape: tuple[int, int, int]) -> tuple[int, int, int]:

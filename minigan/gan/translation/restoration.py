@@ -27,7 +27,8 @@ class Restoration(Translation):
     where f are features (N, F), those of a judge say (`judge.perceptual`). In the first `warm_up` rounds there is no D,
     and only the first two terms, so that the critic meets images that are worth a look. SRGAN (Ledig et al. 2017) is
     `l2`, features and 1e-3 of `nonsaturating`; ESRGAN (Wang et al. 2018) 1e-2 of `l1`, features and 5e-3 of
-    `relativistic_average`; the context encoder (Pathak et al. 2016) `l2` and 1e-3.
+    `relativistic_average`; Real-ESRGAN (Wang et al. 2021) `l1`, features and 0.1 of `nonsaturating`; the context
+    encoder (Pathak et al. 2016) `l2` and 1e-3.
     """
 
     def __init__(

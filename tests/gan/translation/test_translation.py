@@ -371,7 +371,7 @@ def test_the_shape_of_a_source_is_known_and_a_name_is_one():
     assert shapes == {
         **dict.fromkeys(("hole", "segments", "turned"), (3, 8, 8)),
         **dict.fromkeys(("grey", "edges"), (1, 8, 8)),
-        **{"small": (3, 2, 2), "holes": (4, 8, 8)},
+        **{"small": (3, 2, 2), "degraded": (3, 2, 2), "holes": (4, 8, 8)},
     }
     for name in ("", "small:1", "small:x", "grey:2", "blue"):
         with pytest.raises(ShapeError, match="making: expected one of grey, edges, small"):
