@@ -2,16 +2,16 @@
 
     python examples/super_resolution.py --data FOLDER                    SRGAN, 24 to 96 pixels a side
     python examples/super_resolution.py --data FOLDER --system srresnet  by the distance of pixels alone
-    python examples/super_resolution.py --data FOLDER --system esrgan --judge FILE
+    python examples/super_resolution.py --data FOLDER --system esrgan --vgg FILE
     python examples/super_resolution.py --data FOLDER --system realesrgan      for small pictures as they are found
 
 The small images are made of the large ones: by bicubic interpolation, or, of realesrgan and with --sources degraded,
-also blurred, noisy and compressed, twice and at random, so that the network learns to undo that. With --judge, a file
-of `minigan judge train`, or where one that ships knows the images, the generator is also to make images that look to it
-like the large ones, as VGG features do in the papers. The generator learns by pixels alone for the first --warm-up
-steps. In OUT/samples: small images, what is made of them, the large ones. At the end held-out images are measured:
-`psnr` and `ssim`, and `looks` if a judge knows them, beside those of bicubic interpolation. `minigan upscale RUN
-PICTURES` makes pictures of any size larger.
+also blurred, noisy and compressed, twice and at random, so that the network learns to undo that. With --vgg, a file
+with torchvision's weights of VGG19, the generator is also to make images that look like the large ones to VGG, by the
+papers' layers; without it to a judge, that of --judge or one that ships and knows the images. The generator learns by
+pixels alone for the first --warm-up steps. In OUT/samples: small images, what is made of them, the large ones. At the
+end held-out images are measured: `psnr` and `ssim`, and `looks` if a judge knows them, beside those of bicubic
+interpolation. `minigan upscale RUN PICTURES` makes pictures of any size larger.
 """
 
 import sys
@@ -19,11 +19,12 @@ from collections.abc import Sequence
 from functools import partial
 
 import minigan as mg
-from minigan import training
+from minigan import judge, training
 from minigan.data import Samples
 from minigan.gan import losses
-from minigan.gan.translation import Restoration, l1, l2, making
+from minigan.gan.translation import Restoration, l1, l2, making, squared_length, taxicab
 from minigan.gan.translation.making import BY_FACTORS
+from minigan.system.options import nonempty
 from minigan.training import Settings, positive, sides, translations
 from minigan.training.settings import natural
 
@@ -36,6 +37,25 @@ SYSTEMS = {
     },
     "realesrgan": {"loss": losses.nonsaturating, "distance": l1, "pixel": 1.0, "perceptual": 1.0, "adversarial": 0.1},
 }
+LAYERS = {
+    "srgan": ("relu5_4", 2),
+    "esrgan": ("conv5_4", 1),
+    "realesrgan": ("conv1_2:0.1,conv2_2:0.1,conv3_4,conv4_4,conv5_4", 1),
+}
+"""Layers of VGG19, and the power of differences of their maps."""
+
+
+def eyes(settings: Settings) -> dict[str, object]:
+    """Whose features G is to come near in, if anybody's, and how far features are apart."""
+    extra = settings.extra
+    if extra["vgg"] is None:
+        return {"features": translations.features(settings)}
+    network = mg.models.read_vgg(extra["vgg"]).to(settings.device)
+    layers, power = LAYERS[extra["system"]]
+    if extra["vgg_layers"] == "lpips":
+        return {"features": judge.perceptual_by_vgg(network)}
+    seen = mg.models.vgg_features(network, mg.models.vgg_layers(extra["vgg_layers"] or layers), power)
+    return {"features": seen, "apart": taxicab if power == 1 else squared_length}
 
 
 def build(settings: Settings) -> Restoration:
@@ -57,7 +77,7 @@ def build(settings: Settings) -> Restoration:
         generator_optimizer=adam[0],
         discriminator_optimizer=adam[1],
         **system,
-        features=translations.features(settings),
+        **eyes(settings),
         warm_up=extra["warm_up"],
         make=making(f"{sources}:{extra['factor']}"),
         schedules=[mg.optim.Course(each, partial(mg.optim.late_linear, 0.5)) for each in adam],
@@ -77,6 +97,10 @@ def options() -> training.Options:
     p = training.parser("super_resolution", __doc__, epochs=10, batch_size=16)
     sides.add_images(p, side=96)
     p.add_argument("--system", choices=sorted(SYSTEMS), default="srgan", help="(default: srgan)")
+    shown = "weights of torchvision's vgg19 or vgg16, as safetensors: its features, not a judge's, are in G's loss"
+    p.add_argument("--vgg", type=nonempty, metavar="FILE", help=shown)
+    shown = "NAME or NAME:WEIGHT with commas between, conv5_3 say, or lpips (default: those of the system's paper)"
+    p.add_argument("--vgg-layers", type=nonempty, metavar="LAYERS", help=shown)
     shown = "how small images are made of large ones (default: degraded of realesrgan, else small)"
     p.add_argument("--sources", choices=BY_FACTORS, help=shown)
     p.add_argument("--factor", type=int, choices=[2, 4, 8], default=4, help="how much larger (default: 4)")
@@ -85,6 +109,8 @@ def options() -> training.Options:
     p.add_argument("--warm-up", type=natural, default=500, metavar="STEPS", help="by pixels alone (default: 500)")
     shown = "learning rate, which falls to 0 in the second half of the run (default: 0.0002)"
     p.add_argument("--lr", type=float, default=2e-4, help=shown)
+    p.idle("--vgg", lambda o: "changes nothing with --system srresnet" if o.system == "srresnet" else "")
+    p.idle_without("--vgg", lambda o: o.vgg, "--vgg-layers")
     return p
 
 

@@ -5,7 +5,7 @@ from ..nn import in_chunks
 from .evaluation import Gauge, Reader, Row, Seen, Sides, of_images, of_points, seen, sides
 from .lessons import fit, fit_classifier, fit_turned, judge_of, learn, quick_judge, turned
 from .outside import read_features
-from .perceptual import looks, perceptual
+from .perceptual import looks, perceptual, perceptual_by_vgg
 from .reader import Form, Judge, centre, form28, form_of
 from .shelf import SHIPPED, load, suited
 from .verdict import Finding, Look

@@ -1,12 +1,13 @@
 """How different images look to a judge: distances of what the stages of its network make of them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from .. import nn, ops
 from ..errors import DataError
+from ..models.vgg import VGG
 from ..nn import in_chunks
 from ..tensor import Tensor
 from .reader import Judge
@@ -27,7 +28,6 @@ def perceptual(judge: Judge) -> Callable[[Tensor], Tensor]:
     for part in judge.classifier:
         part.eval()
     body = judge.classifier.body
-    stages = sum(isinstance(layer, nn.MaxPool2d) for layer in body)
 
     def embedded(x: Tensor) -> Tensor:
         x = _framed(judge, x)
@@ -37,12 +37,28 @@ def perceptual(judge: Judge) -> Callable[[Tensor], Tensor]:
                 break
             x = layer(x)
             if isinstance(layer, nn.MaxPool2d):
-                unit = x * ops.rsqrt(ops.sum(ops.square(x), 1, keepdims=True) + EPS)
-                n, c, h, w = unit.shape
-                found.append(ops.reshape(unit, (n, c * h * w)) * (1 / math.sqrt(h * w * stages)))
-        return ops.concatenate(found, 1)
+                found.append(x)
+        return _of_unit_pixels(found)
 
     return embedded
+
+
+def perceptual_by_vgg(network: VGG) -> Callable[[Tensor], Tensor]:
+    """f as of `perceptual`, by VGG in a judge's place: LPIPS of VGG16 has the last ReLU of each stage, as here.
+
+    Of images (N, 1 or 3, H, W) of any size that the network's pools leave a pixel of.
+    """
+    return lambda x: _of_unit_pixels(network.maps(x, network.ends))
+
+
+def _of_unit_pixels(stages: Sequence[Tensor]) -> Tensor:
+    """(N, F) of the maps of several stages: each pixel of length 1 over the channels; means over pixels and stages."""
+    found = []
+    for x in stages:
+        unit = x * ops.rsqrt(ops.sum(ops.square(x), 1, keepdims=True) + EPS)
+        n, c, h, w = unit.shape
+        found.append(ops.reshape(unit, (n, c * h * w)) * (1 / math.sqrt(h * w * len(stages))))
+    return ops.concatenate(found, 1)
 
 
 def looks(judge: Judge, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -45,3 +45,4 @@ from .translators import (
 )
 from .unet import UNetDiscriminator, unet
 from .vae import CodingPlayers, vae28
+from .vgg import VGG, read_vgg, vgg_features, vgg_layers

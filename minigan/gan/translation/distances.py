@@ -18,6 +18,16 @@ def l2(a: Tensor, b: Tensor) -> Tensor:
     return ops.mean_of(a - b, ops.square)
 
 
+def squared_length(a: Tensor, b: Tensor) -> Tensor:
+    """E |a - b|^2 over vectors (N, F)."""
+    return ops.mean(ops.sum(ops.square(a - b), 1))
+
+
+def taxicab(a: Tensor, b: Tensor) -> Tensor:
+    """E of the sum of |a - b| over vectors (N, F)."""
+    return ops.mean(ops.sum(ops.absolute(a - b), 1))
+
+
 def total_variation(x: Tensor) -> Tensor:
     """E |x - x'| over pixels x of images and their neighbours x' below, and to the right (Rudin et al. 1992)."""
     down, right = x[:, :, 1:] - x[:, :, :-1], x[:, :, :, 1:] - x[:, :, :, :-1]

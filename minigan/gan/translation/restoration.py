@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from ... import ops
 from ...nn import Module
 from ...nn.checks import integer, not_negative
 from ...optim import Optimizer
@@ -12,7 +11,7 @@ from ...tensor import Tensor
 from ..game import Batch, Losses, Turn
 from ..losses import Loss, nonsaturating
 from .base import Translation, scores_move
-from .distances import Distance, l1
+from .distances import Distance, l1, squared_length
 
 Features = Callable[[Tensor], Tensor]
 
@@ -22,9 +21,10 @@ class Restoration(Translation):
 
     G minimises, with `pixel`, `perceptual` and `adversarial` as weights,
 
-        pixel distance(y', y) + perceptual E |f(y') - f(y)|^2 + adversarial L(D(y'))
+        pixel distance(y', y) + perceptual apart(f(y'), f(y)) + adversarial L(D(y'))
 
-    where f are features (N, F), those of a judge say (`judge.perceptual`). In the first `warm_up` rounds there is no D,
+    where f are features (N, F), those of a judge say (`judge.perceptual`) or of VGG (`models.vgg_features`), and
+    `apart` is by default `squared_length`, E |f(y') - f(y)|^2. In the first `warm_up` rounds there is no D,
     and only the first two terms, so that the critic meets images that are worth a look. SRGAN (Ledig et al. 2017) is
     `l2`, features and 1e-3 of `nonsaturating`; ESRGAN (Wang et al. 2018) 1e-2 of `l1`, features and 5e-3 of
     `relativistic_average`; Real-ESRGAN (Wang et al. 2021) `l1`, features and 0.1 of `nonsaturating`; the context
@@ -43,13 +43,14 @@ class Restoration(Translation):
         distance: Distance = l1,
         perceptual: float = 0.0,
         features: Features | None = None,
+        apart: Distance = squared_length,
         adversarial: float = 1e-3,
         warm_up: int = 0,
         **parts: Any,
     ) -> None:
         not_negative("Restoration", pixel=pixel, perceptual=perceptual, adversarial=adversarial)
         self.generator, self.discriminator = generator, discriminator
-        self.loss, self.distance, self.features = loss, distance, features
+        self.loss, self.distance, self.features, self.apart = loss, distance, features, apart
         self.pixel, self.perceptual, self.adversarial = pixel, perceptual if features else 0.0, adversarial
         self.warm_up = integer("Restoration: warm_up", warm_up, 0)
         super().__init__(
@@ -66,13 +67,13 @@ class Restoration(Translation):
         """D moves if it plays, then G."""
         x, y = self.sides(batch)
         fake = self.generator(x)
-        apart = self.distance(fake, y)
-        g_loss = self.pixel * apart
-        shown: Losses = {"pixels": apart.detach()}
+        pixels = self.distance(fake, y)
+        g_loss = self.pixel * pixels
+        shown: Losses = {"pixels": pixels.detach()}
         if self.features is not None and self.perceptual:
             with no_grad():
                 seen = self.features(y)
-            differs = ops.mean(ops.sum(ops.square(self.features(fake) - seen), 1))
+            differs = self.apart(self.features(fake), seen)
             g_loss = g_loss + self.perceptual * differs
             shown["looks"] = differs.detach()
         if self.adversarial and not self.variant(self.schedule[0], self.rounds):
