@@ -6,11 +6,11 @@ from .blended import clouds, on_clouds
 from .cifar import cifar10
 from .clusters import k_means, principal_components
 from .digits import digits
-from .folders import image_folder, list_pictures
+from .folders import Pictures, image_folder, list_pictures, pictures_in, read_all
 from .idx import fashion_mnist, mnist, read_idx
-from .pairs import LabelledDomains, Pair, halves, paired_folders
+from .pairs import LabelledDomains, Pair, halves, paired_folders, pairs_by_name, pairs_of_halves
 from .points import CURVES, curve, gaussians_grid, gaussians_ring, grid_centres, quadratic, ring_centres, swiss_roll
-from .prefetch import FolderBatches
+from .prefetch import FolderBatches, PictureBatches
 from .sources import (
     DATASETS,
     Samples,
@@ -18,7 +18,7 @@ from .sources import (
     count_classes,
     data_set,
     fingerprint,
-    fingerprint_of_files,
+    fingerprint_of_pictures,
     held_out,
     is_pictures,
     load_images,

@@ -17,7 +17,7 @@ from ..errors import DataError
 from ..kernels import kernels, uploads
 from ..random import Stream
 from .arrays import native
-from .augment import Augment
+from .augment import Augment, crops_alike
 
 RESIDENT = 2 << 30  # bytes of images up to which a GPU keeps them all
 STREAM = "batches"  # the name of the stream by which samples are shuffled, unless they have one of their own
@@ -64,7 +64,8 @@ class Batches(Shuffled):
     Samples are uint8 images (N, C, H, W), scaled to [-1, 1] as they are drawn, or float32 points (N, features), float32
     sequences (N, steps, features) or int64 numbers (N, ...), drawn as they are; `labels` are int64 (N,). With `flip`
     each image is mirrored left to right with probability 1/2, with `crop` it is moved by up to so many pixels in each
-    direction, reflected at its edge; both anew in each batch. Raises DataError naming shapes and types that do not fit.
+    direction, by multiples of `step`, reflected at its edge; both anew in each batch. Raises DataError naming shapes
+    and types that do not fit.
     """
 
     resident = True
@@ -79,6 +80,7 @@ class Batches(Shuffled):
         device: str = "cpu",
         flip: bool = False,
         crop: int = 0,
+        step: int = 1,
         stream: str = STREAM,
     ) -> None:
         samples, labels = native(samples), None if labels is None else native(labels)
@@ -97,7 +99,7 @@ class Batches(Shuffled):
             )
         if not self._images and (flip or crop):
             raise DataError(f"Batches: points cannot be flipped or cropped, got {samples.dtype} {samples.shape}")
-        self._augment = Augment(flip, crop, seed, samples.shape[2:], stream)
+        self._augment = Augment(flip, crop, seed, samples.shape[2:], stream, step)
         ordered = samples.transpose(0, 2, 3, 1) if self._images else samples
         self._samples = backend.to_device(np.ascontiguousarray(ordered), device)
         self._labels = None if labels is None else backend.to_device(labels, device)
@@ -157,12 +159,13 @@ class StreamedBatches(Shuffled):
         seed: int = 0,
         flip: bool = False,
         crop: int = 0,
+        step: int = 1,
         stream: str = STREAM,
     ) -> None:
         if images.ndim != 4 or images.dtype != np.uint8:
             raise DataError(f"StreamedBatches: expected uint8 images (N, C, H, W), got {images.dtype} {images.shape}")
         super().__init__(images, batch_size, seed, stream)
-        self._augment = Augment(flip, crop, seed, images.shape[2:], stream)
+        self._augment = Augment(flip, crop, seed, images.shape[2:], stream, step)
         self._images = images.transpose(0, 2, 3, 1)
         self._uploads: uploads.Uploads | None = None
         self._sent: dict[int, int] = {}  # which batch each of the two slots holds
@@ -232,8 +235,10 @@ def shuffled_batches(
     """Shuffled batches for `device`: images without labels are sent one by one if they would fill a GPU's memory.
 
     `drawing` are seed, flip, crop and stream of `Batches`. Of a named tuple of arrays, batches are named tuples: of the
-    same samples in each array, mirrored and moved alike, if they are `paired`; else each array is shuffled for itself,
-    but for one called `labels`, which belongs to the one called `source`. DataError if paired arrays differ in length.
+    same samples in each array, mirrored and moved alike, if they are `paired`, whatever times as large as the smallest
+    ones images are (`crop` counts pixels of the largest); else each array is shuffled for itself, but for one called
+    `labels`, which belongs to the one called `source`. DataError if paired arrays differ in length, or their images
+    cannot be moved alike.
     """
     if isinstance(samples, np.ndarray):
         if device == "cuda" and samples.nbytes > RESIDENT and labels is None and samples.dtype == np.uint8:
@@ -245,9 +250,14 @@ def shuffled_batches(
         raise DataError(f"Batches: arrays of pairs are of one length, got {lengths}; those of domains are not `paired`")
     if labels is not None:
         raise DataError("Batches: labels of a named tuple of arrays are one of its arrays")
+    crop = drawing.get("crop", 0)
+    images = {name: array.shape[2:] for name, array in named.items() if array.ndim == 4}
+    crops = dict(zip(images, crops_alike(list(images.values()), crop), strict=True)) if paired else {}
     sources: list[Any] = []
     for name, array in named.items():
         own = {k: v for k, v in drawing.items() if array.ndim == 4 or k not in ("flip", "crop")}
+        if name in crops:
+            own["crop"], own["step"] = crops[name]
         if not paired:
             of = "source" if name == "labels" and "source" in named else name
             own["stream"] = f"{drawing.get('stream', STREAM)} of {of}"

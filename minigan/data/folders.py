@@ -1,16 +1,18 @@
 """Folders of pictures: which files count, in which order, and all of them as one array."""
 
 import contextlib
+import copy
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
+from ..backend import Array
 from ..errors import DataError
 from ..system import machine
 from ..system.terminal import progress, say, shown
@@ -53,6 +55,40 @@ def list_pictures(path: str | Path) -> Listing:
     return Listing(sorted(pictures), skipped)
 
 
+class Pictures:
+    """Pictures below a folder that are read when they are needed, `forms` says as what: (size, channels) of each image.
+
+    `skipped` has the reason for each file that is no picture.
+    """
+
+    def __init__(self, path: Path, forms: Sequence[tuple[int, int]], listing: Listing) -> None:
+        self.path, self.forms = path, forms
+        self.pictures, self.skipped = listing
+
+    def read(self, picture: Path) -> list[np.ndarray]:
+        """The images, uint8 (size, size, channels), of one of the pictures; OSError or DataError if it has none."""
+        return [read_picture(picture, *form) for form in self.forms]
+
+    def batch(self, arrays: Sequence[Array]) -> Any:
+        """An array of images for each form as one batch: an array, or a named tuple of arrays."""
+        return arrays[0]
+
+    def files(self) -> list[tuple[Path, Path]]:
+        """(folder, file) of all that is read."""
+        return [(self.path, picture) for picture in self.pictures]
+
+    def chosen(self, which: Iterable[int]) -> Self:
+        """Those of the pictures alone that have these numbers."""
+        found = copy.copy(self)
+        found.pictures = [self.pictures[k] for k in which]
+        return found
+
+
+def pictures_in(path: str | Path, size: int, channels: int = 3) -> Pictures:
+    """The pictures below a folder, each of which is one image, as `image_folder` has it."""
+    return Pictures(Path(path), [(size, channels)], list_pictures(path))
+
+
 def image_folder(
     path: str | Path, size: int, channels: int = 3, *, labels: str | None = None, limit: int | None = None
 ) -> Images:
@@ -74,34 +110,49 @@ def image_folder(
         raise DataError(f"image_folder: expected a size of at least 1 pixel, got {size}")
     if labels not in (None, "folders"):
         raise DataError(f'image_folder: expected labels "folders" or None, got {labels!r}')
-    listing = list_pictures(path)
-    names = spread(listing.pictures, limit)
-    classes = folder_classes(path, listing.pictures) if labels else None
-    if (needed := len(names) * size * size * channels) > machine.memory():
+    pictures = pictures_in(path, size, channels)
+    classes = folder_classes(path, pictures.pictures) if labels else None
+    images, kept = read_all(pictures, limit)
+    found = None if classes is None else np.array([classes[_class_of(path, name)] for name in kept], np.int64)
+    return pictures.batch(images), found
+
+
+def read_all(
+    pictures: Pictures, limit: int | None = None, *, most_whole: bool = True
+) -> tuple[list[np.ndarray], list[Path]]:
+    """(arrays (N, C, H, W) of the images of all pictures, or of `limit` spread over them; those that were whole).
+
+    Damaged ones are left out and reported on the terminal, as what is no picture is. DataError if all would not fit
+    into memory, or more are damaged than whole, unless that may be so.
+    """
+    path, names = pictures.path, spread(pictures.pictures, limit)
+    needed = len(names) * sum(size * size * channels for size, channels in pictures.forms)
+    if needed > machine.memory():
         raise DataError(
             f"{shown(path)}: {len(names)} pictures take {needed / 1e9:.0f} GB of memory: use --stream, or FolderBatches"
         )
-    images = np.empty((len(names), size, size, channels), np.uint8)
+    arrays = [np.empty((len(names), size, size, channels), np.uint8) for size, channels in pictures.forms]
     kept: list[Path] = []
     damaged: dict[Path, str] = {}
 
-    def read(name: Path) -> np.ndarray | str:
+    def tried(name: Path) -> list[np.ndarray] | str:
         try:
-            return read_picture(name, size, channels)
+            return pictures.read(name)
         except (DataError, OSError) as error:
             return str(error)
 
-    with contextlib.closing(in_order(read, names)) as squares:
-        for name, made in zip(names, _with_bar(squares, len(names), shown(path.name)), strict=True):
-            if isinstance(made, str):
-                damaged[name] = made
-            else:
-                images[len(kept)] = made
-                kept.append(name)
-    refuse_if_most_are_damaged(path, len(names), damaged)
-    report(path, len(kept), listing.skipped | damaged)
-    found = None if classes is None else np.array([classes[_class_of(path, name)] for name in kept], np.int64)
-    return images[: len(kept)].transpose(0, 3, 1, 2), found
+    with contextlib.closing(in_order(tried, names)) as found:
+        for name, images in zip(names, _with_bar(found, len(names), shown(path.name)), strict=True):
+            if isinstance(images, str):
+                damaged[name] = images
+                continue
+            for array, image in zip(arrays, images, strict=True):
+                array[len(kept)] = image
+            kept.append(name)
+    if most_whole:
+        refuse_if_most_are_damaged(path, len(names), damaged)
+    report(path, len(kept), pictures.skipped | damaged)
+    return [array[: len(kept)].transpose(0, 3, 1, 2) for array in arrays], kept
 
 
 def spread(items: list[T], limit: int | None) -> list[T]:

@@ -1,18 +1,16 @@
 """Pairs of images: what a translator is to make, and what it is to make it of."""
 
-import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
+from ..backend import Array
 from ..errors import DataError
 from ..system.terminal import say, shown
-from .folders import SHOWN, in_order, list_pictures, refuse_if_most_are_damaged, report, spread
+from .folders import SHOWN, Listing, Pictures, list_pictures, read_all
 from .pictures import read_picture
-
-Name = TypeVar("Name")
 
 SIDES = ("left", "right")
 
@@ -35,7 +33,49 @@ class LabelledDomains(NamedTuple):
     labels: np.ndarray
 
 
-def paired_folders(
+class PairsByName(Pictures):
+    """Pictures of a folder, the targets, and those of another one that are their sources."""
+
+    def __init__(
+        self, path: Path, forms: Sequence[tuple[int, int]], listing: Listing, sources: Path, beside: Mapping[Path, Path]
+    ) -> None:
+        super().__init__(path, forms, listing)
+        self.sources, self.beside = sources, beside
+
+    def read(self, picture: Path) -> list[np.ndarray]:
+        """Target and source."""
+        both = picture, self.beside[picture]
+        return [read_picture(name, *form) for name, form in zip(both, self.forms, strict=True)]
+
+    def batch(self, arrays: Sequence[Array]) -> Pair:
+        """A pair of arrays."""
+        return Pair(*arrays)
+
+    def files(self) -> list[tuple[Path, Path]]:
+        """(folder, file) of the targets, then of the sources."""
+        return [*super().files(), *((self.sources, self.beside[picture]) for picture in self.pictures)]
+
+
+class PairsOfHalves(Pictures):
+    """Pictures of two images each, target and source beside each other, of which the source is on that side."""
+
+    def __init__(self, path: Path, forms: Sequence[tuple[int, int]], listing: Listing, source: str) -> None:
+        super().__init__(path, forms, listing)
+        self.source = source
+
+    def read(self, picture: Path) -> list[np.ndarray]:
+        """Target and source."""
+        size, channels = self.forms[0]
+        both = read_picture(picture, (size, 2 * size), channels)
+        left, right = both[:, :size], both[:, size:]
+        return [right, left] if self.source == "left" else [left, right]
+
+    def batch(self, arrays: Sequence[Array]) -> Pair:
+        """A pair of arrays."""
+        return Pair(*arrays)
+
+
+def pairs_by_name(
     targets: str | Path,
     sources: str | Path,
     size: int,
@@ -43,14 +83,8 @@ def paired_folders(
     *,
     source_size: int | None = None,
     source_channels: int | None = None,
-    limit: int | None = None,
-) -> Pair:
-    """The pictures of two folders that have the same path there, but for what follows its last dot: as many of each.
-
-    Each is fitted to a square as by `image_folder`, sources to one of `source_size` pixels a side if that is given. A
-    picture without a fellow, and a pair of which one is damaged, are left out and counted on the terminal. DataError if
-    no pair is left, or more are damaged than whole.
-    """
+) -> PairsByName:
+    """The pairs of `paired_folders`, which are read when they are needed."""
     targets, sources = Path(targets), Path(sources)
     found = [_by_name(folder) for folder in (targets, sources)]
     both = sorted(found[0].keys() & found[1].keys())
@@ -64,31 +98,48 @@ def paired_folders(
             named = ", ".join(shown(name) for name in alone[:SHOWN])
             say(f"{shown(folder)}: {len(alone)} of {len(here)} pictures have no fellow of their name: {named}")
     forms = (size, channels), (source_size or size, source_channels or channels)
-    names = spread(both, limit)
+    beside = {found[0][name]: found[1][name] for name in both}
+    return PairsByName(targets, forms, Listing(list(beside), {}), sources, beside)
 
-    def read(name: str) -> list[np.ndarray]:
-        return [read_picture(by_name[name], *form) for by_name, form in zip(found, forms, strict=True)]
 
-    return _read(targets, [found[0][name] for name in names], names, read)
+def pairs_of_halves(path: str | Path, size: int, channels: int = 3, *, source: str = "left") -> PairsOfHalves:
+    """The pairs of `halves`, which are read when they are needed."""
+    if source not in SIDES:
+        raise DataError(f"halves: expected the source to be {' or '.join(SIDES)}, got {source!r}")
+    return PairsOfHalves(Path(path), [(size, channels)] * 2, list_pictures(path), source)
+
+
+def paired_folders(
+    targets: str | Path,
+    sources: str | Path,
+    size: int,
+    channels: int = 3,
+    *,
+    source_size: int | None = None,
+    source_channels: int | None = None,
+    limit: int | None = None,
+) -> Pair:
+    """The pictures of two folders that have the same path there, but for what follows its last dot: as many of each.
+
+    Each is fitted to a square as by `image_folder`, sources to one of `source_size` pixels a side and with
+    `source_channels` if these are given; there are at most `limit`, if that is. A picture without a fellow, and a pair
+    of which one is damaged, are left out and counted on the terminal. DataError if no pair is left, more are damaged
+    than whole, or all of them would not fit into memory, which `PictureBatches` are for.
+    """
+    forms = {"source_size": source_size, "source_channels": source_channels}
+    pairs = pairs_by_name(targets, sources, size, channels, **forms)
+    return pairs.batch(read_all(pairs, limit)[0])
 
 
 def halves(path: str | Path, size: int, channels: int = 3, *, source: str = "left", limit: int | None = None) -> Pair:
     """The pictures below `path`, each of which is two of one size beside each other, as pix2pix's data sets have them.
 
     Each half is fitted to a square of `size` pixels; the source is the `source` one, left or right. Damaged pictures
-    are left out and counted on the terminal. DataError if no picture is left, or for another side.
+    are left out and counted on the terminal. DataError if no picture is left, for another side, or if all of them would
+    not fit into memory, which `PictureBatches` are for.
     """
-    if source not in SIDES:
-        raise DataError(f"halves: expected the source to be {' or '.join(SIDES)}, got {source!r}")
-    path = Path(path)
-    pictures = spread(list_pictures(path).pictures, limit)
-
-    def read(name: Path) -> list[np.ndarray]:
-        both = read_picture(name, (size, 2 * size), channels)
-        left, right = both[:, :size], both[:, size:]
-        return [right, left] if source == "left" else [left, right]
-
-    return _read(path, pictures, pictures, read)
+    pairs = pairs_of_halves(path, size, channels, source=source)
+    return pairs.batch(read_all(pairs, limit)[0])
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
@@ -100,27 +151,3 @@ def _by_name(folder: Path) -> dict[str, Path]:
             raise DataError(f"{shown(folder)}: {shown(named[name].name)} and {shown(picture.name)} have one name")
         named[name] = picture
     return named
-
-
-def _read(
-    path: Path, pictures: Sequence[Path], names: Sequence[Name], read: Callable[[Name], list[np.ndarray]]
-) -> Pair:
-    """The pair of arrays (N, C, H, W) of what `read` gives for each name, (target, source); pictures are named so."""
-    kept: list[list[np.ndarray]] = []
-    damaged: dict[Path, str] = {}
-
-    def tried(name: Name) -> list[np.ndarray] | str:
-        try:
-            return read(name)
-        except (DataError, OSError) as error:
-            return str(error)
-
-    with contextlib.closing(in_order(tried, names)) as found:
-        for picture, images in zip(pictures, found, strict=True):
-            if isinstance(images, str):
-                damaged[picture] = images
-            else:
-                kept.append(images)
-    refuse_if_most_are_damaged(path, len(pictures), damaged)
-    report(path, len(kept), damaged)
-    return Pair(*(np.stack(images).transpose(0, 3, 1, 2) for images in zip(*kept, strict=True)))

@@ -1,9 +1,10 @@
-"""Batches from a folder that does not fit into memory: decoded by threads while the batch before is trained on."""
+"""Batches of pictures that do not fit into memory: decoded by threads while the batch before is trained on."""
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 
@@ -12,29 +13,26 @@ from ..backend import Array
 from ..errors import DataError
 from ..kernels import kernels
 from ..system.terminal import shown
-from .augment import Augment
+from .augment import Augment, crops_alike
 from .batches import STREAM, Shuffled
-from .folders import list_pictures, refuse_if_most_are_damaged, report, threads
-from .pictures import read_picture
+from .folders import Pictures, pictures_in, refuse_if_most_are_damaged, report, threads
 
 
-class FolderBatches(Shuffled):
-    """Shuffled batches of the pictures below `path`, each fitted to a square as by `image_folder`, read when needed.
+class PictureBatches(Shuffled):
+    """Shuffled batches of pictures, each fitted to a square as by `image_folder`, read when needed: or pairs of them.
 
     What the k-th batch holds is a function of the files, the seed and k alone; `flip` and `crop` are those of
-    `Batches`. Threads decode the next `ahead` batches, and no more than these are in memory. A picture that turns out
-    to be damaged is replaced by the next one that is whole, and counted in `skipped`. Raises DataError naming a file
-    that can no longer be read, or if more pictures are damaged than whole.
+    `shuffled_batches`. Threads decode the next `ahead` batches, and no more than these are in memory. A picture that
+    turns out to be damaged is replaced by the next one that is whole, and counted in `skipped`. Raises DataError naming
+    a file that can no longer be read, or if more pictures are damaged than whole.
 
     `close()`, the end of a `with` block and any error end the threads.
     """
 
     def __init__(
         self,
-        path: str | Path,
+        pictures: Pictures,
         batch_size: int,
-        size: int,
-        channels: int = 3,
         *,
         seed: int = 0,
         device: str = "cpu",
@@ -44,27 +42,34 @@ class FolderBatches(Shuffled):
         stream: str = STREAM,
     ) -> None:
         backend.array_module(device)  # fails if there is none
-        if channels not in (1, 3) or size < 1 or ahead < 1:
-            raise DataError(
-                f"FolderBatches: expected 1 or 3 channels, a size and a number of batches ahead of at least 1, "
-                f"got {channels}, {size} and {ahead}"
-            )
-        self.path = Path(path)
-        self.pictures, self._no_pictures = list_pictures(path)
+        for size, channels in pictures.forms:
+            if channels not in (1, 3) or size < 1 or ahead < 1:
+                raise DataError(
+                    f"{type(self).__name__}: expected 1 or 3 channels, a size and a number of batches ahead of at "
+                    f"least 1, got {channels}, {size} and {ahead}"
+                )
+        self.files = pictures
+        self.path, self.pictures, self._no_pictures = pictures.path, pictures.pictures, pictures.skipped
         super().__init__(self.pictures, batch_size, seed, stream)
         report(self.path, len(self.pictures), self._no_pictures)
-        self._augment = Augment(flip, crop, seed, (size, size), stream)
-        self._form = size, channels
+        sides = [(size, size) for size, _ in pictures.forms]
+        self._augments = [
+            Augment(flip, own, seed, side, stream, step)
+            for side, (own, step) in zip(sides, crops_alike(sides, crop), strict=True)
+        ]
         self._device = device
         self._ahead = ahead
         self._damaged: dict[Path, str] = {}
         self._lock = threading.Lock()
         self._orders: dict[int, np.ndarray] = {}  # of the epochs that are being read
-        self._waiting: dict[int, list[Future[np.ndarray]]] = {}  # by the number of the batch
+        self._waiting: dict[int, list[Future[list[np.ndarray]]]] = {}  # by the number of the batch
         self._pool: ThreadPoolExecutor | None = ThreadPoolExecutor(threads(), thread_name_prefix="minigan-pictures")
 
-    def at(self, k: int) -> Array:
-        """The k-th batch of the run: float32 (batch_size, C, H, W) in [-1, 1], channels-last, on the device."""
+    def at(self, k: int) -> Any:
+        """The k-th batch of the run: float32 (batch_size, C, H, W) in [-1, 1], channels-last, on the device.
+
+        Of pairs a named tuple of such arrays.
+        """
         try:
             for j in [j for j in self._waiting if not k <= j <= k + self._ahead]:
                 for future in self._waiting.pop(j):
@@ -72,12 +77,12 @@ class FolderBatches(Shuffled):
             for j in range(k, k + self._ahead + 1):
                 if j not in self._waiting:
                     self._waiting[j] = self._begin(j)
-            images = np.stack([future.result() for future in self._waiting.pop(k)])
+            read = [future.result() for future in self._waiting.pop(k)]
         except BaseException:
             self.close()
             raise
-        sent = backend.to_device(self._augment(images, k), self._device)
-        return kernels(sent).scaled(sent).transpose(0, 3, 1, 2)
+        arrays = [np.stack(images) for images in zip(*read, strict=True)]
+        return self.files.batch([self._sent(*each, k) for each in zip(arrays, self._augments, strict=True)])
 
     @property
     def skipped(self) -> dict[Path, str]:
@@ -96,13 +101,17 @@ class FolderBatches(Shuffled):
             self._waiting.clear()
             report(self.path, len(self.pictures) - len(self._damaged), self._damaged)
 
-    def __enter__(self) -> "FolderBatches":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _begin(self, k: int) -> list["Future[np.ndarray]"]:
+    def _sent(self, images: np.ndarray, augment: Augment, k: int) -> Array:
+        sent = backend.to_device(augment(images, k), self._device)
+        return kernels(sent).scaled(sent).transpose(0, 3, 1, 2)
+
+    def _begin(self, k: int) -> list["Future[list[np.ndarray]]"]:
         """Have the pictures of the k-th batch decoded."""
         if self._pool is None:
             raise DataError(f"{shown(self.path)}: these batches are closed")
@@ -113,15 +122,15 @@ class FolderBatches(Shuffled):
         chosen = self._orders[epoch][i * self._rows : (i + 1) * self._rows]
         return [self._pool.submit(self._picture, int(index)) for index in chosen]
 
-    def _picture(self, index: int) -> np.ndarray:
-        """The picture of that number, or the next one that is whole."""
+    def _picture(self, index: int) -> list[np.ndarray]:
+        """The images of the picture of that number, or of the next one that is whole."""
         count = len(self.pictures)
         for i in range(index, index + count):
             name = self.pictures[i % count]
             if name in self._damaged:
                 continue
             try:
-                return read_picture(name, *self._form)
+                return self.files.read(name)
             except DataError as error:
                 self._skip(name, str(error))
             except OSError as error:
@@ -132,3 +141,11 @@ class FolderBatches(Shuffled):
         with self._lock:
             self._damaged[name] = reason
             refuse_if_most_are_damaged(self.path, len(self.pictures), self._damaged)
+
+
+class FolderBatches(PictureBatches):
+    """`PictureBatches` of the pictures below `path`, one image each. DataError if there is none."""
+
+    def __init__(self, path: str | Path, batch_size: int, size: int, channels: int = 3, **drawing: Any) -> None:
+        """`drawing` are the seed, device, flip, crop, ahead and stream of `PictureBatches`."""
+        super().__init__(pictures_in(path, size, channels), batch_size, **drawing)

@@ -1,7 +1,7 @@
 """Samples by the name that a command line gives them: a data set, digits drawn from fonts, a folder or a file."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from .arrays import Images, from_array, load_array, native
 from .blended import on_clouds
 from .cifar import cifar10, holds_cifar10
 from .digits import digits
-from .folders import folder_classes, image_folder, list_pictures
+from .folders import Pictures, folder_classes, image_folder, list_pictures
 from .idx import fashion_mnist, holds_mnist, mnist, read_idx
 
 Shape = tuple[int, int, int]  # of one image: channels, height, width
@@ -50,13 +50,14 @@ class Samples(NamedTuple):
 
     `values` are uint8 images (N, C, H, W) or float32 points (N, features), or a named tuple of such arrays, of which
     the first is what is learnt to be drawn. They belong together one by one if they are `paired`, labels among them;
-    else each is a domain of its own.
+    else each is a domain of its own. `on_disk` are the pictures that they, and more if need be, are read from.
     """
 
     values: Any
     labels: np.ndarray | None
     name: str
     paired: bool = True
+    on_disk: Pictures | None = None
 
     @property
     def drawn(self) -> np.ndarray:
@@ -162,7 +163,8 @@ def held_out(samples: Samples, *, few: bool = False, shape: Shape | None = None)
     if samples.name not in DATASETS:
         raise DataError(f"held_out: no held-out images are known for {shown(samples.name)}")
     own = DATASETS[samples.name].shape
-    images, labels, _, _ = _named(samples.name, "test", shape or own, FEW if few else None)
+    found = _named(samples.name, "test", shape or own, FEW if few else None)
+    images, labels = found.values, found.labels
     assert labels is not None
     return (images[:FEW], labels[:FEW]) if few else (images, labels)
 
@@ -242,7 +244,8 @@ def fingerprint(samples: Any) -> dict[str, Any]:
     return {"count": len(arrays[0]), "sha256": digest.hexdigest()}
 
 
-def fingerprint_of_files(folder: Path, files: Sequence[Path]) -> dict[str, Any]:
-    """How many files there are, and the SHA-256 of their paths below the folder and their sizes."""
-    listed = "\n".join(f"{file.relative_to(folder)} {file.stat().st_size}" for file in files)
-    return {"count": len(files), "sha256": hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()}
+def fingerprint_of_pictures(pictures: Pictures) -> dict[str, Any]:
+    """How many pictures there are, and the SHA-256 of their files' paths below their folders and their sizes."""
+    listed = "\n".join(f"{file.relative_to(folder)} {file.stat().st_size}" for folder, file in pictures.files())
+    digest = hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()
+    return {"count": len(pictures.pictures), "sha256": digest}

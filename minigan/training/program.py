@@ -17,7 +17,7 @@ from typing import Any
 
 from .. import data, viz
 from ..backend import array_module
-from ..data import Samples, Shape, fingerprint, fingerprint_of_files, load_images
+from ..data import Samples, Shape, fingerprint, fingerprint_of_pictures, load_images
 from ..errors import CheckpointError, DataError, DeviceError, MiniganError, ProcessError, ShapeError
 from ..gan import ConditionalGame, Game
 from ..judge import Gauge, suited
@@ -286,8 +286,9 @@ def _batches(
         raise DataError(f"--stream reads pictures without their labels, and {type(game).__name__} learns from labels")
     if not Path(settings.data).is_dir():
         raise DataError(f"--stream reads a folder of pictures, and {shown(settings.data)} is none")
-    streamed = data.FolderBatches(settings.data, settings.batch_size, shape[1], shape[0], **drawn)
-    return open_files.enter_context(streamed), fingerprint_of_files(streamed.path, streamed.pictures)
+    pictures = samples.on_disk or data.pictures_in(settings.data, shape[1], shape[0])
+    streamed = data.PictureBatches(pictures, settings.batch_size, **drawn)
+    return open_files.enter_context(streamed), fingerprint_of_pictures(pictures)
 
 
 def _gauge(samples: Samples, settings: Settings) -> Gauge | None:

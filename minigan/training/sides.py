@@ -7,7 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from ..data import DATASETS, Pair, Samples, Shape, data_set, halves, held_out, load_images, paired_folders
+from ..data import (
+    DATASETS,
+    Pair,
+    Pictures,
+    Samples,
+    Shape,
+    data_set,
+    held_out,
+    is_pictures,
+    load_images,
+    pairs_by_name,
+    pairs_of_halves,
+    pictures_in,
+    read_all,
+)
 from ..data.pairs import SIDES
 from ..errors import ShapeError
 from ..gan.translation import MAKINGS, Making, making, source_shape
@@ -21,7 +35,7 @@ Extra = Mapping[str, Any]
 
 def add_options(p: Options, *, made: str, side: int = 32) -> None:
     """Give a program of pairs --target, --halves and --made, of which `made` is the default; and their sizes."""
-    p.without("--labels-from", "--stream", "--images")
+    p.without("--labels-from", "--images")
     p.named("--data").help = "images, or with --target the sources of those; auto (default) means mnist, else digits"
     group = p.add_argument_group("pairs")
     _add_made(p, group, made)
@@ -52,7 +66,7 @@ def _made(name: str) -> str:
 
 def add_images(p: Options, *, side: int) -> None:
     """Give a program that makes its sources of images itself their size, and a judge."""
-    p.without("--labels-from", "--stream", "--images")
+    p.without("--labels-from", "--images")
     group = p.add_argument_group("images")
     _add_held_out(group)
     add_sizes(group, side)
@@ -128,13 +142,18 @@ def made_by(extra: Extra) -> Making | None:
 
 
 def load_pairs(settings: Settings, limit: int | None) -> Samples:
-    """The pairs that are learnt from, or the images of which their sources are made."""
-    return _held_out(_pairs(settings, limit), settings)[0]
+    """The pairs that are learnt from, or images of which their sources are made; `limit` of them, if it is given."""
+    if (pictures := _pictures(settings)) is None:
+        return _parts(load_images(settings.data, limit, shapes(settings)[1]), settings)[0]
+    return _read(pictures.chosen(_split(len(pictures.pictures), settings)[0]), settings, limit)
 
 
 def load_held_out(settings: Settings) -> Samples:
     """Those that are held out to measure with."""
-    return _held_out(_pairs(settings, FEW if settings.dry_run else None), settings)[1]
+    few = FEW if settings.dry_run else None
+    if (pictures := _pictures(settings)) is None:
+        return _parts(load_images(settings.data, few, shapes(settings)[1]), settings)[1]
+    return _read(pictures.chosen(_split(len(pictures.pictures), settings)[1]), settings, few, most_whole=False)
 
 
 def load_domains(settings: Settings, limit: int | None) -> Samples:
@@ -153,29 +172,38 @@ def domains_held_out(settings: Settings) -> tuple[Samples, Samples]:
     return found[0], found[1]
 
 
-def _pairs(settings: Settings, limit: int | None) -> Samples:
-    extra, (_, shape) = settings.extra, shapes(settings)
+def _pictures(settings: Settings) -> Pictures | None:
+    """The pictures that pairs, or images of which their sources are made, are read from; None if it is other data."""
+    extra, (_, (channels, side, _)) = settings.extra, shapes(settings)
     if extra.get("target"):
-        found = paired_folders(extra["target"], settings.data, shape[1], shape[0], limit=limit)
-        return Samples(found, None, str(Path(settings.data).resolve()))
+        return pairs_by_name(extra["target"], settings.data, side, channels)
     if extra.get("halves"):
-        found = halves(settings.data, shape[1], shape[0], source=extra["halves"], limit=limit)
-        return Samples(found, None, str(Path(settings.data).resolve()))
-    return load_images(settings.data, limit, shape)
+        return pairs_of_halves(settings.data, side, channels, source=extra["halves"])
+    return pictures_in(settings.data, side, channels) if is_pictures(settings.data) else None
 
 
-def _held_out(samples: Samples, settings: Settings) -> tuple[Samples, Samples]:
-    """(what is learnt from, what is held out): which, is drawn by chance, and the same each time."""
-    count = len(samples.drawn)
-    held = min(settings.extra["held_out"], count // SHARE)
-    order = Stream(0, "held out").permutation(count)
+def _read(pictures: Pictures, settings: Settings, limit: int | None, *, most_whole: bool = True) -> Samples:
+    """Samples of pictures, `limit` of them if it is given; DataError if most are damaged, unless that may be so."""
+    values = pictures.batch(read_all(pictures, limit, most_whole=most_whole)[0])
+    return Samples(values, None, str(Path(settings.data).resolve()), on_disk=pictures)
 
-    def chosen(which: np.ndarray) -> Samples:
-        return samples._replace(
+
+def _parts(samples: Samples, settings: Settings) -> tuple[Samples, Samples]:
+    """(what is learnt from, what is held out)."""
+    learnt, held = (
+        samples._replace(
             values=taken(samples.values, which), labels=None if samples.labels is None else samples.labels[which]
         )
+        for which in _split(len(samples.drawn), settings)
+    )
+    return learnt, held
 
-    return chosen(np.sort(order[held:])), chosen(np.sort(order[:held]))
+
+def _split(count: int, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """(what is learnt from, what is held out) of so many: which, is drawn by chance, and the same each time."""
+    held = min(settings.extra["held_out"], count // SHARE)
+    order = Stream(0, "held out").permutation(count)
+    return np.sort(order[held:]), np.sort(order[:held])
 
 
 def taken(values: Any, which: Any) -> Any:

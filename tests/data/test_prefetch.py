@@ -11,7 +11,7 @@ from PIL import Image
 
 import minigan as mg
 from minigan import data
-from minigan.data import prefetch
+from minigan.data import folders
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_on_a_gpu(folder, monkeypatch):
 
 def test_the_next_batches_are_decoded_while_one_is_used_and_no_more(folder, monkeypatch):
     read, enough = [], threading.Event()
-    original = prefetch.read_picture
+    original = folders.read_picture
 
     def reading(name, size, channels):
         made = original(name, size, channels)
@@ -70,7 +70,7 @@ def test_the_next_batches_are_decoded_while_one_is_used_and_no_more(folder, monk
             enough.set()
         return made
 
-    monkeypatch.setattr(prefetch, "read_picture", reading)
+    monkeypatch.setattr(folders, "read_picture", reading)
     with data.FolderBatches(folder, 4, 8, ahead=2) as batches:
         batches.at(0)
         assert decoding()

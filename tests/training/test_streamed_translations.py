@@ -1,0 +1,79 @@
+"""Translators whose pictures are read while they are trained: the runs of those in memory, resumed to the bit."""
+
+import numpy as np
+import pytest
+from example_scripts import example
+from PIL import Image
+
+import minigan as mg
+from minigan.errors import CheckpointError, DataError
+from minigan.training import Settings, sides
+
+
+def pictures(folder, count, size=(20, 18), start=0):
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(start)
+    for k in range(count):
+        Image.fromarray(rng.integers(0, 256, (*size, 3)).astype(np.uint8)).save(folder / f"{k:03d}.png")
+    return folder
+
+
+def newest(out):
+    found = mg.training.checkpoint.load(mg.training.checkpoint.find(out / "checkpoints")[-1])[0]
+    return {name: array for name, array in found.items() if not name.startswith("time")}
+
+
+def same(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    return [name for name in ours if not np.array_equal(ours[name], theirs[name])] == []
+
+
+@pytest.mark.parametrize("kind", ["target", "halves", "made"])
+def test_a_streamed_run_is_that_in_memory_and_resumes(kind, tmp_path):
+    module = example("pix2pix")
+    folder = pictures(tmp_path / "a", 24, (16, 32) if kind == "halves" else (20, 18))
+    words = {"target": f"--target {tmp_path / 'b'}", "halves": "--halves left", "made": "--made edges"}[kind]
+    if kind == "target":
+        pictures(tmp_path / "b", 24, start=1)
+    line = f"--data {folder} {words} --side 16 --width 4 --batch-size 4 --flip --crop 2 --steps".split()
+    assert module.main([*line, "8", "--out", str(tmp_path / "memory")]) == 0
+    out = ["--stream", "--out", str(tmp_path / "stream")]
+    assert module.main([*line, "2", *out]) == 0  # whose learning rates are those of the first two of eight
+    assert module.main([*line, "8", *out, "--resume"]) == 0
+    assert same(newest(tmp_path / "stream"), newest(tmp_path / "memory"))
+    metrics = [(tmp_path / name / "metrics.json").read_text() for name in ("stream", "memory")]
+    assert metrics[0] == metrics[1]
+    (folder / "000.png").unlink()
+    settings = Settings.parsed(module.options(), [*line, "9", *out, "--resume"], "pix2pix")
+    with pytest.raises(CheckpointError, match="count was 22, is"):
+        mg.training.run(module.build, settings, sides.target_shape, load=sides.load_pairs)
+
+
+def test_a_damaged_picture_that_is_held_out_stops_no_run(tmp_path, capsys):
+    folder = pictures(tmp_path / "a", 12)
+    settings = Settings.parsed(example("pix2pix").options(), ["--data", str(folder), "--side", "16"], "pix2pix")
+    (held,) = sides._pictures(settings).chosen(sides._split(12, settings)[1]).pictures
+    held.write_bytes(held.read_bytes()[:-6])
+    assert len(sides.load_pairs(settings, None).values) == 11
+    assert "skipped" not in capsys.readouterr().out
+    assert sides.load_held_out(settings).values.shape == (0, 3, 16, 16)
+    assert f"skipped 1 of 1 files: {held.name}" in capsys.readouterr().out
+
+
+def test_a_streamed_run_is_shown_with_some_and_learns_from_all(tmp_path):
+    folder = pictures(tmp_path / "a", 40)
+    settings = Settings.parsed(
+        example("super_resolution").options(), ["--data", str(folder), "--side", "16", "--stream"], "super_resolution"
+    )
+    samples = sides.load_pairs(settings, 10)
+    assert len(samples.values) == 10
+    assert len(samples.on_disk.pictures) == 36
+    assert sides.load_held_out(settings).values.shape == (4, 3, 16, 16)
+
+
+def test_what_is_no_folder_cannot_be_streamed(tmp_path):
+    module = example("pix2pix")
+    line = f"--data digits --width 4 --stream --batch-size 4 --steps 1 --out {tmp_path / 'run'}".split()
+    settings = Settings.parsed(module.options(), line, "pix2pix")
+    with pytest.raises(DataError, match="--stream reads a folder of pictures, and digits is none"):
+        mg.training.run(module.build, settings, sides.target_shape, load=lambda *_: sides.load_pairs(settings, 60))
