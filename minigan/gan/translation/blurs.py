@@ -1,21 +1,22 @@
-"""Random kernels that blur images, or let them ring, and images filtered by one each (Wang et al. 2021). On arrays."""
+"""Random filters that blur images, or let them ring, and images filtered by one each (Wang et al. 2021). On arrays."""
 
 import math
 from typing import NamedTuple
 
 from ...backend import Array, xp
+from ...kernels import kernels
 
 Range = tuple[float, float]
 
-SIZE = 21  # pixels a side of the largest kernel
+SIZE = 21  # pixels a side of the largest filter
 SIZES = (SIZE - 7) // 2 + 1  # how many there are: 7, 9, ... pixels
 POINTS = 48  # of the integral of a Bessel function up to 50: exact to ten digits
 
 
 class Blur(NamedTuple):
-    """How the kernels of a blur are drawn.
+    """How the filters of a blur are drawn.
 
-    `kinds` are the probabilities of Gaussian kernels, generalised ones and plateaus, each as (round, of two widths). A
+    `kinds` are the probabilities of Gaussian filters, generalised ones and plateaus, each as (round, of two widths). A
     power below 1 is as likely as one above.
     """
 
@@ -27,7 +28,7 @@ class Blur(NamedTuple):
 
 
 class BlurDraws(NamedTuple):
-    """Uniform numbers (N,) that a kernel is made of."""
+    """Uniform numbers (N,) that a filter is made of."""
 
     sinc: Array
     kind: Array
@@ -40,9 +41,9 @@ class BlurDraws(NamedTuple):
 
 
 def blurring(u: BlurDraws, about: Blur) -> Array:
-    """(N, SIZE, SIZE), the sum of each 1: random kernels of 7, 9, ... SIZE pixels a side, 0 around them.
+    """(N, SIZE, SIZE), the sum of each 1: random filters of 7, 9, ... SIZE pixels a side, 0 around them.
 
-    With q the squared distance in units of two widths along two axes that are turned by any angle, a Gaussian kernel is
+    With q the squared distance in units of two widths along two axes that are turned by any angle, a Gaussian filter is
     exp(-q / 2), a generalised one exp(-q^power / 2), a plateau 1 / (1 + q^power); some are `ringing`.
     """
     lib = xp(u.kind)
@@ -70,12 +71,12 @@ def ringing(size: Array, cutoff: Array) -> Array:
     return _cut(_ringing(cutoff, 1 / 3), size)
 
 
-def untouched(kernels: Array, which: Array) -> Array:
-    """Kernels, but for those of which `which` (N,) is true: 1 in the middle, and 0."""
-    lib = xp(kernels)
+def untouched(filters: Array, which: Array) -> Array:
+    """Filters, but for those of which `which` (N,) is true: 1 in the middle, and 0."""
+    lib = xp(filters)
     middle = lib.arange(SIZE) == SIZE // 2
-    single = (middle[:, None] & middle).astype(kernels.dtype)
-    return lib.where(which[:, None, None], single, kernels)
+    single = (middle[:, None] & middle).astype(filters.dtype)
+    return lib.where(which[:, None, None], single, filters)
 
 
 def between(bounds: Range, u: Array) -> Array:
@@ -84,10 +85,10 @@ def between(bounds: Range, u: Array) -> Array:
     return low + (high - low) * u
 
 
-def filtered(x: Array, sides: tuple[Array, Array], kernels: Array) -> Array:
-    """Images (N, C, H, W) correlated with a kernel each, reflected at their edges: `sides` pixels (N,) of each count.
+def filtered(x: Array, sides: tuple[Array, Array], filters: Array) -> Array:
+    """Images (N, C, H, W) correlated with a filter each, reflected at their edges: `sides` pixels (N,) of each count.
 
-    As a matrix for each row of the kernel, which is as fast as products are.
+    Each row of the filters is a product with a matrix.
     """
     lib, (height, width), reach = xp(x), x.shape[2:], SIZE // 2
     rows, columns = (
@@ -99,8 +100,8 @@ def filtered(x: Array, sides: tuple[Array, Array], kernels: Array) -> Array:
     offsets = lib.where(inside, offsets, 0)
     total = lib.zeros((*x.shape[:2], height, width), x.dtype)
     for k in range(SIZE):
-        across = lib.where(inside, kernels[:, k][:, offsets], 0)
-        total += lib.matmul(x[:, :, k : k + height], across[:, None])
+        across = lib.where(inside, filters[:, k][:, offsets], 0)
+        total += kernels(x).matmul(x[:, :, k : k + height], across[:, None])
     return total
 
 
@@ -150,10 +151,10 @@ def _bessel(x: Array) -> Array:
     return lib.cos(t - x[..., None] * lib.sin(t)).mean(-1)
 
 
-def _cut(kernels: Array, size: Array) -> Array:
-    """Kernels that are 0 outside of 7, 9, ... SIZE pixels a side, as uniform numbers (N,) say, and of sum 1."""
-    lib = xp(kernels)
+def _cut(filters: Array, size: Array) -> Array:
+    """Filters that are 0 outside of 7, 9, ... SIZE pixels a side, as uniform numbers (N,) say, and of sum 1."""
+    lib = xp(filters)
     reach = 3 + lib.floor(size * SIZES)
     inside = abs(lib.arange(-(SIZE // 2), SIZE // 2 + 1)) <= reach[:, None]
-    kept = lib.where(inside[:, :, None] & inside[:, None, :], kernels, 0)
+    kept = lib.where(inside[:, :, None] & inside[:, None, :], filters, 0)
     return kept / kept.sum((1, 2), keepdims=True)

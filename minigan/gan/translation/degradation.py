@@ -11,6 +11,7 @@ import numpy as np
 
 from ...backend import Array, device_of, to_device, xp
 from ...errors import ShapeError
+from ...kernels import kernels
 from ...kernels.calls import made
 from ...random import Stream
 from ...tensor import Tensor
@@ -72,7 +73,7 @@ class Draws(NamedTuple):
     strength: Array
     grey: Array
     quality: Array
-    kernel: BlurDraws
+    filter: BlurDraws
 
 
 class FinalDraws(NamedTuple):
@@ -123,8 +124,8 @@ def _degraded(x: Array, u: Array, normal: Array, even: Array, normal2: Array, ev
     before, quality = (end.order < 0.5)[:, None, None, None], _quality(second.quality, SECOND.quality)
     levels = lib.where(before, _compressed(levels, sides, quality), levels)
     levels = _resized(levels, sides, small, (height // factor, width // factor), end.mode)
-    kernels = untouched(ringing(end.size, end.cutoff), end.rings >= FINAL_SINC)
-    levels = lib.clip(filtered(levels, small, kernels), 0, 255)
+    rings = untouched(ringing(end.size, end.cutoff), end.rings >= FINAL_SINC)
+    levels = lib.clip(filtered(levels, small, rings), 0, 255)
     levels = lib.where(before, lib.rint(levels), compressed(levels, quality))
     return (levels / 127.5 - 1).astype(x.dtype)
 
@@ -143,7 +144,7 @@ def _round(
     x: Array, sides: Sides, wanted: Sides, draws: Draws, noise: tuple[Array, Array], about: Degradation
 ) -> tuple[Array, Sides]:
     """(levels after a round but for JPEG, how much of them counts); the scale is relative to `wanted`."""
-    x = filtered(x, sides, untouched(blurring(draws.kernel, about.blur), draws.blurred >= about.blurred))
+    x = filtered(x, sides, untouched(blurring(draws.filter, about.blur), draws.blurred >= about.blurred))
     scale = _scale(draws, about)
     new = _scaled(wanted[0], scale), _scaled(wanted[1], scale)
     x = xp(x).clip(_resized(x, sides, new, noise[0].shape[2:], draws.mode), 0, 255)
@@ -181,7 +182,8 @@ def _whole(x: Array, sides: Sides) -> Array:
 def _resized(x: Array, old: Sides, new: Sides, room: tuple[int, ...], mode: Array) -> Array:
     """Images of which `old` pixels count, so that `new` ones do, in an array with that room."""
     rows, columns = (_matrices(*each, mode, x.dtype) for each in zip(old, new, x.shape[2:], room, strict=True))
-    return xp(x).matmul(xp(x).matmul(rows[:, None], x), columns.transpose(0, 2, 1)[:, None])
+    down = kernels(x).matmul(rows[:, None], x)
+    return kernels(x).matmul(down, columns.transpose(0, 2, 1)[:, None])
 
 
 def _matrices(old: Array, new: Array, size: int, room: int, mode: Array, dtype: np.dtype) -> Array:

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from ...backend import Array, device_of, to_device, xp
+from ...kernels import kernels
 
 LUMINANCE = 0.299, 0.587, 0.114  # of red, green and blue (ITU-R BT.601)
 BLOCK = 8  # pixels a side
@@ -47,23 +48,23 @@ def compressed(x: Array, quality: Array, *, halved: bool = True) -> Array:
     lib = xp(x)
     x = lib.pad(x, ((0, 0), (0, 0), (0, missing[0]), (0, missing[1])), mode="edge")
     if x.shape[1] == 1:
-        found = _coded(lib.rint(x), _steps(BRIGHT, quality, x.dtype))
+        found = _coded(lib.rint(x), _steps(BRIGHT, quality))
     else:
         planes = lib.rint(_to_luminance(x))
-        bright = _coded(planes[:, :1], _steps(BRIGHT, quality, x.dtype))
+        bright = _coded(planes[:, :1], _steps(BRIGHT, quality))
         colour = _halved(planes[:, 1:]) if halved else planes[:, 1:]
-        colour = _coded(colour, _steps(COLOURED, quality, x.dtype))
+        colour = _coded(colour, _steps(COLOURED, quality))
         colour = lib.rint(_doubled(_doubled(colour, 2), 3)) if halved else colour
         found = lib.clip(lib.rint(_from_luminance(lib.concatenate([bright, colour], 1))), 0, 255)
     return found[:, :, :height, :width]
 
 
-def _steps(table: tuple[tuple[int, ...], ...], quality: Array, dtype: np.dtype) -> Array:
+def _steps(table: tuple[tuple[int, ...], ...], quality: Array) -> Array:
     """(N, 1, 1, 8, 8): the table at each quality, as libjpeg scales it, from 1 to 255."""
     lib = xp(quality)
     percent = lib.where(quality < 50, 5000 // lib.maximum(quality, 1), 200 - 2 * quality)
     scaled = (_table(table, device_of(quality)) * percent[:, None, None] + 50) // 100
-    return lib.clip(scaled, 1, 255).astype(dtype)[:, None, None]
+    return lib.clip(scaled, 1, 255)[:, None, None]
 
 
 @lru_cache
@@ -73,19 +74,22 @@ def _table(table: tuple[tuple[int, ...], ...], device: str) -> Array:
 
 
 def _coded(planes: Array, steps: Array) -> Array:
-    """Planes (N, P, H, W) with sides that 8 divides, whose blocks' cosine transforms are whole multiples of steps."""
-    lib = xp(planes)
+    """Planes (N, P, H, W) with sides that 8 divides, whose blocks' cosine transforms are whole multiples of steps.
+
+    In float64, so that coarser products of float32 do not move what is rounded.
+    """
+    lib, matmul = xp(planes), kernels(planes).matmul
     n, p, height, width = planes.shape
-    k = lib.arange(BLOCK, dtype=planes.dtype)
+    k = lib.arange(BLOCK, dtype="float64")
     waves = lib.cos((2 * k + 1) * k[:, None] * (math.pi / (2 * BLOCK))) / 2  # row k is the wave of frequency k
     waves[0] = math.sqrt(1 / BLOCK)
     in_rows, in_columns = (n, p, height, width // BLOCK, BLOCK), (n, p, height // BLOCK, BLOCK, width)
-    across = lib.matmul((planes - 128).reshape(in_rows), waves.T).reshape(in_columns)
+    across = matmul((planes.astype("float64") - 128).reshape(in_rows), waves.T).reshape(in_columns)
     steps = lib.tile(steps, (1, 1, 1, 1, width // BLOCK))
-    found = lib.rint(8 * lib.matmul(waves, across)) / 8  # as finely as libjpeg has them, where halves are not rare
+    found = lib.rint(8 * matmul(waves, across)) / 8  # as finely as libjpeg has them, where halves are not rare
     kept = lib.sign(found) * lib.floor(abs(found) / steps + 0.5) * steps
-    back = lib.matmul(lib.matmul(waves.T, kept).reshape(in_rows), waves)
-    return lib.clip(lib.rint(back.reshape(planes.shape) + 128), 0, 255)
+    back = matmul(matmul(waves.T, kept).reshape(in_rows), waves)
+    return lib.clip(lib.rint(back.reshape(planes.shape) + 128), 0, 255).astype(planes.dtype)
 
 
 def _to_luminance(x: Array) -> Array:

@@ -8,6 +8,7 @@ import fakecupy
 import numpy as np
 import pytest
 from example_scripts import example
+from fakecuda import counts
 from PIL import Image
 from replayed_game import replays_exactly
 
@@ -43,7 +44,7 @@ def uniform(n, columns, seed=0):
     return np.random.default_rng(seed).uniform(0, 1, (n, columns)).astype(np.float32)
 
 
-def kernel_draws(n, **fixed):
+def filter_draws(n, **fixed):
     draws = BlurDraws(*uniform(n, len(BlurDraws._fields)).T)
     return draws._replace(**{name: np.full(n, value, np.float32) for name, value in fixed.items()})
 
@@ -80,7 +81,7 @@ def test_jpeg_is_that_of_libjpeg(channels, halved, side):
 
 @pytest.mark.parametrize("about", [degradation.FIRST.blur, degradation.SECOND.blur])
 def test_kernels_add_up_to_one_and_are_symmetric(about):
-    draws = kernel_draws(300)
+    draws = filter_draws(300)
     kernels = blurring(draws, about)
     np.testing.assert_allclose(kernels.sum((1, 2)), 1, rtol=1e-5)
     np.testing.assert_allclose(kernels, kernels[:, ::-1, ::-1], atol=1e-6)
@@ -93,15 +94,15 @@ def test_kernels_add_up_to_one_and_are_symmetric(about):
 
 def test_kernels_have_the_widths_that_are_drawn():
     along = np.arange(-10, 11)
-    draws = kernel_draws(40, sinc=1, kind=0.5, size=0.99, turn=0)  # Gaussian, two widths, along the axes
+    draws = filter_draws(40, sinc=1, kind=0.5, size=0.99, turn=0)  # Gaussian, two widths, along the axes
     kernels = blurring(draws, degradation.SECOND.blur)
     for axis, drawn in ((1, draws.first), (2, draws.second)):
         wide = drawn > 0.5
         deviation = np.sqrt((kernels.sum(axis) * along**2).sum(1))
         np.testing.assert_allclose(deviation[wide], (0.2 + 1.3 * drawn)[wide], rtol=2e-3)
-    round_ = blurring(kernel_draws(40, sinc=1, kind=0.2), degradation.FIRST.blur)
+    round_ = blurring(filter_draws(40, sinc=1, kind=0.2), degradation.FIRST.blur)
     np.testing.assert_allclose(round_, round_.transpose(0, 2, 1), atol=1e-6)
-    flat = blurring(kernel_draws(1, sinc=1, kind=0.9, first=1, size=0.99, side=0.9, power=1), degradation.FIRST.blur)
+    flat = blurring(filter_draws(1, sinc=1, kind=0.9, first=1, size=0.99, side=0.9, power=1), degradation.FIRST.blur)
     q = (along**2 + along[:, None] ** 2) / 9
     np.testing.assert_allclose(flat[0], 1 / (1 + q**2) / (1 / (1 + q**2)).sum(), rtol=1e-4)
 
@@ -153,7 +154,7 @@ def test_noise_has_the_deviation_that_is_drawn():
     x = np.full(shape, 100.0, np.float32)
     x[:, :, :, ::2] = 101  # two levels: Poisson numbers of mean 0.8
     noise = Stream(0).normal(shape), Stream(1).uniform(shape)
-    draws = degradation.Draws(*uniform(n, 8).T, kernel=kernel_draws(n))
+    draws = degradation.Draws(*uniform(n, 8).T, filter=filter_draws(n))
     draws = draws._replace(gaussian=np.array([0, 0, 0.9, 0.9]), strength=np.array([0, 1, 0, 0.02]))
     draws = draws._replace(grey=np.array([0, 0.9, 0, 0.9]))
     found = degradation._noisy(x, *noise, draws, degradation.FIRST) - x
@@ -229,9 +230,9 @@ def test_what_cannot_be_degraded_is_named():
             made(np.zeros(shape, np.float32))
 
 
-def realesrgan():
+def realesrgan(device="cpu"):
     with mg.random.using(Stream(0)):
-        G, D = rrdbnet(2, width=4, blocks=1, growth=2), PixelDiscriminator(width=4)
+        G, D = rrdbnet(2, width=4, blocks=1, growth=2).to(device), PixelDiscriminator(width=4).to(device)
     adam = [mg.optim.Adam(player.parameters(), 1e-3) for player in (G, D)]
     parts = {"make": making("degraded:2"), "adversarial": 0.1}
     game = Restoration(G, D, generator_optimizer=adam[0], discriminator_optimizer=adam[1], **parts)
@@ -242,6 +243,24 @@ def realesrgan():
 def test_a_game_that_degrades_is_replayed():
     images = pictures(12, 16).astype(np.uint8)
     replays_exactly(realesrgan, partial(data.Batches, images, 3))
+
+
+def test_it_is_replayed_on_a_gpu_and_nothing_waits(monkeypatch):
+    fakecupy.install(monkeypatch)
+    images = pictures(12, 16).astype(np.uint8)
+
+    def losses(graphs):
+        game = realesrgan("cuda")
+        game.graphs = graphs
+        source, found = data.Batches(images, 3, device="cuda"), []
+        for _ in range(7):
+            counts.clear()
+            found.append(game.play(source))
+            assert counts.syncs == 0
+        assert (counts.graphs > 0) == graphs
+        return [{name: value.item() for name, value in each.items()} for each in found]
+
+    assert losses(graphs=True) == losses(graphs=False)
 
 
 def test_a_critic_scores_each_pixel_by_more_than_it():
