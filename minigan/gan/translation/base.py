@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import random
+from ... import ops, random
 from ...errors import ShapeError
 from ...kernels import kernels
 from ...nn import Module, evaluating, functional_call
@@ -20,6 +20,7 @@ from ..losses import Loss
 from .making import Making
 
 MET = 1024  # images that samples are made of
+CHUNK = 64  # images that sources are made of at a time
 
 
 class Translation(Game):
@@ -72,8 +73,11 @@ class Translation(Game):
 
     def sources_of(self, images: Tensor) -> Tensor:
         """What the game makes of images to be sources, the same each time; the images if it makes nothing of them."""
+        if self.make is None:
+            return images
+        drawn, starts = self.stream("sources"), range(0, max(len(images), 1), CHUNK)
         with no_grad():
-            return images if self.make is None else self.make(images, self.stream("sources").at(0))
+            return ops.concatenate([self.make(images[k : k + CHUNK], drawn.at(k // CHUNK)) for k in starts])
 
     def inputs(self, n: int, stream: str, at: int) -> tuple[Tensor, ...]:
         """What the generator is given to make the n samples of the named random stream at that step: sources."""

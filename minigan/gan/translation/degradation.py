@@ -239,7 +239,7 @@ def _poisson(levels: Array, even: Array) -> Array:
     lib, n = xp(levels), len(levels)
     which = levels.astype("int64")
     seen = lib.zeros(n * 256, dtype="int32")
-    lib.add.at(seen, (256 * lib.arange(n)[:, None] + which.reshape(n, -1)).ravel(), 1)
+    lib.add.at(seen, (256 * lib.arange(n)[:, None, None, None] + which).ravel(), 1)
     different = (seen.reshape(n, 256) > 0).sum(1)
     exponent = sum((different > 2**k).astype("int64") for k in range(8))[:, None, None, None]
     row = 256 * exponent + which

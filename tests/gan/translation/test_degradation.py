@@ -107,6 +107,34 @@ def test_kernels_have_the_widths_that_are_drawn():
     np.testing.assert_allclose(flat[0], 1 / (1 + q**2) / (1 / (1 + q**2)).sum(), rtol=1e-4)
 
 
+def test_kinds_are_as_likely_as_the_paper_has_them():
+    about, n = degradation.FIRST.blur, 3000
+    draws = filter_draws(n, turn=0.1, first=0.2, second=0.8, size=0.99)
+    found = blurring(draws, about)
+    rings = found.min((1, 2)) < -1e-4
+    assert rings.mean() == pytest.approx(0.1, abs=0.02)
+    smooth = found[~rings]
+    long = np.abs(smooth - smooth.transpose(0, 2, 1)).max((1, 2)) > 1e-4
+    assert long.mean() == pytest.approx(0.25 + 2 * 0.03, abs=0.03)
+    corner = smooth[:, 0, 0] / smooth[:, 10, 10]  # a plateau ends as a power does
+    assert (corner > 1e-5).mean() > 0.12
+
+
+def test_sizes_and_qualities_are_drawn_between_their_bounds():
+    draws = degradation.Draws(*uniform(4000, 8).T, filter=filter_draws(4000))
+    for about, (low, high), (larger, smaller) in (
+        (degradation.FIRST, (0.15, 1.5), (0.2, 0.7)),
+        (degradation.SECOND, (0.3, 1.2), (0.3, 0.4)),
+    ):
+        scale = degradation._scale(draws, about)
+        assert (scale > 1).mean() == pytest.approx(larger, abs=0.03)
+        assert (scale < 1).mean() == pytest.approx(smaller, abs=0.03)
+        assert low <= scale.min() < low + 0.01
+        assert high - 0.01 < scale.max() <= high
+        quality = degradation._quality(draws.quality, about.quality)
+        assert (quality.min(), quality.max(), len(set(quality.tolist()))) == (30, 95, 66)
+
+
 def test_sinc_filters_pass_what_is_slow_and_stop_what_is_fast():
     x = np.array([0.5, 3.0, 20.0, 44.0])
     np.testing.assert_allclose(_bessel(x), [0.2422684577, 0.3390589585, 0.0668331242, -0.0828033594], atol=1e-9)
@@ -238,6 +266,14 @@ def realesrgan(device="cpu"):
     game = Restoration(G, D, generator_optimizer=adam[0], discriminator_optimizer=adam[1], **parts)
     game.meet(pictures(8, 16).astype(np.uint8))
     return game
+
+
+def test_sources_of_many_images_are_made_a_few_at_a_time():
+    game, images = realesrgan(), mg.tensor(pictures(70, 8) / 127.5 - 1)
+    found = game.sources_of(images).numpy()
+    parts = [game.make(images[a:b], game.stream("sources").at(k)).numpy() for k, a, b in ((0, 0, 64), (1, 64, 70))]
+    assert (found == np.concatenate(parts)).all()
+    assert game.sources_of(images[:0]).shape == (0, 3, 4, 4)
 
 
 def test_a_game_that_degrades_is_replayed():
