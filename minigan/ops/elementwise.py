@@ -306,27 +306,27 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
 
 @op(None, formula="the largest integer <= x")
 def floor(x: Array) -> Array:
-    return xp(x).floor(as_floats(x))
+    return xp(x).floor(x) if x.dtype.kind == "f" else x.copy()
 
 
 @op(None, formula="the smallest integer >= x")
 def ceil(x: Array) -> Array:
-    return xp(x).ceil(as_floats(x))
+    return xp(x).ceil(x) if x.dtype.kind == "f" else x.copy()
 
 
 @op(None, formula="the nearest integer, the even one of two", name="rint")
 def _rint(x: Array) -> Array:
-    return xp(x).rint(as_floats(x))
+    return xp(x).rint(x) if x.dtype.kind == "f" else x.copy()
 
 
 @takes_tensors("x")
 def round(x: Tensor, decimals: int = 0) -> Tensor:
-    """x rounded to so many digits after the point, before it if negative; halves to the even digit.
+    """x rounded to so many digits after the point, or before it if negative; halves to the even digit.
 
-    Its derivative is 0. Integers as float32.
+    Its derivative is 0.
     """
     (digits,) = integers("round", decimals)
-    if digits == 0:
+    if digits == 0 or (digits > 0 and x.dtype.kind != "f"):
         return _rint(x)
     scale = 10.0 ** (digits if digits > 0 else -digits)
     return _rint(x * scale) / scale if digits > 0 else _rint(x / scale) * scale

@@ -42,6 +42,8 @@ def roll(x: Tensor, shift: int | Sequence[int], axis: Axis = None) -> Tensor:
     By default along all elements in row-major order. Several axes take one shift each, or the same.
     """
     shifts = integers("roll", shift)
+    if not shifts:
+        raise ShapeError(f"roll: expected at least one shift, got {shift}")
     if axis is None:
         return reshape(_rolled(reshape(x, -1), sum(shifts), 0), x.shape)
     axes = [_one_axis("roll", a, x.ndim) for a in integers("roll", axis)]

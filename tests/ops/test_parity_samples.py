@@ -25,6 +25,9 @@ NO_ARGUMENT = "there is no argument {}="
 NO_BATCH = r"expected x of shape \(N, C, H, W\)"
 
 NOT_OFFERED = {  # what samples ask for, and how minigan refuses it
+    **{name: {"another type": "unexpected keyword argument 'dtype'"} for name in ("cumsum", "prod")},
+    "gather": {"an empty index of more axes": "too many indices"},
+    "tensordot": {"one element for several": "do not fit"},
     "div": {"rounding": "'rounding_mode'"},
     "nn.functional.softplus": {"beta and threshold": "takes 1 positional argument"},
     "nn.functional.conv2d": {"images without a batch axis": NO_BATCH},

@@ -71,13 +71,6 @@ def typed(fn):
     return call
 
 
-def moved(x, a, b):
-    order = list(range(x.ndim))
-    if order:
-        order[a], order[b] = order[b], order[a]
-    return mg.transpose(x, order)
-
-
 def flatten(x, start_dim=0, end_dim=-1):
     shape = x.shape or (1,)
     stop = end_dim % len(shape) + 1
@@ -220,7 +213,7 @@ def narrow(x, dim, start, length):
 def inner(a, b):
     if not a.ndim or not b.ndim:
         return a * b
-    return mg.matmul(a, moved(b, -1, -2) if b.ndim > 1 else b)
+    return mg.matmul(a, mg.swapaxes(b, -1, -2) if b.ndim > 1 else b)
 
 
 def embedding(weight, indices, **options):
@@ -354,13 +347,16 @@ CALLS = {
     "logsumexp": reduced(mg.logsumexp),
     "var": var,
     "std": lambda x, *args, **options: mg.ops.reduce._root(var(x, *args, **options)),
-    "prod": lambda x, dim=None, keepdim=False, dtype=None: reduced(mg.prod)(x, dim, keepdim),
+    "prod": reduced(mg.prod),
     "cumsum": along(lambda x, dim: mg.cumsum(x, dim)),
     "argmax": one_axis(mg.argmax),
     "argmin": one_axis(mg.argmin),
-    "argsort": lambda x, dim=-1, descending=False, stable=True: mg.argsort(x, dim, descending),
-    "sort": lambda x, dim=-1, descending=False, stable=True: [mg.sort(x, dim, descending)],
-    "topk": lambda x, k, dim=-1, largest=True, sorted=True: mg.topk(x, k, dim, largest),
+    "sort": lambda x, dim=-1, descending=False, stable=True: [
+        along(lambda x, dim: mg.sort(x, dim, descending))(x, dim)
+    ],
+    "topk": lambda x, k, dim=-1, largest=True, sorted=True: [
+        along(lambda x, dim: mg.topk(x, k, dim, largest).values)(x, dim)
+    ],
     "gather": along(lambda x, dim, index: mg.take_along_axis(cut_to(x, dim, index), index, dim)),
     "take_along_dim": lambda x, index, dim=None: (
         mg.take_along_axis(x.reshape(-1), index.reshape(-1), 0) if dim is None else mg.take_along_axis(x, index, dim)
@@ -377,10 +373,10 @@ CALLS = {
     "view_as": lambda x, y: mg.reshape(x, y.shape),
     "ravel": lambda x: x.reshape(-1),
     "permute": mg.permute,
-    "transpose": moved,
+    "transpose": lambda x, a, b: mg.swapaxes(x, a, b) if x.ndim else x,
     "T": lambda x: x.T,
     "t": lambda x: x.T,
-    "mT": lambda x: moved(x, -1, -2),
+    "mT": lambda x: mg.swapaxes(x, -1, -2),
     "flatten": flatten,
     "unflatten": unflatten,
     "expand": expand,
@@ -391,7 +387,6 @@ CALLS = {
     "flip": lambda x, dims: mg.flip(x, dims),
     "roll": lambda x, shifts, dims=(): mg.roll(x, shifts, None if dims == () else dims),
     "tile": lambda x, reps: mg.tile(x, reps),
-    "swapaxes": lambda x, a, b: mg.swapaxes(x, a, b) if x.ndim else x,
     "movedim": mg.moveaxis,
     "tril": mg.tril,
     "triu": mg.triu,
