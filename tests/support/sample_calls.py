@@ -273,9 +273,12 @@ def along(fn):
     return call
 
 
-def cut_to(x, dim, index):
-    """x without what lies beyond the index on other axes, which PyTorch passes over."""
-    return x[tuple(slice(None) if a == dim % x.ndim else slice(n) for a, n in enumerate(index.shape))]
+def gathered(x, dim, index):
+    """x is cut to what lies within the index on other axes; the rest PyTorch passes over."""
+    if not x.ndim:
+        return mg.broadcast_to(x, index.shape)
+    inside = x[tuple(slice(None) if a == dim % x.ndim else slice(n) for a, n in enumerate(index.shape))]
+    return mg.take_along_axis(inside, index, dim)
 
 
 def one_axis(fn):
@@ -357,7 +360,7 @@ CALLS = {
     "topk": lambda x, k, dim=-1, largest=True, sorted=True: [
         along(lambda x, dim: mg.topk(x, k, dim, largest).values)(x, dim)
     ],
-    "gather": along(lambda x, dim, index: mg.take_along_axis(cut_to(x, dim, index), index, dim)),
+    "gather": gathered,
     "take_along_dim": lambda x, index, dim=None: (
         mg.take_along_axis(x.reshape(-1), index.reshape(-1), 0) if dim is None else mg.take_along_axis(x, index, dim)
     ),
