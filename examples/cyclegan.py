@@ -55,9 +55,9 @@ def translator(settings: Settings, source: Shape, target: Shape) -> mg.nn.Sequen
     return mg.models.resnet_translator(source[0], target[0], **size).to(settings.device)
 
 
-def critic(settings: Settings, shape: Shape, norm: str | None = "instance") -> mg.nn.Sequential:
-    size = {"width": settings.extra["width"], "halvings": settings.extra["halvings"]}
-    return mg.models.patch_discriminator(shape[0], **size, norm=norm).to(settings.device)
+def critic(settings: Settings, shape: Shape, norm: str | None = "instance") -> mg.nn.Module:
+    size = {name: settings.extra[name] for name in ("scales", "width", "halvings")}
+    return mg.models.patch_discriminators(*shape[:2], **size, norm=norm).to(settings.device)
 
 
 def optimizers(settings: Settings, *players: Sequence[mg.nn.Module]) -> tuple[list[mg.optim.Adam], list]:
@@ -173,6 +173,7 @@ def options() -> training.Options:
     shown = "how often discriminators halve an image; a score sees 16, 34, 70 pixels with 1, 2, 3 (default: 2)"
     p.add_argument("--halvings", type=positive, default=2, metavar="N", help=shown)
     p.add_argument("--style-dim", type=positive, default=8, help="numbers in a style of munit (default: 8)")
+    p.add_argument("--scales", type=positive, default=1, metavar="N", help=sides.SCALES)
     shown = "learning rate, which falls to 0 in the second half of the run (default: 0.0002)"
     p.add_argument("--lr", type=float, default=2e-4, help=shown)
     p.idle_without("--system munit", lambda o: o.system == "munit", "--style-dim")

@@ -8,9 +8,10 @@
     python examples/pix2pix.py --system bicyclegan                    many images of a source (Zhu et al. 2017b)
 
 A U-Net with dropout and a discriminator of patches, which sees source and image together; non-saturating loss and 100
-times the mean absolute difference. In OUT/samples: sources, what the network makes of them, their targets. At the end
-it is measured on pairs that were held out: `psnr` in decibels and `ssim` say how near pixels are, `looks` how different
-images look to the judge that knows them; lower looks better.
+times the mean absolute difference. With --scales 3 --feature-matching 10 there are three discriminators, of three sizes
+of the images, whose features G matches (Wang et al. 2018). In OUT/samples: sources, what the network makes of them,
+their targets. At the end it is measured on pairs that were held out: `psnr` in decibels and `ssim` say how near pixels
+are, `looks` how different images look to the judge that knows them; lower looks better.
 """
 
 import sys
@@ -31,7 +32,8 @@ def build(settings: Settings) -> Pix2Pix | BicycleGAN:
     (source, side, _), (target, *_) = sides.shapes(settings)
     width, norm = extra["width"], extra["norm"]
     depth = extra["depth"] or mg.models.halvings_within(side)
-    patches = partial(mg.models.patch_discriminator, width=width, halvings=extra["halvings"], norm=norm)
+    sizes = {"side": side, "scales": extra["scales"], "width": width, "halvings": extra["halvings"]}
+    patches = partial(mg.models.patch_discriminators, **sizes, norm=norm)
     with mg.random.using(mg.random.Stream(settings.seed)):
         if extra["system"] == "pix2pix":
             G = mg.models.UNetTranslator(source, target, depth, width, norm, extra["dropout"])
@@ -64,6 +66,7 @@ def pix2pix(settings: Settings, G: mg.nn.Module, D: mg.nn.Module) -> Pix2Pix:
         loss=LOSSES[extra["loss"] or "nonsaturating"],
         l1_weight=100.0 if extra["l1"] is None else extra["l1"],
         adversarial=extra["adversarial"],
+        feature_matching=extra["feature_matching"],
         make=sides.made_by(extra),
         schedules=courses(*optimizers),
         seed=settings.seed,
@@ -101,16 +104,20 @@ def options() -> training.Options:
     p.add_argument("--width", type=positive, default=32, help="maps next to the image (default: 32; the paper: 64)")
     shown = "how often D does; a score sees 16, 34, 70 pixels with 1, 2, 3 (default: 2; the paper: 3)"
     p.add_argument("--halvings", type=natural, default=2, metavar="N", help=shown)
+    p.add_argument("--scales", type=positive, default=1, metavar="N", help=sides.SCALES)
     p.add_argument("--norm", choices=["batch", "instance"], default="batch", help="(default: batch)")
     p.add_argument("--dropout", type=float, default=0.5, help="of three layers of G, in samples too (default: 0.5)")
     p.add_argument("--loss", choices=sorted(LOSSES), help="(default: nonsaturating, of bicyclegan lsgan)")
     p.add_argument("--l1", type=float, metavar="WEIGHT", help="of the distance (default: 100, of bicyclegan 10)")
     shown = "of D's scores in G's loss; 0 trains G by the distance alone (default: 1)"
     p.add_argument("--adversarial", type=float, default=1.0, metavar="WEIGHT", help=shown)
+    shown = "of how far D's features of images are from those of targets; pix2pixHD: 10 (default: 0)"
+    p.add_argument("--feature-matching", type=float, default=0.0, metavar="WEIGHT", help=shown)
     shown = "learning rate, which falls to 0 in the second half of the run (default: 0.0002)"
     p.add_argument("--lr", type=float, default=2e-4, help=shown)
     p.idle_without("--system bicyclegan", lambda o: o.system == "bicyclegan", "--z-dim")
-    p.idle_without("--system pix2pix", lambda o: o.system == "pix2pix", "--dropout")
+    p.idle_without("--system pix2pix", lambda o: o.system == "pix2pix", "--dropout", "--feature-matching")
+    p.idle_without("--adversarial above 0", lambda o: o.adversarial, "--feature-matching", "--scales")
     return p
 
 

@@ -18,7 +18,7 @@ from .infogan import infogan28
 from .labels import one_hot
 from .lapgan import lapgan
 from .msggan import msggan
-from .multiscale import MultiScaleDiscriminator
+from .multiscale import MultiScaleDiscriminator, patch_discriminators, with_activations
 from .plane import maxout2d, mlp2d, quadratic
 from .players import Players
 from .progan import progan

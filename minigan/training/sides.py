@@ -30,6 +30,7 @@ from ..system.options import Options, nonempty
 from .settings import FEW, Settings, natural, positive
 
 HELD, SHARE = 200, 10  # pairs that are held out to measure with, and at most one of so many
+SCALES = "so many discriminators: of images, of images halved, and so on (default: 1)"  # what --scales asks for
 Extra = Mapping[str, Any]
 
 

@@ -5,7 +5,7 @@ from .bicyclegan import BicycleGAN
 from .cogan import CoGAN
 from .cut import CUT
 from .cyclegan import CycleGAN
-from .distances import l1, l2, squared_length, taxicab, total_variation
+from .distances import l1, l2, of_features, squared_length, taxicab, total_variation
 from .making import MAKINGS, Making, making, source_shape
 from .munit import MUNIT
 from .pix2pix import Pix2Pix

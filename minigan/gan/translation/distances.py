@@ -1,6 +1,6 @@
 """How far images are apart, for a translator to make it small: 0-d tensors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ... import ops
 from ...tensor import Tensor
@@ -26,6 +26,15 @@ def squared_length(a: Tensor, b: Tensor) -> Tensor:
 def taxicab(a: Tensor, b: Tensor) -> Tensor:
     """E of the sum of |a - b| over vectors (N, F)."""
     return ops.mean(ops.sum(ops.absolute(a - b), 1))
+
+
+def of_features(a: Sequence[Sequence[Tensor]], b: Sequence[Sequence[Tensor]]) -> Tensor:
+    """The sum of E |a - b| over layers of a discriminator, in the mean over several discriminators.
+
+    Feature matching of Wang et al. 2018 (pix2pixHD); features are `models.with_activations`.
+    """
+    apart = [l1(*layers) for each in zip(a, b, strict=True) for layers in zip(*each, strict=True)]
+    return sum(apart[1:], apart[0]) * (1 / len(a))
 
 
 def total_variation(x: Tensor) -> Tensor:
