@@ -123,6 +123,8 @@ class Generator:
 
 def of_game(game: Game, **about: Any) -> Generator:
     """The game's generator as it is being trained, whose memory it shares; `about` is kept with it."""
+    if not game.generates:
+        raise NotDescribed(f"{type(game).__name__} makes no samples")
     counts = game.counts.numpy().tolist() if isinstance(game, ConditionalGame) and game.counts is not None else None
     try:
         network = game.sampling_network()

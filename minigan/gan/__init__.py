@@ -1,6 +1,7 @@
 """GANs: objectives, penalties, and the game that players play."""
 
 from . import losses, penalties, translation
+from .adaptation import ADDA, DANN
 from .bigan import BiGAN
 from .conditional import AuxiliaryGame, ConditionalGame
 from .dynamics import packed

@@ -203,7 +203,7 @@ class RunFolder:
         if not self.generator.exists():
             self.settings()  # says that it is no run, if it is none
             raise CheckpointError(
-                f"{self.generator}: the run has not written its generator yet, or has one no file describes"
+                f"{self.generator}: the run has not written its generator yet, or has one no file describes, or none"
             )
         return load_generator(self.generator, device)
 

@@ -306,18 +306,14 @@ class Loop:
         return np.concatenate(parts)
 
     def look(self, evaluated: bool = False) -> None:
-        """Judge the run as it stands, from its losses since the last look, its samples and its gradients.
+        """Judge the run as it stands, from its losses since the last look, its gradients, and samples if it makes some.
 
         If it is to be `evaluated`, by the gauge too.
         """
         self.read_back()
         self.settle()
         with self.aside("health"):
-            samples = self.drawn(self.yardstick.count, "health")
-            numbers = {"floor": self.yardstick.floor, **self.yardstick.measure(samples)}
-            if evaluated and self.gauge is not None:
-                distance = self.gauge.measure(self.drawn(self.gauge.count, "evaluation"))
-                numbers |= {"frechet": distance, "frechet_floor": self.gauge.floor}
+            numbers = self.of_samples(evaluated) if self.game.generates else {}
             numbers |= self.recent.take()
             norms = self.team.by_all(gradient_norms)
             numbers |= {f"{name}_grad": length for name, length in norms.items()}
@@ -331,6 +327,15 @@ class Loop:
             )
             self.folder.append_look(look)
             self.looks.append(look)
+
+    def of_samples(self, evaluated: bool) -> dict[str, float]:
+        """What the yardstick says of the game's samples and, if they are to be `evaluated`, the gauge."""
+        samples = self.drawn(self.yardstick.count, "health")
+        numbers = {"floor": self.yardstick.floor, **self.yardstick.measure(samples)}
+        if evaluated and self.gauge is not None:
+            distance = self.gauge.measure(self.drawn(self.gauge.count, "evaluation"))
+            numbers |= {"frechet": distance, "frechet_floor": self.gauge.floor}
+        return numbers
 
     def save(self) -> None:
         """A checkpoint and the generator alone, once every number is known to be finite."""

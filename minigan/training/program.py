@@ -179,7 +179,7 @@ def _lead(
             courses = [schedule for schedule in game.schedules if isinstance(schedule, Course)]
             if courses and about.get("total_steps") not in (None, last):
                 say(f"note: learning rates that were to end at step {about['total_steps']} go on along another course")
-            gauge = _gauge(samples, settings) if game.rounds < last else None
+            gauge = _gauge(game, samples, settings) if game.rounds < last else None
             if game.rounds <= last:
                 folder.write_config(settings, last, about_samples)
             if saved is None and settings.device == "cpu" and (why := without_compiled()):
@@ -291,10 +291,12 @@ def _batches(
     return open_files.enter_context(streamed), fingerprint_of_pictures(pictures)
 
 
-def _gauge(samples: Samples, settings: Settings) -> Gauge | None:
+def _gauge(game: Game, samples: Samples, settings: Settings) -> Gauge | None:
     """What --evaluate-every measures with, if it is asked for: the labels are the data's own, as judges know them."""
     if settings.evaluate_every is None:
         return None
+    if not game.generates:
+        raise DataError(f"--evaluate-every measures samples, and {type(game).__name__} makes none")
     if samples.drawn.ndim != 4:
         raise DataError(f"--evaluate-every measures images, and {shown(samples.name)} has points")
     n = min(settings.evaluate_n, FEW) if settings.dry_run else settings.evaluate_n

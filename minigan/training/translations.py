@@ -17,6 +17,7 @@ from ..nn import in_chunks
 from ..system.options import Options
 from ..tensor import Tensor, tensor
 from . import program
+from .loop import Picture
 from .program import Build, Load, Measure
 from .settings import Settings
 from .sides import load_held_out, taken, target_shape
@@ -24,9 +25,18 @@ from .sides import load_held_out, taken, target_shape
 SHOWN = 8  # translations beside each other in a picture, in two rows
 
 
-def main(build: Build, options: Options, load: Load, measure: Measure, arguments: Sequence[str] | None) -> int:
-    """The program of a translator, whose pictures are `strips`; its exit status. See `training.main`."""
-    return program.main(build, options, target_shape, load=load, picture=strips, measure=measure, arguments=arguments)
+def main(
+    build: Build,
+    options: Options,
+    load: Load,
+    measure: Measure,
+    arguments: Sequence[str] | None,
+    *,
+    picture: Picture | None = None,
+) -> int:
+    """The program of a translator, whose pictures are `strips` by default; its exit status. See `training.main`."""
+    parts: dict[str, Any] = {"load": load, "picture": picture or strips, "measure": measure}
+    return program.main(build, options, target_shape, arguments=arguments, **parts)
 
 
 def given_and_wanted(game: Translation, samples: Samples) -> tuple[np.ndarray, np.ndarray]:

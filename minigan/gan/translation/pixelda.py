@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ...errors import ShapeError
-from ...nn import Module, evaluating, in_chunks
+from ...nn import Module
 from ...nn.checks import not_negative
 from ...optim import Optimizer
-from ...tensor import Tensor
+from ..adaptation import applied, labels_of
 from ..game import Batch, Losses
 from ..losses import Loss, nonsaturating
 from .base import Translation, scores_move
@@ -54,9 +53,8 @@ class PixelDA(Translation):
     def players_turn(self, batch: Batch) -> Losses:
         """D moves, then G and T."""
         x, y = self.sides(batch)
-        if batch.labels is None:
-            raise ShapeError(f"PixelDA: a batch of sources {x.shape} came without labels")
-        told = ops.cross_entropy(self.classifier(x), batch.labels)
+        labels = labels_of("PixelDA", batch, x)
+        told = ops.cross_entropy(self.classifier(x), labels)
         shown: Losses = {"task": told.detach()}
         loss = self.task * told
         if self.adversarial:
@@ -64,7 +62,7 @@ class PixelDA(Translation):
             critic = self.discriminator
             shown |= scores_move(self.optimizers["discriminator"], self.loss, critic(y), critic(fake.detach()))
             of_scores = self.loss.generator(critic(fake))
-            told = ops.cross_entropy(self.classifier(fake), batch.labels)
+            told = ops.cross_entropy(self.classifier(fake), labels)
             loss = loss + self.adversarial * of_scores + self.task * told
             shown |= {"g_loss": of_scores.detach(), "task_fake": told.detach()}
         self.optimizers["translator"].minimize(loss)
@@ -73,9 +71,4 @@ class PixelDA(Translation):
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """The class that T reads in each image, int64 (N,), of uint8 or float images (N, C, H, W) in [-1, 1]."""
-
-        def logits(x: Tensor) -> Tensor:
-            with evaluating(self.classifier):
-                return self.classifier(x)
-
-        return in_chunks(logits, images, self.step.device).argmax(1)
+        return applied((self.classifier,), images, self.step.device).argmax(1)

@@ -1,0 +1,160 @@
+"""The program of domain adaptation by features: a run without samples, from its dry run to its report."""
+
+import json
+
+import numpy as np
+import pytest
+from example_scripts import example
+from PIL import Image
+
+import minigan as mg
+from minigan.data import LabelledDomains, Samples
+from minigan.errors import CheckpointError, DataError
+from minigan.gan import ADDA, DANN
+from minigan.gan.translation import PixelDA
+from minigan.judge.verdict import MEASURED
+from minigan.training import Settings, checkpoint, evaluation, record
+
+MADE = "--data digits --target digits --channels 1 --batch-size 4"
+RATES = example("domain_adaptation").RATES
+NUMBERS = {
+    "dann": {"source_accuracy", "target_accuracy"},
+    "adda": {"source_accuracy", "target_accuracy", "target_accuracy_before"},
+}
+
+
+def shortened():
+    """The program, of few images."""
+    module = example("domain_adaptation")
+    load = module.load
+    module.load = lambda settings, limit: load(settings, 200)
+    return module
+
+
+def built(words):
+    module = example("domain_adaptation")
+    return module.build(Settings.parsed(module.options(), f"{MADE} {words}".split(), "domain_adaptation"))
+
+
+def test_each_system_has_its_game():
+    assert isinstance(built("--width 4 --blocks 1"), PixelDA)
+    game = built("--system dann --adversarial 0.5")
+    assert isinstance(game, DANN)
+    assert game.adversarial == 0.5
+    assert game.optimizers["players"].lr == pytest.approx(RATES["dann"])
+    game = built("--system adda --warm-up 7 --lr 0.001")
+    assert isinstance(game, ADDA)
+    assert game.warm_up == 7
+    assert all(optimizer.lr == pytest.approx(0.001) for optimizer in game.optimizers.values())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--warm-up 3", "--warm-up changes nothing without --system adda"),
+        ("--system adda --adversarial 1", "--adversarial changes nothing without --system pixelda or dann"),
+        ("--system dann --blocks 2", "--blocks changes nothing without --system pixelda"),
+        ("--system adda --evaluate-every 9", "--evaluate-every changes nothing without --system pixelda"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(words, message, capsys):
+    with pytest.raises(SystemExit):
+        Settings.parsed(example("domain_adaptation").options(), words.split(), "domain_adaptation")
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("system", NUMBERS)
+def test_a_run_without_samples_is_reported_and_measured(system, tmp_path, capsys):
+    module, out = shortened(), tmp_path / "run"
+    line = f"{MADE} --system {system} --steps 4 --out {out}{' --warm-up 3' if system == 'adda' else ''}"
+    assert module.main(line.split()) == 0
+    assert f"no generator file will be written: {system.upper()} makes no samples" in capsys.readouterr().out
+    numbers = json.loads((out / "metrics.json").read_text())
+    assert set(numbers) == NUMBERS[system]
+    assert all(0 <= value <= 1 for value in numbers.values())
+    assert {path.name for path in (out / "samples").iterdir()} >= {"step_00000000.png", "step_00000004.png"}
+    assert not (out / "generator.safetensors").exists()
+    run = record.read(out)
+    assert run.problems == []
+    assert [look.step for look in run.looks] == [0, 4]
+    assert not any(set(MEASURED) & set(look.numbers) for look in run.looks)
+    assert any(name.endswith("_grad") for name in run.looks[0].numbers)
+    assert "target accuracy" in (out / "report.html").read_text()
+    with pytest.raises(CheckpointError, match="or has one no file describes, or none"):
+        evaluation.evaluate(out, 10)
+
+
+def test_a_run_of_dann_is_resumed_along_its_course(tmp_path):
+    """A run that is stopped in the middle: the second part knows how long the whole is."""
+    module, ends = example("domain_adaptation"), []
+    chosen = Settings.parsed(module.options(), [*MADE.split(), "--system", "dann"], "domain_adaptation")
+    values = module.load(chosen, 40).values
+    for parts in ([4], [2, 2]):
+        state = None
+        for count in parts:
+            game = module.build(chosen)
+            if state is not None:
+                game.load_state(state)
+            game.lasts(4)
+            batches = mg.data.shuffled_batches(values, 4, paired=False)
+            for _ in range(count):
+                game.play(batches)
+            state = {name: t.numpy() for name, t in game.state.items()}
+        ends.append(state)
+    assert [name for name, array in ends[0].items() if not np.array_equal(array, ends[1][name])] == []
+
+
+def test_stopped_on_either_side_of_the_change_of_phase_a_run_arrives_where_it_would_have(tmp_path):
+    module, line, ends = shortened(), f"{MADE} --system adda --warm-up 2".split(), []
+    module.measure = lambda *_: {}
+    for name, parts in {"whole": [4], "parts": [1, 2, 3, 4]}.items():
+        for k, steps in enumerate(parts):
+            more = ["--steps", str(steps), "--out", str(tmp_path / name), *(["--resume"] if k else [])]
+            assert module.main([*line, *more]) == 0
+        ends.append(checkpoint.load(checkpoint.find(tmp_path / name / "checkpoints")[-1])[0])
+    assert [name for name, array in ends[0].items() if not np.array_equal(array, ends[1][name])] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", NUMBERS)
+def test_a_dry_run_says_its_numbers(system, capsys):
+    words = f"{MADE} --system {system} --dry-run{' --warm-up 1' if system == 'adda' else ''}"
+    assert example("domain_adaptation").main(words.split()) == 0
+    said = capsys.readouterr().out
+    assert {name for name in NUMBERS[system] if f"{name}: " not in said} == set()
+
+
+def test_a_picture_has_features_of_both_domains(tmp_path):
+    game, module = built("--system dann"), example("domain_adaptation")
+    images = np.random.default_rng(0).integers(0, 256, (30, 1, 28, 28)).astype(np.uint8)
+    samples = Samples(LabelledDomains(images, images[::-1], np.arange(30) % 10), None, "digits", paired=False)
+    sizes = set()
+    for step in range(2):
+        path = tmp_path / f"step_{step}.png"
+        module.picture(game, samples, path)
+        with Image.open(path) as drawn:
+            sizes.add(drawn.size)
+        game.play(mg.data.shuffled_batches(samples.values, 10, paired=False))
+    assert len(sizes) == 1  # frames of one animation
+    assert (tmp_path / "step_0.png").read_bytes() != (tmp_path / "step_1.png").read_bytes()
+
+
+def test_principal_components_are_where_rows_differ_most(rng):
+    module = example("domain_adaptation")
+    axes = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    rows = (rng.standard_normal((200, 6)) * [9, 4, 1, 0.1, 0.1, 0.1]) @ axes.T + 5
+    found = module.principal(rows)
+    assert np.abs(found.mean(0)).max() < 1e-9
+    values = np.linalg.eigvalsh(np.cov(rows, rowvar=False))[::-1]
+    np.testing.assert_allclose(np.cov(found, rowvar=False), np.diag(values[:2]), atol=1e-9)
+    np.testing.assert_allclose(module.principal(rows[::-1])[::-1], found, atol=1e-9)  # the signs are no chance
+
+
+def test_samples_that_are_not_made_cannot_be_evaluated(tmp_path):
+    """Programs whose options do not refuse it get an error that says so."""
+    module = shortened()
+    line = [*MADE.split(), "--system", "dann", "--steps", "2", "--out", str(tmp_path / "run")]
+    settings = Settings.parsed(module.options(), line, "domain_adaptation")
+    settings.evaluate_every = 1
+    with pytest.raises(DataError, match="--evaluate-every measures samples, and DANN makes none"):
+        mg.training.run(module.build, settings, (1, 28, 28), load=module.load, picture=module.picture)
