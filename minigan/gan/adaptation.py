@@ -189,6 +189,10 @@ class ADDA(Adaptation):
         """That of targets once it has taken over the other's weights, else the other; that of sources."""
         return self.target if self.rounds > self.warm_up else self.source, self.source
 
+    def couples(self) -> list[str]:
+        """The extractor is scored by the discriminator that has moved by the whole batch."""
+        return [*super().couples(), "a discriminator that moves within the turn"]
+
     def variant(self, turn: Turn, rounds: int) -> int:
         """1 while the classifier learns."""
         return int(rounds < self.warm_up)

@@ -264,11 +264,17 @@ class RunFolder:
             return record.log_columns(self.path)
 
     def read_log(self) -> dict[str, list[float]]:
-        """The columns of log.csv that hold a number in every row."""
+        """The columns of log.csv that hold a number in each row of the run, or of a part of it: NaN elsewhere."""
         columns = record.series(self.rows([]))
         steps = np.unique(np.concatenate([[], *(at for at, _ in columns.values())]))
-        whole = {name: values.tolist() for name, (at, values) in columns.items() if np.array_equal(at, steps)}
-        return {**(whole or {name: [] for name in COLUMNS}), "step": steps.tolist()}
+        found: dict[str, list[float]] = {}
+        for name, (at, values) in columns.items():
+            places = np.searchsorted(steps, at)
+            if len(at) and places[-1] - places[0] + 1 == len(at):
+                column = np.full(len(steps), np.nan)
+                column[places] = values
+                found[name] = column.tolist()
+        return {**(found or {name: [] for name in COLUMNS}), "step": steps.tolist()}
 
     def cut_log(self, step: int) -> None:
         """Drop the rows after `step`, which a resumed run writes again, and any that was being written at a crash."""

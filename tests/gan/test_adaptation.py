@@ -140,6 +140,23 @@ def test_the_extractor_of_targets_takes_over_weights_once():
     assert game.extractors() == (game.target, game.source)
 
 
+def test_a_batch_in_parts_is_the_whole_one_or_refused():
+    """Of extractors without batch norm."""
+    ends = []
+    for parts in (1, 2):
+        with mg.random.using(mg.random.Stream(0)):
+            F, C, D = nn.Sequential(nn.Flatten(), nn.Linear(192, 6), nn.Tanh()), nn.Linear(6, 4), critic()
+        game = DANN(F, C, D, optimizer=mg.optim.SGD([*F.parameters(), *C.parameters(), *D.parameters()], 0.1))
+        game.accumulate(parts)
+        for _ in range(3):
+            game.play(drawn())
+        ends.append(numbers(game))
+    for name, array in ends[0].items():
+        np.testing.assert_allclose(array, ends[1][name], atol=1e-6, err_msg=name)
+    with pytest.raises(ShapeError, match="a discriminator that moves within the turn"):
+        adda().accumulate(2)
+
+
 @pytest.mark.parametrize("name", ["dann", "adda"])
 def test_it_reads_images_and_makes_none(name, tmp_path):
     game = {"dann": dann, "adda": adda}[name]()

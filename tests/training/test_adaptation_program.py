@@ -8,12 +8,14 @@ from example_scripts import example
 from PIL import Image
 
 import minigan as mg
+from minigan import viz
 from minigan.data import LabelledDomains, Samples
 from minigan.errors import CheckpointError, DataError
 from minigan.gan import ADDA, DANN
 from minigan.gan.translation import PixelDA
 from minigan.judge.verdict import MEASURED
 from minigan.training import Settings, checkpoint, evaluation, record
+from minigan.training.folder import RunFolder
 
 MADE = "--data digits --target digits --channels 1 --batch-size 4"
 RATES = example("domain_adaptation").RATES
@@ -158,3 +160,15 @@ def test_samples_that_are_not_made_cannot_be_evaluated(tmp_path):
     settings.evaluate_every = 1
     with pytest.raises(DataError, match="--evaluate-every measures samples, and DANN makes none"):
         mg.training.run(module.build, settings, (1, 28, 28), load=module.load, picture=module.picture)
+
+
+def test_what_is_logged_in_one_phase_is_drawn_there(tmp_path):
+    """What is computed in some steps only, here and there, is left out as before."""
+    folder = RunFolder(tmp_path)
+    rows = [{"step": 1, "task": 3.0}, {"step": 2, "task": 2.0, "rare": 1.0}, {"step": 3, "d_loss": 0.5}]
+    folder.append_log([*rows, {"step": 4, "d_loss": 0.25, "rare": 1.0}])
+    found = folder.read_log()
+    assert set(found) == {"step", "task", "d_loss"}
+    np.testing.assert_array_equal(found["task"], [3.0, 2.0, np.nan, np.nan])
+    np.testing.assert_array_equal(found["d_loss"], [np.nan, np.nan, 0.5, 0.25])
+    viz.loss_curves(found, tmp_path / "losses.png")

@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 from made_up_run import add_health, folder
 
@@ -55,8 +56,11 @@ def test_names_of_columns_may_hold_commas_and_any_letter(tmp_path):
 
 def test_a_column_with_a_hole_is_not_moved_up(tmp_path):
     run = RunFolder(tmp_path)
-    run.log.write_text("step,a,b,c\n1,5,,1\n2,,6,2\n")
-    assert run.read_log() == {"step": [1, 2], "c": [1, 2]}
+    run.log.write_text("step,a,b,c\n1,5,,1\n2,,6,2\n3,7,,3\n")
+    found = run.read_log()
+    assert {name: found.pop(name) for name in ("step", "c")} == {"step": [1, 2, 3], "c": [1, 2, 3]}
+    np.testing.assert_array_equal(found.pop("b"), [np.nan, 6, np.nan])
+    assert found == {}
 
 
 def test_a_cut_keeps_what_it_does_not_understand_beside_the_log(tmp_path, capsys):
