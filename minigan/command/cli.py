@@ -1,5 +1,6 @@
 """The command line: `minigan COMMAND`, beside the examples and sharing their code."""
 
+import argparse
 import io
 import json
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 
 from .. import viz
 from ..errors import CheckpointError, ShapeError
+from ..export import Generator
 from ..kernels.installation import about_kernels, config_lines, versions
 from ..latent.space import Space, checked_labels
 from ..system import disk
@@ -107,6 +109,13 @@ def sample(arguments: Arguments) -> int:
         metavar="N,...",
         help="classes to draw in turn, of a conditional one (default: in the data's proportion if known, else all)",
     )
+    p.add_argument(
+        "--text",
+        action="append",
+        type=nonempty,
+        metavar="WORDS",
+        help="what to draw, of a generator that is told texts; given again, in turn (default: what it learnt from)",
+    )
     p.add_argument("--columns", type=positive, help="of a grid (default: near a square)")
     p.add_argument(
         "--truncation",
@@ -121,7 +130,7 @@ def sample(arguments: Arguments) -> int:
     if kind_of(chosen.out) not in (".png", ".npy", "folder"):
         raise ShapeError(f"--out {chosen.out}: expected a name that ends in .png or .npy, or in / for a folder")
     generator = generator_of(chosen.source, chosen.device)
-    labels = None if chosen.labels is None else np.resize(np.array(chosen.labels), chosen.n)
+    labels = _told(generator, chosen)
     if chosen.truncation is not None and (space := Space(generator)).styles is not None:
         drawn = space.draw(chosen.n, chosen.seed, checked_labels(chosen.labels, chosen.n, generator.classes))
         samples = space.pictures(space.truncated(drawn, chosen.truncation))
@@ -194,6 +203,20 @@ def config(arguments: Arguments) -> int:
 
 
 # --- what they share --------------------------------------------------------------------------------------------
+
+
+def _told(generator: Generator, chosen: argparse.Namespace) -> np.ndarray | None:
+    """What a generator is told by --labels or --text, in turn, for each sample; ShapeError if it is told another."""
+    if generator.texts is None:
+        if chosen.text:
+            raise ShapeError(f"--text: {chosen.source} is told no texts")
+        return None if chosen.labels is None else np.resize(np.array(chosen.labels), chosen.n)
+    if chosen.labels is not None:
+        raise ShapeError(f"--labels: {chosen.source} is told texts: --text")
+    if not chosen.text:
+        return None
+    tokens = generator.texts.vocabulary.tokens(chosen.text)
+    return tokens[np.arange(chosen.n) % len(tokens)]
 
 
 def _write(name: str, samples: np.ndarray, columns: int | None, title: str) -> None:

@@ -86,7 +86,7 @@ def pairs_by_name(
 ) -> PairsByName:
     """The pairs of `paired_folders`, which are read when they are needed."""
     targets, sources = Path(targets), Path(sources)
-    found = [_by_name(folder) for folder in (targets, sources)]
+    found = [by_name(folder) for folder in (targets, sources)]
     both = sorted(found[0].keys() & found[1].keys())
     if not both:
         raise DataError(
@@ -142,7 +142,7 @@ def halves(path: str | Path, size: int, channels: int = 3, *, source: str = "lef
     return pairs.batch(read_all(pairs, limit)[0])
 
 
-def _by_name(folder: Path) -> dict[str, Path]:
+def by_name(folder: Path) -> dict[str, Path]:
     """The pictures below a folder by their paths in it, without what follows the last dot; DataError for two of one."""
     named: dict[str, Path] = {}
     for picture in list_pictures(folder).pictures:

@@ -4,6 +4,7 @@ from .blueprint import LAYERS, NotDescribed
 from .generator import (
     CHUNK,
     Generator,
+    Texts,
     description,
     from_description,
     further_of_game,

@@ -27,6 +27,7 @@ from ..models.ranges import FromUnit, ToUnit
 from ..models.singan import Pyramid
 from ..models.stylegan2 import StyleGenerator
 from ..models.super_resolution import DenseBlock, Enlarger, SRBlock
+from ..models.text import TextGenerator, WordFeatures
 from ..models.transgan import TransGenerator
 from ..models.translators import ReflectedBlock, UNetTranslator, WithClass, WithNoise
 from ..nn import Module
@@ -38,7 +39,7 @@ _OF_MODELS = (
     *(Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, BigGenerator, TransGenerator, FastGenerator, Pyramid),
     *(GrowingGenerator, MultiScaleGenerator, LaplacianGenerator, OneHotGenerator, ConditionalNormGenerator),
     *(UNetTranslator, ReflectedBlock, WithClass, WithNoise, Enlarger, SRBlock, DenseBlock),
-    *(StyledTranslator, StyledDecoder, SteeredBlock),
+    *(StyledTranslator, StyledDecoder, SteeredBlock, TextGenerator, WordFeatures),
 )
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
@@ -176,7 +177,9 @@ HELD: dict[str, Callable[..., float]] = {
     "SelfAttention2d": lambda channels: 3 * channels * (channels + 1),
     "SkipLayerExcitation": lambda low_channels, high_channels: high_channels * (16 * low_channels + high_channels),
     "SqueezeExcitation": lambda channels, reduction=16: 2 * channels * (channels / reduction + 1),
+    "TextGenerator": lambda: 0,
     "VirtualBatchNorm2d": lambda num_features: 2 * num_features,
+    "WordFeatures": lambda words, features, window=1: features * (words + 1 + features * window),
 }
 """How many numbers a layer holds, where that is not about the product of those it is made with."""
 

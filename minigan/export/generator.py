@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from .. import nn, random
+from ..data import Vocabulary
 from ..errors import CheckpointError, DTypeError, ShapeError, brief, described
-from ..gan import ConditionalGame, Game, Latent, LatentCode
+from ..gan import ConditionalGame, Game, Latent, LatentCode, TextGame
 from ..gan.conditional import check_counts, classes_drawn
 from ..gan.game import STANDING, STANDING_BATCHES
 from ..gan.latents import NormalLatent, SourceImages, UniformLatent, truncated_latent
@@ -37,6 +38,28 @@ FORMAT = 1
 LATENTS: dict[str, Any] = {"uniform": UniformLatent, "normal": NormalLatent, "code": LatentCode, "images": SourceImages}
 
 
+@dataclass(frozen=True)
+class Texts:
+    """What a generator of texts knows: its words, and some of the captions that it learnt from, int64 (n, length)."""
+
+    vocabulary: Vocabulary
+    captions: np.ndarray
+
+    @classmethod
+    def of(cls, words: Sequence[str], captions: Any) -> "Texts":
+        """They are checked: ShapeError or DataError if the captions are not made of these words, or there are none."""
+        tokens = np.asarray(captions)
+        if tokens.ndim != 2 or not tokens.size or not all(isinstance(word, str) for word in words):
+            raise ShapeError(f"Texts: expected words and captions (n, length) of them, got {tokens.shape}")
+        found = cls(Vocabulary(tuple(words), tokens.shape[1]), tokens)
+        found.vocabulary.texts(tokens)
+        return found
+
+    def drawn(self, n: int, rng: random.Stream) -> np.ndarray:
+        """n of the captions, each drawn for itself."""
+        return self.captions[rng.integers(len(self.captions), n, "cpu")]
+
+
 @dataclass
 class Generator:
     """A network that makes samples of noise: G(z), or G(z, y) where `classes` is how many y there are.
@@ -44,7 +67,8 @@ class Generator:
     Or of images, where `latent` is `gan.latents.SourceImages`: a translator.
 
     `about` says where it comes from: the run's name, its step, versions. `counts` is how often each class is in the
-    data, if that is known: samples then have classes in that proportion.
+    data, if that is known: samples then have classes in that proportion. A network of `texts` is told captions instead,
+    as their vocabulary has them (`Vocabulary.tokens`), where others are told labels.
     """
 
     network: Module
@@ -52,17 +76,25 @@ class Generator:
     classes: int | None = None
     about: dict[str, Any] = field(default_factory=dict)
     counts: Sequence[float] | None = None
+    texts: Texts | None = None
 
     def generate(self, z: Tensor, labels: np.ndarray | None = None) -> Tensor:
         """Samples (n, ...) of noise z (n, dim), with running statistics, a few at a time.
 
-        `labels` are integers (n,) below `classes`, by default 0, 1, ... in turn. ShapeError if they do not fit.
+        `labels` are integers (n,) below `classes`, by default 0, 1, ... in turn; or captions (n, length), by default
+        some that it knows. ShapeError if they do not fit.
         """
         if not isinstance(z, Tensor) or z.ndim < 2:
             raise ShapeError(f"Generator: expected a Tensor of noise (n, dim), got {type(z).__name__} {np.shape(z)}")
         n = len(z)
         asked: list[Tensor] = []
-        if self.classes is not None:
+        if self.texts is not None:
+            captions = self.texts.drawn(n, random.Stream(0)) if labels is None else np.asarray(labels)
+            if captions.ndim != 2 or len(captions) != n:
+                raise ShapeError(f"Generator: expected captions ({n}, length), got {captions.shape}")
+            self.texts.vocabulary.texts(captions)
+            asked = [tensor(captions.astype(np.int64))]
+        elif self.classes is not None:
             labels = np.arange(n) % self.classes if labels is None else np.asarray(labels)
             if labels.shape != (n,) or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
                 raise ShapeError(f"Generator: expected {n} labels, integers from 0, got {labels.dtype} {labels.shape}")
@@ -108,16 +140,24 @@ class Generator:
         return found
 
     def labels(self, n: int, seed: int = 0) -> np.ndarray | None:
-        """n classes drawn in the data's proportion, int64 (n,), the same ones for the same seed; None if unknown."""
+        """n classes drawn in the data's proportion, int64 (n,), the same ones for the same seed; None if unknown.
+
+        Of a network of texts, n of the captions that it knows, (n, length).
+        """
+        if self.texts is not None:
+            return self.texts.drawn(n, random.Stream(seed, "generator's captions"))
         return (
             None if self.counts is None else classes_drawn(self.counts, n, random.Stream(seed, "generator's classes"))
         )
 
     def any_labels(self, n: int, seed: int = 0) -> np.ndarray | None:
-        """n classes, in the data's proportion if it is known, else in turn; None of a network that takes none."""
-        if self.classes is None:
-            return None
+        """n classes, in the data's proportion if it is known, else in turn; None of a network that takes none.
+
+        Of a network of texts, n captions.
+        """
         drawn = self.labels(n, seed)
+        if self.classes is None:
+            return drawn
         return np.arange(n) % self.classes if drawn is None else drawn
 
 
@@ -126,13 +166,18 @@ def of_game(game: Game, **about: Any) -> Generator:
     if not game.generates:
         raise NotDescribed(f"{type(game).__name__} makes no samples")
     counts = game.counts.numpy().tolist() if isinstance(game, ConditionalGame) and game.counts is not None else None
+    texts = None
+    if isinstance(game, TextGame):
+        if not game.words:
+            raise NotDescribed("TextGame: it was not told which `words` its tokens are, so no file can tell")
+        texts = Texts.of(game.words, game.met)
     try:
         network = game.sampling_network()
     except NotImplementedError as error:
         raise NotDescribed(f"{error}: it draws no samples of noise") from error
     if not hasattr(game, "latent"):
         raise NotDescribed(f"{type(game).__name__} has no latent: it draws no samples of noise")
-    return Generator(network, game.latent, game.classes, {"step": game.rounds, **about}, counts)
+    return Generator(network, game.latent, game.classes, {"step": game.rounds, **about}, counts, texts)
 
 
 def further_of_game(game: Game, **about: Any) -> dict[str, Generator]:
@@ -166,6 +211,7 @@ def description(generator: Generator) -> dict[str, Any]:
         "latent": {"kind": latent, **{name: tree_of(value) for name, value in vars(generator.latent).items()}},
         "classes": tree_of(generator.classes),
         "counts": tree_of(generator.counts),
+        **({} if generator.texts is None else {"texts": _told(generator.texts)}),
         "about": generator.about,
         "versions": versions(),
     }
@@ -229,10 +275,16 @@ def from_description(about: Mapping[str, Any], arrays: Mapping[str, Any]) -> Gen
     with random.using(random.Stream(0, "overwritten")):  # loading leaves the default stream alone
         network = built(about["network"])
     network.load_state_dict(arrays)
-    generator = Generator(network, kind(**latent), about["classes"], dict(about["about"]), about.get("counts"))
+    texts = Texts.of(**about["texts"]) if "texts" in about else None
+    generator = Generator(network, kind(**latent), about["classes"], dict(about["about"]), about.get("counts"), texts)
     with bounded(network):
         generator.sample(1)
     return generator
+
+
+def _told(texts: Texts) -> dict[str, Any]:
+    """Words and captions as JSON can hold them."""
+    return {"words": list(texts.vocabulary.words), "captions": texts.captions.tolist()}
 
 
 def _short(text: str) -> str:

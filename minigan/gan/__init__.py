@@ -20,4 +20,5 @@ from .score import ScoreGame, alternate
 from .semi import SemiSupervised, salimans28
 from .singan import SinGAN
 from .switches import Moves, Sight
+from .text import TextGame
 from .vae import VAE

@@ -85,10 +85,13 @@ class Space:
 
     `kind` is one of KINDS; by default w for a StyleGenerator, which is where images change most evenly, and z for any
     other. The generator is put into evaluation mode, and what it draws itself, as the noise of StyleGAN's layers, is
-    the same for every point: two images differ by nothing but their points. ShapeError if it has no styles.
+    the same for every point: two images differ by nothing but their points. ShapeError if it has no styles, or is told
+    texts.
     """
 
     def __init__(self, generator: Generator, kind: str | None = None) -> None:
+        if generator.texts is not None:
+            raise ShapeError("this generator is told texts: `minigan sample --text` draws of it, and it has no space")
         self.generator = generator
         self.styles = _styled(generator.network)
         self.kind = kind or ("z" if self.styles is None else "w")

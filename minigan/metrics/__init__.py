@@ -11,6 +11,7 @@ from .classes import (
 from .clusters import majority, purity
 from .copies import Memorisation, SupportSize, memorisation, support_size
 from .curves import median_filter, spearman
+from .descriptions import DIGIT_CAPTIONS, DigitWords
 from .estimates import Estimate, Interval, bootstrap
 from .frechet import frechet_distance
 from .kernel import kernel_distance

@@ -30,6 +30,7 @@ from .sndcgan import sndcgan
 from .stacked import stacked28
 from .stylegan2 import StyleGenerator, stylegan2
 from .super_resolution import PixelDiscriminator, image_discriminator, rrdbnet, srresnet
+from .text import TextDiscriminator, TextGenerator, WordFeatures, gan_cls
 from .transgan import PatchFeatures, TransGenerator, transgan
 from .translators import (
     PatchHeads,

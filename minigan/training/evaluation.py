@@ -70,7 +70,8 @@ def evaluate(
         fitted = (shape[0], shape[1], shape[2])
         samples = load_images(settings.data, limit, fitted, labels=settings.labels_from, count=settings.images)
         evaluation = _of_images(samples, generator, n, reader, features, seed, before, stage)
-        if not settings.stream and _changed(run, samples):
+        told = generator.texts is not None  # then the data that the run names are images and captions
+        if not settings.stream and not told and _changed(run, samples):
             evaluation.notes.append(CHANGED)
     folder.write_evaluation(evaluation)
     return evaluation
