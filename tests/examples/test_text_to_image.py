@@ -25,7 +25,7 @@ def birds(tmp_path):
 
 
 def test_digits_are_drawn_and_measured(capsys):
-    line = "--data digits --width 4 --features 8 --interpolate 1 --dry-run"
+    line = "--data digits --width 4 --features 8 --penalty none --dry-run"
     assert example("text_to_image").main(line.split()) == 0
     said = capsys.readouterr().out
     assert all(f"\n{name}: " in said for name in ("digit", "width", "leaning", "all"))
@@ -51,6 +51,15 @@ def test_a_run_of_ones_own_pictures_resumes_and_is_asked_for_texts(birds, tmp_pa
     capsys.readouterr()
     assert cli.main(["sample", str(out), "--text", "a green bird", "--out", str(picture)]) == 1
     assert "'green' is no word that is known; the words are a, bird, blue, grey, red" in capsys.readouterr().err
+
+
+def test_a_file_of_captions_is_complained_of_once(birds, tmp_path, capsys):
+    (tmp_path / "captions.txt").write_text("name,caption\n3.png,a bird\n4,a blue bird")
+    small = ["--side", "8", "--width", "2", "--batch-size", "2", "--steps", "1", "--out", str(tmp_path / "run")]
+    assert example("text_to_image").main([*birds, *small]) == 0
+    said = capsys.readouterr().out
+    assert said.count("1 of 3 lines name no picture: name") == 1
+    assert said.count("10 of 12 pictures have no caption: 0.png, 1.png, 10.png") == 1
 
 
 def data_of(path):
