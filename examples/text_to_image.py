@@ -140,8 +140,8 @@ def options() -> training.Options:
         "share of captions that do not fit in what D takes for fakes; 0 is a GAN that is told captions (default: 0.5)"
     )
     p.add_argument("--mismatch", type=float, default=0.5, help=shown)
-    shown = "of texts half way between two in G's loss, GAN-INT (default: 1, as the paper)"
-    p.add_argument("--interpolate", type=float, default=1.0, metavar="WEIGHT", help=shown)
+    shown = "of texts half way between two in G's loss, GAN-INT (default: 0; the paper: 1)"
+    p.add_argument("--interpolate", type=float, default=0.0, metavar="WEIGHT", help=shown)
     p.add_argument(
         "--penalty",
         choices=["none", *penalties.PENALTIES],

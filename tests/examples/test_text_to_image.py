@@ -10,22 +10,23 @@ from PIL import Image
 import minigan as mg
 from minigan import data, training
 from minigan.command import cli
+from minigan.training import evaluation
 
 
 @pytest.fixture
 def birds(tmp_path):
-    """Twelve pictures and what they show."""
+    """Pictures and what they show, as many as an evaluation needs."""
     folder = tmp_path / "birds"
     folder.mkdir()
-    for k, image in enumerate(data.digits(12)[0]):
+    for k, image in enumerate(data.digits(96)[0]):
         Image.fromarray(image[0]).save(folder / f"{k}.png")
-    lines = [f"{k}.png\ta {['red', 'blue', 'grey'][k % 3]} bird" for k in range(12)]
+    lines = [f"{k}.png\ta {['red', 'blue', 'grey'][k % 3]} bird" for k in range(96)]
     (tmp_path / "captions.txt").write_text("\n".join(lines))
     return ["--data", str(folder), "--captions", str(tmp_path / "captions.txt")]
 
 
 def test_digits_are_drawn_and_measured(capsys):
-    line = "--data digits --width 4 --features 8 --penalty none --dry-run"
+    line = "--data digits --width 4 --features 8 --penalty none --interpolate 1 --dry-run"
     assert example("text_to_image").main(line.split()) == 0
     said = capsys.readouterr().out
     assert all(f"\n{name}: " in said for name in ("digit", "width", "leaning", "all"))
@@ -46,6 +47,8 @@ def test_a_run_of_ones_own_pictures_resumes_and_is_asked_for_texts(birds, tmp_pa
     assert json.loads((out / "metrics.json").read_text()) == {}
     with Image.open(max((out / "samples").glob("*.png"))) as drawn:
         assert drawn.size[0] > drawn.size[1] > 3 * 60  # a row of ten for each of three captions
+    found = evaluation.evaluate(out, 40)
+    assert (found.samples, evaluation.CHANGED in found.notes) == (40, False)
     picture = tmp_path / "asked.png"
     assert cli.main(["sample", str(out), "--text", "a blue bird", "--n", "4", "--out", str(picture)]) == 0
     capsys.readouterr()
@@ -59,7 +62,7 @@ def test_a_file_of_captions_is_complained_of_once(birds, tmp_path, capsys):
     assert example("text_to_image").main([*birds, *small]) == 0
     said = capsys.readouterr().out
     assert said.count("1 of 3 lines name no picture: name") == 1
-    assert said.count("10 of 12 pictures have no caption: 0.png, 1.png, 10.png") == 1
+    assert said.count("94 of 96 pictures have no caption: 0.png, 1.png, 10.png") == 1
 
 
 def data_of(path):
