@@ -329,6 +329,15 @@ def test_texts_are_drawn_from_the_command_line(file, tmp_path, capsys):
     assert "is told no texts" in capsys.readouterr().err
 
 
+def test_noise_without_what_lies_far_out_goes_with_texts_too():
+    made = game()
+    made.latent = mg.gan.normal_latent(5)
+    generator = export.of_game(made)
+    near = generator.truncated(0.5)
+    assert np.abs(near.latent(50, mg.random.Stream(0)).numpy()).max() <= 0.5
+    assert near.sample(3).shape == (3, 1, 8, 8)
+
+
 def test_without_words_no_file_can_tell(tmp_path):
     made = game()
     made.words = ()
