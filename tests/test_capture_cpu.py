@@ -89,6 +89,67 @@ def test_a_learning_rate_a_loaded_weight_and_a_step_are_read_where_they_lie():
     assert optimizer.t.item() == RECORDED + 5
 
 
+def parameters_of_kinds(kind):
+    """Parameters that one kernel moves in more ways than one."""
+    draw = np.random.default_rng(0).standard_normal
+    if kind == "two types":
+        return [mg.nn.Parameter(draw((3, 4)).astype(dtype)) for dtype in ("float32", "float64")]
+    order = (0, 2, 1) if kind == "another order" else (2, 0, 1)
+    turned = draw((3, 5, 4)).astype("float32").transpose(order)
+    gaps = mg.nn.Parameter(np.zeros((4, 3), "float32"))
+    gaps.data = draw((4, 6)).astype("float32")[:, ::2]
+    return [mg.nn.Parameter(turned), mg.nn.Parameter(draw(4).astype("float32")), gaps]
+
+
+@pytest.mark.parametrize("kind", ["two types", "another order", "a third order"])
+@pytest.mark.parametrize("make", [mg.optim.SGD, mg.optim.RMSProp, mg.optim.Adam])
+def test_a_replayed_optimizer_moves_each_parameter_however_it_lies(kind, make):
+    played, replayed = parameters_of_kinds(kind), parameters_of_kinds(kind)
+    begun = [p.numpy() for p in played]
+    steps = []
+    for params in (played, replayed):
+        opt = make(params, 0.1)
+
+        def fn(opt=opt, params=params):
+            losses = [mg.sum(mg.square(p + 1)).astype("float64") for p in params]
+            opt.minimize(sum(losses[1:], losses[0]))
+            return losses[0]
+
+        steps.append(fn if params is played else mg.capture(fn))
+    for _ in range(RECORDED + 3):
+        for step in steps:
+            step()
+    assert steps[1].graph is not None
+    for before, ours, theirs in zip(begun, played, replayed, strict=True):
+        assert (ours.numpy() != before).all()
+        np.testing.assert_array_equal(theirs.numpy(), ours.numpy())
+
+
+def test_a_replayed_convolution_of_sequences_learns(rng):
+    nets = []
+    for _ in "ab":
+        mg.random.seed(0)
+        nets.append(mg.nn.Conv1d(4, 6, 3, padding=1))
+
+    def step(net):
+        opt = mg.optim.SGD(net.parameters(), 0.1)
+
+        def fn(x):
+            loss = mg.mean(mg.square(net(mg.transpose(x, (0, 2, 1)))))
+            opt.minimize(loss)
+            return loss
+
+        return fn
+
+    played, replayed = step(nets[0]), mg.capture(step(nets[1]))
+    for _ in range(RECORDED + 3):
+        x = mg.tensor(rng.standard_normal((5, 7, 4)).astype("float32"))
+        assert played(x).item() == replayed(x).item()
+    assert replayed.graph is not None
+    for ours, theirs in zip(*(net.parameters() for net in nets), strict=True):
+        np.testing.assert_array_equal(theirs.numpy(), ours.numpy())
+
+
 @pytest.mark.parametrize("which", ["written", "read"])
 def test_an_array_that_is_another_one_is_noticed_and_the_step_recorded_again(which):
     p, frozen = mg.nn.Parameter(mg.ones(2)), mg.nn.Parameter(mg.ones(2))

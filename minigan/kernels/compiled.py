@@ -27,7 +27,7 @@ from .cpu import (  # noqa: F401  as NumPy does them
     zero_image,
 )
 from .geometry import Geometry
-from .library import address, call
+from .library import address, call, note_besides
 from .library import table as table_of
 from .means import lengths, mean_of, mean_of_grad  # noqa: F401  as on each device
 from .portable import winner_dtype
@@ -47,6 +47,13 @@ def _are_floats(*arrays: Array) -> bool:
 def _is_dense(x: Array) -> bool:
     """True if x fills one run of memory: in C order, or as a batch of channels-last images."""
     return x.flags.c_contiguous or portable.is_image(x)
+
+
+def _is_packed(x: Array) -> bool:
+    """True if x fills one run of memory, in any order of its axes."""
+    return (
+        _is_dense(x) or x.transpose(sorted(range(x.ndim), key=x.strides.__getitem__, reverse=True)).flags.c_contiguous
+    )
 
 
 def _are_alike(a: Array, b: Array) -> bool:
@@ -416,13 +423,14 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
     table, others, kept = [], [], []
     for row in rows:
         p, g, *slots = row
-        if not (_are_floats(*row) and _is_dense(p) and all(_are_alike(s, p) for s in slots)):
+        if not (_are_floats(*row) and _is_packed(p) and all(_are_alike(s, p) for s in slots)):
             others.append(row)
             continue
         g = portable.laid_out_as(p, g)
         kept.append(g)  # until C has read it
         table.append((address(p), address(g), *(address(s) for s in slots), *(0,) * (SLOTS - len(slots)), p.size))
     if others:
+        note_besides()
         cpu.update(rule, others, **options)
     if table:
         _ARGUMENTS[rule.__name__](table_of(table), len(rows[0]) - 2, **options)

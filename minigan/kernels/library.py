@@ -173,6 +173,13 @@ class Trace:
     def __init__(self) -> None:
         self.called: list[tuple[str, tuple]] = []
         self.tables: list[Array] = []
+        self.besides = False  # was anything computed without the library?
+
+
+def note_besides() -> None:
+    """Say that a kernel which calls the library computes something without it too."""
+    if step.trace is not None:
+        step.trace.besides = True
 
 
 def table(rows: Any) -> Array:
