@@ -131,7 +131,7 @@ from .recompute import checkpoint
 from .recording import mode, no_grad, observe
 from .system.hints import unknown
 from .system.machine import __version__
-from .tensor import Tensor, full, ones, ones_like, tensor, zeros, zeros_like
+from .tensor import Tensor, from_dlpack, full, ones, ones_like, tensor, zeros, zeros_like
 
 _ON_FIRST_USE = (
     *(

@@ -160,12 +160,20 @@ class Tensor:
         return self
 
     def check_writable(self, by: str) -> None:
-        """GraphError unless `by` may write here: only into leaves, because a result belongs to its graph."""
-        made_by = self.version.result_of if self.version is not None else ""
-        if self.node is not None and self.node.op is not None:
-            made_by = self.node.op.name
-        if made_by:
+        """GraphError unless `by` may write here: only into leaves, because a result belongs to its graph.
+
+        Nor into memory that its owner has lent to be read (`from_dlpack`).
+        """
+        if made_by := self._made_by():
             raise GraphError(f"{by}: cannot write in place into the result of {made_by}")
+        if isinstance(self.data, np.ndarray) and not self.data.flags.writeable:
+            raise GraphError(f"{by}: cannot write in place into {self.label()} {self.shape}, whose memory is read-only")
+
+    def _made_by(self) -> str:
+        """The op whose result this is, "" for a leaf."""
+        if self.node is not None and self.node.op is not None:
+            return str(self.node.op.name)
+        return self.version.result_of if self.version is not None else ""
 
     def written(self, by: str) -> None:
         """Note that `by` has changed the array in place."""
@@ -238,6 +246,35 @@ class Tensor:
         if self.device != "cpu":
             raise DeviceError("a tensor on cuda is not converted implicitly; call .numpy()")
         return self.numpy() if dtype is None else self.numpy().astype(dtype)
+
+    def __dlpack__(self, **asked: Any) -> Any:
+        """The values for another library, in the same memory: torch.from_dlpack(x), numpy.from_dlpack(x).
+
+        What is a result of ops is lent to be read; a leaf may be written to, which `x.written(by)` then has to be told.
+        A library that does not know read-only memory gets a BufferError from NumPy.
+        """
+        return self._lent().__dlpack__(**asked)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """The kind of the device and its number, as DLPack counts them."""
+        return self.data.__dlpack_device__()  # type: ignore[no-any-return]
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """Where the values lie on a GPU, for other libraries; AttributeError on the cpu."""
+        if self.device != "cuda":
+            raise AttributeError(f"__cuda_array_interface__: a tensor on the {self.device} has none")
+        about = dict(self.data.__cuda_array_interface__)
+        return {**about, "data": (about["data"][0], bool(self._made_by()))}
+
+    def _lent(self) -> Array:
+        """The array as another library may have it: read-only if it is a result, where arrays know that."""
+        backend.reads_back(self.data)
+        if not self._made_by() or not isinstance(self.data, np.ndarray):
+            return self.data
+        view = self.data.view()
+        view.flags.writeable = False
+        return view
 
     def __bool__(self) -> bool:
         return bool(self.item())
@@ -321,6 +358,30 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None) -> Tensor:
     if dtype is not None:
         array = array.astype(as_dtype("tensor", dtype))
     return Tensor(backend.to_device(array, backend.device_of(array) if device is None else device))
+
+
+def from_dlpack(x: Any) -> Tensor:
+    """A Tensor in the memory of another library's array, that of PyTorch, JAX or CuPy say: a leaf, without a copy.
+
+    Changes are seen on both sides. minigan notes those that it makes; who makes others calls `written` before a
+    gradient is taken. Memory that is lent read-only is not written to. DTypeError for what does not speak DLPack (the
+    Python array API's __dlpack__), has no device that minigan knows, or no numbers of a type that it has.
+    """
+    if not hasattr(x, "__dlpack__") or not hasattr(x, "__dlpack_device__"):
+        raise DTypeError(f"from_dlpack: expected an array of another library, got {described(x)}")
+    device = _DLPACK_DEVICES.get(int(x.__dlpack_device__()[0]))
+    if device is None:
+        raise DTypeError(f"from_dlpack: {described(x)} is on a device of kind {x.__dlpack_device__()[0]}, unknown here")
+    try:
+        array = backend.array_module(device).from_dlpack(x)
+    except (BufferError, TypeError, RuntimeError, ValueError) as error:
+        raise DTypeError(f"from_dlpack: cannot take {described(x)}: {error}") from error
+    if array.dtype.kind not in NUMBERS:
+        raise DTypeError(f"from_dlpack: cannot hold elements of type {array.dtype} ({described(x)})")
+    return Tensor(array)
+
+
+_DLPACK_DEVICES = {1: "cpu", 2: "cuda"}  # kDLCPU, kDLCUDA
 
 
 def as_tensor(x: Any, name: str, floats: np.dtype = FLOAT32) -> Tensor:
