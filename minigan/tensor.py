@@ -257,7 +257,7 @@ class Tensor:
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """The kind of the device and its number, as DLPack counts them."""
-        return self.data.__dlpack_device__()  # type: ignore[no-any-return]
+        return self.data.__dlpack_device__()
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
