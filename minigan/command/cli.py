@@ -16,7 +16,7 @@ from ..errors import CheckpointError, ShapeError
 from ..export import Generator
 from ..kernels.installation import about_kernels, config_lines, versions
 from ..latent.space import Space, checked_labels
-from ..system import disk
+from ..system import disk, toml
 from ..system.launcher import check_alone
 from ..system.machine import __version__, blas_info
 from ..system.options import Options, meant, nonempty
@@ -34,6 +34,7 @@ STATUSES = """exit status:
   0 done, 1 an error, which is named on stderr, 2 a wrong command line, 3 a run stopped by --early-stop,
   130 stopped by Ctrl-C, SIGTERM or SIGHUP: a run saves its state first"""
 TOGETHER = ("train", "resume", "sweep", "reproduce")  # commands that mpiexec or srun may start several times
+OF_ONE_RUN = {"name", "preset", "as_printed", "out", "resume", "allow_change", "dry_run"}  # what no file passes on
 RESUMED = """Continue a run from its last checkpoint, with the settings it was started with.
 
 What does not decide the result may be given anew:
@@ -177,6 +178,9 @@ def config(arguments: Arguments) -> int:
     p.add_argument(
         "of", nargs="?", type=nonempty, metavar="PRESET|RUN", help=f"a run's folder, or one of {', '.join(PRESETS)}"
     )
+    p.add_argument("--toml", action="store_true", help="as a file for --config")
+    p.idle_without("a PRESET or a RUN", lambda o: o.of is not None, "--toml")
+    p.idle("--json", lambda o: "is another form than --toml" if o.toml else "")
     chosen = p.parse_args(arguments)
     if chosen.of is None:
         if chosen.json:
@@ -197,9 +201,23 @@ def config(arguments: Arguments) -> int:
         heading = chosen.of
     if chosen.json:
         answer(json.dumps(settings, indent=2))
+    elif chosen.toml:
+        answer(f"# {heading}\n{_as_toml(settings)}".rstrip())
     else:
         answer("\n".join([heading, *(f"  {name:20} {value}" for name, value in settings.items())]))
     return 0
+
+
+def _as_toml(settings: dict[str, Any]) -> str:
+    """Settings as a file for --config has them: None as the word for it, where an option is something else without."""
+    plain = recipe.options([])
+    kept = {name: value for name, value in settings.items() if name not in OF_ONE_RUN}
+    return toml.written(
+        {
+            name: "none" if value is None and plain.get_default(name) is not None else value
+            for name, value in kept.items()
+        }
+    )
 
 
 # --- what they share --------------------------------------------------------------------------------------------

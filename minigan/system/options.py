@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
+from . import toml
 from .launcher import first
 from .terminal import answer, shown
 
@@ -27,6 +28,21 @@ class Options(argparse.ArgumentParser):
         self.meanings: dict[str, str] = {}  # what a word is that stands where it is not expected
         self.about = ""  # what an error is said to be about, if that is not the line as it stands
         self._idle: list[tuple[str, Why]] = []
+        self._takes_config = False
+        self._of_file: set[str] = set()  # names of values that a file of --config changed
+
+    def take_config(self) -> None:
+        """Give the program --config FILE: values of its options from a TOML file, before those of the line.
+
+        A value goes by the name of its option without the dashes in front, or by that which it has in `config.json`.
+        """
+        self.add_argument(
+            "--config",
+            action=_Passed,
+            metavar="FILE",
+            help="values of these options in a TOML file; the line's count more",
+        )
+        self._takes_config = True
 
     def without(self, *options: str) -> None:
         """Take options away, whose values stay the defaults."""
@@ -63,7 +79,7 @@ class Options(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """(the values by name, the words that are left); no unknown option is left, it is an error."""
         arguments = list(sys.argv[1:] if args is None else args)
-        self.given = set()
+        self.given = self._configured(arguments) if self._takes_config else set()
         for argument in itertools.takewhile(lambda argument: argument != "--", arguments):
             name = argument.split("=")[0]
             if name in self._option_string_actions:
@@ -81,6 +97,53 @@ class Options(argparse.ArgumentParser):
             if self._option_string_actions[option].dest in self.given and (reason := why(values)):
                 self.error(f"{option} {reason}")
         return values
+
+    def _configured(self, arguments: list[str]) -> set[str]:
+        """Make what the file of --config says the defaults; the names of values that it changed."""
+        path = ""
+        for word, following in itertools.pairwise([*arguments, ""]):
+            path = following if word == "--config" else word.removeprefix("--config=") if "--config=" in word else path
+        if not path:
+            return set()
+        found: dict[str, Any] = {}
+        for name, value in toml.read(path).items():
+            action, turned = self._of_name(name)
+            if action is None:
+                known = {other.dest.replace("_", "-") for other in self._actions}
+                self.error(f"{path}: there is no option {name}{meant(name.replace('_', '-'), known)}")
+            try:
+                found[action.dest] = self._configured_value(action, value, turned)
+            except argparse.ArgumentError as error:
+                self.error(f"{path}: {name}: {error.message}")
+        self._of_file |= {name for name, value in found.items() if self.get_default(name) != value}
+        self.set_defaults(**found)
+        return set(self._of_file)
+
+    def _of_name(self, name: str) -> tuple[argparse.Action | None, bool]:
+        """(the option of that name, does `true` there mean what giving it does), by its own name or by its value's."""
+        option = self._option_string_actions.get(f"--{name.replace('_', '-')}")
+        if option is not None and option.help is not argparse.SUPPRESS:
+            return option, option.nargs == 0 and option.const is False
+        dest = name.replace("-", "_")
+        return next((a for a in self._actions if a.dest == dest and a.help is not argparse.SUPPRESS), None), False
+
+    def _configured_value(self, action: argparse.Action, value: Any, turned: bool) -> Any:
+        """A value of a file as the option has it; ArgumentError if it does not take it."""
+        default = self.get_default(action.dest)
+        if type(value) is type(default) and value == default and not turned:
+            return value  # what an option is without being given it need not take, 0 of those from 1 on say
+        if action.nargs == 0:
+            if not isinstance(value, bool):
+                raise argparse.ArgumentError(action, f"expected true or false, got {value!r}")
+            return value != turned
+        several = action.nargs in ("*", "+") or isinstance(action, argparse._AppendAction)
+        if isinstance(value, bool) or isinstance(value, list) != several:
+            expected = "a list" if several else "one value"
+            raise argparse.ArgumentError(action, f"expected {expected}, got {value!r}")
+        taken = [self._get_value(action, str(part)) for part in (value if several else [value])]
+        for part in taken:
+            self._check_value(action, part)
+        return taken if several else taken[0]
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """argparse's, which says what was meant."""
@@ -110,6 +173,16 @@ class Options(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the program with the line."""
         self.exit(2, shown(f"{self.prog}: {self.about}{message} ({self.prog} --help lists what there is)") + "\n")
+
+
+class _Passed(argparse.Action):
+    """An option whose value is used before the line is parsed."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **more: Any) -> None:
+        super().__init__(option_strings, dest, default=argparse.SUPPRESS, **more)
+
+    def __call__(self, *args: Any) -> None:
+        """Nothing."""
 
 
 def taken_out(arguments: Sequence[str], add: Callable[[Any], None]) -> tuple[argparse.Namespace, list[str]]:

@@ -24,6 +24,7 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
         "CIFAR-10 archive; auto (default) means mnist if it can be had, else digits, which are drawn from fonts"
     )
     p = common_options(name, description, batch_size=batch_size, data=data, images=images, noun="run")
+    p.take_config()
     p.add_argument(
         "--precision",
         choices=PRECISIONS,
