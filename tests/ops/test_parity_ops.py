@@ -33,6 +33,7 @@ def batch_norm(x, w, b):
     return F.batch_norm(x, None, None, w, b, training=True)
 
 
+PLACES = np.array([[0, 2, 2, 1], [1, 1, 0, 1]])
 PAIRS = {
     "add": (mg.add, torch.add, normal((3, 4), (4,))),
     "subtract": (mg.subtract, torch.sub, normal((3, 1), (1, 4))),
@@ -76,6 +77,24 @@ PAIRS = {
         )
         for mode, torchs in (("reflect", "reflect"), ("edge", "replicate"))
     },
+    "cumsum": (lambda x: mg.cumsum(x, 1), lambda x: torch.cumsum(x, 1), normal((2, 3, 4))),
+    "prod": (lambda x: mg.prod(x, 1), lambda x: torch.prod(x, 1), normal((2, 3, 4))),
+    "std": (lambda x: mg.std(x, 1, ddof=1), lambda x: torch.std(x, 1), normal((2, 3, 4))),
+    "norm": (lambda x: mg.norm(x, 3, 1), lambda x: torch.linalg.vector_norm(x, 3, 1), normal((2, 3, 4))),
+    "sort": (lambda x: mg.sort(x, 1, True), lambda x: torch.sort(x, 1, True)[0], normal((3, 4))),
+    "take_along_axis": (
+        lambda x: mg.take_along_axis(x, PLACES, 1),
+        lambda x: torch.gather(x, 1, torch.tensor(PLACES)),
+        normal((2, 3)),
+    ),
+    "scatter_add": (
+        lambda x, v: mg.scatter_add(x, PLACES, v, 1),
+        lambda x, v: torch.scatter_add(x, 1, torch.tensor(PLACES), v),
+        normal((2, 3), (2, 4)),
+    ),
+    "triu": (lambda x: mg.triu(x, 1), lambda x: torch.triu(x, 1), normal((3, 4))),
+    "roll": (lambda x: mg.roll(x, 2, 1), lambda x: torch.roll(x, 2, 1), normal((3, 4))),
+    "floor": (lambda x: mg.floor(x) * x, lambda x: torch.floor(x) * x, normal((9,))),
     "flip": (lambda x: mg.flip(x, 1), lambda x: torch.flip(x, (1,)), normal((2, 3))),
     "getitem": (lambda x: x[[0, 2, 0], 1:], lambda x: x[[0, 2, 0], 1:], normal((3, 4))),
     "matmul": (mg.matmul, torch.matmul, normal((2, 1, 3, 4), (5, 4, 2))),
