@@ -151,7 +151,7 @@ def take_along_axis(x: Tensor, indices: Tensor, axis: int) -> Tensor:
     fit, DTypeError for indices that are no integers.
     """
     at = _one_axis("take_along_axis", axis, x.ndim)
-    places = _places("take_along_axis", indices, x.shape, at)
+    places = _places("take_along_axis", indices, x, at)
     others = _others("take_along_axis", at, x.shape, places.shape)
     values = broadcast_to(x, (*others[:at], x.shape[at], *others[at + 1 :]))
     return _take_along(values, broadcast_to(places, (*others[:at], places.shape[at], *others[at + 1 :])), at)
@@ -165,7 +165,7 @@ def scatter_add(x: Tensor, indices: Tensor, values: Tensor | float, axis: int) -
     fit, DTypeError for indices that are no integers.
     """
     at = _one_axis("scatter_add", axis, x.ndim)
-    places = _places("scatter_add", indices, x.shape, at)
+    places = _places("scatter_add", indices, x, at)
     others = _others("scatter_add", at, x.shape, places.shape)
     if others != (*x.shape[:at], 1, *x.shape[at + 1 :]):
         raise ShapeError(f"scatter_add: indices {places.shape} do not fit into {x.shape} along axis {axis}")
@@ -178,15 +178,18 @@ def scatter_add(x: Tensor, indices: Tensor, values: Tensor | float, axis: int) -
     return add(x, _put_along(added, broadcast_to(places, whole), at, x.shape))
 
 
-def _places(name: str, indices: Tensor, shape: tuple[int, ...], axis: int) -> Tensor:
-    """`indices` as they are; an error for what cannot be places along that axis of `shape`."""
+def _places(name: str, indices: Tensor, x: Tensor, axis: int) -> Tensor:
+    """`indices` on the device of x; an error for what cannot be places along that axis of it.
+
+    On a GPU they are not looked at, as everything would wait for that.
+    """
     if indices.dtype.kind not in "iu":
         raise DTypeError(f"{name}: expected integers as indices, got {indices.dtype} of shape {indices.shape}")
-    if indices.ndim != len(shape):
-        raise ShapeError(f"{name}: expected indices of {len(shape)} axes for {shape}, got {indices.shape}")
+    if indices.ndim != x.ndim:
+        raise ShapeError(f"{name}: expected indices of {x.ndim} axes for {x.shape}, got {indices.shape}")
     if indices.device == "cpu" and indices.size:
-        made(_check_places, indices.data, name, shape[axis])
-    return indices
+        made(_check_places, indices.data, name, x.shape[axis])
+    return indices if indices.device == x.device else indices.to(x.device)
 
 
 def _check_places(indices: Array, name: str, n: int) -> Array:
