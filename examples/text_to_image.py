@@ -58,9 +58,10 @@ def load(settings: Settings, limit: int | None) -> Samples:
         raise DataError(f"{settings.data}: captions are made of {', '.join(OF_DIGITS)}; else give --captions FILE")
     if settings.flip:
         raise DataError("--flip: a mirrored digit leans the other way, and its caption would not say so")
-    images, labels, name, _ = load_images(settings.data, limit, shape)
+    found = load_images(settings.data, limit, shape)
+    images, labels = found.drawn, found.needed_labels("and captions are made of them")
     numbers = DigitWords.of(images).captions(images, labels)
-    return Samples(Captioned(images, words.tokens(DIGIT_CAPTIONS)[numbers]), labels, name)
+    return found._replace(values=Captioned(images, words.tokens(DIGIT_CAPTIONS)[numbers]))
 
 
 def build(settings: Settings) -> TextGame:
