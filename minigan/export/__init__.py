@@ -13,4 +13,5 @@ from .generator import (
     save_generator,
     save_of_game,
 )
+from .onnx import save_onnx
 from .weights import load_weights, save_weights
