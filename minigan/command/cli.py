@@ -23,7 +23,7 @@ from ..system.options import Options, meant, nonempty
 from ..system.terminal import answer, ending, shown
 from ..training import RunFolder, Settings, positive, record, report, start
 from ..training.settings import flat
-from . import between, editing, evaluate, judging, projecting, recipe, sweep, translating
+from . import between, editing, evaluate, exporting, judging, projecting, recipe, sweep, translating
 from . import reproduce as tables
 from .generators import done, generator_of, kind_of, numbers, of_generator, options, out_to
 from .parts import part_options
@@ -274,6 +274,7 @@ COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
     "path-length": (between.path_length, "measure how evenly samples change between two of them"),
     "translate": (translating.translate, "make pictures of pictures, of any size"),
     "upscale": (translating.upscale, "make pictures larger by a trained generator"),
+    "export": (exporting.export_onnx, "write a trained generator as an ONNX model, which other programs run"),
     "evaluate": (evaluate.main, "measure how good a run's samples are, as one table"),
     "report": (report_of, "write a run's page, and say how it stands"),
     "judge": (judging.judge, "train a judge of pictures, or say what one is"),

@@ -45,7 +45,7 @@ def check_out(chosen: argparse.Namespace, *endings: str) -> str:
 
 def generator_of(given: str, device: str) -> export.Generator:
     """What makes samples of noise, of a file or of a run's folder; CheckpointError if it makes them of images."""
-    found = _read(given, device)
+    found = read(given, device)
     if found.source is not None:
         raise CheckpointError(f"{given}: makes images of images, `minigan translate` shows how; this asks for samples")
     return found
@@ -53,7 +53,7 @@ def generator_of(given: str, device: str) -> export.Generator:
 
 def translator_of(given: str, device: str) -> tuple[export.Generator, SourceImages]:
     """What makes images of images, of a file or of a run's folder, and of which; CheckpointError if there is none."""
-    found = _read(given, device)
+    found = read(given, device)
     if found.source is None:
         raise CheckpointError(
             f"{given}: makes samples of noise, `minigan sample` draws some; this asks for a translator"
@@ -61,7 +61,8 @@ def translator_of(given: str, device: str) -> tuple[export.Generator, SourceImag
     return found, found.source
 
 
-def _read(given: str, device: str) -> export.Generator:
+def read(given: str, device: str = "cpu") -> export.Generator:
+    """What is in a file, or in a run's folder, whatever it makes of what; CheckpointError if there is none."""
     source = Path(given)
     if not source.exists():
         raise CheckpointError(f"{source}: no such run or generator file")

@@ -1,4 +1,4 @@
-"""Counterparts of functions of arrays that are no ops: random draws, the masks of dropout, what labels and texts become.
+"""Counterparts of functions of arrays that are no ops: random draws, masks of dropout, what labels and texts become.
 
 What is drawn is drawn by the model too, with other values than minigan's; or left out, where the graph is without
 noise: normal noise is its mean then, and dropout keeps all.

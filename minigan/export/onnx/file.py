@@ -1,6 +1,7 @@
 """A graph as the content of a file: what goes in and out by name, weights, and what is told beside it."""
 
 import json
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -25,15 +26,23 @@ def library(name: str) -> Any:
         raise MissingExtra(f"a model in ONNX needs {name} ({error}): {INSTALL}") from None
 
 
-def content(generator: Generator, graph: Graph, inputs: list[Operand], result: Operand) -> bytes:
-    """The model, after onnx has checked it; CheckpointError if it is too large for one file."""
+def content(
+    graph: Graph,
+    inputs: list[Operand],
+    result: Operand,
+    weights: Mapping[str, np.ndarray],
+    out: str = "result",
+    told: Mapping[str, str] | None = None,
+) -> bytes:
+    """The model, after onnx has checked it: a graph of inputs and weights by name, whose result goes by the name `out`.
+
+    `told` are its metadata. CheckpointError if it is too large for one file.
+    """
     onnx = library("onnx")
     helper, tensor = onnx.helper, onnx.numpy_helper.from_array
-    out = "images" if result.ndim == 4 else "samples" if generator.source is None else "codes"
-    nodes = [*graph.needed(result.name)]
+    nodes = graph.needed(result.name)
     read = {name for node in nodes for name in node.inputs} | {result.name}
-    weights = {name: t.data for name, t in generator.network.named_tensors() if name in read}
-    arrays = weights | {name: array for name, array in graph.constants.items() if name in read}
+    arrays = {name: array for name, array in [*weights.items(), *graph.constants.items()] if name in read}
     if sum(array.nbytes for array in arrays.values()) > MOST:
         raise CheckpointError("its weights are more than 2 GB, which no file in ONNX holds")
     named = _names(inputs)
@@ -46,14 +55,14 @@ def content(generator: Generator, graph: Graph, inputs: list[Operand], result: O
             "minigan",
             [_value(onnx, x.name, x, named) for x in inputs],
             [_value(onnx, out, result, named)],
-            [tensor(np.ascontiguousarray(array), name) for name, array in arrays.items()],
+            [tensor(np.asarray(array, order="C"), name) for name, array in arrays.items()],
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR,
         producer_name="minigan",
         producer_version=__version__,
     )
-    helper.set_model_props(model, metadata(generator))
+    helper.set_model_props(model, dict(told or {}))
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString()
 

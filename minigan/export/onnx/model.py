@@ -1,5 +1,7 @@
 """A generator as an ONNX model: what it takes, what it tells, and that it computes what the network does."""
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,8 +17,8 @@ from ...system import disk
 from ..blueprint import NotDescribed
 from ..generator import Generator
 from . import draws, elements, images, reductions, shapes  # noqa: F401  they fill the table
-from .file import INSTALL, content, library
-from .graph import FLOAT32, INT64, Graph, Operand, Undetermined
+from .file import content, library, metadata
+from .graph import FLOAT32, INT64, Operand, Undetermined
 from .passes import Pass, evaluated
 from .table import translated
 
@@ -45,7 +47,10 @@ def save_onnx(path: str | Path, generator: Generator, *, noise: bool = True) -> 
         raise DTypeError(
             f"save_onnx: expected a path and a Generator, got {described(path)} and {described(generator)}"
         )
-    library("onnx"), library("onnxruntime")
+    for name in ("onnx", "onnxruntime"):
+        library(name)
+    if any(t.device != "cpu" for _, t in generator.network.named_tensors()):
+        generator = replace(generator, network=copy.deepcopy(generator.network).to("cpu"))
     kinds = {t.dtype for _, t in generator.network.named_tensors() if t.dtype.kind == "f"}
     if kinds - {FLOAT32}:
         raise NotDescribed(f"a model in ONNX has weights of float32, these are {', '.join(map(str, kinds))}")
@@ -129,7 +134,9 @@ def _content(generator: Generator, traces: list[_Trace], noise: bool) -> bytes:
         for name, array in traces[0].inputs.items()
     ]
     graph, result = translated([trace.found for trace in traces], inputs, noise)
-    return content(generator, graph, inputs, result)
+    weights = {name: t.data for name, t in generator.network.named_tensors()}
+    out = "images" if result.ndim == 4 else "samples" if generator.source is None else "codes"
+    return content(graph, inputs, result, weights, out, metadata(generator))
 
 
 def _compare(generator: Generator, quiet: bytes, size: Size) -> None:

@@ -144,8 +144,9 @@ class Recorder:
     def _view(self, array: np.ndarray) -> Array | None:
         """An array that is another one in another shape: what is drawn becomes so, anything else is reshaped."""
         whole = array.base
-        known = self._find(whole) if isinstance(whole, np.ndarray) else None
-        if known is None or not (whole.flags.c_contiguous and array.flags.c_contiguous and whole.size == array.size):
+        if not isinstance(whole, np.ndarray) or (known := self._find(whole)) is None:
+            return None
+        if not (whole.flags.c_contiguous and array.flags.c_contiguous and whole.size == array.size):
             return None
         if known.origin.kind == "call" and (made := self.calls[int(known.origin.of)]).function in RANDOM:
             return self._note(made.function, made.args, array, mode.module)

@@ -15,7 +15,7 @@ TO_THE_END = np.iinfo("int64").max
 
 @counterpart("reshape", varying=True)
 def _reshape(g: Graph, y: Operand, x: Operand, *_: Any) -> str:
-    """To sizes that are constants, or those of x at the same place (0), or what is left (-1); else they are computed."""
+    """To sizes that are constants, those of x at the same place (0), or what is left (-1); else they are computed."""
     sizes = y.sizes
     kept = [axis < x.ndim and x.sizes[axis] == size for axis, size in enumerate(sizes)]
     unknown = [a for a, size in enumerate(sizes) if len(set(size)) > 1 and not kept[a]]
@@ -28,7 +28,7 @@ def _reshape(g: Graph, y: Operand, x: Operand, *_: Any) -> str:
 def _computed(g: Graph, sizes: list[Vector]) -> str:
     """The sizes as far as they can be computed, and -1 for the one that cannot."""
     found, left = [], 0
-    for axis, size in enumerate(sizes):
+    for size in sizes:
         try:
             found.append(g.size(size))
         except Undetermined:
@@ -88,7 +88,7 @@ def _getitem(g: Graph, y: Operand, x: Operand, index: Index) -> str:
     found, axis = _sliced(g, x, entries), 0
     picking = [k for k, entry in enumerate(entries) if isinstance(entry, Operand)]
     if len(picking) > 1 or (picking and any(isinstance(entry, int) for entry in entries)):
-        raise NotDescribed(f"{g.place}: an index with several arrays, or numbers beside one, has no counterpart in ONNX")
+        raise NotDescribed(f"{g.place}: an index with arrays or numbers beside an array has no counterpart in ONNX")
     added, place = [], 0
     for entry in entries:
         if entry is None:

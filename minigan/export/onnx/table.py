@@ -8,7 +8,7 @@ import numpy as np
 from ...op import OPS
 from ..blueprint import NotDescribed
 from .graph import Graph, Operand, Undetermined, Varying
-from .passes import Array, Origin, Pass
+from .passes import RANDOM, Array, Origin, Pass
 
 Counterpart = Callable[..., str]
 TABLE: dict[Callable[..., Any], tuple[Counterpart, bool]] = {}
@@ -54,7 +54,8 @@ def translated(passes: list[Pass], inputs: list[Operand], noise: bool) -> tuple[
             raise Undetermined(f"{place}: depends on the size of the batch or of images, {args}")
         named = result._replace(name=function(graph, result, *args))
         found[same[0].result.origin] = named
-        graph.know(named)
+        if same[0].function not in RANDOM:  # whoever asks for a size is not to draw for it
+            graph.know(named)
     last = _merged(graph, found, tuple(one.result for one in passes))
     return graph, last
 
