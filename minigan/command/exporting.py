@@ -34,5 +34,5 @@ def export_onnx(arguments: Sequence[str]) -> int:
     )
     chosen = p.parse_args(arguments)
     generator = read(chosen.source)
-    export.save_onnx(Path(chosen.out), generator, noise=not chosen.noiseless)
-    return done(chosen, {"generator": generator.about})
+    path = export.save_onnx(Path(chosen.out), generator, noise=not chosen.noiseless)
+    return done(chosen, {**export.onnx.signature(path), "generator": generator.about})

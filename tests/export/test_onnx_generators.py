@@ -3,6 +3,7 @@
 import json
 from functools import partial
 
+import layer_table
 import numpy as np
 import pytest
 from onnx_models import computed, expected, onnx, session
@@ -13,7 +14,7 @@ import minigan as mg
 from minigan import export
 from minigan.command import cli
 from minigan.errors import CheckpointError, DTypeError, MissingExtra
-from minigan.export.onnx import file, model, table
+from minigan.export.onnx import file, model, signature, table
 from minigan.gan import normal_latent, uniform_latent
 from minigan.gan.latents import SourceImages
 from minigan.models import codes, super_resolution, translators
@@ -56,25 +57,43 @@ def alike(result, wanted):
     np.testing.assert_allclose(result, wanted, rtol=1e-5, atol=1e-5)
 
 
-def sides(values):
-    return {v.name: [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in values}
+OTHERS = {
+    "maxout": (lambda: [mg.nn.Sequential(mg.models.maxout.Maxout(5, 4, 3), mg.nn.Linear(4, 3))], normal_latent(5)),
+    "progan, growing": (lambda: growing(1.4), normal_latent(5)),
+    "progan, at first": (lambda: growing(0.0), normal_latent(5)),
+}
+GENERATORS = {**PLAYERS, **OTHERS}
 
 
-@pytest.mark.parametrize("name", PLAYERS)
+def growing(level):
+    players = mg.models.progan(16, 5, width=4)
+    trained(players[0]).level.copy_(np.array(level, "float32"))
+    return players
+
+
+def test_every_layer_that_a_file_may_hold_is_among_these():
+    networks = [make()[0] for make, _ in GENERATORS.values()] + [make() for make, *_ in TRANSLATORS.values()]
+    networks += [make(5, width=4)[0] for make in CONDITIONAL.values()]
+    networks.append(mg.models.gan_cls(4, 8, 5, width=2).generator)
+    kinds = {kind.__name__ for network in networks for part in network.modules() for kind in type(part).__mro__}
+    assert set(export.LAYERS) <= kinds | set(layer_table.TABLE)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
 def test_a_generator_makes_the_same_samples_of_another_batch(tmp_path, name):
-    make, latent = PLAYERS[name]
-    generator = export.Generator(trained(make()[0]), latent)
+    make, latent = GENERATORS[name]
+    network = make()[0]
+    generator = export.Generator(network if name in OTHERS else trained(network), latent)
     path = export.save_onnx(tmp_path / "g.onnx", generator, noise=False)
     inputs = latent_inputs(generator, 7)
     alike(computed(path, inputs), expected(generator.network, inputs))
     if name not in DRAWING:
         alike(computed(path, inputs), generator.generate(mg.tensor(inputs["z"])).numpy())
     alike(computed(path, latent_inputs(generator, 1)), expected(generator.network, latent_inputs(generator, 1)))
-    made = onnx.load(path)
-    onnx.checker.check_model(made, full_check=True)
+    onnx.checker.check_model(path, full_check=True)
     shape = generator.sample(1).shape[1:]
-    assert sides(made.graph.input) == {"z": ["batch", latent.dim]}
-    assert sides(made.graph.output) == {"images" if len(shape) == 3 else "samples": ["batch", *shape]}
+    out = "images" if len(shape) == 3 else "samples"
+    assert signature(path) == {"inputs": {"z": ["batch", latent.dim]}, "outputs": {out: ["batch", *shape]}}
 
 
 @pytest.mark.parametrize("name", [*CONDITIONAL, "of classes"])
@@ -90,7 +109,7 @@ def test_a_conditional_generator_takes_labels(tmp_path, name):
     images = computed(path, inputs)
     alike(images, generator.generate(mg.tensor(inputs["z"]), inputs["labels"]).numpy())
     assert not np.array_equal(images, computed(path, inputs | {"labels": np.zeros(12, np.int64)}))
-    assert sides(onnx.load(path).graph.input) == {"z": ["batch", 5], "labels": ["batch"]}
+    assert signature(path)["inputs"] == {"z": ["batch", 5], "labels": ["batch"]}
 
 
 @pytest.mark.parametrize("window", [1, 3])
@@ -112,10 +131,10 @@ def test_a_translator_takes_images_of_any_size_where_its_network_does(tmp_path, 
     for n, size in ((4, shape[1:]), (1, other or shape[1:])):
         inputs = model._inputs(generator, (n, *size), 7)
         alike(computed(path, inputs), expected(generator.network, inputs))
-    taken = sides(onnx.load(path).graph.input)
+    taken = signature(path)["inputs"]
     assert taken["image"] == ["batch", shape[0], *(shape[1:] if other is None else ("height", "width"))]
     assert list(taken) == list(inputs)
-    (out,) = sides(onnx.load(path).graph.output)
+    (out,) = signature(path)["outputs"]
     assert out == ("codes" if name.startswith("encoder") else "images")
 
 
@@ -273,7 +292,13 @@ def test_the_command_writes_the_model_of_a_generator_or_translator(tmp_path, cap
         path = export.save_generator(tmp_path / f"{k}.safetensors", generator)
         out = tmp_path / f"{k}.onnx"
         assert cli.main(["export", str(path), "--onnx", str(out), "--noiseless", "--json"]) == 0
-        assert json.loads(capsys.readouterr().out) == {"out": str(out), "generator": {"run": "a"}}
+        said = json.loads(capsys.readouterr().out)
+        assert (said["out"], said["generator"]) == (str(out), {"run": "a"})
+        taken, given = (
+            ({"z": ["batch", 4]}, {"images": ["batch", 3, 8, 8]}),
+            ({"image": ["batch", 3, "height", "width"]}, {"images": ["batch", 3, "height", "width"]}),
+        )[k]
+        assert (said["inputs"], said["outputs"]) == (taken, given)
         inputs = model._inputs(generator, (3, 8, 8), 1)
         alike(computed(out, inputs), expected(generator.network, inputs))
     assert cli.main(["export", str(tmp_path / "none"), "--onnx", "g.onnx"]) == 1

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,15 @@ def metadata(generator: Generator) -> dict[str, str]:
         "about": generator.about,
     }
     return {"minigan": __version__} | {name: json.dumps(value) for name, value in told.items() if value is not None}
+
+
+def signature(path: Path) -> dict[str, dict[str, list[int | str]]]:
+    """{"inputs": {name: shape}, "outputs": {name: shape}} of a model in a file; sizes that may be any have names."""
+    graph = library("onnx").load(path).graph
+    return {
+        kind: {x.name: [d.dim_param or d.dim_value for d in x.type.tensor_type.shape.dim] for x in values}
+        for kind, values in (("inputs", graph.input), ("outputs", graph.output))
+    }
 
 
 def _names(inputs: list[Operand]) -> dict[Vector, str]:

@@ -22,7 +22,7 @@ from .graph import FLOAT32, INT64, Operand, Undetermined
 from .passes import Pass, evaluated
 from .table import translated
 
-TOLERANCE = 1e-4  # of the largest value that the network gives, or of 1
+TOLERANCE = 1e-3  # of the largest value that the network gives, or of 1
 Inputs = dict[str, np.ndarray]
 Size = tuple[int, int, int]  # how many samples, and of images height and width
 
@@ -40,6 +40,8 @@ def save_onnx(path: str | Path, generator: Generator, *, noise: bool = True) -> 
     is drawn by the model too, with other values; with `noise=False` it is left out: normal noise is 0, and dropout
     keeps all. Before anything is written the model is checked, and run by onnxruntime without that noise: it gives what
     the network gives, of another batch than it was made with.
+
+    An encoder is a Generator whose latent is `gan.latents.SourceImages`, as a translator is.
 
     NotDescribed names a layer and its op that has no counterpart in ONNX; MissingExtra says how to install onnx.
     """
