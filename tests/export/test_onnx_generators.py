@@ -3,6 +3,7 @@
 import json
 from functools import partial
 
+import fakecupy
 import layer_table
 import numpy as np
 import pytest
@@ -40,6 +41,7 @@ TRANSLATORS = {  # network, images that it was trained on, and another size that
     "srresnet": (lambda: super_resolution.srresnet(2, width=4, blocks=1), (3, 8, 8), (5, 9)),
     "esrgan": (lambda: super_resolution.rrdbnet(4, channels=1, width=4, blocks=1, growth=2), (1, 8, 8), (3, 7)),
     "encoder": (lambda: translators.image_encoder(1, 5, width=4), (1, 28, 28), (33, 21)),
+    "encoder, of a VAE": (lambda: mg.models.vae28(3, 8)[0], (1, 28, 28), None),
     "encoder of one size": (lambda: mg.models.bigan28(5).encoder, (1, 28, 28), None),
 }
 
@@ -136,6 +138,26 @@ def test_a_translator_takes_images_of_any_size_where_its_network_does(tmp_path, 
     assert list(taken) == list(inputs)
     (out,) = signature(path)["outputs"]
     assert out == ("codes" if name.startswith("encoder") else "images")
+
+
+def test_the_decoder_of_a_vae_makes_the_images_that_the_game_makes(tmp_path):
+    encoder, decoder = mg.models.vae28(3, 8)
+    optimizer = mg.optim.Adam([*encoder.parameters(), *decoder.parameters()], 1e-3)
+    game = mg.gan.VAE(encoder, decoder, z_dim=3, optimizer=optimizer)
+    path = export.save_onnx(tmp_path / "g.onnx", export.of_game(game))
+    z = game.latent(5, mg.random.Stream(1))
+    alike(computed(path, {"z": z.numpy()}), game.generate(z).numpy())
+
+
+def test_a_generator_on_a_gpu_is_written_from_the_host_and_stays_there(tmp_path, monkeypatch):
+    fakecupy.install(monkeypatch)
+    generator = export.Generator(mg.models.dcgan(16, 5, width=2)[0], uniform_latent(5))
+    inputs = latent_inputs(generator, 3)
+    wanted = expected(generator.network, inputs)
+    generator.network.to("cuda")
+    path = export.save_onnx(tmp_path / "g.onnx", generator)
+    alike(computed(path, inputs), wanted)
+    assert {p.device for p in generator.network.parameters()} == {"cuda"}
 
 
 # --- noise that a network draws -------------------------------------------------------------------------------------
