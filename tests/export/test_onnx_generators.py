@@ -140,6 +140,18 @@ def test_a_translator_takes_images_of_any_size_where_its_network_does(tmp_path, 
     assert out == ("codes" if name.startswith("encoder") else "images")
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [lambda: mg.nn.Conv2d(3, 3, 3, 2, "same"), lambda: mg.nn.Upsample(scale_factor=1.5, mode="bilinear")],
+)
+def test_where_the_model_would_be_wrong_for_some_sizes_images_have_the_one_of_training(tmp_path, layer):
+    generator = export.Generator(mg.nn.Sequential(layer(), mg.nn.Tanh()), SourceImages(3, 16, 16))
+    path = export.save_onnx(tmp_path / "g.onnx", generator)
+    assert signature(path)["inputs"] == {"image": ["batch", 3, 16, 16]}
+    inputs = model._inputs(generator, (4, 16, 16), 7)
+    alike(computed(path, inputs), expected(generator.network, inputs))
+
+
 def test_the_decoder_of_a_vae_makes_the_images_that_the_game_makes(tmp_path):
     encoder, decoder = mg.models.vae28(3, 8)
     optimizer = mg.optim.Adam([*encoder.parameters(), *decoder.parameters()], 1e-3)

@@ -99,9 +99,9 @@ class Graph:
             return self.cast(x, dtype)
         if not isinstance(x, Varying):
             return self.constant(x, dtype)
-        counts = tuple(round(1 / v) if v else 0 for v in x.values)
         if all(isinstance(v, int) for v in x.values):
             return self.add("Cast", self.scalar(x.values), to=dtype)
+        counts = tuple(round(1 / v) if v and math.isfinite(v) else 0 for v in x.values)
         if all(n and 1 / n == v for n, v in zip(counts, x.values, strict=True)):  # that of a mean
             return self.add("Reciprocal", self.add("Cast", self.scalar(counts), to=dtype))
         raise Undetermined(f"{self.place}: the number {x.values} depends on the size of the batch or of images")
