@@ -71,10 +71,11 @@ def written(page: str, held: dict[str, dict[str, Any]]) -> str:
 
 
 def draw(run: Path, picture: Path) -> None:
-    """The last samples of a run as a picture that is small enough for a page."""
+    """The last samples of a run as a picture that is small enough for a page: NAME_c2 is of those along a code, c2."""
     from PIL import Image
 
-    last = max((run / "samples").glob("step_*.png"))
+    of_code = list((run / "samples").glob(f"{picture.stem.rpartition('_')[2]}_step_*.png"))
+    last = max(of_code or (run / "samples").glob("step_*.png"))
     with Image.open(last) as opened:
         few = opened if opened.mode == "L" else opened.convert("RGB").quantize(128)
         few.save(picture, "PNG", optimize=True)
