@@ -17,7 +17,7 @@ from ..optim import Optimizer
 from ..tensor import Tensor, full
 from .game import Batch, Game, Losses, Turn
 from .losses import Loss, nonsaturating
-from .translation.base import scores_move
+from .translation.base import MOVED_WITHIN, scores_move
 
 
 def labels_of(name: str, batch: Batch, sources: Tensor) -> Tensor:
@@ -191,7 +191,7 @@ class ADDA(Adaptation):
 
     def couples(self) -> list[str]:
         """The extractor is scored by the discriminator that has moved by the whole batch."""
-        return [*super().couples(), "a discriminator that moves within the turn"]
+        return [*super().couples(), MOVED_WITHIN]
 
     def variant(self, turn: Turn, rounds: int) -> int:
         """1 while the classifier learns."""

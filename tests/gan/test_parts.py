@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from systems import CUT, ICR, SYSTEMS, System, batches, built, decoding, furthest, game
+from systems import CUT, ICR, SYSTEMS, System, batches, built, cyclegan, decoding, furthest, game, pix2pix
 
 from minigan.errors import ShapeError
 from minigan.gan import losses, penalties
@@ -27,6 +27,8 @@ ALIKE = {
         L.relativistic, how=FREE, penalty=P.approximated_r1_r2, seen={"augment": "diffusion"}
     ),
     "clipped weights": lambda: plain(L.wasserstein, how=FREE, moves={"clip": 0.05}),
+    "pairs, by the distance alone": lambda: pix2pix(norm=False, adversarial=0.0),
+    "two domains": lambda: cyclegan(norm=False, g_norm=False, pool=0),
     "noisy labels, joint": lambda: plain(L.noisy_labels(L.minimax, 0.9, 0.1), how=FREE, seen={"joint_batches": True}),
 }
 COUPLED = {  # by what says so
@@ -48,6 +50,8 @@ COUPLED = {  # by what says so
     "pull_away": "EBGAN",
     "the balance of BEGAN": "BEGAN",
     "feature matching": "semi-supervised",
+    "earlier fakes": "CycleGAN",
+    "a discriminator that moves within the turn": "pix2pix",
 }
 
 

@@ -313,11 +313,11 @@ def semi_supervised() -> Any:
     )  # fmt: skip
 
 
-def small_translator(inputs: int, outputs: int) -> Any:
-    """Images of images, with batch norm and dropout that stays."""
+def small_translator(inputs: int, outputs: int, norm: bool = True) -> Any:
+    """Images of images, with batch norm or none and dropout that stays."""
     layers = [
-        nn.Conv2d(inputs, 4, 3, padding=1, bias=False),
-        nn.BatchNorm2d(4),
+        nn.Conv2d(inputs, 4, 3, padding=1, bias=not norm),
+        *([nn.BatchNorm2d(4)] if norm else []),
         nn.Tanh(),
         nn.Dropout(0.2, always=True),
     ]
@@ -331,16 +331,17 @@ def patches(inputs: int, norm: bool = True) -> Any:
     return nn.Sequential(*layers).to(where.device, "float64")
 
 
-def pix2pix(**parts: Any) -> Any:
+def pix2pix(norm: bool = True, **parts: Any) -> Any:
     """Holes are filled, where they are is told."""
-    G, D = small_translator(2, 1), patches(3)
+    G, D = small_translator(2, 1, norm), patches(3, norm)
     parts = {"make": translation.MAKINGS["holes"], "ema": mg.optim.EMA(G, 0.9), **parts}
     return translation.Pix2Pix(G, D, generator_optimizer=adam(G), discriminator_optimizer=adam(D), **parts)
 
 
-def cyclegan(norm: bool = True, **parts: Any) -> Any:
+def cyclegan(norm: bool = True, g_norm: bool = True, **parts: Any) -> Any:
     """A quarter turn, whose pairs it is not told."""
-    G, F, D, S = small_translator(1, 1), small_translator(1, 1), patches(1, norm), patches(1, norm)
+    G, F = (small_translator(1, 1, g_norm) for _ in range(2))
+    D, S = (patches(1, norm) for _ in range(2))
     parts = {"shape": (1, SIDE, SIDE), **parts}
     made = translation.CycleGAN(
         *(G, F, D, S), translators_optimizer=adam(G, F), discriminators_optimizer=adam(D, S), **parts

@@ -20,6 +20,7 @@ from ..losses import Loss
 from .making import Making
 
 MET = 1024  # images that samples are made of
+MOVED_WITHIN = "a discriminator that moves within the turn"
 CHUNK = 64  # images that sources are made of at a time
 
 
@@ -32,6 +33,7 @@ class Translation(Game):
     """
 
     itself = False  # are the images of the data the sources?
+    moved_within = False  # is the generator scored by a discriminator that has moved in the same turn?
 
     def __init__(
         self,
@@ -49,6 +51,10 @@ class Translation(Game):
     def sides(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(sources, targets) of the batch; ShapeError if it holds no sources, and the game makes none."""
         return sides_of(type(self).__name__, batch, self.make)
+
+    def couples(self) -> list[str]:
+        """A discriminator that has moved by the whole batch before it scores a part of it, too."""
+        return [*super().couples(), *([MOVED_WITHIN] if self.moved_within else [])]
 
     def meet(self, values: Any) -> None:
         """Remember some of these images, or the sources among them, to make samples of: uint8 or float in [-1, 1]."""

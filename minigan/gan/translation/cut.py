@@ -26,6 +26,8 @@ class CUT(Translation):
     are; and `adversarial` times the loss of the scores of G(x). lsgan has its 1/2: adversarial 2 is the paper's 1.
     """
 
+    moved_within = True
+
     def __init__(
         self,
         generator: Sequential,

@@ -72,6 +72,10 @@ class CycleGAN(TwoWay):
         """Every tensor of the game by name, earlier fakes among them."""
         return super().state | dict(chain.from_iterable(p.state_dict(f"{n}.").items() for n, p in self.pools.items()))
 
+    def couples(self) -> list[str]:
+        """The pools too, which a part of the batch would find with fakes of other parts."""
+        return [*super().couples(), *(["earlier fakes"] if self.pools else [])]
+
     def players_turn(self, batch: Batch) -> Losses:
         """Both translators move, then both discriminators."""
         x, y = self.sides(batch)

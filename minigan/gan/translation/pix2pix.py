@@ -44,6 +44,7 @@ class Pix2Pix(Translation):
         self.generator, self.discriminator = generator, discriminator
         self.loss = loss
         self.l1_weight, self.adversarial, self.d_weight = l1_weight, adversarial, d_weight
+        self.moved_within = adversarial > 0
         self.feature_matching = feature_matching
         super().__init__(
             {"generator": generator, "discriminator": discriminator},

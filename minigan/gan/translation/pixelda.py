@@ -44,6 +44,7 @@ class PixelDA(Translation):
         not_negative("PixelDA", adversarial=adversarial, task=task)
         self.generator, self.discriminator, self.classifier = generator, discriminator, classifier
         self.loss, self.adversarial, self.task = loss, adversarial, task
+        self.moved_within = adversarial > 0
         super().__init__(
             {"generator": generator, "discriminator": discriminator, "classifier": classifier},
             {"translator": translator_optimizer, "discriminator": discriminator_optimizer},

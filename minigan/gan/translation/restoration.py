@@ -53,6 +53,7 @@ class Restoration(Translation):
         self.loss, self.distance, self.features, self.apart = loss, distance, features, apart
         self.pixel, self.perceptual, self.adversarial = pixel, perceptual if features else 0.0, adversarial
         self.warm_up = integer("Restoration: warm_up", warm_up, 0)
+        self.moved_within = adversarial > 0
         super().__init__(
             {"generator": generator, "discriminator": discriminator},
             {"generator": generator_optimizer, "discriminator": discriminator_optimizer},
