@@ -61,7 +61,7 @@ def test_many_random_programs_against_finite_differences(first, last):
 
 def test_a_wrong_rule_is_found_and_cut_down_to_one_step(monkeypatch):
     monkeypatch.setattr(OPS["square"], "rules", (lambda g, _y, x: g * x * 2.001,))
-    shown = [repr(p) for p in wrong_programs(range(60))]
+    shown = [repr(p) for p in wrong_programs(range(150))]
     assert shown
     for text in shown:
         p = eval(text)
