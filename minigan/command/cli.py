@@ -39,7 +39,7 @@ RESUMED = """Continue a run from its last checkpoint, with the settings it was s
 
 What does not decide the result may be given anew:
 
-    --minutes, --epochs, --steps, --checkpoint-every, --sample-every, --evaluate-every, --keep, --early-stop,
+    --minutes, --epochs, --steps, --checkpoint-every, --sample-every, --evaluate-every, --keep, --log, --early-stop,
     --debug-nan
 
 So may any other option if --allow-change names it. The defaults below are those of a new run.

@@ -14,7 +14,7 @@ from ..data import DATASETS, Shape
 from ..gan import Moves, PathLengths, Regularisers, ScoreGame, Sight, Turn, alternate, losses, penalties
 from ..system.options import Options
 from ..system.terminal import answer, ending
-from ..training import Settings, labels, start
+from ..training import Hook, Settings, labels, start
 from . import start_from
 from .networks import LATENTS, NETWORKS, Extra, kind_of_game, players, sized, z_dim
 from .parts import part_options
@@ -179,11 +179,11 @@ class Listing(argparse.Action):
         parser.exit()
 
 
-def train(arguments: Sequence[str] | None, prog: str) -> int:
-    """Train what the command line says; 0 when done, or why it was stopped."""
-    return start(build, Settings.parsed(options(arguments, prog), arguments, "train"), shape)
+def train(arguments: Sequence[str] | None, prog: str, hooks: Sequence[Hook] = ()) -> int:
+    """Train what the command line says, and tell the hooks of it; 0 when done, or why it was stopped."""
+    return start(build, Settings.parsed(options(arguments, prog), arguments, "train"), shape, hooks=hooks)
 
 
-def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
-    """Train what the command line says; the exit status of the program."""
-    return ending(prog, lambda: train(arguments, prog))
+def main(arguments: Sequence[str] | None = None, prog: str = "train.py", hooks: Sequence[Hook] = ()) -> int:
+    """Train what the command line says, and tell the hooks of it; the exit status of the program."""
+    return ending(prog, lambda: train(arguments, prog, hooks))

@@ -9,6 +9,7 @@ from ..system.options import Options, nonempty
 from ..system.terminal import ending, say
 from . import checkpoint, labels, record, report, sides, studies, translations
 from .folder import RunFolder
+from .hooks import Hook, Running
 from .options import parser
 from .program import main, reconstruction_grid, run, sample_grid, start
 from .settings import FEW, Settings, positive

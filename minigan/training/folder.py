@@ -31,6 +31,7 @@ FILES = (
 )
 AT_THE_END = ("losses.png", "samples.gif")
 SUMS = "sums over processes"  # what seconds of a run of several were spent on
+TRACKING = "trackers"  # what seconds of a run were spent on whose trackers are told of it
 
 
 class RunFolder:
@@ -297,6 +298,11 @@ class RunFolder:
             text = io.TextIOWrapper(out, encoding="utf-8", newline="")
             _write_rows(text, self._columns, rows, header=True)
             text.detach()
+
+    def pictures(self, step: int) -> dict[str, Path]:
+        """The pictures of samples of that step by the prefix of their names, as `record` has them."""
+        found = record.read_pictures(self.path, f"*step_{step:08d}.png")
+        return {prefix: by_step[step] for prefix, by_step in found.items()}
 
     def looks(self) -> list[Look]:
         """What health.jsonl says of the run."""

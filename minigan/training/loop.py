@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import KW_ONLY, asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ from ..system.signals import INTERRUPTED, stopped_by_signals
 from ..system.terminal import progress, say
 from ..tensor import Tensor
 from . import checkpoint
-from .folder import AT_THE_END, SUMS, RunFolder, Timings
+from .folder import AT_THE_END, SUMS, TRACKING, RunFolder, Timings
+from .hooks import Hook, Hooks, Running
 from .length import UNKNOWN, Clock
 from .record import COLUMNS, PLAYERS, SHOWN
 from .settings import Settings
@@ -57,6 +58,7 @@ class Loop:
     about_samples: dict[str, Any]
     begun: float  # when the program began, by time.perf_counter
     gauge: Gauge | None = None  # what --evaluate-every measures with
+    hooks: Hooks = field(default_factory=Hooks)
 
     def __post_init__(self) -> None:
         self.game: Game = self.team.game
@@ -118,6 +120,8 @@ class Loop:
         if not self.settings.sync_norm and counts[0] != counts[-1]:
             say(f"note: --no-sync-norm on {counts[-1]} processes is another game than on {counts[0]} before")
         self.looks = self.folder.begin(self.step)
+        last = None if self.last == UNKNOWN else self.last
+        self.hooks.begin(Running(self.folder, self.settings, self.game, self.step, last))
         if self.step == 0:
             self.draw_samples()
         for step, row in self.folder.rows([]):
@@ -232,12 +236,19 @@ class Loop:
         first = self.step - len(rows) + 1
         self.waiting.clear()
         good = list(itertools.takewhile(lambda row: all(map(math.isfinite, row.values())), rows))
-        numbered = [{"step": s, **row, "images_per_s": round(rate, 1)} for s, row in enumerate(good, first)]
+        logged = [{**row, "images_per_s": round(rate, 1)} for row in good]
+        numbered = [{"step": s, **row} for s, row in enumerate(logged, first)]
         if numbered:
             self.folder.append_log(numbered)
         for row in numbered:
             self.recent.add(row)
             self.shown |= row  # what is computed in some steps only stays until the next of them
+
+        def told(hook: Hook) -> None:
+            for step, row in enumerate(logged, first):
+                hook.stepped(step, row)
+
+        self.tell(told)
         if len(good) < len(rows):
             name, value = next((k, v) for k, v in rows[len(good)].items() if not math.isfinite(v))
             whose = f" of the {PLAYERS[name[:2]]}" if name[:2] in PLAYERS else ""
@@ -283,6 +294,12 @@ class Loop:
         self.timings.add(what, seconds)
         self.clock += seconds
 
+    def tell(self, what: Callable[[Hook], None]) -> None:
+        """`Hooks.tell`, in time that is not training."""
+        if self.hooks:
+            with self.aside(TRACKING):
+                self.hooks.tell(what)
+
     def settle(self) -> None:
         """Have the game ready to be sampled from, once a step."""
         if self.settled != self.step:
@@ -296,6 +313,7 @@ class Loop:
         self.settle()
         with self.aside("samples"), disk.naming(path):
             self.picture(self.game, self.samples, path)
+        self.tell(lambda hook: hook.sampled(self.step, self.folder.pictures(self.step)))
 
     def drawn(self, count: int, stream: str) -> np.ndarray:
         """So many samples of the game as it stands, of the same noise each time, which nothing else draws."""
@@ -327,6 +345,9 @@ class Loop:
             )
             self.folder.append_look(look)
             self.looks.append(look)
+        self.tell(lambda hook: hook.looked(look))
+        if measured := {name: value for name, value in numbers.items() if name.startswith("frechet")}:
+            self.tell(lambda hook: hook.evaluated(self.step, measured))
 
     def of_samples(self, evaluated: bool) -> dict[str, float]:
         """What the yardstick says of the game's samples and, if they are to be `evaluated`, the gauge."""
@@ -358,11 +379,12 @@ class Loop:
             said = meta | {"total_steps": None if self.last == UNKNOWN else self.last}
             names = ("distance", "frechet") if look.step == self.step else ()
             measured = {name: look.numbers.get(name) for name in names}
-            checkpoint.save(
+            path = checkpoint.save(
                 self.folder.checkpoints, self.game.state, said, self.step, keep=self.settings.keep, **measured
             )
             self.saved = self.step
             self.save_generator()
+        self.tell(lambda hook: hook.checkpointed(self.step, path))
         self.timings.write(self.step)
 
     def save_generator(self) -> None:

@@ -12,6 +12,7 @@ from ..system.launcher import launched
 from ..system.options import Options
 from . import checkpoint
 from .settings import EVALUATED, common_options, duration, positive
+from .trackers import TRACKERS
 
 
 def parser(name: str, description: str, *, epochs: int, batch_size: int, data: Sequence[str] = ()) -> Options:
@@ -84,6 +85,13 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
         metavar="N",
         help=f"how many of the newest checkpoints stay, beside the best (default: {checkpoint.KEEP})",
     )
+    p.add_argument(
+        "--log",
+        type=_trackers,
+        default=[],
+        metavar="NAME,...",
+        help=f"tell trackers of the run too: {', '.join(TRACKERS)}, into OUT/tensorboard",
+    )
     switch: dict[str, Any] = {"action": argparse.BooleanOptionalAction, "default": False}
     p.add_argument("--early-stop", help="stop a run whose verdict is failing three times in a row", **switch)
     p.add_argument("--debug-nan", help="if a loss is NaN or infinite, play the step again and name the op", **switch)
@@ -143,6 +151,14 @@ def _add_processes(p: Options) -> None:
         "--no-sync-norm", lambda o: "" if launched() > 1 or o.virtual_ranks > 1 else "changes nothing for one process"
     )
     p.idle("--patience", lambda o: "" if launched() > 1 else "changes nothing for one process")
+
+
+def _trackers(text: str) -> list[str]:
+    """Names of trackers, with commas between."""
+    names = text.split(",")
+    if unknown := [name for name in names if name not in TRACKERS]:
+        raise argparse.ArgumentTypeError(f"there is no tracker {unknown[0]!r} (choose from {', '.join(TRACKERS)})")
+    return names
 
 
 def _power_of_two(text: str) -> int:

@@ -31,9 +31,11 @@ from ..processes.mpi import MPIGroup
 from ..system.terminal import ending, say, shown, silence
 from . import checkpoint, labels, length, report, shortage
 from .folder import RunFolder
+from .hooks import Hook, Hooks
 from .loop import Loop, Picture, lasts
 from .settings import ALL_IS_WELL, FEW, Settings
 from .team import Ended, Team
+from .trackers import trackers
 
 Build = Callable[[Settings], Game]
 Load = Callable[[Settings, int | None], Samples]
@@ -65,15 +67,17 @@ def main(
     load: Load | None = None,
     picture: Picture = sample_grid,
     measure: Measure | None = None,
+    hooks: Sequence[Hook] = (),
     arguments: Sequence[str] | None = None,
     name: str | None = None,
 ) -> int:
     """Parse the command line, train what `build(settings)` makes; the exit status of the program.
 
     `name` is what the run says it was made by, the program's name if it is not given. `shape(settings)` is that of one
-    image, (channels, height, width). The rest is for systems that are not shown by a grid of images: see `run`.
+    image, (channels, height, width). The rest is for systems that are not shown by a grid of images, and for trackers:
+    see `run`.
     """
-    parts: dict[str, Any] = {"load": load, "picture": picture, "measure": measure}
+    parts: dict[str, Any] = {"load": load, "picture": picture, "measure": measure, "hooks": hooks}
     return ending(options.prog, lambda: start(build, Settings.parsed(options, arguments, name), shape, **parts))
 
 
@@ -95,6 +99,7 @@ def run(
     load: Load | None = None,
     picture: Picture = sample_grid,
     measure: Measure | None = None,
+    hooks: Sequence[Hook] = (),
     batch: int | None = None,
 ) -> int:
     """Train the game that `build(settings)` makes, into the folder settings.out; the exit status, 0 when done.
@@ -103,8 +108,9 @@ def run(
     `load(settings, limit)` gives the samples, at most `limit` if there is one: by default the images that settings.data
     names. `picture(game, samples, path)` writes a PNG of what the generator makes. At the end `measure(game, samples,
     settings)` gives numbers by name, which go to the terminal and into metrics.json; it may write more into
-    settings.out. NotEnoughMemory, before anything is written, if the device has too little memory for rounds of `batch`
-    samples, by default settings.batch_size.
+    settings.out. The `hooks`, and the trackers that settings.log names, are told of the run as it goes.
+    NotEnoughMemory, before anything is written, if the device has too little memory for rounds of `batch` samples, by
+    default settings.batch_size.
     """
     begun = time.perf_counter()
     shape_of: ShapeOf = shape if callable(shape) else lambda settings: shape
@@ -118,7 +124,9 @@ def run(
             silence()
             return _follow(team, build, settings, shape_of, load)
         with team.leading():
-            return _lead(team, build, settings, shape_of, load, picture, measure, batch or settings.batch_size, begun)
+            told = Hooks([*hooks, *trackers(settings.log)])
+            batch_asked = batch or settings.batch_size
+            return _lead(team, build, settings, shape_of, load, picture, measure, told, batch_asked, begun)
 
     with _share_of_cores(processes, settings.virtual_ranks):
         if not settings.virtual_ranks:
@@ -154,6 +162,7 @@ def _lead(
     load: Load | None,
     picture: Picture,
     measure: Measure | None,
+    told: Hooks,
     batch: int,
     begun: float,
 ) -> int:
@@ -190,8 +199,9 @@ def _lead(
             if last != length.UNKNOWN:
                 team.by_all(partial(lasts, rounds=last))
             about_run: dict[str, Any] = {"per_epoch": per_epoch, "last": last, "about_samples": about_samples}
-            about_run["begun"] = begun
+            about_run |= {"begun": begun, "hooks": told}
             loop = Loop(team, labelled, settings, folder, picture, gauge=gauge, **about_run)
+            ended = open_files.enter_context(told.ending(lambda: loop.step))
             try:
                 with shortage.explained(game, batches, settings, folder):
                     status = loop.run()
@@ -200,9 +210,12 @@ def _lead(
                     report.write(folder.path)
                 raise
             team.end(status)
-        if status == 0 and measure is not None:
-            folder.write_metrics(measure(game, labelled, settings))
-        report.write(folder.path)
+            if status == 0 and measure is not None:
+                metrics = measure(game, labelled, settings)
+                folder.write_metrics(metrics)
+                told.tell(lambda hook: hook.evaluated(loop.step, metrics))
+            report.write(folder.path)
+            ended.append(status)
         return status
 
 

@@ -121,11 +121,17 @@ def read(path: Path) -> Run:
     run.health = series((look.step, look.numbers) for look in run.looks)
     run.metrics, run.evaluation = read_metrics(path, problems)
     run.seconds, run.sessions = read_timings(path, problems)
-    for picture in sorted((path / "samples").glob("*.png")):
-        if named := PICTURE.fullmatch(picture.name):
-            run.pictures.setdefault(named[1] or "", {})[int(named[2])] = picture
-    run.pictures = dict(sorted(run.pictures.items()))  # those without a prefix first
+    run.pictures = read_pictures(path)
     return run
+
+
+def read_pictures(path: Path, names: str = "*.png") -> dict[str, dict[int, Path]]:
+    """The pictures of samples in the folder `path` whose names are of that pattern: by prefix, "" first, by step."""
+    found: dict[str, dict[int, Path]] = {}
+    for picture in sorted((path / "samples").glob(names)):
+        if named := PICTURE.fullmatch(picture.name):
+            found.setdefault(named[1] or "", {})[int(named[2])] = picture
+    return dict(sorted(found.items()))
 
 
 def read_config(path: Path, problems: list[str]) -> dict[str, Any]:

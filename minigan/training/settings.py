@@ -21,7 +21,7 @@ ALL_IS_WELL = "Dry run: all is well. Nothing was kept; the same line without --d
 FREE_ON_RESUME = {
     *("graph", "epochs", "steps", "minutes", "out", "resume", "allow_change", "dry_run"),
     *("checkpoint_every", "sample_every", "evaluate_every", "keep", "early_stop", "debug_nan", "patience"),
-    "started_from",
+    *("started_from", "log"),
 }
 LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs had them before
     "penalty_every": 1,
@@ -93,6 +93,7 @@ class Settings:
     evaluate_every: int | None = None
     evaluate_n: int = EVALUATED
     keep: int = KEEP
+    log: list[str] = field(default_factory=list)
     early_stop: bool = False
     debug_nan: bool = False
     accumulate: int = 1
