@@ -28,9 +28,10 @@ class Hook:
     """Is told of a run while it trains. Each method does nothing: a tracker or a viewer has those that it wants.
 
     The first of several processes calls them, in the thread that trains, which waits for them: what takes long belongs
-    into a thread of the hook's. Nothing is read from the device for a hook that would not be read without one, and
-    what is told is in the files of the run already. An error of `begun` is the run's, before its first step. After an
-    error in another method the hook is told nothing more, which is said on stderr, and the run goes on.
+    into a thread of the hook's. Nothing is read from the device for a hook that would not be read without one, and what
+    is told is in the files of the run already. What is of an earlier step is told first. An error of `begun` is the
+    run's, before its first step. After an error in another method the hook is told nothing more, which is said on
+    stderr, and the run goes on.
     """
 
     def begun(self, run: Running) -> None:

@@ -66,6 +66,7 @@ class Loop:
         self.step = int(self.game.step.item())
         self.saved = self.step  # the step of the newest checkpoint
         self.waiting: list[dict[str, Tensor]] = []  # losses not yet read back
+        self.untold: dict[int, dict[str, Path]] = {}  # pictures that hooks are to be told of, by step
         self.settled = -1  # the step at which the game was last made ready for samples
         self.clock = time.perf_counter()
         self.shown: dict[str, float] = {}
@@ -247,7 +248,10 @@ class Loop:
         def told(hook: Hook) -> None:
             for step, row in enumerate(logged, first):
                 hook.stepped(step, row)
+                if step in drawn:
+                    hook.sampled(step, drawn[step])
 
+        drawn, self.untold = self.untold, {}
         self.tell(told)
         if len(good) < len(rows):
             name, value = next((k, v) for k, v in rows[len(good)].items() if not math.isfinite(v))
@@ -313,7 +317,13 @@ class Loop:
         self.settle()
         with self.aside("samples"), disk.naming(path):
             self.picture(self.game, self.samples, path)
-        self.tell(lambda hook: hook.sampled(self.step, self.folder.pictures(self.step)))
+        if not self.hooks:
+            return
+        pictures = self.folder.pictures(self.step)
+        if self.waiting:
+            self.untold[self.step] = pictures  # until the losses of this step are
+        else:
+            self.tell(lambda hook: hook.sampled(self.step, pictures))
 
     def drawn(self, count: int, stream: str) -> np.ndarray:
         """So many samples of the game as it stands, of the same noise each time, which nothing else draws."""

@@ -92,6 +92,15 @@ def test_losses_are_told_before_what_is_made_of_them(tmp_path):
     assert [told[1] for told in before if told[0] == "stepped"] == list(range(1, 7))
 
 
+def test_all_is_told_in_the_order_of_its_steps(tmp_path):
+    hook = Recorder()
+    run(tmp_path, hook, epochs=8)
+    steps = [told[1] for told in hook.told]
+    assert steps == sorted(steps)
+    assert {told[0] for told in hook.told if told[1] == 6} == {"stepped", "sampled", "checkpointed"}
+    assert next(told[0] for told in hook.told if told[1] == 6) == "stepped"
+
+
 def test_with_hooks_a_run_is_the_same_and_waits_for_the_device_as_often(tmp_path, monkeypatch):
     reads, original = [], loop.to_numbers
     monkeypatch.setattr(loop, "to_numbers", lambda arrays: reads.append(len(arrays)) or original(arrays))
