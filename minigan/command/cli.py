@@ -23,7 +23,7 @@ from ..system.options import Options, meant, nonempty
 from ..system.terminal import answer, ending, shown
 from ..training import RunFolder, Settings, positive, record, report, start
 from ..training.settings import flat
-from . import between, editing, evaluate, exporting, judging, projecting, recipe, sweep, translating
+from . import between, editing, evaluate, exporting, judging, projecting, recipe, sweep, translating, watch
 from . import reproduce as tables
 from .generators import done, generator_of, kind_of, numbers, of_generator, options, out_to
 from .parts import part_options
@@ -277,6 +277,7 @@ COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
     "export": (exporting.export_onnx, "write a trained generator as an ONNX model, which other programs run"),
     "evaluate": (evaluate.main, "measure how good a run's samples are, as one table"),
     "report": (report_of, "write a run's page, and say how it stands"),
+    "watch": (watch.command, "show a run's page in a browser as the run goes on"),
     "judge": (judging.judge, "train a judge of pictures, or say what one is"),
     "reproduce": (tables.command, "compute a table of a paper again, its figures beside ours"),
     "config": (config, "show settings, or what minigan runs on"),

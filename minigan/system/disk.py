@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import IO, Any, BinaryIO
 from ..errors import CheckpointError
 
 DEEPEST = 128  # of the JSON that is read: nothing of ours is nested so deeply
+LOOKS = (0.01, 0.03)  # seconds in which a lock that is only looked at is free again
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # through one, another file would be written
 _AS_IT_IS = getattr(os, "O_BINARY", 0)  # else Windows translates the ends of lines
 
@@ -182,7 +184,7 @@ def holding(path: Path) -> Iterator[None]:
         raise CheckpointError(f"{path.parent}: cannot write there ({path.name}: {error.strerror})") from error
     with open(handle, "r+b", buffering=0) as file:
         with naming(path):
-            free = _lock(file)
+            free = _lock_soon(file)
         if not free:
             file.seek(0)
             holder = file.read(20)
@@ -196,6 +198,26 @@ def holding(path: Path) -> Iterator[None]:
         yield  # closing the file drops the lock
 
 
+def is_held(path: Path) -> bool:
+    """Does a process hold the lock on the file `path`? Also if the system does not tell; not if there is no file."""
+    try:
+        with path.open("rb") as file:
+            return not _lock(file, shared=True)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
+def _lock_soon(file: IO[bytes]) -> bool:
+    """Lock the file; False if another process holds it for longer than it takes `is_held` to look."""
+    for wait in LOOKS:
+        if _lock(file):
+            return True
+        time.sleep(wait)
+    return _lock(file)
+
+
 def _is(file: IO[bytes], path: Path) -> bool:
     """Is the open file still the one that goes by that name?"""
     try:
@@ -207,9 +229,9 @@ def _is(file: IO[bytes], path: Path) -> bool:
 try:
     import fcntl
 
-    def _lock(file: IO[bytes]) -> bool:
+    def _lock(file: IO[bytes], shared: bool = False) -> bool:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
@@ -217,7 +239,7 @@ try:
 except ImportError:  # Windows
     import msvcrt
 
-    def _lock(file: IO[bytes]) -> bool:
+    def _lock(file: IO[bytes], shared: bool = False) -> bool:
         file.seek(1 << 20)  # a byte far behind the text, which others may read meanwhile
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]

@@ -57,6 +57,8 @@ function decades(low, high) {  // ticks of a logarithmic axis, of which low and 
   return found;
 }
 
+const pressed = {};  // what a reader has chosen of which chart, however often it is made
+
 const LEFT = 50, RIGHT = 10, TOP = 8, BOTTOM = 20, HEIGHT = 170;
 
 class Chart {
@@ -85,11 +87,12 @@ class Chart {
   }
 
   toggle(name, title) {
-    const b = make("button", name, name);
+    const b = make("button", name, name), key = `${name} ${this.spec.title}`;
+    this[name] = pressed[key] ?? this[name];
     b.title = title;
     b.setAttribute("aria-pressed", String(this[name]));
     b.addEventListener("click", () => {
-      this[name] = !this[name];
+      this[name] = pressed[key] = !this[name];
       b.setAttribute("aria-pressed", String(this[name]));
       this.render();
     });

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,16 +16,19 @@ SCALES = (4, 3, 2)  # how much larger than the images `viz.save_png` may have dr
 T = TypeVar("T")
 
 
-def pack(pictures: Mapping[str, Mapping[int, Path]]) -> tuple[dict[str, list[dict[str, Any]]], int]:
+def pack(
+    pictures: Mapping[str, Mapping[int, Path]], encoded_by: Callable[[Path], bytes | None] | None = None
+) -> tuple[dict[str, list[dict[str, Any]]], int]:
     """(series by name, each a list of {"step", "src"} with the picture as a data URL; the number of damaged files).
 
-    Each series has its first and its last picture, and what fits of those between, evenly spread.
+    Each series has its first and its last picture, and what fits of those between, evenly spread. `encoded_by` is
+    `encode`, or remembers what that made.
     """
     packed, damaged = {}, 0
     for name, paths in pictures.items():
         encoded = []
         for step, path in spread(list(paths.items()), max(MOST // len(pictures), 2)):
-            png = encode(path)
+            png = (encoded_by or encode)(path)
             damaged += png is None
             if png is not None:
                 encoded.append((step, png))

@@ -1,9 +1,7 @@
 // The page of a run: samples and charts look at the same step.
 const run = JSON.parse(document.getElementById("run").textContent);
 const $ = (id) => document.getElementById(id);
-const first = run.first, last = Math.max(run.last, run.first + 1);
-const charts = [];
-let frames = [], frame = 0, at = last, playing = null;
+let first = 0, last = 0, charts = [], frames = [], frame = 0, at = 0, playing = null, pairs = null;
 
 const half = () => 0.1 * ($("smoothing").value / 100) ** 2 * (last - first);  // of the window, in steps
 
@@ -83,8 +81,6 @@ function play() {
 
 // --- what a translator is given, and what it makes of it ---
 
-const pairs = run.frames.before && run.frames.after ? [run.frames.before, run.frames.after] : null;
-
 function compare() {  // the pictures nearest to the step
   if (!pairs) return;
   for (const [id, series] of [["before", pairs[0]], ["after", pairs[1]]]) {
@@ -95,21 +91,17 @@ function compare() {  // the pictures nearest to the step
 
 function divide() { $("before").style.clipPath = `inset(0 ${100 - $("divide").value}% 0 0)`; }
 
-$("compared").hidden = !pairs;
-$("divide").addEventListener("input", divide);
-divide();
-
-function samples() {
+function samples() {  // those of the series that is chosen, if there are any
+  pairs = run.frames.before && run.frames.after ? [run.frames.before, run.frames.after] : null;
+  $("compared").hidden = !pairs;
   const names = Object.keys(run.frames).filter((name) => !pairs || !["before", "after"].includes(name));
   $("samples").hidden = !names.length;
   if (!names.length) return;
-  for (const name of names) $("series").append(new Option(name || "samples", name));
+  const chosen = $("series").options.length && names.includes($("series").value) ? $("series").value : names[0];
+  $("series").replaceChildren(...names.map((name) => new Option(name || "samples", name)));
+  $("series").value = chosen;
   $("series").hidden = names.length < 2;
-  $("series").addEventListener("change", (e) => { choose(e.target.value); look(at); });
-  $("picture").addEventListener("load", fit);
-  $("slider").addEventListener("input", (e) => { pause(); go(Number(e.target.value)); });
-  $("play").addEventListener("click", play);
-  choose(names[0]);
+  choose(chosen);
 }
 
 // --- the page ---
@@ -135,17 +127,30 @@ if ($("filter")) $("filter").addEventListener("input", (e) => {
   for (const row of document.querySelectorAll("dl.settings > div")) row.hidden = !row.textContent.toLowerCase().includes(wanted);
 });
 
-if (run.looks.some((l) => l.verdict)) charts.push(new Verdicts(run.looks, first, last, (step) => { pause(); look(step); }));
-for (const spec of run.charts) charts.push(new Chart(spec, first, last, (step) => { pause(); look(step); }));
-$("charts").append(...charts.map((chart) => chart.root));
-const per = Math.max(0, ...run.charts.flatMap((spec) => spec.curves.map((curve) => curve.per || 0)));
-if (per) $("charts").append(make("p", "soft", `Each point of a long curve stands for about ${whole(per)} rows of log.csv: their mean, and from the lowest to the highest.`));
-$("bar").hidden = !run.charts.length;
-$("charts").hidden = !charts.length;
-samples();
-$("view").classList.toggle("single", !charts.length || !frames.length);
+function draw_all() {  // what `run` holds now; who looks at the last step goes on doing so
+  const ended = at === last, point = (step) => { pause(); look(step); };
+  first = run.first;
+  last = Math.max(run.last, run.first + 1);
+  charts = run.charts.map((spec) => new Chart(spec, first, last, point));
+  if (run.looks.some((l) => l.verdict)) charts.unshift(new Verdicts(run.looks, first, last, point));
+  const per = Math.max(0, ...run.charts.flatMap((spec) => spec.curves.map((curve) => curve.per || 0)));
+  const note = per ? [make("p", "soft", `Each point of a long curve stands for about ${whole(per)} rows of log.csv: their mean, and from the lowest to the highest.`)] : [];
+  $("charts").replaceChildren(...charts.map((chart) => chart.root), ...note);
+  $("bar").hidden = !run.charts.length;
+  $("charts").hidden = !charts.length;
+  samples();
+  $("view").classList.toggle("single", !charts.length || !frames.length);
+  resize();
+  smoothing();
+  look(ended ? last : Math.max(first, Math.min(last, at)));
+}
+
+$("series").addEventListener("change", (e) => { choose(e.target.value); look(at); });
+$("picture").addEventListener("load", fit);
+$("slider").addEventListener("input", (e) => { pause(); go(Number(e.target.value)); });
+$("play").addEventListener("click", play);
+$("divide").addEventListener("input", divide);
 $("smoothing").addEventListener("input", smoothing);
-resize();
-smoothing();
-look(last);
+divide();
+draw_all();
 new ResizeObserver(resize).observe($("charts"));

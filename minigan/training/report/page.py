@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +13,16 @@ from ..record import Run, read
 from . import curves, frames, tables
 
 SOURCES = {"style": "page.css", "charts": "charts.js", "script": "page.js"}
+CHANGING: dict[str, Callable[[Run], str]] = {  # parts of the page that change while a run goes on
+    "badge": tables.badge,
+    "findings": tables.findings,
+    "facts": tables.facts,
+    "problems": tables.problems,
+    "evaluation": lambda run: tables.card("How good the samples are", tables.evaluation(run), "evaluated"),
+    "metrics": lambda run: tables.card("Numbers", tables.metrics(run)),
+    "timings": lambda run: tables.card("Where the time went", tables.timings(run)),
+}
+Encode = Callable[[Path], bytes | None]
 FILTER = '<input type="search" id="filter" placeholder="filter" aria-label="filter the settings">'
 
 
@@ -30,10 +41,16 @@ def write(run: str | Path | Run, path: str | Path | None = None) -> Path:
 
 def page(run: Run) -> str:
     """The page as HTML."""
-    packed, damaged = frames.pack(run.pictures)
+    drawn = drawings(run)
+    return assembled(run, drawn, {name: part(run) for name, part in CHANGING.items()})
+
+
+def drawings(run: Run, encoded_by: Encode | None = None) -> dict[str, Any]:
+    """What the page's script draws: curves, looks, and pictures, of which those that are damaged become a problem."""
+    packed, damaged = frames.pack(run.pictures, encoded_by)
     if damaged:
         run.problems.append(f"{damaged} of the pictures cannot be read")
-    content = {
+    return {
         "first": int(run.steps[0]),
         "last": int(run.steps[-1]),
         "charts": curves.charts(run),
@@ -44,28 +61,35 @@ def page(run: Run) -> str:
         "frames": packed,
         "taken": {name: len(paths) for name, paths in run.pictures.items()},
     }
-    template, parts = _source("page.html"), {name: _source(file) for name, file in SOURCES.items()}
+
+
+def assembled(
+    run: Run, drawn: dict[str, Any], changing: Mapping[str, str], *, source: str = "", script: str = ""
+) -> str:
+    """The page as HTML, of `drawings` and of the parts that CHANGING names.
+
+    It may fetch from `source`, in the words of a content security policy, and runs a further script.
+    """
+    parts = {name: source_of(file) for name, file in SOURCES.items()}
     parts |= {
         "title": escape(run.title),
         "folder": escape(str(run.path)),
-        "badge": tables.badge(run),
-        "findings": tables.findings(run),
-        "facts": tables.facts(run),
-        "problems": tables.problems(run),
-        "evaluation": tables.card("How good the samples are", tables.evaluation(run), "evaluated"),
-        "metrics": tables.card("Numbers", tables.metrics(run)),
-        "timings": tables.card("Where the time went", tables.timings(run)),
         "settings": tables.card("Settings", tables.settings(run), "settings", FILTER),
         "versions": tables.card("Versions", tables.versions(run)),
-        "data": _embedded(content),
+        "data": embedded(drawn),
+        "source": source,
+        "state": "",
+        **changing,
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
+    parts["script"] += script
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], source_of("page.html"))
 
 
-def _embedded(content: dict[str, Any]) -> str:
+def embedded(content: dict[str, Any]) -> str:
     """JSON that no text in it can end."""
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _source(name: str) -> str:
+def source_of(name: str) -> str:
+    """A file of this package, as text."""
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
