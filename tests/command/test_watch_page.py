@@ -102,7 +102,7 @@ def test_the_reader_stays_where_they_are(browser, run, server):
     penalty = lambda: next(c for c in browser.find_elements("css selector", ".chart") if "penalty" in c.text.lower())
     button = penalty().find_element("css selector", "button.log")
     button.click()
-    browser.execute_script("window.scrollTo(0, 400)")
+    browser.execute_script("window.scrollTo(0, document.body.scrollHeight)")
     before = browser.execute_script("return scrollY")
     assert before > 200
     grow(run, 201, 350)
