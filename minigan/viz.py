@@ -1,5 +1,6 @@
 """What a run shows: grids of samples, loss curves, an animation. Arrays in, files out."""
 
+import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,10 +66,45 @@ def beside(*pictures: np.ndarray, gap: int = 8, background: int = 40) -> np.ndar
 
 def save_png(picture: np.ndarray, path: str | Path, scale: int = 2) -> None:
     """Write a uint8 picture (H, W) or (H, W, 3) as PNG, each pixel `scale` pixels wide."""
+    with disk.replacing(Path(path)) as out:
+        _write_png(picture, out, scale)
+
+
+def _write_png(picture: np.ndarray, out: Any, scale: int) -> None:
     from PIL import Image
 
-    with disk.replacing(Path(path)) as out:
-        Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)).save(out, "PNG")
+    Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)).save(out, "PNG")
+
+
+class Shown:
+    """A uint8 picture (H, W) or (H, W, 3) that a notebook shows by itself, each pixel `scale` pixels wide."""
+
+    def __init__(self, picture: np.ndarray, scale: int = 2) -> None:
+        self.picture, self.scale = picture, scale
+
+    def __repr__(self) -> str:
+        height, width = self.picture.shape[:2]
+        return f"a picture of {width} x {height} pixels, which a notebook shows"
+
+    def _repr_png_(self) -> bytes:
+        out = io.BytesIO()
+        _write_png(self.picture, out, self.scale)
+        return out.getvalue()
+
+
+def show(images: Any, columns: int | None = None, scale: int = 2) -> Shown:
+    """The `grid` of images (N, C, h, w), or of one (C, h, w), as a picture that a notebook shows.
+
+    An array or a Tensor of floats in [-1, 1] (`to_uint8`), or of uint8. ShapeError or DTypeError for others.
+    """
+    found = images.numpy() if hasattr(images, "numpy") else np.asarray(images)
+    found = found[None] if found.ndim == 3 else found
+    return Shown(grid(found if found.dtype == np.uint8 else to_uint8(found), columns), scale)
+
+
+def data_url(png: bytes) -> str:
+    """The bytes of a PNG as an address that a page can hold."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def read_png(path: Path) -> "Image.Image | None":

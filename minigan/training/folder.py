@@ -20,7 +20,7 @@ from ..kernels.installation import versions
 from ..system import disk, stored
 from ..system.machine import blas_info
 from ..system.terminal import say, warn
-from . import checkpoint, record
+from . import card, checkpoint, record
 from .length import UNKNOWN
 from .record import COLUMNS, Evaluation
 from .settings import FREE_ON_RESUME, Settings, as_now, flat
@@ -37,8 +37,8 @@ TRACKING = "trackers"  # what seconds of a run were spent on whose trackers are 
 class RunFolder:
     """The files of one run: `record`'s, checkpoints/, what FILES names, and clusters.safetensors if it has some."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path) -> None:
+        self.path = path = Path(path)
         self.samples = path / "samples"
         self.checkpoints = path / "checkpoints"
         self.log = path / "log.csv"
@@ -46,6 +46,10 @@ class RunFolder:
         self.generator = path / "generator.safetensors"
         self.clusters = path / "clusters.safetensors"
         self._columns: list[str] | None = None  # of the log, once they have been read
+
+    def _repr_html_(self) -> str:
+        """The run as a notebook shows it; CheckpointError if there is none."""
+        return card.of(record.read(self.path))
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

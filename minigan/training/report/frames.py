@@ -1,6 +1,5 @@
 """Pictures of samples packed into the page: as few bytes as show the same."""
 
-import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ...viz import read_png
+from ...viz import data_url, read_png
 
 MOST = 60  # pictures of a run
 BUDGET = 4_000_000  # bytes of all pictures together
@@ -69,8 +68,3 @@ def _unscaled(pixels: np.ndarray) -> np.ndarray:
             if np.array_equal(small.repeat(k, 0).repeat(k, 1), pixels):
                 return np.ascontiguousarray(small)
     return pixels
-
-
-def data_url(png: bytes) -> str:
-    """The bytes of a PNG as an address that a page can hold."""
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
