@@ -103,6 +103,12 @@ def test_a_run_that_goes_on_shows_each_step_once(tmp_path, installed):
     assert len(list((tmp_path / "tensorboard").iterdir())) == 2
 
 
+def test_it_may_be_asked_for_when_a_run_is_resumed(tmp_path, installed):
+    run(tmp_path, epochs=1, log=[])
+    run(tmp_path, resume=True, epochs=2)
+    assert [step for step, _ in curve(read(tmp_path), "log/d_loss")] == list(range(7, 13))
+
+
 def test_a_run_that_begins_anew_leaves_nothing_of_before(tmp_path, installed):
     run(tmp_path, epochs=1)
     for path in (tmp_path / "checkpoints").iterdir():
