@@ -83,7 +83,6 @@ class Server(ThreadingHTTPServer):
             super().__init__((HOST, port), Handler)
         except OSError as error:
             raise OSError(f"port {port} of {HOST} cannot be had ({error.strerror})") from error
-        self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
 
     @property
     def address(self) -> str:
@@ -135,7 +134,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Send what is asked for: 404 where there is nothing, 403 to a page of another name that asks."""
-        if self.headers.get("Host") not in self.server.hosts:  # a name of somebody else's that leads here
+        host = self.headers.get("Host", "").partition(":")[0]
+        if host not in (HOST, "localhost"):  # a name of somebody else's that leads here
             return self._send(HTTPStatus.FORBIDDEN, TEXT, f"this is {self.server.address}")
         try:
             found = self.server.answer_to(self.path)

@@ -1,7 +1,7 @@
 """A run of training: its settings, the files it leaves, checkpoints, the loop, studies of several runs, the report.
 
-`main` is a program that trains, `run` one run; `checkpoint`, `labels`, `record`, `report`, `sides`, `studies`,
-`translations` are modules.
+`main` is a program that trains, `run` one run, of which a `Hook` is told as it goes; `checkpoint`, `labels`, `record`,
+`report`, `sides`, `studies`, `translations` are modules.
 """
 
 from ..data import Samples, Shape

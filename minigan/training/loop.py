@@ -31,7 +31,8 @@ from . import checkpoint
 from .folder import AT_THE_END, SUMS, TRACKING, RunFolder, Timings
 from .hooks import Hook, Hooks, Running
 from .length import UNKNOWN, Clock
-from .record import COLUMNS, PLAYERS, SHOWN
+from .means import Means
+from .record import COLUMNS, PLAYERS
 from .settings import Settings
 from .team import Team, strays
 
@@ -435,23 +436,3 @@ class Loop:
 def lasts(game: Game, _batches: Any, rounds: int) -> None:
     """The game has so many rounds."""
     game.lasts(rounds)
-
-
-class Means:
-    """The means of the log's losses and scores."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, tuple[float, int]] = {}
-
-    def add(self, row: dict[str, float]) -> None:
-        """Count a row of the log."""
-        for name in SHOWN:
-            if name in row:
-                total, count = self.sums.get(name, (0.0, 0))
-                self.sums[name] = total + row[name], count + 1
-
-    def take(self) -> dict[str, float]:
-        """The means by name, and begin anew."""
-        means = {name: total / count for name, (total, count) in self.sums.items()}
-        self.sums.clear()
-        return means

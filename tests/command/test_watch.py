@@ -137,8 +137,10 @@ def test_it_can_only_be_read_from_this_machine_and_by_its_name(run):
         assert server.server_address[0] == "127.0.0.1"
         for method in ("POST", "PUT", "DELETE"):
             assert ask(server, method=method)[0] == 501
-        assert ask(server, Host="evil.example")[0] == 403
-        assert ask(server, Host=f"localhost:{server.server_port}")[0] == 200
+        for host in ("evil.example", f"evil.example:{server.server_port}", "localhost.evil.example", ""):
+            assert ask(server, Host=host)[0] == 403
+        for host in ("localhost", f"127.0.0.1:{server.server_port}", "localhost:9000"):  # a tunnel has its own port
+            assert ask(server, Host=host)[0] == 200
 
 
 def test_several_runs_have_a_list(run):
