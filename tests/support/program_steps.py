@@ -282,8 +282,11 @@ def along_an_axis(d: Draw) -> Made:
     shift = d.below(2 * n + 1) - n
     ours, theirs = f"np.array({places})", f"torch.tensor({places})"
     by_value = [
-        (f"mg.sort({x}, {axis}, descending={down})", f"torch.sort({x}, {axis}, {down}, stable=True)[0]"),
-        (f"mg.topk({x}, {k}, {axis})[0]", f"torch.sort({x}, {axis}, True, stable=True)[0].narrow({axis}, 0, {k})"),
+        (f"mg.sort({x}, {axis}, descending={down})", f"torch.sort({x}, stable=True, dim={axis}, descending={down})[0]"),
+        (
+            f"mg.topk({x}, {k}, {axis})[0]",
+            f"torch.sort({x}, stable=True, dim={axis}, descending=True)[0].narrow({axis}, 0, {k})",
+        ),
     ]
     tied = np.unique(d.values[x]).size < d.values[x].size
     return d.among(
