@@ -175,7 +175,7 @@ def test_a_generator_on_a_gpu_is_written_from_the_host_and_stays_there(tmp_path,
 # --- noise that a network draws -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*DRAWING, "pix2pix"])
+@pytest.mark.parametrize("name", [*sorted(DRAWING), "pix2pix"])
 def test_the_model_draws_the_noise_between_layers_anew_unless_it_is_left_out(tmp_path, name):
     if name == "pix2pix":
         generator = export.Generator(TRANSLATORS[name][0](), SourceImages(3, 16, 16))
