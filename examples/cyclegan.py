@@ -24,7 +24,7 @@ from functools import partial
 import minigan as mg
 from minigan import judge, training, viz
 from minigan.data import Samples, Shape
-from minigan.errors import DataError
+from minigan.errors import DataError, ShapeError
 from minigan.gan import losses, penalties
 from minigan.gan.translation import CUT, MUNIT, UNIT, CycleGAN, TwoWay, l1, l2
 from minigan.metrics import frechet_distance
@@ -45,6 +45,8 @@ WAYS = [*SYSTEMS, "cut", "unit", "munit"]
 
 def build(settings: Settings) -> TwoWay | CUT:
     source, target = sides.shapes(settings)
+    if target[1] % 4:
+        raise ShapeError(f"--side {target[1]}: expected a multiple of 4, as generators halve images twice")
     built = {"cut": cut, "unit": unit, "munit": munit}.get(settings.extra["system"], cycle)
     with mg.random.using(mg.random.Stream(settings.seed)):
         return built(settings, source, target)

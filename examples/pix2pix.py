@@ -21,6 +21,7 @@ from functools import partial
 import minigan as mg
 from minigan import training
 from minigan.data import Samples
+from minigan.errors import ShapeError
 from minigan.gan.losses import LOSSES
 from minigan.gan.translation import BicycleGAN, Pix2Pix
 from minigan.training import Settings, positive, sides, translations
@@ -32,6 +33,8 @@ def build(settings: Settings) -> Pix2Pix | BicycleGAN:
     (source, side, _), (target, *_) = sides.shapes(settings)
     width, norm = extra["width"], extra["norm"]
     depth = extra["depth"] or mg.models.halvings_within(side)
+    if depth < 2:
+        raise ShapeError(f"--side {side}: expected a multiple of 4, as G halves images twice or more")
     sizes = {"side": side, "scales": extra["scales"], "width": width, "halvings": extra["halvings"]}
     patches = partial(mg.models.patch_discriminators, **sizes, norm=norm)
     with mg.random.using(mg.random.Stream(settings.seed)):

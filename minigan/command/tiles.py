@@ -25,12 +25,12 @@ def through(network: Network, image: np.ndarray, *, tile: int, overlap: int, of:
     overlap by `overlap` pixels at least; where they do, one fades into the next, and what a network makes that sees no
     further than a quarter of that is what it makes of the whole. So its memory does not grow with the image.
 
-    ShapeError unless tile is a multiple of `of` and overlap less than half.
+    ShapeError unless tile is a multiple of `of`, and overlap less than half and at most tile - `of`.
     """
-    if tile < of or tile % of or not 0 <= overlap < tile / 2:
+    if tile < of or tile % of or not 0 <= overlap <= widest(tile, of):
         raise ShapeError(
-            f"tiles: expected a multiple of {of} pixels a side, and less than half of that as overlap, "
-            f"got {tile} and {overlap}"
+            f"tiles: expected a multiple of {of} pixels a side, and at most {widest(max(tile, of), of)} of them as "
+            f"overlap, got {tile} and {overlap}"
         )
     height, width = image.shape[1:]
     padded = _mirrored(image, [max(-(-side // of) * of, of) for side in (height, width)])
@@ -54,6 +54,11 @@ def through(network: Network, image: np.ndarray, *, tile: int, overlap: int, of:
         weight[place] += np.outer(rows, columns)
     assert made is not None
     return (made / weight)[:, : factor * height, : factor * width]
+
+
+def widest(tile: int, of: int) -> int:
+    """The most by which tiles can overlap that begin at multiples of `of`."""
+    return min((tile - 1) // 2, tile - of)
 
 
 def starts(side: int, tile: int, overlap: int, of: int = 1) -> Iterator[int]:

@@ -94,6 +94,7 @@ class Game:
     labelled = False  # does the game need the labels of real samples?
     latent: Latent  # what samples are made of
     classes: int | None = None  # of which the sampling network is told one with each input
+    warm_up = 0  # rounds before all players move
     generates = True  # does it make samples at all?
 
     def __init__(

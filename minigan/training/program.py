@@ -195,6 +195,8 @@ def _lead(
                 say(f"note: NumPy's kernels do the work, which takes them about twice as long as compiled ones: {why}")
             for doubt in game.doubts():
                 say(f"note: {doubt}")
+            if last != length.UNKNOWN and game.warm_up >= last:
+                say(f"note: only after {game.warm_up} steps do all players move, and this run has {last}: --warm-up")
             team.begin(game, batches, {"labels": labelled.labels, "data": about_samples})
             if last != length.UNKNOWN:
                 team.by_all(partial(lasts, rounds=last))

@@ -25,6 +25,7 @@ from ..data import (
 from ..data.pairs import SIDES
 from ..errors import ShapeError
 from ..gan.translation import MAKINGS, Making, making, source_shape
+from ..gan.translation.making import BY_FACTORS
 from ..random import Stream
 from ..system.options import Options, nonempty
 from .settings import FEW, Settings, natural, positive
@@ -51,17 +52,22 @@ def add_options(p: Options, *, made: str, side: int = 32) -> None:
 
 
 def _add_made(p: Options, group: Any, default: str) -> None:
-    shown = f"make the sources of the images: {', '.join(MAKINGS)}, small:N or degraded:N (default: {default})"
+    names = ", ".join(name for name in MAKINGS if name not in BY_FACTORS)
+    shown = f"make the sources of the images: {names} (default: {default})"
     group.add_argument("--made", type=_made, default=default, metavar="NAME", help=shown)
     p.idle("--made", lambda o: "changes nothing with --target" if o.target else "")
 
 
 def _made(name: str) -> str:
-    """A name that `making` knows, as a type of options."""
+    """A name of what makes sources as large as images, as a type of options."""
     try:
         making(name)
     except ShapeError as error:
         raise argparse.ArgumentTypeError(str(error).removeprefix("making: ")) from None
+    if name.partition(":")[0] in BY_FACTORS:
+        raise argparse.ArgumentTypeError(
+            f"{name} makes smaller images, which examples/super_resolution.py makes larger"
+        )
     return name
 
 

@@ -73,6 +73,37 @@ def test_what_is_wrong_is_named_and_loses_nothing(tmp_path, translator, capsys):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
 
 
+def test_what_is_transparent_is_filled_by_who_was_told_of_holes(tmp_path, rng, capsys):
+    """The network draws white where it is told of a hole, and would draw black elsewhere."""
+    network = mg.nn.Sequential(mg.nn.Conv2d(4, 3, 1))
+    network[0].weight.copy_(np.eye(4, dtype=np.float32)[[3, 3, 3], :, None, None])
+    network[0].bias.copy_(np.zeros(3, np.float32))
+    path = tmp_path / "holes.safetensors"
+    export.save_generator(path, export.Generator(network, SourceImages(4, 16, 16)))
+    pixels = rng.integers(0, 200, (20, 50, 3)).astype(np.uint8)
+    alpha = np.full((20, 50), 255, np.uint8)
+    alpha[5:9, 10:30] = 0
+    Image.fromarray(np.dstack([pixels, alpha])).save(tmp_path / "holed.png")
+    Image.fromarray(pixels).save(tmp_path / "whole.png")
+    given = [str(tmp_path / name) for name in ("holed.png", "whole.png")]
+    assert cli.main(["translate", str(path), *given, "--out", str(tmp_path / "made")]) == 0
+    made = np.asarray(Image.open(tmp_path / "made" / "holed.png"))
+    np.testing.assert_array_equal(made, np.where(alpha[..., None] == 0, 255, pixels))
+    assert "whole.png: left out: nothing of it is transparent" in capsys.readouterr().out
+
+
+def test_small_tiles_overlap_as_far_as_they_can(tmp_path, rng):
+    """Whose network takes multiples of 16 alone."""
+    network = mg.models.UNetTranslator(3, 3, 4, 2, None, dropout=0, rng=mg.random.Stream(0))
+    path = tmp_path / "unet.safetensors"
+    export.save_generator(path, export.Generator(network, SourceImages(3, 16, 16)))
+    Image.fromarray(rng.integers(0, 256, (64, 64, 3)).astype(np.uint8)).save(tmp_path / "a.png")
+    for tile in (10, 16, 24, 40):
+        out = tmp_path / f"made{tile}"
+        assert cli.main(["translate", str(path), str(tmp_path / "a.png"), "--tile", str(tile), "--out", str(out)]) == 0
+        assert np.asarray(Image.open(out / "a.png")).min() > 100
+
+
 def test_a_generator_that_enlarges_does(tmp_path, translator, rng, capsys):
     network = mg.nn.Sequential(mg.nn.UpsampleNearest(2))
     export.save_generator(tmp_path / "twice.safetensors", export.Generator(network, SourceImages(1, 4, 4)))
@@ -134,7 +165,7 @@ def test_where_tiles_begin():
     assert list(tiles.starts(100, 40, 10)) == [0, 30, 60]
     assert list(tiles.starts(101, 40, 10)) == [0, 30, 60, 61]
     assert list(tiles.starts(40, 40, 10)) == list(tiles.starts(8, 40, 10)) == [0]
-    for tile, overlap in ((30, 15), (30, -1), (31, 4), (0, 0)):
+    for tile, overlap in ((30, 15), (30, -1), (31, 4), (0, 0), (2, 1)):
         with pytest.raises(ShapeError, match=f"expected a multiple of 2 pixels a side.* got {tile} and {overlap}"):
             tiles.through(lambda part: part, np.zeros((1, 50, 50), np.float32), tile=tile, overlap=overlap, of=2)
     network = mg.models.resnet_translator(3, 3, width=2, blocks=1)

@@ -66,6 +66,16 @@ def test_settings_of_a_run_are_written_and_read_again(tmp_path, file, capsys):
     assert found.extra == settings(*line).extra
 
 
+def test_what_another_program_was_told_is_a_file_for_it(tmp_path, file, capsys):
+    module, run = example("pix2pix"), str(tmp_path / "run")
+    line = ["--data", "digits", "--width", "2", "--made", "grey", "--steps", "1", "--batch-size", "4"]
+    assert module.main([*line, "--out", run]) == 0
+    capsys.readouterr()
+    assert cli.main(["config", run, "--toml"]) == 0
+    found = Settings.parsed(module.options(), ["--config", file(capsys.readouterr().out)], "pix2pix")
+    assert found == Settings.parsed(module.options(), line, "pix2pix")
+
+
 def test_examples_take_a_file_too(file):
     module = example("pix2pix")
     found = Settings.parsed(module.options(), ["--config", file('made = "grey"\nwidth = 8\nsystem = "pix2pix"')], "x")
