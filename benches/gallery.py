@@ -26,6 +26,7 @@ PAGE = ROOT / "examples" / "README.md"
 SCRIPTS = {"train", "dcgan_mnist", "conditional", "infogan", "bigan", "vae", "energy", "semi_supervised"}
 ROW = re.compile(r"^\| .*`python examples/((\w+)\.py[^`]*)` .*gallery/(\w+)\.png", re.MULTILINE)
 MINUTES, FRECHET = 3, 4  # cells of a row
+LARGEST = 150_000  # bytes of a picture
 
 
 class Shown(NamedTuple):
@@ -79,6 +80,8 @@ def draw(run: Path, picture: Path) -> None:
     with Image.open(last) as opened:
         few = opened if opened.mode == "L" else opened.convert("RGB").quantize(128)
         few.save(picture, "PNG", optimize=True)
+        if picture.stat().st_size > LARGEST:  # a sample's pixel is two of the picture's
+            few.resize((few.width // 2, few.height // 2), Image.Resampling.NEAREST).save(picture, "PNG", optimize=True)
 
 
 def options() -> argparse.ArgumentParser:
