@@ -31,6 +31,17 @@ def is_wrong(p):
     return False
 
 
+def has_a_wrong_gradient(p):
+    """Rather than a step that is refused."""
+    try:
+        check(p)
+    except mg.errors.GradcheckError:
+        return True
+    except mg.errors.MiniganError:
+        pass
+    return False
+
+
 def wrong_programs(seeds):
     """The programs of these seeds that minigan refuses or differentiates wrongly, cut down."""
     found = []
@@ -40,7 +51,7 @@ def wrong_programs(seeds):
         except Uncomputable as refused:
             p = refused.program
         if is_wrong(p):
-            found.append(shrunken(p, is_wrong))
+            found.append(shrunken(p, has_a_wrong_gradient if has_a_wrong_gradient(p) else is_wrong))
     return found
 
 

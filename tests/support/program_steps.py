@@ -306,6 +306,8 @@ def along_an_axis(d: Draw) -> Made:
 
 def without_a_slope(d: Draw) -> Made:
     """What depends on values in steps alone; of inputs, whose values both libraries have to the last bit."""
+    if not d.inputs:
+        return None
     x = d.among([*d.inputs])
     masks = [(f"mg.{name}({x})", f"torch.{name}({x})") for name in ("isnan", "isinf", "isfinite")]
     made = [(f"mg.where({a}, 0.5, {x})", f"torch.where({b}, 0.5, {x})") for a, b in masks]

@@ -58,6 +58,9 @@ def evaluate(expression: str, values: dict) -> Tensor:
         return eval(expression, {"mg": mg, "np": np}, values)
 
 
+OTHERS = 1_000_000  # seeds from here on are nobody's first choice
+
+
 def program(seed: int, dtype: str = "float64", edges: bool = False) -> Program:
     """A random program; at the `edges` its inputs hold zeros, ties, infinities and NaN. May raise Uncomputable."""
     rng = np.random.default_rng(seed)
@@ -89,6 +92,8 @@ def program(seed: int, dtype: str = "float64", edges: bool = False) -> Program:
                 continue
         for name in set(inputs) - before:
             del inputs[name], arrays[name], tensors[name]
+    if not steps:  # nothing that was drawn could be kept
+        return program(seed + OTHERS, dtype, edges)
     used = {n for texts in steps.values() for n in _NAMES.findall(texts[0])}
     return Program(_typed(inputs, dtype), steps, [k for k in steps if k not in used]).without_dead_code()
 
