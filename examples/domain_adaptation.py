@@ -53,7 +53,7 @@ def rate(settings: Settings) -> float:
 
 
 def learnt(settings: Settings, *players: Module) -> list[mg.Tensor]:
-    return [p for player in players for p in player.to(settings.device).parameters()]
+    return mg.nn.parameters_of(*(player.to(settings.device) for player in players))
 
 
 def adam(settings: Settings, *players: Module, weight_decay: float = 0.0) -> mg.optim.Adam:

@@ -210,11 +210,11 @@ def config(arguments: Arguments) -> int:
 
 def _as_toml(settings: dict[str, Any]) -> str:
     """Settings as a file for --config has them: None as the word for it, where an option is something else without."""
-    plain = recipe.options([])
     kept = {name: value for name, value in settings.items() if name not in OF_ONE_RUN}
     if settings.get("name", "train") != "train":  # another program's: what it sets itself, and what all have
         usual = asdict(Settings(name=""))
         return toml.written({name: value for name, value in kept.items() if name not in usual or value != usual[name]})
+    plain = recipe.options([])
     return toml.written(
         {
             name: "none" if value is None and plain.get_default(name) is not None else value

@@ -17,7 +17,7 @@ from ..optim import Optimizer
 from ..tensor import Tensor, full
 from .game import Batch, Game, Losses, Turn
 from .losses import Loss, nonsaturating
-from .translation.base import MOVED_WITHIN, scores_move
+from .translation.base import scores_move
 
 
 def labels_of(name: str, batch: Batch, sources: Tensor) -> Tensor:
@@ -158,6 +158,8 @@ class ADDA(Adaptation):
     `predict(images, as_sources=True)` is what it reads without adaptation.
     """
 
+    moved_within = True
+
     def __init__(
         self,
         source: Module,
@@ -188,10 +190,6 @@ class ADDA(Adaptation):
     def extractors(self) -> tuple[Module, Module]:
         """That of targets once it has taken over the other's weights, else the other; that of sources."""
         return self.target if self.rounds > self.warm_up else self.source, self.source
-
-    def couples(self) -> list[str]:
-        """The extractor is scored by the discriminator that has moved by the whole batch."""
-        return [*super().couples(), MOVED_WITHIN]
 
     def variant(self, turn: Turn, rounds: int) -> int:
         """1 while the classifier learns."""

@@ -96,6 +96,7 @@ class Game:
     classes: int | None = None  # of which the sampling network is told one with each input
     warm_up = 0  # rounds before all players move
     generates = True  # does it make samples at all?
+    moved_within = False  # is a player scored by another one that has moved in the same turn?
 
     def __init__(
         self,
@@ -280,6 +281,7 @@ class Game:
                 if any(isinstance(m, SpectralNorm) for m in layers)
                 else []
             ),
+            *(["a discriminator that moves within the turn"] if self.moved_within else []),
         ]
 
     def accumulate(self, parts: int) -> None:

@@ -1,6 +1,5 @@
 """`minigan watch`: what it serves of a run that goes on, to whom, and that nothing else can be asked for."""
 
-import contextlib
 import http.client
 import json
 import os
@@ -13,6 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 from made_up_run import add_health, add_timings, folder
+from served import serving
 
 from minigan.command import cli
 from minigan.command.watch import Server
@@ -27,18 +27,6 @@ def run(tmp_path):
     add_health(path)
     add_timings(path)
     return path
-
-
-@contextlib.contextmanager
-def serving(path):
-    with Server(path) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def ask(server, path="/", method="GET", **headers):

@@ -1,16 +1,14 @@
 """The page that `minigan watch` serves, in a real browser: it follows the run, and the reader stays where they are."""
 
-import contextlib
 import json
 import re
-import threading
 import time
 
 import pytest
 from browser_pages import press, resize, set_slider
 from made_up_run import add_health, folder
+from served import serving
 
-from minigan.command.watch import Server
 from minigan.system import disk
 from minigan.training.report import live
 
@@ -30,18 +28,6 @@ def run(tmp_path):
     path = folder(tmp_path / "runs" / "first")
     add_health(path)
     return path
-
-
-@contextlib.contextmanager
-def serving(path):
-    with Server(path) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from ..losses import Loss
 from .making import Making
 
 MET = 1024  # images that samples are made of
-MOVED_WITHIN = "a discriminator that moves within the turn"
 CHUNK = 64  # images that sources are made of at a time
 
 
@@ -33,7 +32,6 @@ class Translation(Game):
     """
 
     itself = False  # are the images of the data the sources?
-    moved_within = False  # is the generator scored by a discriminator that has moved in the same turn?
 
     def __init__(
         self,
@@ -51,10 +49,6 @@ class Translation(Game):
     def sides(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(sources, targets) of the batch; ShapeError if it holds no sources, and the game makes none."""
         return sides_of(type(self).__name__, batch, self.make)
-
-    def couples(self) -> list[str]:
-        """A discriminator that has moved by the whole batch before it scores a part of it, too."""
-        return [*super().couples(), *([MOVED_WITHIN] if self.moved_within else [])]
 
     def meet(self, values: Any) -> None:
         """Remember some of these images, or the sources among them, to make samples of: uint8 or float in [-1, 1]."""
@@ -115,6 +109,12 @@ def sides_of(name: str, batch: Batch, make: Making | None) -> tuple[Tensor, Tens
             "or tell the game how to `make` sources of images"
         )
     return source, batch.real
+
+
+def refuse_comparing(name: str, loss: Loss) -> None:
+    """ShapeError, which begins with the game's name, for a loss of fakes and real samples together."""
+    if loss.compares:
+        raise ShapeError(f"{name}: {loss.name} compares fakes with real samples, and here fakes are scored alone")
 
 
 def scores_move(optimizer: Optimizer, loss: Loss, real: Tensor, fake: Tensor, weight: float = 1.0) -> Losses:

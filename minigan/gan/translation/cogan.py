@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ...errors import ShapeError
 from ...nn import Module, evaluating
 from ...optim import Optimizer
 from ...recording import no_grad
@@ -10,7 +9,7 @@ from ...tensor import Tensor
 from ..game import Batch, Game, Losses, Turn
 from ..latents import Latent, uniform_latent
 from ..losses import Loss, nonsaturating
-from .base import all_scores_move, sides_of
+from .base import all_scores_move, refuse_comparing, sides_of
 from .making import Making
 
 
@@ -36,8 +35,7 @@ class CoGAN(Game):
         make: Making | None = None,
         **parts: Any,
     ) -> None:
-        if loss.compares:
-            raise ShapeError(f"CoGAN: {loss.name} compares fakes with real samples, and here fakes are scored alone")
+        refuse_comparing("CoGAN", loss)
         self.generator, self.source_generator = generator, source_generator
         self.discriminator, self.source_discriminator = discriminator, source_discriminator
         self.loss, self.make = loss, make

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import ShapeError
 from ...nn import Module
 from ...optim import Optimizer
 from ...tensor import Tensor
 from ..game import Batch, Losses
 from ..latents import Latent, SourceImages
 from ..losses import Loss
-from .base import Translation, all_scores_move
+from .base import Translation, all_scores_move, refuse_comparing
 
 Shape = tuple[int, int, int]  # of an image: channels, height, width
 
@@ -35,9 +34,7 @@ class TwoWay(Translation):
         others: Mapping[str, Module] | None = None,
         **parts: Any,
     ) -> None:
-        if loss.compares:
-            name = type(self).__name__
-            raise ShapeError(f"{name}: {loss.name} compares fakes with real samples, and here fakes are scored alone")
+        refuse_comparing(type(self).__name__, loss)
         self.inverse, self.loss, self.shape = inverse, loss, shape
         self.discriminator, self.source_discriminator = discriminator, source_discriminator
         translators = {"generator": generator, "inverse": inverse, **(others or {})}
