@@ -29,8 +29,14 @@ def softplus(x):
 
 
 def batch_norm(x, w, b, eps):
-    """The normalisation of a batch by its own statistics."""
-    return F.batch_norm(x, None, None, w, b, training=True, eps=eps)
+    """The normalisation of a batch by its own statistics. PyTorch's gradient is wrong for a turned batch of one."""
+    return F.batch_norm(x.contiguous(), None, None, w, b, training=True, eps=eps)
+
+
+def var(x, axes, ddof, keepdim):
+    """The variance, whose gradient passes through the mean too, an infinite one as NaN; of `torch.var` it does not."""
+    squares = (x - x.mean(axes, keepdim=True)).square().sum(axes, keepdim)
+    return squares / (x.numel() // max(squares.numel(), 1) - ddof)
 
 
 def leaky_relu(x, slope=0.01):
@@ -77,7 +83,7 @@ _NAMES = {
     "torch": torch,
     "F": F,
     "np": np,
-    **{f.__name__: f for f in (index, pad, constant, softplus, batch_norm, leaky_relu, amax, amin, per_channel)},
+    **{f.__name__: f for f in (index, pad, constant, softplus, batch_norm, var, leaky_relu, amax, amin, per_channel)},
 }
 
 

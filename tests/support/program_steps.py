@@ -140,7 +140,7 @@ def reduction(d: Draw) -> Made:
     theirs = {"max": "amax", "min": "amin"}.get(name, f"torch.{name}")
     if name == "var":
         ours = f"mg.var({x}, {axes}, keepdims={keepdims}, ddof={ddof})"
-        return ours, f"torch.var({x}, {every}, correction={ddof}, keepdim={keepdims})"
+        return ours, f"var({x}, {every}, {ddof}, {keepdims})"
     return f"mg.{name}({x}, {axes}, keepdims={keepdims})", f"{theirs}({x}, {every}, keepdim={keepdims})"
 
 
