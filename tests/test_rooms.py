@@ -37,6 +37,7 @@ ROOMS = {
     "latent": "the space that a generator draws from",
     "training": "settings, the files of a run, the loop, reports",
     "explain": "the lens on a tape",
+    "pages": "pages that compute in the browser",
     "reproduce": "tables of papers, computed again",
     "sweep": "a grid of settings, a run for each",
     "command": "the command line",

@@ -277,7 +277,7 @@ COMMANDS: dict[str, tuple[Callable[[Arguments], int], str]] = {
     "path-length": (between.path_length, "measure how evenly samples change between two of them"),
     "translate": (translating.translate, "make pictures of pictures, of any size"),
     "upscale": (translating.upscale, "make pictures larger by a trained generator"),
-    "export": (exporting.export_onnx, "write a trained generator as an ONNX model, which other programs run"),
+    "export": (exporting.export_generator, "write a trained generator as a page that draws, or as an ONNX model"),
     "evaluate": (evaluate.main, "measure how good a run's samples are, as one table"),
     "report": (report_of, "write a run's page, and say how it stands"),
     "watch": (watch.command, "show a run's page in a browser as the run goes on"),

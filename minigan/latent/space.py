@@ -124,11 +124,17 @@ class Space:
         """The points that belong to noise (n, z_dim); a style belongs to a noise and the class."""
         if self.kind == "z":
             return Points("z", z, labels)
-        assert self.styles is not None
-        mapping, network = self.styles.mapping, self.generator.network
-        told = network.told if isinstance(network, OneHotGenerator) else lambda x, y: x
-        w = self._in_chunks(lambda x, y: mapping(told(x, y)), z, labels)
+        w = self._in_chunks(self.mapped, z, labels)
         return Points("w", w, labels) if self.kind == "w" else self.widened(Points("w", w, labels))
+
+    def mapped(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The styles (n, dim) of noise, on the generator's device; ShapeError if it has none."""
+        if self.styles is None:
+            raise ShapeError("Space: this generator has no styles")
+        network = self.generator.network
+        if isinstance(network, OneHotGenerator) and labels is not None:
+            z = network.told(z, labels)
+        return self.styles.mapping(z)
 
     def widened(self, points: Points) -> Points:
         """The same points in w+; ShapeError for noise."""
