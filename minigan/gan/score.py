@@ -144,19 +144,9 @@ class ScoreGame(Objectives):
 
     def simultaneous_turn(self, batch: Batch) -> Losses:
         """Both players move at once, each down its own loss; with `consensus` also towards where neither would move."""
-        generator, critic = self.as_functions(batch)
-        sides = self._sides(generator, critic, batch)
-        d_loss, shown = self._discriminator_loss(critic, sides, batch.rng)
-        g_loss, of_paths = self._smoothed(self._generator_loss(critic, sides, batch.rng, True), sides, batch.rng)
         d_optimizer, g_optimizer = self.optimizers["discriminator"], self.optimizers["generator"]
-        moving = bool(self.moves.consensus)
-        field = ops.averaged(
-            [
-                *grad(d_loss, d_optimizer.params, create_graph=moving),
-                *grad(g_loss, g_optimizer.params, create_graph=moving),
-            ]
-        )
-        if moving:
+        field, shown = self.joint_gradient(batch, create_graph=bool(self.moves.consensus))
+        if self.moves.consensus:
             length = ops.sum(ops.stack([ops.sum(ops.square(v)) for v in field]))
             pull = ops.averaged(grad(length, [*d_optimizer.params, *g_optimizer.params]))
             field = [v.detach() + 0.5 * self.moves.consensus * p for v, p in zip(field, pull, strict=True)]
@@ -165,7 +155,25 @@ class ScoreGame(Objectives):
         self._limit_weights()
         g_optimizer.step(field[len(d_optimizer.params) :])
         self.average()
-        return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), **shown, **of_paths}
+        return shown
+
+    def joint_gradient(self, batch: Batch, *, create_graph: bool = False) -> tuple[list[Tensor], Losses]:
+        """(the gradient of each player's own loss with respect to its parameters, the discriminator's first; losses).
+
+        Those parameters are the optimizers'. With `create_graph` it can be differentiated. Nobody moves.
+        """
+        generator, critic = self.as_functions(batch)
+        sides = self._sides(generator, critic, batch)
+        d_loss, shown = self._discriminator_loss(critic, sides, batch.rng)
+        g_loss, of_paths = self._smoothed(self._generator_loss(critic, sides, batch.rng, True), sides, batch.rng)
+        losses = {"discriminator": d_loss, "generator": g_loss}
+        slopes = [
+            slope
+            for name, loss in losses.items()
+            for slope in grad(loss, self.optimizers[name].params, create_graph=create_graph)
+        ]
+        told = {"d_loss": d_loss.detach(), "g_loss": g_loss.detach(), **shown, **of_paths}
+        return ops.averaged(slopes), told
 
     def one_pass_turn(self, batch: Batch) -> Losses:
         """The moves of `simultaneous_turn`, by one pass of the discriminator (`gan/one_pass.py`).

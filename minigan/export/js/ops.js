@@ -1,7 +1,5 @@
-// The ops of a program, by the names that ONNX has for them. An array is { shape, data }, its type that of its data.
+// The ops of a program, by the names that ONNX has for them.
 
-const TYPES = { float32: Float32Array, float64: Float64Array, int64: Int32Array, int32: Int32Array, bool: Uint8Array };
-const count = (shape) => shape.reduce((a, b) => a * b, 1);
 const axisOf = (axis, x) => axis < 0 ? axis + x.shape.length : axis;
 const strides = (shape) => shape.map((_, k) => count(shape.slice(k + 1)));
 const whole = (x) => Array.from(x.data);

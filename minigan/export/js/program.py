@@ -19,19 +19,22 @@ from ..onnx.passes import evaluated
 from ..onnx.table import translated
 from .packed import Bytes
 
-SOURCES = ("kernels.js", "ops.js", "program.js")
+SOURCES = ("arrays.js", "kernels.js", "ops.js", "program.js")
 FEW = 64  # numbers of a constant that are written as such
 Inputs = dict[str, np.ndarray]
 
 
-def source() -> str:
-    """The JavaScript that runs programs: `new Program(description, arraysOf(arrays, bytes)).run(...inputs)`."""
-    return "\n".join(files(__package__).joinpath(name).read_text(encoding="utf-8") for name in SOURCES)
+def source(*names: str) -> str:
+    """The JavaScript that runs programs: `new Program(description, arraysOf(arrays, bytes)).run(...inputs)`.
+
+    Or these files of it: arrays.js alone reads what `Bytes` writes.
+    """
+    return "\n".join(files(__package__).joinpath(name).read_text(encoding="utf-8") for name in names or SOURCES)
 
 
 def known_ops() -> set[str]:
     """The ops that it computes, by the names that ONNX has for them."""
-    table = files(__package__).joinpath("ops.js").read_text(encoding="utf-8").partition("const OPS = {")[2]
+    table = source("ops.js").partition("const OPS = {")[2]
     return set(re.findall(r"(?:^  |, )([A-Z]\w+): (?=\(|of|test|reduced|soonest)", table, re.MULTILINE))
 
 
