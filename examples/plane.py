@@ -1,6 +1,6 @@
 """Watch GANs play in the plane: critic, gradients, samples, losses and eigenvalues of the game, in one HTML page.
 
-    python examples/plane.py                            three games on a ring of 8 Gaussians: two minutes
+    python examples/plane.py                            three games on a ring of 8 Gaussians: some three minutes
     python examples/plane.py --data grid --games plain consensus
     python examples/plane.py --data swiss_roll --steps 6000
 
@@ -8,7 +8,7 @@ It writes OUT/plane.html, a file that loads nothing. The games have the same sma
 tanh units), the same noise and the same first weights, which make all samples one point, so what differs are the rules:
 
     plain       the non-saturating loss, alternating turns; G learns faster than D, and its samples jump between modes
-    r1          the same loss with R1, and a D that learns faster (Mescheder et al. 2018): it settles, on some modes
+    r1          the same loss with R1, and a D that learns faster (Mescheder et al. 2018): samples stay, at some modes
     wgan_gp     WGAN-GP, two turns of the critic for each of G (Gulrajani et al. 2017): the slopes reach far
     consensus   both move at once, and also towards where neither would move (Mescheder et al. 2017)
 
@@ -45,15 +45,15 @@ GAMES = {
         "plain GAN",
         "The non-saturating loss with nothing added. The generator runs to wherever the critic says real, all of its "
         "points at once; the critic turns that place orange, and they run on. This is mode collapse, and it does not "
-        "end: the eigenvalues stay to the right of the line.",
+        "end: the losses go up and down with it.",
         1e-3,
         {"loss": losses.nonsaturating},
     ),
     "r1": Rules(
         "with R1",
-        "The same loss, with the squared slope of the critic at real points added to it. The surface is smooth where "
-        "the data lie, nothing rushes, and the game settles, though on a part of the modes: from far away a gentle "
-        "slope does not call the points.",
+        "The same loss, with the squared slope of the critic at real points added to it. The surface is level where "
+        "the data lie, so points stay where they have arrived, though seldom at all of the data: what is far from "
+        "every point has little slope to call them.",
         4e-3,
         {"loss": losses.nonsaturating, "penalty": penalties.r1, "penalty_weight": 0.02},
     ),
@@ -71,8 +71,8 @@ GAMES = {
     ),
     "consensus": Rules(
         "consensus",
-        "Both players move at once, and also towards where neither would move. It draws turning directions in, whether "
-        "what they turn about is a good game or not.",
+        "Both players move at once, and also towards where neither would move. It draws in what turns, whether what it "
+        "turns about is a good game or not. The eigenvalues are those of the losses, without that pull.",
         2e-3,
         {"loss": losses.nonsaturating, "moves": Moves(consensus=0.5)},
     ),

@@ -59,9 +59,9 @@ def frame(game: ScoreGame, scene: Scene) -> Frame:
     if scene.centres is not None:
         found = mode_coverage(game.sample(1000).numpy(), scene.centres, scene.std)
         modes, good = found.modes, found.good
-    turning = eigenvalues(game, tensor(scene.real[:SAMPLES].astype(np.float32)))
-    upper = turning[turning.imag >= 0][:KEPT]
-    kept = np.pad(upper, (0, KEPT - len(upper)))
+    values = eigenvalues(game, tensor(scene.real[:SAMPLES].astype(np.float32)))
+    upper = values[values.imag >= 0][:KEPT]
+    kept = np.pad(upper, (0, max(0, KEPT - len(upper))))
     return Frame(game.rounds, surface(game, scene), fake.numpy(), pushes(game, fake, scene), kept, modes, good)
 
 

@@ -5,7 +5,7 @@ const arrays = arraysOf(held.arrays, bytesOf(held.bytes));
 const SPEED = 5, ARROW = 0.055, SENTENCES = {  // frames in a second; of the side, the length of a usual gradient
   loss: "<b>Do not wait for it to fall.</b> What one player wins the other loses, so a good game is level, not low. Look for jumps: there the points leave a mode, or arrive at one.",
   good: "<b>How well is it going?</b> The share of 1000 samples within three deviations of a mode. The losses do not tell; this does.",
-  eigenvalues: "<b>Does the game settle?</b> The largest real part, how fast the worst direction is driven away, beside the largest height, how fast the game turns. A penalty on the critic's slope should bring the first near 0.",
+  eigenvalues: "<b>Which is the larger?</b> By step, the largest real part, how fast the worst direction is driven away, and the largest height, how fast the game turns. Where turning is the larger, the players chase each other; where driving away is, something is still on its way. Both grow as the critic's surface gets steeper.",
 };
 let film = 0, at = 0, playing = false, charts = [], push = 1, reach = 1;
 
@@ -145,7 +145,7 @@ const usual = (v) => {  // the ninth tenth of the lengths of vectors
 };
 
 function choose(k) {
-  const share = frames() > 1 ? at / (frames() - 1) : 0;
+  const share = at / (frames() - 1);
   film = k;
   const { steps, about, parameters, charts: specs } = held.films[film];
   [...$("games").children].forEach((b, j) => b.setAttribute("aria-pressed", String(j === film)));
@@ -212,5 +212,6 @@ document.addEventListener("keydown", (e) => {
   show(to);
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+at = 0.4 * (frames() - 1);  // there is more to see than at the first frame
 choose(0);
 new ResizeObserver(redraw).observe(document.querySelector("main"));
