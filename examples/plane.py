@@ -1,8 +1,8 @@
 """Watch GANs play in the plane: critic, gradients, samples, losses and eigenvalues of the game, in one HTML page.
 
     python examples/plane.py                            three games on a ring of 8 Gaussians: some three minutes
-    python examples/plane.py --data grid --games plain consensus
-    python examples/plane.py --data swiss_roll --steps 6000
+    python examples/plane.py --data grid --games plain wgan_gp --steps 6000
+    python examples/plane.py --games plain unrolled
 
 It writes OUT/plane.html, a file that loads nothing. The games have the same small networks (two hidden layers of 16
 tanh units), the same noise and the same first weights, which make all samples one point, so what differs are the rules:
@@ -10,7 +10,7 @@ tanh units), the same noise and the same first weights, which make all samples o
     plain       the non-saturating loss, alternating turns; G learns faster than D, and its samples jump between modes
     r1          the same loss with R1, and a D that learns faster (Mescheder et al. 2018): samples stay, at some modes
     wgan_gp     WGAN-GP, two turns of the critic for each of G (Gulrajani et al. 2017): the slopes reach far
-    consensus   both move at once, and also towards where neither would move (Mescheder et al. 2017)
+    unrolled    the generator looks five steps of D ahead (Metz et al. 2017)
 
 Eigenvalues are those of the Jacobian of both players' gradients with respect to all of their weights, computed by the
 library's own second derivatives at each frame (`minigan.gan.jacobian`).
@@ -69,12 +69,13 @@ GAMES = {
             "schedule": alternate(d_steps=2),
         },
     ),
-    "consensus": Rules(
-        "consensus",
-        "Both players move at once, and also towards where neither would move. It draws in what turns, whether what it "
-        "turns about is a good game or not. The eigenvalues are those of the losses, without that pull.",
+    "unrolled": Rules(
+        "unrolled",
+        "The generator looks five steps of the critic ahead: it does not run to where the critic says real now, but to "
+        "where it would still say so after it had learnt. The arrows and eigenvalues are those of the game without "
+        "looking ahead.",
         2e-3,
-        {"loss": losses.nonsaturating, "moves": Moves(consensus=0.5)},
+        {"loss": losses.nonsaturating, "moves": Moves(unroll=5)},
     ),
 }
 SCENES = {

@@ -41,8 +41,8 @@ def export_generator(arguments: Sequence[str]) -> int:
     p.add_argument(
         "--weights",
         choices=KINDS,
-        default=KINDS[0],
-        help="how a page keeps them: in 2 bytes each, in 1, or in 4, as they are (default: float16)",
+        help="how a page keeps them: in 2 bytes each, in 1, or in 4, as they are (default: float16, or int8 where they "
+        "would take more than 3 MB)",
     )
     p.idle_without("--onnx", lambda o: o.onnx, "--noiseless")
     p.idle_without("--page", lambda o: o.page, "--weights")

@@ -29,6 +29,7 @@ from ..training.report.page import source_of as shared
 from ..training.report.tables import number
 
 SLIDERS = 6  # directions at most
+FLOAT16_AT_MOST = 1_125_000  # weights: in 2 bytes each, and in base 64, 3 MB
 COMPARED = 64  # samples of which it is told what rounding the weights changes
 CHECKED = 400  # numbers at most, of one image, that the page compares its own with
 NOISES: dict[type, str] = {NormalLatent: "normal", UniformLatent: "uniform", LatentCode: "code"}
@@ -87,17 +88,18 @@ class _Synthesis(Module):
         return self.styles.synthesis([w] * self.styles.layers)
 
 
-def write(path: str | Path, generator: Generator, title: str, weights: str = "float16") -> dict[str, Any]:
+def write(path: str | Path, generator: Generator, title: str, weights: str | None = None) -> dict[str, Any]:
     """Write the page to `path`; its size in bytes, and by how much rounding the weights changes samples.
 
-    `weights` is how they are kept: float16, int8 or float32 (`export.js.rounded`). What the network draws itself, as
-    the noise between StyleGAN2's layers, is left out. ShapeError for what makes no images, or of noise that no page
-    draws; NotDescribed names an op that no page computes.
+    `weights` is how they are kept: float16, int8 or float32 (`export.js.rounded`); by default float16, or int8 where
+    they would take more than 3 MB. What the network draws itself, as the noise between StyleGAN2's layers, is left out.
+    ShapeError for what makes no images, or of noise that no page draws; NotDescribed names an op that no page computes.
     """
-    held = content(generator, weights)
-    text = page(held, title)
-    disk.write(Path(path), text.encode())
-    return {"bytes": len(text.encode()), "weights": weights, "error": held["error"]}
+    size = generator.network.num_parameters(buffers=True)
+    held = content(generator, weights or ("float16" if size <= FLOAT16_AT_MOST else "int8"))
+    text = page(held, title).encode()
+    disk.write(Path(path), text)
+    return {"bytes": len(text), "weights": held["weights"], "error": held["error"]}
 
 
 def content(generator: Generator, weights: str) -> dict[str, Any]:

@@ -104,8 +104,9 @@ function values() {
   for (const power of [0.1, 1, 10, 100, 1000]) for (const v of [power, -power]) {
     if (squeezed(power) > reach) continue;
     svg.append(draw("line", { class: "grid", x1: x(v), x2: x(v), y1: 0, y2: height }), draw("line", { class: "grid", x1: 0, x2: width, y1: y(v), y2: y(v) }));
-    svg.append(draw("text", { x: x(v), y: height / 2 + 13, "text-anchor": "middle" }, String(v).replace("-", "−")));
-    if (Math.abs(v) >= 1) svg.append(draw("text", { x: width / 2 + 4, y: y(v) + 4 }, `${String(v).replace("-", "−")}i`));
+    if (power < 1) continue;
+    const told = String(v).replace("-", "−");
+    svg.append(draw("text", { x: x(v), y: height / 2 + 13, "text-anchor": "middle" }, told), draw("text", { x: width / 2 + 4, y: y(v) + 4 }, `${told}i`));
   }
   svg.append(draw("line", { class: "axis", x1: width / 2, x2: width / 2, y1: 0, y2: height }), draw("line", { class: "grid", x1: 0, x2: width, y1: height / 2, y2: height / 2 }));
   const counted = { in: 0, turn: 0, out: 0 };

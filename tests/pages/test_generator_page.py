@@ -59,6 +59,15 @@ def test_the_error_it_states_is_that_of_the_rounded_weights(tmp_path, kind):
     np.testing.assert_allclose(check["given"][0], z.numpy()[0], rtol=1e-7)
 
 
+def test_many_weights_are_kept_as_int8_unless_asked_otherwise(tmp_path, monkeypatch):
+    generator = small_generators.plain()
+    assert pages.write_generator(tmp_path / "g.html", generator, "digits")["weights"] == "float16"
+    monkeypatch.setattr(page, "FLOAT16_AT_MOST", 100)
+    assert pages.write_generator(tmp_path / "g.html", generator, "digits")["weights"] == "int8"
+    assert held(tmp_path / "g.html")["weights"] == "int8"
+    assert pages.write_generator(tmp_path / "g.html", generator, "digits", "float32")["weights"] == "float32"
+
+
 def test_writing_it_leaves_the_generator_as_it_was(tmp_path):
     generator = small_generators.conditional()
     before = generator.sample(4).numpy()

@@ -120,12 +120,12 @@ def test_the_page_holds_every_frame_and_loads_nothing(tmp_path):
 @pytest.mark.parametrize("scene", ["ring", "swiss_roll"])
 def test_the_example_writes_a_page_in_one_command(tmp_path, scene):
     script = example("plane")
-    words = ["--data", scene, "--steps", "4", "--frames", "2", "--games", "plain", "consensus", "--out", str(tmp_path)]
+    words = ["--data", scene, "--steps", "4", "--frames", "2", "--games", "plain", "unrolled", "--out", str(tmp_path)]
     assert mg.training.studies.main(script.study, script.options(), arguments=words) == 0
     text = (tmp_path / "plane.html").read_text(encoding="utf-8")
     assert len(text) < 500_000
     held = json.loads(re.search(r'id="content">(.*?)</script>', text, re.DOTALL)[1])
-    assert [found["title"] for found in held["films"]] == ["plain GAN", "consensus"]
+    assert [found["title"] for found in held["films"]] == ["plain GAN", "unrolled"]
     assert ("good" in held["films"][0]["charts"]) == (scene == "ring")
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert "plain_driven_away" in metrics
