@@ -73,7 +73,7 @@ def wheel(folder: Path, libraries: Path, platform: str, config_settings: Any = N
     settings["--build-option"] = [*([given] if isinstance(given, str) else given), *tags]
     folder = folder.absolute()
     with tempfile.TemporaryDirectory() as copied, contextlib.chdir(copied):
-        for name in ("pyproject.toml", "README.md", "LICENSE"):
+        for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
             shutil.copy2(ROOT / name, name)
         shutil.copytree(ROOT / "minigan", "minigan", ignore=shutil.ignore_patterns("__pycache__", LIBRARIES.name))
         shutil.copytree(libraries, LIBRARIES.relative_to(ROOT))
