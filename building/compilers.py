@@ -92,7 +92,7 @@ class Compiler:
         """Does it compile a few lines for this variant as the kernels are compiled?"""
         with tempfile.TemporaryDirectory() as folder:
             trial = Path(folder, "trial.c")
-            trial.write_text(TRIAL)
+            trial.write_text(TRIAL, encoding="utf-8")
             try:
                 self.compile([trial], variant, Path(folder, "trial.so"))
             except CompilerError:

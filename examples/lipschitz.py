@@ -155,7 +155,7 @@ def report(rows: list[Row], least: float, most: float, folder: Path) -> None:
     """The table, on the terminal and as lipschitz.csv."""
     heads = ["critic", "held by", "estimate", "K seen", "K spectral", "K bound", "estimate/seen", "estimate/spectral"]
     print(("{:16}{:12}" + "{:>18}" * 6).format(*heads))
-    with (folder / "lipschitz.csv").open("w", newline="") as file:
+    with (folder / "lipschitz.csv").open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file)
         out.writerow(heads)
         for row in rows:

@@ -123,7 +123,7 @@ def study(settings: Settings, folder: Path) -> dict[str, float]:
 
 
 def write(found: dict[str, Watched], path: Path) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["generator", "d_step", *(f"{cost}_{what}" for cost in COSTS for what in ("norm", "variance"))])
         for name, seen in found.items():

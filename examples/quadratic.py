@@ -123,7 +123,8 @@ def write_loss_logs(folder: RunFolder) -> None:
         for step, d, g in zip(log["step"], log["d_loss"], log["g_loss"], strict=True)
         if (step - 1) % 10 == 0
     ]
-    (folder.path / "loss_logs.csv").write_text("Iteration,Discriminator Loss,Generator Loss\n" + "".join(rows))
+    text = "Iteration,Discriminator Loss,Generator Loss\n" + "".join(rows)
+    (folder.path / "loss_logs.csv").write_text(text, encoding="utf-8")
 
 
 def draw_features(game: ScoreGame, settings: training.Settings, path: Path) -> None:

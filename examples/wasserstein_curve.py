@@ -166,7 +166,7 @@ def study(settings: Settings, folder: Path) -> dict[str, float]:
         "gan_dcgan_generator_cost": panel("generator's cost", runs["gan_dcgan"], runs["gan_dcgan"].cost),
     }
     draw(list(panels.values()), [RUNS[n][0] for n in ("wgan_mlp", "wgan_dcgan", "gan_dcgan", "gan_dcgan")], folder)
-    with (folder / "curves.csv").open("w", newline="") as file:
+    with (folder / "curves.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["run", "step", "estimate", "generator_cost", "frechet_distance"])
         for name, run in runs.items():

@@ -246,6 +246,8 @@ def fingerprint(samples: Any) -> dict[str, Any]:
 
 def fingerprint_of_pictures(pictures: Pictures) -> dict[str, Any]:
     """How many pictures there are, and the SHA-256 of their files' paths below their folders and their sizes."""
-    listed = "\n".join(f"{file.relative_to(folder)} {file.stat().st_size}" for folder, file in pictures.files())
+    listed = "\n".join(
+        f"{file.relative_to(folder).as_posix()} {file.stat().st_size}" for folder, file in pictures.files()
+    )
     digest = hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()
     return {"count": len(pictures.pictures), "sha256": digest}

@@ -37,7 +37,7 @@ def key(face: str, s: Geometry) -> str:
 
 def load(path: Path = PATH) -> Table:
     """What was measured; nothing if there is no such file."""
-    found: Table = json.loads(path.read_text()) if path.exists() else {}
+    found: Table = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
 
 
@@ -60,7 +60,7 @@ def save(table: Table, path: Path = PATH) -> None:
             lines = [f"   {json.dumps(name)}: {json.dumps(_rounded(times))}" for name, times in sorted(rows.items())]
             blocks.append(f"  {json.dumps(precision)}: {{\n" + ",\n".join(lines) + "\n  }")
         gpus.append(f" {json.dumps(gpu)}: {{\n" + ",\n".join(blocks) + "\n }")
-    path.write_text("{\n" + ",\n".join(gpus) + "\n}\n" if gpus else "{}\n")
+    path.write_text("{\n" + ",\n".join(gpus) + "\n}\n" if gpus else "{}\n", encoding="utf-8")
     chosen.cache_clear()
     _measured.cache_clear()
 

@@ -23,8 +23,8 @@ _REAL = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 @cache
 def source(name: str) -> str:
     """The text of NAME.cu with what it includes from this folder."""
-    text = (FOLDER / f"{name}.cu").read_text()
-    return re.sub(r'#include "(.+?)"\n', lambda found: (FOLDER / found[1]).read_text(), text)
+    text = (FOLDER / f"{name}.cu").read_text(encoding="utf-8")
+    return re.sub(r'#include "(.+?)"\n', lambda found: (FOLDER / found[1]).read_text(encoding="utf-8"), text)
 
 
 def options(real: str, **defines: Any) -> tuple[str, ...]:

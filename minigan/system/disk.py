@@ -185,8 +185,8 @@ def holding(path: Path) -> Iterator[None]:
     with open(handle, "r+b", buffering=0) as file:
         with naming(path):
             free = _lock_soon(file)
-        if not free:
             file.seek(0)
+        if not free:
             holder = file.read(20)
             number = holder.decode() if holder.isdigit() else "unknown"
             raise CheckpointError(f"{path.parent}: another process (number {number}) is writing there")

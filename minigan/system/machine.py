@@ -25,14 +25,19 @@ def memory() -> float:
         return math.inf
 
 
+def _told(path: Path | str) -> str:
+    """What Linux tells in a file of its own; OSError where there is none."""
+    return Path(path).read_text(encoding="utf-8")
+
+
 def available() -> float:
     """Bytes of memory that this process may still take without another being hurt; infinity where nothing says it."""
     found = [math.inf, *_left_to_process()]
     with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = _told("/proc/meminfo").splitlines()
         found.append(1024.0 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
     with contextlib.suppress(OSError, ValueError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
+        for line in _told("/proc/self/cgroup").splitlines():
             _, kinds, group = line.split(":", 2)
             if kinds in ("", "memory"):
                 found += _left_to_groups(Path("/sys/fs/cgroup") / kinds, group.strip("/"))
@@ -44,7 +49,7 @@ def _left_to_process() -> Iterator[float]:
     with contextlib.suppress(ImportError, OSError, ValueError, IndexError):  # Windows has no module resource
         import resource
 
-        pages = Path("/proc/self/statm").read_text().split()
+        pages = _told("/proc/self/statm").split()
         for limit, taken in ((resource.RLIMIT_AS, pages[0]), (resource.RLIMIT_DATA, pages[5])):
             most = resource.getrlimit(limit)[0]
             if most != resource.RLIM_INFINITY:
@@ -56,9 +61,9 @@ def _left_to_groups(root: Path, group: str) -> Iterator[float]:
     for folder in (root / group, *(root / group).parents):
         for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
             with contextlib.suppress(OSError, ValueError):  # there is no such file, or it says "max"
-                cached = re.findall(r"^(?:total_)?inactive_file (\d+)", (folder / "memory.stat").read_text(), re.M)
-                taken = int((folder / used).read_text()) - max(map(int, cached), default=0)
-                yield float(int((folder / limit).read_text()) - taken)
+                cached = re.findall(r"^(?:total_)?inactive_file (\d+)", _told(folder / "memory.stat"), re.M)
+                taken = int(_told(folder / used)) - max(map(int, cached), default=0)
+                yield float(int(_told(folder / limit)) - taken)
         if folder == root:
             return
 
@@ -67,7 +72,7 @@ def processor() -> str:
     """What this machine's processor is called, and how many cores of it this process may use."""
     named = platform.processor() or platform.machine()
     with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = _told("/proc/cpuinfo").splitlines()
         named = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return f"{named}, {cores()} cores"
 
