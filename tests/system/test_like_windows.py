@@ -1,4 +1,4 @@
-"""A system that has no more than Windows has, as far as this one can imitate it: `support/like_windows` says how far."""
+"""A system that has no more than Windows has, as far as it can be imitated: `support/like_windows` says how far."""
 
 import os
 import subprocess

@@ -6,6 +6,7 @@ an error. What stays as it is here: the kind of paths (`os.name`), the console, 
 """
 
 import builtins
+import contextlib
 import fcntl
 import io
 import os
@@ -17,8 +18,8 @@ import warnings
 
 MODULES = ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "posix_ipc", "syslog", "readline")
 OF_OS = (
-    "fork forkpty register_at_fork sched_getaffinity sched_setaffinity sysconf O_NOFOLLOW O_DIRECTORY getuid geteuid getgid "
-    "getegid getpgid setsid killpg fchmod fchown chown mkfifo nice wait wait3 wait4 getloadavg pread"
+    "fork forkpty register_at_fork sched_getaffinity sched_setaffinity sysconf O_NOFOLLOW O_DIRECTORY getuid geteuid "
+    "getgid getegid getpgid setsid killpg fchmod fchown chown mkfifo nice wait wait3 wait4 getloadavg pread"
 )
 OF_SIGNAL = (
     "SIGHUP SIGKILL SIGUSR1 SIGUSR2 SIGALRM SIGPIPE SIGCHLD pthread_kill pthread_sigmask sigwait alarm setitimer"
@@ -45,10 +46,8 @@ def _windows_locks():
 def _opened():
     """The paths of this process's open files."""
     for handle in _listed("/proc/self/fd"):
-        try:
+        with contextlib.suppress(OSError):
             yield _led(f"/proc/self/fd/{handle}")
-        except OSError:
-            pass
 
 
 def _kept_open(name, paths=1):
