@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from html import escape
@@ -72,6 +73,7 @@ class Server(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    allow_reuse_address = os.name == "posix"  # Windows would let two servers have one port
 
     def __init__(self, path: Path, port: int = 0) -> None:
         self.path = path

@@ -229,6 +229,8 @@ def _is(file: IO[bytes], path: Path) -> bool:
 try:
     import fcntl
 
+    DELETES_WHAT_IS_OPEN = True  # can a file be deleted that is open?
+
     def _lock(file: IO[bytes], shared: bool = False) -> bool:
         try:
             fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -238,6 +240,8 @@ try:
 
 except ImportError:  # Windows
     import msvcrt
+
+    DELETES_WHAT_IS_OPEN = False
 
     def _lock(file: IO[bytes], shared: bool = False) -> bool:
         file.seek(1 << 20)  # a byte far behind the text, which others may read meanwhile

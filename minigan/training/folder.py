@@ -62,12 +62,16 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CheckpointError(f"{self.path}: cannot write there ({error.strerror})") from error
-        with disk.holding(self.path / ".lock"):
-            try:
-                yield
-            finally:
-                if not before:
-                    self._remove_if_empty()
+        try:
+            with disk.holding(self.path / ".lock"):
+                try:
+                    yield
+                finally:
+                    if not before:
+                        self._remove_if_empty()
+        finally:
+            if not before and not disk.DELETES_WHAT_IS_OPEN:
+                self._remove_if_empty()
 
     def _remove_if_empty(self) -> None:
         """Leave no trace of a run that never began."""

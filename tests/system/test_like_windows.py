@@ -35,6 +35,18 @@ print(refused.stderr.strip().splitlines()[-1])
 print(__import__("os").getpid())
 """
 
+REFUSED = """
+import pathlib, sys
+from minigan.training import RunFolder
+path = pathlib.Path(sys.argv[1])
+try:
+    with RunFolder(path).held():
+        assert path.exists()
+        raise ZeroDivisionError
+except ZeroDivisionError:
+    print(path.exists())
+"""
+
 
 @pytest.fixture
 def run():
@@ -65,6 +77,10 @@ def test_every_module_loads(run):
 def test_a_lock_names_its_holder(run, tmp_path):
     refused, holder = run("-c", LOCK, tmp_path / ".lock").splitlines()
     assert f"another process (number {holder}) is writing there" in refused
+
+
+def test_a_run_that_never_began_leaves_no_trace(run, tmp_path):
+    assert run("-c", REFUSED, tmp_path / "run").split() == ["False"]
 
 
 @pytest.mark.slow
