@@ -60,9 +60,8 @@ def run(page: Path) -> None:
             continue
         where = f"{page.name}, line {block.line}"
         printed = _python(block, where, namespace) if block.language == "python" else _console(block, where)
-        if following is not None and following.language == "text":
-            if why := unlike(following.code, printed):
-                raise Wrong(f"{page.name}, line {following.line}: {why}\n--- it printed:\n{printed}")
+        if following is not None and following.language == "text" and (why := unlike(following.code, printed)):
+            raise Wrong(f"{page.name}, line {following.line}: {why}\n--- it printed:\n{printed}")
 
 
 def _python(block: Block, where: str, namespace: dict[str, object]) -> str:
