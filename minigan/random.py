@@ -54,6 +54,11 @@ class Stream:
         """The stream of the same seed and name at the start of `step`: an integer >= 0, or one on a device."""
         return Stream(self.seed, self.name, step)
 
+    @property
+    def begun(self) -> bool:
+        """Has anything been drawn within the step?"""
+        return self._block > 0
+
     def words(self, n: int) -> np.ndarray:
         """The next n random 64-bit words, on the CPU."""
         n = _whole("words: n", n)

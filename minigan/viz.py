@@ -73,7 +73,7 @@ def save_png(picture: np.ndarray, path: str | Path, scale: int = 2) -> None:
 def _write_png(picture: np.ndarray, out: Any, scale: int) -> None:
     from PIL import Image
 
-    Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)).save(out, "PNG")
+    Image.fromarray(picture if scale == 1 else picture.repeat(scale, 0).repeat(scale, 1)).save(out, "PNG")
 
 
 class Shown:

@@ -43,6 +43,13 @@ def check_out(chosen: argparse.Namespace, *endings: str) -> str:
     return ending
 
 
+def check_folder(chosen: argparse.Namespace) -> None:
+    """CheckpointError if --out, or what leads there, is something else than a folder."""
+    there = next((place for place in (Path(chosen.out), *Path(chosen.out).parents) if place.exists()), None)
+    if there is not None and not there.is_dir():
+        raise CheckpointError(f"--out {chosen.out}: expected a folder, {shown(there)} is a file; give another --out")
+
+
 def generator_of(given: str, device: str) -> export.Generator:
     """What makes samples of noise, of a file or of a run's folder; CheckpointError if it makes them of images."""
     found = read(given, device)

@@ -4,10 +4,11 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from .. import viz
+from .. import random, viz
 from ..data import list_pictures, scaled
 from ..data.pictures import read_whole
 from ..errors import CheckpointError, DataError, ShapeError
@@ -15,25 +16,29 @@ from ..export import Generator
 from ..gan.latents import SourceImages
 from ..system import disk
 from ..system.options import Options, nonempty
-from ..system.terminal import progress, say, shown
+from ..system.terminal import BY_SHARE, progress, say, shown
 from ..tensor import tensor
 from ..training import positive
 from ..training.settings import natural
 from . import tiles
-from .generators import done, of_generator, translator_of
+from .generators import check_folder, done, of_generator, translator_of
+from .tiles import Network
 
-Through = Callable[[np.ndarray], np.ndarray]  # of an image (C, H, W) in [-1, 1], of any size
+Through = Callable[[Network, np.ndarray], Iterator[np.ndarray]]  # `tiles.through`, told how
 
 OPAQUE = 255
 ABOUT = """Let a trained translator make pictures of pictures.
 
     minigan translate RUN photo.jpg other.png --out made/     pictures, each of its own size
     minigan translate RUN FOLDER --out made/                  all that a folder holds
+    minigan translate RUN photo.jpg --styles 3                three of each, where styles are drawn: BicycleGAN, MUNIT
     minigan translate RUN/inverse.safetensors FOLDER          the way back, of a CycleGAN
 
 A picture is turned upright by its EXIF tag and keeps its size, or as many times that as the translator makes; what is
-transparent stays so. Large ones go through the network in tiles that overlap, so that its memory is bounded. Each is
-written as a PNG of its name.
+transparent stays so, and the translator is given what the file shows there. (While it trains, a picture is laid over
+white where it is transparent, scaled to cover a square and cropped at its centre.) Large ones go through the network in
+tiles that overlap, so that memory is bounded. Each is written as a PNG of its name, with --styles as NAME_1.png,
+NAME_2.png and so on; one of a folder lies below --out as it lies in the folder.
 
 A translator that was trained with --made holes fills what is transparent, and leaves all else as it is.
 """
@@ -43,7 +48,8 @@ UPSCALED = """Let a generator that makes images larger do so with pictures.
 
     minigan upscale RUN photo.jpg --out larger/
 
-As `minigan translate`, which says what becomes of pictures; RUN is one of examples/super_resolution.py, say.
+As `minigan translate`, which says what becomes of pictures; RUN is one of examples/super_resolution.py, say. Memory
+holds the larger picture, three or four bytes a pixel, and a row of tiles: a smaller --tile needs less.
 """
 
 
@@ -52,15 +58,24 @@ def translate(arguments: Sequence[str]) -> int:
     p = _options("translate", ABOUT)
     shown = "of the domains that the translator knows, the one to go to (default: 0)"
     p.add_argument("--label", type=natural, metavar="N", help=shown)
+    shown = "so many of each picture, where the translator draws styles, codes or what it drops (default: 1)"
+    p.add_argument("--styles", type=positive, metavar="N", help=shown)
+    p.named("--seed").help = "the same seed draws the same styles, for each picture alike (default: 0)"
     chosen = p.parse_args(arguments)
-    return _translated(chosen, *translator_of(chosen.source, chosen.device))
+    check_folder(chosen)
+    generator, source = translator_of(chosen.source, chosen.device)
+    if asked := sorted({"styles", "seed"} & p.given):
+        _check_draws(generator, chosen, *asked)
+    return _translated(chosen, generator, source)
 
 
 def upscale(arguments: Sequence[str]) -> int:
     """Larger pictures of pictures; CheckpointError if the generator makes them no larger."""
     p = _options("upscale", UPSCALED)
-    p.set_defaults(label=None)
+    p.without("--seed")
+    p.set_defaults(label=None, styles=None)
     chosen = p.parse_args(arguments)
+    check_folder(chosen)
     generator, source = translator_of(chosen.source, chosen.device)
     made = generator.sample(1).shape[2:]
     if made <= source.shape[1:]:
@@ -68,45 +83,55 @@ def upscale(arguments: Sequence[str]) -> int:
     return _translated(chosen, generator, source)
 
 
+def _check_draws(generator: Generator, chosen: argparse.Namespace, *asked: str) -> None:
+    """ShapeError that names what was asked for if the generator draws nothing by itself."""
+    if not generator.draws:
+        options = " and ".join(f"--{name} {getattr(chosen, name)}" for name in asked)
+        raise ShapeError(f"{options}: {chosen.source} draws no styles, and makes one picture of each")
+
+
 def _translated(chosen: argparse.Namespace, generator: Generator, source: SourceImages) -> int:
     """What the generator makes of the pictures on the command line, in a folder."""
     if chosen.label is not None and not 0 <= chosen.label < (generator.classes or 0):
         known = "it is told no domain" if generator.classes is None else f"it knows 0 to {generator.classes - 1}"
         raise ShapeError(f"--label {chosen.label}: {known}")
-    files = list(_files(chosen.pictures))
     out = Path(chosen.out)
-    targets = _targets(files, out)
-    out.mkdir(parents=True, exist_ok=True)
+    given = list(_given(chosen.pictures, out))
+    targets = _targets(given, out, chosen.styles)
     of = tiles.multiple(generator.network)
     tile = max(chosen.tile // of, 1) * of
-    overlap = min(chosen.overlap, tiles.widest(tile, of))
+    size = {"tile": tile, "overlap": min(chosen.overlap, tiles.widest(tile, of)), "of": of}
     damaged: dict[Path, str] = {}
     fills = source.channels in (2, 4)  # the last says where a hole is
-    with progress(total=len(files), unit="picture", delay=1) as bar:
-        for file, target in zip(files, targets, strict=True):
+    with progress(total=len(given), bar_format=BY_SHARE, delay=1) as bar:
+        for k, ((file, _), named) in enumerate(zip(given, targets, strict=True), 1):
+            bar.set_postfix_str(f"picture {k} of {len(given)}", refresh=False)
             try:
                 pixels, alpha = read_whole(file, source.channels - fills)
                 if fills and (alpha is None or alpha.all()):
                     raise DataError("nothing of it is transparent, which is what the translator fills")
             except (DataError, OSError) as error:
                 damaged[file] = str(error)
+                bar.update()
                 continue
-            with disk.naming(target):
-                network = partial(_network, generator, chosen.label)
-                through = partial(tiles.through, network, tile=tile, overlap=overlap, of=of)
-                made = _filled(through, pixels, alpha) if fills else _made(through, pixels, alpha)
-                viz.save_png(made, target, scale=1)
-            bar.update()
+            share = 1 / (tiles.count(*pixels.shape[:2], **size) * len(named))
+            for style, target in enumerate(named):
+                rng = random.Stream(chosen.seed, "generated").at(style)
+                network = partial(_network, generator, chosen.label, rng, partial(bar.update, share))
+                with disk.naming(target):
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    through = partial(tiles.through, **size)
+                    made = (_filled if fills else _made)(network, through, pixels, alpha)
+                    viz.save_png(made, target, scale=1)
     for file, reason in damaged.items():
         say(f"{shown(file)}: left out: {reason}")
-    if len(damaged) == len(files):
-        raise DataError(f"none of the {len(files)} pictures could be read")
-    return done(chosen, {"n": len(files) - len(damaged), "generator": generator.about})
+    if len(damaged) == len(given):
+        raise DataError(f"none of the {len(given)} pictures could be read")
+    return done(chosen, {"n": len(given) - len(damaged), "generator": generator.about})
 
 
 def _options(name: str, about: str) -> Options:
     p = of_generator(name, about)
-    p.without("--seed")
     p.add_argument("pictures", nargs="+", type=nonempty, metavar="PICTURE|FOLDER", help="what pictures are made of")
     p.add_argument("--out", type=nonempty, default=f"{name}d", metavar="FOLDER", help=f"(default: {name}d)")
     shown = "pixels a side that go through the network at once (default: 512)"
@@ -116,56 +141,95 @@ def _options(name: str, about: str) -> Options:
     return p
 
 
-def _files(given: Sequence[str]) -> Iterator[Path]:
-    """The pictures that are named, and those below folders."""
-    for name in given:
+def _given(names: Sequence[str], out: Path) -> Iterator[tuple[Path, Path]]:
+    """(file, its place below the folder that was named, or its name) of the pictures that are asked for.
+
+    Of a folder, all but those that lie below `out`, if that is in it.
+    """
+    for name in names:
         path = Path(name)
         if path.is_dir():
-            yield from list_pictures(path).pictures
+            inside = out.resolve() if path.resolve() in out.resolve().parents else None
+            for file in list_pictures(path).pictures:
+                if inside is None or inside not in file.resolve().parents:
+                    yield file, file.relative_to(path)
         elif path.exists():
-            yield path
+            yield path, Path(path.name)
         else:
             raise DataError(f"{shown(path)}: no such picture or folder")
 
 
-def _targets(files: Sequence[Path], out: Path) -> list[Path]:
-    """Where each goes; CheckpointError for two that would go to one place, or one that would take a picture's."""
-    targets = [out / f"{file.stem}.png" for file in files]
-    for k, target in enumerate(targets):
-        if target in targets[:k]:
-            raise CheckpointError(
-                f"{shown(files[k])}: another picture has that name too, both would be {shown(target)}"
-            )
-        if target.exists() and target.resolve() in {file.resolve() for file in files}:
-            raise CheckpointError(f"{shown(target)}: is one of the pictures; give another --out")
-    return targets
+def _targets(given: Sequence[tuple[Path, Path]], out: Path, styles: int | None) -> list[list[Path]]:
+    """Where each goes, a place for each of its styles.
+
+    CheckpointError for two that would go to one place, or one that would take a picture's.
+    """
+    files = {file.resolve() for file, _ in given}
+    taken: set[Path] = set()
+    found = []
+    for file, place in given:
+        ends = [""] if styles is None else [f"_{k + 1}" for k in range(styles)]
+        targets = [out / place.parent / f"{place.stem}{end}.png" for end in ends]
+        for target in targets:
+            if target in taken:
+                raise CheckpointError(
+                    f"{shown(file)}: another picture has that name too, both would be {shown(target)}"
+                )
+            if target.exists() and target.resolve() in files:
+                raise CheckpointError(f"{shown(target)}: is one of the pictures; give another --out")
+        taken.update(targets)
+        found.append(targets)
+    return found
 
 
-def _network(generator: Generator, label: int | None, part: np.ndarray) -> np.ndarray:
-    """What the generator makes of images (1, C, h, w)."""
-    return generator.generate(tensor(part), None if label is None else np.array([label])).numpy()
+def _network(
+    generator: Generator, label: int | None, rng: random.Stream, told: Callable[[], Any], part: np.ndarray
+) -> np.ndarray:
+    """What the generator makes of images (1, C, h, w), for the same draws each time; then `told` is called."""
+    labels = None if label is None else np.array([label])
+    made = generator.generate(tensor(part), labels, rng=rng.at(rng.step)).numpy()
+    told()
+    return made
 
 
-def _made(through: Through, pixels: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+def _made(network: Network, through: Through, pixels: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
     """The picture (H, W), (H, W, 3) or, where it is transparent, (H, W, 4), that is made of pixels (H, W, C)."""
-    made = viz.to_uint8(through(_image(pixels))).transpose(1, 2, 0)
-    if alpha is None:
-        return made[..., 0] if made.shape[2] == 1 else made
-    times = made.shape[0] // alpha.shape[0]
-    return np.concatenate([made.repeat(3 // made.shape[2], 2), alpha.repeat(times, 0).repeat(times, 1)[..., None]], 2)
+    height, width = pixels.shape[:2]
+    picture = np.empty((0, 0, 0), np.uint8)
+    done = 0
+    for band in through(lambda part: network(_image(part)), pixels.transpose(2, 0, 1)):
+        rows = viz.to_uint8(band).transpose(1, 2, 0)
+        times = rows.shape[1] // width
+        if not picture.size:
+            picture = np.empty((times * height, times * width, rows.shape[2] if alpha is None else 4), np.uint8)
+        there = slice(done, done + len(rows))
+        picture[there, :, : 3 if alpha is not None else None] = rows
+        if alpha is not None:
+            picture[there, :, 3] = alpha[np.arange(there.start, there.stop) // times].repeat(times, 1)
+        done += len(rows)
+    return picture[..., 0] if picture.shape[2] == 1 else picture
 
 
-def _filled(through: Through, pixels: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+def _filled(network: Network, through: Through, pixels: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
     """Pixels (H, W, C) with what is transparent drawn anew; what is half transparent is half of each."""
     assert alpha is not None
-    there = (alpha == OPAQUE)[None].astype(np.float32)
-    source = np.concatenate([_image(pixels) * there, 1 - 2 * there])
-    made = viz.to_uint8(through(source)).transpose(1, 2, 0)
-    share = alpha[..., None] / OPAQUE
-    filled = np.rint(share * pixels + (1 - share) * made).astype(np.uint8)
+    filled = np.empty_like(pixels)
+    done = 0
+    for band in through(lambda part: network(_holed(part)), np.dstack([pixels, alpha]).transpose(2, 0, 1)):
+        there = slice(done, done + band.shape[1])
+        share = alpha[there][..., None] / OPAQUE
+        made = viz.to_uint8(band).transpose(1, 2, 0)
+        filled[there] = np.rint(share * pixels[there] + (1 - share) * made)
+        done = there.stop
     return filled[..., 0] if filled.shape[2] == 1 else filled
 
 
 def _image(pixels: np.ndarray) -> np.ndarray:
-    """float32 (C, H, W) in [-1, 1] of pixels (H, W, C)."""
-    return scaled(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    """float32 in [-1, 1] of pixels (1, C, h, w)."""
+    return scaled(np.ascontiguousarray(pixels))
+
+
+def _holed(part: np.ndarray) -> np.ndarray:
+    """float32 (1, C + 1, h, w) of pixels and how opaque they are: 0 in holes, and a last channel that is 1 there."""
+    there = (part[:, -1:] == OPAQUE).astype(np.float32)
+    return np.concatenate([_image(part[:, :-1]) * there, 1 - 2 * there], 1)

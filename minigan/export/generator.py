@@ -78,11 +78,12 @@ class Generator:
     counts: Sequence[float] | None = None
     texts: Texts | None = None
 
-    def generate(self, z: Tensor, labels: np.ndarray | None = None) -> Tensor:
+    def generate(self, z: Tensor, labels: np.ndarray | None = None, *, rng: random.Stream | None = None) -> Tensor:
         """Samples (n, ...) of noise z (n, dim), with running statistics, a few at a time.
 
         `labels` are integers (n,) below `classes`, by default 0, 1, ... in turn; or captions (n, length), by default
-        some that it knows. ShapeError if they do not fit.
+        some that it knows. ShapeError if they do not fit. What the network `draws` itself it draws from `rng`, by
+        default from a stream that begins anew each time.
         """
         if not isinstance(z, Tensor) or z.ndim < 2:
             raise ShapeError(f"Generator: expected a Tensor of noise (n, dim), got {type(z).__name__} {np.shape(z)}")
@@ -104,7 +105,7 @@ class Generator:
         elif labels is not None:
             raise ShapeError("Generator: this network takes no labels")
         device = next((p.device for p in self.network.parameters()), "cpu")
-        with evaluating(self.network), random.using(random.Stream(0, "generated")):
+        with evaluating(self.network), random.using(random.Stream(0, "generated") if rng is None else rng):
             parts = [
                 self.network(*(x[k : k + CHUNK].to(device) for x in (z, *asked))).numpy()
                 for k in range(0, max(n, 1), CHUNK)
@@ -115,6 +116,13 @@ class Generator:
     def source(self) -> SourceImages | None:
         """What a translator is fed with; None of a generator of noise."""
         return self.latent if isinstance(self.latent, SourceImages) else None
+
+    @property
+    def draws(self) -> bool:
+        """Does the network draw something beside what it is given, a style say, so that it makes many of one source?"""
+        rng = random.Stream(0, "generated")
+        self.generate(self.latent(1, random.Stream(0)), rng=rng)
+        return rng.begun
 
     def sample(self, n: int, *, seed: int = 0, labels: np.ndarray | None = None) -> Tensor:
         """n samples, the same ones for the same seed; the first ones are those of any n, up to rounding."""
