@@ -18,18 +18,21 @@ Why = Callable[[argparse.Namespace], str]  # why an option changes nothing, "" i
 class Options(argparse.ArgumentParser):
     """A parser of options, which ends the program with status 2 and one line if something is wrong.
 
-    `given` are the names, as the namespace has them, of the options on the line that was parsed last.
+    `given` are the names, as the namespace has them, of the options on the line that was parsed last, and `said` also
+    those to which a file of --config gives the value that they have anyway.
     """
 
     def __init__(self, prog: str, description: str, **more: Any) -> None:
         wrapped = argparse.RawDescriptionHelpFormatter  # a description is, line by line
         super().__init__(prog, description=description, formatter_class=wrapped, allow_abbrev=False, **more)
         self.given: set[str] = set()
+        self.said: set[str] = set()
         self.meanings: dict[str, str] = {}  # what a word is that stands where it is not expected
         self.about = ""  # what an error is said to be about, if that is not the line as it stands
         self._idle: list[tuple[str, Why]] = []
         self._takes_config = False
         self._of_file: set[str] = set()  # names of values that a file of --config changed
+        self._in_file: set[str] = set()  # and of all that it gives
 
     def take_config(self) -> None:
         """Give the program --config FILE: values of its options from a TOML file, before those of the line.
@@ -57,6 +60,13 @@ class Options(argparse.ArgumentParser):
         """Refuse each of the options on a line for whose values `holds` is false; `needed` says what it needs."""
         for option in options:
             self.idle(option, lambda values: "" if holds(values) else f"changes nothing without {needed}")
+
+    def together(self, one: str, other: str, why: str) -> None:
+        """Refuse either of two options on a line that does not say the other too, as their defaults belong together."""
+        for option, missing in ((one, other), (other, one)):
+            dest = self._option_string_actions[missing].dest
+            reason = f"needs {missing} beside it: {why}"
+            self.idle(option, lambda values, dest=dest, reason=reason: "" if dest in self.said else reason)
 
     def named(self, option: str) -> argparse.Action:
         """The option; ends the program if there is none of that name."""
@@ -86,6 +96,7 @@ class Options(argparse.ArgumentParser):
                 self.given.add(self._option_string_actions[name].dest)
             elif name.startswith("-") and name != "-" and not _is_number(argument):
                 self.error(f"there is no option {name}{meant(name, self._option_string_actions)}")
+        self.said = self.given | self._in_file
         return super().parse_known_args(arguments, namespace)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -115,6 +126,7 @@ class Options(argparse.ArgumentParser):
                 found[action.dest] = self._configured_value(action, value, turned)
             except argparse.ArgumentError as error:
                 self.error(f"{path}: {name}: {error.message}")
+        self._in_file |= set(found)
         self._of_file |= {name for name, value in found.items() if self.get_default(name) != value}
         self.set_defaults(**found)
         return set(self._of_file)

@@ -95,6 +95,7 @@ def add_domain_options(p: Options, *, source: str, target: str, side: int = 28) 
     """Give a program of two domains --target, with these data sets for --data and for it; and the size of images."""
     shown = f"images that others are made of: a data set, a folder, a file (default: {source})"
     _add_domains(p, source, shown, target, f"images like those that are to be made, likewise (default: {target})", side)
+    p.together("--data", "--target", why=f"without both, images of {source} are made into such as those of {target}")
 
 
 def add_drawn_domains(p: Options, *, made: str, side: int = 28) -> None:

@@ -20,7 +20,10 @@ from minigan import training
             ("cyclegan", f"--width 2 --system {name}")
             for name in ("cyclegan", "discogan", "dualgan", "cut", "unit", "munit")
         ],
-        *[("stargan", "--data digits --width 2 --clusters 3"), ("domain_adaptation", "--data digits --width 4")],
+        *[
+            ("stargan", "--data digits --width 2 --clusters 3"),
+            ("domain_adaptation", "--data digits --target mnist_m --width 4"),
+        ],
         ("cogan", "--data digits --width 4"),
         *[("super_resolution", f"--data digits --side 32 --width 4 --system {name}") for name in ("srgan", "esrgan")],
     ],

@@ -52,8 +52,8 @@ def test_an_option_that_would_change_nothing_is_refused(words, message, capsys):
     [
         ("pix2pix", "--data digits --scales 2 --feature-matching 10"),
         ("pix2pix", "--data digits --scales 2 --system bicyclegan"),
-        ("cyclegan", "--target digits --blocks 1 --scales 2 --system dualgan"),
-        ("cyclegan", "--target digits --blocks 1 --scales 2 --system cut"),
+        ("cyclegan", "--data digits --target digits --blocks 1 --scales 2 --system dualgan"),
+        ("cyclegan", "--data digits --target digits --blocks 1 --scales 2 --system cut"),
     ],
 )
 def test_a_dry_run_with_several_sizes(script, words, capsys):

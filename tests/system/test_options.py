@@ -75,3 +75,19 @@ def test_what_an_option_would_take_can_be_asked(options, capsys):
         options.named("--siz")
     said = "program: of two: there is no option --siz; did you mean --size or --size-of-border? (program --help"
     assert capsys.readouterr().err.startswith(said)
+
+
+def test_options_whose_defaults_belong_together_are_said_together(tmp_path, capsys):
+    p = Options("some.py", "Some.")
+    p.add_argument("--one", default="a")
+    p.add_argument("--other", default="b")
+    p.take_config()
+    p.together("--one", "--other", why="a is of b")
+    for given, missing in (("--one", "--other"), ("--other", "--one")):
+        with pytest.raises(SystemExit):
+            p.parse_args([given, "x"])
+        assert f"{given} needs {missing} beside it: a is of b" in capsys.readouterr().err
+    assert vars(p.parse_args([])) == {"one": "a", "other": "b"}
+    assert vars(p.parse_args(["--one", "x", "--other", "b"])) == {"one": "x", "other": "b"}
+    (tmp_path / "both.toml").write_text('one = "x"\nother = "b"\n')
+    assert vars(p.parse_args(["--config", str(tmp_path / "both.toml")])) == {"one": "x", "other": "b"}

@@ -13,6 +13,8 @@ from minigan.gan.translation import MAKINGS
 from minigan.gan.translation.making import BY_FACTORS
 from minigan.training import Settings, evaluation, sides, translations
 
+BOTH = "--data digits --target digits"
+
 
 def settings(script, *words):
     return Settings.parsed(example(script).options(), [*map(str, words)], script)
@@ -53,7 +55,7 @@ def test_what_is_held_out_is_not_learnt_from(tmp_path):
 
 
 def test_domains_have_nothing_to_do_with_each_other():
-    chosen = settings("cyclegan", "--target", "digits", "--dry-run")
+    chosen = settings("cyclegan", "--data", "digits", "--target", "digits", "--dry-run")
     found = sides.load_domains(chosen, 50)
     assert not found.paired
     assert found.values.target.shape == found.values.source.shape == (50, 1, 28, 28)
@@ -137,10 +139,10 @@ def test_numbers_of_what_is_perfect_and_of_what_differs():
         ("pix2pix", "--data digits --width 4", {"psnr", "ssim", "looks", "diversity"}),
         ("pix2pix", "--data digits --width 4 --system bicyclegan", {"psnr", "ssim", "looks", "diversity"}),
         ("pix2pix", "--data digits --width 4 --adversarial 0 --dropout 0", {"psnr", "ssim", "looks"}),
-        ("cyclegan", "--target digits --width 4 --blocks 1", {"read_as_before", "frechet", "frechet_before"}),
-        ("cyclegan", "--target digits --width 4 --blocks 1 --system cut", {"read_as_before", "frechet_floor"}),
-        ("cyclegan", "--target digits --width 4 --blocks 1 --system unit", {"read_as_before", "frechet_floor"}),
-        ("cyclegan", "--target digits --width 4 --blocks 1 --system munit", {"read_as_before", "diversity"}),
+        ("cyclegan", f"{BOTH} --width 4 --blocks 1", {"read_as_before", "frechet", "frechet_before"}),
+        ("cyclegan", f"{BOTH} --width 4 --blocks 1 --system cut", {"read_as_before", "frechet_floor"}),
+        ("cyclegan", f"{BOTH} --width 4 --blocks 1 --system unit", {"read_as_before", "frechet_floor"}),
+        ("cyclegan", f"{BOTH} --width 4 --blocks 1 --system munit", {"read_as_before", "diversity"}),
         ("cogan", "--data digits --width 4", {"pixels_agree", "pixels_agree_apart"}),
         ("cogan", "--data digits --target digits --width 4", {"read_alike"}),
         (
@@ -209,7 +211,7 @@ def test_a_translator_that_no_file_describes_is_trained_without_one(tmp_path):
         game.inverse.__class__ = Own
         return game
 
-    line = f"--target digits --width 2 --blocks 1 --batch-size 4 --steps 1 --out {out}".split()
+    line = f"--data digits --target digits --width 2 --blocks 1 --batch-size 4 --steps 1 --out {out}".split()
     chosen = Settings.parsed(module.options(), line, "cyclegan")
     few = lambda settings, limit: sides.load_domains(settings, 40)
     assert mg.training.run(build, chosen, sides.target_shape, load=few) == 0
