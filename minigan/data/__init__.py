@@ -7,7 +7,7 @@ from .captions import Captioned, Vocabulary, captioned_folder, named_captions
 from .cifar import cifar10
 from .clusters import k_means, principal_components
 from .digits import digits
-from .folders import Pictures, image_folder, list_pictures, pictures_in, read_all
+from .folders import Pictures, each_reported_once, image_folder, list_pictures, pictures_in, read_all
 from .idx import fashion_mnist, mnist, read_idx
 from .pairs import LabelledDomains, Pair, halves, paired_folders, pairs_by_name, pairs_of_halves
 from .points import CURVES, curve, gaussians_grid, gaussians_ring, grid_centres, quadratic, ring_centres, swiss_roll

@@ -12,7 +12,7 @@ from ..errors import DataError, brief
 from ..system.options import meant
 from ..system.terminal import say, shown
 from . import files
-from .folders import SHOWN, Listing, Pictures, read_all, spread
+from .folders import SHOWN, Listing, Pictures, read_all, spread, unreported
 from .pairs import by_name
 
 NOTHING = 0  # the token where a text has no word
@@ -124,10 +124,10 @@ def named_captions(folder: str | Path, captions: str | Path) -> list[tuple[Path,
     if not found:
         raise DataError(f"{shown(captions)}: names {shown(lost[0])}, say, and no picture of {shown(folder)}")
     silent = sorted({*named.values()} - {picture for picture, _ in found})
-    if lost:
+    if unreported((captions, name) for name in lost):
         first = ", ".join(map(shown, lost[:SHOWN]))
         say(f"{shown(captions)}: {len(lost)} of {len(lines)} lines name no picture: {first}")
-    if silent:
+    if unreported((captions, picture) for picture in silent):
         first = ", ".join(shown(picture.relative_to(folder)) for picture in silent[:SHOWN])
         say(f"{shown(folder)}: {len(silent)} of {len(named)} pictures have no caption: {first}")
     return found

@@ -7,6 +7,7 @@ import stat
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -23,6 +24,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 SHOWN = 3  # skipped files that are named
+_told: ContextVar[set[Any] | None] = ContextVar("what has been reported of files", default=None)
 
 
 class Listing(NamedTuple):
@@ -166,10 +168,31 @@ def refuse_if_most_are_damaged(path: Path, count: int, damaged: Mapping[Path, st
         raise DataError(f"{shown(path)}: {len(damaged)} of {count} pictures are damaged: {_named(path, damaged)}")
 
 
+@contextlib.contextmanager
+def each_reported_once() -> Iterator[None]:
+    """Within the block, and in this thread, what is left out is reported once, however often its folder is read."""
+    before = _told.get()
+    _told.set(set() if before is None else before)
+    try:
+        yield
+    finally:
+        _told.set(before)
+
+
+def unreported(things: Iterable[T]) -> list[T]:
+    """Those of some things to be reported that have not been within `each_reported_once`; from now on they have."""
+    told = _told.get()
+    found = [thing for thing in things if told is None or thing not in told]
+    if told is not None:
+        told.update(found)
+    return found
+
+
 def report(path: Path, kept: int, skipped: Mapping[Path, str]) -> None:
-    """A line on the terminal about what was skipped, if anything was."""
-    if skipped:
-        say(f"{shown(path)}: skipped {len(skipped)} of {kept + len(skipped)} files: {_named(path, skipped)}")
+    """A line on the terminal about what was skipped, if anything was that has not been reported."""
+    new = {file: skipped[file] for file in unreported(skipped)}
+    if new:
+        say(f"{shown(path)}: skipped {len(new)} of {kept + len(new)} files: {_named(path, new)}")
 
 
 def _named(path: Path, skipped: Mapping[Path, str]) -> str:

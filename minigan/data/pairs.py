@@ -9,7 +9,7 @@ import numpy as np
 from ..backend import Array
 from ..errors import DataError
 from ..system.terminal import say, shown
-from .folders import SHOWN, Listing, Pictures, list_pictures, read_all
+from .folders import SHOWN, Listing, Pictures, list_pictures, read_all, unreported
 from .pictures import read_picture
 
 SIDES = ("left", "right")
@@ -94,7 +94,8 @@ def pairs_by_name(
             f"they have {shown(min(found[0]))} and {shown(min(found[1]))}, say"
         )
     for folder, here in zip((targets, sources), found, strict=True):
-        if alone := sorted(here.keys() - set(both)):
+        alone = sorted(here.keys() - set(both))
+        if unreported((folder, name) for name in alone):
             named = ", ".join(shown(name) for name in alone[:SHOWN])
             say(f"{shown(folder)}: {len(alone)} of {len(here)} pictures have no fellow of their name: {named}")
     forms = (size, channels), (source_size or size, source_channels or channels)

@@ -123,7 +123,7 @@ def run(
         if group.rank:
             silence()
             return _follow(team, build, settings, shape_of, load)
-        with team.leading():
+        with team.leading(), data.each_reported_once():
             told = Hooks([*hooks, *trackers(settings.log)])
             batch_asked = batch or settings.batch_size
             return _lead(team, build, settings, shape_of, load, picture, measure, told, batch_asked, begun)
