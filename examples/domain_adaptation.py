@@ -122,8 +122,11 @@ def load(settings: Settings, limit: int | None) -> Samples:
 
 
 def measure(game: PixelDA | DANN | ADDA, samples: Samples, settings: Settings) -> dict[str, float]:
+    both = sides.domains_held_out(settings)
+    if both is None:
+        return {}
     found = {}
-    for name, held in zip(("source", "target"), sides.domains_held_out(settings), strict=True):
+    for name, held in zip(("source", "target"), both, strict=True):
         found[f"{name}_accuracy"] = float(np.mean(game.predict(held.drawn) == held.labels))
     if isinstance(game, ADDA):
         found["target_accuracy_before"] = float(np.mean(game.predict(held.drawn, as_sources=True) == held.labels))

@@ -11,7 +11,7 @@ from .folders import Pictures, each_reported_once, image_folder, list_pictures, 
 from .idx import fashion_mnist, mnist, read_idx
 from .pairs import LabelledDomains, Pair, halves, paired_folders, pairs_by_name, pairs_of_halves
 from .points import CURVES, curve, gaussians_grid, gaussians_ring, grid_centres, quadratic, ring_centres, swiss_roll
-from .prefetch import FolderBatches, PictureBatches
+from .prefetch import FolderBatches, PictureBatches, streamed_batches
 from .sources import (
     DATASETS,
     Samples,

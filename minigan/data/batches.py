@@ -43,6 +43,9 @@ class Shuffled:
     def prepare(self, k: int) -> None:
         """Do what the host has to do before the k-th batch can be drawn."""
 
+    def close(self) -> None:
+        """End what works ahead for these batches, if anything does: nothing is drawn of them afterwards."""
+
     def at(self, k: int) -> Any:
         """The k-th batch."""
         raise NotImplementedError(f"{type(self).__name__} does not define at")
@@ -218,6 +221,11 @@ class Together:
         for source in self.sources:
             source.prepare(k)
 
+    def close(self) -> None:
+        """End what works ahead for any of the sources."""
+        for source in self.sources:
+            source.close()
+
     def at(self, k: int | Array) -> Any:
         """The k-th batch of each source, in a tuple of the sources' kind."""
         return type(self.sources)(*(source.at(k) for source in self.sources))
@@ -260,9 +268,14 @@ def shuffled_batches(
             own["crop"], own["step"] = crops[name]
         if not paired:
             of = "source" if name == "labels" and "source" in named else name
-            own["stream"] = f"{drawing.get('stream', STREAM)} of {of}"
+            own["stream"] = of_domain(of, drawing.get("stream", STREAM))
         sources.append(shuffled_batches(array, batch_size, device=device, **own))
     return Together(type(samples)(*sources))
+
+
+def of_domain(name: str, stream: str = STREAM) -> str:
+    """The stream by which a domain is shuffled that has nothing to do with others beside it."""
+    return f"{stream} of {name}"
 
 
 def _fields(name: str, several: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..errors import DataError
 from ..kernels import kernels
 from ..system.terminal import shown
 from .augment import Augment, crops_alike
-from .batches import STREAM, Shuffled
+from .batches import STREAM, Batches, Shuffled, Together, of_domain
 from .folders import Pictures, pictures_in, refuse_if_most_are_damaged, report, threads
 
 
@@ -149,3 +149,19 @@ class FolderBatches(PictureBatches):
     def __init__(self, path: str | Path, batch_size: int, size: int, channels: int = 3, **drawing: Any) -> None:
         """`drawing` are the seed, device, flip, crop, ahead and stream of `PictureBatches`."""
         super().__init__(pictures_in(path, size, channels), batch_size, **drawing)
+
+
+def streamed_batches(pictures: Any, batch_size: int, **drawing: Any) -> PictureBatches | Together:
+    """The batches that `shuffled_batches` has of the same samples in memory, of pictures that are read when needed.
+
+    Of a named tuple of domains, which have nothing to do with each other: each is `Pictures`, or an array of images
+    that is in memory. `drawing` are the seed, device, flip and crop.
+    """
+    if isinstance(pictures, Pictures):
+        return PictureBatches(pictures, batch_size, **drawing)
+    sources: list[PictureBatches | Batches] = []
+    for name, domain in pictures._asdict().items():
+        own = {**drawing, "stream": of_domain(name)}
+        kind: Any = PictureBatches if isinstance(domain, Pictures) else Batches
+        sources.append(kind(domain, batch_size, **own))
+    return Together(type(pictures)(*sources))

@@ -50,19 +50,31 @@ class Samples(NamedTuple):
 
     `values` are uint8 images (N, C, H, W) or float32 points (N, features), or a named tuple of such arrays, of which
     the first is what is learnt to be drawn. They belong together one by one if they are `paired`, labels among them;
-    else each is a domain of its own. `on_disk` are the pictures that they, and more if need be, are read from.
+    else each is a domain of its own. `on_disk` are the pictures that they, and more if need be, are read from: of
+    domains a named tuple of such pictures, or of arrays that are in memory.
     """
 
     values: Any
     labels: np.ndarray | None
     name: str
     paired: bool = True
-    on_disk: Pictures | None = None
+    on_disk: Any = None
 
     @property
     def drawn(self) -> np.ndarray:
         """What generated samples are compared with: the values, or the first array of several."""
         return self.values[0] if isinstance(self.values, tuple) else self.values
+
+    def counts(self, streamed: bool = False) -> dict[str, int]:
+        """How many samples there are by name: one number if they are paired, else that of each domain.
+
+        Those on disk, if they are to be `streamed`.
+        """
+        held = self.on_disk if streamed and self.on_disk is not None else self.values
+        parts = held._asdict() if hasattr(held, "_asdict") else {self.name: held}
+        counts = {name: len(getattr(part, "pictures", part)) for name, part in parts.items()}
+        first = next(iter(counts.values()))
+        return {self.name: first} if self.paired else {f"{name} domain": n for name, n in counts.items()}
 
     def needed_labels(self, why: str) -> np.ndarray:
         """The labels, or the array that is called so; DataError that says why they are needed if there are none."""
@@ -161,7 +173,7 @@ def held_out(samples: Samples, *, few: bool = False, shape: Shape | None = None)
     `load_images`. DataError for other samples.
     """
     if samples.name not in DATASETS:
-        raise DataError(f"held_out: no held-out images are known for {shown(samples.name)}")
+        raise DataError(f"no held-out images are known for {shown(samples.name)}")
     own = DATASETS[samples.name].shape
     found = _named(samples.name, "test", shape or own, FEW if few else None)
     images, labels = found.values, found.labels
@@ -244,10 +256,19 @@ def fingerprint(samples: Any) -> dict[str, Any]:
     return {"count": len(arrays[0]), "sha256": digest.hexdigest()}
 
 
-def fingerprint_of_pictures(pictures: Pictures) -> dict[str, Any]:
-    """How many pictures there are, and the SHA-256 of their files' paths below their folders and their sizes."""
-    listed = "\n".join(
-        f"{file.relative_to(folder).as_posix()} {file.stat().st_size}" for folder, file in pictures.files()
-    )
+def fingerprint_of_pictures(pictures: Any) -> dict[str, Any]:
+    """How many pictures there are, and the SHA-256 of their files' paths below their folders and their sizes.
+
+    Of a named tuple of domains, which are `Pictures` or arrays, how many of the first, and that of all of them.
+    """
+    if isinstance(pictures, tuple):
+        each = [(fingerprint_of_pictures if isinstance(part, Pictures) else fingerprint)(part) for part in pictures]
+        listed = "\n".join(f"{about['count']} {about['sha256']}" for about in each)
+        count = each[0]["count"]
+    else:
+        listed = "\n".join(
+            f"{file.relative_to(folder).as_posix()} {file.stat().st_size}" for folder, file in pictures.files()
+        )
+        count = len(pictures.pictures)
     digest = hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()
-    return {"count": len(pictures.pictures), "sha256": digest}
+    return {"count": count, "sha256": digest}

@@ -293,17 +293,25 @@ def _batches(
     drawn: dict[str, Any] = {"seed": settings.seed, "device": settings.device}
     drawn |= {"flip": settings.flip, "crop": settings.crop}
     if not settings.stream:
+        settings.check_batch(samples.counts())
         told = samples.labels if game.labelled else None
         drawn |= {"labels": told, "paired": samples.paired}
         about = fingerprint(samples.values) | labels.fingerprint_of_labels(told, settings)
         return data.shuffled_batches(samples.values, settings.batch_size, **drawn), about
     if game.labelled:
         raise DataError(f"--stream reads pictures without their labels, and {type(game).__name__} learns from labels")
+    if samples.on_disk is None:
+        samples = samples._replace(on_disk=_on_disk(settings, shape))
+    settings.check_batch(samples.counts(streamed=True))
+    streamed = data.streamed_batches(samples.on_disk, settings.batch_size, **drawn)
+    return open_files.enter_context(contextlib.closing(streamed)), fingerprint_of_pictures(samples.on_disk)
+
+
+def _on_disk(settings: Settings, shape: Shape) -> data.Pictures:
+    """The pictures of the folder that --data names; DataError if it is none."""
     if not Path(settings.data).is_dir():
         raise DataError(f"--stream reads a folder of pictures, and {shown(settings.data)} is none")
-    pictures = samples.on_disk or data.pictures_in(settings.data, shape[1], shape[0])
-    streamed = data.PictureBatches(pictures, settings.batch_size, **drawn)
-    return open_files.enter_context(streamed), fingerprint_of_pictures(pictures)
+    return data.pictures_in(settings.data, shape[1], shape[0])
 
 
 def _gauge(game: Game, samples: Samples, settings: Settings) -> Gauge | None:

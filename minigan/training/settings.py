@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from ..backend import DEVICES
+from ..errors import DataError
 from ..processes.mpi import PATIENCE
 from ..system.launcher import launched
 from ..system.options import Options, nonempty
+from ..system.terminal import shown
 from .checkpoint import KEEP
 
 FEW = 256  # samples of a dry run
@@ -124,6 +126,15 @@ class Settings:
     def title(self) -> str:
         """What the run is called where it is shown: its preset, or the script."""
         return title(vars(self))
+
+    def check_batch(self, counts: Mapping[str, int]) -> None:
+        """DataError if a batch has more samples than there are of some data, by name: each is in it once at most."""
+        name, most = min(counts.items(), key=lambda item: item[1])
+        if self.batch_size > most:
+            raise DataError(
+                f"--batch-size {self.batch_size}: {shown(name)} has {most} samples to learn from, and a batch has no "
+                f"more; at most --batch-size {most}"
+            )
 
     @contextmanager
     def ready(self) -> Iterator[None]:

@@ -23,11 +23,12 @@ from ..data import (
     read_all,
 )
 from ..data.pairs import SIDES
-from ..errors import ShapeError
+from ..errors import DataError, ShapeError
 from ..gan.translation import MAKINGS, Making, making, source_shape
 from ..gan.translation.making import BY_FACTORS
 from ..random import Stream
 from ..system.options import Options, nonempty
+from ..system.terminal import say, shown
 from .settings import FEW, Settings, natural, positive
 
 HELD, SHARE = 200, 10  # pairs that are held out to measure with, and at most one of so many
@@ -91,9 +92,14 @@ def add_judge(group: Any) -> None:
     group.add_argument("--judge", type=nonempty, metavar="NAME|FILE", help=shown)
 
 
-def add_domain_options(p: Options, *, source: str, target: str, side: int = 28) -> None:
-    """Give a program of two domains --target, with these data sets for --data and for it; and the size of images."""
+def add_domain_options(p: Options, *, source: str, target: str, side: int = 28, streams: bool = False) -> None:
+    """Give a program of two domains --target, with these data sets for --data and for it; and the size of images.
+
+    If it `streams`, it has --stream too.
+    """
     shown = f"images that others are made of: a data set, a folder, a file (default: {source})"
+    if not streams:
+        p.without("--stream")
     _add_domains(p, source, shown, target, f"images like those that are to be made, likewise (default: {target})", side)
     p.together("--data", "--target", why=f"without both, images of {source} are made into such as those of {target}")
 
@@ -101,12 +107,13 @@ def add_domain_options(p: Options, *, source: str, target: str, side: int = 28) 
 def add_drawn_domains(p: Options, *, made: str, side: int = 28) -> None:
     """Give a program that draws images of two domains --target, or --made, of which this is the default; and sizes."""
     shown = "images of one domain, with --target the first of two; auto (default) means mnist, else digits"
+    p.without("--stream")
     group = _add_domains(p, "auto", shown, None, "images of the other domain (default: what is --made of --data)", side)
     _add_made(p, group, made)
 
 
 def _add_domains(p: Options, source: str, of_source: str, target: str | None, of_target: str, side: int) -> Any:
-    p.without("--labels-from", "--stream", "--images")
+    p.without("--labels-from", "--images")
     p.set_defaults(data=source)
     p.named("--data").help = of_source
     group = p.add_argument_group("domains")
@@ -165,16 +172,41 @@ def load_held_out(settings: Settings) -> Samples:
 
 
 def load_domains(settings: Settings, limit: int | None) -> Samples:
-    """Images of both domains, which do not belong together one by one."""
-    (source, target), extra = shapes(settings), settings.extra
-    of = load_images(settings.data, limit, source)
-    return Samples(Pair(load_images(extra["target"], limit, target).drawn, of.drawn), None, of.name, paired=False)
+    """Images of both domains, which do not belong together one by one; with --stream their folders are read later.
+
+    DataError for --stream if neither is a folder of pictures.
+    """
+    shape_of, extra = shapes(settings), settings.extra
+    names = settings.data, extra["target"]
+    if settings.stream and not any(map(is_pictures, names)):
+        both = " and ".join(map(shown, names))
+        raise DataError(f"--stream reads folders of pictures, and neither of {both} is one")
+    of, target = (_domain(*each, settings, limit) for each in zip(names, shape_of, strict=True))
+    on_disk = None
+    if settings.stream:
+        target_on_disk, of_on_disk = (each.drawn if each.on_disk is None else each.on_disk for each in (target, of))
+        on_disk = Pair(target_on_disk, of_on_disk)
+    return Samples(Pair(target.drawn, of.drawn), None, of.name, paired=False, on_disk=on_disk)
 
 
-def domains_held_out(settings: Settings) -> tuple[Samples, Samples]:
-    """(source, target): images of both that were not learnt from, with labels; DataError if a domain has none."""
+def _domain(name: str, shape: Shape, settings: Settings, limit: int | None) -> Samples:
+    """Images of one domain: of what is streamed `limit` of them, if it is given, but all of what is no folder."""
+    if settings.stream and is_pictures(name):
+        pictures = pictures_in(name, shape[1], shape[0])
+        return Samples(read_all(pictures, limit)[0][0], None, str(Path(name).resolve()), on_disk=pictures)
+    return load_images(name, limit if settings.dry_run or not settings.stream else None, shape)
+
+
+def domains_held_out(settings: Settings) -> tuple[Samples, Samples] | None:
+    """(source, target): images of both that were not learnt from, with labels.
+
+    None, with a note on the terminal, if a domain is no data set that has some.
+    """
     found = []
     for name, shape in zip((settings.data, settings.extra["target"]), shapes(settings), strict=True):
+        if name not in DATASETS:
+            say(f"note: nothing is measured at the end, for which {', '.join(DATASETS)} have held-out images")
+            return None
         images, labels = held_out(Samples(np.empty(0), None, name), few=settings.dry_run, shape=shape)
         found.append(Samples(images, labels, name))
     return found[0], found[1]

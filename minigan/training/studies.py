@@ -75,6 +75,7 @@ def play(
     """
     labels = samples.labels if game.labelled else None
     drawn: dict[str, Any] = {"labels": labels, "seed": settings.seed, "device": settings.device}
+    settings.check_batch(samples.counts())
     batches = shuffled_batches(samples.values, settings.batch_size, paired=samples.paired, **drawn)
     for _ in progress(range(settings.steps or 0 if steps is None else steps), desc=label, unit="step"):
         losses = game.play(batches)

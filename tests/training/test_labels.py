@@ -129,7 +129,7 @@ def test_what_cannot_be_is_named(digits, tmp_path, capsys):
     file, _, _ = digits
     for words, status, message in (
         ("--clusters 97", 1, "expected 1 to 96 clusters"),
-        ("--clusters 5 --batch-size 97", 1, "expected a batch size from 1 to the 96 samples"),
+        ("--clusters 5 --batch-size 97", 1, "--batch-size 97: "),
         ("--clusters 5 --labels", 2, "--clusters changes nothing with labels"),
         ("--labels-from folders", 1, "digits.npz: no such folder"),
         ("--clusters 5 --stream", 1, "--clusters are found among all images, which --stream never holds"),

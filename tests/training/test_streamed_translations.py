@@ -77,3 +77,42 @@ def test_what_is_no_folder_cannot_be_streamed(tmp_path):
     settings = Settings.parsed(module.options(), line, "pix2pix")
     with pytest.raises(DataError, match="--stream reads a folder of pictures, and digits is none"):
         mg.training.run(module.build, settings, sides.target_shape, load=lambda *_: sides.load_pairs(settings, 60))
+
+
+@pytest.mark.parametrize("of", ["pictures", "digits"])
+def test_two_domains_stream_as_they_would_be_in_memory_and_resume(of, tmp_path):
+    module, target = example("cyclegan"), pictures(tmp_path / "b", 19, start=1)
+    source = pictures(tmp_path / "a", 26) if of == "pictures" else of
+    size = "--side 16" if of == "pictures" else "--channels 1"
+    line = f"--data {source} --target {target} {size} --width 2 --blocks 1 --flip --crop 2 --batch-size 4".split()
+    line += ["--steps", "12", "--checkpoint-every", "5", "--keep", "10"]  # three epochs of the smaller domain
+    assert module.main([*line, "--out", str(tmp_path / "memory")]) == 0
+    out = ["--stream", "--out", str(tmp_path / "stream")]
+    assert module.main([*line, *out]) == 0
+    assert same(newest(tmp_path / "stream"), newest(tmp_path / "memory"))
+    for path in (tmp_path / "stream" / "checkpoints").iterdir():
+        if path.stem > "step_00000005":
+            path.unlink()
+    assert module.main([*line, *out, "--resume"]) == 0
+    assert same(newest(tmp_path / "stream"), newest(tmp_path / "memory"))
+    (target / "000.png").unlink()
+    settings = Settings.parsed(module.options(), [*line, *out, "--resume"], "cyclegan")
+    with pytest.raises(CheckpointError, match="cannot resume with other settings: count was 19, is 18"):
+        mg.training.run(module.build, settings, sides.target_shape, load=sides.load_domains)
+
+
+def test_domains_of_which_no_folder_is_one_cannot_be_streamed(tmp_path, capsys):
+    line = f"--data digits --target mnist --stream --out {tmp_path / 'run'}".split()
+    assert example("cyclegan").main(line) == 1
+    assert "--stream reads folders of pictures, and neither of digits and mnist is one" in capsys.readouterr().err
+
+
+def test_each_folder_that_streams_is_read_in_part_and_learnt_from_whole(tmp_path):
+    a, b = pictures(tmp_path / "a", 40), pictures(tmp_path / "b", 30, start=1)
+    line = f"--data {a} --target {b} --side 16 --stream".split()
+    samples = sides.load_domains(Settings.parsed(example("cyclegan").options(), line, "cyclegan"), 10)
+    assert [len(part) for part in samples.values] == [10, 10]
+    assert samples.counts(streamed=True) == {"target domain": 30, "source domain": 40}
+    line = f"--data digits --target {b} --side 28 --channels 1 --stream".split()
+    samples = sides.load_domains(Settings.parsed(example("cyclegan").options(), line, "cyclegan"), 10)
+    assert [len(part) for part in samples.values] == [10, 60_000]

@@ -53,3 +53,21 @@ def test_pictures_without_a_fellow_are_said_once_in_a_run(tmp_path, capsys):
     line = f"--data {data} --target {target} --side 16 --width 4 --batch-size 4 --steps 1 --out {tmp_path / 'run'}"
     assert example("pix2pix").main(line.split()) == 0
     assert capsys.readouterr().out.count("1 of 24 pictures have no fellow of their name: 023") == 1
+
+
+@pytest.mark.parametrize("words", [(), ("--stream",)])
+def test_a_batch_of_more_than_there_is_names_its_option(words, tmp_path, capsys):
+    a, b = pictures(tmp_path / "a", 24), pictures(tmp_path / "b", 12, 1)
+    for script, given, told in (
+        ("pix2pix", ["--data", a], f"{a} has 22 samples"),
+        ("cyclegan", ["--data", a, "--target", b], "target domain has 12 samples"),
+        ("cyclegan", ["--data", b, "--target", a], "source domain has 12 samples"),
+        ("train", ["--data", a, "--channels", 3], f"{a} has 24 samples"),
+    ):
+        side = ["--side", 16] if script != "train" else ["--model", "dcgan"]
+        line = [*given, *side, "--batch-size", 25, "--out", tmp_path / "run", *words]
+        assert example(script).main([*map(str, line)]) == 1
+        said = capsys.readouterr().err
+        number = told.split()[-2]
+        assert f"--batch-size 25: {told} to learn from, and a batch has no more; at most --batch-size {number}" in said
+        assert not (tmp_path / "run").exists()
