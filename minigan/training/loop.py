@@ -163,7 +163,7 @@ class Loop:
         playing = sum(self.timings.seconds.values()) - self.seconds_aside()
         before_any = [self.seconds_aside() / max(len(self.looks), 1)]  # the first one loads what others find loaded
         aside = partial(self.aside_within, look=statistics.median(self.interruptions or before_any))
-        self.last = self.time.steps(self.step, playing, aside, self.game.pace())
+        self.last = self.time.steps(self.step, playing, aside, self.game.pace(), self.game.warm_up)
         if self.last == UNKNOWN:
             return False
         self.team.by_all(partial(lasts, rounds=self.last))

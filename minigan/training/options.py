@@ -58,7 +58,8 @@ def parser(name: str, description: str, *, epochs: int, batch_size: int, data: S
         "--minutes",
         type=duration,
         metavar="M",
-        help="train about so long, instead of --epochs: the speed of the first steps fixes how many there are",
+        help="train about so long, instead of --epochs: the speed of the first steps, or of the first after a warm-up, "
+        "fixes how many there are",
     )
     p.add_argument("--checkpoint-every", type=positive, metavar="STEPS", help="save also every so many steps")
     p.add_argument(

@@ -54,6 +54,53 @@ def test_steps_to_come_may_be_faster(time):
     assert clock.steps(90, 5.0, nothing, 0.5) == pytest.approx(90 + 1100, abs=1)
 
 
+def test_steps_that_warm_up_tell_nothing_of_those_after_them(time):
+    clock, playing = Clock(10.0), 0.0
+
+    def step(number, seconds):
+        nonlocal playing
+        time.now += seconds
+        playing += seconds
+        return clock.steps(number, playing, nothing, warm_up=1000)
+
+    assert {step(20 * k, 1.0) for k in range(1, 51)} == {UNKNOWN}  # a thousand of them take 50 of the 600 seconds
+    assert step(1020, 10.0) == UNKNOWN  # two a second from here on
+    assert {step(1020 + 20 * k, 10.0) for k in range(1, 4)} == {UNKNOWN}
+    assert step(1100, 10.0) == pytest.approx(1100 + 1000, abs=1)  # 500 seconds are left
+
+
+def test_a_run_that_is_over_before_it_is_warm_ends_in_time(time):
+    clock = Clock(1.0)
+    assert clock.steps(40, 0.0, nothing, warm_up=1000) == UNKNOWN
+    time.now += 5.0
+    assert clock.steps(90, 5.0, nothing, warm_up=1000) == pytest.approx(90 + 550, abs=1)
+
+
+def test_a_run_that_is_late_when_it_is_warm_ends_soon(time):
+    clock = Clock(1.0)
+    assert clock.steps(40, 0.0, nothing, warm_up=100) == UNKNOWN
+    time.now += 59.0
+    assert clock.steps(90, 59.0, nothing, warm_up=92) == 91  # of slow steps, none fits
+    clock = Clock(1.0)
+    assert clock.steps(100, 0.0, nothing, warm_up=100) == UNKNOWN
+    time.now += 58.0
+    assert clock.steps(120, 58.0, nothing, warm_up=100) == UNKNOWN
+    time.now += 3.0
+    assert clock.steps(140, 61.0, nothing, warm_up=100) == 141
+
+
+@pytest.mark.parametrize(("adversarial", "warm_up"), [(1e-3, 7), (0.0, 0)])
+def test_a_restoration_by_pixels_alone_has_no_warm_up(adversarial, warm_up):
+    G, D = mg.nn.Sequential(mg.nn.Conv2d(1, 1, 1)), mg.nn.Sequential(mg.nn.Conv2d(1, 1, 1))
+    optimizers = {
+        "generator_optimizer": mg.optim.SGD(G.parameters(), 0.1),
+        "discriminator_optimizer": mg.optim.SGD(D.parameters(), 0.1),
+    }
+    game = mg.gan.translation.Restoration(G, D, adversarial=adversarial, warm_up=7, **optimizers)
+    assert game.warm_up == warm_up
+    assert [game.variant(game.schedule[0], k) for k in (0, 6, 7)] == [int(warm_up > 0)] * 2 + [0]
+
+
 def test_slow_steps_are_measured_before_there_are_forty(time):
     clock = Clock(1.0)
     time.now += 4.0
@@ -206,7 +253,7 @@ def test_a_run_by_the_clock_counts_the_evaluations_to_come(tmp_path, quick, monk
     monkeypatch.setattr(training.program, "Gauge", lambda samples, n, reader, few: gauge)
     told = []
 
-    def steps(clock, step, training, aside, pace):
+    def steps(clock, step, training, aside, pace, warm_up):
         told.append([round(aside(n) / 1000) for n in (9, 10, 40)])
         return step + 1
 

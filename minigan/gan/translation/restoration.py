@@ -52,7 +52,7 @@ class Restoration(Translation):
         self.generator, self.discriminator = generator, discriminator
         self.loss, self.distance, self.features, self.apart = loss, distance, features, apart
         self.pixel, self.perceptual, self.adversarial = pixel, perceptual if features else 0.0, adversarial
-        self.warm_up = integer("Restoration: warm_up", warm_up, 0)
+        self.warm_up = integer("Restoration: warm_up", warm_up, 0) if adversarial else 0
         self.moved_within = adversarial > 0
         super().__init__(
             {"generator": generator, "discriminator": discriminator},
@@ -62,7 +62,7 @@ class Restoration(Translation):
 
     def variant(self, turn: Turn, rounds: int) -> int:
         """1 while the discriminator waits."""
-        return int(self.adversarial > 0 and rounds < self.warm_up)
+        return int(rounds < self.warm_up)
 
     def players_turn(self, batch: Batch) -> Losses:
         """D moves if it plays, then G."""
