@@ -11,7 +11,8 @@ A U-Net with dropout and a discriminator of patches, which sees source and image
 times the mean absolute difference. With --scales 3 --feature-matching 10 there are three discriminators, of three sizes
 of the images, whose features G matches (Wang et al. 2018). In OUT/samples: sources, what the network makes of them,
 their targets. At the end it is measured on pairs that were held out: `psnr` in decibels and `ssim` say how near pixels
-are, `looks` how different images look to the judge that knows them; lower looks better.
+are, `looks` how different images look to the judge that knows them; lower looks better. Those of holes are beside the
+numbers of `mean_fill`, which gives them the mean of the rest; the verdict says where that is nearer.
 """
 
 import sys

@@ -11,7 +11,7 @@ with torchvision's weights of VGG19, the generator is also to make images that l
 papers' layers; without it to a judge, that of --judge or one that ships and knows the images. The generator learns by
 pixels alone for the first --warm-up steps. In OUT/samples: small images, what is made of them, the large ones. At the
 end held-out images are measured: `psnr` and `ssim`, and `looks` if a judge knows them, beside those of bicubic
-interpolation. `minigan upscale RUN PICTURES` makes pictures of any size larger.
+interpolation; the verdict says where that is nearer. `minigan upscale RUN PICTURES` makes pictures of any size larger.
 """
 
 import sys
@@ -89,8 +89,7 @@ def measure(game: Restoration, samples: Samples, settings: Settings) -> dict[str
     def bicubic(x: mg.Tensor) -> mg.Tensor:
         return mg.clip(mg.interpolate(x, scale_factor=settings.extra["factor"], mode="bicubic"), -1, 1)
 
-    before = translations.measured(game, settings, by=bicubic)
-    return {**translations.measured(game, settings), **{f"{name}_bicubic": value for name, value in before.items()}}
+    return translations.measured(game, settings, {"bicubic": bicubic})
 
 
 def options() -> training.Options:

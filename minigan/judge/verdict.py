@@ -8,6 +8,7 @@ EARLY = 100  # steps before which nothing is said of the samples
 LEVELS = ("healthy", "watch", "failing")
 VERDICTS = ("early", *LEVELS)  # early: before anything can be said
 MEASURED = ("distance", "diversity", "spacing")  # of samples, by a yardstick
+BELOW = "below "  # begins the title of what is said of a plain way that is nearer
 PATIENCE = 3  # looks in a row that fail before a run is stopped early
 
 
@@ -61,6 +62,32 @@ def verdict(step: int, numbers: Mapping[str, float], before: Sequence[Look], *, 
     worst = max((LEVELS.index(f.level) for f in findings if f.level in LEVELS), default=0)
     said = "early" if worst == 0 and step < EARLY else LEVELS[worst]
     return Look(step, dict(numbers), said, sorted(findings, key=_urgency))
+
+
+def beside_plain(look: Look, metrics: Mapping[str, float]) -> Look:
+    """The look, with a finding for each plain way by which held-out images come nearer to their targets.
+
+    `metrics` have the run's `psnr`, in decibels, and `psnr_NAME` of each plain way, of bicubic interpolation say; and
+    `looks` of each, if a judge knows the images, of which less is nearer. Without them the look is as it was.
+    """
+    ways = [name.removeprefix("psnr_") for name in metrics if name.startswith("psnr_")]
+    level = "info" if look.step < EARLY else "watch"
+    found = [_below(way, level, metrics) for way in ways if metrics["psnr"] < metrics[f"psnr_{way}"]]
+    others = [finding for finding in look.findings if not finding.title.startswith(BELOW)]
+    said = "watch" if found and (look.verdict, level) == ("healthy", "watch") else look.verdict
+    return look._replace(findings=sorted([*found, *others], key=_urgency), verdict=said)
+
+
+def _below(way: str, level: str, metrics: Mapping[str, float]) -> Finding:
+    """That a plain way of that name is nearer."""
+    own, other, name = metrics["psnr"], metrics[f"psnr_{way}"], way.replace("_", " ")
+    why = "Train it for longer, on more data, or with a larger weight of the distance of pixels."
+    if metrics.get("looks", math.inf) < metrics.get(f"looks_{way}", -math.inf):
+        why = "To the judge's eyes they are nearer all the same: a critic buys looks with pixels."
+    words = (
+        f"The PSNR of held-out images is {own:.2f} dB, and {other:.2f} dB by {name}, which has learnt nothing. {why}"
+    )
+    return Finding(level, f"{BELOW}{name}", words)
 
 
 def _urgency(finding: Finding) -> int:

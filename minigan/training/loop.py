@@ -5,7 +5,7 @@ import math
 import shlex
 import statistics
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from functools import partial
@@ -21,7 +21,7 @@ from ..errors import CheckpointError, NonFiniteLoss, ProcessError
 from ..gan import Game
 from ..gan.rehearsal import first_nonfinite_since, first_spoilt, gradient_norms, keep
 from ..judge import Gauge, Look, Yardstick
-from ..judge.verdict import has_failed, verdict
+from ..judge.verdict import beside_plain, has_failed, verdict
 from ..system import disk
 from ..system.machine import blas_info
 from ..system.signals import INTERRUPTED, stopped_by_signals
@@ -415,7 +415,7 @@ class Loop:
                     path.unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """losses.png and samples.gif, where the time went, and lines that say where everything is and how it stands."""
+        """losses.png and samples.gif, where the time went, and lines that say where everything is."""
         with self.aside("samples"), disk.naming(self.folder.path):
             viz.loss_curves(self.folder.read_log(), self.folder.path / "losses.png", self.settings.title)
             frames = sorted(self.folder.samples.glob("step_*.png"))
@@ -429,8 +429,18 @@ class Loop:
             if SUMS in (spent := self.timings.seconds):
                 share = spent[SUMS] / max(spent[SUMS] + spent["training"], 1e-9)
                 say(f"Sums over processes, waiting included, took {share:.0%} of training")
-            if self.looks:
-                say(self.looks[-1].explained)
+
+    def conclude(self, metrics: Mapping[str, float]) -> None:
+        """Say how the run stands, its numbers of held-out samples among what the last look says, if it has some."""
+        if not self.looks:
+            return
+        look = beside_plain(self.looks[-1], metrics)
+        if look != self.looks[-1]:
+            self.folder.append_look(look)
+            self.looks[-1] = look
+            self.tell(lambda hook: hook.looked(look))
+        if not self.settings.dry_run:
+            say(look.explained)
 
 
 def lasts(game: Game, _batches: Any, rounds: int) -> None:

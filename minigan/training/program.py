@@ -212,10 +212,13 @@ def _lead(
                     report.write(folder.path)
                 raise
             team.end(status)
+            metrics: Mapping[str, float] = {}
             if status == 0 and measure is not None:
                 metrics = measure(game, labelled, settings)
                 folder.write_metrics(metrics)
                 told.tell(lambda hook: hook.evaluated(loop.step, metrics))
+            if status == 0:
+                loop.conclude(metrics)
             report.write(folder.path)
             ended.append(status)
         return status

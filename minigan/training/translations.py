@@ -1,6 +1,6 @@
 """What translators make of images, in pictures and in numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from .. import judge as judges
 from .. import viz
 from ..data import Samples, scaled
 from ..gan.translation import Translation
+from ..gan.translation.making import FILLED
 from ..judge import Judge
 from ..metrics import psnr, ssim
 from ..nn import in_chunks
@@ -20,7 +21,7 @@ from . import program
 from .loop import Picture
 from .program import Build, Load, Measure
 from .settings import Settings
-from .sides import load_held_out, taken, target_shape
+from .sides import load_held_out, made_by, taken, target_shape
 
 SHOWN = 8  # translations beside each other in a picture, in two rows
 
@@ -62,26 +63,40 @@ def features(settings: Settings) -> Callable[[Tensor], Tensor] | None:
 
 
 def measured(
-    game: Translation, settings: Settings, *, by: Callable[[Tensor], Tensor] | None = None
+    game: Translation, settings: Settings, beside: Mapping[str, Callable[[Tensor], Tensor]] | None = None
 ) -> dict[str, float]:
-    """How near the game's translations of held-out sources, or what `by` makes of them, are to their targets.
+    """How near the game's translations of held-out sources are to their targets.
 
     On average: PSNR in decibels and SSIM; and, if a judge knows them, how different they look to it (`looks`), and two
-    translations of one source, where noise decides too (`diversity`).
+    translations of one source, where noise decides too (`diversity`). What each of the ways `beside` makes of sources
+    is measured likewise, `psnr_NAME` and so on: by default of a hole, what the mean of the rest makes (`mean_fill`).
     """
     held = load_held_out(settings)
     if not len(held.drawn):
         return {}
     source, target = given_and_wanted(game, held)
-    device = game.step.device
-    images = viz.to_uint8(in_chunks(by or game.translate, source, device))
-    numbers = {"psnr": float(np.mean(psnr(images, target))), "ssim": float(np.mean(ssim(images, target)))}
-    if (judge := judge_of(settings, held)) is not None:
-        numbers["looks"] = float(judges.looks(judge, images, target).mean())
-        other = images if by else viz.to_uint8(in_chunks(partial(game.translate, at=1), source, device))
+    device, judge = game.step.device, judge_of(settings, held)
+
+    def near(images: np.ndarray) -> dict[str, float]:
+        numbers = {"psnr": float(np.mean(psnr(images, target))), "ssim": float(np.mean(ssim(images, target)))}
+        return numbers if judge is None else {**numbers, "looks": float(judges.looks(judge, images, target).mean())}
+
+    images = viz.to_uint8(in_chunks(game.translate, source, device))
+    numbers = near(images)
+    if judge is not None:
+        other = viz.to_uint8(in_chunks(partial(game.translate, at=1), source, device))
         if (other != images).any():
             numbers["diversity"] = float(judges.looks(judge, images, other).mean())
+    for name, way in (_fills(settings) if beside is None else beside).items():
+        plain = viz.to_uint8(in_chunks(way, source, device))
+        numbers |= {f"{what}_{name}": value for what, value in near(plain).items()}
     return numbers
+
+
+def _fills(settings: Settings) -> dict[str, Callable[[Tensor], Tensor]]:
+    """What fills holes without having learnt anything, if sources have some."""
+    named = settings.extra.get("made")
+    return {} if made_by(settings.extra) is None or named not in FILLED else {"mean_fill": FILLED[named]}
 
 
 def strips(game: Any, samples: Samples, path: Path) -> None:

@@ -10,7 +10,7 @@ from tiny_run import build, settings
 import minigan as mg
 from minigan import data, training
 from minigan.judge import Yardstick
-from minigan.judge.verdict import verdict
+from minigan.judge.verdict import beside_plain, verdict
 from minigan.training import RunFolder, loop, record
 
 FINE = {"distance": 0.5, "floor": 0.2, "diversity": 1.0, "spacing": 0.9, "d_real": 0.7, "d_fake": 0.3}
@@ -46,6 +46,24 @@ def test_a_number_that_matters_decides(numbers, verdict, title):
     assert look.findings[0].title == title
     assert title in look.sentence or verdict == "healthy"
     assert look.explained.startswith(f"Verdict: {verdict}")
+
+
+def test_a_plain_way_that_is_nearer_is_said():
+    fine = judged()
+    below = {"psnr": 20.0, "psnr_bicubic": 25.0, "psnr_mean_fill": 19.0}
+    look = beside_plain(fine, below)
+    assert look.sentence.startswith("watch: below bicubic (")
+    assert "is 20.00 dB, and 25.00 dB by bicubic, which has learnt nothing. Train it for longer" in look.explained
+    assert beside_plain(look, below) == look
+    looks = beside_plain(fine, {**below, "looks": 0.1, "looks_bicubic": 0.2})
+    assert "To the judge's eyes they are nearer all the same" in looks.explained
+    fill = beside_plain(fine, {"psnr": 20.0, "psnr_bicubic": 19.0, "psnr_mean_fill": 21.0})
+    assert [finding.title for finding in fill.findings if finding.level == "watch"] == ["below mean fill"]
+    for metrics in ({}, {"psnr": 20.0}, {"psnr": 20.0, "psnr_bicubic": 19.0}, {"frechet": 3.0}):
+        assert beside_plain(fine, metrics) == fine
+    assert beside_plain(judged(step=50), below).verdict == "early"
+    failing = beside_plain(judged(diversity=0.01), below)
+    assert failing.sentence.startswith("failing: mode collapse")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,16 @@
 """Programs of translators as their user meets them: what has to be said, what is said once, what is streamed."""
 
+import json
+
 import numpy as np
 import pytest
 from example_scripts import example
 from PIL import Image
+from quick_run import QuickYardstick
 
-from minigan.training import Settings
+import minigan as mg
+from minigan.gan.translation.making import FILLED, MAKINGS
+from minigan.training import Settings, loop, record
 
 
 def settings(script, *words):
@@ -71,3 +76,42 @@ def test_a_batch_of_more_than_there_is_names_its_option(words, tmp_path, capsys)
         number = told.split()[-2]
         assert f"--batch-size 25: {told} to learn from, and a batch has no more; at most --batch-size {number}" in said
         assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "way"),
+    [
+        ("super_resolution", "--factor 2 --blocks 1 --system srresnet --lr 1e-9", "bicubic"),
+        ("pix2pix", "--made hole --lr 1e-9", "mean fill"),
+        ("pix2pix", "--made holes --lr 1e-9", "mean fill"),
+    ],
+)
+def test_the_verdict_says_where_a_plain_way_is_nearer(script, words, way, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("minigan.judge.verdict.EARLY", 0)
+    monkeypatch.setattr(loop, "Yardstick", QuickYardstick)
+    fine = {"distance": 0.5, "diversity": 1.0, "spacing": 1.0}
+    monkeypatch.setattr(QuickYardstick, "measure", lambda yardstick, samples: fine)
+    out = tmp_path / "run"
+    line = f"--data {pictures(tmp_path / 'a', 24)} --side 16 --width 4 --batch-size 4 --steps 2 --out {out} {words}"
+    assert example(script).main(line.split()) == 0
+    said = capsys.readouterr().out
+    numbers = json.loads((out / "metrics.json").read_text())
+    assert numbers["psnr"] < numbers[f"psnr_{way.replace(' ', '_')}"]
+    assert said.count("Verdict: ") == 1
+    assert said.index("psnr: ") < said.index("Verdict: ")
+    assert f"below {way}" in said.split("Verdict: ")[1].splitlines()[0]
+    assert f"below {way}" in [finding.title for finding in record.read_looks(out, [])[-1].findings]
+    assert f"below {way}" in (out / "report.html").read_text()
+
+
+def test_a_hole_is_filled_with_the_mean_of_the_rest(rng):
+    images = rng.uniform(-1, 1, (3, 2, 8, 8)).astype(np.float32)
+    for name, fill in FILLED.items():
+        source = MAKINGS[name](mg.tensor(images), mg.random.Stream(0))
+        filled = fill(source).numpy()
+        assert filled.shape == images.shape
+        for image, whole in zip(filled, images, strict=True):
+            kept = (image == whole).all(0)
+            assert (~kept).sum() == 16
+            means = whole[:, kept].mean(1)
+            np.testing.assert_allclose(image[:, ~kept], np.repeat(means[:, None], 16, 1), atol=1e-6)

@@ -60,6 +60,22 @@ def holes(x: Tensor, rng: Stream) -> Tensor:
     return ops.concatenate([x * kept, 1 - 2 * kept], 1)
 
 
+def hole_filled(source: Tensor) -> Tensor:
+    """(N, C, H, W) of what `hole` makes: the hole has the mean of the rest, of each image and channel."""
+    return _mean_filled(source, hole(full(source.shape, 1.0, source.dtype, source.device), Stream(0)))
+
+
+def holes_filled(source: Tensor) -> Tensor:
+    """(N, C, H, W) of what `holes` makes, likewise."""
+    return _mean_filled(source[:, :-1], 0.5 - 0.5 * source[:, -1:])
+
+
+def _mean_filled(x: Tensor, kept: Tensor) -> Tensor:
+    """x where kept is 1, the mean of that where it is 0."""
+    known = x * kept
+    return known + (1 - kept) * ops.sum(known, (2, 3), keepdims=True) / ops.sum(kept, (2, 3), keepdims=True)
+
+
 def segments(x: Tensor, rng: Stream) -> Tensor:
     """(N, C, H, W): areas of few colours, each of four levels, of 2x2 pixels or more."""
     return Tensor(made(_posterised, x.data))
@@ -74,6 +90,8 @@ MAKINGS: dict[str, Making] = {
     each.__name__: each for each in (grey, edges, small, hole, holes, segments, turned, degraded)
 }
 """Every way to make a source of an image, by name."""
+FILLED: dict[str, Callable[[Tensor], Tensor]] = {"hole": hole_filled, "holes": holes_filled}
+"""What can be made of sources with holes without having learnt anything, by the names of those."""
 BY_FACTORS = "small", "degraded"  # those that make it smaller, by 4 unless something else is said
 
 
