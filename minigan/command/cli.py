@@ -1,6 +1,7 @@
 """The command line: `minigan COMMAND`, beside the examples and sharing their code."""
 
 import argparse
+import ast
 import io
 import json
 import sys
@@ -21,7 +22,7 @@ from ..system.launcher import check_alone
 from ..system.machine import __version__, blas_info
 from ..system.options import Options, meant, nonempty
 from ..system.terminal import answer, ending, shown
-from ..training import RunFolder, Settings, positive, record, report, start
+from ..training import RunFolder, Settings, positive, record, report, start, studies
 from ..training.settings import flat
 from . import between, editing, evaluate, exporting, judging, projecting, recipe, sweep, translating, watch
 from . import reproduce as tables
@@ -43,6 +44,13 @@ What does not decide the result may be given anew:
     --debug-nan
 
 So may any other option if --allow-change names it. The defaults below are those of a new run.
+"""
+EXAMPLES = Path("examples")  # where scripts are found by their names alone
+CONFIGURED = """Show the settings of a preset, of a run or of a script; without any, what minigan runs on.
+
+    minigan config wgan_gp                   a preset of minigan train
+    minigan config RUN                       a run, by its folder
+    minigan config examples/pix2pix.py       a script that trains, whose options' defaults they are
 """
 
 
@@ -174,12 +182,11 @@ def report_of(arguments: Arguments) -> int:
 
 def config(arguments: Arguments) -> int:
     """Settings of a preset or a run, or of this installation."""
-    p = options("config", "Show the settings of a preset or of a run; without either, what minigan runs on.")
-    p.add_argument(
-        "of", nargs="?", type=nonempty, metavar="PRESET|RUN", help=f"a run's folder, or one of {', '.join(PRESETS)}"
-    )
+    p = options("config", CONFIGURED)
+    shown = f"a run's folder, a script's file, or one of {', '.join(PRESETS)}"
+    p.add_argument("of", nargs="?", type=nonempty, metavar="PRESET|RUN|SCRIPT", help=shown)
     p.add_argument("--toml", action="store_true", help="as a file for --config")
-    p.idle_without("a PRESET or a RUN", lambda o: o.of is not None, "--toml")
+    p.idle_without("a PRESET, a RUN or a SCRIPT", lambda o: o.of is not None, "--toml")
     p.idle("--json", lambda o: "is another form than --toml" if o.toml else "")
     chosen = p.parse_args(arguments)
     if chosen.of is None:
@@ -188,17 +195,7 @@ def config(arguments: Arguments) -> int:
         else:
             answer("\n".join(config_lines()))
         return 0
-    if chosen.of not in PRESETS and not Path(chosen.of).exists():
-        near = meant(chosen.of, PRESETS) or f", of which there are {', '.join(PRESETS)}"
-        raise CheckpointError(f"{chosen.of}: no such run, and no preset{near}")
-    if chosen.of in PRESETS:
-        known = recipe.options([chosen.of, "--data", "FOLDER"])  # some presets ask for one
-        settings: dict[str, Any] = vars(known.parse_args([chosen.of]))
-        about = PRESETS[chosen.of]
-        heading = f"{about.about} ({about.source})"
-    else:
-        settings = flat(asdict(RunFolder(Path(chosen.of)).settings()))
-        heading = chosen.of
+    heading, settings = _settings_of(chosen.of)
     if chosen.json:
         answer(json.dumps(settings, indent=2))
     elif chosen.toml:
@@ -206,6 +203,43 @@ def config(arguments: Arguments) -> int:
     else:
         answer("\n".join([heading, *(f"  {name:20} {value}" for name, value in settings.items())]))
     return 0
+
+
+def _settings_of(name: str) -> tuple[str, dict[str, Any]]:
+    """(what it is in words, its settings by name) of a preset, a run or a script; CheckpointError if it is none."""
+    path, beside = Path(name), EXAMPLES / f"{name}.py"
+    if name in PRESETS:
+        known = recipe.options([name, "--data", "FOLDER"])  # some presets ask for one
+        return f"{PRESETS[name].about} ({PRESETS[name].source})", vars(known.parse_args([name]))
+    if not path.exists() and beside.is_file():
+        path = beside
+    if path.suffix == ".py" and path.is_file():
+        return _settings_of_script(path)
+    if not path.exists():
+        near = meant(name, [*PRESETS, *(script.stem for script in EXAMPLES.glob("*.py"))])
+        listed = f", of which there are {', '.join(PRESETS)}; of a script, {EXAMPLES / 'pix2pix.py'} say, its file"
+        raise CheckpointError(f"{name}: no such run, and no preset{near or listed}")
+    return name, flat(asdict(RunFolder(path).settings()))
+
+
+def _settings_of_script(path: Path) -> tuple[str, dict[str, Any]]:
+    """The first line of a script, and what its options are if none is given; it is not run.
+
+    CheckpointError unless it is a script that makes its options by a function of that name, and can be imported.
+    """
+    try:
+        parts = ast.parse(path.read_text(encoding="utf-8"), path.name).body
+    except (OSError, SyntaxError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read as a script ({error})") from error
+    made = [part.args for part in parts if isinstance(part, ast.FunctionDef) and part.name == "options"]
+    if not made or made[0].args:
+        raise CheckpointError(f"{path}: no options() there, which makes the options of scripts that train one system")
+    try:
+        script = studies.script(path.parent, path.stem)
+    except ImportError as error:
+        raise CheckpointError(f"{path}: cannot be imported ({error})") from error
+    values = vars(script.options().parse_args([]))
+    return (script.__doc__ or str(path)).splitlines()[0], {"name": path.stem, **values}
 
 
 def _as_toml(settings: dict[str, Any]) -> str:

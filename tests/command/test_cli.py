@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from example_scripts import EXAMPLES
 from PIL import Image
 
 from minigan import export
 from minigan.command import cli
 from minigan.command.presets import PRESETS
+from minigan.training import studies
 
 OPTIONS = "--data digits --batch-size 8 --steps 4 --width 4 --model dcgan --channels 1"
 
@@ -236,6 +238,42 @@ def test_settings_of_presets_runs_and_this_installation(run, capsys):
     assert "numpy" in said(capsys)["versions"]
     assert cli.main(["config"]) == 0
     assert "kernel" in capsys.readouterr().out
+
+
+def test_settings_of_a_script_are_what_its_options_are_without_being_given(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(EXAMPLES.parent)
+    for name in ("pix2pix", str(EXAMPLES / "pix2pix.py")):
+        assert cli.main(["config", name, "--json"]) == 0
+        shown = said(capsys)
+        assert (shown["name"], shown["system"], shown["made"], shown["batch_size"]) == (
+            "pix2pix",
+            "pix2pix",
+            "edges",
+            16,
+        )
+    for name in ("cyclegan", "super_resolution", "stargan", "domain_adaptation", "cogan"):
+        assert cli.main(["config", name, "--toml"]) == 0
+        (tmp_path / f"{name}.toml").write_text(capsys.readouterr().out)
+        script = studies.script(EXAMPLES, name)
+        values = script.options().parse_args(["--config", str(tmp_path / f"{name}.toml")])
+        assert vars(values) == vars(script.options().parse_args([]))
+    runs = tmp_path / "runs.py"
+    runs.write_text("raise SystemExit('it was run')\n")
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("import no_such_module\ndef options():\n    pass\n")
+    torn = tmp_path / "torn.py"
+    torn.write_text("def options(:\n")
+    for name, message in (
+        ("pix2pixel", "no such run, and no preset; did you mean pix2pix?"),
+        ("nothing", f"; of a script, {Path('examples') / 'pix2pix.py'} say, its file"),
+        ("first_gan", "no options() there, which makes the options of scripts that train one system"),
+        ("train", "no options() there"),
+        (str(runs), "no options() there"),
+        (str(wrong), "cannot be imported (No module named 'no_such_module')"),
+        (str(torn), "cannot be read as a script"),
+    ):
+        assert cli.main(["config", name]) == 1
+        assert message in capsys.readouterr().err
 
 
 def test_a_run_is_resumed_with_its_own_settings(run, tmp_path, capsys, monkeypatch):
