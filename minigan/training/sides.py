@@ -124,7 +124,11 @@ def _add_domains(p: Options, source: str, of_source: str, target: str | None, of
 
 def add_sizes(group: Any, side: int) -> None:
     """The sizes of images."""
-    group.add_argument("--side", type=positive, default=side, help=f"of an image (default: {side})")
+    shown = (
+        "pixels a side of an image: a picture is laid over white where it is transparent, scaled to cover the square, "
+        f"and cropped at its centre (default: {side})"
+    )
+    group.add_argument("--side", type=positive, default=side, help=shown)
     shown = "of an image, 1 or 3 (default: those of a data set that has a name, else 3)"
     group.add_argument("--channels", type=int, choices=[1, 3], help=shown)
 

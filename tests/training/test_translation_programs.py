@@ -115,3 +115,17 @@ def test_a_hole_is_filled_with_the_mean_of_the_rest(rng):
             assert (~kept).sum() == 16
             means = whole[:, kept].mean(1)
             np.testing.assert_allclose(image[:, ~kept], np.repeat(means[:, None], 16, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("script", ["pix2pix", "cyclegan", "super_resolution", "stargan", "cogan"])
+def test_what_becomes_of_a_picture_is_in_the_help(script, tmp_path):
+    said = " ".join(example(script).options().format_help().split())
+    assert "laid over white where it is transparent, scaled to cover the square, and cropped at its centre" in said
+    pixels = np.zeros((20, 40, 4), np.uint8)  # black, and transparent but for the middle half
+    pixels[:, 10:30, 3] = 255
+    pixels[:10, :, 3] = 0
+    (tmp_path / "a").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "a" / "a.png")
+    found = mg.data.image_folder(tmp_path / "a", 20)[0]
+    assert (found[0, :, :9] == 255).all()
+    assert (found[0, :, 11:] == 0).all()
