@@ -5,6 +5,7 @@ import difflib
 import itertools
 import sys
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from . import toml
@@ -63,10 +64,13 @@ class Options(argparse.ArgumentParser):
 
     def together(self, one: str, other: str, why: str) -> None:
         """Refuse either of two options on a line that does not say the other too, as their defaults belong together."""
-        for option, missing in ((one, other), (other, one)):
-            dest = self._option_string_actions[missing].dest
-            reason = f"needs {missing} beside it: {why}"
-            self.idle(option, lambda values, dest=dest, reason=reason: "" if dest in self.said else reason)
+        self.idle(one, partial(self._alone, other, why))
+        self.idle(other, partial(self._alone, one, why))
+
+    def _alone(self, missing: str, why: str, values: argparse.Namespace) -> str:
+        """What an option needs that the line does not say, "" if it says it."""
+        dest = self._option_string_actions[missing].dest
+        return "" if dest in self.said else f"needs {missing} beside it: {why}"
 
     def named(self, option: str) -> argparse.Action:
         """The option; ends the program if there is none of that name."""
