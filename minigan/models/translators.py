@@ -59,9 +59,10 @@ class UNetTranslator(nn.Module):
         start_small(self, rng=rng)
 
     @staticmethod
-    def held(in_channels: int, out_channels: int, steps: int, width: int = 64) -> int:
+    def held(in_channels: int, out_channels: int, steps: int, width: int = 64) -> float:
         """How many numbers its weights are, at most."""
-        return 16 * width * (in_channels + 2 * out_channels + 3 * steps * 64 * width)
+        most = width * 2 ** min(steps - 1, 3)  # maps
+        return 16 * (width * (in_channels + 2 * out_channels) + 3 * steps * most * most)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, out, H, W) in [-1, 1]; ShapeError for a side that is no multiple of 2^steps."""
