@@ -124,10 +124,10 @@ def named_captions(folder: str | Path, captions: str | Path) -> list[tuple[Path,
     if not found:
         raise DataError(f"{shown(captions)}: names {shown(lost[0])}, say, and no picture of {shown(folder)}")
     silent = sorted({*named.values()} - {picture for picture, _ in found})
-    if unreported((captions, name) for name in lost):
+    if unreported(captions, lost):
         first = ", ".join(map(shown, lost[:SHOWN]))
         say(f"{shown(captions)}: {len(lost)} of {len(lines)} lines name no picture: {first}")
-    if unreported((captions, picture) for picture in silent):
+    if unreported(folder, silent):
         first = ", ".join(shown(picture.relative_to(folder)) for picture in silent[:SHOWN])
         say(f"{shown(folder)}: {len(silent)} of {len(named)} pictures have no caption: {first}")
     return found

@@ -179,18 +179,22 @@ def each_reported_once() -> Iterator[None]:
         _told.set(before)
 
 
-def unreported(things: Iterable[T]) -> list[T]:
-    """Those of some things to be reported that have not been within `each_reported_once`; from now on they have."""
-    told = _told.get()
-    found = [thing for thing in things if told is None or thing not in told]
+def unreported(folder: str | Path, files: Iterable[T]) -> list[T]:
+    """Those of some files of a folder that have not been reported within `each_reported_once`; from now on they have.
+
+    A file goes by its path or by its name alone, and a folder by whatever path leads there.
+    """
+    told, there = _told.get(), os.path.realpath(folder)
+    keys = {file: (there, file.relative_to(folder) if isinstance(file, Path) else file) for file in files}
+    found = [file for file, key in keys.items() if told is None or key not in told]
     if told is not None:
-        told.update(found)
+        told.update(keys.values())
     return found
 
 
 def report(path: Path, kept: int, skipped: Mapping[Path, str]) -> None:
     """A line on the terminal about what was skipped, if anything was that has not been reported."""
-    new = {file: skipped[file] for file in unreported(skipped)}
+    new = {file: skipped[file] for file in unreported(path, skipped)}
     if new:
         say(f"{shown(path)}: skipped {len(new)} of {kept + len(new)} files: {_named(path, new)}")
 

@@ -95,7 +95,7 @@ def pairs_by_name(
         )
     for folder, here in zip((targets, sources), found, strict=True):
         alone = sorted(here.keys() - set(both))
-        if unreported((folder, name) for name in alone):
+        if unreported(folder, alone):
             named = ", ".join(shown(name) for name in alone[:SHOWN])
             say(f"{shown(folder)}: {len(alone)} of {len(here)} pictures have no fellow of their name: {named}")
     forms = (size, channels), (source_size or size, source_channels or channels)

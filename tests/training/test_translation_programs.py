@@ -38,13 +38,14 @@ def test_a_domain_is_not_given_without_the_other(script, given, missing, capsys)
 
 @pytest.mark.parametrize("words", [(), ("--stream",)])
 @pytest.mark.parametrize("script", ["pix2pix", "super_resolution"])
-def test_what_is_left_out_is_said_once_in_a_run(script, words, tmp_path, capsys):
+def test_what_is_left_out_is_said_once_in_a_run(script, words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # by a relative path, which a run makes an absolute one
     folder = pictures(tmp_path / "a", 40)
     damaged = [folder / f"{k:03d}.png" for k in range(0, 40, 4)]  # some of them are held out
     for file in damaged:
         file.write_bytes(file.read_bytes()[:-6])
     (folder / "000.txt").write_text("no picture")
-    line = f"--data {folder} --side 16 --width 4 --batch-size 4 --steps 8 --held-out 4 --out {tmp_path / 'run'}".split()
+    line = f"--data {folder.name} --side 16 --width 4 --batch-size 4 --steps 8 --held-out 4 --out run".split()
     given = {"super_resolution": ["--factor", "2", "--blocks", "1", "--system", "srresnet"]}.get(script, [])
     assert example(script).main([*line, *given, *words]) == 0
     said = [line for line in capsys.readouterr().out.splitlines() if "skipped" in line]
@@ -53,9 +54,10 @@ def test_what_is_left_out_is_said_once_in_a_run(script, words, tmp_path, capsys)
     assert sum(counts) == len(damaged) + 1
 
 
-def test_pictures_without_a_fellow_are_said_once_in_a_run(tmp_path, capsys):
+def test_pictures_without_a_fellow_are_said_once_in_a_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     data, target = pictures(tmp_path / "a", 24), pictures(tmp_path / "b", 23, 1)
-    line = f"--data {data} --target {target} --side 16 --width 4 --batch-size 4 --steps 1 --out {tmp_path / 'run'}"
+    line = f"--data {data.name} --target {target.name} --side 16 --width 4 --batch-size 4 --steps 1 --out run"
     assert example("pix2pix").main(line.split()) == 0
     assert capsys.readouterr().out.count("1 of 24 pictures have no fellow of their name: 023") == 1
 
