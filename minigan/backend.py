@@ -20,10 +20,10 @@ from .errors import CaptureError, DeviceError, DTypeError, ShapeError, brief, de
 
 Array = Any  # a numpy.ndarray or a cupy.ndarray
 
-DEVICES = ("cpu", "cuda")
+DEVICES = ("cpu", "cuda")  # where an array may lie
 
-FLOAT64 = np.dtype(np.float64)
-FLOAT32 = np.dtype(np.float32)
+FLOAT64 = np.dtype(np.float64)  # of Tensors that are made of such numbers
+FLOAT32 = np.dtype(np.float32)  # of all others that hold floats
 NUMBERS = "biuf"  # the kinds of elements that Tensors hold: booleans, integers, floats
 
 

@@ -26,7 +26,7 @@ from .kernels.calls import made
 from .system.hints import unknown
 from .system.once import once
 
-Shape = int | Sequence[int]
+Shape = int | Sequence[int]  # of an array, or the length of a row
 
 
 class Stream:

@@ -222,6 +222,7 @@ def blocks(drawn: Sequence[Block], path: str | Path, title: str = "", gap: int =
         figure.savefig(out, format="png", dpi=DPI)
 
 
+# what the columns of a log are called in a picture, and their colours
 LINES = {
     "d_loss": ("discriminator loss", "#1f77b4"),
     "g_loss": ("generator loss", "#d95f02"),

@@ -12,7 +12,7 @@ from ..nn.checks import integer, number
 from ..random import Stream
 from ..tensor import Tensor
 
-Latent = Callable[[int, Stream], Tensor]
+Latent = Callable[[int, Stream], Tensor]  # noise of so many samples, drawn from a stream
 
 
 @dataclass(frozen=True)

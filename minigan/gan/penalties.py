@@ -20,7 +20,7 @@ from ..ops import all_sum, batch_var, full_like, lengths, mean, mean_of, relu, r
 from ..random import Stream
 from ..tensor import Tensor, as_tensor
 
-Critic = Callable[[Tensor], Tensor]
+Critic = Callable[[Tensor], Tensor]  # samples to scores
 
 
 PENALTIES: dict[str, Callable[..., Tensor]] = {}

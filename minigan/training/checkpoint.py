@@ -23,7 +23,7 @@ from ..tensor import Tensor
 
 KEEP = 3  # how many of the newest checkpoints are kept
 BEST = "best.json"  # names the one that is kept for its samples
-NAME = re.compile(r"step_(\d+)\.safetensors")
+NAME = re.compile(r"step_(\d+)\.safetensors")  # of a checkpoint, with its step
 
 
 def save(

@@ -38,12 +38,12 @@ from .settings import Settings, flat, title
 Series = tuple[np.ndarray, np.ndarray]  # steps, ascending; their values, which may be NaN or infinite
 SHOWN = ("d_loss", "g_loss", "d_real", "d_fake")  # what most games log, as `viz.LINES` draws it
 COLUMNS = ["step", *SHOWN, "images_per_s"]  # of log.csv, before what a game adds
-START = ",".join(COLUMNS)
+START = ",".join(COLUMNS)  # of the first line of every log.csv
 PLAYERS = {"d_": "discriminator", "g_": "generator"}  # whose a column is
 TAIL = 8192  # bytes in which the last row of a log is
 LARGEST = 2**53  # of a step: as far as JavaScript counts
 EVALUATION = "evaluation"  # the name in metrics.json
-PICTURE = re.compile(r"(?:(.+)_)?step_(\d{1,15})\.png")
+PICTURE = re.compile(r"(?:(.+)_)?step_(\d{1,15})\.png")  # of a file of samples: its prefix, if it has one, and step
 T = TypeVar("T")
 
 

@@ -22,7 +22,7 @@ from . import checkpoint
 from .folder import RunFolder
 from .settings import ALL_IS_WELL, FEW, Settings, common_options, positive  # noqa: F401
 
-Study = Callable[[Settings, Path], Mapping[str, float]]
+Study = Callable[[Settings, Path], Mapping[str, float]]  # writes its figures into a folder, and returns its numbers
 
 
 def parser(name: str, description: str, *, steps: int, batch_size: int, data: Sequence[str] = ()) -> Options:

@@ -17,7 +17,7 @@ from ...tensor import Tensor, full
 from .degradation import degraded
 from .jpeg import LUMINANCE
 
-Making = Callable[[Tensor, Stream], Tensor]
+Making = Callable[[Tensor, Stream], Tensor]  # images to sources that are made of them, some at random
 
 STRENGTH = 2.0  # of the lines that are drawn of edges: slopes of half the range and more are black
 SOBEL = (1.0, 2.0, 1.0), (-1.0, 0.0, 1.0)

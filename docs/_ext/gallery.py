@@ -1,0 +1,111 @@
+"""The gallery: the tables of examples/README.md, a page for each of its sections, a card for each row with a picture."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "examples" / "README.md"
+IMAGE = re.compile(r'<img src="([^"]+)" width="(\d+)" alt="([^"]*)">')
+LINK = re.compile(r"\[([^\]]+)\]\(([^)#]+)(#[^)]*)?\)")
+COVERS = {"How it works": 2}  # which picture of a section stands for it on the first page, if not the first
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """(path below docs, text) of the gallery's pages, the first one first."""
+    opening, *rest = re.split(r"^## ", SOURCE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    sections = {title: body for title, _, body in (part.partition("\n") for part in rest)}
+    yield "gallery/index.md", _index(opening, sections)
+    for title, body in sections.items():
+        yield f"gallery/{slug(title)}.md", f"# {title}\n\n{_section(body)}"
+
+
+def slug(title: str) -> str:
+    """The name of a section's page."""
+    return re.sub(r"\W+", "-", title.lower()).strip("-")
+
+
+def _index(opening: str, sections: dict[str, str]) -> str:
+    _, text = opening.split("\n", 1)
+    lines = ["# Gallery", "", "```{toctree}", ":hidden:", "", *(slug(title) for title in sections), "```", ""]
+    lines += ["::::::{container} cards", ""]
+    for title, body in sections.items():
+        images = IMAGE.findall(body)
+        cover = images[min(COVERS.get(title, 0), len(images) - 1)] if images else None
+        lines += [":::::{container} card", *([f"{_image(*cover)}", ""] if cover else [])]
+        lines += [f"**[{title}]({slug(title)}.md)**", "", _counted(body), ":::::", ""]
+    return "\n".join([*lines, "::::::", "", _text(text)])
+
+
+def _counted(body: str) -> str:
+    rows, pictures = len(re.findall(r"^\| (?!-|:)", body, re.MULTILINE)) - body.count("|---"), len(IMAGE.findall(body))
+    return f"{rows} rows" + (f", {pictures} pictures" if pictures > 1 else ", a picture" if pictures else "")
+
+
+def _section(body: str) -> str:
+    """A section's text with its tables: cards if a table has pictures, else the table."""
+    done = []
+    for block in re.split(r"\n{2,}", body.strip()):
+        if not block.startswith("|"):
+            done.append(_text(block))
+        elif IMAGE.search(block):
+            done.append(_cards(block))
+        else:
+            done.append(_text(block))
+    return "\n\n".join(done)
+
+
+def _cells(row: str) -> list[str]:
+    """The cells of a table's row, whose bars within code are none of its own."""
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip().strip("|"))]
+
+
+def _cards(table: str) -> str:
+    """A card for each row: the picture, what it is, its command, and what the other columns say."""
+    head, _, *rows = table.split("\n")
+    columns = _cells(head)
+    lines = ["::::::{container} cards", ""]
+    for row in rows:
+        lines += _card(dict(zip(columns, _cells(row), strict=True)), columns)
+    return "\n".join([*lines, "::::::"])
+
+
+def _card(cells: dict[str, str], columns: list[str]) -> list[str]:
+    pictures = IMAGE.findall(cells.get("picture", ""))
+    rest = IMAGE.sub("", cells.get("picture", "")).strip()
+    lines = [":::::{container} card", ""]
+    lines += [f"{_image(*picture)}\n" for picture in pictures]
+    lines += [f"**{_text(cells[columns[0]])}**", ""]
+    if command := cells.get("command"):
+        lines += [_command(command), ""]
+    others = [c for c in columns[1:] if c not in ("command", "picture") and cells[c]]
+    lines += [" · ".join(f"{c}: {_text(cells[c])}" for c in others if c != "number"), ""]
+    lines += [_text(cells["number"][:1].upper() + cells["number"][1:]), ""] if cells.get("number") else []
+    return [*lines, *([_text(rest), ""] if rest else []), ":::::", ""]
+
+
+def _command(cell: str) -> str:
+    """A command that is all of a cell as a block that can be copied."""
+    found = re.fullmatch(r"`([^`]+)`", cell)
+    return f"```text\n{found[1]}\n```" if found else _text(cell)
+
+
+def _image(source: str, width: str, alt: str) -> str:
+    return f"![{alt}](../../examples/{source})"
+
+
+def _text(text: str) -> str:
+    """Text of the page, whose links go to other pages of the site, or are the paths of files."""
+    return LINK.sub(_link, IMAGE.sub(lambda found: _image(*found.groups()), text))
+
+
+def _link(found: re.Match[str]) -> str:
+    text, target, anchor = found.groups()
+    if "://" in target or f"!{found[0]}" in found.string:
+        return found[0]
+    if target == "lessons/README.md":
+        return f"[{text}](../lessons/index.md)"
+    if target.startswith("gallery/"):
+        return f'<a href="../../{Path(target).name}">{text}</a>'
+    path = (SOURCE.parent / target).resolve().relative_to(ROOT)
+    return f"{text} (`{path}`)" if str(path) not in text else text
