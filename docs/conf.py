@@ -1,4 +1,4 @@
-"""How Sphinx builds the site: `python -m sphinx -W -b dirhtml docs docs/_build`."""
+"""How Sphinx builds the site: `python -m sphinx -W docs docs/_build`."""
 
 import sys
 from pathlib import Path
@@ -14,10 +14,11 @@ copyright = f"{author}, MIT licence"
 version = release = minigan.__version__
 
 extensions = ["myst_parser", "sphinx.ext.viewcode", "sphinx_copybutton", "pages"]
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
-suppress_warnings = ["toc.empty_glob"]
+suppress_warnings = ["toc.not_readable"]
+highlight_language = "text"
 smartquotes = False  # the dashes of options stay two
 add_module_names = False
 toc_object_entries_show_parents = "hide"
@@ -48,6 +49,8 @@ html_theme_options = {
         "color-foreground-secondary": "#57544d",
         "color-foreground-muted": "#6b6860",
         "color-code-background": "#f4f2ec",
+        "color-api-name": "#7a3cc2",
+        "color-api-pre-name": "#7a3cc2",
         "color-card": "#ffffff",
     },
     "dark_css_variables": {
@@ -61,6 +64,8 @@ html_theme_options = {
         "color-foreground-secondary": "#b5b1a7",
         "color-foreground-muted": "#a19d93",
         "color-code-background": "#201f1d",
+        "color-api-name": "#c69cff",
+        "color-api-pre-name": "#c69cff",
         "color-card": "#201f1d",
     },
 }

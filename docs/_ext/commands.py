@@ -6,12 +6,23 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from prose import inline
+
 from minigan.command import judging, recipe
 from minigan.command.cli import COMMANDS
 from minigan.command.presets import PRESETS
-from prose import inline
 
-WIDTH = "100"  # letters of a line of help
+WIDTH = "90"  # letters of a line of help
+PRESETS_ABOVE = """# Presets
+
+What `minigan train NAME` trains: the systems of documents and papers, as values of its options. Any of them can be
+given anew behind the name, and `minigan config NAME` prints all. `best` and some others go by the data, or by other
+options, in more than what stands here.
+"""
+PRINTED_ABOVE = """## As printed
+
+With `--as-printed` these have what their source prints, and should not be done:
+"""
 PARTS = {"judge": judging.COMMANDS}  # commands that have commands of their own
 
 
@@ -54,23 +65,37 @@ def _page(name: str, about: str) -> str:
 
 
 def _presets() -> str:
-    options = {action.dest: action.option_strings[0] for action in recipe.options([])._actions if action.option_strings}
-    lines = ["# Presets", "", "What `minigan train NAME` trains: the systems of documents and papers, as values of its options."]
-    lines += ["Any of them can be given anew behind the name, and `minigan config NAME` prints all. `best` and some others"]
-    lines += ["go by the data, or by other options, in more than what stands here.", ""]
-    lines += ["| preset | what it is | source | options |", "|---|---|---|---|"]
+    options = {a.dest: a.option_strings[0] for a in recipe.options([])._actions if a.option_strings}
+    lines = [
+        PRESETS_ABOVE,
+        ":::{container} wide",
+        "",
+        "| preset | what it is | source | options |",
+        "|---|---|---|---|",
+    ]
     for name, preset in PRESETS.items():
         set_here = _flags(preset.options, options)
         lines.append(f"| `{name}` | {inline(preset.about)} | {inline(preset.source)} | {set_here} |")
-    printed = {name: preset for name, preset in PRESETS.items() if preset.as_printed}
-    lines += ["", "## As printed", "", "With `--as-printed` these have what their source prints, and should not be done:", ""]
-    lines += ["| preset | what is printed | options |", "|---|---|---|"]
-    for name, preset in printed.items():
-        lines.append(f"| `{name}` | {inline(preset.mistakes)} | {_flags(preset.as_printed, options)} |")
-    return "\n".join(lines)
+    lines += [
+        ":::",
+        "",
+        PRINTED_ABOVE,
+        ":::{container} wide",
+        "",
+        "| preset | what is printed | options |",
+        "|---|---|---|",
+    ]
+    for name, preset in PRESETS.items():
+        if preset.as_printed:
+            lines.append(f"| `{name}` | {inline(preset.mistakes)} | {_flags(preset.as_printed, options)} |")
+    return "\n".join([*lines, ":::"])
 
 
 def _flags(values: dict[str, Any], options: dict[str, str]) -> str:
     """Values of options as a command line has them."""
-    words = [options[name] if value is True else f"{options[name]} {value}" for name, value in values.items() if value is not False]
+    words = [
+        options[name] if value is True else f"{options[name]} {'none' if value is None else value}"
+        for name, value in values.items()
+        if value is not False
+    ]
     return " ".join(f"`{word}`" for word in words)

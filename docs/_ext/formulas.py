@@ -1,20 +1,23 @@
-"""The formula sheet: every op of the registry with its formula, its rules as they are written, and how it is checked."""
+"""The formula sheet: every op of the registry with its formula, its rules as they are written, and its checks."""
 
 import html
 import importlib
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import groupby
 
 import op_table
 import public
+from prose import inline
+
 from minigan.explain import sources
 from minigan.op import OPS, Op
 from minigan.processes import ALONE
-from prose import inline
 
-SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠", " - ": " − ", "...": "…"}
+MINUS = "\u2212"
+SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠", " - ": f" {MINUS} ", "...": "…"}
 ABOVE = """# Formula sheet
 
 Every op that minigan has, {count} of them, as its record says: what it computes, and the rule of each argument, in the
@@ -29,7 +32,7 @@ Rules are written in ops of this sheet, so that a rule of a rule is one too, and
   to be the op's result to the bit. {drawn} of the ops are steps of random programs too, whose values and
   gradients to second order are compared with finite differences and with PyTorch's.
 
-An op's name leads nowhere where it is an inner one, which functions of the same file call.
+Rules are shown as their files have them, but for the underscores that mark what is private or not read.
 """
 OF_ALL = {"to", "astype"}  # no steps of random programs, beside those over processes (tests/ops/test_programs.py)
 
@@ -44,10 +47,15 @@ def _sheet() -> str:
     lines = [ABOVE.format(count=len(OPS), drawn=len(OPS) - len(outside))]
     for module, ops in groupby(sorted(OPS.values(), key=lambda op: _place(op.__module__)), lambda op: op.__module__):
         about = public.first_paragraph(inspect.cleandoc(importlib.import_module(module).__doc__ or ""))
-        lines += [f"## {inline(about.rstrip('.:'))}", ""]
+        lines += [f"## {inline(re.split(r'[.:] |[.:]$', about)[0])}", ""]
         for op in ops:
             lines += [_entry(op, op.name in outside), ""]
     return "\n".join(lines)
+
+
+@cache
+def _offered() -> frozenset[str]:
+    return frozenset(name.name for name in public.names("minigan"))
 
 
 def _place(module: str) -> int:
@@ -60,42 +68,53 @@ def _entry(op: Op, outside: bool) -> str:
     lines = [f"(op-{op.name})=", f"### {op.name}", "", f'<p class="formula">{typeset(op.formula)}</p>', ""]
     if text := public.own_document(op):
         lines += [inline(text), ""]
-    lines += _rules(op)
+    lines += [*_rules(op), ""]
     facts = [("Kept", _kept(op)), ("Cost", f"`{sources.rule_of(op.flops).formula}`")]
     facts += [("Domain", domain)] if (domain := _domain(op)) else []
+    facts += [("Offered as", f"{{py:obj}}`mg.{op.name} <minigan.{op.name}>`")] if op.name in _offered() else []
     facts += [("Tested", _tested(op, outside)), ("Source", f"`{where.file}`, line {where.line}")]
-    lines += [*(f"- **{name}**: {value}" for name, value in facts)]
+    lines += [":::{container} facts", "; ".join(f"**{name}** {value}" for name, value in facts) + ".", ":::"]
     return "\n".join(lines)
 
 
 def _rules(op: Op) -> list[str]:
-    """The source of each rule under the name of its argument, one that several share once."""
-    if not op.rules or all(rule is None for rule in op.rules):
-        return ["No rule: its derivative is 0, or there is none.", ""]
-    names = _arguments(op)
-    found = []
-    for (name, rule) in zip(names, op.rules, strict=False):
+    """A table of the rules that are one expression, and the source of the others and of what they share."""
+    if all(rule is None for rule in op.rules):
+        return ["No rule: its derivative is 0, or there is none."]
+    table, blocks = ["| gradient of | is |", "|---|---|"], []
+    for name, rule in zip(_arguments(op), op.rules, strict=False):
         if rule is None:
-            found.append(f"Of `{name}`: none, the derivative is 0.\n")
+            table.append(f"| `{name}` | 0 |")
             continue
         read = sources.rule_of(rule)
-        found.append(f"Of `{name}`:\n\n```python\n{read.text or read.formula}\n```\n")
-        for helper, said in read.helpers:
-            if said and helper not in OPS and helper not in dir(importlib.import_module("minigan.ops")):
-                found.append(f"where `{helper}` is: {inline(said)}\n")
-    for shared, function in op.shared.items():
-        found.append(f"Computed once for several rules, `{shared}`:\n\n```python\n{sources.rule_of(function).text}\n```\n")
-    return found
+        table.append(f"| `{name}` | <code>{html.escape(read.formula).replace('|', '&#124;')}</code> |")
+        if read.text and not read.text.startswith("lambda") and _is_long(read.text):
+            blocks.append(read.text)
+        blocks += _helpers(op, read)
+    blocks += [f"# {name}, computed once for several rules\n{sources.rule_of(f).text}" for name, f in op.shared.items()]
+    return [*table, *(f"\n```python\n{block}\n```" for block in dict.fromkeys(blocks))]
+
+
+def _is_long(text: str) -> bool:
+    """Does a function do more than return an expression, which then stands in the table?"""
+    return len([line for line in text.splitlines() if line.startswith("    ")]) > 1
+
+
+def _helpers(op: Op, read: sources.Rule) -> list[str]:
+    """The source of the functions beside an op that its rule calls and that are no ops."""
+    module = importlib.import_module(op.__module__)
+    found = [vars(module).get(f"_{name}") for name, _ in read.helpers]
+    return [inspect.getsource(helper).rstrip() for helper in found if inspect.isfunction(helper)]
 
 
 def _arguments(op: Op) -> list[str]:
-    parameters = [*inspect.signature(op.forward).parameters.values()]
-    return [p.name if p.kind is not p.VAR_POSITIONAL else f"each of {p.name}" for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    """The names of the arguments that rules are for; of a variadic op, which has one for all, that of them together."""
+    names = [*inspect.signature(op.forward).parameters]
+    return names[-1:] if op.variadic else names
 
 
 def _kept(op: Op) -> str:
-    names = [p.name for p in inspect.signature(op.forward).parameters.values()]
-    kept = [f"`{name}`" for name, keeps in zip(names, op.keeps, strict=False) if keeps]
+    kept = [f"`{name}`" for name, keeps in zip(_arguments(op), op.keeps, strict=False) if keeps]
     kept += ["the result"] if op.keeps_output else []
     return " and ".join(kept) or "nothing"
 
@@ -122,4 +141,4 @@ def typeset(formula: str) -> str:
     for plain, sign in SIGNS.items():
         text = text.replace(html.escape(plain, quote=False), sign)
     text = re.sub(r"\^\(([^)]*)\)", r"<sup>\1</sup>", text)
-    return re.sub(r"\^(-?\w+)", r"<sup>\1</sup>", text).replace("<sup>-", "<sup>−")
+    return re.sub(r"\^(-?\w+)", r"<sup>\1</sup>", text).replace("<sup>-", f"<sup>{MINUS}")

@@ -1,4 +1,4 @@
-"""The gallery: the tables of examples/README.md, a page for each of its sections, a card for each row with a picture."""
+"""The gallery: the tables of examples/README.md, a page for each section, a card for each row of one with pictures."""
 
 import re
 from collections.abc import Iterator
@@ -38,8 +38,9 @@ def _index(opening: str, sections: dict[str, str]) -> str:
 
 
 def _counted(body: str) -> str:
-    rows, pictures = len(re.findall(r"^\| (?!-|:)", body, re.MULTILINE)) - body.count("|---"), len(IMAGE.findall(body))
-    return f"{rows} rows" + (f", {pictures} pictures" if pictures > 1 else ", a picture" if pictures else "")
+    rows = len(re.findall(r"^\|", body, re.MULTILINE)) - 2 * len(re.findall(r"^\|-", body, re.MULTILINE))
+    pictures = len(IMAGE.findall(body))
+    return f"{rows} rows" + (f", {pictures} pictures" if pictures else "")
 
 
 def _section(body: str) -> str:
@@ -75,11 +76,12 @@ def _card(cells: dict[str, str], columns: list[str]) -> list[str]:
     rest = IMAGE.sub("", cells.get("picture", "")).strip()
     lines = [":::::{container} card", ""]
     lines += [f"{_image(*picture)}\n" for picture in pictures]
-    lines += [f"**{_text(cells[columns[0]])}**", ""]
+    title = cells[columns[0]]
+    lines += [f"**{_text(title[:1].upper() + title[1:])}**", ""]
     if command := cells.get("command"):
         lines += [_command(command), ""]
-    others = [c for c in columns[1:] if c not in ("command", "picture") and cells[c]]
-    lines += [" · ".join(f"{c}: {_text(cells[c])}" for c in others if c != "number"), ""]
+    others = {"source": "{}", "minutes": "{} minutes", "Fréchet": "Fréchet distance {}"}
+    lines += [" · ".join(said.format(_text(cells[c])) for c, said in others.items() if cells.get(c)), ""]
     lines += [_text(cells["number"][:1].upper() + cells["number"][1:]), ""] if cells.get("number") else []
     return [*lines, *([_text(rest), ""] if rest else []), ":::::", ""]
 
@@ -91,7 +93,7 @@ def _command(cell: str) -> str:
 
 
 def _image(source: str, width: str, alt: str) -> str:
-    return f"![{alt}](../../examples/{source})"
+    return f'![{alt}](../../examples/{source}){{width="100%"}}'  # a width makes Sphinx link it to the file
 
 
 def _text(text: str) -> str:
@@ -100,12 +102,12 @@ def _text(text: str) -> str:
 
 
 def _link(found: re.Match[str]) -> str:
-    text, target, anchor = found.groups()
+    text, target, _ = found.groups()
     if "://" in target or f"!{found[0]}" in found.string:
         return found[0]
     if target == "lessons/README.md":
         return f"[{text}](../lessons/index.md)"
     if target.startswith("gallery/"):
-        return f'<a href="../../{Path(target).name}">{text}</a>'
+        return f'<a href="../{Path(target).name}">{text}</a>'
     path = (SOURCE.parent / target).resolve().relative_to(ROOT)
     return f"{text} (`{path}`)" if str(path) not in text else text

@@ -67,7 +67,9 @@ def _cell(cell: Cell) -> dict[str, Any]:
 def _index() -> str:
     """README.md of the lessons with links to their pages."""
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
-    text = re.sub(r'<img src="figures/([^"]+)" width="\d+" alt="([^"]*)">', r"![\2](../../examples/lessons/figures/\1)", text)
+    text = re.sub(
+        r'<img src="figures/([^"]+)" width="\d+" alt="([^"]*)">', r"![\2](../../examples/lessons/figures/\1)", text
+    )
     text = re.sub(r"\((\d\d_\w+)\.py\)", r"(\1.md)", text)
     tree = ["```{toctree}", ":hidden:", "", *(path.stem for path in scripts()), "```", ""]
     head, _, rest = text.partition("\n")
@@ -78,7 +80,7 @@ def _page(path: Path, held: list[Cell]) -> str:
     alt = f"the figure of lesson {int(path.stem[:2])}"
     figure = f"![{alt}](../../examples/lessons/figures/{path.stem}.png)"
     name = path.stem
-    downloads = f"{{download}}`The notebook <{name}.ipynb>`, {{download}}`the script <../../examples/lessons/{name}.py>`"
+    downloads = f"[The notebook]({name}.ipynb), [the script](../../examples/lessons/{name}.py)"
     run = f"or `python examples/lessons/{path.name}` in a checkout."
     lines = []
     for cell in held:

@@ -1,4 +1,4 @@
-"""The Sphinx extension that writes the pages which are made of code: before anything is read, where they have changed."""
+"""The Sphinx extension that writes the pages which are made of code, before anything is read."""
 
 from pathlib import Path
 from typing import Any

@@ -82,8 +82,9 @@ def document(name: Name) -> str:
 def own_document(value: Any) -> str:
     """The docstring that is written for this class or function; those that dataclasses and tuples make are none."""
     text = inspect.cleandoc(getattr(value, "__doc__", None) or "")
-    made = inspect.isclass(value) and (text.startswith(f"{value.__name__}(") or text == (value.__mro__[1].__doc__ or ""))
-    return "" if made else text
+    if inspect.isclass(value) and (text.startswith(f"{value.__name__}(") or text == value.__mro__[1].__doc__):
+        return ""
+    return text
 
 
 def fields(value: type) -> list[tuple[str, str, str]]:
@@ -91,9 +92,9 @@ def fields(value: type) -> list[tuple[str, str, str]]:
     if not (hasattr(value, "__dataclass_fields__") or hasattr(value, "_fields")):
         return []
     held = {*getattr(value, "__dataclass_fields__", ()), *getattr(value, "_fields", ())}
-    node = next((n for n in _tree(value.__module__).body if isinstance(n, ast.ClassDef) and n.name == value.__name__), None)
+    classes = {node.name: node for node in _tree(value.__module__).body if isinstance(node, ast.ClassDef)}
     found = []
-    for item in node.body if node else []:
+    for item in classes[value.__name__].body if value.__name__ in classes else []:
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.target.id in held:
             name = item.target.id
             found.append((name, ast.unparse(item.annotation), _comment(value.__module__, item)))
@@ -139,7 +140,8 @@ def _imports(module: str) -> list[str]:
     """The names that an __init__ file has of other modules of minigan; none of another file."""
     if file_of(module).name != "__init__.py":
         return []
-    found = [a.asname or a.name for node in _tree(module).body if isinstance(node, ast.ImportFrom) and node.level for a in node.names]
+    nodes = [node for node in _tree(module).body if isinstance(node, ast.ImportFrom) and node.level]
+    found = [a.asname or a.name for node in nodes for a in node.names]
     return [name for name in found if not name.startswith("_") and name not in NOT_OFFERED]
 
 
@@ -150,10 +152,10 @@ def _definitions(module: str) -> list[str]:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             found.append(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            found += [t.id for t in targets if isinstance(t, ast.Name)]
+            found += _targets(node)
     values = vars(importlib.import_module(module))
-    return [n for n in found if not n.startswith("_") and type(values[n]).__module__ != "typing" and n not in NOT_OFFERED]
+    hidden = {n for n in found if n.startswith("_") or type(values[n]).__module__ == "typing"}
+    return [n for n in found if n not in hidden | NOT_OFFERED]
 
 
 def _defining(room: str, name: str, value: Any) -> str:
@@ -169,12 +171,17 @@ def _defining(room: str, name: str, value: Any) -> str:
     return room
 
 
+def _targets(node: ast.Assign | ast.AnnAssign) -> list[str]:
+    """The names that a statement gives a value to."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+
+
 def _beside(module: str, name: str) -> str:
     """What is written beside a constant: the string that follows it, the comment on its line or in the line above."""
     body = _tree(module).body
     for node, following in zip(body, [*body[1:], None], strict=True):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        if any(isinstance(t, ast.Name) and t.id == name for t in targets):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and name in _targets(node):
             if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
                 return inspect.cleandoc(str(following.value.value))
             return _comment(module, node)

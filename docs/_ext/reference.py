@@ -9,11 +9,13 @@ from itertools import groupby
 from typing import Any
 
 import public
-from minigan.op import Op
 from prose import code, escaped, inline, markdown
 from public import Name
 
+from minigan.op import Op
+
 PAGES = "reference"
+FEW = 6  # names that need no list above them
 LONG = 300  # letters of a constant's value that are shown
 
 
@@ -59,9 +61,12 @@ def anchors() -> dict[str, str]:
 
 
 def _index() -> str:
-    lines = ["# Reference", ""]
-    lines += ["Every public name, as its own docstring describes it; `import minigan as mg` comes first everywhere.", ""]
-    lines += ["```{toctree}", ":hidden:", "", *(f"mg.{page_of(r)} <{page_of(r)}>".replace("mg.mg", "mg") for r in public.rooms())]
+    lines = [
+        "# Reference",
+        "",
+        "Every public name, as its own docstring describes it. `import minigan as mg` comes first.",
+    ]
+    lines += ["", "```{toctree}", ":hidden:", "", *(f"{short(room)} <{page_of(room)}>" for room in public.rooms())]
     lines += ["commands/index", "presets", "```", "", "| module | what it has |", "|---|---|"]
     for room in public.rooms():
         lines.append(f"| [`{short(room)}`]({page_of(room)}.md) | {inline(public.first_paragraph(_about(room)))} |")
@@ -70,17 +75,20 @@ def _index() -> str:
 
 
 def _about(room: str) -> str:
-    return inspect.cleandoc(importlib.import_module(room).__doc__ or "").removeprefix("minigan: ")
+    about = inspect.cleandoc(importlib.import_module(room).__doc__ or "").removeprefix("minigan: ")
+    return about[:1].upper() + about[1:]
 
 
 def _page(room: str) -> str:
     names = public.names(room)
     about = _about(room)
-    lines = [f"# {short(room)}", "", f"```{{py:module}} {room}", "```", "", markdown(about[:1].upper() + about[1:], _linked(room))]
-    lines += ["", "```python", f"import minigan as mg  # {short(room)}", "```", ""] if room == "minigan" else [""]
+    lines = [f"# {short(room)}", "", f"```{{py:module}} {room}", "```", "", markdown(about, _linked(room)), ""]
     elsewhere = [name for name in names if homes().get(id(name.value), name) != name]
     here = [name for name in names if name not in elsewhere]
     groups = _groups(room, here)
+    if len(here) > FEW:
+        links = [f"{{py:obj}}`{name.name} <{name.full}>`" for name in here]
+        lines += [":::{container} names", " ".join(links), ":::", ""]
     for defined, members in groups:
         if len(groups) > 1:
             lines += [f"## {inline(_heading(defined))}", ""]
@@ -128,13 +136,17 @@ def signature(value: Any) -> str:
         found = inspect.signature(value)
     except ValueError:  # a class that takes what its base in C takes
         return "()"
-    parameters = [
-        p.replace(annotation=_Written(_type(p.annotation)) if p.annotation is not p.empty else p.empty, default=_default(p))
-        for p in found.parameters.values()
-        if p.name != "self"
-    ]
-    result = "" if found.return_annotation is found.empty or inspect.isclass(value) else f" -> {_type(found.return_annotation)}"
-    return str(inspect.Signature(parameters)) + ("" if result == " -> None" else result)
+    parameters = [_shown(p) for p in found.parameters.values() if p.name != "self"]
+    result = found.return_annotation
+    silent = result in (found.empty, None) or inspect.isclass(value)
+    return str(inspect.Signature(parameters)) + ("" if silent else f" -> {_type(result)}")
+
+
+def _shown(parameter: inspect.Parameter) -> inspect.Parameter:
+    """A parameter that shows itself with short types, and with the names of functions."""
+    if parameter.annotation is not parameter.empty:
+        parameter = parameter.replace(annotation=_Written(_type(parameter.annotation)))
+    return parameter.replace(default=_default(parameter))
 
 
 class _Written(str):
@@ -152,7 +164,7 @@ def _type(annotation: Any) -> str:
 
 def _default(parameter: inspect.Parameter) -> Any:
     value = parameter.default
-    if value is parameter.empty or " at 0x" not in repr(value) and not isinstance(value, Op):
+    if value is parameter.empty or (" at 0x" not in repr(value) and not isinstance(value, Op)):
         return value
     return _Written(getattr(value, "__name__", "...").replace("<lambda>", "..."))
 
@@ -176,7 +188,7 @@ def _class(name: Name) -> str:
     for method, item in public.methods(value):
         plain = item.__func__ if isinstance(item, classmethod | staticmethod) else item
         said = public.own_document(plain) or public.own_document(_twin(method))
-        kind = {property: "property", classmethod: "classmethod", staticmethod: "staticmethod"}.get(type(item), "method")
+        kind = type(item).__name__ if isinstance(item, property | classmethod | staticmethod) else "method"
         shown = f"{method}{signature(getattr(value, method))}" if kind != "property" else method
         body.append(_directive(kind, shown, "", markdown(said, _linked(name.room)), fence=":::"))
     return _directive("class", f"{name.name}{signature(value)}", name.room, "\n\n".join(body), fence="::::")

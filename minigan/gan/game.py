@@ -32,8 +32,8 @@ from .latents import Latent
 from .parts import in_parts
 
 STANDING, STANDING_BATCHES = 128, 16  # samples that averaged weights take their statistics from, and how often so many
-State = dict[str, Tensor]
-Losses = dict[str, Tensor]
+State = dict[str, Tensor]  # what a turn reads and writes beside players and optimizers, by name
+Losses = dict[str, Tensor]  # what a turn returns: 0-d, by the names of the log's columns
 
 Drawn = Any  # a Tensor of samples; a pair, these and their labels; or a named tuple of Tensors, samples first
 Counter = int | Tensor  # a Tensor on a GPU, where a captured turn finds it moved on at each replay

@@ -33,7 +33,7 @@ from .settings import FEW, Settings, natural, positive
 
 HELD, SHARE = 200, 10  # pairs that are held out to measure with, and at most one of so many
 SCALES = "so many discriminators: of images, of images halved, and so on (default: 1)"  # what --scales asks for
-Extra = Mapping[str, Any]
+Extra = Mapping[str, Any]  # the options that a program has beside those of every run
 
 
 def add_options(p: Options, *, made: str, side: int = 32) -> None:
