@@ -13,7 +13,7 @@ author = "the authors of minigan"
 copyright = f"{author}, MIT licence"
 version = release = minigan.__version__
 
-extensions = ["myst_parser", "sphinx.ext.viewcode", "sphinx_copybutton", "pages"]
+extensions = ["myst_parser", "sphinx_copybutton", "pages"]
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
@@ -23,7 +23,6 @@ smartquotes = False  # the dashes of options stay two
 add_module_names = False
 toc_object_entries_show_parents = "hide"
 python_maximum_signature_line_length = 100
-viewcode_line_numbers = True
 copybutton_exclude = ".linenos, .gp"
 copybutton_selector = "div:not(.highlight-text) > div.highlight > pre, .card pre"
 

@@ -10,6 +10,7 @@ from itertools import groupby
 
 import op_table
 import public
+import source
 from prose import inline
 
 from minigan.explain import sources
@@ -64,7 +65,6 @@ def _place(module: str) -> int:
 
 
 def _entry(op: Op, outside: bool) -> str:
-    where = sources.definition(op.forward)
     lines = [f"(op-{op.name})=", f"### {op.name}", "", f'<p class="formula">{typeset(op.formula)}</p>', ""]
     if text := public.own_document(op):
         lines += [inline(text), ""]
@@ -72,7 +72,7 @@ def _entry(op: Op, outside: bool) -> str:
     facts = [("Kept", _kept(op)), ("Cost", f"`{sources.rule_of(op.flops).formula}`")]
     facts += [("Domain", domain)] if (domain := _domain(op)) else []
     facts += [("Offered as", f"{{py:obj}}`mg.{op.name} <minigan.{op.name}>`")] if op.name in _offered() else []
-    facts += [("Tested", _tested(op, outside)), ("Source", f"`{where.file}`, line {where.line}")]
+    facts += [("Tested", _tested(op, outside)), ("Source", source.link(op, ""))]
     lines += [":::{container} facts", "; ".join(f"**{name}** {value}" for name, value in facts) + ".", ":::"]
     return "\n".join(lines)
 

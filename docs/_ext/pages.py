@@ -8,6 +8,7 @@ import formulas
 import gallery
 import lessons
 import reference
+import source
 
 MAKERS = (reference, commands, formulas, gallery, lessons)
 FOLDERS = ("reference", "gallery", "lessons")  # wholly made: what is no longer written there is taken away
@@ -29,4 +30,5 @@ def write(docs: Path) -> None:
 def setup(app: Any) -> dict[str, bool]:
     """What Sphinx calls."""
     app.connect("builder-inited", lambda app: write(Path(app.srcdir)))
+    app.connect("html-collect-pages", source.collected)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 import public
+import source
 from prose import code, escaped, inline, markdown
 from public import Name
 
@@ -120,7 +121,8 @@ def entry(name: Name) -> str:
     if name.kind == "class":
         return _class(name)
     if name.kind == "function":
-        return _directive("function", f"{name.name}{signature(name.value)}", name.room, _said(name), fence=":::")
+        body = f"{_said(name)}\n\n{source.link(name.value)}"
+        return _directive("function", f"{name.name}{signature(name.value)}", name.room, body, fence=":::")
     value = repr(name.value) if not callable(name.value) else _type(name.value)
     body = _said(name)
     if " at 0x" not in value and len(value) <= LONG:
@@ -179,7 +181,7 @@ def _said(name: Name) -> str:
 
 def _class(name: Name) -> str:
     value = name.value
-    body = [_said(name)]
+    body = [_said(name), source.link(value)]
     bases = [homes()[id(base)] for base in value.__bases__ if id(base) in homes()]
     if bases:
         body.append("Is a " + ", ".join(f"{{py:obj}}`{short(b.full)} <{b.full}>`" for b in bases) + ".")
