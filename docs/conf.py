@@ -13,7 +13,7 @@ author = "the authors of minigan"
 copyright = f"{author}, MIT licence"
 version = release = minigan.__version__
 
-extensions = ["myst_parser", "sphinx_copybutton", "pages"]
+extensions = ["myst_parser", "sphinx_copybutton", "mathml", "pages"]
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
@@ -27,6 +27,7 @@ copybutton_exclude = ".linenos, .gp"
 copybutton_selector = "div:not(.highlight-text) > div.highlight > pre, .card pre"
 
 html_theme = "furo"
+html_math_renderer = "mathml"
 html_title = "minigan"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]

@@ -16,6 +16,7 @@ from public import Name
 from minigan.op import Op
 
 PAGES = "reference"
+FIRST = ("minigan.tensor", "minigan.grad")  # files that others follow from
 FEW = 6  # names that need no list above them
 LONG = 300  # letters of a constant's value that are shown
 
@@ -72,6 +73,7 @@ def _index() -> str:
     for room in public.rooms():
         lines.append(f"| [`{short(room)}`]({page_of(room)}.md) | {inline(public.first_paragraph(_about(room)))} |")
     lines += ["", "The program `minigan` has [commands](commands/index.md), and [presets](presets.md) to train."]
+    lines += ["{ref}`All names by letter <genindex>`."]
     return "\n".join(lines)
 
 
@@ -104,8 +106,8 @@ def _page(room: str) -> str:
 
 
 def _groups(room: str, names: list[Name]) -> list[tuple[str, list[Name]]]:
-    """The names by the file that defines them, in the order in which these come first."""
-    order = list(dict.fromkeys(name.defined for name in names))
+    """The names by the file that defines them, in the order in which these first come up, but for those of FIRST."""
+    order = list(dict.fromkeys([*FIRST, *(name.defined for name in names)]))
     ordered = sorted(names, key=lambda name: order.index(name.defined))
     return [(defined, list(members)) for defined, members in groupby(ordered, lambda name: name.defined)]
 
@@ -181,12 +183,13 @@ def _said(name: Name) -> str:
 
 def _class(name: Name) -> str:
     value = name.value
-    body = [_said(name), source.link(value)]
+    body = [_said(name)]
     bases = [homes()[id(base)] for base in value.__bases__ if id(base) in homes()]
     if bases:
         body.append("Is a " + ", ".join(f"{{py:obj}}`{short(b.full)} <{b.full}>`" for b in bases) + ".")
     if rows := public.fields(value):
         body.append("\n".join(_field(*row, name.room) for row in rows))
+    body.append(source.link(value))
     for method, item in public.methods(value):
         plain = item.__func__ if isinstance(item, classmethod | staticmethod) else item
         said = public.own_document(plain) or public.own_document(_twin(method))

@@ -8,6 +8,7 @@ from typing import Any
 import public
 
 Pages = Iterator[tuple[str, dict[str, Any], str]]
+_linked: set[Path] = set()  # files that a link leads to
 
 
 def link(value: Any, up: str = "../") -> str:
@@ -16,6 +17,7 @@ def link(value: Any, up: str = "../") -> str:
     if place is None:
         return ""
     path, line = place
+    _linked.add(path)
     shown = f"{path.as_posix()}:{line}"
     return f'<a class="source" href="{up}source/{path.with_suffix(".html").as_posix()}#line-{line}">{shown}</a>'
 
@@ -35,14 +37,14 @@ def line_of(value: Any) -> tuple[Path, int] | None:
 
 
 def collected(_app: Any) -> Pages:
-    """A page for each file of Python in the package, for Sphinx."""
+    """A page for each file that a link leads to, for Sphinx."""
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
 
     formatter = HtmlFormatter(linenos="inline", lineanchors="line", anchorlinenos=True, wrapcode=True)
-    for path in sorted(public.PACKAGE.rglob("*.py")):
-        name = path.relative_to(public.PACKAGE.parent).as_posix()
-        text = highlight(path.read_text(encoding="utf-8"), PythonLexer(), formatter)
+    for path in sorted(_linked):
+        name = path.as_posix()
+        text = highlight((public.PACKAGE.parent / path).read_text(encoding="utf-8"), PythonLexer(), formatter)
         body = f'<h1>{name}</h1><div class="highlight-python notranslate">{text}</div>'
         yield f"source/{name.removesuffix('.py')}", {"title": name, "body": body, "parents": []}, "page.html"

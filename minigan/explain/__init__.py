@@ -1,12 +1,14 @@
 """The lens on a computation: what was computed, from what, by which rule, across every order of derivative.
 
-with mg.explain.record() as tape:
-    score = critic(tape.name(x, "x"))
-    slope = mg.grad(score.sum(), x, create_graph=True)
-    penalty = ((slope * slope).sum() ** 0.5 - 1) ** 2
-    mg.grad(penalty, critic.parameters())
-tape.print()
-tape.to_html("critic.html")
+    with mg.explain.record() as tape:
+        score = critic(tape.name(x, "x"))
+        slope = mg.grad(score.sum(), x, create_graph=True)
+        penalty = ((slope * slope).sum() ** 0.5 - 1) ** 2
+        mg.grad(penalty, critic.parameters())
+    tape.print()
+    tape.to_html("critic.html")
+
+A tape has each step of every pass, the rule that it came from, and its numbers.
 """
 
 from ..recording import pass_name
