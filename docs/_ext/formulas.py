@@ -13,6 +13,7 @@ import public
 import source
 from prose import inline
 
+from minigan.backend import Array
 from minigan.explain import sources
 from minigan.op import OPS, Op
 from minigan.processes import ALONE
@@ -22,8 +23,8 @@ SIGNS = {"<=": "≤", ">=": "≥", "!=": "≠", " - ": f" {MINUS} ", "...": "…
 ABOVE = """# Formula sheet
 
 Every op that minigan has, {count} of them, as its record says: what it computes, and the rule of each argument, in the
-words of its source. A rule maps the cotangent `g` of the result to the gradient of the argument; `y` is the result.
-Rules are written in ops of this sheet, so that a rule of a rule is one too, and gradients of any order follow.
+words of its source. A rule maps the cotangent `g` of the result to the gradient of the argument; `y` is the result;
+where these letters name arguments, the cotangent is `h`. Rules are written in ops of this sheet, so that a rule of a rule is one too, and gradients of any order follow.
 
 - **Kept** is what stays in memory for the rules after the forward pass, and no more.
 - **Cost** is the number of floating-point operations, as the op's record counts them.
@@ -84,7 +85,7 @@ def _rules(op: Op) -> list[str]:
     table, blocks = ["| gradient of | is |", "|---|---|"], []
     for name, rule in zip(_arguments(op), op.rules, strict=False):
         if rule is None:
-            table.append(f"| `{name}` | 0 |")
+            table += [f"| `{name}` | 0 |"] if name in _arrays(op) else []
             continue
         read = sources.rule_of(rule)
         table.append(f"| `{name}` | <code>{html.escape(read.formula).replace('|', '&#124;')}</code> |")
@@ -113,8 +114,14 @@ def _arguments(op: Op) -> list[str]:
     return names[-1:] if op.variadic else names
 
 
+def _arrays(op: Op) -> set[str]:
+    """The names of the arguments that are arrays; the others are numbers, shapes, geometries."""
+    return {p.name for p in inspect.signature(op.forward).parameters.values() if p.annotation is Array}
+
+
 def _kept(op: Op) -> str:
-    kept = [f"`{name}`" for name, keeps in zip(_arguments(op), op.keeps, strict=False) if keeps]
+    arrays = _arrays(op)
+    kept = [f"`{name}`" for name, keeps in zip(_arguments(op), op.keeps, strict=False) if keeps and name in arrays]
     kept += ["the result"] if op.keeps_output else []
     return " and ".join(kept) or "nothing"
 

@@ -209,7 +209,7 @@ def _field(field: str, annotation: str, comment: str, room: str) -> str:
 
 
 def _directive(kind: str, shown: str, room: str, body: str, *, fence: str) -> str:
-    option = f":module: {room}\n" if room else ""
+    option = f":module: {room}\n" if room else ":no-contents-entry:\n"  # a method, of which a page has hundreds
     return f"{fence}{{py:{kind}}} {shown}\n{option}\n{body}\n{fence}"
 
 
