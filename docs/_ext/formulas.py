@@ -24,7 +24,8 @@ ABOVE = """# Formula sheet
 
 Every op that minigan has, {count} of them, as its record says: what it computes, and the rule of each argument, in the
 words of its source. A rule maps the cotangent `g` of the result to the gradient of the argument; `y` is the result;
-where these letters name arguments, the cotangent is `h`. Rules are written in ops of this sheet, so that a rule of a rule is one too, and gradients of any order follow.
+where these letters name arguments, the cotangent is `h`. Rules are written in ops of this sheet, so that a rule of a
+rule is one too, and gradients of any order follow.
 
 - **Kept** is what stays in memory for the rules after the forward pass, and no more.
 - **Cost** is the number of floating-point operations, as the op's record counts them.
