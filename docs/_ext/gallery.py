@@ -1,4 +1,4 @@
-"""The gallery: the tables of examples/README.md, a page for each section, a card for each row of one with pictures."""
+"""The gallery: the tables of examples/README.md, a page for each section, a card for each row of one with commands."""
 
 import re
 from collections.abc import Iterator
@@ -44,15 +44,11 @@ def _counted(body: str) -> str:
 
 
 def _section(body: str) -> str:
-    """A section's text with its tables: cards if a table has pictures, else the table."""
+    """A section's text with its tables: cards if a table has commands, else the table."""
     done = []
     for block in re.split(r"\n{2,}", body.strip()):
-        if not block.startswith("|"):
-            done.append(_text(block))
-        elif IMAGE.search(block):
-            done.append(_cards(block))
-        else:
-            done.append(_text(block))
+        is_table = block.startswith("|")
+        done.append(_cards(block) if is_table and "command" in _cells(block.split("\n")[0]) else _text(block))
     return "\n\n".join(done)
 
 
@@ -81,7 +77,8 @@ def _card(cells: dict[str, str], columns: list[str]) -> list[str]:
     if command := cells.get("command"):
         lines += [_command(command), ""]
     others = {"source": "{}", "minutes": "{} minutes", "Fréchet": "Fréchet distance {}"}
-    lines += [" · ".join(said.format(_text(cells[c])) for c, said in others.items() if cells.get(c)), ""]
+    facts = [said.format(_text(cells[c])) for c, said in others.items() if cells.get(c)]
+    lines += [" · ".join(facts).replace("· 1 minutes", "· 1 minute"), ""]
     lines += [_text(cells["number"][:1].upper() + cells["number"][1:]), ""] if cells.get("number") else []
     return [*lines, *([_text(rest), ""] if rest else []), ":::::", ""]
 
