@@ -17,7 +17,6 @@ extensions = ["myst_parser", "sphinx_copybutton", "mathml", "pages"]
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
-suppress_warnings = ["toc.not_readable"]
 highlight_language = "text"
 smartquotes = False  # the dashes of options stay two
 add_module_names = False
