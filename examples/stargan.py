@@ -29,7 +29,7 @@ def build(settings: Settings) -> StarGAN:
     extra, classes = settings.extra, labels.classes(settings)
     channels, side, _ = sides.target_shape(settings)
     with mg.random.using(mg.random.Stream(settings.seed)):
-        size = {"width": extra["width"], "blocks": extra["blocks"]}
+        size = {"width": extra["width"], "blocks": extra["blocks"], "border": mg.nn.ZeroPad2d}
         G = mg.models.WithClass(mg.models.resnet_translator(channels + classes, channels, **size), classes)
         D = mg.models.reading_discriminator(side, channels, classes, width=extra["width"])
     adam = [mg.optim.Adam(player.to(settings.device).parameters(), extra["lr"], (0.5, 0.999)) for player in (G, D)]

@@ -117,6 +117,7 @@ def resnet_translator(
     blocks: int = 9,
     halvings: int = 2,
     norm: str | None = "instance",
+    border: Callable[[int], nn.Module] = nn.ReflectionPad2d,
     rng: Stream | None = None,
 ) -> nn.Sequential:
     """CycleGAN's generator (Zhu et al. 2017): images (N, out, H, W) of images (N, in, H, W) of any size.
@@ -124,9 +125,12 @@ def resnet_translator(
     A 7x7 convolution to `width` maps, 3x3 ones of stride 2 that halve the image `halvings` times and double the maps,
     so many `ReflectedBlock`s (paper: 6 for 128 pixels, 9 from 256), transposed ones back, a 7x7 one and tanh; a
     norm and ReLU after each but the last. Sides are multiples of 2^halvings. ShapeError for a norm that is unknown.
+
+    `border` continues the image beyond its edges. If it does so as in a mirror, a map of one number, as a class is told
+    by, is a constant after the first convolution, which instance norm takes away; with zeros it is told by the edges.
     """
     bias = _needs_bias("resnet_translator", norm)
-    layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(in_channels, width, 7, bias=bias, rng=rng)]
+    layers: list[nn.Module] = [border(3), nn.Conv2d(in_channels, width, 7, bias=bias, rng=rng)]
     layers += [*NORMS[norm](width), nn.ReLU()]
     for k in range(halvings):
         maps = width << k
@@ -298,7 +302,10 @@ def image_encoder(
 
 
 class WithClass(nn.Module):
-    """A translator that is told a class beside images: a map of ones for it, of zeros for each other (StarGAN)."""
+    """A translator that is told a class beside images: a map of ones for it, of zeros for each other (StarGAN).
+
+    Its first layers must not lose what is the same everywhere; see `border` of `resnet_translator`.
+    """
 
     def __init__(self, translator: nn.Module, classes: int) -> None:
         self.translator = translator

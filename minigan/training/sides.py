@@ -29,8 +29,9 @@ from ..gan.translation.making import BY_FACTORS
 from ..random import Stream
 from ..system.options import Options, nonempty
 from ..system.terminal import say, shown
-from .settings import FEW, Settings, natural, positive
+from .settings import Settings, natural, positive
 
+FEW = 20  # pairs that a dry run looks at
 HELD, SHARE = 200, 10  # pairs that are held out to measure with, and at most one of so many
 SCALES = "so many discriminators: of images, of images halved, and so on (default: 1)"  # what --scales asks for
 Extra = Mapping[str, Any]  # the options that a program has beside those of every run
