@@ -21,7 +21,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from recipes import GROUPS, NARROW, PLAIN, RECIPES, group_of
+from recipes import FEW_APART_OF, FEW_OF, GROUPS, NARROW, PLAIN, RECIPES, group_of
 from runs import MINIGAN, figures
 from steps.machine import kernels_in_use
 
@@ -35,7 +35,8 @@ from minigan.training import Settings
 def words(recipe: str, data: str, args: argparse.Namespace) -> list[str]:
     """The options of `minigan train` that make the recipe on these data."""
     size = "small" if data in DATASETS and DATASETS[data].shape == (1, 28, 28) else "large"
-    line = RECIPES[recipe].format(narrow=NARROW[size])
+    few = {"few": FEW_OF[size], "few_apart": FEW_APART_OF[size]}
+    line = RECIPES[recipe].format(**few, narrow="{narrow}").format(narrow=NARROW[size])
     own = line.startswith(("best", "--model"))
     found = shlex.split(line if own else f"{PLAIN[size]} {line}")
     if data not in DATASETS and "--side" not in found:
@@ -55,7 +56,7 @@ def measured(recipe: str, data: str, seed: int, args: argparse.Namespace) -> dic
     folder = args.out / name / f"{recipe}_{args.minutes:g}min_{seed}"  # rates fall over just so many minutes
     given = words(recipe, data, args)
     trained = [*MINIGAN, "train", *given, "--minutes", str(args.minutes), "--seed", str(seed)]
-    found = figures(folder, trained, args.n)
+    found = figures(folder, trained, args.n, args.judge)
     size = json.loads((folder / "config.json").read_text())["settings"]["batch_size"]
     seconds = found.pop("seconds")
     speed = {"ms": seconds / found["steps"] * 1e3, "images_per_s": round(found["steps"] * size / seconds)}
@@ -110,6 +111,7 @@ def options() -> argparse.ArgumentParser:
     p.add_argument("--minutes", type=float, default=1.0, help="of training each (default: 1)")
     p.add_argument("--seeds", type=int, default=1, help="runs of each recipe (default: 1)")
     p.add_argument("--n", type=int, default=10_000, help="samples that are judged (default: 10000)")
+    p.add_argument("--judge", metavar="NAME|FILE", help="who reads them (default: who knows the data)")
     p.add_argument("--out", type=Path, default=Path("runs/quality"), help="the folder of the runs")
     p.add_argument("--json", type=Path, help="where the figures go (default: figures.json in --out)")
     return p
@@ -134,7 +136,7 @@ def main() -> None:
         for seed in range(args.seeds):
             for recipe in chosen:
                 about = {"recipe": recipe, "data": data, "images": args.images, "seed": seed}
-                about |= {"minutes": args.minutes, "n": args.n}
+                about |= {"minutes": args.minutes, "n": args.n} | ({"judge": args.judge} if args.judge else {})
                 about["options"] = shlex.join(words(recipe, data, args))
                 if any(about.items() <= row.items() for row in held["figures"]):
                     continue

@@ -39,7 +39,10 @@ PARTS = {
     "normal_noise": f"{CLUSTERS} --latent normal",
     "mirrored": f"{CLUSTERS} --flip",
 }
-FEW = FAST  # steps enough in a few minutes for D to learn a thousand images by heart
+FEW = "{few}"
+FEW_OF = {"small": FAST, "large": f"{R1} --penalty-every 8 --ema 0.995 --ema-ramp 0.05"}
+FEW_APART = "{few_apart}"  # of G's losses that need a pass of their own
+FEW_APART_OF = {size: line.replace("--one-pass ", "") for size, line in FEW_OF.items()}
 LITTLE = {
     "few_plain": FEW,
     "few_translation": f"{FEW} --augment translation,cutout",
@@ -50,8 +53,8 @@ LITTLE = {
     "few_lecam": f"{FEW} --lecam 0.3",
     "few_cr": f"{FEW} --consistency 10",
     "few_bcr": f"{FEW} --consistency 10 --fake-consistency 10",
-    "few_zcr": f"{FEW} --latent-consistency 5",
-    "few_icr": f"{FEW} --consistency 10 --fake-consistency 10 --latent-consistency 5",
+    "few_zcr": f"{FEW_APART} --latent-consistency 5",
+    "few_icr": f"{FEW_APART} --consistency 10 --fake-consistency 10 --latent-consistency 5",
     "few_top_k": f"{FEW} --top-k 0.5 --top-k-steps 2000",
 }
 PAIRS = (  # R3GAN's loss, which goes with any network

@@ -29,14 +29,15 @@ def run(command: list[str]) -> str:
     return child.stdout
 
 
-def figures(folder: Path, command: list[str], n: int) -> dict[str, Any]:
-    """What `command` trains in the folder, or trains on there, and what n of its samples measure.
+def figures(folder: Path, command: list[str], n: int, judge: str | None = None) -> dict[str, Any]:
+    """What `command` trains in the folder, or trains on there, and what n of its samples measure, read by the judge.
 
     Its steps, the seconds they took, and of each measure the value and what real images reach.
     """
     begun = ["--resume"] if any((folder / "checkpoints").glob("step_*.safetensors")) else []
     run([*command, "--out", str(folder), *begun])
-    table = json.loads(run([*MINIGAN, "evaluate", str(folder), "--n", str(n), "--json"]))
+    reader = [] if judge is None else ["--judge", judge]
+    table = json.loads(run([*MINIGAN, "evaluate", str(folder), "--n", str(n), *reader, "--json"]))
     seconds = json.loads((folder / "timings.json").read_text())["training"]
     rows = {name: [row["value"], row["floor"]] for name, row in table["rows"].items()}
     about = {name: table[name] for name in ("samples", "reader")}

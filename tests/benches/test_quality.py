@@ -118,3 +118,9 @@ def test_the_list_says_what_each_recipe_is(monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(quality.RECIPES)
     assert lines[0].endswith(" --model dcgan --batch-size 64 --lr 2e-4 --data cifar10")
+
+
+def test_a_judge_of_the_data_reads_the_samples(tmp_path, monkeypatch, asked):
+    bench(monkeypatch, "plain", "--judge", "faces.safetensors", "--out", tmp_path)
+    (evaluated,) = (command for command in asked if command[0] == "evaluate")
+    assert evaluated[evaluated.index("--judge") + 1] == "faces.safetensors"
