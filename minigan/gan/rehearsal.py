@@ -65,9 +65,35 @@ def gradient_norms(game: Game, batches: Any) -> dict[str, float]:
     """The length of the gradient that each optimizer will next be given, by the optimizer's name."""
     squares: dict[str, Tensor] = {}
 
+    def measured(name: str, grads: Sequence[Tensor]) -> None:
+        squares[name] = Tensor(sum(xp(g.data).vdot(g.data, g.data) for g in grads))
+
+    _next_gradients(game, batches, measured)
+    numbers = backend.to_numbers([s.data for s in squares.values()])
+    return {name: float(np.sqrt(number)) for name, number in zip(squares, numbers, strict=True)}
+
+
+def gradients(game: Game, batches: Any) -> dict[str, np.ndarray]:
+    """The gradient that each parameter will next be given, by "player.parameter"; of one that nothing moves, none."""
+    names = {id(p): f"{name}.{key}" for name, player in game.players.items() for key, p in player.named_parameters()}
+    found: dict[str, np.ndarray] = {}
+
+    def copied(name: str, grads: Sequence[Tensor]) -> None:
+        given = zip(game.optimizers[name].params, grads, strict=True)
+        found.update({names[id(p)]: backend.to_numpy(g.data).copy() for p, g in given if id(p) in names})
+
+    _next_gradients(game, batches, copied)
+    return found
+
+
+def _next_gradients(game: Game, batches: Any, seen: Callable[[str, Sequence[Tensor]], None]) -> None:
+    """Show the name of each optimizer and what it will next be given to `seen`, and take the round back."""
+    done: set[str] = set()
+
     def step(name: str, original: Callable[..., None], grads: Sequence[Tensor]) -> None:
-        if name not in squares:  # of several steps in a round, the first
-            squares[name] = Tensor(sum(xp(g.data).vdot(g.data, g.data) for g in grads))
+        if name not in done:  # of several steps in a round, the first
+            done.add(name)
+            seen(name, grads)
         original(grads)
 
     with rehearsal(game):
@@ -78,8 +104,6 @@ def gradient_norms(game: Game, batches: Any) -> dict[str, float]:
         finally:
             for optimizer in game.optimizers.values():
                 vars(optimizer).pop("step", None)
-    numbers = backend.to_numbers([s.data for s in squares.values()])
-    return {name: float(np.sqrt(number)) for name, number in zip(squares, numbers, strict=True)}
 
 
 def first_nonfinite(game: Game, batches: Any, step: int) -> str:

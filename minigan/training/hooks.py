@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ..gan import Game
 from ..judge import Look
 from ..system.signals import INTERRUPTED
@@ -29,9 +31,9 @@ class Hook:
 
     The first of several processes calls them, in the thread that trains, which waits for them: what takes long belongs
     into a thread of the hook's. Nothing is read from the device for a hook that would not be read without one, and what
-    is told is in the files of the run already. What is of an earlier step is told first. An error of `begun` is the
-    run's, before its first step. After an error in another method the hook is told nothing more, which is said on
-    stderr, and the run goes on.
+    is told is in the files of the run already, but for `gradients`. What is of an earlier step is told first. An error
+    of `begun` is the run's, before its first step. After an error in another method the hook is told nothing more,
+    which is said on stderr, and the run goes on.
     """
 
     def begun(self, run: Running) -> None:
@@ -48,6 +50,12 @@ class Hook:
 
     def looked(self, look: Look) -> None:
         """The run was judged: a line of health.jsonl, with its numbers, its verdict and what was found."""
+
+    def gradients(self, step: int, gradients: Mapping[str, np.ndarray]) -> None:
+        """What each parameter is given next, by "player.parameter", when the run is judged while it trains.
+
+        For a hook that has this method a round more is played then, and taken back.
+        """
 
     def evaluated(self, step: int, numbers: Mapping[str, float]) -> None:
         """Samples were measured: by --evaluate-every, or by the program at the end, as in metrics.json."""
@@ -71,6 +79,11 @@ class Hooks:
 
     def __bool__(self) -> bool:
         return bool(self.listening)
+
+    @property
+    def see_gradients(self) -> bool:
+        """Does one of them ask for gradients?"""
+        return any(type(hook).gradients is not Hook.gradients for hook in self.listening)
 
     def begin(self, run: Running) -> None:
         """Tell each that the run begins; an error of one is raised."""

@@ -19,7 +19,7 @@ from ..backend import to_numbers
 from ..data import Samples
 from ..errors import CheckpointError, NonFiniteLoss, ProcessError
 from ..gan import Game
-from ..gan.rehearsal import first_nonfinite_since, first_spoilt, gradient_norms, keep
+from ..gan.rehearsal import first_nonfinite_since, first_spoilt, gradient_norms, gradients, keep
 from ..judge import Gauge, Look, Yardstick
 from ..judge.verdict import beside_plain, has_failed, verdict
 from ..system import disk
@@ -345,6 +345,7 @@ class Loop:
             numbers = self.of_samples(evaluated) if self.game.generates else {}
             numbers |= self.recent.take()
             norms = self.team.by_all(gradient_norms)
+            given = self.team.by_all(gradients) if self.hooks.see_gradients else {}
             numbers |= {f"{name}_grad": length for name, length in norms.items()}
             loss = getattr(self.game, "loss", None)
             look = verdict(
@@ -356,6 +357,8 @@ class Loop:
             )
             self.folder.append_look(look)
             self.looks.append(look)
+        if given:
+            self.tell(lambda hook: hook.gradients(self.step, given))
         self.tell(lambda hook: hook.looked(look))
         if measured := {name: value for name, value in numbers.items() if name.startswith("frechet")}:
             self.tell(lambda hook: hook.evaluated(self.step, measured))

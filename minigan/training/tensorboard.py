@@ -1,8 +1,8 @@
 """TensorBoard's event files of a run: numbers, samples and weights, written without TensorFlow or PyTorch.
 
 Curves are named after the files that hold the same numbers: log/ those of log.csv, health/ those of health.jsonl, which
-have the length of each player's gradient, evaluation/ those of measured samples. samples are the pictures, and weights/
-histograms of each player's weights and buffers. There are none of gradients: a look keeps their lengths alone.
+have the length of each player's gradient, evaluation/ those of measured samples. samples are the pictures, weights/
+histograms of each player's weights and buffers, gradients/ those of what each parameter is given next.
 """
 
 import time
@@ -73,9 +73,12 @@ class TensorBoard(Hook):
             for name, player in self.run.game.players.items()
             for key, tensor in player.state_dict().items()
         }
-        floats = {tag: array for tag, array in tensors.items() if array.dtype.kind == "f"}
-        self._values(look.step, [self._histogram(tag, array) for tag, array in floats.items()])
+        self._histograms(look.step, tensors)
         self._writer.flush()
+
+    def gradients(self, step: int, gradients: Mapping[str, np.ndarray]) -> None:
+        """A histogram of each parameter's."""
+        self._histograms(step, {f"gradients/{name}": array for name, array in gradients.items()})
 
     def evaluated(self, step: int, numbers: Mapping[str, float]) -> None:
         """A point of each curve of evaluation/."""
@@ -111,6 +114,10 @@ class TensorBoard(Hook):
             height=height, width=width, colorspace=COLOURS[picture.mode], encoded_image_string=content
         )
         return self._summaries.Summary.Value(tag=tag, image=image)
+
+    def _histograms(self, step: int, arrays: Mapping[str, np.ndarray]) -> None:
+        floats = {tag: array for tag, array in arrays.items() if array.dtype.kind == "f"}
+        self._values(step, [self._histogram(tag, array) for tag, array in floats.items()])
 
     def _histogram(self, tag: str, array: np.ndarray) -> Any:
         """BINS bins from the least to the largest of the numbers that are finite."""

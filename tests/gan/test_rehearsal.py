@@ -60,6 +60,16 @@ def test_gradient_norms_are_the_lengths_of_what_the_optimizers_get():
     assert norms == pytest.approx(given, rel=1e-5)
 
 
+def test_gradients_are_those_of_the_norms_by_the_names_of_parameters():
+    game = tiny()
+    norms, found = rehearsal.gradient_norms(game, batches), rehearsal.gradients(game, batches)
+    names = {f"{name}.{key}": p for name, player in game.players.items() for key, p in player.named_parameters()}
+    assert {name: g.shape for name, g in found.items()} == {name: p.shape for name, p in names.items()}
+    for player, norm in norms.items():
+        squares = [np.square(g.astype(float)).sum() for name, g in found.items() if name.startswith(player)]
+        assert np.sqrt(sum(squares)) == pytest.approx(norm, rel=1e-5)
+
+
 def test_the_first_op_with_a_nan_is_named():
     game = tiny()
     game.play(batches)

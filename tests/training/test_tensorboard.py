@@ -81,13 +81,26 @@ def test_samples_and_weights(tmp_path, installed):
     weights = newest(tmp_path)
     names = {name for name in weights if name.split(".")[0] in ("generator", "discriminator")}
     floats = {name for name in names if weights[name].dtype.kind == "f"}
-    assert set(events.Tags()["histograms"]) == {f"weights/{name}" for name in floats}
+    tags = set(events.Tags()["histograms"])
+    assert {tag for tag in tags if not tag.startswith("gradients/")} == {f"weights/{name}" for name in floats}
+    assert "gradients/generator.0.weight" in tags
     held, array = events.Histograms("weights/generator.0.weight")[-1], weights["generator.0.weight"]
     assert held.step == 18
     found = held.histogram_value
     assert (found.min, found.max, found.num) == (array.min(), array.max(), array.size)
     assert sum(found.bucket) == array.size
     assert found.sum == pytest.approx(array.astype(float).sum())
+
+
+def test_gradients_have_the_length_that_health_tells(tmp_path, installed):
+    run(tmp_path)
+    events = read(tmp_path)
+    names = [tag for tag in events.Tags()["histograms"] if tag.startswith("gradients/generator.")]
+    each = [{held.step: held.histogram_value for held in events.Histograms(name)} for name in names]
+    lengths = dict(curve(events, "health/generator_grad"))
+    assert set(each[0]) == set(lengths)
+    for step, length in lengths.items():
+        assert np.sqrt(sum(held[step].sum_squares for held in each)) == pytest.approx(length, rel=1e-4)
 
 
 def test_a_run_that_goes_on_shows_each_step_once(tmp_path, installed):
