@@ -1,9 +1,6 @@
 """A tape as one self-contained page: nothing is loaded, nothing is built, a browser shows it."""
 
-import json
-import re
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +8,7 @@ import numpy as np
 
 from ..recording import pass_name
 from ..system.disk import write
+from ..system.templates import embedded, filled, text_of
 from .layout import Column, sections
 from .tape import Step, Tape, Value, Why
 from .text import constant, costs, entries, expression
@@ -30,10 +28,8 @@ def page(tape: Tape, title: str, intro: str = "", outro: str = "") -> str:
     `intro` and `outro` are HTML above and below the graph; a table that may be wider than a phone goes into a
     <div class="wide">.
     """
-    template = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-    data = json.dumps(content(tape), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    parts = {"title": escape(title), "intro": intro, "outro": outro, "tape": data}
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
+    parts = {"title": escape(title), "intro": intro, "outro": outro, "tape": embedded(content(tape))}
+    return filled(text_of(__package__, "page.html"), parts)
 
 
 def content(tape: Tape) -> dict[str, Any]:

@@ -1,12 +1,10 @@
 """The page of a generator: one file that draws its samples in the browser, with the run's own weights."""
 
 import copy
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +21,12 @@ from ..models.stylegan2 import StyleGenerator
 from ..nn import Module
 from ..random import Stream
 from ..system import disk
+from ..system.templates import embedded, filled, text_of
 from ..tensor import Tensor
-from ..training.report.page import embedded
 from ..training.report.page import source_of as shared
 from ..training.report.tables import number
 
+SCRIPTS = ("pieces.js", "generator.js")
 SLIDERS = 6  # directions at most
 FLOAT16_AT_MOST = 1_125_000  # weights: in 2 bytes each, and in base 64, 3 MB
 COMPARED = 64  # samples of which it is told what rounding the weights changes
@@ -159,13 +158,13 @@ def page(held: dict[str, Any], title: str) -> str:
         "image": f"{width} &times; {height}",
         "parameters": number(held["parameters"]),
         "rounding": _rounding(held),
-        "style": shared("page.css") + _source("generator.css"),
+        "style": shared("page.css") + text_of(__package__, "generator.css"),
         "runner": source(),
-        "worker": _source("worker.js"),
-        "script": _source("pieces.js") + _source("generator.js"),
+        "worker": text_of(__package__, "worker.js"),
+        "script": shared("elements.js") + "".join(text_of(__package__, name) for name in SCRIPTS),
         "data": embedded(held),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _source("generator.html"))
+    return filled(text_of(__package__, "generator.html"), parts)
 
 
 def _rounding(held: dict[str, Any]) -> str:
@@ -222,7 +221,3 @@ def _described(latent: Any) -> dict[str, Any]:
     """From what noise is drawn."""
     fields = {name: value for name, value in vars(latent).items() if name != "dtype"}
     return {"kind": NOISES[type(latent)], **fields, "dim": latent.dim}
-
-
-def _source(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -1,12 +1,4 @@
 // Pieces of the page of a generator: noise, points and ways between them, and who computes.
-const $ = (id) => document.getElementById(id);
-const make = (tag, cls = "", text = "") => {
-  const e = document.createElement(tag);
-  if (cls) e.className = cls;
-  if (text) e.textContent = text;
-  return e;
-};
-
 function uniform(seed) {  // a stream of numbers in [0, 1): mulberry32
   let state = seed >>> 0;
   return () => {

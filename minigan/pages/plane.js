@@ -1,6 +1,5 @@
 // The page of games in the plane: films of the same frames, of which one is shown, at a frame that may lie between two.
-const held = JSON.parse(document.getElementById("content").textContent);
-const $ = (id) => document.getElementById(id);
+const held = JSON.parse($("content").textContent);
 const arrays = arraysOf(held.arrays, bytesOf(held.bytes));
 const SPEED = 5, ARROW = 0.055, SENTENCES = {  // frames in a second; of the side, the length of a usual gradient
   loss: "<b>Do not wait for it to fall.</b> What one player wins the other loses, so a good game is level, not low. Look for jumps: there the points leave a mode, or arrive at one.",

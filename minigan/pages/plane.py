@@ -1,9 +1,7 @@
 """The page of games in the plane: films to watch frame by frame, in one file that loads nothing."""
 
-import re
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,8 @@ import numpy as np
 from ..errors import ShapeError
 from ..export.js import Bytes, source
 from ..system import disk
+from ..system.templates import embedded, filled, text_of
 from ..training.report.curves import PLAYERS, thin
-from ..training.report.page import embedded
 from ..training.report.page import source_of as shared
 from .film import KEPT, SAMPLES, Film, Frame, Scene
 
@@ -33,11 +31,11 @@ def page(held: dict[str, Any], title: str) -> str:
         "title": escape(title),
         "samples": str(SAMPLES),
         "kept": str(KEPT),
-        "style": shared("page.css") + _source("plane.css"),
-        "script": "\n".join([source("arrays.js"), shared("charts.js"), _source("plane.js")]),
+        "style": shared("page.css") + text_of(__package__, "plane.css"),
+        "script": source("arrays.js") + shared("elements.js") + shared("charts.js") + text_of(__package__, "plane.js"),
         "data": embedded(held),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _source("plane.html"))
+    return filled(text_of(__package__, "plane.html"), parts)
 
 
 def content(films: Sequence[Film], scene: Scene) -> dict[str, Any]:
@@ -104,7 +102,3 @@ def _measured(frames: Sequence[Frame]) -> dict[str, dict[str, Any]]:
         good = [frame.good or 0.0 for frame in frames]
         found["good"] = {"title": "samples at a mode", "curves": [curve("share", 3, good)]}
     return found
-
-
-def _source(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")

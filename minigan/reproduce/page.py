@@ -1,14 +1,14 @@
 """The page of a table: the paper's figures beside ours, in one file that a browser shows; nothing is loaded."""
 
-import re
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 from ..kernels.installation import versions
 from ..system.machine import processor
+from ..system.templates import filled, text_of
 from ..training.report import frames
+from ..training.report.page import source_of
 from ..training.report.tables import beside, card, duration, pairs, shown
 from ..viz import data_url
 from .results import Results, written
@@ -29,8 +29,8 @@ def page(results: Results, pictures: Sequence[Picture], how: Mapping[str, Any]) 
         "title": escape(table.title),
         "source": escape(table.source),
         "about": escape(table.about),
-        "style": files("minigan.training.report").joinpath("page.css").read_text(encoding="utf-8"),
-        "own": _source("page.css"),
+        "style": source_of("page.css"),
+        "own": text_of(__package__, "page.css"),
         "facts": facts(results, how),
         "problems": problems(results),
         "table": card("The paper's figures beside ours", compared(results)),
@@ -41,7 +41,7 @@ def page(results: Results, pictures: Sequence[Picture], how: Mapping[str, Any]) 
         "settings": card("Settings", pairs(((k, shown(v)) for k, v in protocol.settings.items()), "settings")),
         "versions": card("Versions", pairs(((str(k), shown(v)) for k, v in versions().items()), "versions")),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _source("page.html"))
+    return filled(text_of(__package__, "page.html"), parts)
 
 
 def facts(results: Results, how: Mapping[str, Any]) -> str:
@@ -125,7 +125,3 @@ def _picture(picture: Picture) -> str:
 
 def _list(told: Sequence[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in told)}</ul>" if told else ""
-
-
-def _source(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")

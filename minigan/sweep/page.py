@@ -1,11 +1,9 @@
 """The page of a sweep: every run beside the others, in one file that a browser shows; nothing is loaded."""
 
 import math
-import re
 import statistics
 from collections.abc import Iterator, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,8 +12,10 @@ import numpy as np
 from ..kernels.installation import versions
 from ..system import disk
 from ..system.machine import processor
+from ..system.templates import filled, text_of
 from ..training.record import Run
 from ..training.report import frames
+from ..training.report.page import source_of
 from ..training.report.tables import card, duration, number, pairs, shown
 from ..viz import data_url
 from .results import NUMBERS, PAGE, RULERS, Results, Row, Ruler, table, told
@@ -39,8 +39,8 @@ def page(results: Results, line: str) -> str:
     parts = {
         "title": escape(f"Sweep of {varied}"),
         "line": escape(line),
-        "style": files("minigan.training.report").joinpath("page.css").read_text(encoding="utf-8"),
-        "own": _source("page.css"),
+        "style": source_of("page.css"),
+        "own": text_of(__package__, "page.css"),
         "facts": facts(results),
         "problems": problems(results),
         "runs": card("Runs, best first" if results.ruler else "Runs", compared(results)),
@@ -49,7 +49,7 @@ def page(results: Results, line: str) -> str:
         "settings": card("What all runs share", pairs(shared(results), "settings"), "settings"),
         "versions": card("Versions", pairs(((str(k), shown(v)) for k, v in versions().items()), "versions")),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _source("page.html"))
+    return filled(text_of(__package__, "page.html"), parts)
 
 
 def facts(results: Results) -> str:
@@ -225,7 +225,3 @@ def shared(results: Results) -> Iterator[tuple[str, str]]:
     for name in held[0] if held else ():
         if name not in {*OWN, *results.names} and all(settings.get(name) == held[0][name] for settings in held):
             yield name, shown(held[0][name])
-
-
-def _source(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")

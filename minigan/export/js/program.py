@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from ... import random
 from ...nn import Module
 from ...random import Stream
+from ...system.templates import text_of
 from ...tensor import Tensor
 from ..blueprint import NotDescribed
 from ..onnx import model  # noqa: F401  it fills the table
@@ -29,7 +29,7 @@ def source(*names: str) -> str:
 
     Or these files of it: arrays.js alone reads what `Bytes` writes.
     """
-    return "\n".join(files(__package__).joinpath(name).read_text(encoding="utf-8") for name in names or SOURCES)
+    return "\n".join(text_of(__package__, name) for name in names or SOURCES)
 
 
 def known_ops() -> set[str]:

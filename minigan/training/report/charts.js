@@ -1,16 +1,4 @@
 // Charts of one run: all of them show the same steps, from run.first to run.last, and mark the same one.
-const make = (tag, cls = "", text = "") => {
-  const e = document.createElement(tag);
-  if (cls) e.className = cls;
-  if (text) e.textContent = text;
-  return e;
-};
-const draw = (tag, attributes, text = "") => {
-  const e = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) e.setAttribute(name, value);
-  if (text) e.textContent = text;
-  return e;
-};
 const whole = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 const number = (x) => {
   if (x === null) return "not finite";

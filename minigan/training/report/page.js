@@ -1,6 +1,5 @@
 // The page of a run: samples and charts look at the same step.
-const run = JSON.parse(document.getElementById("run").textContent);
-const $ = (id) => document.getElementById(id);
+const run = JSON.parse($("run").textContent);
 let first = 0, last = 0, charts = [], frames = [], frame = 0, at = 0, playing = null, pairs = null;
 
 const half = () => 0.1 * ($("smoothing").value / 100) ** 2 * (last - first);  // of the window, in steps

@@ -1,18 +1,16 @@
 """The page of a run: one file, nothing is loaded, a browser shows it."""
 
-import json
-import re
 from collections.abc import Callable, Mapping
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from ...system import disk
+from ...system.templates import embedded, filled, text_of
 from ..record import Run, read
 from . import curves, frames, tables
 
-SOURCES = {"style": "page.css", "charts": "charts.js", "script": "page.js"}
+SOURCES = {"style": "page.css", "elements": "elements.js", "charts": "charts.js", "script": "page.js"}
 CHANGING: dict[str, Callable[[Run], str]] = {  # parts of the page that change while a run goes on
     "badge": tables.badge,
     "findings": tables.findings,
@@ -82,14 +80,9 @@ def assembled(
         **changing,
     }
     parts["script"] += script
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], source_of("page.html"))
-
-
-def embedded(content: dict[str, Any]) -> str:
-    """JSON that no text in it can end."""
-    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return filled(source_of("page.html"), parts)
 
 
 def source_of(name: str) -> str:
     """A file of this package, as text."""
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return text_of(__package__, name)
