@@ -1,8 +1,8 @@
 """How a game moves near where it stands: the Jacobian of both players' gradients, and its eigenvalues.
 
-If both players follow their gradients at once, all parameters x move as x' = v(x), v minus the joint gradient. Near x
-that is x' = v + J (x' - x), and the eigenvalues of J say whether the game is drawn in (negative real parts), driven
-away, or turns (imaginary parts): Mescheder et al. 2017, 2018.
+If both players follow their gradients at once, all parameters x move as dx/dt = v(x), v minus the joint gradient. Near
+a point x0 that is dx/dt = v(x0) + J (x - x0), and the eigenvalues of J say whether the game is drawn in (negative real
+parts), driven away (positive ones), or turns (imaginary parts): Mescheder et al. 2017, 2018.
 """
 
 import numpy as np

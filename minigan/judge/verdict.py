@@ -70,7 +70,7 @@ def beside_plain(look: Look, metrics: Mapping[str, float]) -> Look:
     `metrics` have the run's `psnr`, in decibels, and `psnr_NAME` of each plain way, of bicubic interpolation say; and
     `looks` of each, if a judge knows the images, of which less is nearer. Without them the look is as it was.
     """
-    ways = [name.removeprefix("psnr_") for name in metrics if name.startswith("psnr_")]
+    ways = [name.removeprefix("psnr_") for name in metrics if name.startswith("psnr_") and "psnr" in metrics]
     level = "info" if look.step < EARLY else "watch"
     found = [_below(way, level, metrics) for way in ways if metrics["psnr"] < metrics[f"psnr_{way}"]]
     others = [finding for finding in look.findings if not finding.title.startswith(BELOW)]

@@ -15,6 +15,7 @@ from ..tensor import Tensor, tensor
 
 SIDE = 44  # points along each side of the square on which the critic is asked
 SAMPLES = 240  # of the same noise in every frame, so that each can be followed
+COUNTED = 1000  # samples of which it is said how many are at a mode
 KEPT = 120  # eigenvalues of a frame, the largest, of each conjugate pair one
 
 
@@ -34,7 +35,7 @@ class Frame(NamedTuple):
     surface: np.ndarray  # (SIDE, SIDE) in [-1, 1], rows from the top: 1 where the critic is sure of "real"
     samples: np.ndarray  # (SAMPLES, 2)
     pushes: np.ndarray  # (SAMPLES, 2): minus the slope of the generator's loss at each, times their number
-    eigenvalues: np.ndarray  # (KEPT,) complex, none below the real axis
+    eigenvalues: np.ndarray  # (KEPT,) complex or fewer, the largest first, none below the real axis
     modes: int | None  # that samples reach
     good: float | None  # share of samples within three deviations of a mode
 
@@ -57,18 +58,18 @@ def frame(game: ScoreGame, scene: Scene) -> Frame:
         fake = game.generator(z)
     modes = good = None
     if scene.centres is not None:
-        found = mode_coverage(game.sample(1000).numpy(), scene.centres, scene.std)
+        found = mode_coverage(game.sample(COUNTED).numpy(), scene.centres, scene.std)
         modes, good = found.modes, found.good
     values = eigenvalues(game, tensor(scene.real[:SAMPLES].astype(np.float32)))
     upper = values[values.imag >= 0][:KEPT]
-    kept = np.pad(upper, (0, max(0, KEPT - len(upper))))
-    return Frame(game.rounds, surface(game, scene), fake.numpy(), pushes(game, fake, scene), kept, modes, good)
+    return Frame(game.rounds, surface(game, scene), fake.numpy(), pushes(game, fake, scene), upper, modes, good)
 
 
 def check(game: ScoreGame) -> None:
     """ShapeError unless samples are points of the plane that the critic sees one at a time."""
     if game.sight.pack > 1 or game.labelled:
-        raise ShapeError("a film is of a critic that scores points one by one, without labels")
+        told = "with labels" if game.labelled else f"in packs of {game.sight.pack}"
+        raise ShapeError(f"a film is of a critic that scores points one by one, without labels; this one does {told}")
     if (shape := game.sample(1).shape) != (1, 2):
         raise ShapeError(f"a film is of points in the plane, and samples of this game are {shape[1:]}")
 

@@ -3,7 +3,7 @@ const held = JSON.parse($("content").textContent);
 const arrays = arraysOf(held.arrays, bytesOf(held.bytes));
 const SPEED = 5, ARROW = 0.055, SENTENCES = {  // frames in a second; of the side, the length of a usual gradient
   loss: "<b>Do not wait for it to fall.</b> What one player wins the other loses, so a good game is level, not low. Look for jumps: there the points leave a mode, or arrive at one.",
-  good: "<b>How well is it going?</b> The share of 1000 samples within three deviations of a mode; how many modes they reach is told above the plane. The losses tell neither.",
+  good: `<b>How well is it going?</b> The share of ${held.counted} samples within three deviations of a mode; how many modes they reach is told above the plane. The losses tell neither.`,
   eigenvalues: "<b>Which is the larger?</b> By step, the largest real part, how fast the worst direction is driven away, and the largest height, how fast the game turns. Where turning is the larger, the players chase each other; where driving away is, something is still on its way. Both grow as the critic's surface gets steeper.",
 };
 let film = 0, at = 0, playing = false, charts = [], push = 1, reach = 1;

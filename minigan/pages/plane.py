@@ -13,7 +13,7 @@ from ..system import disk
 from ..system.templates import embedded, filled, text_of
 from ..training.report.curves import PLAYERS, thin
 from ..training.report.page import source_of as shared
-from .film import KEPT, SAMPLES, Film, Frame, Scene
+from .film import COUNTED, KEPT, SAMPLES, Film, Frame, Scene
 
 POINTS = 500  # drawn of a curve of losses at most
 REAL = 500  # real samples that are shown
@@ -48,6 +48,7 @@ def content(films: Sequence[Film], scene: Scene) -> dict[str, Any]:
         arrays |= {f"{name} {k}": about for name, about in _arrays(film, bytes_).items()}
     return {
         "reach": scene.reach,
+        "counted": COUNTED,
         "films": [_told(film) for film in films],
         "arrays": arrays,
         "bytes": bytes_.text,
@@ -56,7 +57,9 @@ def content(films: Sequence[Film], scene: Scene) -> dict[str, Any]:
 
 def _arrays(film: Film, bytes_: Bytes) -> dict[str, dict[str, Any]]:
     """What is drawn of each frame."""
-    values = np.stack([frame.eigenvalues for frame in film.frames])
+    values = np.zeros((len(film.frames), KEPT), np.complex64)  # no eigenvalue is drawn at 0
+    for row, frame in zip(values, film.frames, strict=True):
+        row[: len(frame.eigenvalues)] = frame.eigenvalues
     return {
         "surface": bytes_.add(np.stack([frame.surface for frame in film.frames]), "int8"),
         "samples": bytes_.add(np.stack([frame.samples for frame in film.frames])),

@@ -59,7 +59,7 @@ def test_a_plain_way_that_is_nearer_is_said():
     assert "To the judge's eyes they are nearer all the same" in looks.explained
     fill = beside_plain(fine, {"psnr": 20.0, "psnr_bicubic": 19.0, "psnr_mean_fill": 21.0})
     assert [finding.title for finding in fill.findings if finding.level == "watch"] == ["below mean fill"]
-    for metrics in ({}, {"psnr": 20.0}, {"psnr": 20.0, "psnr_bicubic": 19.0}, {"frechet": 3.0}):
+    for metrics in ({}, {"psnr": 20.0}, {"psnr": 20.0, "psnr_bicubic": 19.0}, {"frechet": 3.0}, {"psnr_of_yours": 9.0}):
         assert beside_plain(fine, metrics) == fine
     assert beside_plain(judged(step=50), below).verdict == "early"
     failing = beside_plain(judged(diversity=0.01), below)
