@@ -9,7 +9,7 @@ from typing import Any
 from prose import inline
 
 from minigan.command import judging, recipe
-from minigan.command.cli import COMMANDS
+from minigan.command.cli import COMMANDS, main
 from minigan.command.presets import PRESETS
 
 WIDTH = "90"  # letters of a line of help
@@ -36,8 +36,6 @@ def pages() -> Iterator[tuple[str, str]]:
 
 def helped(*words: str) -> str:
     """What `minigan WORDS --help` prints."""
-    from minigan.command.cli import main
-
     out = io.StringIO()
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = WIDTH

@@ -217,8 +217,8 @@ def _settings_of(name: str) -> tuple[str, dict[str, Any]]:
         return _settings_of_script(path)
     if not path.exists():
         near = meant(name, [*PRESETS, *(script.stem for script in EXAMPLES.glob("*.py"))])
-        listed = f", of which there are {', '.join(PRESETS)}; of a script, {EXAMPLES / 'pix2pix.py'} say, its file"
-        raise CheckpointError(f"{name}: no such run, and no preset{near or listed}")
+        listed = f", of which there are {', '.join(PRESETS)}; a script is named by its file, such as "
+        raise CheckpointError(f"{name}: no such run, and no preset{near or listed + str(EXAMPLES / 'pix2pix.py')}")
     return name, flat(asdict(RunFolder(path).settings()))
 
 
@@ -233,11 +233,11 @@ def _settings_of_script(path: Path) -> tuple[str, dict[str, Any]]:
         raise CheckpointError(f"{path}: cannot be read as a script ({error})") from error
     made = [part.args for part in parts if isinstance(part, ast.FunctionDef) and part.name == "options"]
     if not made or made[0].args:
-        raise CheckpointError(f"{path}: no options() there, which makes the options of scripts that train one system")
+        raise CheckpointError(f"{path}: has no function options() without arguments, which scripts that train have")
     try:
         script = studies.script(path.parent, path.stem)
-    except ImportError as error:
-        raise CheckpointError(f"{path}: cannot be imported ({error})") from error
+    except Exception as error:  # whatever its own lines raise
+        raise CheckpointError(f"{path}: cannot be imported ({type(error).__name__}: {error})") from error
     values = vars(script.options().parse_args([]))
     return (script.__doc__ or str(path)).splitlines()[0], {"name": path.stem, **values}
 

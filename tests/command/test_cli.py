@@ -261,15 +261,18 @@ def test_settings_of_a_script_are_what_its_options_are_without_being_given(tmp_p
     runs.write_text("raise SystemExit('it was run')\n")
     wrong = tmp_path / "wrong.py"
     wrong.write_text("import no_such_module\ndef options():\n    pass\n")
+    raises = tmp_path / "raises.py"
+    raises.write_text("raise KeyError('of its own')\ndef options():\n    pass\n")
     torn = tmp_path / "torn.py"
     torn.write_text("def options(:\n")
     for name, message in (
         ("pix2pixel", "no such run, and no preset; did you mean pix2pix?"),
-        ("nothing", f"; of a script, {Path('examples') / 'pix2pix.py'} say, its file"),
-        ("first_gan", "no options() there, which makes the options of scripts that train one system"),
-        ("train", "no options() there"),
-        (str(runs), "no options() there"),
-        (str(wrong), "cannot be imported (No module named 'no_such_module')"),
+        ("nothing", f"; a script is named by its file, such as {Path('examples') / 'pix2pix.py'}"),
+        ("first_gan", "has no function options() without arguments, which scripts that train have"),
+        ("train", "has no function options()"),
+        (str(runs), "has no function options()"),
+        (str(wrong), "cannot be imported (ModuleNotFoundError: No module named 'no_such_module')"),
+        (str(raises), "cannot be imported (KeyError: 'of its own')"),
         (str(torn), "cannot be read as a script"),
     ):
         assert cli.main(["config", name]) == 1
