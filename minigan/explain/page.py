@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..recording import pass_name
-from ..system.disk import write
-from ..system.templates import embedded, filled, text_of
+from ..system.templates import embedded, filled, text_of, write
 from .layout import Column, sections
 from .tape import Step, Tape, Value, Why
 from .text import constant, costs, entries, expression
@@ -19,7 +18,7 @@ COLLAPSE = 80  # steps from which sections are closed at first
 
 def to_html(tape: Tape, path: str | Path, title: str = "A tape", *, intro: str = "", outro: str = "") -> None:
     """Write one self-contained page that goes through the tape step by step; `intro` and `outro` are HTML."""
-    write(Path(path), page(tape, title, intro, outro).encode())
+    write(Path(path), page(tape, title, intro, outro))
 
 
 def page(tape: Tape, title: str, intro: str = "", outro: str = "") -> str:

@@ -20,7 +20,7 @@ from ..latent.space import Space
 from ..models.stylegan2 import StyleGenerator
 from ..nn import Module
 from ..random import Stream
-from ..system import disk
+from ..system import templates
 from ..system.templates import embedded, filled, text_of
 from ..tensor import Tensor
 from ..training.report.page import source_of as shared
@@ -96,9 +96,8 @@ def write(path: str | Path, generator: Generator, title: str, weights: str | Non
     """
     size = generator.network.num_parameters(buffers=True)
     held = content(generator, weights or ("float16" if size <= FLOAT16_AT_MOST else "int8"))
-    text = page(held, title).encode()
-    disk.write(Path(path), text)
-    return {"bytes": len(text), "weights": held["weights"], "error": held["error"]}
+    templates.write(Path(path), page(held, title))
+    return {"bytes": Path(path).stat().st_size, "weights": held["weights"], "error": held["error"]}
 
 
 def content(generator: Generator, weights: str) -> dict[str, Any]:

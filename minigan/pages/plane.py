@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..export.js import Bytes, source
-from ..system import disk
+from ..system import templates
 from ..system.templates import embedded, filled, text_of
 from ..training.report.curves import PLAYERS, thin
 from ..training.report.page import source_of as shared
@@ -21,7 +21,7 @@ REAL = 500  # real samples that are shown
 
 def write(path: str | Path, films: Sequence[Film], scene: Scene, title: str) -> Path:
     """Write the page of these films of one scene to `path`; ShapeError if there is none, or one has no two frames."""
-    disk.write(Path(path), page(content(films, scene), title).encode())
+    templates.write(Path(path), page(content(films, scene), title))
     return Path(path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..kernels.installation import versions
-from ..system import disk
+from ..system import disk, templates
 from ..system.machine import processor
 from .page import page
 from .results import Results, Summary, written
@@ -28,7 +28,7 @@ def write(results: Results, folder: Path, how: Mapping[str, Any]) -> Path:
     if results.table.pictures is not None and results.found:
         pictures = results.table.pictures(results, folder)
     path = folder / PAGE
-    disk.write(path, page(results, pictures, how).encode())
+    templates.write(path, page(results, pictures, how))
     return path
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 
 from ..kernels.installation import versions
-from ..system import disk
+from ..system import templates
 from ..system.machine import processor
 from ..system.templates import filled, text_of
 from ..training.record import Run
@@ -29,7 +29,7 @@ OWN = {"name", "out", "resume", "allow_change", "dry_run"}  # settings that say 
 def write(results: Results, folder: Path, line: str) -> Path:
     """The path of the page written of the results; `line` is the command that made them."""
     path = folder / PAGE
-    disk.write(path, page(results, line).encode("utf-8", "replace"))
+    templates.write(path, page(results, line))
     return path
 
 

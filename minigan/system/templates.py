@@ -4,7 +4,10 @@ import json
 import re
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
+
+from . import disk
 
 
 def text_of(package: str, name: str) -> str:
@@ -20,3 +23,8 @@ def filled(template: str, parts: Mapping[str, str]) -> str:
 def embedded(content: Mapping[str, Any]) -> str:
     """JSON for a <script> element, which no text in it can end; ValueError for NaN and infinity."""
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def write(path: Path, page: str) -> None:
+    """Write the page in UTF-8; a lone surrogate, which names of files and JSON can hold, becomes a question mark."""
+    disk.write(path, page.encode("utf-8", "replace"))

@@ -31,7 +31,7 @@ from ..system.options import Options, nonempty
 from ..system.terminal import say, shown
 from .settings import Settings, natural, positive
 
-FEW = 20  # pairs that a dry run looks at
+FEW_HELD = 20  # pairs that a dry run measures with
 HELD, SHARE = 200, 10  # pairs that are held out to measure with, and at most one of so many
 SCALES = "so many discriminators: of images, of images halved, and so on (default: 1)"  # what --scales asks for
 Extra = Mapping[str, Any]  # the options that a program has beside those of every run
@@ -170,7 +170,7 @@ def load_pairs(settings: Settings, limit: int | None) -> Samples:
 
 def load_held_out(settings: Settings) -> Samples:
     """Those that are held out to measure with."""
-    few = FEW if settings.dry_run else None
+    few = FEW_HELD if settings.dry_run else None
     if (pictures := _pictures(settings)) is None:
         return _parts(load_images(settings.data, few, shapes(settings)[1]), settings)[1]
     return _read(pictures.chosen(_split(len(pictures.pictures), settings)[1]), settings, few, most_whole=False)

@@ -28,12 +28,12 @@ def held(path):
 @pytest.mark.parametrize("make", MAKERS)
 def test_a_page_loads_nothing_and_holds_all(tmp_path, make):
     path = tmp_path / "g.html"
-    about = pages.write_generator(path, make(), "digits & <more>")
+    about = pages.write_generator(path, make(), "digits & <more> \udcff")
     text = path.read_text(encoding="utf-8")
     assert about["bytes"] == len(text.encode()) < 3e6
     assert not re.search(r"https?://(?!www\.w3\.org)|fetch\(|XMLHttpRequest|import\(|{{", text)
     assert "default-src 'none'" in text
-    assert "<title>digits &amp; &lt;more&gt;</title>" in text
+    assert "<title>digits &amp; &lt;more&gt; ?</title>" in text
     content = held(path)
     assert set(content["programs"]) == ({"mapping", "synthesis"} if make is small_generators.styled else {"synthesis"})
     assert content["classes"] == make().classes

@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ...system import disk
+from ...system import templates
 from ...system.templates import embedded, filled, text_of
 from ..record import Run, read
 from . import curves, frames, tables
@@ -32,8 +32,7 @@ def write(run: str | Path | Run, path: str | Path | None = None) -> Path:
     """
     held = run if isinstance(run, Run) else read(Path(run))
     path = held.path / "report.html" if path is None else Path(path)
-    # a lone surrogate, which JSON can hold, is not UTF-8
-    disk.write(path, page(held).encode("utf-8", "replace"))
+    templates.write(path, page(held))
     return path
 
 
