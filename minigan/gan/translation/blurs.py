@@ -10,6 +10,7 @@ Range = tuple[float, float]
 
 SIZE = 21  # pixels a side of the largest filter
 SIZES = (SIZE - 7) // 2 + 1  # how many there are: 7, 9, ... pixels
+BAND = 32  # columns at most that are filtered by one matrix
 POINTS = 48  # of the integral of a Bessel function up to 50: exact to ten digits
 
 
@@ -88,21 +89,19 @@ def between(bounds: Range, u: Array) -> Array:
 def filtered(x: Array, sides: tuple[Array, Array], filters: Array) -> Array:
     """Images (N, C, H, W) correlated with a filter each, reflected at their edges: `sides` pixels (N,) of each count.
 
-    Each row of the filters is a product with a matrix.
+    Each row of the filters is a product with a matrix, the same for all bands of an image's columns. A matrix for all
+    of the columns at once would be zeros for the most part.
     """
-    lib, (height, width), reach = xp(x), x.shape[2:], SIZE // 2
-    rows, columns = (
-        _reflected(lib.arange(-reach, size + reach), side) for size, side in zip((height, width), sides, strict=True)
-    )
-    x = picked(x, rows, columns)
-    offsets = lib.arange(width + 2 * reach)[:, None] - lib.arange(width)
-    inside = (offsets >= 0) & (offsets < SIZE)
-    offsets = lib.where(inside, offsets, 0)
-    total = lib.zeros((*x.shape[:2], height, width), x.dtype)
+    lib, (n, channels, height, width) = xp(x), x.shape
+    count = -(-width // BAND)
+    across = -(-width // count)
+    bands, matrices = _bands(x, sides, across, count), _matrices(filters, across)
+    total = lib.zeros((n, height * channels * count, across), x.dtype)
     for k in range(SIZE):
-        across = lib.where(inside, filters[:, k][:, offsets], 0)
-        total += kernels(x).matmul(x[:, :, k : k + height], across[:, None])
-    return total
+        seen = bands[:, k : k + height].reshape(*total.shape[:2], bands.shape[-1])
+        total += kernels(x).matmul(seen, matrices[:, k])
+    total = total.reshape(n, height, channels, count * across)[..., :width]
+    return lib.ascontiguousarray(total.transpose(0, 2, 1, 3))
 
 
 def picked(x: Array, rows: Array, columns: Array) -> Array:
@@ -111,6 +110,24 @@ def picked(x: Array, rows: Array, columns: Array) -> Array:
     samples = lib.arange(len(x))[:, None, None, None]
     channels = lib.arange(x.shape[1])[:, None, None]
     return x[samples, channels, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def _bands(x: Array, sides: tuple[Array, Array], across: int, count: int) -> Array:
+    """(N, H + SIZE - 1, C, count, across + SIZE - 1): what bands of so many columns are correlated from."""
+    lib, reach = xp(x), SIZE // 2
+    high, seen = x.shape[2] + 2 * reach, across + 2 * reach
+    rows = _reflected(lib.arange(high) - reach, sides[0])
+    places = across * lib.arange(count)[:, None] + lib.arange(seen) - reach
+    found = picked(x, rows, _reflected(places.ravel(), sides[1]))
+    return lib.ascontiguousarray(found.transpose(0, 2, 1, 3)).reshape(len(x), high, x.shape[1], count, seen)
+
+
+def _matrices(filters: Array, across: int) -> Array:
+    """(N, SIZE, across + SIZE - 1, across): what correlates so many columns with each row of the filters."""
+    lib = xp(filters)
+    offsets = lib.arange(across + SIZE - 1)[:, None] - lib.arange(across)
+    inside = (offsets >= 0) & (offsets < SIZE)
+    return lib.where(inside, filters[:, :, lib.where(inside, offsets, 0)], 0)
 
 
 def _reflected(at: Array, size: Array) -> Array:

@@ -17,6 +17,7 @@ from minigan import data
 from minigan.errors import ShapeError
 from minigan.gan.translation import Restoration, degradation, making
 from minigan.gan.translation.blurs import (
+    BAND,
     SIZE,
     BlurDraws,
     _bessel,
@@ -150,11 +151,13 @@ def test_sinc_filters_pass_what_is_slow_and_stop_what_is_fast():
     assert (single[1] == kernels[1]).all()
 
 
-def test_each_image_is_filtered_by_its_own_kernel_and_reflected_where_it_ends(rng):
-    x = rng.uniform(0, 255, (3, 2, 12, 14))
+@pytest.mark.parametrize("columns", [[14, 9, 3], [BAND, 31, 1], [2 * BAND + 6, 40, 5]])
+def test_each_image_is_filtered_by_its_own_kernel_and_reflected_where_it_ends(columns, rng):
+    x = rng.uniform(0, 255, (3, 2, 12, columns[0]))
     kernels = rng.uniform(0, 1, (3, SIZE, SIZE))
-    sides = np.array([12, 7, 1]), np.array([14, 9, 3])
+    sides = np.array([12, 7, 1]), np.array(columns)
     found = filtered(x, sides, kernels)
+    assert found.shape == x.shape
     for image, kernel, ours, height, width in zip(x, kernels, found, *sides, strict=True):
         padded = np.pad(image[:, :height, :width], ((0, 0), (10, 10), (10, 10)), mode="reflect")
         windows = np.lib.stride_tricks.sliding_window_view(padded, (SIZE, SIZE), (1, 2))
