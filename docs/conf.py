@@ -13,7 +13,7 @@ author = "the authors of minigan"
 copyright = f"{author}, MIT licence"
 version = release = minigan.__version__
 
-extensions = ["myst_parser", "sphinx_copybutton", "mathml", "pages"]
+extensions = ["myst_parser", "sphinx_copybutton", "mathml", "pages", "spans"]
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]

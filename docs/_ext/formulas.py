@@ -49,9 +49,11 @@ def _sheet() -> str:
     outside = OF_ALL | {*op_table.over(ALONE)}
     lines = [ABOVE.format(count=len(OPS), drawn=len(OPS) - len(outside))]
     for module, ops in groupby(sorted(OPS.values(), key=lambda op: _place(op.__module__)), lambda op: op.__module__):
+        listed = [*ops]
         about = public.first_paragraph(inspect.cleandoc(importlib.import_module(module).__doc__ or ""))
         lines += [f"## {inline(re.split(r'[.:] |[.:]$', about)[0])}", ""]
-        for op in ops:
+        lines += [":::{container} names", *(f"[`{op.name}`](#op-{op.name})" for op in listed), ":::", ""]
+        for op in listed:
             lines += [_entry(op, op.name in outside), ""]
     return "\n".join(lines)
 

@@ -8,6 +8,8 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "examples" / "README.md"
 IMAGE = re.compile(r'<img src="([^"]+)" width="(\d+)" alt="([^"]*)">')
 LINK = re.compile(r"\[([^\]]+)\]\(([^)#]+)(#[^)]*)?\)")
+BEGINNING = """Every system that can be trained, every study and what they drew, in sections. A card has a command to
+copy into a terminal, in the checkout, and what it gave. What holds for all of them stands below the sections."""
 COVERS = {"How it works": 2}  # which picture of a section stands for it on the first page, if not the first
 
 
@@ -28,7 +30,7 @@ def slug(title: str) -> str:
 def _index(opening: str, sections: dict[str, str]) -> str:
     _, text = opening.split("\n", 1)
     lines = ["# Gallery", "", "```{toctree}", ":hidden:", "", *(slug(title) for title in sections), "```", ""]
-    lines += ["::::::{container} cards", ""]
+    lines += [BEGINNING, "", "::::::{container} cards", ""]
     for title, body in sections.items():
         images = IMAGE.findall(body)
         cover = images[min(COVERS.get(title, 0), len(images) - 1)] if images else None
@@ -39,8 +41,9 @@ def _index(opening: str, sections: dict[str, str]) -> str:
 
 def _counted(body: str) -> str:
     rows = len(re.findall(r"^\|", body, re.MULTILINE)) - 2 * len(re.findall(r"^\|-", body, re.MULTILINE))
+    what = "commands" if re.search(r"^\|.*\| command \|", body, re.MULTILINE) else "rows"
     pictures = len(IMAGE.findall(body))
-    return f"{rows} rows" + (f", {pictures} pictures" if pictures else "")
+    return f"{rows} {what}" + (f", {pictures} pictures" if pictures else "")
 
 
 def _section(body: str) -> str:
