@@ -34,6 +34,8 @@ ABOUT = """Let a trained translator make pictures of pictures.
     minigan translate RUN photo.jpg --styles 3                three of each, where styles are drawn: BicycleGAN, MUNIT
     minigan translate RUN/inverse.safetensors FOLDER          the way back, of a CycleGAN
 
+Pictures are such as its sources were: drawings of edges for one that learnt from edges.
+
 A picture is turned upright by its EXIF tag and keeps its size, or as many times that as the translator makes; what is
 transparent stays so, and the translator is given what the file shows there. (While it trains, a picture is laid over
 white where it is transparent, scaled to cover a square and cropped at its centre.) Large ones go through the network in

@@ -62,7 +62,8 @@ def _run(study: Study, settings: Settings) -> int:
     folder.write_config(settings, settings.steps or 0, {})
     folder.write_metrics(metrics)
     if not settings.dry_run:
-        say(f"Done. The figure and its numbers are in {folder.path}")
+        written = sorted(path.name for path in folder.path.iterdir() if path.is_file() and path.name[0] != ".")
+        say(f"Done. In {folder.path}: {', '.join(written)}")
     return 0
 
 
