@@ -5,12 +5,12 @@ from typing import Any
 
 import commands
 import formulas
-import gallery
+import gallery_pages
 import lessons
 import reference
 import source
 
-MAKERS = (reference, commands, formulas, gallery, lessons)
+MAKERS = (reference, commands, formulas, gallery_pages, lessons)
 FOLDERS = ("reference", "gallery", "lessons")  # wholly made: what is no longer written there is taken away
 
 

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 
-import gallery
+import gallery_pages
 import lessons
 import pytest
 
@@ -47,8 +47,8 @@ def test_every_lesson_is_listed_with_its_figure():
 
 
 def test_the_gallery_has_every_row_command_and_picture():
-    text = "\n".join(text for _, text in gallery.pages())
-    readme = gallery.SOURCE.read_text(encoding="utf-8")
+    text = "\n".join(text for _, text in gallery_pages.pages())
+    readme = gallery_pages.SOURCE.read_text(encoding="utf-8")
     assert {name for name in re.findall(r"gallery/[\w.]+png", readme) if name not in text} == set()
     commands = re.findall(r"^\| [^|]+ \| `([^`|]+)` \|", readme, re.MULTILINE)
     assert len(commands) > 80
@@ -56,6 +56,6 @@ def test_the_gallery_has_every_row_command_and_picture():
 
 
 def test_links_of_the_gallery_lead_to_pages_of_the_site():
-    text = "\n".join(text for _, text in gallery.pages())
+    text = "\n".join(text for _, text in gallery_pages.pages())
     links = [link for link in re.findall(r"(?<!!)\[[^\]]+\]\(([^)]+)\)", text) if "://" not in link]
     assert [link for link in links if not link.endswith(".md")] == []
