@@ -47,12 +47,11 @@ def test_random_programs_in_single_precision():
     agree(range(100), "float32")
 
 
-LATER = [pytest.param(first, marks=pytest.mark.long) for first in range(13_000, 20_000, 1000)]
+TIERS = {"slow": range(10_000, 13_000, 1000), "long": range(13_000, 20_000, 1000)}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("edges", [False, True])
-@pytest.mark.parametrize("first", [10_000, 11_000, 12_000, *LATER])
+@pytest.mark.parametrize("first", [pytest.param(n, marks=getattr(pytest.mark, t)) for t in TIERS for n in TIERS[t]])
 def test_many_random_programs(first, edges):
     dtype = "float32" if first == 19_000 and not edges else "float64"
     agree(range(first, first + 1000), dtype, edges)
