@@ -21,7 +21,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from recipes import FEW_APART_OF, FEW_OF, GROUPS, NARROW, PLAIN, RECIPES, group_of
+from recipes import FEW_OF, GROUPS, NARROW, PLAIN, RECIPES, group_of
 from runs import MINIGAN, figures
 from steps.machine import kernels_in_use
 
@@ -35,8 +35,9 @@ from minigan.training import Settings
 def words(recipe: str, data: str, args: argparse.Namespace) -> list[str]:
     """The options of `minigan train` that make the recipe on these data."""
     size = "small" if data in DATASETS and DATASETS[data].shape == (1, 28, 28) else "large"
-    few = {"few": FEW_OF[size], "few_apart": FEW_APART_OF[size]}
-    line = RECIPES[recipe].format(**few, narrow="{narrow}").format(narrow=NARROW[size])
+    narrow = NARROW[size]
+    few = {name: lines[size].format(narrow=narrow) for name, lines in FEW_OF.items()}
+    line = RECIPES[recipe].format(narrow=narrow, **few)
     own = line.startswith(("best", "--model"))
     found = shlex.split(line if own else f"{PLAIN[size]} {line}")
     if data not in DATASETS and "--side" not in found:

@@ -39,10 +39,12 @@ PARTS = {
     "normal_noise": f"{CLUSTERS} --latent normal",
     "mirrored": f"{CLUSTERS} --flip",
 }
-FEW = "{few}"
-FEW_OF = {"small": FAST, "large": f"{R1} --penalty-every 8 --ema 0.995 --ema-ramp 0.05"}
-FEW_APART = "{few_apart}"  # of G's losses that need a pass of their own
-FEW_APART_OF = {size: line.replace("--one-pass ", "") for size, line in FEW_OF.items()}
+FEW, FEW_APART = "{few}", "{few_apart}"  # the latter of G's losses that need a pass of their own
+FEW_LINES = {"small": FAST, "large": f"{R1} --penalty-every 8 --ema 0.995 --ema-ramp 0.05"}
+FEW_OF = {
+    "few": FEW_LINES,
+    "few_apart": {size: line.replace("--one-pass ", "") for size, line in FEW_LINES.items()},
+}
 LITTLE = {
     "few_plain": FEW,
     "few_translation": f"{FEW} --augment translation,cutout",

@@ -63,18 +63,14 @@ def rehearsal(game: Game) -> Iterator[None]:
 
 def gradient_norms(game: Game, batches: Any) -> dict[str, float]:
     """The length of the gradient that each optimizer will next be given, by the optimizer's name."""
-    squares: dict[str, Tensor] = {}
-
-    def measured(name: str, grads: Sequence[Tensor]) -> None:
-        squares[name] = Tensor(sum(xp(g.data).vdot(g.data, g.data) for g in grads))
-
-    _next_gradients(game, batches, measured)
-    numbers = backend.to_numbers([s.data for s in squares.values()])
-    return {name: float(np.sqrt(number)) for name, number in zip(squares, numbers, strict=True)}
+    return _next_gradients(game, batches, lambda name, grads: None)
 
 
-def gradients(game: Game, batches: Any) -> dict[str, np.ndarray]:
-    """The gradient that each parameter will next be given, by "player.parameter"; of one that nothing moves, none."""
+def gradients(game: Game, batches: Any) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """(`gradient_norms`, the gradient that each parameter will next be given by "player.parameter"), of one round.
+
+    Of a parameter that nothing moves there is none.
+    """
     names = {id(p): f"{name}.{key}" for name, player in game.players.items() for key, p in player.named_parameters()}
     found: dict[str, np.ndarray] = {}
 
@@ -82,17 +78,16 @@ def gradients(game: Game, batches: Any) -> dict[str, np.ndarray]:
         given = zip(game.optimizers[name].params, grads, strict=True)
         found.update({names[id(p)]: backend.to_numpy(g.data).copy() for p, g in given if id(p) in names})
 
-    _next_gradients(game, batches, copied)
-    return found
+    return _next_gradients(game, batches, copied), found
 
 
-def _next_gradients(game: Game, batches: Any, seen: Callable[[str, Sequence[Tensor]], None]) -> None:
-    """Show the name of each optimizer and what it will next be given to `seen`, and take the round back."""
-    done: set[str] = set()
+def _next_gradients(game: Game, batches: Any, seen: Callable[[str, Sequence[Tensor]], None]) -> dict[str, float]:
+    """`gradient_norms`, and the name of each optimizer and what it will next be given shown to `seen`."""
+    squares: dict[str, Tensor] = {}
 
     def step(name: str, original: Callable[..., None], grads: Sequence[Tensor]) -> None:
-        if name not in done:  # of several steps in a round, the first
-            done.add(name)
+        if name not in squares:  # of several steps in a round, the first
+            squares[name] = Tensor(sum(xp(g.data).vdot(g.data, g.data) for g in grads))
             seen(name, grads)
         original(grads)
 
@@ -104,6 +99,8 @@ def _next_gradients(game: Game, batches: Any, seen: Callable[[str, Sequence[Tens
         finally:
             for optimizer in game.optimizers.values():
                 vars(optimizer).pop("step", None)
+    numbers = backend.to_numbers([s.data for s in squares.values()])
+    return {name: float(np.sqrt(number)) for name, number in zip(squares, numbers, strict=True)}
 
 
 def first_nonfinite(game: Game, batches: Any, step: int) -> str:

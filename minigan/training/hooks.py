@@ -52,10 +52,7 @@ class Hook:
         """The run was judged: a line of health.jsonl, with its numbers, its verdict and what was found."""
 
     def gradients(self, step: int, gradients: Mapping[str, np.ndarray]) -> None:
-        """What each parameter is given next, by "player.parameter", when the run is judged while it trains.
-
-        For a hook that has this method a round more is played then, and taken back.
-        """
+        """What each parameter is given next, by "player.parameter", when the run is judged while it trains."""
 
     def evaluated(self, step: int, numbers: Mapping[str, float]) -> None:
         """Samples were measured: by --evaluate-every, or by the program at the end, as in metrics.json."""

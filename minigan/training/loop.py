@@ -344,8 +344,11 @@ class Loop:
         with self.aside("health"):
             numbers = self.of_samples(evaluated) if self.game.generates else {}
             numbers |= self.recent.take()
-            norms = self.team.by_all(gradient_norms)
-            given = self.team.by_all(gradients) if self.hooks.see_gradients else {}
+            given: Mapping[str, np.ndarray] = {}
+            if self.hooks.see_gradients:
+                norms, given = self.team.by_all(gradients)
+            else:
+                norms = self.team.by_all(gradient_norms)
             numbers |= {f"{name}_grad": length for name, length in norms.items()}
             loss = getattr(self.game, "loss", None)
             look = verdict(
