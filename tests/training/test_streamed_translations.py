@@ -3,19 +3,11 @@
 import numpy as np
 import pytest
 from example_scripts import example
-from PIL import Image
+from translator_programs import pictures
 
 import minigan as mg
 from minigan.errors import CheckpointError, DataError
 from minigan.training import Settings, sides
-
-
-def pictures(folder, count, size=(20, 18), start=0):
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(start)
-    for k in range(count):
-        Image.fromarray(rng.integers(0, 256, (*size, 3)).astype(np.uint8)).save(folder / f"{k:03d}.png")
-    return folder
 
 
 def newest(out):
@@ -31,7 +23,7 @@ def same(ours, theirs):
 @pytest.mark.parametrize("kind", ["target", "halves", "made"])
 def test_a_streamed_run_is_that_in_memory_and_resumes(kind, tmp_path):
     module = example("pix2pix")
-    folder = pictures(tmp_path / "a", 24, (16, 32) if kind == "halves" else (20, 18))
+    folder = pictures(tmp_path / "a", 24, size=(16, 32) if kind == "halves" else (20, 18))
     words = {"target": f"--target {tmp_path / 'b'}", "halves": "--halves left", "made": "--made edges"}[kind]
     if kind == "target":
         pictures(tmp_path / "b", 24, start=1)

@@ -7,22 +7,11 @@ import pytest
 from example_scripts import example
 from PIL import Image
 from quick_run import QuickYardstick
+from translator_programs import pictures, settings
 
 import minigan as mg
 from minigan.gan.translation.making import FILLED, MAKINGS
-from minigan.training import Settings, loop, record
-
-
-def settings(script, *words):
-    return Settings.parsed(example(script).options(), [*map(str, words)], script)
-
-
-def pictures(folder, count, start=0):
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(start)
-    for k in range(count):
-        Image.fromarray(rng.integers(0, 256, (20, 18, 3)).astype(np.uint8)).save(folder / f"{k:03d}.png")
-    return folder
+from minigan.training import loop, record
 
 
 @pytest.mark.parametrize("script", ["cyclegan", "domain_adaptation"])

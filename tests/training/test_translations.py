@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from example_scripts import example
 from PIL import Image
+from translator_programs import pictures, settings
 
 import minigan as mg
 from minigan.errors import DataError, ShapeError
@@ -14,22 +15,11 @@ from minigan.gan.translation.making import BY_FACTORS
 from minigan.training import Settings, evaluation, sides, translations
 
 BOTH = "--data digits --target digits"
-
-
-def settings(script, *words):
-    return Settings.parsed(example(script).options(), [*map(str, words)], script)
-
-
-def pictures(folder, count, start=0):
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(start)
-    for k in range(count):
-        Image.fromarray(rng.integers(0, 256, (40, 36, 3)).astype(np.uint8)).save(folder / f"{k:03d}.png")
-    return folder
+SIZE = 40, 36  # height and width of pictures
 
 
 def test_sources_are_made_of_images_or_found_by_name_or_beside_them(tmp_path):
-    data, other = pictures(tmp_path / "a", 12), pictures(tmp_path / "b", 11, 1)
+    data, other = pictures(tmp_path / "a", 12, size=SIZE), pictures(tmp_path / "b", 11, 1, SIZE)
     made = settings("pix2pix", "--data", data, "--side", 16, "--made", "grey")
     assert sides.shapes(made) == ((1, 16, 16), (3, 16, 16))
     assert sides.load_pairs(made, None).values.shape == (11, 3, 16, 16)
@@ -46,7 +36,7 @@ def test_sources_are_made_of_images_or_found_by_name_or_beside_them(tmp_path):
 
 
 def test_what_is_held_out_is_not_learnt_from(tmp_path):
-    chosen = settings("pix2pix", "--data", pictures(tmp_path / "a", 40), "--side", 16, "--held-out", 3)
+    chosen = settings("pix2pix", "--data", pictures(tmp_path / "a", 40, size=SIZE), "--side", 16, "--held-out", 3)
     learnt, held = sides.load_pairs(chosen, None).values, sides.load_held_out(chosen).values
     assert (len(learnt), len(held)) == (37, 3)
     known = {image.tobytes() for image in learnt}
@@ -166,7 +156,7 @@ def test_a_dry_run_says_its_numbers(script, words, numbers, capsys):
 
 def test_a_run_resumes_and_its_translator_is_a_file(tmp_path):
     module, out = example("pix2pix"), tmp_path / "run"
-    data = pictures(tmp_path / "a", 24)
+    data = pictures(tmp_path / "a", 24, size=SIZE)
     line = f"--data {data} --side 16 --width 4 --made edges --batch-size 4 --out {out}".split()
     assert module.main([*line, "--steps", "2"]) == 0
     assert module.main([*line, "--steps", "4", "--resume"]) == 0
@@ -184,7 +174,8 @@ def test_a_run_resumes_and_its_translator_is_a_file(tmp_path):
 
 def test_domains_without_held_out_images_are_not_measured(tmp_path, capsys):
     module = example("cyclegan")
-    chosen = settings("cyclegan", "--data", pictures(tmp_path / "a", 9), "--target", pictures(tmp_path / "b", 9))
+    domains = [pictures(tmp_path / name, 9, size=SIZE) for name in "ab"]
+    chosen = settings("cyclegan", "--data", domains[0], "--target", domains[1])
     assert sides.domains_held_out(chosen) is None
     assert module.measure(None, None, chosen) == {}
     told = [line for line in capsys.readouterr().out.splitlines() if "held-out" in line]
