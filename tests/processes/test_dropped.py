@@ -21,7 +21,7 @@ DROPPED = [  # (file, what is there, what is left of it, the system that notices
         "f-GAN",
     ),
     ("gan/game.py", "zip(losses, ops.averaged([*losses.values()]), strict=True)", "losses", "f-GAN"),
-    ("gan/score.py", "field = ops.averaged(", "field = list(", "consensus"),
+    ("gan/score.py", "return ops.averaged(slopes), told", "return slopes, told", "consensus"),
     ("gan/score.py", "pull = ops.averaged(", "pull = list(", "consensus"),
     ("gan/score.py", "grads = ops.averaged([*d_grads, *g_grads])", "grads = [*d_grads, *g_grads]", "one pass"),
     (
