@@ -75,6 +75,8 @@ def test_mlflow(tmp_path, monkeypatch):
 
     module = types.SimpleNamespace(
         set_tracking_uri=lambda uri: about.update(uri=uri),
+        get_experiment_by_name=lambda name: None,
+        create_experiment=lambda name, artifact_location=None: about.update(made=(name, artifact_location)),
         set_experiment=lambda experiment_name: about.update(experiment=experiment_name),
         start_run=lambda run_id=None, run_name=None: about.update(name=run_name),
         log_params=lambda params: about.update(params=params),
@@ -83,11 +85,12 @@ def test_mlflow(tmp_path, monkeypatch):
         end_run=lambda status="FINISHED": about.update(status=status),
     )
     monkeypatch.setitem(sys.modules, "mlflow", module)
-    run(tmp_path / "run", script("mlflow_files").MLflow())
+    run(tmp_path / "run", script("mlflow_local").MLflow())
     assert [metrics[int(row["step"])]["g_loss"] for row in rows(tmp_path / "run")] == [
         float(row["g_loss"]) for row in rows(tmp_path / "run")
     ]
     assert metrics[12]["score"] == 0.5
     assert [name for name, _ in artifacts] == [str(p) for p in sorted((tmp_path / "run" / "samples").glob("*.png"))]
-    assert about["uri"] == (tmp_path / "mlflow").as_uri()
+    assert about["uri"] == f"sqlite:///{tmp_path.as_posix()}/mlflow/runs.db"
+    assert about["made"] == ("minigan", (tmp_path / "mlflow" / "pictures").as_uri())
     assert (about["name"], about["params"]["batch_size"], about["status"]) == ("tiny", 16, "FINISHED")

@@ -1,7 +1,7 @@
-"""Any run of `minigan train`, told to MLflow too, which keeps it in files: pip install mlflow.
+"""Any run of `minigan train`, told to MLflow too, which keeps it in a database on the disk: pip install mlflow.
 
-    python examples/trackers/mlflow_files.py wgan_gp --steps 1000
-    mlflow ui --backend-store-uri runs/mlflow
+    python examples/trackers/mlflow_local.py wgan_gp --steps 1000
+    mlflow ui --backend-store-uri sqlite:///runs/mlflow/runs.db
 
 A run that is resumed becomes a second one there, which begins after the checkpoint.
 """
@@ -18,7 +18,11 @@ STATUSES = {0: "FINISHED", 1: "FAILED"}  # others were stopped
 
 class MLflow(Hook):
     def begun(self, run):
-        mlflow.set_tracking_uri((run.folder.path.parent / "mlflow").resolve().as_uri())
+        folder = (run.folder.path.parent / "mlflow").resolve()
+        folder.mkdir(exist_ok=True)
+        mlflow.set_tracking_uri(f"sqlite:///{(folder / 'runs.db').as_posix()}")
+        if mlflow.get_experiment_by_name("minigan") is None:
+            mlflow.create_experiment("minigan", artifact_location=(folder / "pictures").as_uri())
         mlflow.set_experiment("minigan")
         mlflow.start_run(run_name=run.settings.title)
         mlflow.log_params(vars(run.settings))
