@@ -34,7 +34,7 @@ def from_array(images: ArrayLike, labels: ArrayLike | None = None) -> Images:
 
     `images` are (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3 (the last if both could be meant): integers
     from 0 to 255, booleans, or floats in [0, 1] or [-1, 1], which become 0..255, rounded. `labels` are integers >= 0,
-    (N,) or (N, 1). Raises DataError naming the shapes or values that do not fit.
+    (N,) or (N, 1). Raises DataError naming the shapes or values that do not fit, and for one picture (H, W, 3).
 
     Floats are in [-1, 1] if any of the whole array is below -1/2, else in [0, 1]. What lies beyond is clipped, as far
     as scaling a picture takes it there: by a third of the range at most, of a quarter of all values at most.
@@ -161,6 +161,11 @@ def _checked(images: np.ndarray, labels: np.ndarray | None, name: str) -> Images
 
 def _channels_first(images: np.ndarray, name: str) -> np.ndarray:
     """(N, C, H, W) from any of the three layouts."""
+    if images.ndim == 3 and images.shape[2] == 3 and images.shape[1] > 3:
+        raise DataError(
+            f"{name}: {images.shape} looks like one picture (H, W, 3), and images (N, H, W) are expected "
+            "to be more than 3 wide; images[None] is a batch of one"
+        )
     if images.ndim == 3:
         return images[:, None]
     if images.ndim == 4 and images.shape[1] in (1, 3):

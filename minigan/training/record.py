@@ -173,7 +173,7 @@ def _told(path: Path, problems: list[str], accept: Callable[[dict[str, Any]], T]
             raise CheckpointError(f"{file}: is not as the run wrote it, by its checksum")
         return _accepted(file, accept, config)
     except (FileNotFoundError, NotADirectoryError):
-        problem = CheckpointError(f"{path}: no run is in this folder, it has no config.json")
+        problem = CheckpointError(f"{path}: {_why_no_run(path)}")
     except CheckpointError as error:
         problem = error
     except (OSError, ValueError) as error:
@@ -184,6 +184,15 @@ def _told(path: Path, problems: list[str], accept: Callable[[dict[str, Any]], T]
     told = _accepted(newest[0], accept, newest[2])
     problems.append(f"config.json is missing or damaged; the settings are those of {newest[0].name}")
     return told
+
+
+def _why_no_run(path: Path) -> str:
+    """What is said of `path` where no run is: that it is not there either, or which folders in it hold one."""
+    if not path.exists():
+        return "no run, there is no such folder"
+    held = sorted(file.parent.name for file in path.glob("*/config.json"))
+    named = f"; those that hold one are in it: {', '.join(held[:4])}{', ...' if held[4:] else ''}" if held else ""
+    return f"no run is in this folder, it has no config.json{named}"
 
 
 def _accepted(file: Path, accept: Callable[[dict[str, Any]], T], config: Any) -> T:

@@ -148,7 +148,7 @@ def test_a_run_that_is_gone(run):
         run.rename(run.with_name("elsewhere"))
         status, text = ask(server, "/changes")
         assert status == 404
-        assert "no run is in this folder" in text
+        assert "no run, there is no such folder" in text
 
 
 def test_where_there_is_no_run(tmp_path, capsys):
