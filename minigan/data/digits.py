@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import DataError
 from ..random import Stream
 from ..system.machine import load_matplotlib
 
@@ -22,8 +23,10 @@ def digits(n: int = 60_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """(uint8 images (n, 1, 28, 28), int64 labels (n,)): light digits on black, the same for the same n and seed.
 
     Every digit is a glyph of a random font, rotated, sheared, scaled, shifted and bent by a smooth wave: of
-    MNIST's form and size, so that code written for one runs on the other.
+    MNIST's form and size, so that code written for one runs on the other. DataError if n < 1.
     """
+    if n < 1:
+        raise DataError(f"digits: expected 1 or more of them, got {n}")
     glyphs = _glyphs()
     stream = Stream(seed, "digits")
     images = np.empty((n, 1, SIDE, SIDE), np.uint8)

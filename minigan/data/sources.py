@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import DataError
 from ..kernels import kernels
 from ..random import Stream
+from ..system.options import meant
 from ..system.terminal import say, shown
 from . import kinds
 from .arrays import Images, from_array, load_array, native
@@ -214,7 +215,10 @@ def _named(name: str, split: str, shape: Shape, limit: int | None = None) -> Sam
 def _from_path(path: Path) -> Images:
     """Images and labels from what is not a folder of pictures."""
     if not path.exists():
-        raise DataError(f"{shown(path)}: no such folder or file; the data sets with a name are {', '.join(DATASETS)}")
+        raise DataError(
+            f"{shown(path)}: no such folder or file{meant(path.name, DATASETS)}; the data sets with a name are "
+            + ", ".join(DATASETS)
+        )
     if path.is_dir():
         return mnist("train", path) if holds_mnist(path) else cifar10("train", path)
     kind = kinds.kind(path)

@@ -44,10 +44,12 @@ def dcgan(
     name does not fit.
     """
     names = (norm, generator_norm, activation)
-    if side < 16 or side % 16 or not {norm, generator_norm} <= set(_NORMS) or activation not in _ACTIVATIONS:
+    if side < 16 or side % 16:
+        raise ShapeError(f"dcgan: expected a side divisible by 16, got {side}")
+    if not {norm, generator_norm} <= set(_NORMS) or activation not in _ACTIVATIONS:
         raise ShapeError(
-            f"dcgan: expected a side divisible by 16, norms among {', '.join(map(str, _NORMS))} "
-            f"and an activation among {', '.join(_ACTIVATIONS)}, got {side} and {', '.join(map(repr, names))}"
+            f"dcgan: expected norms among {', '.join(map(str, _NORMS))} "
+            f"and an activation among {', '.join(_ACTIVATIONS)}, got {', '.join(map(repr, names))}"
         )
     rest = side // 16
     maps, drawn = ([8 * w, 4 * w, 2 * w, w] for w in (width, width if generator_width is None else generator_width))

@@ -100,8 +100,10 @@ def test_every_kind_of_path(tmp_path, rng):
     (tmp_path / "one").rename(tmp_path / "classes/one")
     found = data.load_images(str(tmp_path / "classes"), shape=(1, 8, 8), labels="folders")
     assert found.labels.tolist() == [0] * 6
-    with pytest.raises(mg.errors.DataError, match="no such folder or file"):
+    with pytest.raises(mg.errors.DataError, match="absent: no such folder or file; the data sets"):
         data.load_images(str(tmp_path / "absent"))
+    with pytest.raises(mg.errors.DataError, match=r"digit: no such folder or file; did you mean digits\?"):
+        data.load_images(str(tmp_path / "digit"))
 
 
 def test_a_folder_is_the_data_set_whose_files_it_holds(tmp_path, monkeypatch):
