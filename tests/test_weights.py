@@ -70,7 +70,7 @@ def damaged(tmp_path):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda folder: mg.load(Own(), folder / "none"), "none: cannot be read as safetensors"),
+        (lambda folder: mg.load(Own(), folder / "none"), "none: no such file"),
         (lambda folder: mg.load(Own(), folder), "cannot be read as safetensors"),
         (
             lambda folder: mg.load(Own(), mg.save(Own(4), folder / "w")),

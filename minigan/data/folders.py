@@ -52,8 +52,8 @@ def list_pictures(path: str | Path) -> Listing:
         else:
             pictures.append(file)
     if not pictures:
-        held = _named(path, skipped) or "nothing"
-        raise DataError(f"{shown(path)}: holds no picture ({', '.join(FORMATS)}), but {held}")
+        held = f"but {_named(path, skipped)}" if skipped else "nor anything else"
+        raise DataError(f"{shown(path)}: holds no picture ({', '.join(FORMATS)}), {held}")
     return Listing(sorted(pictures), skipped)
 
 

@@ -70,6 +70,8 @@ def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str], bytes
         held = deserialize(found)
         metadata = disk.parsed(found[8 : 8 + size]).get("__metadata__", {})
         return {name: _array(name, **about) for name, about in held}, metadata, found
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no such file") from error
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from error
     except CheckpointError as error:

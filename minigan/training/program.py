@@ -175,8 +175,6 @@ def _lead(
         saved, arrays, about = folder.load_newest() if resumed else (None, {}, {})
         samples = _loaded(settings, shape, load)
         settings.data = samples.name
-        if settings.dry_run and load is None and len(samples.values) < FEW:  # all there are
-            settings.check_batch(samples.counts(), batch)
         with contextlib.ExitStack() as open_files:
             labelled = labels.labelled(samples, settings, folder, resumed=resumed)
             batches, about_samples = _batches(labelled, game, settings, shape, open_files)

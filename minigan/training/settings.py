@@ -127,16 +127,12 @@ class Settings:
         """What the run is called where it is shown: its preset, or the script."""
         return title(vars(self))
 
-    def check_batch(self, counts: Mapping[str, int], batch: int | None = None) -> None:
-        """DataError if a batch has more samples than there are of some data, by name: each is in it once at most.
-
-        `batch` is how many it has, by default batch_size.
-        """
-        batch = batch or self.batch_size
+    def check_batch(self, counts: Mapping[str, int]) -> None:
+        """DataError if a batch has more samples than there are of some data, by name: each is in it once at most."""
         name, most = min(counts.items(), key=lambda item: item[1])
-        if batch > most:
+        if self.batch_size > most:
             raise DataError(
-                f"--batch-size {batch}: {shown(name)} has {most} samples to learn from, and a batch has no "
+                f"--batch-size {self.batch_size}: {shown(name)} has {most} samples to learn from, and a batch has no "
                 f"more; at most --batch-size {most}"
             )
 

@@ -112,7 +112,7 @@ def test_mostly_damaged_is_an_error(tmp_path):
 def test_folders_that_cannot_be(tmp_path):
     with pytest.raises(mg.errors.DataError, match="no such folder"):
         data.image_folder(tmp_path / "absent", 16)
-    with pytest.raises(mg.errors.DataError, match=r"holds no picture \(PNG, .*\), but nothing"):
+    with pytest.raises(mg.errors.DataError, match=r"holds no picture \(PNG, .*\), nor anything else"):
         data.image_folder(tmp_path, 16)
     (tmp_path / "a.txt").write_text("text")
     with pytest.raises(mg.errors.DataError, match=r"holds no picture .*but a\.txt \(not a picture\)"):
