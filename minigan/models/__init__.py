@@ -1,4 +1,7 @@
-"""The players of documents and papers, by name: each function returns its players as a named tuple.
+"""The networks of documents and papers, by name.
+
+What makes all players of a game returns them as a named tuple. Networks that several games take, translators and their
+discriminators among them, are made one by one.
 
 Networks follow their source to the letter: layers, their order, leak, initialiser. What a preset changes for
 better samples is said in the preset (see examples/), not here.
