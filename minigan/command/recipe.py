@@ -29,8 +29,8 @@ DESCRIPTION = """Train any score loss with any penalty on any network, or a syst
     {prog} --list                     all presets, and where they come from
 
 Without a preset the defaults are a DCGAN's; a Wasserstein loss wants a penalty or --clip, Adam with --beta1 0, and
-several --d-steps. Every trick is a switch and goes with every loss, penalty and network; so do --clusters and --labels,
-which both players are then told.
+several --d-steps. Every trick is a switch and goes with every loss, penalty and network, but for a few that are refused
+and say why; so do --clusters and --labels, which both players are then told.
 """
 SEEN = (
     "pack",
