@@ -107,7 +107,7 @@ def test_samples_that_are_not_finite_are_said_to_be_so(trained):
 
 
 def test_what_cannot_be_measured_is_named(tmp_path, trained):
-    with pytest.raises(errors.CheckpointError, match="no run is in this folder"):
+    with pytest.raises(errors.CheckpointError, match="no run, there is no such folder"):
         evaluation.evaluate(tmp_path / "absent")
     (trained / "generator.safetensors").unlink()
     with pytest.raises(errors.CheckpointError, match="has not written its generator yet"):
