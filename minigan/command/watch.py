@@ -77,7 +77,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, path: Path, port: int = 0) -> None:
         self.path = path
-        self.several = not _is_run(path)
+        self.several = not record.is_run(path)
         self.pages: dict[str, Live] = {}  # by the names of their folders, "" of a single run
         if self.several and not self.names():
             record.read_config(path, [])  # says that there is none
@@ -93,7 +93,7 @@ class Server(ThreadingHTTPServer):
 
     def names(self) -> list[str]:
         """The folders of runs in a folder of several."""
-        return sorted(folder.name for folder in self.path.glob("*") if _is_run(folder))
+        return record.runs_in(self.path)
 
     def page_of(self, name: str) -> Live | None:
         """The page of the run of that name; None if there is no such run."""
@@ -158,7 +158,3 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *about: Any) -> None:
         """Nothing is said of requests."""
-
-
-def _is_run(path: Path) -> bool:
-    return any((path / name).exists() for name in ("config.json", "checkpoints"))

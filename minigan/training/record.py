@@ -166,6 +166,7 @@ def read_settings(path: Path, problems: list[str]) -> Settings:
 def _told(path: Path, problems: list[str], accept: Callable[[dict[str, Any]], T]) -> T:
     """What `accept` makes of config.json, or of the newest whole checkpoint where that is missing or damaged."""
     file = path / "config.json"
+    problem: CheckpointError | None
     try:
         content = disk.read(file)
         config = disk.parsed(content)
@@ -173,24 +174,34 @@ def _told(path: Path, problems: list[str], accept: Callable[[dict[str, Any]], T]
             raise CheckpointError(f"{file}: is not as the run wrote it, by its checksum")
         return _accepted(file, accept, config)
     except (FileNotFoundError, NotADirectoryError):
-        problem = CheckpointError(f"{path}: {_why_no_run(path)}")
+        problem = None
     except CheckpointError as error:
         problem = error
     except (OSError, ValueError) as error:
         problem = CheckpointError(f"{file}: cannot be read ({error})")
     newest = checkpoint.newest(path / "checkpoints", [])
     if newest is None:
-        raise problem
+        raise problem or CheckpointError(f"{path}: {_why_no_run(path)}")
     told = _accepted(newest[0], accept, newest[2])
     problems.append(f"config.json is missing or damaged; the settings are those of {newest[0].name}")
     return told
+
+
+def is_run(path: Path) -> bool:
+    """Is there a run in the folder `path`, be it that only a checkpoint of it is left?"""
+    return any((path / name).exists() for name in ("config.json", "checkpoints"))
+
+
+def runs_in(path: Path) -> list[str]:
+    """The names of those folders in the folder `path` that hold a run, sorted."""
+    return sorted(folder.name for folder in path.glob("*") if is_run(folder))
 
 
 def _why_no_run(path: Path) -> str:
     """What is said of `path` where no run is: that it is not there either, or which folders in it hold one."""
     if not path.exists():
         return "no run, there is no such folder"
-    held = sorted(file.parent.name for file in path.glob("*/config.json"))
+    held = runs_in(path)
     named = f"; those that hold one are in it: {', '.join(held[:4])}{', ...' if held[4:] else ''}" if held else ""
     return f"no run is in this folder, it has no config.json{named}"
 

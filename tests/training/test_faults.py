@@ -129,7 +129,7 @@ def go_on(runs, out):
     """Resume the run, or begin it if it has not; it is the one that nothing befell."""
     status, said = minigan("resume", out)
     if status:
-        assert "no run" in said
+        assert "no run is in this folder" in said or "no run, there is no such folder" in said
         status, said = minigan(*train(runs.data, out))
     assert (status, said) == (0, "")
     check_same(runs, out)
