@@ -27,7 +27,6 @@ from minigan.data import Samples, Shape
 from minigan.errors import ShapeError
 from minigan.gan import losses, penalties
 from minigan.gan.translation import CUT, MUNIT, UNIT, CycleGAN, TwoWay, l1, l2
-from minigan.metrics import frechet_distance
 from minigan.nn import in_chunks
 from minigan.training import Settings, positive, sides, translations
 
@@ -149,19 +148,13 @@ def measure(game: TwoWay | CUT, samples: Samples, settings: Settings) -> dict[st
     if held is None:
         return {}
     source, target = held
+    found = translations.measured_between(game, settings, source, target)
     reader = judge.suited(target, settings.device)
-    if reader is None:
-        return {}
-    made = in_chunks(game.translate, source.drawn, settings.device)
-    half = len(target.drawn) // 2
-    real, other = (reader.features(part) for part in (target.drawn[:half], target.drawn[half:]))
-    found = {"read_as_before": float((reader.predict(made) == source.labels).mean())}
-    for name, images in (("frechet", made), ("frechet_before", source.drawn)):
-        found[name] = frechet_distance(reader.features(images[:half]), real)
-    found["frechet_floor"] = frechet_distance(other, real)
-    if settings.extra["system"] == "munit":
-        again = in_chunks(partial(game.translate, at=1), source.drawn, settings.device)
-        found["diversity"] = float(judge.looks(reader, *map(viz.to_uint8, (made, again))).mean())
+    if reader is not None and settings.extra["system"] == "munit":
+        made, again = (
+            viz.to_uint8(in_chunks(partial(game.translate, at=k), source.drawn, settings.device)) for k in (0, 1)
+        )
+        found["diversity"] = float(judge.looks(reader, made, again).mean())
     return found
 
 

@@ -128,6 +128,8 @@ def measure(game: PixelDA | DANN | ADDA, samples: Samples, settings: Settings) -
     found = {}
     for name, held in zip(("source", "target"), both, strict=True):
         found[f"{name}_accuracy"] = float(np.mean(game.predict(held.drawn) == held.labels))
+    if isinstance(game, PixelDA) and game.adversarial:
+        found |= translations.measured_between(game, settings, *both)
     if isinstance(game, ADDA):
         found["target_accuracy_before"] = float(np.mean(game.predict(held.drawn, as_sources=True) == held.labels))
     return found

@@ -13,7 +13,7 @@ from ..data import Samples, scaled
 from ..gan.translation import Translation
 from ..gan.translation.making import FILLED
 from ..judge import Judge
-from ..metrics import psnr, ssim
+from ..metrics import frechet_distance, psnr, ssim
 from ..nn import in_chunks
 from ..system.options import Options
 from ..tensor import Tensor, tensor
@@ -91,6 +91,27 @@ def measured(
         plain = viz.to_uint8(in_chunks(way, source, device))
         numbers |= {f"{what}_{name}": value for what, value in near(plain).items()}
     return numbers
+
+
+def measured_between(game: Translation, settings: Settings, source: Samples, target: Samples) -> dict[str, float]:
+    """How near the game's translations of a domain's images are to another domain, and whether they say the same.
+
+    If a judge knows the other domain: the share of translations that it reads as their sources' labels say
+    (`read_as_before`); how far they are from images of that domain by its features (`frechet`), how far the sources are
+    (`frechet_before`), and as many other images of the domain itself (`frechet_floor`).
+    """
+    reader = judges.suited(target, settings.device)
+    if reader is None:
+        return {}
+    made = in_chunks(game.translate, source.drawn, settings.device)
+    half = len(target.drawn) // 2
+    real, *compared = (
+        reader.features(images)
+        for images in (target.drawn[:half], made[:half], source.drawn[:half], target.drawn[half:])
+    )
+    names = ("frechet", "frechet_before", "frechet_floor")
+    apart = {name: frechet_distance(other, real) for name, other in zip(names, compared, strict=True)}
+    return {"read_as_before": float((reader.predict(made) == source.labels).mean()), **apart}
 
 
 def _fills(settings: Settings) -> dict[str, Callable[[Tensor], Tensor]]:

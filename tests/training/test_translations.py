@@ -137,7 +137,7 @@ def test_numbers_of_what_is_perfect_and_of_what_differs():
         (
             "domain_adaptation",
             "--data digits --target digits --channels 1 --width 4 --blocks 1",
-            {"source_accuracy", "target_accuracy"},
+            {"source_accuracy", "target_accuracy", "read_as_before", "frechet"},
         ),
         ("stargan", "--data digits --width 4 --blocks 1", {"read_as_asked"}),
         (
