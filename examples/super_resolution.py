@@ -70,7 +70,6 @@ def build(settings: Settings) -> Restoration:
             D = mg.models.PixelDiscriminator(channels, extra["width"])
         else:
             D = mg.models.image_discriminator(side, channels=channels, width=extra["width"], features=256)
-    sources = extra["sources"] or ("degraded" if extra["system"] == "realesrgan" else "small")
     adam = [mg.optim.Adam(player.to(settings.device).parameters(), extra["lr"], (0.9, 0.999)) for player in (G, D)]
     return Restoration(
         *(G, D),
@@ -79,17 +78,23 @@ def build(settings: Settings) -> Restoration:
         **system,
         **eyes(settings),
         warm_up=extra["warm_up"],
-        make=making(f"{sources}:{extra['factor']}"),
+        make=making(f"{sources_of(settings)}:{extra['factor']}"),
         schedules=[mg.optim.Course(each, partial(mg.optim.late_linear, 0.5)) for each in adam],
         seed=settings.seed,
     )
 
 
-def measure(game: Restoration, samples: Samples, settings: Settings) -> dict[str, float]:
-    def bicubic(x: mg.Tensor) -> mg.Tensor:
-        return mg.clip(mg.interpolate(x, scale_factor=settings.extra["factor"], mode="bicubic"), -1, 1)
+def sources_of(settings: Settings) -> str:
+    """How small images are made of large ones."""
+    return settings.extra["sources"] or ("degraded" if settings.extra["system"] == "realesrgan" else "small")
 
-    return translations.measured(game, settings, {"bicubic": bicubic})
+
+def bicubic(x: mg.Tensor, factor: int) -> mg.Tensor:
+    return mg.clip(mg.interpolate(x, scale_factor=factor, mode="bicubic"), -1, 1)
+
+
+def measure(game: Restoration, samples: Samples, settings: Settings) -> dict[str, float]:
+    return translations.measured(game, settings, {"bicubic": partial(bicubic, factor=settings.extra["factor"])})
 
 
 def options() -> training.Options:
