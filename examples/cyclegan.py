@@ -4,6 +4,7 @@
     python examples/cyclegan.py --data FOLDER --target FOLDER --side 64         --stream if memory cannot hold them
     python examples/cyclegan.py --system discogan                   Kim et al. 2017
     python examples/cyclegan.py --system dualgan                    Yi et al. 2017
+    python examples/cyclegan.py --system cycada                     Hoffman et al. 2018: what labels say is kept
     python examples/cyclegan.py --system cut                        Park et al. 2020: one network, no way back
     python examples/cyclegan.py --system unit                       Liu et al. 2017: by a code that both domains share
     python examples/cyclegan.py --system munit                      Huang et al. 2018: many of one, in drawn styles
@@ -20,13 +21,14 @@ it, where styles are drawn.
 import sys
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import minigan as mg
 from minigan import judge, training, viz
-from minigan.data import Samples, Shape
+from minigan.data import LabelledDomains, Samples, Shape, load_images
 from minigan.errors import ShapeError
 from minigan.gan import losses, penalties
-from minigan.gan.translation import CUT, MUNIT, UNIT, CycleGAN, TwoWay, l1, l2
+from minigan.gan.translation import CUT, MUNIT, UNIT, CyCADA, CycleGAN, TwoWay, l1, l2
 from minigan.nn import in_chunks
 from minigan.training import Settings, positive, sides, translations
 
@@ -37,7 +39,9 @@ SYSTEMS = {
         **{"loss": losses.wasserstein, "adversarial": 1.0, "cycle": 10.0, "identity": 0.0, "distance": l1},
         "penalty": penalties.gradient_penalty,
     },
+    "cycada": {"loss": losses.nonsaturating, "adversarial": 1.0, "cycle": 1.0, "identity": 0.0, "distance": l2},
 }
+CLASSES = 10  # that cycada reads
 POOL = 50  # earlier fakes that discriminators of cyclegan see again; as many as a batch at least
 WAYS = [*SYSTEMS, "cut", "unit", "munit"]
 
@@ -46,7 +50,7 @@ def build(settings: Settings) -> TwoWay | CUT:
     source, target = sides.shapes(settings)
     if target[1] % 4:
         raise ShapeError(f"--side {target[1]}: expected a multiple of 4, as generators halve images twice")
-    built = {"cut": cut, "unit": unit, "munit": munit}.get(settings.extra["system"], cycle)
+    built = {"cycada": cycada, "cut": cut, "unit": unit, "munit": munit}.get(settings.extra["system"], cycle)
     with mg.random.using(mg.random.Stream(settings.seed)):
         return built(settings, source, target)
 
@@ -70,16 +74,36 @@ def optimizers(settings: Settings, *players: Sequence[mg.nn.Module]) -> tuple[li
 
 def cycle(settings: Settings, source: Shape, target: Shape) -> CycleGAN:
     system = SYSTEMS[settings.extra["system"]]
-    norm = None if "penalty" in system else "instance"
+    pool = max(POOL, settings.batch_size) if settings.extra["system"] == "cyclegan" else 0
+    return cycled(CycleGAN, settings, source, target, **system, pool=pool)
+
+
+def cycada(settings: Settings, source: Shape, target: Shape) -> CyCADA:
+    if source != target:
+        raise ShapeError(
+            f"--system cycada: expected domains of one shape, as one classifier reads both, got {source} and {target}"
+        )
+    channels, side, _ = target
+    first = mg.nn.Conv2d(channels, 16, 5, padding=2), mg.nn.ReLU(), mg.nn.MaxPool2d(2, 2)
+    second = mg.nn.Conv2d(16, 32, 5, padding=2), mg.nn.ReLU(), mg.nn.MaxPool2d(2, 2)
+    last = mg.nn.Flatten(), mg.nn.Linear(32 * (side // 4) ** 2, 128), mg.nn.ReLU(), mg.nn.Linear(128, CLASSES)
+    reader = mg.nn.Sequential(*first, *second, *last).to(settings.device)
+    pool = max(POOL, settings.batch_size)
+    return cycled(CyCADA, settings, source, target, **SYSTEMS["cycada"], pool=pool, classifier=reader)
+
+
+def cycled(system: type[CycleGAN], settings: Settings, source: Shape, target: Shape, **parts: Any) -> CycleGAN:
+    """The game of two translators and two critics, and of a classifier if there is one."""
+    norm = None if "penalty" in parts else "instance"
     translators = translator(settings, source, target), translator(settings, target, source)
     critics = critic(settings, target, norm), critic(settings, source, norm)
-    adam, courses = optimizers(settings, translators, critics)
-    return CycleGAN(
+    others = [parts["classifier"]] if "classifier" in parts else []
+    adam, courses = optimizers(settings, (*translators, *others), critics)
+    return system(
         *(*translators, *critics),
         translators_optimizer=adam[0],
         discriminators_optimizer=adam[1],
-        **system,
-        pool=max(POOL, settings.batch_size) if settings.extra["system"] == "cyclegan" else 0,
+        **parts,
         shape=target,
         source_shape=source,
         schedules=courses,
@@ -143,6 +167,15 @@ def coded(
     )
 
 
+def load(settings: Settings, limit: int | None) -> Samples:
+    if settings.extra["system"] != "cycada":
+        return sides.load_domains(settings, limit)
+    shape = sides.target_shape(settings)
+    source, target = (load_images(name, limit, shape) for name in (settings.data, settings.extra["target"]))
+    labels = source.needed_labels("and the classifier of cycada learns from them")
+    return Samples(LabelledDomains(target.drawn, source.drawn, labels), None, source.name, paired=False)
+
+
 def measure(game: TwoWay | CUT, samples: Samples, settings: Settings) -> dict[str, float]:
     held = sides.domains_held_out(settings)
     if held is None:
@@ -175,7 +208,7 @@ def options() -> training.Options:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return translations.main(build, options(), sides.load_domains, measure, arguments)
+    return translations.main(build, options(), load, measure, arguments)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from .base import Translation
 from .bicyclegan import BicycleGAN
 from .cogan import CoGAN
 from .cut import CUT
+from .cycada import CyCADA
 from .cyclegan import CycleGAN
 from .distances import l1, l2, of_features, squared_length, taxicab, total_variation
 from .making import MAKINGS, Making, making, source_shape

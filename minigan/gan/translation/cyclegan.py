@@ -88,9 +88,16 @@ class CycleGAN(TwoWay):
             same = self.distance(self.generator(y), y) + self.distance(self.inverse(x), x)
             g_loss = g_loss + self.identity * same
             shown["identity"] = same.detach()
+        for name, term in self.further_terms(batch, (x, y), (fake_y, fake_x)).items():
+            g_loss = g_loss + term
+            shown[name] = term.detach()
         self.optimizers["translators"].minimize(g_loss)
         self.average()
         return shown | self.discriminators_move(batch, (y, fake_y.detach()), (x, fake_x.detach()))
+
+    def further_terms(self, batch: Batch, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor]) -> Losses:
+        """What else the translators minimise, by name, of (x, y) and (G(x), F(y)): nothing."""
+        return {}
 
     def discriminators_move(
         self, batch: Batch, targets: tuple[Tensor, Tensor], sources: tuple[Tensor, Tensor]
