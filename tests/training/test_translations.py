@@ -130,6 +130,7 @@ def test_numbers_of_what_is_perfect_and_of_what_differs():
         ("pix2pix", "--data digits --width 4 --adversarial 0 --dropout 0", {"psnr", "ssim", "looks"}),
         ("cyclegan", f"{BOTH} --width 4 --blocks 1", {"read_as_before", "frechet", "frechet_before"}),
         ("cyclegan", f"{BOTH} --width 4 --blocks 1 --system cut", {"read_as_before", "frechet_floor"}),
+        ("cyclegan", f"{BOTH} --width 4 --blocks 1 --system cycada", {"read_as_before", "frechet"}),
         ("cyclegan", f"{BOTH} --width 4 --blocks 1 --system unit", {"read_as_before", "frechet_floor"}),
         ("cyclegan", f"{BOTH} --width 4 --blocks 1 --system munit", {"read_as_before", "diversity"}),
         ("cogan", "--data digits --width 4", {"pixels_agree", "pixels_agree_apart"}),

@@ -19,6 +19,7 @@ from minigan.gan.translation import (
     UNIT,
     BicycleGAN,
     CoGAN,
+    CyCADA,
     CycleGAN,
     Pix2Pix,
     PixelDA,
@@ -49,14 +50,20 @@ def pix2pix(source=1, **parts):
     return game
 
 
-def cyclegan(**parts):
+def cyclegan(system=CycleGAN, met=DOMAINS, others=(), **parts):
     with mg.random.using(mg.random.Stream(0)):
         translators = [mg.models.resnet_translator(3, 3, width=2, blocks=1) for _ in "ab"]
         critics = [mg.models.patch_discriminator(3, width=4, halvings=1, norm="instance") for _ in "ab"]
-    optimizers = {"translators_optimizer": adam(*translators), "discriminators_optimizer": adam(*critics)}
-    game = CycleGAN(*translators, *critics, **optimizers, **{"shape": (3, 8, 8), "pool": 8, **parts})
-    game.meet(DOMAINS)
+    optimizers = {"translators_optimizer": adam(*translators, *others), "discriminators_optimizer": adam(*critics)}
+    game = system(*translators, *critics, **optimizers, **{"shape": (3, 8, 8), "pool": 8, **parts})
+    game.meet(met)
     return game
+
+
+def cycada(**parts):
+    with mg.random.using(mg.random.Stream(1)):
+        T = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 4))
+    return cyclegan(CyCADA, LABELLED, (T,), classifier=T, **parts)
 
 
 dual = partial(cyclegan, loss=losses.wasserstein, penalty=penalties.gradient_penalty, pool=0, identity=0.0)
@@ -160,6 +167,7 @@ GAMES = {
     "esrgan": (partial(restoration, loss=losses.relativistic_average, distance=l1, warm_up=6), IMAGES, True),
     "srresnet": (partial(restoration, adversarial=0.0), IMAGES, True),
     "cyclegan": (cyclegan, DOMAINS, False),
+    "cycada": (cycada, LABELLED, False),
     "bicyclegan": (bicyclegan, PAIRS, True),
     "cut": (cut, DOMAINS, False),
     "stargan": (stargan, IMAGES, True),
@@ -233,6 +241,31 @@ def test_what_it_cannot_be_given_is_named():
         cyclegan(loss=losses.relativistic)
     with pytest.raises(ShapeError, match=r"expected sides that 4 divides, got \(1, 1, 6, 8\)"):
         game.generator(mg.zeros((1, 1, 6, 8)))
+
+
+def test_cycada_keeps_what_its_classifier_reads():
+    """Its terms are those of the paper, by numbers; only labelled sources teach the classifier."""
+    game = cycada(semantic=0.5)
+    y, x = (mg.Tensor(data.scaled(images[:4])) for images in LABELLED[:2])
+    labels = LABELLED.labels[:4]
+    batch = mg.gan.Batch(LabelledDomains(y, x, mg.tensor(labels)), 0, 0, mg.random.Stream(5))
+    made = game.generator(x), game.inverse(y)
+    terms = game.further_terms(batch, (x, y), made)
+
+    def cross_entropy(images, classes):
+        logits = game.classifier(images).numpy().astype("float64")
+        return float(np.mean(np.log(np.exp(logits).sum(1)) - logits[np.arange(len(logits)), classes]))
+
+    read = [game.classifier(images).numpy().argmax(1) for images in (x, y)]
+    assert terms["task"].item() == pytest.approx(cross_entropy(x, labels), rel=1e-5)
+    kept = sum(cross_entropy(*each) for each in zip(made, read, strict=True))
+    assert terms["semantic"].item() == pytest.approx(0.5 * kept, rel=1e-5)
+    weights = [*game.classifier.parameters(), *game.generator.parameters(), *game.inverse.parameters()]
+    moved = [np.abs(g.numpy()).max() > 0 for g in mg.grad(terms["semantic"], weights)]
+    assert not any(moved[: len(game.classifier.parameters())])
+    assert moved.count(True) > 10
+    with pytest.raises(ShapeError, match=r"CyCADA: a batch of sources .* came without labels"):
+        game.play(data.shuffled_batches(DOMAINS, 4, paired=False))
 
 
 def test_unit_is_given_an_encoder_and_a_decoder():
