@@ -89,7 +89,8 @@ def cycada(settings: Settings, source: Shape, target: Shape) -> CyCADA:
     last = mg.nn.Flatten(), mg.nn.Linear(32 * (side // 4) ** 2, 128), mg.nn.ReLU(), mg.nn.Linear(128, CLASSES)
     reader = mg.nn.Sequential(*first, *second, *last).to(settings.device)
     pool = max(POOL, settings.batch_size)
-    return cycled(CyCADA, settings, source, target, **SYSTEMS["cycada"], pool=pool, classifier=reader)
+    told = {"classifier": reader, "semantic": settings.extra["semantic"]}
+    return cycled(CyCADA, settings, source, target, **SYSTEMS["cycada"], **told, pool=pool)
 
 
 def cycled(system: type[CycleGAN], settings: Settings, source: Shape, target: Shape, **parts: Any) -> CycleGAN:
@@ -200,9 +201,12 @@ def options() -> training.Options:
     shown = "how often discriminators halve an image; a score sees 16, 34, 70 pixels with 1, 2, 3 (default: 2)"
     p.add_argument("--halvings", type=positive, default=2, metavar="N", help=shown)
     p.add_argument("--style-dim", type=positive, default=8, help="numbers in a style of munit (default: 8)")
+    shown = "of what cycada reads in translations (default: 1)"
+    p.add_argument("--semantic", type=float, default=1.0, metavar="WEIGHT", help=shown)
     p.add_argument("--scales", type=positive, default=1, metavar="N", help=sides.SCALES)
     shown = "learning rate, which falls to 0 in the second half of the run (default: 0.0002)"
     p.add_argument("--lr", type=float, default=2e-4, help=shown)
+    p.idle_without("--system cycada", lambda o: o.system == "cycada", "--semantic")
     p.idle_without("--system munit", lambda o: o.system == "munit", "--style-dim")
     return p
 
