@@ -2,6 +2,10 @@
 
 z' = z + a g / (b + |g|^2), g = d D(G(z)) / dz: a step of natural gradient, with g g^T for Fisher's matrix and b for its
 damping. Both players then play with G(z'). The step depends on the weights of both, and their gradients run through it.
+
+What G draws itself, noise or dropout, is part of the sample that is moved: it is the same for z and z'. How D sees
+samples, changed at random say, is drawn anew: were it the same, z' would be fitted to that change, and G could take it
+back, where a change must not depend on the sample if it is not to be learnt as a part of it (Karras et al. 2020).
 """
 
 from collections.abc import Callable

@@ -28,7 +28,8 @@ class Regularisers:
     - `consistency`, to D's: E (D(T x) - D(x))^2 for real samples x, and `fake_consistency` for fakes, where T changes
       images at random by the names in `consistency_by` (CR: Zhang et al. 2020; both are bCR: Zhao et al. 2021);
     - `latent_consistency`, to D's: E (D(G(z + d)) - D(G(z)))^2, d ~ N(0, latent_step^2); and to G's
-      -`latent_variety` E (G(z + d) - G(z))^2, over pixels too (zCR; with bCR it is ICR: Zhao et al. 2021);
+      -`latent_variety` E (G(z + d) - G(z))^2, over pixels too (zCR; with bCR it is ICR: Zhao et al. 2021); what G
+      draws itself is the same for both;
     - `cutmix`, to D's: E (D(mix(x, G(z))) - mix(D(x), D(G(z))))^2 of the scores that it gives pixels, mix from
       `gan.cutmix`; for a D that gives some, as `models.unet` (Schonfeld et al. 2020);
     - `orthogonal`, to G's: `gan.orthogonal` of its layers, 1e-4 in BigGAN (Brock et al. 2019);

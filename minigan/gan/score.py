@@ -12,6 +12,7 @@ from ..nn.checks import integer, not_negative
 from ..optim import EMA, Optimizer, Schedule
 from ..random import Stream
 from ..recording import no_grad
+from ..system.once import alike
 from ..tensor import Tensor
 from . import decoding, latent_steps, one_pass
 from .doubts import doubts
@@ -251,19 +252,23 @@ class ScoreGame(Objectives):
         return {"g_loss": loss.detach(), **shown}
 
     def _sides(self, generator: Sampler, critic: Critic, batch: Batch, deceive: bool = True) -> Sides:
-        """The batch's real samples and fakes of its noise; with `deceive` some are among the former, if ever."""
+        """The batch's real samples and fakes of its noise; with `deceive` some are among the former, if ever.
+
+        Fakes of noise that has moved, or is near, differ by that alone: what the generator draws itself is the same.
+        """
         z, moved, moves = self.noise(batch), None, self.moves
+        sampled = alike(generator)
         if moves.latent_optimisation:
             upwards = -1.0 if self.loss.lower else 1.0
             z, moved = latent_steps.moved(
                 z,
-                lambda z: upwards * self._scores(critic, generator(z), batch.rng),
+                lambda z: upwards * self._scores(critic, sampled(z), batch.rng),
                 *(self.latent, moves.latent_optimisation, moves.latent_damping),
             )
-        fake, near = generator(z), None
+        fake, near = sampled(z), None
         if self.regularisers.latent_consistency:
             step = batch.rng.normal(z.shape, 0.0, self.regularisers.latent_step, z.dtype, z.device)
-            near = generator(z + Tensor(step))
+            near = sampled(z + Tensor(step))
         real = self.view.prepared(batch.real)
         if self.view.adaptive is not None and self.sight.pseudo and deceive:
             with no_grad():

@@ -1,7 +1,8 @@
 """What a computation decides once, though it is done again: a block that is computed anew for its gradient.
 
 Draws of random numbers, running statistics and power iterations are not functions of what a block is given. They go
-through `once`: in a block that is done for the first time they are remembered, and recalled when it is done again.
+through `once`: in a block that is done for the first time they are remembered, and recalled when it is done again. Or a
+function is called for several arguments, and nothing but these is to differ (`alike`).
 """
 
 import threading
@@ -87,6 +88,22 @@ class Memory:
             for enter in self._within[len(now) :]:
                 stack.enter_context(entered(enter))
             yield
+
+
+def alike(function: Callable[..., T]) -> Callable[..., T]:
+    """`function`, each of whose calls draws what the first one draws, and none but the first moves statistics."""
+    memory: Memory | None = None
+
+    def called(*args: Any) -> T:
+        nonlocal memory
+        if memory is not None:
+            with memory.recalling():
+                return function(*args)
+        memory = Memory()
+        with memory.remembering():
+            return function(*args)
+
+    return called
 
 
 @contextmanager

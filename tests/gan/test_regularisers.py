@@ -8,10 +8,12 @@ from systems import game as small_game
 from watched_game import game
 
 import minigan as mg
+from minigan import nn
 from minigan.errors import ShapeError
 from minigan.gan import Batch, Moves, Regularisers, Sight, Turn, losses
 from minigan.gan.augmentations import augmented
 from minigan.gan.regularisers import Anchors
+from minigan.models import StyleGenerator
 from minigan.random import Stream
 from minigan.tensor import Tensor
 
@@ -198,3 +200,43 @@ def test_noise_that_holds_a_code_cannot_be_moved():
     with pytest.raises(ShapeError, match=r"InfoGame: noise that has moved holds another code: .* got 5\.0"):
         mg.gan.InfoGame(G, D, loss=losses.hinge, code=code, regularisers=Regularisers(latent_consistency=5.0), **parts)
     assert mg.gan.InfoGame(G, D, loss=losses.hinge, code=code, sight=Sight(augment="flip"), **parts).sight.augment
+
+
+DRAWING = {
+    "layer noise and mixed styles": lambda: StyleGenerator(8, 3, 4, 1, 2, depth=1, mixing=0.9),
+    "dropout": lambda: nn.Sequential(nn.Linear(3, 64), nn.Dropout(0.5), nn.Unflatten(1, (1, 8, 8))),
+    "dropout, computed again": lambda: nn.Sequential(
+        nn.checkpointed(nn.Sequential(nn.Linear(3, 64), nn.Dropout(0.5))), nn.Unflatten(1, (1, 8, 8))
+    ),
+}
+
+
+def drawing(name):
+    """A generator that draws something itself, in float64, as it is in training."""
+    mg.random.seed(2)
+    G = DRAWING[name]().to(dtype="float64")
+    for module in G.modules():
+        if isinstance(module, nn.NoiseInjection):
+            module.weight.copy_(np.ones(1))
+    return G
+
+
+@pytest.mark.parametrize("moves", [Moves(), Moves(latent_optimisation=1e-9)], ids=["near", "near of moved"])
+@pytest.mark.parametrize("turn", ["discriminator_turn", "generator_turn", "simultaneous_turn"])
+@pytest.mark.parametrize("name", DRAWING)
+def test_samples_of_near_noise_differ_by_their_noise_alone(name, turn, moves):
+    played = game(
+        [Turn(turn)] if turn == "simultaneous_turn" else None,
+        regularisers=Regularisers(latent_consistency=5.0, latent_step=1e-9),
+        moves=moves,
+    )
+    played.generator, made = drawing(name), []
+    played.optimizers["generator"] = mg.optim.SGD(played.generator.parameters(), 1.0)
+    played.as_functions = lambda batch: (lambda z: made.append(played.generator(z)) or made[-1], played.discriminator)
+    take(played, turn, REAL)
+    *others, last = (fake.numpy() for fake in made)
+    assert len(others) == 1 + bool(moves.latent_optimisation)
+    for fake in others:
+        assert 0 < np.abs(last - fake).max() < 1e-6
+    again = played.generator(played.noise(Batch(REAL, 0, 0, Stream(0)))).numpy()
+    assert np.abs(last - again).max() > 0.1, "what is drawn decides a sample"

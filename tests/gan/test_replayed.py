@@ -7,17 +7,23 @@ from replayed_game import replays_exactly
 
 import minigan as mg
 from minigan import nn, optim
-from minigan.gan import losses, penalties
+from minigan.gan import Moves, Regularisers, losses, penalties
 from minigan.tensor import Tensor
 
 GAUSSIAN = np.random.default_rng(0).standard_normal((64, 2)).astype("float32")
 
 
 def plane_game(
-    layers=list, loss=losses.nonsaturating, g_optimizer=optim.Adam, d_optimizer=optim.Adam, ema=False, **options
+    layers=list,
+    loss=losses.nonsaturating,
+    g_optimizer=optim.Adam,
+    d_optimizer=optim.Adam,
+    ema=False,
+    g_layers=list,
+    **options,
 ):
     mg.random.seed(0)
-    G = nn.Sequential(nn.Linear(2, 12), nn.ReLU(), nn.Linear(12, 2))
+    G = nn.Sequential(nn.Linear(2, 12), nn.ReLU(), *g_layers(), nn.Linear(12, 2))
     D = nn.Sequential(nn.Linear(2, 12), nn.LeakyReLU(0.2), *layers(), nn.Linear(12, 1))
     return mg.gan.ScoreGame(
         *(G, D),
@@ -76,6 +82,12 @@ LAYERS = {
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
 def test_every_layer_that_draws_or_keeps_something(layers):
     replays_exactly(lambda: plane_game(layers), plane)
+
+
+@pytest.mark.parametrize("layers", [LAYERS["Dropout"], LAYERS["BatchNorm1d"], LAYERS["spectral_norm"]])
+def test_a_generator_that_draws_the_same_for_noise_that_is_near_or_has_moved(layers):
+    how = {"regularisers": Regularisers(latent_consistency=5.0), "moves": Moves(latent_optimisation=0.9)}
+    replays_exactly(lambda: plane_game(g_layers=layers, **how), plane)
 
 
 def test_noisy_labels_a_schedule_and_several_critic_turns():

@@ -172,14 +172,13 @@ class Styled(mg.models.StyleGenerator):
         return super().synthesis(styles)[:, :, 1:-1, 1:-1]
 
 
-def of_styles() -> ScoreGame:
-    """With style mixing, path lengths in every other round, R1 in every third one."""
+def of_styles(**parts: Any) -> ScoreGame:
+    """With style mixing."""
     G = Styled(8, Z, 4, 1, 2, depth=1, mixing=0.5).to(where.device, "float64")
     D = critic(norm=False).to(where.device, "float64")
     return ScoreGame(
-        *(G, D), loss=losses.nonsaturating, latent=LATENT, penalty=penalties.r1, penalty_every=3,
-        path_lengths=mg.gan.PathLengths(every=2), ema=mg.optim.EMA(G, 0.9),
-        generator_optimizer=adam(G), discriminator_optimizer=adam(D),
+        *(G, D), loss=losses.nonsaturating, latent=LATENT, ema=mg.optim.EMA(G, 0.9),
+        generator_optimizer=adam(G), discriminator_optimizer=adam(D), **parts,
     )  # fmt: skip
 
 
@@ -455,7 +454,10 @@ SYSTEMS: dict[str, System] = {
             L.relativistic, how=FREE, moves={"top_k": 0.25}, schedule=[Turn("one_pass_turn")]
         ),
         "top-k, unrolled, packs": lambda: game(L.minimax, seen={"pack": 2}, moves={"top_k": 0.5, "unroll": 1}),
-        "path lengths": of_styles,
+        "path lengths": lambda: of_styles(penalty=P.r1, penalty_every=3, path_lengths=mg.gan.PathLengths(every=2)),
+        "ICR and latent optimisation of styles": lambda: of_styles(
+            regularisers=ICR, moves=Moves(latent_optimisation=0.9)
+        ),
         "clipped weights, RMSProp": lambda: game(L.wasserstein, moves={"clip": 0.05}, optimizer=RMS),
         "reconstruction": decoding,
         "reconstruction, ada, one batch": lambda: decoding(
