@@ -33,13 +33,16 @@ class Adaptive:
         u = Tensor(rng.uniform((len(real),) + (1,) * (real.ndim - 1), dtype=self.p.dtype, device=real.device))
         return ops.where(ops.less(u, self.p.detach()), fake, real)
 
-    def learn(self, real_scores: Tensor) -> Tensor:
-        """p after it has moved by the scores of a batch of real samples, which it does in every fourth call."""
+    def learn(self, real_scores: Tensor, samples: int) -> Tensor:
+        """p after it has moved by the scores of so many real samples, which it does in every fourth call.
+
+        There are fewer scores than samples if D sees these in packs.
+        """
         with no_grad():
             signs = self.signs + ops.batch_mean(ops.sign(real_scores - self.undecided))
             count = self.count + 1
             due = ops.equal(count, EVERY)
-            step = EVERY * len(real_scores) * processes.group().size / self.images
+            step = EVERY * samples * processes.group().size / self.images
             p = ops.clip(self.p + step * ops.sign(signs / EVERY - self.target), 0.0, 1.0)
             p = ops.where(due, p, self.p)
             self.p.copy_(p, by="Adaptive.learn")

@@ -127,7 +127,7 @@ class Objectives(Game):
         if weights.drift:
             terms.append(Term("drift", weights.drift, ops.mean_of(real, ops.square)))
         if self.view.adaptive is not None and not imagined:
-            shown["augment_p"] = self.view.adaptive.learn(real)
+            shown["augment_p"] = self.view.adaptive.learn(real, len(sides.real))
         if self.anchors is not None:
             if not imagined:
                 self.anchors.move(real, fake)

@@ -279,7 +279,7 @@ def learnt(batches, target=0.6, images=400, undecided=0.0):
     adaptive = Adaptive(target, images, undecided, mg.zeros((), dtype="float64"))
     found = []
     for scores in batches:
-        adaptive.learn(mg.tensor(np.array(scores)))
+        adaptive.learn(mg.tensor(np.array(scores)), len(scores))
         found.append(adaptive.p.item())
     return found
 
@@ -296,6 +296,16 @@ def test_the_probability_moves_by_the_mean_sign_of_real_scores_in_every_fourth_t
     mixed = learnt([sure, sure, sure, unsure], target=0.34)  # 0.35 over the four
     assert mixed[-1] == pytest.approx(step)
     assert learnt([sure, sure, sure, unsure], target=0.36)[-1] == 0.0
+
+
+@pytest.mark.parametrize("seen", [{"augment": "ada"}, {"augment": "ada:diffusion"}, {"augment": "", "pseudo": True}])
+@pytest.mark.parametrize("pack", [1, 2])
+def test_the_probability_moves_by_images_however_they_are_packed(seen, pack):
+    played = small_game(losses.hinge, seen={"ada_target": -0.9, "ada_images": 400, "pack": pack, **seen})
+    drawn = np.random.default_rng(0).uniform(-1, 1, (8, *played.sample(1).shape[1:]))
+    for _ in range(4):
+        shown = played.play(lambda k: Tensor(drawn))
+    assert shown["augment_p"].item() == pytest.approx(4 * 8 / 400)
 
 
 def test_the_sign_is_that_of_the_distance_from_the_undecided_score():
