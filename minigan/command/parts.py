@@ -202,6 +202,8 @@ def _add_regularisers(p: Options) -> None:
     weight: dict[str, Any] = {"type": float, "default": 0.0, "metavar": "WEIGHT"}
     few.add_argument("--lecam", help="keep scores near averages of the other side's, 0.3 say", **weight)
     few.add_argument("--lecam-decay", type=float, default=0.99, help="of these averages (default: 0.99)")
+    shown = "in which the averages learn, and nothing is asked for (default: 1000)"
+    few.add_argument("--lecam-after", type=natural, default=1000, metavar="STEPS", help=shown)
     few.add_argument("--consistency", help="D is to score a real image as it does changed, 10 say", **weight)
     few.add_argument("--fake-consistency", help="likewise fakes, 10 say", **weight)
     shown = "how they are changed, as by --augment (default: translation)"
@@ -224,7 +226,7 @@ def _add_regularisers(p: Options) -> None:
     p.idle_without(
         "--augment ada or --pseudo", lambda o: o.augment.startswith("ada") or o.pseudo, "--ada-target", "--ada-images"
     )
-    p.idle_without("--lecam", lambda o: o.lecam, "--lecam-decay")
+    p.idle_without("--lecam", lambda o: o.lecam, "--lecam-decay", "--lecam-after")
     p.idle_without(
         "--consistency or --fake-consistency", lambda o: o.consistency or o.fake_consistency, "--consistency-by"
     )

@@ -4,12 +4,14 @@ import functools
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .. import ops
+from ..backend import Array
 from ..errors import ShapeError
+from ..kernels.calls import made
 from ..nn import Module
-from ..nn.checks import not_negative, number
+from ..nn.checks import integer, not_negative, number
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor, full
@@ -24,7 +26,8 @@ class Regularisers:
 
     - `drift`, to D's: E D(x)^2 of real samples x, so that its scores stay near 0 (Karras et al. 2018, appendix A.1);
     - `lecam`, to D's: E max(0, r - F)^2 + E max(0, R - f)^2 of scores r and f and their averages R and F over D's
-      turns, with `lecam_decay` (Tseng et al. 2021);
+      turns, with `lecam_decay` (Tseng et al. 2021); nothing in the first `lecam_after` rounds, in which the averages
+      learn what scores are like: 1000 in their code for BigGAN, and 0 in that for StyleGAN2;
     - `consistency`, to D's: E (D(T x) - D(x))^2 for real samples x, and `fake_consistency` for fakes, where T changes
       images at random by the names in `consistency_by` (CR: Zhang et al. 2020; both are bCR: Zhao et al. 2021);
     - `latent_consistency`, to D's: E (D(G(z + d)) - D(G(z)))^2, d ~ N(0, latent_step^2); and to G's
@@ -39,6 +42,7 @@ class Regularisers:
 
     lecam: float = 0.0
     lecam_decay: float = 0.99
+    lecam_after: int = 1000
     consistency: float = 0.0
     fake_consistency: float = 0.0
     consistency_by: str = "translation"
@@ -51,7 +55,8 @@ class Regularisers:
     drift: float = 0.0
 
     def __post_init__(self) -> None:
-        numbers = {name: value for name, value in vars(self).items() if name != "consistency_by"}
+        integer("Regularisers: lecam_after", self.lecam_after, 0)
+        numbers = {name: value for name, value in vars(self).items() if name not in ("consistency_by", "lecam_after")}
         not_negative("Regularisers", **numbers)
         number("Regularisers: lecam_decay", self.lecam_decay, least=0, below=1)
         if not augmentations.names("Regularisers: consistency_by", self.consistency_by):
@@ -116,11 +121,13 @@ def _apart(a: Tensor, b: Tensor) -> Tensor:
 class Anchors:
     """Moving averages R and F of the mean scores of real samples and of fakes, which belong to the state of a game.
 
-    `lower` says that real samples have the lower scores, as energies are.
+    `lower` says that real samples have the lower scores, as energies are. `step` counts the rounds, of which the first
+    `after` ask for nothing.
     """
 
-    def __init__(self, decay: float, lower: bool, like: Tensor) -> None:
+    def __init__(self, decay: float, lower: bool, like: Tensor, step: Tensor, after: int) -> None:
         self.decay, self.lower = decay, lower
+        self.step, self.after = step, after
         self.real, self.fake, self.count = (full((), 0.0, like.dtype, like.device) for _ in range(3))
 
     def move(self, real: Tensor, fake: Tensor) -> None:
@@ -132,13 +139,19 @@ class Anchors:
     def penalty(self, real: Tensor, fake: Tensor) -> Tensor:
         """E max(0, r - F)^2 + E max(0, R - f)^2 of scores r and f: how far each lies on its own side of the other's.
 
-        Tseng et al. 2021; unweighted, a 0-d tensor.
+        Tseng et al. 2021; unweighted, a 0-d tensor, and 0 as long as nothing is asked for.
         """
         above, below = real - self.fake.detach(), self.real.detach() - fake
         if self.lower:
             above, below = -above, -below
-        return ops.mean_of(ops.relu(above), ops.square) + ops.mean_of(ops.relu(below), ops.square)
+        apart = ops.mean_of(ops.relu(above), ops.square) + ops.mean_of(ops.relu(below), ops.square)
+        return Tensor(made(_reached, self.step.data, self.after, apart.dtype)) * apart if self.after else apart
 
     def state_dict(self, prefix: str = "") -> dict[str, Tensor]:
         """The averages by name, and whether they have begun, sharing memory."""
         return {f"{prefix}real": self.real, f"{prefix}fake": self.fake, f"{prefix}count": self.count}
+
+
+def _reached(step: Array, after: int, dtype: Any) -> Array:
+    """1 once so many rounds are over, else 0; the step is read where it lives."""
+    return (step >= after).astype(dtype)

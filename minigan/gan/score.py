@@ -104,7 +104,8 @@ class ScoreGame(Objectives):
         )
         weight = discriminator.parameters()[0]
         self.view = View(sight, loss, weight, self.step, partial(self.sample, 1))
-        self.anchors = Anchors(regularisers.lecam_decay, loss.lower, weight) if regularisers.lecam else None
+        remembered = regularisers.lecam_decay, loss.lower, weight, self.step, regularisers.lecam_after
+        self.anchors = Anchors(*remembered) if regularisers.lecam else None
         self.paths = None if path_lengths is None else Paths(path_lengths, generator, latent)
         self.decoders = decoding.decoders_of(discriminator) if regularisers.reconstruction else None
 

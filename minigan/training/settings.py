@@ -40,6 +40,7 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "ada_images": 500_000,
     "lecam": 0.0,
     "lecam_decay": 0.99,
+    "lecam_after": 0,
     "consistency": 0.0,
     "fake_consistency": 0.0,
     "consistency_by": "translation",

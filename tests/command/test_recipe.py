@@ -129,9 +129,9 @@ def test_the_generator_may_be_narrower_than_its_documents():
 
 
 def test_what_helps_where_data_are_few_reaches_the_game():
-    played = game("--augment color+cutout --lecam 0.3 --lecam-decay 0.9 --top-k 0.5 --top-k-steps 100")
+    played = game("--augment color+cutout --lecam 0.3 --lecam-decay 0.9 --lecam-after 9 --top-k 0.5 --top-k-steps 100")
     assert (played.sight.augment, played.moves.top_k, played.moves.top_k_steps) == ("color,cutout", 0.5, 100)
-    assert played.regularisers == Regularisers(lecam=0.3, lecam_decay=0.9)
+    assert played.regularisers == Regularisers(lecam=0.3, lecam_decay=0.9, lecam_after=9)
     for switch in ("--augment ada", "--pseudo"):
         played = game(f"{switch} --ada-target 0.5 --ada-images 20000")
         assert (played.view.adaptive.target, played.view.adaptive.images) == (0.5, 20_000)
@@ -170,6 +170,7 @@ def test_what_helps_where_data_are_few_reaches_the_game():
         ("--ada-target 0.5", "--ada-target changes nothing without --augment ada or --pseudo"),
         ("--augment color --ada-images 9", "--ada-images changes nothing without --augment ada"),
         ("--lecam-decay 0.9", "--lecam-decay changes nothing without --lecam"),
+        ("--lecam-after 9", "--lecam-after changes nothing without --lecam"),
         ("--consistency-by flip", "--consistency-by changes nothing without --consistency or --fake-consistency"),
         ("--latent-step 0.1", "--latent-step changes nothing without --latent-consistency"),
         ("--latent-variety 0.1", "--latent-variety changes nothing without --latent-consistency"),

@@ -115,7 +115,7 @@ SWITCHED = {
     "packs": {"pack": 2, "penalty": r1_r2},
     "one batch": {"sight": Sight(joint_batches=True)},
     "another range": {"sight": Sight(prepare=lambda x: 0.5 * x + 0.5)},
-    "lecam": {"regularisers": Regularisers(lecam=0.5)},
+    "lecam": {"regularisers": Regularisers(lecam=0.5, lecam_after=0)},
     "consistency": {"regularisers": Regularisers(consistency=2.0, fake_consistency=3.0)},
     "the best fakes": {"moves": Moves(top_k=0.5)},
     "layer norm": {"layers": [nn.LayerNorm(64)]},

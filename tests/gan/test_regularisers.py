@@ -19,7 +19,7 @@ from minigan.tensor import Tensor
 
 
 def anchors(decay=0.9, lower=False):
-    return Anchors(decay, lower, mg.zeros((), dtype="float64"))
+    return Anchors(decay, lower, mg.zeros((), dtype="float64"), mg.zeros((), dtype="int64"), 0)
 
 
 def scores(*values):
@@ -114,7 +114,7 @@ def test_the_generator_is_paid_for_samples_that_differ(turn):
 
 
 def test_lecam_in_the_discriminators_turn():
-    played = game(regularisers=Regularisers(lecam=0.7, lecam_decay=0.5))
+    played = game(regularisers=Regularisers(lecam=0.7, lecam_decay=0.5, lecam_after=0))
     D = played.discriminator
     averages = []
     for k in range(2):
@@ -132,6 +132,24 @@ def test_lecam_in_the_discriminators_turn():
     np.testing.assert_allclose([state["lecam.real"].item(), state["lecam.fake"].item()], averages[1])
 
 
+@pytest.mark.parametrize("graphs", [False, True])
+def test_lecam_asks_for_nothing_while_its_averages_learn(graphs):
+    AFTER, ROUNDS = 6, 9
+
+    def states(**weights):
+        mg.random.seed(1)
+        played = small_game(losses.hinge, regularisers=Regularisers(**weights))
+        played.graphs, shown = graphs, []
+        for _ in range(ROUNDS):
+            shown.append(played.play(lambda k: REAL[:, :, :6, :6]))
+            yield {name: t.numpy().copy() for name, t in played.state.items()}, shown[-1]
+
+    for k, ((one, shown), (other, _)) in enumerate(zip(states(lecam=0.7, lecam_after=AFTER), states(), strict=True)):
+        assert (shown["lecam"].item() > 0) == (k >= AFTER)
+        assert all(np.array_equal(one[name], other[name]) for name in other) == (k < AFTER)
+        assert one["lecam.real"] != 0
+
+
 def test_drift_in_the_discriminators_turn():
     played = game(regularisers=Regularisers(drift=0.7))
     D = played.discriminator
@@ -145,7 +163,7 @@ def test_drift_in_the_discriminators_turn():
 
 
 def test_imagined_steps_move_no_averages():
-    played = game(regularisers=Regularisers(lecam=0.7), moves=Moves(unroll=3))
+    played = game(regularisers=Regularisers(lecam=0.7, lecam_after=0), moves=Moves(unroll=3))
     take(played, "generator_turn", REAL)
     assert [played.state[f"lecam.{name}"].item() for name in ("real", "fake", "count")] == [0, 0, 0]
 
@@ -169,6 +187,8 @@ def test_what_cannot_be_is_refused():
             Regularisers(**options)
     with pytest.raises(ShapeError, match=r"lecam_decay: expected a finite number >= 0 and < 1, got 1\.0"):
         Regularisers(lecam_decay=1.0)
+    with pytest.raises(ShapeError, match=r"Regularisers: lecam_after: expected an integer >= 0, got -1"):
+        Regularisers(lecam_after=-1)
     for changes, told in (("ada", "expected some of color"), ("", "expected a change, got none")):
         with pytest.raises(ShapeError, match=f"Regularisers: consistency_by: {told}"):
             Regularisers(consistency_by=changes)

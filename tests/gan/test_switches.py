@@ -304,7 +304,7 @@ SWITCHES = {
     "replay": (Sight(replay=8), Moves()),
     "joint": (Sight(joint_batches=True), Moves()),
     "augment": (Sight(augment="color,translation,cutout"), Moves()),
-    "lecam": (Sight(), Moves(), Regularisers(lecam=0.3)),
+    "lecam": (Sight(), Moves(), Regularisers(lecam=0.3, lecam_after=0)),
     "icr": (Sight(), Moves(), Regularisers(consistency=1.0, fake_consistency=1.0, latent_consistency=1.0)),
     "latent optimisation": (Sight(), Moves(latent_optimisation=0.9)),
     "all": (Sight(pack=2, instance_noise=0.3, replay=8, joint_batches=True), Moves(unroll=2, clip=0.1)),

@@ -430,8 +430,10 @@ SYSTEMS: dict[str, System] = {
             lambda: conditional(L.hinge, sight=Sight(pseudo=True, **ADA), moves=Moves(top_k=0.5)),
             True,
         ),
-        "LeCam": lambda: game(L.hinge, regularisers=Regularisers(lecam=0.3)),
-        "LeCam, unrolled": lambda: game(L.minimax, moves={"unroll": 1}, regularisers=Regularisers(lecam=0.3)),
+        "LeCam": lambda: game(L.hinge, regularisers=Regularisers(lecam=0.3, lecam_after=3)),
+        "LeCam, unrolled": lambda: game(
+            L.minimax, moves={"unroll": 1}, regularisers=Regularisers(lecam=0.3, lecam_after=3)
+        ),
         "ICR": lambda: game(L.hinge, regularisers=ICR),
         "ICR, shared fakes, ada": lambda: game(
             L.nonsaturating, seen=ADA, regularisers=ICR, schedule=[Turn("shared_turn")]
