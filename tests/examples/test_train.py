@@ -30,7 +30,8 @@ def game(*arguments):
 def quick(preset):
     """What makes the networks of a preset small, if they come in any size."""
     options = PRESETS[preset].options
-    return ["--side", "32", "--width", "8" if options.get("attention") else "4"] if sized(options) else []
+    of_eight = options.get("attention") or options["model"] == "r3gan"
+    return ["--side", "32", "--width", "8" if of_eight else "4"] if sized(options) else []
 
 
 def plays_a_round(*arguments):
@@ -51,7 +52,7 @@ def test_every_preset_plays(name):
     plays_a_round(name)
 
 
-@pytest.mark.parametrize("name", ["lab_adam", "goodfellow", "r3gan", "tricks"])
+@pytest.mark.parametrize("name", ["lab_adam", "goodfellow", "r3gan", "rpgan", "tricks"])
 def test_a_preset_trains(name, capsys):
     status, said = dry(" ".join([name, *quick(name)]), capsys)
     assert status == 0, said.err
@@ -127,6 +128,31 @@ def test_the_best_recipe_depends_on_the_data(words, expected, tmp_path, monkeypa
     given = ["best", *words.split()]
     chosen = vars(train.options(given).parse_args(given))
     assert {name: chosen[name] for name in expected} == expected
+
+
+def test_r3gan_is_trained_as_its_authors_do_on_cifar10():
+    """But for what changes along the run beside the rate and the average: gamma 0.05, beta2 0.9 stay."""
+    played = game("r3gan")
+    kinds = [
+        {type(m).__name__ for m in player.modules()} - {"Sequential", "Flatten"} for player in played.players.values()
+    ]
+    own = {"GroupedResidualBlock", "Conv2d", "Blur", "Linear"}
+    assert [kind >= own and not any("Norm" in name for name in kind) for kind in kinds] == [True, True]
+    assert (played.loss.name, played.penalty.__name__, 2 * played.penalty_weight) == ("relativistic", "r1_r2", 0.05)
+    assert all((o.betas, o.lr) == ((0.0, 0.9), 2e-4) for o in played.optimizers.values())
+    played.lasts(1000)
+    for course in played.schedules:
+        course.set(1000)
+        assert course.optimizer.lr == pytest.approx(5e-5)
+    assert np.log(0.5) / np.log(played.ema.decay) * 32 == pytest.approx(5e6, rel=0.15)  # images
+    assert game("r3gan", "--data", "cifar10").sample(1).shape == (1, 3, 32, 32)
+    assert game("r3gan", "--data", "mnist").sample(1).shape == (1, 1, 28, 28)
+
+
+def test_rpgan_is_r3gans_loss_on_dcgans_layers():
+    played = game("rpgan")
+    assert (played.loss.name, played.penalty.__name__) == ("relativistic", "r1_r2")
+    assert isinstance(played.generator[1], mg.nn.ConvTranspose2d)
 
 
 def test_stylegan2_is_trained_as_its_paper_has_it(tmp_path):

@@ -45,7 +45,7 @@ def test_a_preset_is_named_on_the_line_or_in_the_file_and_the_file_counts_more(f
     assert settings("--config", file('preset = "wgan_gp"\nlr = 0.5\nsteps = 9')) == plain
 
 
-@pytest.mark.parametrize("preset", ["wgan_gp", "dcgan", "best", "r3gan", "sngan", "tricks"])
+@pytest.mark.parametrize("preset", ["wgan_gp", "dcgan", "best", "rpgan", "sngan", "tricks"])
 def test_settings_that_are_written_are_read_again(preset, file, capsys):
     assert cli.main(["config", preset, "--toml"]) == 0
     text = capsys.readouterr().out
