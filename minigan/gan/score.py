@@ -40,9 +40,12 @@ class ScoreGame(Objectives):
 
     `penalty(critic, real, fake, rng=...)` is added to the discriminator's loss with weight `penalty_weight`; or, which
     costs less and changes little, only in every `penalty_every`-th round, so many times as much (Karras et al. 2020,
-    appendix B, lazy regularisation). `sight` is what the discriminator sees, `moves` how both move, `regularisers` what
-    else is added to their losses, `path_lengths` to that of a generator of styles. A discriminator may give (scores,
-    reading) instead of scores: a game that asks its fakes for something says with `of_readings` what was read is worth.
+    appendix B, lazy regularisation). There it takes an Adam step of its own, for which the rate and, as exponents, the
+    betas are scaled by k / (k + 1); here, as that of `path_lengths`, it shares the loss's step: nothing to correct.
+
+    `sight` is what the discriminator sees, `moves` how both move, `regularisers` what else is added to their losses,
+    `path_lengths` to that of a generator of styles. A discriminator may give (scores, reading) instead of scores: a
+    game that asks its fakes for something says with `of_readings` what was read is worth.
 
     Both players move at once in the turns "simultaneous_turn" and "one_pass_turn", which are the same moves: the latter
     is faster, and for a discriminator that scores samples one by one (ShapeError if it holds batch norm, say).
