@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from parity import tensors
 from torch_stylegan2 import Theirs
 
 import minigan as mg
@@ -34,7 +35,7 @@ def close(ours, theirs):
 
 def test_a_step_of_the_discriminator_with_r1(players, rng):
     G, D = players
-    theirs = Theirs(players)
+    theirs = Theirs(*map(tensors, players))
     z, real = rng.standard_normal((BATCH, 6)), rng.standard_normal((BATCH, 2, SIDE, SIDE))
     x = mg.tensor(real)
     with mg.no_grad():
@@ -57,7 +58,7 @@ def test_a_step_of_the_discriminator_with_r1(players, rng):
 def test_a_step_of_the_generator_with_path_lengths(players, rng):
     """The gradient of how long the slope with respect to styles is: a second derivative of the generator."""
     G, D = players
-    theirs = Theirs(players)
+    theirs = Theirs(*map(tensors, players))
     z, y = rng.standard_normal((BATCH, 6)), rng.standard_normal((BATCH, 2, SIDE, SIDE)) / SIDE
     style = G.mapping(mg.tensor(z))
     styles = [style * 1.0 for _ in range(G.layers)]
@@ -102,7 +103,7 @@ def test_rounds_of_the_game_with_lazy_r1_and_lazy_path_lengths(players, rng, mon
     G.mixing = 0.0
     for layer in G.convolutions:
         layer.noise.weight.copy_(rng.standard_normal(1) * 0.3)
-    theirs = Theirs(players)
+    theirs = Theirs(*map(tensors, players))
     game = ScoreGame(
         *(G, D),
         loss=losses.nonsaturating,

@@ -30,6 +30,11 @@ def both(arrays, dtype):
     return ours, theirs
 
 
+def tensors(player):
+    """The parameters of a network of minigan by name, as tensors that want gradients."""
+    return {k: torch.tensor(v.numpy(), requires_grad=True) for k, v in player.named_parameters()}
+
+
 def close(ours, theirs, dtype, what=""):
     """Assert that a minigan result equals torch's, relative to the largest element."""
     a = ours.numpy() if isinstance(ours, Tensor) else np.asarray(ours)
