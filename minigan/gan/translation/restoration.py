@@ -24,11 +24,11 @@ class Restoration(Translation):
         pixel distance(y', y) + perceptual apart(f(y'), f(y)) + adversarial L(D(y'))
 
     where f are features (N, F), those of a judge say (`judge.perceptual`) or of VGG (`models.vgg_features`), and
-    `apart` is by default `squared_length`, E |f(y') - f(y)|^2. In the first `warm_up` rounds there is no D,
-    and only the first two terms, so that the critic meets images that are worth a look. SRGAN (Ledig et al. 2017) is
-    `l2`, features and 1e-3 of `nonsaturating`; ESRGAN (Wang et al. 2018) 1e-2 of `l1`, features and 5e-3 of
-    `relativistic_average`; Real-ESRGAN (Wang et al. 2021) `l1`, features and 0.1 of `nonsaturating`; the context
-    encoder (Pathak et al. 2016) `l2` and 1e-3.
+    `apart` is by default `squared_length`, E |f(y') - f(y)|^2. In the first `warm_up` rounds G minimises the distance
+    of pixels alone, whatever its weight, so that the critic meets images that are worth a look. SRGAN (Ledig et al.
+    2017) is features in place of pixels, 0.006 of VGG's, or `l2` without any, and 1e-3 of `nonsaturating`; ESRGAN (Wang
+    et al. 2018) 1e-2 of `l1`, features and 5e-3 of `relativistic_average`; Real-ESRGAN (Wang et al. 2021) `l1`,
+    features and 0.1 of `nonsaturating`; the context encoder (Pathak et al. 2016) `l2` and 1e-3.
     """
 
     def __init__(
@@ -52,7 +52,8 @@ class Restoration(Translation):
         self.generator, self.discriminator = generator, discriminator
         self.loss, self.distance, self.features, self.apart = loss, distance, features, apart
         self.pixel, self.perceptual, self.adversarial = pixel, perceptual if features else 0.0, adversarial
-        self.warm_up = integer("Restoration: warm_up", warm_up, 0) if adversarial else 0
+        integer("Restoration: warm_up", warm_up, 0)
+        self.warm_up = warm_up if adversarial or self.perceptual else 0
         self.moved_within = adversarial > 0
         super().__init__(
             {"generator": generator, "discriminator": discriminator},
@@ -61,7 +62,7 @@ class Restoration(Translation):
         )
 
     def variant(self, turn: Turn, rounds: int) -> int:
-        """1 while the discriminator waits."""
+        """1 while pixels alone count."""
         return int(rounds < self.warm_up)
 
     def players_turn(self, batch: Batch) -> Losses:
@@ -69,15 +70,16 @@ class Restoration(Translation):
         x, y = self.sides(batch)
         fake = self.generator(x)
         pixels = self.distance(fake, y)
-        g_loss = self.pixel * pixels
         shown: Losses = {"pixels": pixels.detach()}
-        if self.features is not None and self.perceptual:
+        warming_up = self.variant(self.schedule[0], self.rounds)
+        g_loss = pixels if warming_up else self.pixel * pixels
+        if self.features is not None and self.perceptual and not warming_up:
             with no_grad():
                 seen = self.features(y)
             differs = self.apart(self.features(fake), seen)
             g_loss = g_loss + self.perceptual * differs
             shown["looks"] = differs.detach()
-        if self.adversarial and not self.variant(self.schedule[0], self.rounds):
+        if self.adversarial and not warming_up:
             scores = self.discriminator(y), self.discriminator(fake.detach())
             shown |= scores_move(self.optimizers["discriminator"], self.loss, *scores)
             real = self.discriminator(y) if self.loss.compares else None

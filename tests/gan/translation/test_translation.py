@@ -302,6 +302,24 @@ def test_the_critic_waits_until_the_warm_up_is_over():
     assert any((p.numpy() != old).any() for p, old in zip(game.discriminator.parameters(), before, strict=True))
 
 
+@pytest.mark.parametrize("adversarial", [0.0, 0.01])
+def test_pixels_alone_warm_up_with_weight_1(adversarial):
+    """Two steps of SGD are those down the distance of pixels, whatever the terms weigh later."""
+    game, plain = (restoration(pixel=0.25, distance=l2, warm_up=2, adversarial=adversarial) for _ in range(2))
+    game.optimizers["generator"] = mg.optim.SGD(game.generator.parameters(), 0.1)
+    for k in range(2):
+        y = mg.tensor(data.scaled(IMAGES[8 * k : 8 * k + 8]))
+        assert set(game.play(lambda k, y=y: y)) == {"pixels"}
+        params = plain.generator.parameters()
+        apart = l2(plain.generator(making("small:2")(y, mg.random.Stream(0))), y)
+        for p, slope in zip(params, mg.grad(apart, params), strict=True):
+            p.copy_(p.numpy() - 0.1 * slope.numpy())
+        for ours, theirs in zip(game.generator.parameters(), params, strict=True):
+            np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-7)
+    after = set(game.play(drawn("srgan")))
+    assert after == {"pixels", "looks"} | ({"d_loss", "d_real", "d_fake", "g_loss"} if adversarial else set())
+
+
 @pytest.mark.parametrize("name", GAMES)
 def test_what_a_round_takes_at_most_is_told_in_no_time(name):
     assert mg.gan.memory_needed(GAMES[name][0](), drawn(name)).sample > 0
