@@ -7,11 +7,12 @@
 
 The small images are made of the large ones: by bicubic interpolation, or, of realesrgan and with --sources degraded,
 also blurred, noisy and compressed, twice and at random, so that the network learns to undo that. With --vgg, a file
-with torchvision's weights of VGG19, the generator is also to make images that look like the large ones to VGG, by the
-papers' layers; without it to a judge, that of --judge or one that ships and knows the images. The generator learns by
-pixels alone for the first --warm-up steps. In OUT/samples: small images, what is made of them, the large ones. At the
-end held-out images are measured: `psnr` and `ssim`, and `looks` if a judge knows them, beside those of bicubic
-interpolation; the verdict says where that is nearer. `minigan upscale RUN PICTURES` makes pictures of any size larger.
+with torchvision's weights of VGG19, the generator is to make images that look like the large ones to VGG, by the
+papers' layers; without it to a judge, that of --judge or one that ships and knows the images. SRGAN's has these
+features in place of pixels, and pixels where nobody has features, ESRGAN's both. The generator learns by pixels alone
+for the first --warm-up steps. In OUT/samples: small images, what is made of them, the large ones. At the end held-out
+images are measured: `psnr` and `ssim`, and `looks` if a judge knows them, beside those of bicubic interpolation; the
+verdict says where that is nearer. `minigan upscale RUN PICTURES` makes pictures of any size larger.
 """
 
 import sys
@@ -30,7 +31,7 @@ from minigan.training.settings import natural
 
 SYSTEMS = {
     "srresnet": {"distance": l2, "pixel": 1.0, "adversarial": 0.0},
-    "srgan": {"loss": losses.nonsaturating, "distance": l2, "pixel": 1.0, "perceptual": 0.006, "adversarial": 1e-3},
+    "srgan": {"loss": losses.nonsaturating, "distance": l2, "adversarial": 1e-3},  # and `content`
     "esrgan": {
         **{"loss": losses.relativistic_average, "distance": l1, "pixel": 0.01, "perceptual": 1.0},
         "adversarial": 5e-3,
@@ -58,6 +59,16 @@ def eyes(settings: Settings) -> dict[str, object]:
     return {"features": seen, "apart": taxicab if power == 1 else squared_length}
 
 
+def content(settings: Settings, seen: dict[str, object]) -> dict[str, float]:
+    """SRGAN's weights: of features in place of pixels if there are any, of VGG's maps as they are the paper's."""
+    if settings.extra["system"] != "srgan":
+        return {}
+    if seen["features"] is None:
+        return {"pixel": 1.0}
+    of_length_1 = settings.extra["vgg"] is None or settings.extra["vgg_layers"] == "lpips"
+    return {"pixel": 0.0, "perceptual": 1.0 if of_length_1 else 0.006}
+
+
 def build(settings: Settings) -> Restoration:
     extra = settings.extra
     channels, side, _ = sides.target_shape(settings)
@@ -70,13 +81,15 @@ def build(settings: Settings) -> Restoration:
             D = mg.models.PixelDiscriminator(channels, extra["width"])
         else:
             D = mg.models.image_discriminator(side, channels=channels, width=extra["width"], features=256)
+    seen = eyes(settings)
     adam = [mg.optim.Adam(player.to(settings.device).parameters(), extra["lr"], (0.9, 0.999)) for player in (G, D)]
     return Restoration(
         *(G, D),
         generator_optimizer=adam[0],
         discriminator_optimizer=adam[1],
         **system,
-        **eyes(settings),
+        **seen,
+        **content(settings, seen),
         warm_up=extra["warm_up"],
         make=making(f"{sources_of(settings)}:{extra['factor']}"),
         schedules=[mg.optim.Course(each, partial(mg.optim.late_linear, 0.5)) for each in adam],

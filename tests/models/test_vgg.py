@@ -171,19 +171,21 @@ def test_a_game_that_looks_with_it_is_replayed(file):
 
 
 @pytest.mark.parametrize(
-    ("words", "layer", "distance"),
+    ("words", "layer", "distance", "weights_of"),
     [
-        ("--system srgan", "relu5_4", squared_length),
-        ("--system esrgan", "conv5_4", taxicab),
-        ("--system esrgan --vgg-layers lpips", "", squared_length),
-        ("--system srgan --vgg-layers conv2_1", "conv2_1", squared_length),
+        ("--system srgan", "relu5_4", squared_length, (0.0, 0.006)),
+        ("--system esrgan", "conv5_4", taxicab, (0.01, 1.0)),
+        ("--system esrgan --vgg-layers lpips", "", squared_length, (0.01, 1.0)),
+        ("--system srgan --vgg-layers conv2_1", "conv2_1", squared_length, (0.0, 0.006)),
+        ("--system srgan --vgg-layers lpips", "", squared_length, (0.0, 1.0)),
     ],
 )
-def test_the_program_takes_its_papers_layers(words, layer, distance, file):
+def test_the_program_takes_its_papers_layers_and_weights(words, layer, distance, weights_of, file):
     module, path = example("super_resolution"), file(weights(VGG19))
     line = f"--data nowhere --side 32 --width 4 --blocks 1 --vgg {path} {words}".split()
     game = module.build(Settings.parsed(module.options(), line, "super_resolution"))
     assert game.apart is distance
+    assert (game.pixel, game.perceptual) == weights_of
     x, network = images(), read_vgg(path)
     maps = network.maps(x, [layer])[0].numpy() if layer else None
     expected = judge.perceptual_by_vgg(network)(x).numpy() if maps is None else maps.reshape(2, -1)

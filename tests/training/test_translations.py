@@ -86,6 +86,15 @@ def test_a_run_whose_critic_never_plays_says_so(tmp_path, capsys):
     assert "only after 500 steps do all players move, and this run has 2: --warm-up" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("data", "features", "pixel", "perceptual"), [("mnist", True, 0.0, 1.0), ("nowhere", False, 1.0, 0.0)]
+)
+def test_srgan_has_features_in_place_of_pixels_where_a_judge_has_some(data, features, pixel, perceptual):
+    game = example("super_resolution").build(settings("super_resolution", "--data", data, "--side", 32, "--width", 4))
+    assert (game.features is not None, game.pixel, game.perceptual) == (features, pixel, perceptual)
+    assert game.adversarial == 1e-3
+
+
 def test_a_picture_has_sources_over_translations_over_targets(tmp_path):
     chosen = settings("pix2pix", "--data", "digits", "--width", 4, "--made", "grey")
     game = example("pix2pix").build(chosen)
