@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from .. import nn, ops, random
+from .. import nn, ops, processes, random
 from ..errors import ShapeError
 from ..nn.checks import integer
 from ..random import Stream
@@ -263,9 +263,11 @@ class PatchHeads(nn.Module):
         return found
 
     def places(self, features: Tensor, rng: Stream) -> Tensor:
-        """int64 (P,): some of the places h w, drawn by chance, with repetition; the same ones for all images."""
+        """int64 (P,): some of the places h w, drawn by chance, each at most once; the same ones for all images."""
         h, w = features.shape[2:]
-        return Tensor(rng.integers(h * w, min(self.patches, h * w), features.device))
+        with processes.whole():
+            drawn = Tensor(rng.uniform(h * w, device=features.device))
+        return ops.argsort(drawn)[: self.patches]
 
     def vectors(self, k: int, features: Tensor, places: Tensor) -> Tensor:
         """(N, P, dim), each of length 1: what the k-th head makes of the features at these places."""

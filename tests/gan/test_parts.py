@@ -4,7 +4,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from systems import CUT, ICR, SYSTEMS, System, batches, built, cyclegan, decoding, furthest, game, pix2pix
+from systems import CUT, ICR, SYSTEMS, System, batches, built, decoding, furthest, game
+from translation_systems import cyclegan, pix2pix
 
 from minigan.errors import ShapeError
 from minigan.gan import losses, penalties

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from fakenccl import together
 from games_by_name import on_points
-from systems import FREE, LATENT, SYSTEMS, System, Z, adam, batches, built, furthest, living_on, play
+from system_parts import LATENT, Z, adam, living_on
+from systems import FREE, SYSTEMS, System, batches, built, furthest, play
 from systems import game as made
 
 from minigan import data, nn, random

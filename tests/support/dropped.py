@@ -3,7 +3,8 @@
 import sys
 
 import numpy as np
-from systems import BATCH, IMAGES, SYSTEMS, furthest, play
+from system_parts import BATCH, IMAGES
+from systems import SYSTEMS, furthest, play
 
 from minigan.data import Batches
 from minigan.processes import Part, Threads

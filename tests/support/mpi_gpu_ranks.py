@@ -14,7 +14,7 @@ import fakenccl
 import tiny_run
 from fakecuda import counts, device
 from mpi_systems import plays_alike
-from systems import living_on
+from system_parts import living_on
 
 from minigan import processes, training
 from minigan.errors import DeviceError

@@ -1,14 +1,15 @@
 """Every kind of game and every switch, small and in float64: to be played on one process and on several alike."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import translation_systems as translated
+from system_parts import BATCH, CLASSES, IMAGES, LABELS, LATENT, PIXELS, SIDE, Z, adam, where
 
 import minigan as mg
-from minigan.gan import LatentCode, Regularisers, ScoreGame, Turn, alternate, losses, penalties, translation
+from minigan.gan import LatentCode, Regularisers, ScoreGame, Turn, alternate, losses, penalties
 from minigan.gan.energy import BEGAN, EBGAN
 from minigan.gan.switches import Moves, Sight
 from minigan.models.energy import Autoencoder
@@ -16,30 +17,6 @@ from minigan.models.fastgan import Features
 from minigan.tensor import Tensor
 
 nn = mg.nn
-BATCH, SIDE, Z, CLASSES = 32, 6, 5, 4
-PIXELS = SIDE * SIDE
-IMAGES = np.random.default_rng(0).integers(0, 256, (100, 1, SIDE, SIDE)).astype("uint8")
-LABELS = np.random.default_rng(1).integers(0, CLASSES, 100)
-LATENT = mg.gan.normal_latent(Z, dtype="float64")
-
-
-class _Where:
-    """On which device systems are made and play."""
-
-    device = "cpu"
-
-
-where = _Where()
-
-
-@contextmanager
-def living_on(device: str) -> Iterator[None]:
-    """Within the block, systems of all threads are made, and are given their batches, on that device."""
-    where.device, before = device, where.device
-    try:
-        yield
-    finally:
-        where.device = before
 
 
 class System(NamedTuple):
@@ -136,11 +113,6 @@ def critic(
     layers += [by(nn.Linear(12 + stddev + 5 * distances, 8, bias=not norm))]
     layers += [nn.BatchNorm1d(8)] if norm else []
     return nn.Sequential(*layers, nn.Softplus(), nn.SlicedLinear(8, 1) if sliced else by(nn.Linear(8, 1)))
-
-
-def adam(*players: Any, lr: float = 1e-3) -> Any:
-    params = [p for player in players for p in player.parameters()]
-    return mg.optim.Adam(params, lr, (0.5, 0.999))
 
 
 def game(
@@ -312,51 +284,6 @@ def semi_supervised() -> Any:
     )  # fmt: skip
 
 
-def small_translator(inputs: int, outputs: int, norm: bool = True) -> Any:
-    """Images of images, with batch norm or none and dropout that stays."""
-    layers = [
-        nn.Conv2d(inputs, 4, 3, padding=1, bias=not norm),
-        *([nn.BatchNorm2d(4)] if norm else []),
-        nn.Tanh(),
-        nn.Dropout(0.2, always=True),
-    ]
-    return nn.Sequential(*layers, nn.Conv2d(4, outputs, 3, padding=1), nn.Tanh()).to(where.device, "float64")
-
-
-def patches(inputs: int, norm: bool = True) -> Any:
-    """Scores of patches."""
-    normed = [nn.BatchNorm2d(4)] if norm else []
-    layers = [nn.Conv2d(inputs, 4, 3, bias=not norm), *normed, nn.Tanh(), nn.Conv2d(4, 1, 3)]
-    return nn.Sequential(*layers).to(where.device, "float64")
-
-
-def pix2pix(norm: bool = True, **parts: Any) -> Any:
-    """Holes are filled, where they are is told."""
-    G, D = small_translator(2, 1, norm), patches(3, norm)
-    parts = {"make": translation.MAKINGS["holes"], "ema": mg.optim.EMA(G, 0.9), **parts}
-    return translation.Pix2Pix(G, D, generator_optimizer=adam(G), discriminator_optimizer=adam(D), **parts)
-
-
-def cyclegan(norm: bool = True, g_norm: bool = True, **parts: Any) -> Any:
-    """A quarter turn, whose pairs it is not told."""
-    G, F = (small_translator(1, 1, g_norm) for _ in range(2))
-    D, S = (patches(1, norm) for _ in range(2))
-    parts = {"shape": (1, SIDE, SIDE), **parts}
-    made = translation.CycleGAN(
-        *(G, F, D, S), translators_optimizer=adam(G, F), discriminators_optimizer=adam(D, S), **parts
-    )
-    made.make = translation.MAKINGS["turned"]
-    return made
-
-
-def restoration(**parts: Any) -> Any:
-    """Edges become images, by features of both and a critic that compares."""
-    G, D = small_translator(1, 1), patches(1)
-    seen = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten()).to(where.device, "float64")
-    parts = {"make": translation.MAKINGS["edges"], "features": seen, "perceptual": 1.0, "adversarial": 1.0, **parts}
-    return translation.Restoration(G, D, generator_optimizer=adam(G), discriminator_optimizer=adam(D), **parts)
-
-
 # --- the table ------------------------------------------------------------------------------------------------------
 
 L, P = losses, penalties
@@ -471,10 +398,17 @@ SYSTEMS: dict[str, System] = {
         "InfoGAN": infogan,
         "BiGAN": bigan,
         "VAE": vae,
-        "pix2pix": pix2pix,
-        "CycleGAN": lambda: cyclegan(pool=64),
-        "CycleGAN, penalty": lambda: cyclegan(False, loss=L.wasserstein, penalty=P.gradient_penalty, pool=0),
-        "restoration": lambda: restoration(loss=L.relativistic_average),
+        "pix2pix": translated.pix2pix,
+        "BicycleGAN": translated.bicyclegan,
+        "CycleGAN": lambda: translated.cyclegan(pool=64),
+        "CycleGAN, penalty": lambda: translated.cyclegan(False, loss=L.wasserstein, penalty=P.gradient_penalty, pool=0),
+        "CUT": translated.cut,
+        "UNIT": translated.unit,
+        "MUNIT": translated.munit,
+        "CoGAN": translated.cogan,
+        "StarGAN": (translated.stargan, True),
+        "PixelDA": (translated.pixelda, True),
+        "restoration": lambda: translated.restoration(loss=L.relativistic_average),
         "EBGAN": lambda: energy(EBGAN, margin=0.5),
         "BEGAN": lambda: energy(BEGAN, gamma=1.0, proportion=1.0),
         "semi-supervised": semi_supervised,

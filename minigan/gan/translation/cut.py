@@ -23,7 +23,8 @@ class CUT(Translation):
         E ln sum_j exp(H(G(x))_i . H(x)_j / temperature) - H(G(x))_i . H(x)_i / temperature
 
     times `nce`; with `identity` the mean of that and of the same for targets y and G(y), so that those stay as they
-    are; and `adversarial` times the loss of the scores of G(x). lsgan has its 1/2: adversarial 2 is the paper's 1.
+    are; and `adversarial` times the loss of the scores of G(x). Places are drawn by chance, each at most once. lsgan
+    has its 1/2: adversarial 2 is the paper's 1.
     """
 
     moved_within = True

@@ -448,6 +448,40 @@ def test_contrast_is_cross_entropy_over_places(rng):
     assert found == pytest.approx(total, rel=1e-4)
 
 
+def test_what_patches_were_is_held_constant(rng):
+    """Heads and generator learn by what patches have become alone."""
+    game = cut()
+    for player in (game.generator, game.heads):
+        player.to(dtype="float64")
+    x, y = (mg.tensor(rng.uniform(-1, 1, (2, 3, 8, 8))) for _ in range(2))
+    batch = mg.gan.Batch(Pair(y, x), 0, 0, mg.random.Stream(5, "places"))
+    params = nn.parameters_of(game.heads, game.generator[0], game.generator[1])
+    found = mg.grad(game._contrast(batch, x, game.generator(x)), params)
+    stream, heads, total = mg.random.Stream(5, "places"), game.heads, 0.0
+    known = heads.features(game.generator, x)
+    for k, after in enumerate(heads.features(game.generator, game.generator(x))):
+        places = heads.places(after, stream)
+        keys = mg.tensor(heads.vectors(k, known[k], places).numpy())
+        logits = mg.einsum("npc,nqc->npq", heads.vectors(k, after, places), keys) / 0.07
+        right = np.tile(np.arange(places.size), 2)
+        total = total + mg.cross_entropy(mg.reshape(logits, (-1, places.size)), mg.tensor(right)) / 3
+    for ours, theirs in zip(found, mg.grad(total, params), strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("side", "count"), [(8, 5), (8, 64), (2, 4), (16, 40)])
+def test_places_of_patches_are_drawn_once_each(side, count):
+    heads, features = mg.models.PatchHeads([0], [3], 6, count), mg.zeros((2, 3, side, side))
+    drawn = [heads.places(features, mg.random.Stream(seed)).numpy() for seed in range(200)]
+    assert {places.shape for places in drawn} == {(count,)}
+    assert all(len(set(places)) == count for places in drawn)
+    frequency = np.bincount(np.concatenate(drawn), minlength=side * side) / 200
+    assert frequency.mean() == pytest.approx(count / side**2)
+    assert np.abs(frequency - count / side**2).max() < 0.2
+    few = mg.models.PatchHeads([0], [3], 6, 300).places(features, mg.random.Stream(0))
+    assert sorted(few.numpy()) == [*range(side * side)][:300]
+
+
 def test_a_code_is_read_from_an_image_and_decides_it():
     game = bicyclegan()
     batches = data.shuffled_batches(PAIRS, 8)
