@@ -79,7 +79,7 @@ class CUT(Translation):
         for k, (a, b) in enumerate(zip(found, known, strict=True)):
             places = self.heads.places(a, batch.rng)
             asked, answers = self.heads.vectors(k, a, places), self.heads.vectors(k, b.detach(), places).detach()
-            alike = ops.einsum("npc,nqc->npq", asked, answers) / self.temperature
+            alike = ops.matmul(asked, ops.transpose(answers, (0, 2, 1))) / self.temperature
             right = ops.sum(asked * answers, 2) / self.temperature
             each = ops.mean(ops.logsumexp(alike, 2) - right)
             total = each if total is None else total + each
