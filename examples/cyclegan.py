@@ -42,7 +42,7 @@ SYSTEMS = {
     "cycada": {"loss": losses.nonsaturating, "adversarial": 1.0, "cycle": 1.0, "identity": 0.0, "distance": l2},
 }
 CLASSES = 10  # that cycada reads
-POOL = 50  # earlier fakes that discriminators of cyclegan see again; as many as a batch at least
+POOL = 50  # earlier fakes that discriminators of cyclegan see again
 WAYS = [*SYSTEMS, "cut", "unit", "munit"]
 
 
@@ -74,7 +74,7 @@ def optimizers(settings: Settings, *players: Sequence[mg.nn.Module]) -> tuple[li
 
 def cycle(settings: Settings, source: Shape, target: Shape) -> CycleGAN:
     system = SYSTEMS[settings.extra["system"]]
-    pool = max(POOL, settings.batch_size) if settings.extra["system"] == "cyclegan" else 0
+    pool = POOL if settings.extra["system"] == "cyclegan" else 0
     return cycled(CycleGAN, settings, source, target, **system, pool=pool)
 
 
@@ -88,9 +88,8 @@ def cycada(settings: Settings, source: Shape, target: Shape) -> CyCADA:
     second = mg.nn.Conv2d(16, 32, 5, padding=2), mg.nn.ReLU(), mg.nn.MaxPool2d(2, 2)
     last = mg.nn.Flatten(), mg.nn.Linear(32 * (side // 4) ** 2, 128), mg.nn.ReLU(), mg.nn.Linear(128, CLASSES)
     reader = mg.nn.Sequential(*first, *second, *last).to(settings.device)
-    pool = max(POOL, settings.batch_size)
     told = {"classifier": reader, "semantic": settings.extra["semantic"]}
-    return cycled(CyCADA, settings, source, target, **SYSTEMS["cycada"], **told, pool=pool)
+    return cycled(CyCADA, settings, source, target, **SYSTEMS["cycada"], **told, pool=POOL)
 
 
 def cycled(system: type[CycleGAN], settings: Settings, source: Shape, target: Shape, **parts: Any) -> CycleGAN:

@@ -1,10 +1,12 @@
 """What changes how samples reach a discriminator: several at once, or earlier fakes among the new ones."""
 
+from .. import processes
 from ..backend import Array, xp
 from ..errors import ShapeError
 from ..kernels.calls import done, made
 from ..kernels.portable import channels_last
 from ..ops import all_gather, reshape, transpose
+from ..processes import Part
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor, full
@@ -25,9 +27,10 @@ def packed(samples: Tensor, m: int) -> Tensor:
 
 
 class Pool:
-    """The last `size` fakes, shown to the discriminator again so that it does not forget them.
+    """`size` earlier fakes, shown to the discriminator again so that it does not forget them.
 
-    Shrivastava et al. 2017, section 2.3. Its two tensors belong to the state of a game.
+    Shrivastava et al. 2017, section 2.3, as CycleGAN (Zhu et al. 2017) has it. Its two tensors belong to the state of a
+    game.
     """
 
     def __init__(self, size: int, like: Tensor) -> None:
@@ -37,20 +40,19 @@ class Pool:
         self.count = full((), 0, "int64", like.device)  # of all fakes so far
 
     def mix(self, fake: Tensor, rng: Stream) -> Tensor:
-        """`fake` with each sample, by the toss of a coin, exchanged for an earlier one once there are `size` of them.
+        """`fake`, of which some are exchanged for earlier ones, one sample after the other.
 
-        All of `fake` is remembered in place of the oldest. ShapeError if that is more than fits. Several processes
-        hold the same pool, of everybody's fakes.
+        While there are fewer than `size`, a sample is remembered, and given as it is. Afterwards a coin is tossed for
+        each: it is given as it is, or takes the place of one that is drawn by chance, which is given instead. Several
+        processes hold the same pool, of everybody's fakes.
         """
         with no_grad():
-            everybodys = all_gather(fake)
+            everybodys = all_gather(fake).data
         n = len(everybodys)
-        if n > self.size:
-            raise ShapeError(f"Pool: {n} fakes do not fit into a pool of {self.size}")
-        own = len(fake)
-        chosen, coins = rng.integers(self.size, own, device=fake.device), rng.uniform(own, device=fake.device)
-        mixed = made(_mixed, fake.data, self.fakes.data, self.count.data, chosen, coins)
-        done(_remember, everybodys.data, self.fakes.data, self.count.data)
+        with processes.whole():
+            drawn = rng.integers(self.size, n, device=fake.device), rng.uniform(n, device=fake.device)
+        mixed = made(_mixed, everybodys, self.fakes.data, self.count.data, *drawn, processes.part())
+        done(_remember, everybodys, self.fakes.data, self.count.data, *drawn)
         for t in (self.fakes, self.count):
             t.written("Pool.mix")
         return Tensor(mixed)
@@ -60,13 +62,32 @@ class Pool:
         return {f"{prefix}fakes": self.fakes, f"{prefix}count": self.count}
 
 
-def _mixed(fake: Array, fakes: Array, count: Array, chosen: Array, coins: Array) -> Array:
-    exchanged = (coins < 0.5) & (count >= len(fakes))
-    mixed = xp(fake).where(exchanged.reshape(len(fake), *[1] * (fake.ndim - 1)), fakes[chosen], fake)
-    return channels_last(mixed) if fake.ndim == 4 else mixed
+def _mixed(fake: Array, fakes: Array, count: Array, chosen: Array, coins: Array, part: Part) -> Array:
+    places, kept, full = _moves(len(fakes), count, chosen, coins)
+    earlier = xp(fake).tril((places[:, None] == places) & kept, -1)
+    mixed = part.take(_where(kept & full, _after(fake, fakes[places], earlier), fake))
+    return channels_last(mixed) if fake.ndim == 4 else xp(fake).ascontiguousarray(mixed)
 
 
-def _remember(fake: Array, fakes: Array, count: Array) -> None:
-    """`fake` in place of the oldest."""
-    fakes[(count + xp(fake).arange(len(fake))) % len(fakes)] = fake
+def _remember(fake: Array, fakes: Array, count: Array, chosen: Array, coins: Array) -> None:
+    places, kept, _ = _moves(len(fakes), count, chosen, coins)
+    fakes[...] = _after(fake, fakes, (xp(fake).arange(len(fakes))[:, None] == places) & kept)
     count += len(fake)
+
+
+def _moves(size: int, count: Array, chosen: Array, coins: Array) -> tuple[Array, Array, Array]:
+    """For each sample: its place, whether it is kept there, and whether the pool is full before it."""
+    number = count + xp(coins).arange(len(coins))
+    full = number >= size
+    return xp(coins).where(full, chosen, number), ~full | (coins < 0.5), full
+
+
+def _after(fake: Array, before: Array, taken: Array) -> Array:
+    """What lies at m places: the last of the n fakes that have `taken` each, bool (m, n), or what lay there before."""
+    last = xp(fake).where(taken, xp(fake).arange(len(fake)), -1).max(1)
+    return _where(last >= 0, fake[last], before)
+
+
+def _where(each: Array, a: Array, b: Array) -> Array:
+    """Samples of a or of b."""
+    return xp(a).where(each.reshape(len(a), *[1] * (a.ndim - 1)), a, b)

@@ -19,7 +19,7 @@ class Sight:
     - `pack`: so many samples at once, one behind the other in their channels (Lin et al. 2018);
     - `instance_noise`: samples + N(0, this^2), falling linearly to 0 over `noise_steps` rounds if they are given
       (Sonderby et al. 2017);
-    - `replay`: half of the fakes that it learns from are drawn from so many earlier ones (Shrivastava et al. 2017);
+    - `replay`: half of its fakes, by chance, are exchanged for one of so many earlier ones (Shrivastava et al. 2017);
     - `joint_batches`: real samples and fakes in one batch, which share the statistics of its batch norm;
     - `augment`: random changes of images, real ones and fakes alike, in both players' turns: names with commas between,
       as in "color,translation,cutout" (Zhao et al. 2020; `gan.augmentations`); or "ada", more of them with a

@@ -204,32 +204,32 @@ def test_instance_noise_falls_to_nothing():
     assert abs(np.corrcoef(fake[:, 0], again[:, 0])[0, 1]) < 0.1
 
 
-def test_the_pool_gives_back_earlier_fakes_and_forgets_the_oldest():
-    pool = Pool(6, mg.zeros((1, 1)))
-    stream = mg.random.Stream(0)
-    for k in range(3):  # 0 0, 1 1, 2 2: nothing is exchanged before the pool is full
-        assert (pool.mix(mg.full((2, 1), float(k)), stream).numpy() == k).all()
-    seen = np.concatenate([pool.mix(mg.full((2, 1), float(k)), stream).numpy()[:, 0] for k in range(3, 300)])
-    k = np.repeat(np.arange(3, 300), 2)
-    assert 0.45 < (seen == k).mean() < 0.55
-    assert (k - seen).max() == 3  # the pool holds the last three batches
-    assert sorted(pool.fakes.numpy()[:, 0]) == [297, 297, 298, 298, 299, 299]
-    with pytest.raises(mg.errors.ShapeError, match="7 fakes do not fit into a pool of 6"):
-        pool.mix(mg.zeros((7, 1)), stream)
-
-
-def test_the_pool_exchanges_from_the_batch_after_it_is_full():
-    exchanged = set()
-    for seed in range(20):
-        stream = mg.random.Stream(seed)
-        for size, each in ((6, 2), (7, 2)):
-            pool = Pool(size, mg.zeros((1, 1)))
-            for k in range(1, 7):
-                seen = pool.mix(mg.full((each, 1), float(k)), stream).numpy()
-                assert (seen > 0).all()  # what the pool held before anything was put in is never given
-                if (seen != k).any():
-                    exchanged.add((size, k))
-    assert exchanged == {(6, 4), (6, 5), (6, 6), (7, 5), (7, 6)}
+@pytest.mark.parametrize(("size", "each"), [(6, 2), (7, 3), (5, 5), (3, 8), (1, 4), (2, 1)])
+def test_the_pool_is_that_of_a_plain_program(size, each):
+    """One fake after the other: into the pool until that is full, then by a coin exchanged for one of the pool."""
+    pool, mixed, remembered = Pool(size, mg.zeros((1, 1))), [], []
+    for k in range(300):
+        fakes = np.arange(k * each, (k + 1) * each, dtype=np.float32)
+        found = pool.mix(mg.tensor(fakes[:, None]), mg.random.Stream(3).at(k)).numpy()[:, 0]
+        draws = mg.random.Stream(3).at(k)
+        places, coins = draws.integers(size, each), draws.uniform(each)
+        given = []
+        for fake, place, coin in zip(fakes, places, coins, strict=True):
+            if len(remembered) < size:
+                remembered.append(fake)
+                given.append(fake)
+            elif coin < 0.5:
+                given.append(remembered[place])
+                remembered[place] = fake
+            else:
+                given.append(fake)
+        assert found.tolist() == given
+        assert pool.fakes.numpy()[: len(remembered), 0].tolist() == remembered
+        mixed += given
+    earlier = np.array(mixed)[size:] < np.arange(size, 300 * each) - 0.5
+    assert 0.4 < earlier.mean() < 0.6
+    assert len(set(mixed[size:])) == len(mixed[size:])  # none is shown twice once the pool is full
+    assert pool.count.item() == 300 * each
 
 
 def test_one_batch_of_both_shares_the_statistics_of_batch_norm():

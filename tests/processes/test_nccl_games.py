@@ -21,6 +21,7 @@ SOME = [
     "gradient penalty through batch norm",
     "relativistic average hinge",
     "replay",
+    "CUT",
     "BEGAN",
     "one pass",
     "ada, one pass",
@@ -28,6 +29,7 @@ SOME = [
     pytest.param("ICR, shared fakes, ada", marks=pytest.mark.slow),
     pytest.param("LeCam, unrolled", marks=pytest.mark.slow),
     pytest.param("unrolled", marks=pytest.mark.slow),
+    pytest.param("CycleGAN", marks=pytest.mark.slow),
 ]
 
 

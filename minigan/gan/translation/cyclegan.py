@@ -24,8 +24,9 @@ class CycleGAN(TwoWay):
         adversarial (L(D_y(G(x))) + L(D_x(F(y)))) + cycle (E |F(G(x)) - x| + E |G(F(y)) - y|)
             + identity (E |G(y) - y| + E |F(x) - x|)
 
-    then both discriminators `d_weight` times their losses, of y and an earlier G(x) out of a pool, by the toss of a
-    coin, and likewise of x. lsgan has its 1/2, so that adversarial 2 and d_weight 1 are the paper's 1 and 1/2.
+    then both discriminators `d_weight` times their losses, of y and G(x), by the toss of a coin exchanged for an
+    earlier one out of a pool, and likewise of x. lsgan has its 1/2, so that adversarial 2 and d_weight 1 are the
+    paper's 1 and 1/2.
 
     `shape` is that of a target, `source_shape` that of a source if it is another, where `identity` has to be 0. The
     pool holds `pool` fakes, none if that is 0. `distance` is `l1`, or `l2` as in DiscoGAN (Kim et al. 2017); DualGAN
