@@ -229,25 +229,37 @@ LINES = {
     "d_real": ("score of real samples", "#1b9e77"),
     "d_fake": ("score of fakes", "#7570b3"),
 }
+SCORES = ("d_real", "d_fake")  # of a further discriminator that has a name: d_real_NAME, d_fake_NAME
 LARGEST = 1e300  # of a number that is drawn: matplotlib takes differences
 OTHERS = ["#e7298a", "#66a61e", "#a6761d", "#666666"]  # colours of further columns
+
+
+def of_critic(column: str) -> tuple[str, str]:
+    """(d_real, source) of the column d_real_source, a score of a further discriminator; (column, "") of any other."""
+    plain = next((side for side in SCORES if column.startswith(f"{side}_")), column)
+    return plain, column[len(plain) + 1 :]
 
 
 def loss_curves(log: Mapping[str, Sequence[float]], path: str | Path, title: str = "") -> None:
     """Plot the columns of `log` over its column step, raw faint, smoothed strong: losses, scores, and what else it has.
 
-    The first panel has d_loss, g_loss, the second d_real, d_fake; each further column has a panel of its own. Columns
-    that are absent, and images_per_s, are left out.
+    The first panel has d_loss, g_loss, the second d_real, d_fake, a further one those of each further discriminator;
+    each further column has a panel of its own. Columns that are absent, and images_per_s, are left out.
     """
     steps = np.asarray(log["step"], float)
-    more = [name for name in log if name not in LINES and name not in ("step", "images_per_s")]
-    panels = [("loss", ["d_loss", "g_loss"]), ("mean score", ["d_real", "d_fake"]), *((name, [name]) for name in more)]
-    panels = [(label, names) for label, wanted in panels if (names := [name for name in wanted if name in log])]
+    panels: dict[str, list[str]] = {"loss": [], "mean score": []}
+    for name in log:
+        plain, critic = of_critic(name)
+        if plain in SCORES:
+            panels.setdefault(f"mean score, {critic}" if critic else "mean score", []).append(name)
+        elif name not in ("step", "images_per_s"):
+            panels.setdefault("loss" if name in LINES else name, []).append(name)
+    panels = {label: names for label, names in panels.items() if names}
     figure = empty_figure(figsize=(9, 1 + 2.7 * max(len(panels), 1)), layout="constrained")
-    for k, (label, names) in enumerate(panels):
+    for k, (label, names) in enumerate(panels.items()):
         axes = figure.add_subplot(len(panels), 1, k + 1)
         for name in names:
-            legend, color = LINES.get(name, (name, OTHERS[k % len(OTHERS)]))
+            legend, color = LINES.get(of_critic(name)[0], (name, OTHERS[k % len(OTHERS)]))
             values = np.asarray(log[name], float)
             values = np.where(np.abs(values) < LARGEST, values, np.nan)
             axes.plot(steps, values, color=color, alpha=0.2, linewidth=0.8)
@@ -255,7 +267,7 @@ def loss_curves(log: Mapping[str, Sequence[float]], path: str | Path, title: str
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_ylabel(label.replace("_", " "))
-        if name in LINES:
+        if len(names) > 1 or name in LINES:
             axes.legend(loc="upper right", frameon=False, ncols=2)
         if k == len(panels) - 1:
             axes.set_xlabel("step")

@@ -86,6 +86,9 @@ def test_files_open_again(tmp_path):
     viz.loss_curves({"step": [1, 2], "elbo": [1.0, 2.0], "kl": [0.1, 0.2], "d_loss": [1.0, 1.0]}, tmp_path / "y.png")
     with Image.open(tmp_path / "y.png") as opened:
         assert opened.size[1] > two[1]  # a panel for each, where there were two
+    viz.loss_curves(log | {"d_real_source": [0.5] * 3, "d_fake_source": [0.4] * 3}, tmp_path / "z.png")
+    with Image.open(tmp_path / "z.png") as opened:
+        assert two[1] < opened.size[1] < 2 * two[1]  # both scores of a further discriminator in one
 
 
 def test_smooth_keeps_length_level_and_short_series():

@@ -1,8 +1,10 @@
 """Is it training? A verdict from the numbers that matter, with what each finding means and what to do about it."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import NamedTuple
+
+from ..viz import of_critic
 
 EARLY = 100  # steps before which nothing is said of the samples
 LEVELS = ("healthy", "watch", "failing")
@@ -43,18 +45,28 @@ class Look(NamedTuple):
         return "\n".join([f"Verdict: {self.sentence}", *reasons])
 
 
-def verdict(step: int, numbers: Mapping[str, float], before: Sequence[Look], *, loss: str, logistic: bool) -> Look:
+def verdict(
+    step: int,
+    numbers: Mapping[str, float],
+    before: Sequence[Look],
+    *,
+    loss: str,
+    logistic: bool,
+    options: Container[str] = (),
+) -> Look:
     """The look at a run at this step, after the looks `before`.
 
     `numbers` are `Yardstick.measure`'s and its `floor`; the means since the last look of the log's d_loss, d_real and
-    d_fake; and PLAYER_grad, the length of each player's gradient. What is missing is not judged. `loss` is the name of
-    the game's loss; with `logistic`, d_real and d_fake are probabilities.
+    d_fake, of a further discriminator d_real_NAME and d_fake_NAME; and PLAYER_grad, the length of each player's
+    gradient. What is missing is not judged. `loss` is the name of the game's loss; with `logistic`, d_real and d_fake
+    are probabilities. `options` are those of the program, as in "d_lr": no other is advised.
     """
-    findings = _of_samples(step, numbers, before)
-    if logistic:
-        findings += _of_probabilities(numbers)
-    if loss == "wasserstein":
-        findings += _of_critic(numbers, before)
+    findings = _of_samples(step, numbers, before, options)
+    for name in _critics(numbers):
+        if logistic:
+            findings += _of_probabilities(numbers, name, options)
+        if loss == "wasserstein":
+            findings += _of_critic(numbers, before, name, options)
     findings += _of_gradients(numbers)
     if step < EARLY:  # too early for more than a warning
         findings = [f._replace(level="info") if f.level == "watch" else f for f in findings]
@@ -121,7 +133,25 @@ def _of_measuring(numbers: Mapping[str, float]) -> list[Finding]:
     return []
 
 
-def _of_samples(step: int, numbers: Mapping[str, float], before: Sequence[Look]) -> list[Finding]:
+def _advice(options: Container[str], ways: Mapping[str, str]) -> str:
+    """A sentence of the ways whose option the program has, with a space before it; "" if it has none of them."""
+    known = [way for option, way in ways.items() if option in options]
+    if not known:
+        return ""
+    said = ", or ".join([*filter(None, [", ".join(known[:-1])]), known[-1]])
+    return f" {_capital(said)}."
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+AGAINST_D = {"penalty": "penalise it (--penalty r1)", "d_lr": "slow it down (--d-lr)"}
+
+
+def _of_samples(
+    step: int, numbers: Mapping[str, float], before: Sequence[Look], options: Container[str]
+) -> list[Finding]:
     if not _measured(numbers) or step < EARLY:
         return []
     found = []
@@ -132,8 +162,8 @@ def _of_samples(step: int, numbers: Mapping[str, float], before: Sequence[Look])
                 "failing",
                 "mode collapse",
                 f"Samples vary by {diversity:.0%} of what the data vary: nearly one sample for every noise. A "
-                "discriminator that is nearly linear, or far ahead, pushes all samples the same way: penalise it (R1, "
-                "gradient penalty), slow it down (--d-lr), or let it see several samples at once (--pack 2).",
+                "discriminator that is nearly linear, or far ahead, pushes all samples the same way."
+                + _advice(options, AGAINST_D | {"pack": "let it see several samples at once (--pack 2)"}),
             )
         )
     elif min(diversity, 2 * spacing) < 0.4:
@@ -145,7 +175,7 @@ def _of_samples(step: int, numbers: Mapping[str, float], before: Sequence[Look])
                 f"{spacing:.0%} of the data's: some kinds may be missing.",
             )
         )
-    return found + _of_the_way(step, numbers, [look for look in before if _measured(look.numbers)])
+    return found + _of_the_way(step, numbers, [look for look in before if _measured(look.numbers)], options)
 
 
 class Ruler(NamedTuple):
@@ -177,7 +207,9 @@ squared one, so 1.7 times of it is 1.3 times of the other.
 """
 
 
-def _of_the_way(step: int, numbers: Mapping[str, float], before: Sequence[Look]) -> list[Finding]:
+def _of_the_way(
+    step: int, numbers: Mapping[str, float], before: Sequence[Look], options: Container[str]
+) -> list[Finding]:
     """How far samples have come, by the best ruler that has measured them."""
     looks = [(look.step, look.numbers) for look in before] + [(step, numbers)]
     ruler = next(r for r in RULERS if any(math.isfinite(held.get(r.name, math.nan)) for _, held in looks))
@@ -193,30 +225,56 @@ def _of_the_way(step: int, numbers: Mapping[str, float], before: Sequence[Look])
         words = f"{state}; it was {ruler.shown(best)} at step {where}, whose checkpoint is kept if it was the best."
         return [Finding("watch", "samples get worse", words)]
     if len(seen) >= 5 and distance > (ruler.far * floor or 1.0) and distance > 0.95 * seen[-5][1]:
-        words = (
-            f"{state}; five looks ago it was {ruler.shown(seen[-5][1])}. A lower rate, another balance of the players "
-            "(--d-steps, --d-lr) or another penalty may help."
-        )
+        ways = {
+            "lr": "lower the rates (--lr)",
+            "d_steps": "try another balance of the players (--d-steps)",
+            "penalty": "try another penalty (--penalty)",
+        }
+        words = f"{state}; five looks ago it was {ruler.shown(seen[-5][1])}.{_advice(options, ways)}"
         return [Finding("watch", "no progress", words)]
     words = f"{state}; at the first look it was {ruler.shown(first)}."
     return [Finding("info", "distance to the data", words)] if first > 0 else []
 
 
-def _of_probabilities(numbers: Mapping[str, float]) -> list[Finding]:
-    if not {"d_real", "d_fake"} <= set(numbers):
-        return []
-    real, fake = numbers["d_real"], numbers["d_fake"]
-    said = f"D takes real samples for real with {real:.1%}, fakes with {fake:.1%}"
+def _critics(numbers: Mapping[str, float]) -> list[str]:
+    """The discriminators that scored both sides: "" if it is the only one or the first, and names of others."""
+    found = [name for plain, name in map(of_critic, numbers) if plain == "d_real"]
+    return [name for name in found if set(_sides(name)) <= set(numbers)]
+
+
+def _sides(name: str) -> tuple[str, str]:
+    """The names of that discriminator's mean scores, of real samples and of fakes."""
+    return (f"d_real_{name}", f"d_fake_{name}") if name else ("d_real", "d_fake")
+
+
+def _estimate(numbers: Mapping[str, float], name: str) -> float:
+    """E critic(real) - E critic(fake)."""
+    real, fake = _sides(name)
+    return numbers[real] - numbers[fake]
+
+
+def _of_probabilities(numbers: Mapping[str, float], name: str, options: Container[str]) -> list[Finding]:
+    real, fake = (numbers[side] for side in _sides(name))
+    who = f"{name} D".lstrip().replace("_", " ")
+    said = f"{_capital(who)} takes real samples for real with {real:.1%}, fakes with {fake:.1%}"
     if real > 0.97 and fake < 0.03:
         return [
             Finding(
                 "watch",
-                "D wins",
+                f"{who} wins",
                 f"{said}: it hardly errs, its loss is near zero, and what it tells the generator says little of "
-                "where to go. Penalise it (--penalty r1), slow it down (--d-lr), or smooth its labels.",
+                "where to go."
+                + _advice(
+                    options,
+                    AGAINST_D
+                    | {
+                        "label_smoothing": "smooth its labels (--label-smoothing 0.9)",
+                        "halvings": "let a score see fewer pixels (--halvings)",
+                    },
+                ),
             )
         ]
-    if real - fake < 0.02 and numbers.get("distance", 0.0) > 1.5:
+    if not name and real - fake < 0.02 and numbers.get("distance", 0.0) > 1.5:
         return [
             Finding(
                 "watch",
@@ -228,28 +286,29 @@ def _of_probabilities(numbers: Mapping[str, float]) -> list[Finding]:
     return []
 
 
-def _of_critic(numbers: Mapping[str, float], before: Sequence[Look]) -> list[Finding]:
-    if not {"d_real", "d_fake"} <= set(numbers):
-        return []
-    estimate = numbers["d_real"] - numbers["d_fake"]
+def _of_critic(
+    numbers: Mapping[str, float], before: Sequence[Look], name: str, options: Container[str]
+) -> list[Finding]:
+    estimate, of = _estimate(numbers, name), f" of {name}" if name else ""
     if estimate < 0:
         return [
             Finding(
                 "watch",
-                "critic behind",
-                f"The critic scores fakes higher than real samples, by {-estimate:.3g} on average. At its optimum "
+                f"critic{of} behind",
+                f"The critic{of} scores fakes higher than real samples, by {-estimate:.3g} on average. At its optimum "
                 "E critic(real) - E critic(fake) is the Wasserstein distance, which is positive: it lags behind the "
-                "generator. Give it more steps (--d-steps) or a higher rate (--d-lr).",
+                "generator."
+                + _advice(
+                    options, {"d_steps": "give it more steps (--d-steps)", "d_lr": "give it a higher rate (--d-lr)"}
+                ),
             )
         ]
-    seen = [
-        look.numbers["d_real"] - look.numbers["d_fake"] for look in before if {"d_real", "d_fake"} <= set(look.numbers)
-    ]
+    seen = [_estimate(look.numbers, name) for look in before if name in _critics(look.numbers)]
     peak = max([*seen, estimate])
     return [
         Finding(
             "info",
-            "Wasserstein estimate",
+            f"Wasserstein estimate{of}",
             f"E critic(real) - E critic(fake) is {estimate:.3g}, at most {peak:.3g} so far: the distance of samples "
             "and data, times the critic's Lipschitz constant. It is positive, and falls as samples come closer; d_loss "
             "is its negative plus the penalty, so that d_loss rises towards zero.",

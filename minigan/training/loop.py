@@ -287,7 +287,11 @@ class Loop:
     def summary(self) -> str:
         """The newest losses and the speed, for the terminal."""
         names = {"d_loss": "D", "g_loss": "G"}
-        losses = [f"{names.get(k, k)} {v:.3f}" for k, v in self.shown.items() if k in names or k not in COLUMNS]
+        losses = [
+            f"{names.get(k, k)} {v:.3f}"
+            for k, v in self.shown.items()
+            if k in names or viz.of_critic(k)[0] not in COLUMNS
+        ]
         return "  ".join([*losses, f"{self.shown['images_per_s']:.0f} {self.samples.noun}/s"]) if self.shown else ""
 
     @contextmanager
@@ -357,6 +361,7 @@ class Loop:
                 self.looks,
                 loss=getattr(loss, "name", ""),
                 logistic=bool(getattr(loss, "logistic", False)),
+                options=self.settings.extra,
             )
             self.folder.append_look(look)
             self.looks.append(look)

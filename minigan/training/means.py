@@ -1,5 +1,6 @@
 """What is said of the steps between two looks at a run."""
 
+from ..viz import of_critic
 from .record import SHOWN
 
 
@@ -11,10 +12,10 @@ class Means:
 
     def add(self, row: dict[str, float]) -> None:
         """Count a row of the log."""
-        for name in SHOWN:
-            if name in row:
+        for name, value in row.items():
+            if of_critic(name)[0] in SHOWN:
                 total, count = self.sums.get(name, (0.0, 0))
-                self.sums[name] = total + row[name], count + 1
+                self.sums[name] = total + value, count + 1
 
     def take(self) -> dict[str, float]:
         """The means by name, and begin anew."""

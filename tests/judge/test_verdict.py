@@ -2,9 +2,11 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
+from example_scripts import example
 from tiny_run import build, settings
 
 import minigan as mg
@@ -17,8 +19,8 @@ FINE = {"distance": 0.5, "floor": 0.2, "diversity": 1.0, "spacing": 0.9, "d_real
 FINE |= {"generator_grad": 1.0, "discriminator_grad": 1.0}
 
 
-def judged(step=1000, before=(), loss="nonsaturating", logistic=True, **numbers):
-    return verdict(step, {**FINE, **numbers}, before, loss=loss, logistic=logistic)
+def judged(step=1000, before=(), loss="nonsaturating", logistic=True, options=(), **numbers):
+    return verdict(step, {**FINE, **numbers}, before, loss=loss, logistic=logistic, options=options)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,55 @@ def test_a_number_that_matters_decides(numbers, verdict, title):
     assert look.findings[0].title == title
     assert title in look.sentence or verdict == "healthy"
     assert look.explained.startswith(f"Verdict: {verdict}")
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ((), "where to go."),
+        (("lr", "d_lr"), "where to go. Slow it down (--d-lr)."),
+        (("d_lr", "penalty"), "where to go. Penalise it (--penalty r1), or slow it down (--d-lr)."),
+        (("halvings", "lr"), "where to go. Let a score see fewer pixels (--halvings)."),
+        (
+            ("penalty", "d_lr", "label_smoothing"),
+            "to go. Penalise it (--penalty r1), slow it down (--d-lr), or smooth its labels (--label-smoothing 0.9).",
+        ),
+    ],
+)
+def test_no_option_is_advised_that_the_program_lacks(options, advice):
+    assert judged(d_real=0.99, d_fake=0.01, options=options).explained.endswith(advice)
+    told = " ".join(f.explanation for f in judged(diversity=0.01, options=options).findings)
+    named = [option for option in ("d_lr", "penalty") if option in options]
+    assert [option for option in ("d_lr", "penalty") if f"--{option.replace('_', '-')}" in told] == named
+    assert "--pack" not in told
+
+
+@pytest.mark.parametrize("script", ["train", "pix2pix", "cyclegan", "cogan", "conditional"])
+def test_what_is_advised_is_in_the_help_of_the_program(script):
+    module = example(script)
+    parser = module.options(["tricks"]) if script == "train" else module.options()
+    chosen = training.Settings.parsed(parser, ["tricks"] if script == "train" else [], script)
+    looks = [judged(1000 + k, distance=5.0, options=chosen.extra) for k in range(5)]
+    for numbers in ({"d_real": 0.99, "d_fake": 0.01}, {"diversity": 0.01}, {"distance": 5.0}):
+        words = judged(1006, looks, options=chosen.extra, **numbers).explained
+        assert set(re.findall(r"--[a-z-]+", words)) <= set(parser._option_string_actions)
+        assert script != "train" or "--" in words
+
+
+def test_it_is_said_which_discriminator_wins():
+    look = judged(d_real_source=0.99, d_fake_source=0.01)
+    assert (look.verdict, look.findings[0].title) == ("watch", "source D wins")
+    assert "Source D takes real samples for real with 99.0%, fakes with 1.0%" in look.explained
+    both = judged(d_real=0.98, d_fake=0.02, d_real_code=0.99, d_fake_code=0.01)
+    assert [f.title for f in both.findings if f.level == "watch"] == ["D wins", "code D wins"]
+    assert judged(d_real_source=0.99, d_fake_source=0.3).verdict == "healthy"
+    assert judged(d_real_source=0.5, d_fake_source=0.5, distance=2.0).verdict == "healthy"  # of others' samples
+    before = [judged(500, loss="wasserstein", logistic=False, d_real_source=9.0, d_fake_source=0.0)]
+    behind = judged(before=before, loss="wasserstein", logistic=False, d_real_source=1.0, d_fake_source=2.0)
+    assert [f.title for f in behind.findings if f.level == "watch"] == ["critic of source behind"]
+    ahead = judged(before=before, loss="wasserstein", logistic=False, d_real_source=2.0, d_fake_source=1.0)
+    told = {f.title: f.explanation for f in ahead.findings}
+    assert "is 1, at most 9 so far" in told["Wasserstein estimate of source"]
 
 
 def test_a_plain_way_that_is_nearer_is_said():

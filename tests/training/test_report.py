@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from tiny_run import build, settings
 import minigan as mg
 from minigan import training, viz
 from minigan.judge import Row
-from minigan.training import RunFolder, report
+from minigan.training import RunFolder, record, report
 from minigan.training.record import Evaluation, read
 from minigan.training.report import curves, frames, tables
 
@@ -89,6 +90,29 @@ def test_what_is_compared_shares_a_chart(tmp_path):
     }
     grad = found["length of the gradient"]["discriminator"]
     assert (grad["y"], grad["bad"]) == ([0.5, None, 0.5, 0.5], [100])
+
+
+def test_curves_of_a_chart_have_colours_of_their_own():
+    steps, values = np.arange(3), np.ones(3)
+    two = ("d_real", "d_fake", "d_real_source", "d_fake_source", "d_loss", "g_loss")
+    players = ("generator", "inverse", "style_encoder", "source_style_encoder", "discriminator", "source_discriminator")
+    run = record.Run(
+        Path("run"),
+        {},
+        log={name: (steps, values) for name in two},
+        health={f"{name}_grad": (steps, values) for name in players},
+    )
+    found = {chart["title"]: chart["curves"] for chart in curves.charts(run)}
+    assert [[c["name"] for c in found[title]] for title in ("score", "score, source")] == [
+        ["score of real samples", "score of fakes"]
+    ] * 2
+    tones = [c["tone"] for c in found["length of the gradient"]]
+    assert len(set(tones)) == len(players) <= len(curves.ALL_TONES)
+    for each in found.values():
+        assert len({c["tone"] for c in each}) == len(each)
+    assert {c["name"]: c["tone"] for c in found["length of the gradient"]}["discriminator"] == 0
+    css = (Path(curves.__file__).parent / "page.css").read_text()
+    assert all(css.count(f"--p{tone}: #") == 2 and f".p{tone} {{" in css for tone in curves.ALL_TONES)
 
 
 def test_an_evaluation_is_a_table(tmp_path):

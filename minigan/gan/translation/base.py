@@ -119,24 +119,28 @@ def refuse_comparing(name: str, loss: Loss) -> None:
 
 def scores_move(optimizer: Optimizer, loss: Loss, real: Tensor, fake: Tensor, weight: float = 1.0) -> Losses:
     """A step of a discriminator down so many times its loss of these scores, and what the log shows of it."""
-    return all_scores_move(optimizer, loss, [(real, fake)], weight)
+    return all_scores_move(optimizer, loss, {"": (real, fake)}, weight)
 
 
 def all_scores_move(
     optimizer: Optimizer,
     loss: Loss,
-    scores: Sequence[tuple[Tensor, Tensor]],
+    scores: Mapping[str, tuple[Tensor, Tensor]],
     weight: float = 1.0,
     penalties: Sequence[Tensor] = (),
 ) -> Losses:
     """A step of several discriminators, of which each gave a pair of scores, down so many times their losses' sum.
 
-    And down the sum of the penalties. The log shows the scores of the first.
+    And down the sum of the penalties. The log shows the scores of one called "" as `d_real` and `d_fake`, of one called
+    "source" as `d_real_source` and `d_fake_source`.
     """
-    d_loss = sum_of([*(weight * loss.discriminator(real, fake) for real, fake in scores), *penalties])
+    d_loss = sum_of([*(weight * loss.discriminator(real, fake) for real, fake in scores.values()), *penalties])
     optimizer.minimize(d_loss)
-    real, fake = scores[0]
-    return {"d_loss": d_loss.detach(), "d_real": loss.shown(real), "d_fake": loss.shown(fake)}
+    shown: Losses = {"d_loss": d_loss.detach()}
+    for name, pair in scores.items():
+        for side, of_side in zip(("d_real", "d_fake"), pair, strict=True):
+            shown[f"{side}_{name}" if name else side] = loss.shown(of_side)
+    return shown
 
 
 def sum_of(terms: Sequence[Tensor]) -> Tensor:

@@ -78,10 +78,8 @@ class BicycleGAN(Translation):
         g.step(ops.averaged(g_grads))
         e.step(ops.averaged(e_grads))
         self.average()
-        scores = [
-            (critic(y), critic(fake.detach()))
-            for critic, fake in ((self.discriminator, again), (self.code_discriminator, other))
-        ]
+        sides = {"": (self.discriminator, again), "code": (self.code_discriminator, other)}
+        scores = {name: (critic(y), critic(made.detach())) for name, (critic, made) in sides.items()}
         found = {"g_loss": of_scores, "l1": apart, "kl": divergence, "code": read}
         shown = all_scores_move(self.optimizers["discriminators"], self.loss, scores)
         return shown | {name: value.detach() for name, value in found.items()}

@@ -54,8 +54,8 @@ class CoGAN(Game):
         z = self.noise(batch)
         with no_grad():
             fakes = self.generator(z), self.source_generator(z)
-        sides = (self.discriminator, y, fakes[0]), (self.source_discriminator, x, fakes[1])
-        scores = [(critic(real), critic(fake)) for critic, real, fake in sides]
+        sides = {"": (self.discriminator, y, fakes[0]), "source": (self.source_discriminator, x, fakes[1])}
+        scores = {name: (critic(real), critic(fake)) for name, (critic, real, fake) in sides.items()}
         return all_scores_move(self.optimizers["discriminators"], self.loss, scores)
 
     def generators_turn(self, batch: Batch) -> Losses:

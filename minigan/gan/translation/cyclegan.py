@@ -104,12 +104,15 @@ class CycleGAN(TwoWay):
         self, batch: Batch, targets: tuple[Tensor, Tensor], sources: tuple[Tensor, Tensor]
     ) -> Losses:
         """A step of both, of real images and of fakes out of the pools."""
-        sides = {"pool": (self.discriminator, *targets), "source_pool": (self.source_discriminator, *sources)}
-        scores: list[tuple[Tensor, Tensor]] = []
+        sides = {
+            "": ("pool", self.discriminator, *targets),
+            "source": ("source_pool", self.source_discriminator, *sources),
+        }
+        scores: dict[str, tuple[Tensor, Tensor]] = {}
         penalties: list[Tensor] = []
-        for name, (critic, real, fake) in sides.items():
-            earlier = self.pools[name].mix(fake, batch.rng) if self.pools else fake
-            scores.append((critic(real), critic(earlier)))
+        for name, (pool, critic, real, fake) in sides.items():
+            earlier = self.pools[pool].mix(fake, batch.rng) if self.pools else fake
+            scores[name] = critic(real), critic(earlier)
             if self.penalty is not None:
                 penalties.append(self.penalty_weight * self.penalty(critic, real, earlier, rng=batch.rng))
         return all_scores_move(self.optimizers["discriminators"], self.loss, scores, self.d_weight, penalties)

@@ -51,8 +51,8 @@ class TwoWay(Translation):
         self, batch: Batch, targets: tuple[Tensor, Tensor], sources: tuple[Tensor, Tensor]
     ) -> Losses:
         """A step of both, of (real, fake) targets and sources, and what the log shows of it."""
-        sides = (self.discriminator, *targets), (self.source_discriminator, *sources)
-        scores = [(critic(real), critic(fake.detach())) for critic, real, fake in sides]
+        sides = {"": (self.discriminator, *targets), "source": (self.source_discriminator, *sources)}
+        scores = {name: (critic(real), critic(fake.detach())) for name, (critic, real, fake) in sides.items()}
         return all_scores_move(self.optimizers["discriminators"], self.loss, scores)
 
     def further_networks(self) -> dict[str, tuple[Module, Latent]]:

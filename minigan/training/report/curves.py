@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ...viz import LARGEST, LINES
+from ...viz import LARGEST, LINES, SCORES, of_critic
 from .. import record
 from ..record import Run, Series
 
@@ -13,6 +13,7 @@ PLAYERS = {  # names and tones, the colours of the page's style
     prefix: (name, tone) for tone, (prefix, name) in enumerate(record.PLAYERS.items())
 }
 TONES = {"d_real": 3, "d_fake": 2}
+ALL_TONES = range(8)  # that the page has colours for
 NAMED = {  # columns of health.jsonl: what a curve is called, and its tone
     "distance": ("samples", 1),
     "floor": ("other data", 3),
@@ -38,23 +39,28 @@ def charts(run: Run) -> list[dict[str, Any]]:
     speed = groups.pop(("log", SPEED), None)
     if speed is not None:
         groups["log", SPEED_TITLE] = speed
-    order = {name: k for k, name in enumerate(LINES)}
     return [
         {
             "title": title.replace("_", " "),
-            "curves": [
-                _curve(name, *group[name]) for name in sorted(group, key=lambda n: (order.get(n, len(order)), n))
-            ],
+            "curves": _apart([_curve(name, *group[name]) for name in sorted(group, key=_place)]),
         }
         for (_, title), group in groups.items()
         if group
     ]
 
 
+def _place(name: str) -> tuple[int, str]:
+    """Where a column comes in its chart: first what `viz.LINES` has, in that order."""
+    order = [*LINES]
+    plain, _ = of_critic(name)
+    return order.index(plain) if plain in order else len(order), name
+
+
 def _group(name: str) -> str:
     """What a column is compared with: the discriminator's d_x and the generator's g_x share a chart."""
-    if name in ("d_real", "d_fake"):
-        return "score"
+    plain, critic = of_critic(name)
+    if plain in SCORES:
+        return f"score, {critic}" if critic else "score"
     if name.endswith(GRADIENT):
         return "length of the gradient"
     if name == "floor":  # the distance of other data
@@ -65,10 +71,22 @@ def _group(name: str) -> str:
 
 
 def _curve(name: str, steps: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+    plain, _ = of_critic(name)
     label, tone = PLAYERS.get(name[:2], (name.replace("_", " "), 3))
-    label = SPEED_TITLE if name == SPEED else LINES[name][0] if name in LINES else label.removesuffix(" grad")
+    label = SPEED_TITLE if name == SPEED else LINES[plain][0] if plain in LINES else label.removesuffix(" grad")
     label, tone = NAMED.get(name, (label, tone))
-    return {"name": label, "tone": TONES.get(name, tone), **thin(steps, values)}
+    return {"name": label, "tone": TONES.get(plain, tone), **thin(steps, values)}
+
+
+def _apart(curves: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The curves of a chart, of which a later one with the tone of an earlier one has one that is free, if any is."""
+    free = iter([tone for tone in ALL_TONES if tone not in {curve["tone"] for curve in curves}])
+    seen: set[int] = set()
+    for curve in curves:
+        if curve["tone"] in seen:
+            curve["tone"] = next(free, curve["tone"])
+        seen.add(curve["tone"])
+    return curves
 
 
 def thin(steps: np.ndarray, values: np.ndarray, most: int = POINTS) -> dict[str, Any]:

@@ -201,6 +201,24 @@ def test_resumed_it_goes_on_as_it_was(name):
     continues_exactly(whole, first, second, drawn(name))
 
 
+@pytest.mark.parametrize(
+    ("name", "further"),
+    [("cyclegan", "source"), ("unit", "source"), ("munit", "source"), ("cogan", "source"), ("bicyclegan", "code")],
+)
+def test_each_discriminator_is_logged_under_its_name(name, further):
+    """The scores of its own domain: those of a D that is moved far up are high, those of the other are as before."""
+    game, other = GAMES[name][0](), GAMES[name][0]()
+    critic = getattr(other, f"{further}_discriminator")
+    layer = [each for each in critic.modules() if getattr(each, "bias", None) is not None][-1]
+    layer.bias.copy_(layer.bias.numpy() + 50)
+    before, after = (each.play(drawn(name)) for each in (game, other))
+    named = {f"d_real_{further}", f"d_fake_{further}"}
+    assert {"d_loss", "d_real", "d_fake", *named} <= set(before)
+    moved = {key for key in before if key.startswith(("d_real", "d_fake")) and before[key].item() != after[key].item()}
+    assert named <= moved
+    assert moved == named or name == "cogan"  # whose discriminators have their last layer in common
+
+
 def test_a_translator_learns_what_pairs_have_in_common(rng):
     """Inverted images of images: after some steps by the distance alone the translation is nearer than the source."""
     values = np.repeat(np.repeat(rng.integers(0, 256, (64, 1, 4, 4)), 2, 2), 2, 3).astype(np.uint8)
