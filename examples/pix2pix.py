@@ -6,33 +6,53 @@
     python examples/pix2pix.py --data FOLDER --halves left            pairs beside each other in one picture
     python examples/pix2pix.py --adversarial 0                        the same network by the distance alone
     python examples/pix2pix.py --system bicyclegan                    many images of a source (Zhu et al. 2017b)
+    python examples/pix2pix.py --system context_encoder               what is missing in the middle (Pathak et al. 2016)
+    python examples/pix2pix.py --system ccgan                         and anywhere, by D alone (Denton et al. 2016)
 
 A U-Net with dropout and a discriminator of patches, which sees source and image together; non-saturating loss and 100
 times the mean absolute difference. With --scales 3 --feature-matching 10 there are three discriminators, of three sizes
-of the images, whose features G matches (Wang et al. 2018). In OUT/samples: sources, what the network makes of them,
-their targets. At the end it is measured on pairs that were held out: `psnr` in decibels and `ssim` say how near pixels
-are, `looks` how different images look to the judge that knows them; lower looks better. Those of holes are beside the
-numbers of `mean_fill`, which gives them the mean of the rest; the verdict says where that is nearer.
+of the images, whose features G matches (Wang et al. 2018).
+
+The last two have the same network without dropout, and discriminators that see images alone. G of the context encoder
+minimises 0.999 times the mean squared difference and 0.001 times the adversarial loss. G of a context-conditional GAN,
+CCGAN, draws in holes anywhere what D takes for real by least squares, whatever was there; all else stays as it is.
+
+In OUT/samples: sources, what the network makes of them, their targets. At the end it is measured on pairs that were
+held out: `psnr` in decibels and `ssim` say how near pixels are, `looks` how different images look to the judge that
+knows them; lower looks better. Those of holes are beside the numbers of `mean_fill`, which gives them the mean of the
+rest; the verdict says where that is nearer.
 """
 
 import sys
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import minigan as mg
 from minigan import training
 from minigan.data import Samples
 from minigan.errors import ShapeError
 from minigan.gan.losses import LOSSES
-from minigan.gan.translation import BicycleGAN, Pix2Pix
+from minigan.gan.translation import MAKINGS, BicycleGAN, Pix2Pix, Restoration, l1, l2
 from minigan.training import Settings, positive, sides, translations
 from minigan.training.settings import natural
 
+SYSTEMS = {  # what each takes if nothing else is said; `l1` weighs its distance
+    "pix2pix": {"loss": "nonsaturating", "l1": 100.0, "adversarial": 1.0},
+    "bicyclegan": {"loss": "lsgan", "l1": 10.0, "adversarial": 1.0},
+    "context_encoder": {"loss": "nonsaturating", "l1": 0.999, "adversarial": 1e-3},
+    "ccgan": {"loss": "lsgan", "l1": 0.0, "adversarial": 1.0},
+}
+FILLING = {"context_encoder": "hole", "ccgan": "holes"}  # what they fill, as --made names it
+Translator = Pix2Pix | BicycleGAN | Restoration
 
-def build(settings: Settings) -> Pix2Pix | BicycleGAN:
+
+def build(settings: Settings) -> Translator:
     extra = settings.extra
     (source, side, _), (target, *_) = sides.shapes(settings)
     width, norm = extra["width"], extra["norm"]
+    if extra["system"] == "ccgan" and sides.made_by(extra) is not MAKINGS["holes"]:
+        raise ShapeError("--system ccgan: fills what --made holes cuts out, and nothing else")
     depth = extra["depth"] or mg.models.halvings_within(side)
     if depth < 2:
         raise ShapeError(f"--side {side}: expected a multiple of 4, as G halves images twice or more")
@@ -42,6 +62,9 @@ def build(settings: Settings) -> Pix2Pix | BicycleGAN:
         if extra["system"] == "pix2pix":
             G = mg.models.UNetTranslator(source, target, depth, width, norm, extra["dropout"])
             players = G, patches(source + target)
+        elif extra["system"] in FILLING:
+            G = mg.models.UNetTranslator(source, target, depth, width, norm, dropout=0.0)
+            players = mg.models.Inpainting(G) if extra["system"] == "ccgan" else G, patches(target)
         else:
             z_dim = extra["z_dim"]
             G = mg.models.UNetTranslator(source + z_dim, target, depth, width, norm, dropout=0.0)
@@ -49,7 +72,14 @@ def build(settings: Settings) -> Pix2Pix | BicycleGAN:
             players = mg.models.WithNoise(G, z_dim), E, patches(target), patches(target)
     for player in players:
         player.to(settings.device)
-    return (pix2pix if extra["system"] == "pix2pix" else bicyclegan)(settings, *players)
+    games = {"pix2pix": pix2pix, "bicyclegan": bicyclegan, **dict.fromkeys(FILLING, filling)}
+    return games[extra["system"]](settings, *players)
+
+
+def asked(settings: Settings, name: str) -> Any:
+    """The option of that name, or what the system takes without it."""
+    value = settings.extra[name]
+    return SYSTEMS[settings.extra["system"]][name] if value is None else value
 
 
 def adam(settings: Settings, *players: mg.nn.Module) -> mg.optim.Adam:
@@ -67,8 +97,8 @@ def pix2pix(settings: Settings, G: mg.nn.Module, D: mg.nn.Module) -> Pix2Pix:
         *(G, D),
         generator_optimizer=optimizers[0],
         discriminator_optimizer=optimizers[1],
-        loss=LOSSES[extra["loss"] or "nonsaturating"],
-        l1_weight=100.0 if extra["l1"] is None else extra["l1"],
+        loss=LOSSES[asked(settings, "loss")],
+        l1_weight=asked(settings, "l1"),
         adversarial=extra["adversarial"],
         feature_matching=extra["feature_matching"],
         make=sides.made_by(extra),
@@ -85,8 +115,8 @@ def bicyclegan(settings: Settings, G: mg.nn.Module, E: mg.nn.Module, *critics: m
         generator_optimizer=optimizers[0],
         encoder_optimizer=optimizers[1],
         discriminators_optimizer=optimizers[2],
-        loss=LOSSES[extra["loss"] or "lsgan"],
-        l1_weight=10.0 if extra["l1"] is None else extra["l1"],
+        loss=LOSSES[asked(settings, "loss")],
+        l1_weight=asked(settings, "l1"),
         adversarial=2 * extra["adversarial"],
         make=sides.made_by(extra),
         schedules=courses(*optimizers),
@@ -94,14 +124,31 @@ def bicyclegan(settings: Settings, G: mg.nn.Module, E: mg.nn.Module, *critics: m
     )
 
 
-def measure(game: Pix2Pix | BicycleGAN, samples: Samples, settings: Settings) -> dict[str, float]:
+def filling(settings: Settings, G: mg.nn.Module, D: mg.nn.Module) -> Restoration:
+    """The game of a context encoder and of CCGAN: D scores images by themselves."""
+    optimizers = [adam(settings, player) for player in (G, D)]
+    return Restoration(
+        *(G, D),
+        generator_optimizer=optimizers[0],
+        discriminator_optimizer=optimizers[1],
+        loss=LOSSES[asked(settings, "loss")],
+        pixel=asked(settings, "l1"),
+        distance=l2 if settings.extra["system"] == "context_encoder" else l1,
+        adversarial=settings.extra["adversarial"],
+        make=sides.made_by(settings.extra),
+        schedules=courses(*optimizers),
+        seed=settings.seed,
+    )
+
+
+def measure(game: Translator, samples: Samples, settings: Settings) -> dict[str, float]:
     return translations.measured(game, settings)
 
 
 def options() -> training.Options:
     p = training.parser("pix2pix", __doc__, epochs=2, batch_size=16)
-    sides.add_options(p, made="edges")
-    p.add_argument("--system", choices=["pix2pix", "bicyclegan"], default="pix2pix", help="(default: pix2pix)")
+    p.add_argument("--system", choices=list(SYSTEMS), default="pix2pix", help="(default: pix2pix)")
+    sides.add_options(p, made="edges", made_of=FILLING)
     p.add_argument("--z-dim", type=positive, default=8, help="numbers in a code of bicyclegan (default: 8)")
     shown = "how often G halves an image (default: until 2 or 3 pixels are left; the paper: 1)"
     p.add_argument("--depth", type=positive, metavar="N", help=shown)
@@ -111,14 +158,16 @@ def options() -> training.Options:
     p.add_argument("--scales", type=positive, default=1, metavar="N", help=sides.SCALES)
     p.add_argument("--norm", choices=["batch", "instance"], default="batch", help="(default: batch)")
     p.add_argument("--dropout", type=float, default=0.5, help="of three layers of G, in samples too (default: 0.5)")
-    p.add_argument("--loss", choices=sorted(LOSSES), help="(default: nonsaturating, of bicyclegan lsgan)")
-    p.add_argument("--l1", type=float, metavar="WEIGHT", help="of the distance (default: 100, of bicyclegan 10)")
-    shown = "of D's scores in G's loss; 0 trains G by the distance alone (default: 1)"
+    p.add_argument("--loss", choices=sorted(LOSSES), help="(default: nonsaturating, of bicyclegan and ccgan lsgan)")
+    shown = "of the distance (default: 100, of bicyclegan 10, of ccgan 0; of squares for context_encoder: 0.999)"
+    p.add_argument("--l1", type=float, metavar="WEIGHT", help=shown)
+    shown = "of D's scores in G's loss; 0 trains G by the distance alone (default: 1, of context_encoder 0.001)"
     p.add_argument("--adversarial", type=float, default=1.0, metavar="WEIGHT", help=shown)
     shown = "of how far D's features of images are from those of targets; pix2pixHD: 10 (default: 0)"
     p.add_argument("--feature-matching", type=float, default=0.0, metavar="WEIGHT", help=shown)
     shown = "learning rate, which falls to 0 in the second half of the run (default: 0.0002)"
     p.add_argument("--lr", type=float, default=2e-4, help=shown)
+    p.follows("--adversarial", lambda o: SYSTEMS[o.system]["adversarial"])
     p.idle_without("--system bicyclegan", lambda o: o.system == "bicyclegan", "--z-dim")
     p.idle_without("--system pix2pix", lambda o: o.system == "pix2pix", "--dropout", "--feature-matching")
     p.idle_without("--adversarial above 0", lambda o: o.adversarial, "--feature-matching", "--scales")

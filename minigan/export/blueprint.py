@@ -29,7 +29,7 @@ from ..models.stylegan2 import StyleGenerator
 from ..models.super_resolution import DenseBlock, Enlarger, SRBlock
 from ..models.text import TextGenerator, WordFeatures
 from ..models.transgan import TransGenerator
-from ..models.translators import ReflectedBlock, UNetTranslator, WithClass, WithNoise
+from ..models.translators import Inpainting, ReflectedBlock, UNetTranslator, WithClass, WithNoise
 from ..nn import Module
 from ..nn.reparametrize import normalised_within
 
@@ -38,7 +38,7 @@ NORMALISED: dict[str, Any] = {fn.__name__: fn for fn in (nn.spectral_norm, nn.we
 _OF_MODELS = (
     *(Maxout, ToUnit, FromUnit, LearnedBasis, StyleGenerator, BigGenerator, TransGenerator, FastGenerator, Pyramid),
     *(GrowingGenerator, MultiScaleGenerator, LaplacianGenerator, OneHotGenerator, ConditionalNormGenerator),
-    *(UNetTranslator, ReflectedBlock, WithClass, WithNoise, Enlarger, SRBlock, DenseBlock),
+    *(UNetTranslator, ReflectedBlock, WithClass, WithNoise, Inpainting, Enlarger, SRBlock, DenseBlock),
     *(StyledTranslator, StyledDecoder, SteeredBlock, TextGenerator, WordFeatures),
 )
 LAYERS: dict[str, type[Module]] = {
@@ -158,6 +158,7 @@ HELD: dict[str, Callable[..., float]] = {
     "StyledDecoder": StyledDecoder.held,
     "StyledTranslator": lambda: 0,
     "UNetTranslator": UNetTranslator.held,
+    "Inpainting": lambda: 0,
     "WithClass": lambda: 0,
     "WithNoise": lambda: 0,
     "LearnedBasis": lambda z_dim, channels, side: channels * (z_dim + side * side),

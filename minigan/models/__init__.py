@@ -36,6 +36,7 @@ from .super_resolution import PixelDiscriminator, image_discriminator, rrdbnet, 
 from .text import TextDiscriminator, TextGenerator, WordFeatures, gan_cls
 from .transgan import PatchFeatures, TransGenerator, transgan
 from .translators import (
+    Inpainting,
     PatchHeads,
     UNetTranslator,
     WithClass,

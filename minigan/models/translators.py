@@ -321,6 +321,23 @@ class WithClass(nn.Module):
         return self.translator(ops.concatenate([x, maps], 1))
 
 
+class Inpainting(nn.Module):
+    """A translator that draws what is missing, and leaves all else as it is (Denton et al. 2016, CCGAN).
+
+    It is given images with holes as `gan.translation.making.holes` makes them, (N, C + 1, H, W): 0 in a hole, and a
+    last channel that is 1 there and -1 elsewhere.
+    """
+
+    def __init__(self, translator: nn.Module) -> None:
+        self.translator = translator
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W): the images, with what the translator makes of x in their holes."""
+        x = as_tensor(x, "Inpainting")
+        missing = 0.5 + 0.5 * x[:, -1:]
+        return x[:, :-1] + missing * (self.translator(x) - x[:, :-1])
+
+
 def reading_discriminator(
     side: int, channels: int, classes: int, *, width: int = 64, halvings: int | None = None, rng: Stream | None = None
 ) -> TwoHeads:

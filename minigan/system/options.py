@@ -31,6 +31,7 @@ class Options(argparse.ArgumentParser):
         self.meanings: dict[str, str] = {}  # what a word is that stands where it is not expected
         self.about = ""  # what an error is said to be about, if that is not the line as it stands
         self._idle: list[tuple[str, Why]] = []
+        self._followed: list[tuple[str, Callable[[argparse.Namespace], Any]]] = []
         self._takes_config = False
         self._of_file: set[str] = set()  # names of values that a file of --config changed
         self._in_file: set[str] = set()  # and of all that it gives
@@ -72,6 +73,10 @@ class Options(argparse.ArgumentParser):
         dest = self._option_string_actions[missing].dest
         return "" if dest in self.said else f"needs {missing} beside it: {why}"
 
+    def follows(self, option: str, value: Callable[[argparse.Namespace], Any]) -> None:
+        """Give the option, where neither the line nor a file says it, the value that is made of those of the others."""
+        self._followed.append((self.named(option).dest, value))
+
     def named(self, option: str) -> argparse.Action:
         """The option; ends the program if there is none of that name."""
         if option not in self._option_string_actions:
@@ -111,6 +116,9 @@ class Options(argparse.ArgumentParser):
         for option, why in self._idle:
             if self._option_string_actions[option].dest in self.given and (reason := why(values)):
                 self.error(f"{option} {reason}")
+        for dest, value in self._followed:
+            if dest not in self.said:
+                setattr(values, dest, value(values))
         return values
 
     def _configured(self, arguments: list[str]) -> set[str]:

@@ -37,12 +37,15 @@ SCALES = "so many discriminators: of images, of images halved, and so on (defaul
 Extra = Mapping[str, Any]  # the options that a program has beside those of every run
 
 
-def add_options(p: Options, *, made: str, side: int = 32) -> None:
-    """Give a program of pairs --target, --halves and --made, of which `made` is the default; and their sizes."""
+def add_options(p: Options, *, made: str, made_of: Mapping[str, str] | None = None, side: int = 32) -> None:
+    """Give a program of pairs --target, --halves and --made, of which `made` is the default; and their sizes.
+
+    `made_of` are the defaults of --made with some values of --system.
+    """
     p.without("--labels-from", "--images")
     p.named("--data").help = "images, or with --target the sources of those; auto (default) means mnist, else digits"
     group = p.add_argument_group("pairs")
-    _add_made(p, group, made)
+    _add_made(p, group, made, made_of or {})
     shown = "pictures that have the names of those in --data, which are their sources"
     group.add_argument("--target", type=nonempty, metavar="FOLDER", help=shown)
     shown = "each picture of --data is two beside each other: this one is the source"
@@ -53,10 +56,13 @@ def add_options(p: Options, *, made: str, side: int = 32) -> None:
     p.idle("--made", lambda o: "changes nothing with --halves" if o.halves else "")
 
 
-def _add_made(p: Options, group: Any, default: str) -> None:
+def _add_made(p: Options, group: Any, default: str, of: Mapping[str, str]) -> None:
     names = ", ".join(name for name in MAKINGS if name not in BY_FACTORS)
-    shown = f"make the sources of the images: {names} (default: {default})"
+    defaults = ", ".join([default, *(f"of {system} {name}" for system, name in of.items())])
+    shown = f"make the sources of the images: {names} (default: {defaults})"
     group.add_argument("--made", type=_made, default=default, metavar="NAME", help=shown)
+    if of:
+        p.follows("--made", lambda o: of.get(o.system, default))
     p.idle("--made", lambda o: "changes nothing with --target" if o.target else "")
 
 
@@ -110,7 +116,7 @@ def add_drawn_domains(p: Options, *, made: str, side: int = 28) -> None:
     shown = "images of one domain, with --target the first of two; auto (default) means mnist, else digits"
     p.without("--stream")
     group = _add_domains(p, "auto", shown, None, "images of the other domain (default: what is --made of --data)", side)
-    _add_made(p, group, made)
+    _add_made(p, group, made, {})
 
 
 def _add_domains(p: Options, source: str, of_source: str, target: str | None, of_target: str, side: int) -> Any:

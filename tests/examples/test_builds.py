@@ -16,6 +16,7 @@ from minigan import training
         *[(name, "") for name in ("infogan", "bigan", "vae", "quadratic", "modes", "singan")],
         ("semi_supervised", "--dry-run --data digits"),
         *[("pix2pix", "--data digits --width 2"), ("pix2pix", "--data digits --width 2 --system bicyclegan")],
+        *[("pix2pix", f"--data digits --width 2 --system {name}") for name in ("context_encoder", "ccgan")],
         *[
             ("cyclegan", f"--width 2 --system {name}")
             for name in ("cyclegan", "discogan", "dualgan", "cut", "unit", "munit")

@@ -29,6 +29,7 @@ TRANSLATORS = {  # network, images that it was trained on, and another size that
     "cyclegan": (lambda: resnet(3, 1), (3, 16, 16), (17, 31)),
     "cyclegan, batch norm": (lambda: resnet(1, 1, norm="batch"), (1, 16, 12), (9, 22)),
     "bicyclegan": (lambda: translators.WithNoise(unet(3 + 4, 3, 2, dropout=0.0), 4), (3, 16, 16), (8, 20)),
+    "ccgan": (lambda: translators.Inpainting(unet(4, 3, 2, dropout=0.0)), (4, 16, 16), (8, 20)),
     "stargan": (lambda: translators.WithClass(resnet(3 + 3, 3), 3), (3, 16, 16), (20, 11)),
     "munit": (
         lambda: codes.StyledTranslator(

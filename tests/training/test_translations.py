@@ -10,7 +10,7 @@ from translator_programs import pictures, settings
 
 import minigan as mg
 from minigan.errors import DataError, ShapeError
-from minigan.gan.translation import MAKINGS
+from minigan.gan.translation import MAKINGS, l2
 from minigan.gan.translation.making import BY_FACTORS
 from minigan.training import Settings, evaluation, sides, translations
 
@@ -71,6 +71,40 @@ def test_an_option_that_would_change_nothing_is_refused(words, message, capsys):
     with pytest.raises(SystemExit):
         settings("pix2pix", *words)
     assert message in capsys.readouterr().err
+
+
+def test_what_is_made_of_images_follows_the_system_unless_it_is_said(tmp_path):
+    found = [
+        settings("pix2pix", *words.split()).extra
+        for words in ("", "--system context_encoder", "--system ccgan", "--system context_encoder --made grey")
+    ]
+    assert [extra["made"] for extra in found] == ["edges", "hole", "holes", "grey"]
+    assert [extra["adversarial"] for extra in found] == [1.0, 0.001, 1.0, 0.001]
+    (tmp_path / "run.toml").write_text('made = "edges"')  # which it is by default
+    said = settings("pix2pix", "--system", "context_encoder", "--config", tmp_path / "run.toml")
+    assert said.extra["made"] == "edges"
+
+
+@pytest.mark.parametrize("words", ["--made hole", "--target x", "--halves left"])
+def test_a_context_conditional_gan_fills_holes_and_nothing_else(words):
+    chosen = settings("pix2pix", "--data", "digits", "--width", 2, "--system", "ccgan", *words.split())
+    with pytest.raises(ShapeError, match="--system ccgan: fills what --made holes cuts out"):
+        example("pix2pix").build(chosen)
+
+
+def test_systems_that_fill_holes_are_trained_as_their_papers_say():
+    context, ccgan = (
+        example("pix2pix").build(settings("pix2pix", "--data", "digits", "--width", 2, "--system", name))
+        for name in ("context_encoder", "ccgan")
+    )
+    assert (context.pixel, context.distance, context.adversarial) == (0.999, l2, 0.001)
+    assert (ccgan.pixel, ccgan.loss.name, ccgan.adversarial) == (0.0, "lsgan", 1.0)
+    images = mg.tensor(np.random.default_rng(0).uniform(-1, 1, (3, 1, 32, 32)).astype(np.float32))
+    source = ccgan.sources_of(images).numpy()
+    made = ccgan.translate(mg.tensor(source)).numpy()
+    kept = source[:, -1:] < 0
+    assert (made[kept] == images.numpy()[kept]).all()
+    assert not (made[~kept] == images.numpy()[~kept]).any()
 
 
 @pytest.mark.parametrize(("script", "side"), [("pix2pix", 30), ("pix2pix", 7), ("cyclegan", 30)])
@@ -136,6 +170,8 @@ def test_numbers_of_what_is_perfect_and_of_what_differs():
     [
         ("pix2pix", "--data digits --width 4", {"psnr", "ssim", "looks", "diversity"}),
         ("pix2pix", "--data digits --width 4 --system bicyclegan", {"psnr", "ssim", "looks", "diversity"}),
+        ("pix2pix", "--data digits --width 4 --system context_encoder", {"psnr", "looks", "psnr_mean_fill"}),
+        ("pix2pix", "--data digits --width 4 --system ccgan", {"psnr", "looks", "psnr_mean_fill"}),
         ("pix2pix", "--data digits --width 4 --adversarial 0 --dropout 0", {"psnr", "ssim", "looks"}),
         ("cyclegan", f"{BOTH} --width 4 --blocks 1", {"read_as_before", "frechet", "frechet_before"}),
         ("cyclegan", f"{BOTH} --width 4 --blocks 1 --system cut", {"read_as_before", "frechet_floor"}),
