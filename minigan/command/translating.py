@@ -21,12 +21,12 @@ from ..tensor import tensor
 from ..training import positive
 from ..training.settings import natural
 from . import tiles
+from .filling import OPAQUE, Masks, holed, holes_told, opacity
 from .generators import check_folder, done, of_generator, translator_of
 from .tiles import Network
 
 Through = Callable[[Network, np.ndarray], Iterator[np.ndarray]]  # `tiles.through`, told how
 
-OPAQUE = 255
 ABOUT = """Let a trained translator make pictures of pictures.
 
     minigan translate RUN photo.jpg other.png --out made/     pictures, each of its own size
@@ -42,7 +42,9 @@ white where it is transparent, scaled to cover a square and cropped at its centr
 tiles that overlap, so that memory is bounded. Each is written as a PNG of its name, with --styles as NAME_1.png,
 NAME_2.png and so on; one of a folder lies below --out as it lies in the folder.
 
-A translator that was trained with --made holes fills what is transparent, and leaves all else as it is.
+A translator that was trained with --made holes fills what is transparent, or with --masks what is white in the picture
+of the same name there, and leaves all else as it is. So does one of --made hole, which has only met pictures of one
+size in which the middle was missing, half of each side.
 """
 
 
@@ -63,9 +65,13 @@ def translate(arguments: Sequence[str]) -> int:
     shown = "so many of each picture, where the translator draws styles, codes or what it drops (default: 1)"
     p.add_argument("--styles", type=positive, metavar="N", help=shown)
     p.named("--seed").help = "the same seed draws the same styles, for each picture alike (default: 0)"
+    shown = "pictures of the same names and sizes, white where something is to be filled"
+    p.add_argument("--masks", type=nonempty, metavar="FOLDER", help=shown)
     chosen = p.parse_args(arguments)
     check_folder(chosen)
     generator, source = translator_of(chosen.source, chosen.device)
+    if chosen.masks and holes_told(generator) is None:
+        raise ShapeError(f"--masks {chosen.masks}: {chosen.source} was not trained with --made holes or hole")
     if asked := sorted({"styles", "seed"} & p.given):
         _check_draws(generator, chosen, *asked)
     return _translated(chosen, generator, source)
@@ -75,7 +81,7 @@ def upscale(arguments: Sequence[str]) -> int:
     """Larger pictures of pictures; CheckpointError if the generator makes them no larger."""
     p = _options("upscale", UPSCALED)
     p.without("--seed")
-    p.set_defaults(label=None, styles=None)
+    p.set_defaults(label=None, styles=None, masks=None)
     chosen = p.parse_args(arguments)
     check_folder(chosen)
     generator, source = translator_of(chosen.source, chosen.device)
@@ -104,14 +110,15 @@ def _translated(chosen: argparse.Namespace, generator: Generator, source: Source
     tile = max(chosen.tile // of, 1) * of
     size = {"tile": tile, "overlap": min(chosen.overlap, tiles.widest(tile, of)), "of": of}
     damaged: dict[Path, str] = {}
-    fills = source.channels in (2, 4)  # the last says where a hole is
+    told = holes_told(generator)
+    masks = Masks(chosen.masks) if chosen.masks else None
     with progress(total=len(given), bar_format=BY_SHARE, delay=1) as bar:
-        for k, ((file, _), named) in enumerate(zip(given, targets, strict=True), 1):
+        for k, ((file, place), named) in enumerate(zip(given, targets, strict=True), 1):
             bar.set_postfix_str(f"picture {k} of {len(given)}", refresh=False)
             try:
-                pixels, alpha = read_whole(file, source.channels - fills)
-                if fills and (alpha is None or alpha.all()):
-                    raise DataError("nothing of it is transparent, which is what the translator fills")
+                pixels, alpha = read_whole(file, source.channels - (told or 0))
+                if told is not None:
+                    alpha = opacity(pixels, alpha, masks, place)
             except (DataError, OSError) as error:
                 damaged[file] = str(error)
                 bar.update()
@@ -123,7 +130,10 @@ def _translated(chosen: argparse.Namespace, generator: Generator, source: Source
                 with disk.naming(target):
                     target.parent.mkdir(parents=True, exist_ok=True)
                     through = partial(tiles.through, **size)
-                    made = (_filled if fills else _made)(network, through, pixels, alpha)
+                    if told is None or alpha is None:
+                        made = _made(network, through, pixels, alpha)
+                    else:
+                        made = _filled(network, through, pixels, alpha, told)
                     viz.save_png(made, target, scale=1)
     for file, reason in damaged.items():
         say(f"{shown(file)}: left out: {reason}")
@@ -199,7 +209,7 @@ def _made(network: Network, through: Through, pixels: np.ndarray, alpha: np.ndar
     height, width = pixels.shape[:2]
     picture = np.empty((0, 0, 0), np.uint8)
     done = 0
-    for band in through(lambda part: network(_image(part)), pixels.transpose(2, 0, 1)):
+    for band in through(lambda part: network(scaled(part)), pixels.transpose(2, 0, 1)):
         rows = viz.to_uint8(band).transpose(1, 2, 0)
         times = rows.shape[1] // width
         if not picture.size:
@@ -212,26 +222,17 @@ def _made(network: Network, through: Through, pixels: np.ndarray, alpha: np.ndar
     return picture[..., 0] if picture.shape[2] == 1 else picture
 
 
-def _filled(network: Network, through: Through, pixels: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-    """Pixels (H, W, C) with what is transparent drawn anew; what is half transparent is half of each."""
-    assert alpha is not None
+def _filled(network: Network, through: Through, pixels: np.ndarray, alpha: np.ndarray, told: int) -> np.ndarray:
+    """Pixels (H, W, C) with what is transparent drawn anew; what is half transparent is half of each.
+
+    The network is told of holes in so many channels.
+    """
     filled = np.empty_like(pixels)
     done = 0
-    for band in through(lambda part: network(_holed(part)), np.dstack([pixels, alpha]).transpose(2, 0, 1)):
+    for band in through(lambda part: network(holed(part, told)), np.dstack([pixels, alpha]).transpose(2, 0, 1)):
         there = slice(done, done + band.shape[1])
         share = alpha[there][..., None] / OPAQUE
         made = viz.to_uint8(band).transpose(1, 2, 0)
         filled[there] = np.rint(share * pixels[there] + (1 - share) * made)
         done = there.stop
     return filled[..., 0] if filled.shape[2] == 1 else filled
-
-
-def _image(pixels: np.ndarray) -> np.ndarray:
-    """float32 in [-1, 1] of pixels (1, C, h, w)."""
-    return scaled(np.ascontiguousarray(pixels))
-
-
-def _holed(part: np.ndarray) -> np.ndarray:
-    """float32 (1, C + 1, h, w) of pixels and how opaque they are: 0 in holes, and a last channel that is 1 there."""
-    there = (part[:, -1:] == OPAQUE).astype(np.float32)
-    return np.concatenate([_image(part[:, :-1]) * there, 1 - 2 * there], 1)

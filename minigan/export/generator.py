@@ -23,6 +23,8 @@ from ..gan import ConditionalGame, Game, Latent, LatentCode, TextGame
 from ..gan.conditional import check_counts, classes_drawn
 from ..gan.game import STANDING, STANDING_BATCHES
 from ..gan.latents import NormalLatent, SourceImages, UniformLatent, truncated_latent
+from ..gan.translation import Translation
+from ..gan.translation.making import made_by_name
 from ..kernels.installation import versions
 from ..nn import Module, evaluating
 from ..nn.cost import bounded
@@ -170,7 +172,10 @@ class Generator:
 
 
 def of_game(game: Game, **about: Any) -> Generator:
-    """The game's generator as it is being trained, whose memory it shares; `about` is kept with it."""
+    """The game's generator as it is being trained, whose memory it shares; `about` is kept with it.
+
+    And `made`, the name of what a translator's sources are made by, if they are.
+    """
     if not game.generates:
         raise NotDescribed(f"{type(game).__name__} makes no samples")
     counts = game.counts.numpy().tolist() if isinstance(game, ConditionalGame) and game.counts is not None else None
@@ -185,6 +190,8 @@ def of_game(game: Game, **about: Any) -> Generator:
         raise NotDescribed(f"{error}: it draws no samples of noise") from error
     if not hasattr(game, "latent"):
         raise NotDescribed(f"{type(game).__name__} has no latent: it draws no samples of noise")
+    if isinstance(game, Translation) and (made := made_by_name(game.make)) is not None:
+        about |= {"made": made}
     return Generator(network, game.latent, game.classes, {"step": game.rounds, **about}, counts, texts)
 
 

@@ -92,6 +92,45 @@ def test_what_is_transparent_is_filled_by_who_was_told_of_holes(tmp_path, rng, c
     assert "whole.png: left out: nothing of it is transparent" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("made", ["hole", "holes"])
+def test_masks_say_what_is_missing_and_all_else_stays(made, tmp_path, rng, capsys):
+    """The network gives what it is told of holes, or half its source where it is told of none."""
+    told = made == "holes"
+    network = mg.nn.Sequential(mg.nn.Conv2d(3 + told, 3, 1))
+    network[0].weight.copy_(np.eye(4, dtype=np.float32)[[3] * 3 if told else [0, 1, 2], : 3 + told, None, None] / 2)
+    network[0].bias.copy_(np.zeros(3, np.float32))
+    path = tmp_path / "filling.safetensors"
+    export.save_generator(path, export.Generator(network, SourceImages(3 + told, 16, 16), about={"made": made}))
+    pixels = rng.integers(0, 100, (20, 50, 3)).astype(np.uint8)
+    for name, size in (("a", (20, 50)), ("small", (9, 9)), ("alone", (20, 50)), ("whole", (20, 50))):
+        (tmp_path / "given" / "in").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "given" / "in" / f"{name}.bmp")
+        mask = np.zeros(size, np.uint8)
+        if name != "whole":
+            mask[5:9, 3:30] = 255
+        if name != "alone":
+            (tmp_path / "masks" / "in").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask).save(tmp_path / "masks" / "in" / f"{name}.png")
+    line = ["translate", path, tmp_path / "given", "--out", tmp_path / "out", "--masks", tmp_path / "masks"]
+    assert cli.main([*map(str, line)]) == 0
+    said = capsys.readouterr().out
+    assert "small.bmp: left out: 50 x 20 pixels, its mask 9 x 9" in said
+    assert "alone.bmp: left out: no mask in" in said
+    assert "whole.bmp: left out: nothing of it is transparent, nor its mask white" in said
+    missing = np.zeros((20, 50, 1), bool)
+    missing[5:9, 3:30] = True
+    found = np.asarray(Image.open(tmp_path / "out" / "in" / "a.png"))
+    drawn = 191 if told else 128  # half of 1, the sign of a hole, or of 0, which is in holes
+    np.testing.assert_array_equal(found, np.where(missing, drawn, pixels))
+
+
+def test_masks_are_for_who_fills_holes(tmp_path, translator, capsys):
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    assert cli.main(["translate", str(translator), str(tmp_path / "a.png"), "--masks", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert f"--masks {tmp_path}: {translator} was not trained with --made holes or hole" in said
+
+
 def test_small_tiles_overlap_as_far_as_they_can(tmp_path, rng):
     """Whose network takes multiples of 16 alone."""
     network = mg.models.UNetTranslator(3, 3, 4, 2, None, dropout=0, rng=mg.random.Stream(0))

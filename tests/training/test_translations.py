@@ -213,6 +213,7 @@ def test_a_run_resumes_and_its_translator_is_a_file(tmp_path):
     assert [name for name, array in ours.items() if not np.array_equal(array, theirs[name])] == []
     loaded = mg.export.load_generator(out / "generator.safetensors")
     assert loaded.source.shape == (1, 16, 16)
+    assert loaded.about["made"] == "edges"
     with pytest.raises(DataError, match="makes images of images, not of noise"):
         evaluation.evaluate(out, 10)
     assert {"psnr", "ssim"} <= set(json.loads((out / "metrics.json").read_text()))

@@ -105,6 +105,11 @@ def making(text: str) -> Making:
     return partial(make, factor=int(factor)) if factor else make
 
 
+def made_by_name(make: Making | None) -> str | None:
+    """The name of one of MAKINGS, None of any other way."""
+    return next((name for name, each in MAKINGS.items() if each is make), None)
+
+
 def source_shape(make: Making, shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """(channels, height, width) of what is made of images of this shape; ShapeError if nothing can be."""
     _, *made_shape = make(full((1, *shape), 0.0, "float32", "cpu"), Stream(0, "source_shape")).shape
