@@ -193,7 +193,7 @@ def measure(game: TwoWay | CUT, samples: Samples, settings: Settings) -> dict[st
 
 def options() -> training.Options:
     p = training.parser("cyclegan", __doc__, epochs=1, batch_size=16)
-    sides.add_domain_options(p, source="digits", target="mnist", streams=True)
+    sides.add_domain_options(p, source="digits", target="mnist")
     p.add_argument("--system", choices=WAYS, default="cyclegan", help="(default: cyclegan)")
     p.add_argument("--width", type=positive, default=32, help="maps next to the image (default: 32; the paper: 64)")
     p.add_argument("--blocks", type=positive, default=3, help="of the generators (default: 3; the paper: 6 or 9)")

@@ -28,7 +28,7 @@ import numpy as np
 
 import minigan as mg
 from minigan import training, viz
-from minigan.data import LabelledDomains, Samples, load_images
+from minigan.data import Samples
 from minigan.gan import ADDA, DANN
 from minigan.gan.adaptation import Adaptation
 from minigan.gan.translation import PixelDA
@@ -114,11 +114,7 @@ SYSTEMS: dict[str, Callable[[Settings], PixelDA | DANN | ADDA]] = {"pixelda": pi
 
 
 def load(settings: Settings, limit: int | None) -> Samples:
-    shape, extra = sides.target_shape(settings), settings.extra
-    source = load_images(settings.data, limit, shape)
-    labels = source.needed_labels("and the classifier learns from them")
-    target = load_images(extra["target"], limit, shape).drawn
-    return Samples(LabelledDomains(target, source.drawn, labels), None, source.name, paired=False)
+    return sides.load_domains(settings, limit, labelled="and the classifier learns from them")
 
 
 def measure(game: PixelDA | DANN | ADDA, samples: Samples, settings: Settings) -> dict[str, float]:
@@ -168,7 +164,7 @@ def principal(rows: np.ndarray) -> np.ndarray:
 
 def options() -> training.Options:
     p = training.parser("domain_adaptation", __doc__, epochs=2, batch_size=32)
-    sides.add_domain_options(p, source="mnist", target="mnist_m")
+    sides.add_domain_options(p, source="mnist", target="mnist_m", labels=True)
     p.add_argument("--system", choices=list(SYSTEMS), default="pixelda", help="(default: pixelda)")
     p.add_argument("--width", type=positive, default=32, help="maps of G and D (default: 32; the paper: 64)")
     p.add_argument("--blocks", type=positive, default=3, help="of G (default: 3; the paper: 6)")

@@ -68,7 +68,6 @@ def measure(game: StarGAN, samples: Samples, settings: Settings) -> dict[str, fl
 def options() -> training.Options:
     p = training.parser("stargan", __doc__, epochs=2, batch_size=16)
     labels.add_options(p)
-    p.without("--stream")
     group = p.add_argument_group("images")
     sides.add_sizes(group, 32)
     sides.add_judge(group)

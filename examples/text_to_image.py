@@ -24,7 +24,16 @@ import numpy as np
 
 import minigan as mg
 from minigan import judge, training, viz
-from minigan.data import Captioned, Samples, Vocabulary, captioned_folder, data_set, load_images, named_captions
+from minigan.data import (
+    Captioned,
+    Samples,
+    Vocabulary,
+    captioned_folder,
+    captioned_pictures,
+    data_set,
+    load_images,
+    named_captions,
+)
 from minigan.errors import DataError
 from minigan.gan import TextGame, losses, penalties, uniform_latent
 from minigan.metrics import DIGIT_CAPTIONS, DigitWords
@@ -53,7 +62,8 @@ def load(settings: Settings, limit: int | None) -> Samples:
     if (captions := settings.extra["captions"]) is not None:
         named = lines(settings.data, captions)
         found = captioned_folder(settings.data, named, words, shape[1], shape[0], limit=limit)
-        return Samples(found, None, str(Path(settings.data).resolve()))
+        later = captioned_pictures(settings.data, named, words, shape[1], shape[0]) if settings.stream else None
+        return Samples(found, None, str(Path(settings.data).resolve()), on_disk=later)
     if data_set(settings.data) not in OF_DIGITS:
         raise DataError(f"{settings.data}: captions are made of {', '.join(OF_DIGITS)}; else give --captions FILE")
     if settings.flip:
@@ -124,7 +134,8 @@ def measure(game: TextGame, samples: Samples, settings: Settings) -> dict[str, f
 
 def options() -> training.Options:
     p = training.parser("text_to_image", __doc__, epochs=3, batch_size=64)
-    p.without("--labels-from", "--stream", "--images")
+    p.without("--labels-from", "--images")
+    p.idle_without("--captions", lambda o: o.captions, "--stream")
     p.named("--data").help = "digits: auto, mnist or digits; or with --captions a folder of pictures (default: auto)"
     group = p.add_argument_group("images and texts")
     group.add_argument("--captions", metavar="FILE", help="what the pictures of --data show, a line for each")

@@ -3,7 +3,7 @@
 from .arrays import from_array, load_array
 from .batches import Batches, Shuffled, StreamedBatches, Together, shuffled_batches
 from .blended import clouds, on_clouds
-from .captions import Captioned, Vocabulary, captioned_folder, named_captions
+from .captions import Captioned, Vocabulary, captioned_folder, captioned_pictures, named_captions
 from .cifar import cifar10
 from .clusters import k_means, principal_components
 from .digits import digits

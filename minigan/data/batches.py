@@ -6,7 +6,7 @@ Where several processes share a batch, each draws its rows of it (`processes.par
 `Together` puts several sources side by side.
 """
 
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 from typing import Any
 
 import numpy as np
@@ -202,15 +202,17 @@ class Together:
     """Several sources side by side, given as a named tuple: the k-th batch is a named tuple of their k-th batches.
 
     Sources that are shuffled alike give pairs, images and what belongs to each; those with streams of their own give
-    samples of two domains that have nothing to do with each other. An epoch is the longest source's. DataError if
-    their batches are of different sizes.
+    samples of two domains that have nothing to do with each other. An epoch is the longest source's. Batches may be of
+    another `kind`, which also has the labels of sources that come with some, after those. DataError if the sources'
+    batches are of different sizes.
     """
 
-    def __init__(self, sources: Any) -> None:
+    def __init__(self, sources: Any, kind: Callable[..., Any] | None = None) -> None:
         sizes = {name: source.batch_size for name, source in _fields("Together", sources).items()}
         if len(set(sizes.values())) != 1:
             raise DataError(f"Together: expected sources of one batch size, got {sizes}")
         self.sources = sources
+        self._kind = type(sources) if kind is None else kind
         self.batch_size = sources[0].batch_size
         self.per_epoch = max(source.per_epoch for source in sources)
         self.resident = all(source.resident for source in sources)
@@ -227,8 +229,9 @@ class Together:
             source.close()
 
     def at(self, k: int | Array) -> Any:
-        """The k-th batch of each source, in a tuple of the sources' kind."""
-        return type(self.sources)(*(source.at(k) for source in self.sources))
+        """The k-th batch of each source, in a tuple of the sources' kind or of the one that was asked for."""
+        parts = [source.at(k) for source in self.sources]
+        return self._kind(*(each for part in parts for each in (part if isinstance(part, tuple) else (part,))))
 
 
 def shuffled_batches(

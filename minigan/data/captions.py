@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..backend import Array
 from ..errors import DataError, brief
 from ..system.options import meant
 from ..system.terminal import say, shown
@@ -133,6 +134,23 @@ def named_captions(folder: str | Path, captions: str | Path) -> list[tuple[Path,
     return found
 
 
+class CaptionedPictures(Pictures):
+    """Pictures below a folder and their captions beside them: a picture is there once for each caption."""
+
+    def batch(self, arrays: Sequence[Array]) -> Captioned:
+        """Images and tokens."""
+        return Captioned(*arrays)
+
+
+def captioned_pictures(
+    folder: str | Path, captions: Sequence[tuple[Path, str]], vocabulary: Vocabulary, size: int, channels: int = 3
+) -> CaptionedPictures:
+    """The pictures and captions of `captioned_folder`, which are read when they are needed."""
+    pictures, texts = zip(*captions, strict=True)
+    listing = Listing(list(pictures), {})
+    return CaptionedPictures(Path(folder), [(size, channels)], listing, [vocabulary.tokens(texts)])
+
+
 def captioned_folder(
     folder: str | Path,
     captions: Sequence[tuple[Path, str]],
@@ -148,9 +166,7 @@ def captioned_folder(
     bounds how many are read. DataError for a word that the vocabulary lacks, if more are damaged than whole, or if all
     would not fit into memory.
     """
-    chosen = spread(list(captions), limit)
-    tokens = vocabulary.tokens([caption for _, caption in chosen])
-    pictures = Pictures(Path(folder), [(size, channels)], Listing([picture for picture, _ in chosen], {}))
+    pictures = captioned_pictures(folder, spread(list(captions), limit), vocabulary, size, channels)
     (images,), kept = read_all(pictures)
-    whole = set(kept)
-    return Captioned(images, tokens[[picture in whole for picture, _ in chosen]])
+    whole, (tokens,) = set(kept), pictures.numbers
+    return Captioned(images, tokens[[picture in whole for picture in pictures.pictures]])

@@ -60,11 +60,14 @@ def list_pictures(path: str | Path) -> Listing:
 class Pictures:
     """Pictures below a folder that are read when they are needed, `forms` says as what: (size, channels) of each image.
 
-    `skipped` has the reason for each file that is no picture.
+    `skipped` has the reason for each file that is no picture. `numbers` are what belongs to each picture beside
+    its images, int64 (N, ...): labels, say.
     """
 
-    def __init__(self, path: Path, forms: Sequence[tuple[int, int]], listing: Listing) -> None:
-        self.path, self.forms = path, forms
+    def __init__(
+        self, path: Path, forms: Sequence[tuple[int, int]], listing: Listing, numbers: Sequence[np.ndarray] = ()
+    ) -> None:
+        self.path, self.forms, self.numbers = path, forms, list(numbers)
         self.pictures, self.skipped = listing
 
     def read(self, picture: Path) -> list[np.ndarray]:
@@ -72,8 +75,8 @@ class Pictures:
         return [read_picture(picture, *form) for form in self.forms]
 
     def batch(self, arrays: Sequence[Array]) -> Any:
-        """An array of images for each form as one batch: an array, or a named tuple of arrays."""
-        return arrays[0]
+        """An array of images for each form, then of numbers, as one batch: an array, a pair or a named tuple."""
+        return arrays[0] if len(arrays) == 1 else tuple(arrays)
 
     def files(self) -> list[tuple[Path, Path]]:
         """(folder, file) of all that is read."""
@@ -82,13 +85,17 @@ class Pictures:
     def chosen(self, which: Iterable[int]) -> Self:
         """Those of the pictures alone that have these numbers."""
         found = copy.copy(self)
-        found.pictures = [self.pictures[k] for k in which]
+        places = list(which)
+        found.pictures = [self.pictures[k] for k in places]
+        found.numbers = [values[places] for values in self.numbers]
         return found
 
 
-def pictures_in(path: str | Path, size: int, channels: int = 3) -> Pictures:
-    """The pictures below a folder, each of which is one image, as `image_folder` has it."""
-    return Pictures(Path(path), [(size, channels)], list_pictures(path))
+def pictures_in(path: str | Path, size: int, channels: int = 3, *, labels: str | None = None) -> Pictures:
+    """The pictures below a folder, each of which is one image, as `image_folder` has it; with their labels."""
+    listing = list_pictures(path)
+    numbers = [] if labels is None else [folder_labels(Path(path), listing.pictures)]
+    return Pictures(Path(path), [(size, channels)], listing, numbers)
 
 
 def image_folder(
@@ -112,11 +119,12 @@ def image_folder(
         raise DataError(f"image_folder: expected a size of at least 1 pixel, got {size}")
     if labels not in (None, "folders"):
         raise DataError(f'image_folder: expected labels "folders" or None, got {labels!r}')
-    pictures = pictures_in(path, size, channels)
-    classes = folder_classes(path, pictures.pictures) if labels else None
-    images, kept = read_all(pictures, limit)
-    found = None if classes is None else np.array([classes[_class_of(path, name)] for name in kept], np.int64)
-    return pictures.batch(images), found
+    pictures = pictures_in(path, size, channels, labels=labels)
+    (images,), kept = read_all(pictures, limit)
+    if labels is None:
+        return images, None
+    of = dict(zip(pictures.pictures, pictures.numbers[0], strict=True))
+    return images, np.array([of[name] for name in kept], np.int64)
 
 
 def read_all(
@@ -256,6 +264,12 @@ def folder_classes(path: Path, names: list[Path]) -> dict[str, int]:
         if name.parent == path:
             raise DataError(f"{shown(name)}: is in no folder that would be its class, as its neighbours are")
     return {each: i for i, each in enumerate(sorted({_class_of(path, name) for name in names}))}
+
+
+def folder_labels(path: Path, names: list[Path]) -> np.ndarray:
+    """int64 (N,): the number of each picture's class, as `folder_classes` has them."""
+    classes = folder_classes(path, names)
+    return np.array([classes[_class_of(path, name)] for name in names], np.int64)
 
 
 def threads() -> int:

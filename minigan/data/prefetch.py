@@ -16,6 +16,7 @@ from ..system.terminal import shown
 from .augment import Augment, crops_alike
 from .batches import STREAM, Batches, Shuffled, Together, of_domain
 from .folders import Pictures, pictures_in, refuse_if_most_are_damaged, report, threads
+from .pairs import Pair
 
 
 class PictureBatches(Shuffled):
@@ -68,7 +69,7 @@ class PictureBatches(Shuffled):
     def at(self, k: int) -> Any:
         """The k-th batch of the run: float32 (batch_size, C, H, W) in [-1, 1], channels-last, on the device.
 
-        Of pairs a named tuple of such arrays.
+        Of pairs a named tuple of such arrays, of pictures with labels (images, labels).
         """
         try:
             for j in [j for j in self._waiting if not k <= j <= k + self._ahead]:
@@ -82,7 +83,9 @@ class PictureBatches(Shuffled):
             self.close()
             raise
         arrays = [np.stack(images) for images in zip(*read, strict=True)]
-        return self.files.batch([self._sent(*each, k) for each in zip(arrays, self._augments, strict=True)])
+        images = [self._sent(*each, k) for each in zip(arrays, self._augments, strict=False)]
+        numbers = [backend.to_device(each, self._device) for each in arrays[len(images) :]]
+        return self.files.batch([*images, *numbers])
 
     @property
     def skipped(self) -> dict[Path, str]:
@@ -123,14 +126,15 @@ class PictureBatches(Shuffled):
         return [self._pool.submit(self._picture, int(index)) for index in chosen]
 
     def _picture(self, index: int) -> list[np.ndarray]:
-        """The images of the picture of that number, or of the next one that is whole."""
+        """The images of the picture of that number, or of the next one that is whole, and the numbers beside it."""
         count = len(self.pictures)
         for i in range(index, index + count):
-            name = self.pictures[i % count]
+            k = i % count
+            name = self.pictures[k]
             if name in self._damaged:
                 continue
             try:
-                return self.files.read(name)
+                return [*self.files.read(name), *(values[k] for values in self.files.numbers)]
             except DataError as error:
                 self._skip(name, str(error))
             except OSError as error:
@@ -155,13 +159,17 @@ def streamed_batches(pictures: Any, batch_size: int, **drawing: Any) -> PictureB
     """The batches that `shuffled_batches` has of the same samples in memory, of pictures that are read when needed.
 
     Of a named tuple of domains, which have nothing to do with each other: each is `Pictures`, or an array of images
-    that is in memory. `drawing` are the seed, device, flip and crop.
+    that is in memory; `labels` are the `source`'s, beside its pictures too. `drawing` are the seed, device, flip, crop.
     """
     if isinstance(pictures, Pictures):
         return PictureBatches(pictures, batch_size, **drawing)
-    sources: list[PictureBatches | Batches] = []
-    for name, domain in pictures._asdict().items():
+    domains = pictures._asdict()
+    labels = domains.pop("labels", None)
+    sources: list[Any] = []
+    for name, domain in domains.items():
         own = {**drawing, "stream": of_domain(name)}
-        kind: Any = PictureBatches if isinstance(domain, Pictures) else Batches
-        sources.append(kind(domain, batch_size, **own))
-    return Together(type(pictures)(*sources))
+        if isinstance(domain, Pictures):
+            sources.append(PictureBatches(domain, batch_size, **own))
+        else:
+            sources.append(Batches(domain, batch_size, labels=labels if name == "source" else None, **own))
+    return Together(Pair(*sources), type(pictures))

@@ -261,7 +261,7 @@ def fingerprint(samples: Any) -> dict[str, Any]:
 
 
 def fingerprint_of_pictures(pictures: Any) -> dict[str, Any]:
-    """How many pictures there are, and the SHA-256 of their files' paths below their folders and their sizes.
+    """How many pictures there are, and the SHA-256 of their files' paths below their folders, sizes, and numbers.
 
     Of a named tuple of domains, which are `Pictures` or arrays, how many of the first, and that of all of them.
     """
@@ -273,6 +273,7 @@ def fingerprint_of_pictures(pictures: Any) -> dict[str, Any]:
         listed = "\n".join(
             f"{file.relative_to(folder).as_posix()} {file.stat().st_size}" for folder, file in pictures.files()
         )
+        listed = "\n".join([listed, *(fingerprint(values)["sha256"] for values in pictures.numbers)])
         count = len(pictures.pictures)
     digest = hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()
     return {"count": count, "sha256": digest}

@@ -289,10 +289,12 @@ def _batches(
     game.meet(samples.values)
     if settings.labels_from and not (game.labelled or settings.resume):
         raise DataError(f"--labels-from {settings.labels_from}: {type(game).__name__} does not learn from labels")
+    if settings.stream and samples.on_disk is None:
+        samples = samples._replace(on_disk=_on_disk(settings, shape, settings.labels_from if game.labelled else None))
     if game.labelled:
         found = samples.needed_labels(f"and {type(game).__name__} learns from labels")
         if isinstance(game, ConditionalGame) and game.counts is not None:
-            game.count(found)
+            game.count(samples.on_disk.numbers[0] if settings.stream else found)
     drawn: dict[str, Any] = {"seed": settings.seed, "device": settings.device}
     drawn |= {"flip": settings.flip, "crop": settings.crop}
     if not settings.stream:
@@ -301,20 +303,16 @@ def _batches(
         drawn |= {"labels": told, "paired": samples.paired}
         about = fingerprint(samples.values) | labels.fingerprint_of_labels(told, settings)
         return data.shuffled_batches(samples.values, settings.batch_size, **drawn), about
-    if game.labelled:
-        raise DataError(f"--stream reads pictures without their labels, and {type(game).__name__} learns from labels")
-    if samples.on_disk is None:
-        samples = samples._replace(on_disk=_on_disk(settings, shape))
     settings.check_batch(samples.counts(streamed=True))
     streamed = data.streamed_batches(samples.on_disk, settings.batch_size, **drawn)
     return open_files.enter_context(contextlib.closing(streamed)), fingerprint_of_pictures(samples.on_disk)
 
 
-def _on_disk(settings: Settings, shape: Shape) -> data.Pictures:
-    """The pictures of the folder that --data names; DataError if it is none."""
+def _on_disk(settings: Settings, shape: Shape, labels: str | None) -> data.Pictures:
+    """The pictures of the folder that --data names, with such labels if any; DataError if it is none."""
     if not Path(settings.data).is_dir():
         raise DataError(f"--stream reads a folder of pictures, and {shown(settings.data)} is none")
-    return data.pictures_in(settings.data, shape[1], shape[0])
+    return data.pictures_in(settings.data, shape[1], shape[0], labels=labels)
 
 
 def _gauge(game: Game, samples: Samples, settings: Settings) -> Gauge | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..data import (
     DATASETS,
+    LabelledDomains,
     Pair,
     Pictures,
     Samples,
@@ -99,14 +100,16 @@ def add_judge(group: Any) -> None:
     group.add_argument("--judge", type=nonempty, metavar="NAME|FILE", help=shown)
 
 
-def add_domain_options(p: Options, *, source: str, target: str, side: int = 28, streams: bool = False) -> None:
+def add_domain_options(p: Options, *, source: str, target: str, side: int = 28, labels: bool = False) -> None:
     """Give a program of two domains --target, with these data sets for --data and for it; and the size of images.
 
-    If it `streams`, it has --stream too.
+    If it learns from `labels` of the first, --labels-from is theirs.
     """
     shown = f"images that others are made of: a data set, a folder, a file (default: {source})"
-    if not streams:
-        p.without("--stream")
+    if labels:
+        p.named("--labels-from").help = "each folder in that of --data is a class"
+    else:
+        p.without("--labels-from")
     _add_domains(p, source, shown, target, f"images like those that are to be made, likewise (default: {target})", side)
     p.together("--data", "--target", why=f"without both, images of {source} are made into such as those of {target}")
 
@@ -114,13 +117,13 @@ def add_domain_options(p: Options, *, source: str, target: str, side: int = 28, 
 def add_drawn_domains(p: Options, *, made: str, side: int = 28) -> None:
     """Give a program that draws images of two domains --target, or --made, of which this is the default; and sizes."""
     shown = "images of one domain, with --target the first of two; auto (default) means mnist, else digits"
-    p.without("--stream")
+    p.without("--labels-from")
     group = _add_domains(p, "auto", shown, None, "images of the other domain (default: what is --made of --data)", side)
     _add_made(p, group, made, {})
 
 
 def _add_domains(p: Options, source: str, of_source: str, target: str | None, of_target: str, side: int) -> Any:
-    p.without("--labels-from", "--images")
+    p.without("--images")
     p.set_defaults(data=source)
     p.named("--data").help = of_source
     group = p.add_argument_group("domains")
@@ -182,30 +185,37 @@ def load_held_out(settings: Settings) -> Samples:
     return _read(pictures.chosen(_split(len(pictures.pictures), settings)[1]), settings, few, most_whole=False)
 
 
-def load_domains(settings: Settings, limit: int | None) -> Samples:
+def load_domains(settings: Settings, limit: int | None, *, labelled: str = "") -> Samples:
     """Images of both domains, which do not belong together one by one; with --stream their folders are read later.
 
-    DataError for --stream if neither is a folder of pictures.
+    With the labels of sources if `labelled` says why they are needed. DataError if there are none, and for --stream if
+    neither domain is a folder of pictures.
     """
     shape_of, extra = shapes(settings), settings.extra
     names = settings.data, extra["target"]
     if settings.stream and not any(map(is_pictures, names)):
         both = " and ".join(map(shown, names))
         raise DataError(f"--stream reads folders of pictures, and neither of {both} is one")
-    of, target = (_domain(*each, settings, limit) for each in zip(names, shape_of, strict=True))
+    labels_from = (settings.labels_from, None) if labelled else (None, None)
+    of, target = (_domain(*each, settings, limit) for each in zip(names, shape_of, labels_from, strict=True))
+    kind: Any = LabelledDomains if labelled else Pair
+    told = [of.needed_labels(labelled)] if labelled else []
     on_disk = None
     if settings.stream:
-        target_on_disk, of_on_disk = (each.drawn if each.on_disk is None else each.on_disk for each in (target, of))
-        on_disk = Pair(target_on_disk, of_on_disk)
-    return Samples(Pair(target.drawn, of.drawn), None, of.name, paired=False, on_disk=on_disk)
+        parts = (each.drawn if each.on_disk is None else each.on_disk for each in (target, of))
+        on_disk = kind(*parts, *(of.on_disk.numbers if of.on_disk is not None else told))
+    return Samples(kind(target.drawn, of.drawn, *told), None, of.name, paired=False, on_disk=on_disk)
 
 
-def _domain(name: str, shape: Shape, settings: Settings, limit: int | None) -> Samples:
-    """Images of one domain: of what is streamed `limit` of them, if it is given, but all of what is no folder."""
-    if settings.stream and is_pictures(name):
-        pictures = pictures_in(name, shape[1], shape[0])
-        return Samples(read_all(pictures, limit)[0][0], None, str(Path(name).resolve()), on_disk=pictures)
-    return load_images(name, limit if settings.dry_run or not settings.stream else None, shape)
+def _domain(name: str, shape: Shape, labels: str | None, settings: Settings, limit: int | None) -> Samples:
+    """Images of one domain, and labels as `load_images` has them.
+
+    Of what is streamed `limit` of them, if it is given, but all of what is no folder.
+    """
+    streamed = settings.stream and is_pictures(name)
+    few = limit if settings.dry_run or streamed or not settings.stream else None
+    found = load_images(name, few, shape, labels=labels)
+    return found._replace(on_disk=pictures_in(name, shape[1], shape[0], labels=labels)) if streamed else found
 
 
 def domains_held_out(settings: Settings) -> tuple[Samples, Samples] | None:

@@ -108,3 +108,79 @@ def test_each_folder_that_streams_is_read_in_part_and_learnt_from_whole(tmp_path
     line = f"--data digits --target {b} --side 28 --channels 1 --stream".split()
     samples = sides.load_domains(Settings.parsed(example("cyclegan").options(), line, "cyclegan"), 10)
     assert [len(part) for part in samples.values] == [10, 60_000]
+
+
+def run_both_ways(script, line, out, steps=6):
+    """Newest checkpoints of a run in memory, and of one that streams and is stopped and resumed on the way."""
+    module = example(script)
+    line = [*map(str, line), "--flip", "--crop", "1", "--batch-size", "4", "--steps"]
+    assert module.main([*line, str(steps), "--out", str(out / "memory")]) == 0
+    streamed = ["--stream", "--out", str(out / "stream")]
+    assert module.main([*line, "2", *streamed]) == 0
+    assert module.main([*line, str(steps), *streamed, "--resume"]) == 0
+    return newest(out / "memory"), newest(out / "stream")
+
+
+def classes(folder, *counts):
+    """The folder, with one of pictures for each class."""
+    for k, count in enumerate(counts):
+        pictures(folder / f"class{k}", count, start=k)
+    return folder
+
+
+def test_pictures_of_classes_stream_with_their_labels(tmp_path):
+    folder = classes(tmp_path / "a", 9, 5, 7)
+    line = ["--data", folder, "--labels-from", "folders", "--side", 16, "--width", 2, "--blocks", 1, "--d-steps", 2]
+    assert same(*run_both_ways("stargan", line, tmp_path))
+
+
+def test_a_streamed_picture_that_is_damaged_leaves_its_place_to_the_next_with_its_label(tmp_path):
+    folder = classes(tmp_path / "a", 3, 3)
+    damaged = folder / "class0" / "002.png"
+    damaged.write_bytes(damaged.read_bytes()[:-6])
+    with mg.data.streamed_batches(mg.data.pictures_in(folder, 8, 3, labels="folders"), 6) as batches:
+        images, labels = batches.at(0)
+    assert labels.dtype == np.int64
+    assert sorted(labels.tolist()) == [0, 0, 1, 1, 1, 1]
+    whole, told = mg.data.image_folder(folder, 8, 3, labels="folders")
+    for image, label in zip(images, labels, strict=True):
+        (which,) = np.flatnonzero((np.abs(mg.data.scaled(whole) - image) < 1e-6).all((1, 2, 3)))
+        assert told[which] == label
+
+
+@pytest.mark.parametrize("words", [("--made", "edges"), ("--target",)])
+def test_two_domains_that_are_drawn_stream(words, tmp_path):
+    line = ["--data", pictures(tmp_path / "a", 22), "--side", 16, "--width", 2, *words]
+    line += [pictures(tmp_path / "b", 15, 1)] if words == ("--target",) else []
+    assert same(*run_both_ways("cogan", line, tmp_path))
+
+
+@pytest.mark.parametrize("of", ["pictures", "digits"])
+def test_a_labelled_domain_streams_beside_another(of, tmp_path):
+    target = pictures(tmp_path / "b", 15, start=1)
+    source = classes(tmp_path / "a", 9, 5, 7) if of == "pictures" else of
+    line = ["--data", source, "--target", target, "--channels", 3 if of == "pictures" else 1]
+    line += ["--system", "adda", "--warm-up", 1]
+    line += ["--labels-from", "folders", "--side", 16] if of == "pictures" else []
+    assert same(*run_both_ways("domain_adaptation", line, tmp_path))
+
+
+def test_pictures_stream_with_their_captions(tmp_path):
+    folder, captions = pictures(tmp_path / "a", 14), tmp_path / "captions.csv"
+    words = ["a red bird", "a bird", "blue", "two birds"]
+    lines = [f"{k:03d}.png,{words[(k + more) % 4]}" for k in range(14) for more in range(1 + k % 2)]
+    captions.write_text("\n".join(lines))
+    line = ["--data", folder, "--captions", captions, "--side", 16, "--width", 4]
+    assert same(*run_both_ways("text_to_image", line, tmp_path))
+    captions.write_text("\n".join(lines).replace("a red bird", "a bird red"))
+    again = [*map(str, line), "--flip", "--crop", "1", "--batch-size", "4", "--stream", "--resume", "--steps", "7"]
+    module = example("text_to_image")
+    settings = Settings.parsed(module.options(), [*again, "--out", str(tmp_path / "stream")], "text_to_image")
+    with pytest.raises(CheckpointError, match="cannot resume with other settings: sha256"):
+        mg.training.run(module.build, settings, sides.target_shape, load=module.load, picture=module.picture)
+
+
+def test_texts_of_digits_are_not_streamed(capsys):
+    with pytest.raises(SystemExit):
+        example("text_to_image").main(["--stream"])
+    assert "--stream changes nothing without --captions" in capsys.readouterr().err
