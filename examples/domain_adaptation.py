@@ -5,12 +5,15 @@
     python examples/domain_adaptation.py --system dann       features that hide the domain (Ganin et al. 2016)
     python examples/domain_adaptation.py --system adda       features of each domain's own (Tzeng et al. 2017)
     python examples/domain_adaptation.py --system dann --data digits --target mnist --channels 1
+    python examples/domain_adaptation.py --data FOLDER --labels-from folders --target FOLDER --side 64
 
 PixelDA (Bousmalis et al. 2017): a generator makes images of the second kind of images of the first, each with noise of
 its own, and a classifier learns from both; in OUT/samples are images over what is made of them. The other two make no
 images: a discriminator is not to tell the kind by features. Their pictures are two principal components of the features
 of both kinds, in colours of the kind and of the class: that of a source is its label, of a target what is read.
-MNIST-M is digits on coloured grounds, made on the way.
+MNIST-M is digits on coloured grounds, made on the way. Of your own data the first kind has labels: each folder in it is
+a class, or an .npz file holds them. The classifier is in OUT/classifier.safetensors, which gives scores of each class:
+`export.load_generator(PATH).generate(images)`.
 
 At the end `target_accuracy` is the share of the second kind's test set that the classifier reads right,
 `source_accuracy` of the first kind's, and of ADDA `target_accuracy_before` what it read before it adapted. The papers,
@@ -28,7 +31,7 @@ import numpy as np
 
 import minigan as mg
 from minigan import training, viz
-from minigan.data import Samples
+from minigan.data import Samples, count_classes
 from minigan.gan import ADDA, DANN
 from minigan.gan.adaptation import Adaptation
 from minigan.gan.translation import PixelDA
@@ -36,7 +39,7 @@ from minigan.nn import Conv2d, Flatten, Linear, MaxPool2d, Module, ReLU, Sequent
 from minigan.training import Settings, positive, sides, translations
 from minigan.training.settings import natural
 
-Z_DIM, FEATURES, CLASSES = 10, 128, 10
+Z_DIM, FEATURES = 10, 128
 SHOWN = 512  # images of each domain in a picture of features
 RATES = {"pixelda": 2e-4, "dann": 1e-3, "adda": 2e-4}  # of learning
 DOMAINS = {"source": ".", "target": "x"}  # how a point of it is drawn
@@ -45,6 +48,11 @@ DOMAINS = {"source": ".", "target": "x"}  # how a point of it is drawn
 def build(settings: Settings) -> PixelDA | DANN | ADDA:
     with mg.random.using(mg.random.Stream(settings.seed)):
         return SYSTEMS[settings.extra["system"]](settings)
+
+
+def classes(settings: Settings) -> int:
+    """How many the labels of the first kind have."""
+    return count_classes(settings.data, labels=settings.labels_from)
 
 
 def rate(settings: Settings) -> float:
@@ -66,7 +74,7 @@ def pixelda(settings: Settings) -> PixelDA:
     width = extra["width"]
     G = mg.models.resnet_translator(channels + Z_DIM, channels, width=width, blocks=extra["blocks"], norm="batch")
     D = mg.models.image_discriminator(side, channels=channels, width=width, features=256)
-    T = Sequential(*mg.models.picture_classifier(side, channels, CLASSES, maps=64, features=64))
+    T = Sequential(*mg.models.picture_classifier(side, channels, classes(settings), maps=64, features=64))
     players = mg.models.WithNoise(G, Z_DIM), D, T
     return PixelDA(
         *players,
@@ -87,7 +95,7 @@ def extractor(settings: Settings) -> Sequential:
 
 
 def dann(settings: Settings) -> DANN:
-    F, C = extractor(settings), Linear(FEATURES, CLASSES)
+    F, C = extractor(settings), Linear(FEATURES, classes(settings))
     D = Sequential(Linear(FEATURES, 100), ReLU(), Linear(100, 1))
     return DANN(
         *(F, C, D),
@@ -98,7 +106,7 @@ def dann(settings: Settings) -> DANN:
 
 
 def adda(settings: Settings) -> ADDA:
-    source, target, C = extractor(settings), extractor(settings), Linear(FEATURES, CLASSES)
+    source, target, C = extractor(settings), extractor(settings), Linear(FEATURES, classes(settings))
     D = Sequential(Linear(FEATURES, 500), ReLU(), Linear(500, 500), ReLU(), Linear(500, 1))
     return ADDA(
         *(source, target, C, D),
@@ -143,9 +151,12 @@ def features(game: Adaptation, samples: Samples, path: Path) -> None:
     points = np.split(principal(np.concatenate(rows)), [len(source)])
     figure = viz.empty_figure(figsize=(9, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for (name, marker), at, classes in zip(DOMAINS.items(), points, (labels, game.predict(target)), strict=True):
-        left.scatter(*at.T, s=9, marker=marker, linewidths=0.8, alpha=0.6, label=name)
-        right.scatter(*at.T, s=9, marker=marker, linewidths=0.8, c=classes, cmap="tab10", vmin=0, vmax=CLASSES - 1)
+    read = labels, game.predict(target)
+    colours = 10 if max(map(np.max, read)) < 10 else 20
+    shown = {"s": 9, "linewidths": 0.8}
+    for (domain, marker), at, told in zip(DOMAINS.items(), points, read, strict=True):
+        left.scatter(*at.T, **shown, marker=marker, alpha=0.6, label=domain)
+        right.scatter(*at.T, **shown, marker=marker, c=told % colours, cmap=f"tab{colours}", vmin=0, vmax=colours - 1)
     left.legend(frameon=False, loc="upper right")
     left.set_title("domain", fontsize=10)
     right.set_title("class", fontsize=10)

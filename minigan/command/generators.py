@@ -65,6 +65,8 @@ def translator_of(given: str, device: str) -> tuple[export.Generator, SourceImag
         raise CheckpointError(
             f"{given}: makes samples of noise, `minigan sample` draws some; this asks for a translator"
         )
+    if (made := found.sample(1)).ndim != 4:
+        raise CheckpointError(f"{given}: makes {made.shape[1:]} numbers of an image; this asks for a translator")
     return found, found.source
 
 

@@ -11,11 +11,12 @@ import numpy as np
 
 from .. import ops
 from ..errors import ShapeError
-from ..nn import Module, evaluating, in_chunks
+from ..nn import Module, Sequential, evaluating, in_chunks
 from ..nn.checks import integer, not_negative
 from ..optim import Optimizer
 from ..tensor import Tensor, full
 from .game import Batch, Game, Losses, Turn
+from .latents import Latent, SourceImages
 from .losses import Loss, nonsaturating
 from .translation.base import scores_move
 
@@ -60,6 +61,18 @@ class Adaptation(Game):
     labelled = True
     generates = False
     classifier: Module
+    _shape: tuple[int, int, int] | None = None  # of an image
+
+    def meet(self, values: Any) -> None:
+        """See which shape images have."""
+        if (source := getattr(values, "source", None)) is not None:
+            self._shape = source.shape[1:]
+
+    def further_networks(self) -> dict[str, tuple[Module, Latent]]:
+        """What reads targets: logits (N, classes) of images, once it is known what these are (`meet`)."""
+        if self._shape is None:
+            return {}
+        return {"classifier": (Sequential(self.extractors()[0], self.classifier), SourceImages(*self._shape))}
 
     def domains(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """(sources, their labels, targets) of the batch; ShapeError if something of that is missing."""

@@ -215,7 +215,7 @@ class Game:
         return self.ema if self.ema is not None and self.ema.module is self.sampling_network() else None
 
     def further_networks(self) -> dict[str, tuple[Module, Latent]]:
-        """What draws beside the sampling network, by name, with what it is fed with: each has a file of its own."""
+        """What draws or reads beside the sampling network, by name, and what it takes: each has a file of its own."""
         return {}
 
     def generate(self, *inputs: Tensor) -> Tensor:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from example_scripts import example
 from PIL import Image
+from translator_programs import pictures
 
 import minigan as mg
 from minigan import viz
+from minigan.command import cli
 from minigan.data import LabelledDomains, Samples
 from minigan.errors import CheckpointError, DataError
 from minigan.gan import ADDA, DANN
@@ -76,6 +78,12 @@ def test_a_run_without_samples_is_reported_and_measured(system, tmp_path, capsys
     assert all(0 <= value <= 1 for value in numbers.values())
     assert {path.name for path in (out / "samples").iterdir()} >= {"step_00000000.png", "step_00000004.png"}
     assert not (out / "generator.safetensors").exists()
+    images, labels = mg.data.held_out(Samples(np.empty(0), None, "digits"))
+    scores = mg.export.load_generator(out / "classifier.safetensors").generate(mg.tensor(mg.data.scaled(images)))
+    assert float((scores.numpy().argmax(1) == labels).mean()) == pytest.approx(numbers["target_accuracy"], abs=1e-3)
+    Image.fromarray(images[0, 0]).save(tmp_path / "digit.png")
+    assert cli.main(["translate", str(out / "classifier.safetensors"), str(tmp_path / "digit.png")]) == 1
+    assert "makes (10,) numbers of an image; this asks for a translator" in capsys.readouterr().err
     run = record.read(out)
     assert run.problems == []
     assert [look.step for look in run.looks] == [0, 4]
@@ -84,6 +92,30 @@ def test_a_run_without_samples_is_reported_and_measured(system, tmp_path, capsys
     assert "target accuracy" in (out / "report.html").read_text()
     with pytest.raises(CheckpointError, match="or has one no file describes, or none"):
         evaluation.evaluate(out, 10)
+
+
+@pytest.mark.parametrize("system", ["pixelda", "dann", "adda"])
+def test_there_are_as_many_classes_as_the_data_have(system, tmp_path):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (36, 1, 28, 28)).astype(np.uint8), np.arange(36) % 12
+    np.savez(tmp_path / "a.npz", images=images, labels=labels)
+    np.save(tmp_path / "b.npy", images[::-1])
+    module, out = example("domain_adaptation"), tmp_path / "run"
+    sizes = "--width 4 --blocks 1" if system == "pixelda" else ""
+    line = f"--data {tmp_path / 'a.npz'} --target {tmp_path / 'b.npy'} --channels 1 --system {system} {sizes}"
+    assert module.main([*line.split(), "--steps", "2", "--batch-size", "12", "--out", str(out)]) == 0
+    assert mg.export.load_generator(out / "classifier.safetensors").sample(3).shape == (3, 12)
+
+
+def test_folders_of_pictures_are_classes_if_that_is_said(tmp_path, capsys):
+    for name in ("cats", "dogs", "emus"):
+        pictures(tmp_path / "zoo" / name, 4)
+    module, line = example("domain_adaptation"), f"--data {tmp_path / 'zoo'} --target {tmp_path / 'zoo'} --system dann"
+    run = ["--side", "16", "--batch-size", "4", "--steps", "1", "--out", str(tmp_path / "run")]
+    assert module.main([*line.split(), *run]) == 1
+    assert "these pictures have no labels, unless their folders are (--labels-from)" in capsys.readouterr().err
+    assert module.main([*line.split(), *run, "--labels-from", "folders"]) == 0
+    assert mg.export.load_generator(tmp_path / "run" / "classifier.safetensors").sample(2).shape == (2, 3)
 
 
 def test_a_run_of_dann_is_resumed_along_its_course(tmp_path):

@@ -10,6 +10,7 @@ from ...nn.checks import not_negative
 from ...optim import Optimizer
 from ..adaptation import applied, labels_of
 from ..game import Batch, Losses
+from ..latents import Latent
 from ..losses import Loss, nonsaturating
 from .base import Translation, scores_move
 
@@ -69,6 +70,10 @@ class PixelDA(Translation):
         self.optimizers["translator"].minimize(loss)
         self.average()
         return shown
+
+    def further_networks(self) -> dict[str, tuple[Module, Latent]]:
+        """What reads images: logits (N, classes), once it is known what these are (`meet`)."""
+        return {"classifier": (self.classifier, self.latent)} if hasattr(self, "latent") else {}
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """The class that T reads in each image, int64 (N,), of uint8 or float images (N, C, H, W) in [-1, 1]."""
