@@ -4,15 +4,16 @@
     python examples/super_resolution.py --data FOLDER --system srresnet  by the distance of pixels alone
     python examples/super_resolution.py --data FOLDER --system esrgan --vgg FILE
     python examples/super_resolution.py --data FOLDER --system realesrgan      for small pictures as they are found
+    python examples/super_resolution.py --data SMALL --target LARGE            pairs of pictures of the same name
 
-The small images are made of the large ones: by bicubic interpolation, or, of realesrgan and with --sources degraded,
-also blurred, noisy and compressed, twice and at random, so that the network learns to undo that. With --vgg, a file
-with torchvision's weights of VGG19, the generator is to make images that look like the large ones to VGG, by the
-papers' layers; without it to a judge, that of --judge or one that ships and knows the images. SRGAN's has these
-features in place of pixels, and pixels where nobody has features, ESRGAN's both. The generator learns by pixels alone
-for the first --warm-up steps. In OUT/samples: small images, what is made of them, the large ones. At the end held-out
-images are measured: `psnr` and `ssim`, and `looks` if a judge knows them, beside those of bicubic interpolation; the
-verdict says where that is nearer. `minigan upscale RUN PICTURES` makes pictures of any size larger.
+Unless they are given, the small images are made of the large ones: by bicubic interpolation, or, of realesrgan and with
+--sources degraded, also blurred, noisy and compressed, twice and at random, so that the network learns to undo that.
+With --vgg, a file with torchvision's weights of VGG19, the generator is to make images that look like the large ones to
+VGG, by the papers' layers; without it to a judge, that of --judge or one that ships and knows the images. SRGAN's has
+these features in place of pixels, and pixels where nobody has features, ESRGAN's both. The generator learns by pixels
+alone for the first --warm-up steps. In OUT/samples: small images, what is made of them, the large ones. At the end
+held-out images are measured: `psnr` and `ssim`, and `looks` if a judge knows them, beside those of bicubic
+interpolation; the verdict says where that is nearer. `minigan upscale RUN PICTURES` makes pictures of any size larger.
 """
 
 import sys
@@ -91,7 +92,7 @@ def build(settings: Settings) -> Restoration:
         **seen,
         **content(settings, seen),
         warm_up=extra["warm_up"],
-        make=making(f"{sources_of(settings)}:{extra['factor']}"),
+        make=None if extra["target"] else making(f"{sources_of(settings)}:{extra['factor']}"),
         schedules=[mg.optim.Course(each, partial(mg.optim.late_linear, 0.5)) for each in adam],
         seed=settings.seed,
     )
@@ -126,6 +127,7 @@ def options() -> training.Options:
     p.add_argument("--warm-up", type=natural, default=500, metavar="STEPS", help="by pixels alone (default: 500)")
     shown = "learning rate, which falls to 0 in the second half of the run (default: 0.0002)"
     p.add_argument("--lr", type=float, default=2e-4, help=shown)
+    p.idle("--sources", lambda o: "changes nothing with --target" if o.target else "")
     p.idle("--vgg", lambda o: "changes nothing with --system srresnet" if o.system == "srresnet" else "")
     p.idle_without("--vgg", lambda o: o.vgg, "--vgg-layers")
     return p

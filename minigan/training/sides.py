@@ -47,8 +47,7 @@ def add_options(p: Options, *, made: str, made_of: Mapping[str, str] | None = No
     p.named("--data").help = "images, or with --target the sources of those; auto (default) means mnist, else digits"
     group = p.add_argument_group("pairs")
     _add_made(p, group, made, made_of or {})
-    shown = "pictures that have the names of those in --data, which are their sources"
-    group.add_argument("--target", type=nonempty, metavar="FOLDER", help=shown)
+    _add_target(group, "pictures that have the names of those in --data, which are their sources")
     shown = "each picture of --data is two beside each other: this one is the source"
     group.add_argument("--halves", choices=SIDES, help=shown)
     _add_held_out(group)
@@ -80,10 +79,16 @@ def _made(name: str) -> str:
     return name
 
 
+def _add_target(group: Any, shown: str) -> None:
+    shown = f"{shown}; or a file of arrays, as --data is one then, in the same order"
+    group.add_argument("--target", type=nonempty, metavar="FOLDER|FILE", help=shown)
+
+
 def add_images(p: Options, *, side: int) -> None:
-    """Give a program that makes its sources of images itself their size, and a judge."""
+    """Give a program of smaller sources, which it makes of images itself or finds, --target, sizes, and a judge."""
     p.without("--labels-from", "--images")
     group = p.add_argument_group("images")
+    _add_target(group, "large pictures that have the names of those in --data, which are then small ones of your own")
     _add_held_out(group)
     add_sizes(group, side)
 
@@ -148,7 +153,10 @@ def shapes(settings: Settings) -> tuple[Shape, Shape]:
     extra = settings.extra
     shape = channels(extra.get("target") or settings.data, extra), extra["side"], extra["side"]
     made = made_by(extra)
-    return (shape if made is None else source_shape(made, shape)), shape
+    if "factor" in extra and extra["side"] % extra["factor"]:
+        raise ShapeError(f"--side {extra['side']}: expected a multiple of --factor {extra['factor']}")
+    side = extra["side"] // extra.get("factor", 1)
+    return ((shape[0], side, side) if made is None else source_shape(made, shape)), shape
 
 
 def target_shape(settings: Settings) -> Shape:
@@ -173,7 +181,7 @@ def made_by(extra: Extra) -> Making | None:
 def load_pairs(settings: Settings, limit: int | None) -> Samples:
     """The pairs that are learnt from, or images of which their sources are made; `limit` of them, if it is given."""
     if (pictures := _pictures(settings)) is None:
-        return _parts(load_images(settings.data, limit, shapes(settings)[1]), settings)[0]
+        return _parts(_arrays(settings, limit), settings)[0]
     return _read(pictures.chosen(_split(len(pictures.pictures), settings)[0]), settings, limit)
 
 
@@ -181,7 +189,7 @@ def load_held_out(settings: Settings) -> Samples:
     """Those that are held out to measure with."""
     few = FEW_HELD if settings.dry_run else None
     if (pictures := _pictures(settings)) is None:
-        return _parts(load_images(settings.data, few, shapes(settings)[1]), settings)[1]
+        return _parts(_arrays(settings, few), settings)[1]
     return _read(pictures.chosen(_split(len(pictures.pictures), settings)[1]), settings, few, most_whole=False)
 
 
@@ -235,12 +243,36 @@ def domains_held_out(settings: Settings) -> tuple[Samples, Samples] | None:
 
 def _pictures(settings: Settings) -> Pictures | None:
     """The pictures that pairs, or images of which their sources are made, are read from; None if it is other data."""
-    extra, (_, (channels, side, _)) = settings.extra, shapes(settings)
-    if extra.get("target"):
-        return pairs_by_name(extra["target"], settings.data, side, channels)
+    extra, ((_, source_side, _), (channels, side, _)) = settings.extra, shapes(settings)
+    if target := extra.get("target"):
+        folders = [is_pictures(name) for name in (target, settings.data)]
+        if not any(folders):
+            return None
+        if not all(folders):
+            both = f"--target {shown(target)} and --data {shown(settings.data)}"
+            raise DataError(
+                f"{both}: pairs are two folders of pictures or two files of arrays, and one of these is none"
+            )
+        return pairs_by_name(target, settings.data, side, channels, source_size=source_side)
     if extra.get("halves"):
         return pairs_of_halves(settings.data, side, channels, source=extra["halves"])
     return pictures_in(settings.data, side, channels) if is_pictures(settings.data) else None
+
+
+def _arrays(settings: Settings, limit: int | None) -> Samples:
+    """What is no folder of pictures: images, or pairs of which each half is a file of them.
+
+    DataError if there are more of one half than of the other.
+    """
+    target, (source_shape, shape) = settings.extra.get("target"), shapes(settings)
+    if not target:
+        return load_images(settings.data, limit, shape)
+    targets, sources = load_images(target, limit, shape), load_images(settings.data, limit, source_shape)
+    counts = len(targets.drawn), len(sources.drawn)
+    if len(set(counts)) > 1:
+        both = f"--target {shown(target)} has {counts[0]} images, --data {shown(settings.data)} {counts[1]}"
+        raise DataError(f"{both}: pairs belong together one by one")
+    return sources._replace(values=Pair(targets.drawn, sources.drawn), labels=None)
 
 
 def _read(pictures: Pictures, settings: Settings, limit: int | None, *, most_whole: bool = True) -> Samples:

@@ -35,6 +35,44 @@ def test_sources_are_made_of_images_or_found_by_name_or_beside_them(tmp_path):
     assert sides.shapes(digits) == ((1, 32, 32), (1, 32, 32))
 
 
+def test_pairs_are_two_files_of_arrays(tmp_path, rng):
+    images = rng.integers(0, 256, (20, 1, 8, 8)).astype(np.uint8)
+    files = [str(tmp_path / name) for name in ("a.npz", "b.npy", "few.npy", "none.npy")]
+    np.savez(files[0], images=images, labels=np.arange(20))
+    np.save(files[1], 255 - images)
+    np.save(files[2], images[:9])
+    size = "--side", 8, "--channels", 1
+    pairs = settings("pix2pix", "--data", files[0], "--target", files[1], *size)
+    learnt, held = sides.load_pairs(pairs, None), sides.load_held_out(pairs)
+    assert [len(part.drawn) for part in (learnt, held)] == [18, 2]
+    assert (learnt.values.target == 255 - learnt.values.source).all()
+    assert (learnt.labels, learnt.name) == (None, files[0])
+    folder = pictures(tmp_path / "p", 3)
+    for data, target, told in (
+        (files[0], files[2], "few.npy has 9 images, .*a.npz 20: pairs belong together one by one"),
+        (files[0], folder, "p and --data .*a.npz: pairs are two folders of pictures or two files of arrays"),
+        ("auto", folder, "p and --data auto: pairs are two folders of pictures or two files of arrays"),
+        (files[0], files[3], "none.npy: no such folder or file"),
+    ):
+        with pytest.raises(DataError, match=told):
+            sides.load_pairs(settings("pix2pix", "--data", data, "--target", target, *size), None)
+
+
+def test_small_images_are_made_of_large_ones_or_found_by_name(tmp_path, capsys):
+    small, large = pictures(tmp_path / "small", 21, size=(8, 8)), pictures(tmp_path / "large", 21, 1, size=(16, 16))
+    words = ["--data", small, "--target", large, "--side", 16, "--factor", 2, "--width", 4, "--blocks", 1]
+    found = sides.load_pairs(settings("super_resolution", *words), None)
+    assert (found.values.target.shape, found.values.source.shape) == ((19, 3, 16, 16), (19, 3, 8, 8))
+    for name, images in zip((large, small), found.values, strict=True):
+        there = {image.tobytes() for image in mg.data.image_folder(name, images.shape[2])[0]}
+        assert {image.tobytes() for image in images} <= there
+    run = [*map(str, words), "--system", "srresnet", "--batch-size", "4", "--steps", "2", "--flip", "--crop", "2"]
+    assert example("super_resolution").main([*run, "--out", str(tmp_path / "run")]) == 0
+    assert {"psnr", "psnr_bicubic"} <= set(json.loads((tmp_path / "run" / "metrics.json").read_text()))
+    with pytest.raises(ShapeError, match="--side 18: expected a multiple of --factor 4"):
+        sides.shapes(settings("super_resolution", "--side", 18))
+
+
 def test_what_is_held_out_is_not_learnt_from(tmp_path):
     chosen = settings("pix2pix", "--data", pictures(tmp_path / "a", 40, size=SIZE), "--side", 16, "--held-out", 3)
     learnt, held = sides.load_pairs(chosen, None).values, sides.load_held_out(chosen).values
