@@ -25,7 +25,7 @@ from typing import Any
 
 import minigan as mg
 from minigan import judge, training, viz
-from minigan.data import LabelledDomains, Samples, Shape, load_images
+from minigan.data import Samples, Shape, count_classes
 from minigan.errors import ShapeError
 from minigan.gan import losses, penalties
 from minigan.gan.translation import CUT, MUNIT, UNIT, CyCADA, CycleGAN, TwoWay, l1, l2
@@ -41,7 +41,6 @@ SYSTEMS = {
     },
     "cycada": {"loss": losses.nonsaturating, "adversarial": 1.0, "cycle": 1.0, "identity": 0.0, "distance": l2},
 }
-CLASSES = 10  # that cycada reads
 POOL = 50  # earlier fakes that discriminators of cyclegan see again
 WAYS = [*SYSTEMS, "cut", "unit", "munit"]
 
@@ -86,7 +85,8 @@ def cycada(settings: Settings, source: Shape, target: Shape) -> CyCADA:
     channels, side, _ = target
     first = mg.nn.Conv2d(channels, 16, 5, padding=2), mg.nn.ReLU(), mg.nn.MaxPool2d(2, 2)
     second = mg.nn.Conv2d(16, 32, 5, padding=2), mg.nn.ReLU(), mg.nn.MaxPool2d(2, 2)
-    last = mg.nn.Flatten(), mg.nn.Linear(32 * (side // 4) ** 2, 128), mg.nn.ReLU(), mg.nn.Linear(128, CLASSES)
+    classes = count_classes(settings.data, labels=settings.labels_from)
+    last = mg.nn.Flatten(), mg.nn.Linear(32 * (side // 4) ** 2, 128), mg.nn.ReLU(), mg.nn.Linear(128, classes)
     reader = mg.nn.Sequential(*first, *second, *last).to(settings.device)
     told = {"classifier": reader, "semantic": settings.extra["semantic"]}
     return cycled(CyCADA, settings, source, target, **SYSTEMS["cycada"], **told, pool=POOL)
@@ -168,12 +168,8 @@ def coded(
 
 
 def load(settings: Settings, limit: int | None) -> Samples:
-    if settings.extra["system"] != "cycada":
-        return sides.load_domains(settings, limit)
-    shape = sides.target_shape(settings)
-    source, target = (load_images(name, limit, shape) for name in (settings.data, settings.extra["target"]))
-    labels = source.needed_labels("and the classifier of cycada learns from them")
-    return Samples(LabelledDomains(target.drawn, source.drawn, labels), None, source.name, paired=False)
+    labelled = "and the classifier of cycada learns from them" if settings.extra["system"] == "cycada" else ""
+    return sides.load_domains(settings, limit, labelled=labelled)
 
 
 def measure(game: TwoWay | CUT, samples: Samples, settings: Settings) -> dict[str, float]:
@@ -193,7 +189,7 @@ def measure(game: TwoWay | CUT, samples: Samples, settings: Settings) -> dict[st
 
 def options() -> training.Options:
     p = training.parser("cyclegan", __doc__, epochs=1, batch_size=16)
-    sides.add_domain_options(p, source="digits", target="mnist")
+    sides.add_domain_options(p, source="digits", target="mnist", labels=True)
     p.add_argument("--system", choices=WAYS, default="cyclegan", help="(default: cyclegan)")
     p.add_argument("--width", type=positive, default=32, help="maps next to the image (default: 32; the paper: 64)")
     p.add_argument("--blocks", type=positive, default=3, help="of the generators (default: 3; the paper: 6 or 9)")
@@ -205,7 +201,7 @@ def options() -> training.Options:
     p.add_argument("--scales", type=positive, default=1, metavar="N", help=sides.SCALES)
     shown = "learning rate, which falls to 0 in the second half of the run (default: 0.0002)"
     p.add_argument("--lr", type=float, default=2e-4, help=shown)
-    p.idle_without("--system cycada", lambda o: o.system == "cycada", "--semantic")
+    p.idle_without("--system cycada", lambda o: o.system == "cycada", "--semantic", "--labels-from")
     p.idle_without("--system munit", lambda o: o.system == "munit", "--style-dim")
     return p
 
