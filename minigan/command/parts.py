@@ -209,6 +209,9 @@ def _add_regularisers(p: Options) -> None:
     shown = "how they are changed, as by --augment (default: translation)"
     few.add_argument("--consistency-by", type=_changes, default="translation", metavar=some, help=shown)
     few.add_argument("--cutmix", help="unet's D is to score pixels of images cut together as before, 1 say", **weight)
+    shown = "of D's steps, which are on such images, the whole fake (default: 0.5)"
+    few.add_argument("--cutmix-share", type=float, default=0.5, metavar="SHARE", help=shown)
+    few.add_argument("--cutmix-steps", type=positive, metavar="STEPS", help="in which it rises from none to that")
     few.add_argument("--latent-consistency", help="D is to score fakes of near noise alike, 5 say", **weight)
     shown = "and G to make them differ (default: 0.5)"
     few.add_argument("--latent-variety", **{**weight, "default": 0.5}, help=shown)
@@ -230,6 +233,7 @@ def _add_regularisers(p: Options) -> None:
     p.idle_without(
         "--consistency or --fake-consistency", lambda o: o.consistency or o.fake_consistency, "--consistency-by"
     )
+    p.idle_without("--cutmix", lambda o: o.cutmix, "--cutmix-share", "--cutmix-steps")
     p.idle_without("--latent-consistency", lambda o: o.latent_consistency, "--latent-variety", "--latent-step")
     p.idle_without("--model fastgan", lambda o: o.model == "fastgan", "--reconstruction")
     p.idle_without("--top-k below 1", lambda o: o.top_k < 1, "--top-k-steps")

@@ -257,13 +257,14 @@ PRESETS = {
         },
     ),
     "unet": Preset(
-        "BigGAN's generator against a D that scores the image and each pixel, CutMix consistency; narrow",
+        "BigGAN's generator against a D that scores the image and each pixel, CutMix; narrow",
         "Schonfeld et al. 2020",
         {
             **_residual,
             "model": "unet",
             "generator_spectral_norm": True,
             "cutmix": 1.0,
+            "cutmix_steps": 1000,
             "lr": 1e-4,
             "d_lr": 5e-4,
         },

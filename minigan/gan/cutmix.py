@@ -1,4 +1,9 @@
-"""Images cut together from real ones and fakes, whose pixels a discriminator is to score as it did before."""
+"""Images cut together from real ones and fakes, for a discriminator that scores each pixel (Schonfeld et al. 2020).
+
+In a share of its steps D learns from such images instead of real ones and fakes: the image as a whole is fake, or G
+would learn to cut, and a pixel is what it was cut from. And it is to score the pixels as it did before they were cut
+together, which holds its scores by what is seen, and not by where it is.
+"""
 
 from collections.abc import Callable
 
@@ -7,27 +12,53 @@ from ..backend import Array, xp
 from ..errors import ShapeError
 from ..kernels.calls import made
 from ..random import Stream
-from ..tensor import Tensor
+from ..tensor import Tensor, zeros_like
+
+Pair = tuple[Tensor, Tensor]  # of real images, of fakes
 
 
-def consistency(
-    samples: tuple[Tensor, Tensor], scores: tuple[Tensor, Tensor], score: Callable[[Tensor], Tensor], rng: Stream
-) -> Tensor:
-    """E (D(mix(x, G)) - mix(D(x), D(G)))^2 over pixels: a 0-d tensor (Schonfeld et al. 2020, equation 9).
+class Cut:
+    """Real images and fakes cut together, mix(x, G): each pixel of one of both; what D makes of them.
 
-    mix takes a random rectangle of each fake, else the real image. Scores are (N, 2, H, W), those of pixels second.
-    ShapeError for scores of anything but pixels.
+    `samples` are (N, C, H, W), `scores` theirs, (N, 2, H, W): those of pixels second. `score` is D. ShapeError for
+    scores of anything but pixels.
     """
-    real, fake = samples
-    if real.ndim != 4 or scores[0].shape != (len(real), 2, *real.shape[2:]):
-        raise ShapeError(
-            "cutmix: expected scores of each pixel, as the discriminator of unet gives them, "
-            f"got {scores[0].shape} for {real.shape}"
-        )
-    inside = rectangles(real, rng)
-    of_mixed = score(ops.where(inside, fake, real))[:, 1:]
-    mixed = ops.where(inside, scores[1][:, 1:], scores[0][:, 1:])
-    return ops.mean_of(of_mixed - mixed, ops.square)
+
+    def __init__(self, samples: Pair, scores: Pair, score: Callable[[Tensor], Tensor], rng: Stream) -> None:
+        real, fake = samples
+        if real.ndim != 4 or scores[0].shape != (len(real), 2, *real.shape[2:]):
+            raise ShapeError(
+                "cutmix: expected scores of each pixel, as the discriminator of unet gives them, "
+                f"got {scores[0].shape} for {real.shape}"
+            )
+        self.fakes = cuts(real, rng)
+        self.before = ops.where(self.fakes, scores[1][:, 1:], scores[0][:, 1:])
+        self.scores = score(ops.where(self.fakes, fake, real))
+
+    def consistency(self) -> Tensor:
+        """E (D(mix(x, G)) - mix(D(x), D(G)))^2 over pixels (equation 9): a 0-d tensor."""
+        return ops.mean_of(self.scores[:, 1:] - self.before, ops.square)
+
+    def loss(self, discriminator: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """D's loss of these scores, that of the image as a fake's and that of each pixel as what it is of: 0-d.
+
+        For `discriminator`(r, f) = E a(r) + E b(f) it is E b of images + E (a or b) of pixels, up to a number that no
+        weight moves: as large as what D pays for real images and fakes, the mean of both their scores.
+        """
+        real, nothing = Tensor(made(_real, self.fakes.data)), zeros_like(self.scores)
+        of_each = discriminator(ops.where(real, self.scores, nothing), ops.where(real, nothing, self.scores))
+        return 2 * of_each - discriminator(nothing, nothing)
+
+
+def now(share: float, steps: int | None, step: Tensor, like: Tensor, rng: Stream) -> Tensor:
+    """1 with probability `share`, else 0: a 0-d tensor; with `steps` it rises from 0 in so many of `step`."""
+    return Tensor(made(_drawn, rng.uniform((), device=like.device), step.data, share, steps, like.dtype))
+
+
+def cuts(x: Tensor, rng: Stream) -> Tensor:
+    """(N, 1, H, W), True where a fake is to be seen: in a rectangle of an image, or, as likely, around it."""
+    inside = rectangles(x, rng)
+    return Tensor(made(_exchanged, inside.data, rng.integers(2, len(x), x.device)))
 
 
 def rectangles(x: Tensor, rng: Stream) -> Tensor:
@@ -48,3 +79,18 @@ def _inside(u: Array, height: int, width: int) -> Array:
         return abs(places - u[:, k, None]) < half[:, None]
 
     return (along(1, height)[:, :, None] & along(2, width)[:, None])[:, None]
+
+
+def _exchanged(inside: Array, drawn: Array) -> Array:
+    return inside != (drawn == 1)[:, None, None, None]
+
+
+def _real(fakes: Array) -> Array:
+    """(N, 2, H, W): no image is real, and a pixel is where it is no fake's."""
+    lib = xp(fakes)
+    return lib.concatenate([lib.zeros_like(fakes), ~fakes], 1)
+
+
+def _drawn(u: Array, step: Array, share: float, steps: int | None, dtype: object) -> Array:
+    reached = 1.0 if steps is None else (step / steps).clip(None, 1.0)
+    return (u < share * reached).astype(dtype)

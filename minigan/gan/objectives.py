@@ -9,7 +9,7 @@ from ..nn import Module
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor
-from . import decoding
+from . import cutmix, decoding
 from .answers import Answer, parted, split
 from .best import best
 from .game import Game, Losses
@@ -123,7 +123,11 @@ class Objectives(Game):
         `seen` are the real samples as it saw them.
         """
         (real, reading), (fake, _) = answers
-        weights, terms, shown = self.regularisers, [], {}
+        weights, terms = self.regularisers, []
+        shown: Losses = {}
+        score = partial(self._scores, critic, rng=rng)
+        if weights.cutmix:
+            loss, shown = self._cut_together(loss, cutmix.Cut(sides[:2], (real, fake), score, rng), rng)
         if weights.drift:
             terms.append(Term("drift", weights.drift, ops.mean_of(real, ops.square)))
         if self.view.adaptive is not None and not imagined:
@@ -133,7 +137,7 @@ class Objectives(Game):
                 self.anchors.move(real, fake)
             terms.append(Term("lecam", weights.lecam, self.anchors.penalty(real, fake)))
         if weights.compares:
-            terms += compared(weights, sides[:2], sides.near, (real, fake), partial(self._scores, critic, rng=rng), rng)
+            terms += compared(weights, sides[:2], sides.near, (real, fake), score, rng)
         if self.decoders is not None:
             error = decoding.reconstruction_error(self.decoders, seen, reading, rng)
             terms.append(Term("reconstruction", weights.reconstruction, error))
@@ -141,6 +145,16 @@ class Objectives(Game):
             loss = loss + weight * value
             shown[name] = value.detach()
         return loss, shown
+
+    def _cut_together(self, loss: Tensor, cut: cutmix.Cut, rng: Stream) -> tuple[Tensor, Losses]:
+        """The discriminator's loss where in some steps it learns from images cut together, and what the log shows."""
+        weights, consistency = self.regularisers, cut.consistency()
+        shown = {"cutmix": consistency.detach()}
+        if not weights.cutmix_share:
+            return loss + weights.cutmix * consistency, shown
+        of_cut = cut.loss(self.loss.discriminator)
+        now = cutmix.now(weights.cutmix_share, weights.cutmix_steps, self.step, loss, rng)
+        return (1 - now) * loss + now * (of_cut + weights.cutmix * consistency), {"cut": of_cut.detach(), **shown}
 
     def _scores(self, critic: Critic, samples: Tensor, rng: Stream) -> Tensor:
         """The discriminator's scores of samples, as it sees them."""

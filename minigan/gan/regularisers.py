@@ -15,7 +15,7 @@ from ..nn.checks import integer, not_negative, number
 from ..random import Stream
 from ..recording import no_grad
 from ..tensor import Tensor, full
-from . import augmentations, cutmix
+from . import augmentations
 from .averages import follow
 from .orthogonality import orthogonal
 
@@ -34,7 +34,9 @@ class Regularisers:
       -`latent_variety` E (G(z + d) - G(z))^2, over pixels too (zCR; with bCR it is ICR: Zhao et al. 2021); what G
       draws itself is the same for both;
     - `cutmix`, to D's: E (D(mix(x, G(z))) - mix(D(x), D(G(z))))^2 of the scores that it gives pixels, mix from
-      `gan.cutmix`; for a D that gives some, as `models.unet` (Schonfeld et al. 2020);
+      `gan.cutmix`; for a D that gives some, as `models.unet`. That is in the share `cutmix_share` of D's steps, rising
+      from 0 in `cutmix_steps` if they are given, and D's loss of mix(x, G(z)) is in the place of that of x and G(z)
+      then; with a share of 0 D always learns from these, and the term is in every step (Schonfeld et al. 2020);
     - `orthogonal`, to G's: `gan.orthogonal` of its layers, 1e-4 in BigGAN (Brock et al. 2019);
     - `reconstruction`, to D's: how far the real images that its decoders make of what it reads are from what it saw
       (Liu et al. 2021; `gan.decoding`).
@@ -50,15 +52,20 @@ class Regularisers:
     latent_variety: float = 0.5
     latent_step: float = 0.03
     cutmix: float = 0.0
+    cutmix_share: float = 0.5
+    cutmix_steps: int | None = None
     orthogonal: float = 0.0
     reconstruction: float = 0.0
     drift: float = 0.0
 
     def __post_init__(self) -> None:
         integer("Regularisers: lecam_after", self.lecam_after, 0)
-        numbers = {name: value for name, value in vars(self).items() if name not in ("consistency_by", "lecam_after")}
-        not_negative("Regularisers", **numbers)
+        if self.cutmix_steps is not None:
+            integer("Regularisers: cutmix_steps", self.cutmix_steps, 1)
+        others = ("consistency_by", "lecam_after", "cutmix_steps")
+        not_negative("Regularisers", **{name: value for name, value in vars(self).items() if name not in others})
         number("Regularisers: lecam_decay", self.lecam_decay, least=0, below=1)
+        number("Regularisers: cutmix_share", self.cutmix_share, most=1)
         if not augmentations.names("Regularisers: consistency_by", self.consistency_by):
             raise ShapeError("Regularisers: consistency_by: expected a change, got none")
 
@@ -99,8 +106,6 @@ def compared(
             terms.append(Term(name, weight, _apart(again, before)))
     if near is not None:
         terms.append(Term("latent_consistency", weights.latent_consistency, _apart(score(near), scores[1])))
-    if weights.cutmix:
-        terms.append(Term("cutmix", weights.cutmix, cutmix.consistency(samples, scores, score, rng)))
     return terms
 
 

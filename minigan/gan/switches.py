@@ -153,6 +153,11 @@ def check_together(
             f"cutmix compares an image pixel by pixel: no augment or pack, got {sight.augment!r} and {sight.pack}",
         ),
         (
+            regularisers.cutmix and regularisers.cutmix_share and (loss.compares or loss.couples),
+            f"cutmix_share {regularisers.cutmix_share}: a pixel of images cut together is real or fake by itself, and "
+            f"the {loss.name} loss compares both: cutmix_share 0",
+        ),
+        (
             near and replay,
             f"latent_consistency {near} needs the noise of each fake, and {replay} earlier ones have lost theirs",
         ),

@@ -82,8 +82,8 @@ def unet(
 
     `biggan`'s generator and a `UNetDiscriminator`, with the same maps, weights and conditions as there: G(z) and D(x),
     with `classes` G(z, y) and D(x, y). Losses take the mean of all scores; a penalty is on the slope of that mean. The
-    paper adds `Regularisers(cutmix=1)` to `hinge`, 5e-4 for D and 1e-4 for G, and averages weights. ShapeError if a
-    side or a size does not fit.
+    paper adds `Regularisers(cutmix=1)` to `hinge`, 5e-4 for D and 1e-4 for G, and averages weights: 1 beside that mean,
+    as its program has it, where its formula adds both scores' losses up. ShapeError if a side or a size does not fit.
     """
     G = BigGenerator(side, z_dim, channels, generator_width or width, classes, shared_dim, attention, rng=rng)
     D = UNetDiscriminator(side, channels, width, classes, attention, rng=rng)

@@ -142,6 +142,8 @@ def test_what_helps_where_data_are_few_reaches_the_game():
     assert game(f"{line} --latent-step 0.1 --latent-variety 1").regularisers == Regularisers(
         **given, latent_step=0.1, latent_variety=1.0
     )
+    cut = Regularisers(cutmix=1.0, cutmix_share=0.3, cutmix_steps=9)
+    assert game("--model unet --width 4 --cutmix 1 --cutmix-share 0.3 --cutmix-steps 9").regularisers == cut
     plain = game("--augment none")
     assert (plain.sight, plain.moves, plain.regularisers) == (Sight(), Moves(), Regularisers())
     for line, told in (
@@ -172,6 +174,8 @@ def test_what_helps_where_data_are_few_reaches_the_game():
         ("--lecam-decay 0.9", "--lecam-decay changes nothing without --lecam"),
         ("--lecam-after 9", "--lecam-after changes nothing without --lecam"),
         ("--consistency-by flip", "--consistency-by changes nothing without --consistency or --fake-consistency"),
+        ("--cutmix-share 0.1", "--cutmix-share changes nothing without --cutmix"),
+        ("--cutmix-steps 9", "--cutmix-steps changes nothing without --cutmix"),
         ("--latent-step 0.1", "--latent-step changes nothing without --latent-consistency"),
         ("--latent-variety 0.1", "--latent-variety changes nothing without --latent-consistency"),
         ("--latent-damping 1", "--latent-damping changes nothing without --latent-optimisation"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from cuda_games import batches, dcgan, wgan_gp
 from replayed_game import replays_exactly
+from systems import SYSTEMS, play
 
 import minigan as mg
 from minigan import nn, optim
@@ -88,6 +89,13 @@ def test_every_layer_that_draws_or_keeps_something(layers):
 def test_a_generator_that_draws_the_same_for_noise_that_is_near_or_has_moved(layers):
     how = {"regularisers": Regularisers(latent_consistency=5.0), "moves": Moves(latent_optimisation=0.9)}
     replays_exactly(lambda: plane_game(g_layers=layers, **how), plane)
+
+
+@pytest.mark.parametrize("name", ["ICR and latent optimisation of styles", "LeCam", "cutmix, orthogonal weights"])
+def test_what_is_drawn_twice_or_begins_late(name):
+    (_, played, _), (game, replayed, _) = (play(SYSTEMS[name], 12, graphs=graphs) for graphs in (False, True))
+    assert all(turn.graph is not None for turn in game._turns[1].values())
+    assert all(np.array_equal(played[key], replayed[key]) for key in played)
 
 
 def test_noisy_labels_a_schedule_and_several_critic_turns():

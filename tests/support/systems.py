@@ -292,7 +292,8 @@ FREE = {"norm": False}
 ADA = {"augment": "ada", "ada_target": -0.9, "ada_images": 4 * BATCH}  # p moves by 1 after four turns of D
 ICR = Regularisers(consistency=10.0, fake_consistency=10.0, latent_consistency=5.0, consistency_by="translation,flip")
 
-CUT = Regularisers(cutmix=1.0, orthogonal=0.01)
+CUT = Regularisers(cutmix=1.0, cutmix_steps=4, orthogonal=0.01)
+COMPARED = Regularisers(cutmix=1.0, cutmix_share=0.0)
 
 SYSTEMS: dict[str, System] = {
     name: System(*(row if isinstance(row, tuple) else (row,)))
@@ -373,7 +374,7 @@ SYSTEMS: dict[str, System] = {
         "latent optimisation": lambda: game(L.hinge, moves={"latent_optimisation": 0.9}),
         "cutmix, orthogonal weights": lambda: game(L.hinge, how={"pixels": True}, regularisers=CUT),
         "scores of pixels, penalty, replay": lambda: game(
-            L.relativistic, how={"pixels": True}, seen={"replay": 64}, penalty=P.gradient_penalty, regularisers=CUT
+            L.relativistic, how={"pixels": True}, seen={"replay": 64}, penalty=P.gradient_penalty, regularisers=COMPARED
         ),
         "orthogonal weights, one pass": lambda: game(
             L.nonsaturating, how=FREE, regularisers=Regularisers(orthogonal=0.01), schedule=[Turn("one_pass_turn")]
