@@ -23,7 +23,7 @@ from ..system.machine import __version__, blas_info
 from ..system.options import Options, meant, nonempty
 from ..system.terminal import answer, ending, shown
 from ..training import RunFolder, Settings, positive, record, report, start, studies
-from ..training.settings import flat
+from ..training.settings import as_now, flat
 from . import between, editing, evaluate, exporting, judging, projecting, recipe, sweep, translating, watch
 from . import reproduce as tables
 from .generators import done, generator_of, kind_of, numbers, of_generator, options, out_to
@@ -100,7 +100,7 @@ def resume(arguments: Arguments) -> int:
         raise CheckpointError(
             f"{run}: made by {before.name}.py; continue it by the same command with --out {run} --resume"
         )
-    saved = {name: value for name, value in flat(asdict(before)).items() if name != "name"}
+    saved = {name: value for name, value in as_now(asdict(before)).items() if name != "name"}
     p.set_defaults(**{**saved, "resume": True, "allow_change": []})
     return start(recipe.build, Settings.parsed(p, arguments, "train"), recipe.shape)
 

@@ -40,7 +40,7 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "ada_images": 500_000,
     "lecam": 0.0,
     "lecam_decay": 0.99,
-    "lecam_after": 0,
+    "lecam_after": 1000,
     "consistency": 0.0,
     "fake_consistency": 0.0,
     "consistency_by": "translation",
@@ -61,6 +61,8 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "san": False,
     "orthogonal": 0.0,
     "cutmix": 0.0,
+    "cutmix_share": 0.5,
+    "cutmix_steps": None,
     "scales": 1,
     "start_from": None,
     "freeze_d": 0,
@@ -68,6 +70,7 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "grow": 0.5,
     "fade": 0.5,
 }
+BESIDE = {"lecam": ("lecam_after", 0), "cutmix": ("cutmix_share", 0.0)}  # likewise, of runs that had the first of them
 
 
 @dataclass
@@ -161,7 +164,8 @@ def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_now(saved: Mapping[str, Any]) -> dict[str, Any]:
     """Saved settings by name, as `flat` has them: one that came later is what runs had before."""
-    return LATER | flat({**asdict(Settings(name="")), **saved})
+    named = flat({**asdict(Settings(name="")), **saved})
+    return LATER | dict(later for option, later in BESIDE.items() if named.get(option)) | named
 
 
 def title(settings: Mapping[str, Any]) -> str:

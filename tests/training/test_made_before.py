@@ -6,6 +6,7 @@ Beside its folder lie what that version printed of it, what it drew, and what it
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import minigan as mg
 from minigan import export
 from minigan.command import cli
+from minigan.training.folder import RunFolder
 
 MADE = Path(__file__).with_name("made_before")
 SAID = json.loads((MADE / "said.json").read_text())
@@ -51,6 +53,19 @@ def test_it_goes_on_as_it_would_have(run, tmp_path):
     drawn = export.load_generator(run / "generator.safetensors").sample(4, seed=1).numpy()
     np.testing.assert_allclose(drawn, np.load(MADE / "samples_after.npy"), **CLOSE)
     assert abs(drawn - np.load(MADE / "samples.npy")).max() > 0.01  # four steps matter
+
+
+@pytest.mark.parametrize(
+    ("had", "later", "then", "usual"), [("lecam", "lecam_after", 0, 1000), ("cutmix", "cutmix_share", 0.0, 0.5)]
+)
+def test_a_run_that_had_an_option_goes_on_without_what_came_later_beside_it(run, monkeypatch, had, later, then, usual):
+    before, begun = RunFolder(run).settings(), []
+    monkeypatch.setattr(cli, "start", lambda build, settings, shape: begun.append(settings) or 0)
+    for value in (0.0, 0.3):
+        started = replace(before, extra={**before.extra, had: value})
+        monkeypatch.setattr(RunFolder, "settings", lambda self, started=started: started)
+        assert cli.main(["resume", str(run)]) == 0
+    assert [settings.extra[later] for settings in begun] == [usual, then]
 
 
 def test_its_report_says_what_it_said(run, capsys):
