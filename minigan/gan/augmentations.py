@@ -1,10 +1,12 @@
 """Random changes of the images that a discriminator is shown, real ones and fakes; a generator learns through them.
 
 A discriminator that never sees an image twice does not learn a few of them by heart (Zhao et al. 2020). Each sample is
-changed in its own way. Pixels are moved by a product with a matrix from the left and one from the right, whose rows
-say of which pixels a new one is made: so the gradient is a product too, of any order.
+changed in its own way. Rows and columns are moved by a product with a matrix from the left and one from the right,
+whose rows say of which pixels a new one is made: so the gradient is a product too, of any order. What turns or scales
+images draws them anew (`warps`).
 """
 
+import math
 from collections.abc import Callable
 
 from .. import ops
@@ -14,9 +16,11 @@ from ..kernels.calls import made
 from ..random import Stream
 from ..tensor import Tensor
 from .diffusion import diffusion, even_diffusion
+from .warps import from_middle, middles, turned, warped
 
 LARGEST_SHIFT = 0.125  # of a side
 CUT = 0.5  # the sides of what is cut out, likewise
+SCALE = 0.2  # the deviation of how often an image is doubled
 
 
 def color(x: Tensor, rng: Stream) -> Tensor:
@@ -60,11 +64,25 @@ def flip(x: Tensor, rng: Stream) -> Tensor:
     return _resampled(x, down, across)
 
 
+def rotation(x: Tensor, rng: Stream) -> Tensor:
+    """Images turned about their middle by any angle, U[-pi, pi); beyond its edge an image is reflected."""
+    angle = math.pi * (2 * rng.uniform((len(x),), dtype=x.dtype, device=x.device) - 1)
+    return warped(x, made(_rotated, angle, *x.shape[2:]))
+
+
+def scaling(x: Tensor, rng: Stream) -> Tensor:
+    """Images 2^(0.2 n) times as large about their middle, n ~ N(0, 1); beyond its edge an image is reflected."""
+    doublings = rng.normal((len(x),), 0.0, SCALE, x.dtype, x.device)
+    return warped(x, made(_scaled, doublings, *x.shape[2:]))
+
+
 AUGMENTATIONS: dict[str, Callable[[Tensor, Stream], Tensor]] = {
     "color": color,
     "translation": translation,
     "cutout": cutout,
     "flip": flip,
+    "rotation": rotation,
+    "scaling": scaling,
     "diffusion": diffusion,
     "even_diffusion": even_diffusion,
 }
@@ -106,25 +124,26 @@ def augmented(x: Tensor, which: tuple[str, ...], rng: Stream, p: Tensor | None =
 def varied(x: Tensor, p: Tensor, rng: Stream) -> Tensor:
     """Square images after each of these changes with probability p, a 0-d tensor: x itself where p is 0.
 
-    Mirrored; turned by quarters; moved by whole pixels, up to an eighth; 2^(0.2 n) times as large; 2^(0.2 n) times as
-    high, and as much narrower; moved by n / 8 of the sides; n / 5 added; times 2^(n / 2); light and dark exchanged; 2^n
-    times as saturated. n ~ N(0, 1) is drawn for each of them. They are the pixel blits, geometric and colour changes of
-    Karras et al. 2020, appendix B, less rotation by any angle and that of hue. Between pixels values are interpolated
-    linearly, and beyond its edge an image is reflected. ShapeError for images that are not square.
+    Mirrored; turned by quarters; moved by whole pixels, up to an eighth; 2^(0.2 n) times as large; turned by any angle;
+    2^(0.2 n) times as high, and as much narrower; turned by any angle; moved by n / 8 of the sides; n / 5 added; times
+    2^(n / 2); light and dark exchanged; the hue of three channels turned by any angle; 2^n times as saturated.
+
+    n ~ N(0, 1) is drawn for each of them, angles are U[-pi, pi). Of the two turns each has probability 1 - sqrt(1 - p),
+    so that there is one with probability p. They are the pixel blits, geometric and colour changes of Karras et al.
+    2020, appendix B; places are changed at once, and between pixels values are linear (`warped`), where the paper
+    filters by a wavelet. ShapeError for images that are not square.
     """
     _check_images(x)
-    n, _, height, width = x.shape
+    n, channels, height, width = x.shape
     if height != width:
         raise ShapeError(f"augment ada: images are turned by quarters, so they are square, got {x.shape}")
-    u = rng.uniform((n, 15), dtype=x.dtype, device=x.device)
+    u = rng.uniform((n, 21), dtype=x.dtype, device=x.device)
     normal = rng.normal((n, 7), dtype=x.dtype, device=x.device)
-    turned = Tensor(made(_turned, u, p.data))
-    down, across = (made(_sources, u, normal, p.data, axis, height, x.dtype) for axis in (0, 1))
-    x = _resampled(x, down, across, turned)
-    added, factor, inverted, saturation = (Tensor(made(_tint, u, normal, p.data, k, x.dtype)) for k in range(4))
+    x = warped(x, made(_moved, u, normal, p.data, height))
+    added, factor, inverted, hue, saturation = (Tensor(made(_tint, u, normal, p.data, k)) for k in range(5))
     x = factor * (x + added)
     x = x - 2 * inverted * ops.mean(x, 1, keepdims=True)
-    return _spread(x, 1, saturation)
+    return _spread(x, 1, saturation) if channels != 3 else _hued(x, hue, saturation)
 
 
 def _check_images(x: Tensor) -> None:
@@ -137,19 +156,22 @@ def _spread(x: Tensor, axes: int | tuple[int, ...], factor: Tensor) -> Tensor:
     return x + (factor - 1) * (x - ops.mean(x, axes, keepdims=True))
 
 
-def _resampled(x: Tensor, down: Array, across: Array, turned: Tensor | None = None) -> Tensor:
-    """Images whose pixel (i, j) is what x has at row down[:, i] and column across[:, j], each (N, side).
+def _hued(x: Tensor, angle: Tensor, factor: Tensor) -> Tensor:
+    """Images (N, 3, H, W) whose hue is turned by an angle and saturation multiplied by a factor, both (N, 1, 1, 1).
 
-    Beyond its edge x is 0. With `turned` (N,) it is reflected there, and transposed before where that is true.
+    m + factor (cos(angle) (x - m) + sin(angle) v x (x - m)): about the axis of greys v = (1, 1, 1) / sqrt(3), which
+    leaves m, the mean of the channels, as it is.
     """
+    red, green, blue = ops.split(x, 3, axis=1)
+    across = ops.concatenate([blue - green, red - blue, green - red], 1) * (1 / math.sqrt(3))
+    return _spread(x, 1, factor * ops.cos(angle)) + factor * ops.sin(angle) * across
+
+
+def _resampled(x: Tensor, down: Array, across: Array) -> Tensor:
+    """Images whose pixel (i, j) is that of x in row down[:, i] and column across[:, j], (N, side) each; 0 beyond."""
     n, c, height, width = x.shape
-    reflected = turned is not None
-    rows = Tensor(made(_matrices, down, height, c, reflected))
-    columns = Tensor(made(_matrices, across, width, 1, reflected))
+    rows, columns = Tensor(made(_matrices, down, height, c)), Tensor(made(_matrices, across, width, 1))
     planes = ops.reshape(x, (n * c, height, width))
-    if turned is not None:
-        each = ops.reshape(ops.broadcast_to(ops.expand_dims(turned, 1), (n, c)), (n * c, 1, 1))
-        planes = ops.where(each, ops.transpose(planes, (0, 2, 1)), planes)
     moved = ops.matmul(ops.reshape(planes, (n, c * height, width)), ops.transpose(columns, (0, 2, 1)))
     return ops.reshape(ops.matmul(rows, ops.reshape(moved, (n * c, height, width))), x.shape)
 
@@ -180,62 +202,59 @@ def _within(middle: Array, length: int, size: int, dtype: object) -> Array:
     return ((places >= first) & (places < first + length)).astype(dtype)
 
 
-def _matrices(sources: Array, size: int, copies: int, reflected: bool) -> Array:
-    """(N copies, size, size): row i is for the pixels around sources[:, i], linearly; each sample's so many times."""
+def _matrices(sources: Array, size: int, copies: int) -> Array:
+    """(N copies, size, size): row i is 1 at the place sources[:, i], if there is one; each sample's so many times."""
     lib = xp(sources)
-    before = lib.floor(sources)
-    after = (sources - before)[:, :, None]
-    places = lib.arange(size, dtype=sources.dtype)
-
-    def one(at: Array) -> Array:
-        if reflected:  # there and back again is a period
-            at = size - 1 - abs(size - 1 - abs(at) % max(2 * (size - 1), 1))
-        return at[:, :, None] == places
-
-    found = (1 - after) * one(before) + after * one(before + 1)
+    found = (sources[:, :, None] == lib.arange(size)).astype(sources.dtype)
     return lib.repeat(found, copies, axis=0)
 
 
-# Of the uniform numbers u (N, 15), the first ten say which changes happen, in the order of `varied`.
+def _rotated(angle: Array, height: int, width: int) -> Array:
+    """Whence pixels come, (2, N, H, W), of images turned by an angle (N,)."""
+    return from_middle(*turned(*middles(len(angle), height, width, angle), angle))
 
 
-def _quarters(u: Array, p: Array) -> Array:
-    """By how many quarters each image is turned, (N,)."""
-    return xp(u).where(u[:, 1] < p, xp(u).floor(4 * u[:, 11]), 0)
+def _scaled(doublings: Array, height: int, width: int) -> Array:
+    """Likewise of images that are doubled so often, (N,)."""
+    smaller = 2 ** -doublings[:, None, None]
+    down, right = middles(len(doublings), height, width, doublings)
+    return from_middle(down * smaller, right * smaller)
 
 
-def _turned(u: Array, p: Array) -> Array:
-    """Is a quarter turn more than mirroring? Then the image is transposed, and mirrored as `_sources` has it."""
-    return _quarters(u, p) % 2 == 1
+# Of the uniform numbers u (N, 21), the first thirteen say which changes happen, in the order of `varied`.
 
 
-def _sources(u: Array, normal: Array, p: Array, axis: int, size: int, dtype: object) -> Array:
-    """Whence the pixels of a side come, (N, size): that axis mirrored, moved, scaled and moved again."""
-    lib = xp(u)
+def _moved(u: Array, normal: Array, p: Array, size: int) -> Array:
+    """Whence pixels come, (2, N, size, size): from the last of the changes of places back to the first."""
+    lib, most, any_angle = xp(u), _largest_shift(size), math.pi * (2 * u - 1)
 
-    def sometimes(k: int, change: Array) -> Array:
-        return lib.where(u[:, k] < p, change, 0)
+    def sometimes(k: int, change: Array, chance: Array = p) -> Array:
+        return lib.where(u[:, k] < chance, change, 0).astype(u.dtype)
 
-    quarters = _quarters(u, p)
-    if axis == 0:
-        mirrored = (quarters == 1) | (quarters == 2)
-    else:
-        mirrored = (quarters >= 2) != ((u[:, 0] < p) & (u[:, 10] < 0.5))
-    most = _largest_shift(size)
-    pixels = sometimes(2, lib.floor((2 * most + 1) * u[:, 12 + axis]) - most)
-    larger = 0.2 * (sometimes(3, normal[:, 0]) + (1 - 2 * axis) * sometimes(4, normal[:, 1]))
-    moved = LARGEST_SHIFT * size * sometimes(5, normal[:, 2 + axis])
-    middle = (size - 1) / 2
-    places = (lib.arange(size) - middle - moved[:, None]) * 2 ** -larger[:, None] - pixels[:, None]
-    return (lib.where(mirrored[:, None], -places, places) + middle).astype(dtype)
+    def each(k: int, change: Array, chance: Array = p) -> Array:
+        return sometimes(k, change, chance)[:, None, None]
+
+    once = 1 - lib.sqrt(1 - p)
+    down, right = middles(len(u), size, size, u)
+    down, right = (x - each(7, LARGEST_SHIFT * size * normal[:, 2 + k]) for k, x in enumerate((down, right)))
+    down, right = turned(down, right, sometimes(6, any_angle[:, 19], once))
+    higher = 2 ** each(5, SCALE * normal[:, 1])
+    down, right = turned(down / higher, right * higher, sometimes(4, any_angle[:, 18], once))
+    larger = 2 ** each(3, SCALE * normal[:, 0])
+    down, right = (
+        x / larger - each(2, lib.floor((2 * most + 1) * u[:, 15 + k]) - most) for k, x in enumerate((down, right))
+    )
+    right = right * (1 - 2 * each(0, u[:, 13] < 0.5))
+    quarters = each(1, lib.floor(4 * u[:, 14]))
+    odd, half = quarters % 2 == 1, 1 - 2 * lib.floor(quarters / 2)
+    return from_middle(half * lib.where(odd, right, down), half * lib.where(odd, -down, right))
 
 
-def _tint(u: Array, normal: Array, p: Array, k: int, dtype: object) -> Array:
-    """The k-th of what is added, the factor, 1 where light and dark are exchanged, that of saturation: (N, 1, 1, 1)."""
-    happens = u[:, 6 + k] < p
-    if k == 2:
-        found = happens & (u[:, 14] < 0.5)
-    else:
-        drawn = xp(u).where(happens, normal[:, 4 + min(k, 2)], 0)
-        found = drawn / 5 if k == 0 else 2 ** (drawn / 2 if k == 1 else drawn)
-    return found.astype(dtype)[:, None, None, None]
+def _tint(u: Array, normal: Array, p: Array, k: int) -> Array:
+    """The k-th of what is added, the factor, 1 where light and dark are exchanged, hue's angle, saturation's factor.
+
+    (N, 1, 1, 1).
+    """
+    drawn = (normal[:, 4] / 5, 2 ** (normal[:, 5] / 2), u[:, 17] < 0.5, math.pi * (2 * u[:, 20] - 1), 2 ** normal[:, 6])
+    unchanged = (0, 1, 0, 0, 1)[k]
+    return xp(u).where(u[:, 8 + k] < p, drawn[k], unchanged).astype(u.dtype)[:, None, None, None]

@@ -182,7 +182,7 @@ def test_what_helps_where_data_are_few_reaches_the_game():
         ("--top-k-steps 9", "--top-k-steps changes nothing without --top-k below 1"),
         (
             "--augment colour",
-            "translation, cutout, flip, diffusion, even_diffusion, each once, got 'colour'",
+            "translation, cutout, flip, rotation, scaling, diffusion, even_diffusion, each once, got 'colour'",
         ),
         ("--augment ada:", "expected changes after ada:, got 'ada:'"),
         ("--augment none --consistency 1 --consistency-by ada", "expected some of color"),

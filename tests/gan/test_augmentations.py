@@ -7,7 +7,7 @@ from watched_game import game
 
 import minigan as mg
 from minigan.errors import ShapeError
-from minigan.gan import Batch, Moves, ScoreGame, Sight, Turn, augmentations, losses
+from minigan.gan import Batch, Moves, ScoreGame, Sight, Turn, augmentations, losses, warps
 from minigan.gan.adaptive import Adaptive
 from minigan.gan.augmentations import AUGMENTATIONS, augmented, varied
 from minigan.processes import Part
@@ -98,36 +98,48 @@ def at(image, i, j):
     return total
 
 
+def back(point, angle):
+    """Whence a point, (down, right), comes that is turned to the left about (0, 0)."""
+    (i, j), c, s = point, np.cos(angle), np.sin(angle)
+    return c * i + s * j, c * j - s * i
+
+
+def hue(image, angle):
+    """Rodrigues' formula about the axis of greys."""
+    axis = np.full(3, 3**-0.5)
+    c, s = np.cos(angle), np.sin(angle)
+    along = np.tensordot(axis, image, 1)
+    return c * image + s * np.cross(axis, image, axisb=0, axisc=0) + (1 - c) * axis[:, None, None] * along
+
+
 def all_of_ada(x, p, rng):
     """Pixel by pixel; the numbers of u and v are those of the order in which the changes are told."""
-    n, _, size, _ = x.shape
-    u, v = rng.uniform((n, 15), dtype="float64"), rng.normal((n, 7), dtype="float64")
+    n, channels, size, _ = x.shape
+    u, v = rng.uniform((n, 21), dtype="float64"), rng.normal((n, 7), dtype="float64")
     y, middle, most = np.zeros_like(x), (size - 1) / 2, round(size / 8)
+    turn = 1 - np.sqrt(1 - p)
     for k in range(n):
-        happens = u[k, :10] < p
-        image = x[k]
-        quarters = int(4 * u[k, 11]) if happens[1] else 0
-        if quarters % 2:
-            image = np.swapaxes(image, 1, 2)
-        image = image[:, ::-1] if quarters in (1, 2) else image
-        image = image[:, :, ::-1] if quarters in (2, 3) else image
-        np.testing.assert_array_equal(image, np.rot90(x[k], quarters, (1, 2)))
-        if happens[0] and u[k, 10] < 0.5:
+        happens = u[k, :13] < np.where(np.isin(np.arange(13), (4, 6)), turn, p)
+        image = np.rot90(x[k], int(4 * u[k, 14]) if happens[1] else 0, (1, 2))
+        if happens[0] and u[k, 13] < 0.5:
             image = image[:, :, ::-1]
-        pixels = [int((2 * most + 1) * u[k, 12 + a]) - most if happens[2] else 0 for a in (0, 1)]
+        pixels = [int((2 * most + 1) * u[k, 15 + a]) - most if happens[2] else 0 for a in (0, 1)]
         large = 2 ** (0.2 * v[k, 0]) if happens[3] else 1
-        high = 2 ** (0.2 * v[k, 1]) if happens[4] else 1
-        moved = [size / 8 * v[k, 2 + a] if happens[5] else 0 for a in (0, 1)]
+        high = 2 ** (0.2 * v[k, 1]) if happens[5] else 1
+        first, second = (np.pi * (2 * u[k, at] - 1) if happens[which] else 0 for at, which in ((18, 4), (19, 6)))
+        moved = [size / 8 * v[k, 2 + a] if happens[7] else 0 for a in (0, 1)]
         for i in range(size):
             for j in range(size):
-                a = (i - middle - moved[0]) / (large * high) - pixels[0] + middle
-                b = (j - middle - moved[1]) / (large / high) - pixels[1] + middle
-                y[k, :, i, j] = at(image, a, b)
-        y[k] = (y[k] + (v[k, 4] / 5 if happens[6] else 0)) * (2 ** (v[k, 5] / 2) if happens[7] else 1)
-        if happens[8] and u[k, 14] < 0.5:
+                a, b = back((i - middle - moved[0], j - middle - moved[1]), second)
+                a, b = back((a / high, b * high), first)
+                y[k, :, i, j] = at(image, a / large - pixels[0] + middle, b / large - pixels[1] + middle)
+        y[k] = (y[k] + (v[k, 4] / 5 if happens[8] else 0)) * (2 ** (v[k, 5] / 2) if happens[9] else 1)
+        if happens[10] and u[k, 17] < 0.5:
             y[k] -= 2 * y[k].mean(0)
+        if happens[11] and channels == 3:
+            y[k] = hue(y[k], np.pi * (2 * u[k, 20] - 1))
         grey = y[k].mean(0)
-        y[k] = grey + (y[k] - grey) * (2 ** v[k, 6] if happens[9] else 1)
+        y[k] = grey + (y[k] - grey) * (2 ** v[k, 6] if happens[12] else 1)
     return y
 
 
@@ -138,6 +150,72 @@ def test_all_of_ada_is_what_plain_loops_make_of_the_same_draws(p, shape):
     expected = all_of_ada(x, p, Stream(2))
     found = varied(Tensor(x), mg.tensor(np.array(p)), Stream(2)).numpy()
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+def turned(x, angle):
+    """Images turned by one angle, by plain loops."""
+    (_, _, h, w), y = x.shape, np.zeros_like(x)
+    for k, i, j in np.ndindex(len(x), h, w):
+        a, b = back((i - (h - 1) / 2, j - (w - 1) / 2), angle[k])
+        y[k, :, i, j] = at(x[k], a + (h - 1) / 2, b + (w - 1) / 2)
+    return y
+
+
+def test_rotation_and_scaling_are_what_plain_loops_make_of_the_same_draws():
+    x = images()
+    angle = np.pi * (2 * Stream(3).uniform((len(x),), dtype="float64") - 1)
+    found = augmented(Tensor(x), ("rotation",), Stream(3)).numpy()
+    np.testing.assert_allclose(found, turned(x, angle), rtol=0, atol=1e-12)
+    large = 2 ** Stream(3).normal((len(x),), 0.0, 0.2, "float64")
+    found = augmented(Tensor(x), ("scaling",), Stream(3)).numpy()
+    for k, i, j in ((0, 0, 0), (5, 7, 10), (11, 4, 2)):
+        expected = at(x[k], (i - 3.5) / large[k] + 3.5, (j - 5) / large[k] + 5)
+        np.testing.assert_allclose(found[k, :, i, j], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 1e-5)])
+def test_a_rotation_by_quarters_is_rot90(quarters, dtype, tolerance):
+    x = images((2, 3, 9, 9), dtype)
+    angle = np.full(2, quarters * np.pi / 2, dtype)
+    found = warps.warped(Tensor(x), augmentations._rotated(angle, 9, 9)).numpy()
+    np.testing.assert_allclose(found, np.rot90(x, quarters, (2, 3)), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("angle", [0.3, 1.0, 2.5])
+def test_how_exact_a_rotation_is(angle):
+    """A plane stays one; a smooth image is off by at most an eighth of the second difference along each axis."""
+    i, j = np.meshgrid(np.arange(33.0) - 16, np.arange(33.0) - 16, indexing="ij")
+    a, b = back((i, j), angle)
+    inside = np.abs(a) + np.abs(b) < 16
+    for image, allowed in (
+        (lambda i, j: 2 * i - 3 * j, 1e-12),
+        (lambda i, j: np.sin(0.4 * i) * np.cos(0.5 * j), 0.052),
+    ):
+        x = np.tile(image(i, j), (1, 1, 1, 1))
+        found = warps.warped(Tensor(x), augmentations._rotated(np.array([angle]), 33, 33)).numpy()[0, 0]
+        assert np.abs(found - image(a, b))[inside].max() < allowed
+
+
+def test_images_of_one_row_are_turned_within_themselves():
+    x = images((3, 2, 1, 5))
+    x[2] = 7.0
+    found = warps.warped(Tensor(x), augmentations._rotated(np.array([0.0, np.pi, 0.4]), 1, 5)).numpy()
+    np.testing.assert_allclose(found, np.stack([x[0], x[1, :, :, ::-1], x[2]]), atol=1e-13)
+
+
+def test_a_turn_of_hue_keeps_greys_the_mean_of_channels_and_the_distance_from_it():
+    x = Tensor(images((5, 3, 4, 4)))
+    angle = Tensor(np.linspace(-3, 3, 5).reshape(5, 1, 1, 1))
+    one = mg.ones((), dtype="float64")
+    found = augmentations._hued(x, angle, one)
+    grey = mg.mean(x, 1, keepdims=True)
+    np.testing.assert_allclose(mg.mean(found, 1, keepdims=True).numpy(), grey.numpy(), atol=1e-15)
+    lengths = [mg.square(image - grey).sum(1).numpy() for image in (x, found)]
+    np.testing.assert_allclose(*lengths, atol=1e-14)
+    third = augmentations._hued(x, one * (2 * np.pi / 3), one).numpy()
+    np.testing.assert_allclose(third, x.numpy()[:, [2, 0, 1]], atol=1e-15)  # red becomes green, green blue
+    assert np.array_equal(augmentations._hued(x, 0 * angle, one).numpy(), x.numpy())
 
 
 def test_at_a_probability_of_nothing_nothing_is_changed():
@@ -152,8 +230,9 @@ def test_a_probability_is_how_often():
     x = np.tile(images((1, 3, 8, 8)), (4000, 1, 1, 1))
     found = varied(Tensor(x), mg.tensor(np.array(0.05)), Stream(0)).numpy()
     untouched = (np.abs(found - x).max((1, 2, 3)) == 0).mean()
-    # mirroring, quarters and light count half, three quarters and half of the time; whole pixels 8 times of 9
-    expected = 0.95**6 * (1 - 0.025) ** 2 * (1 - 0.0375) * (1 - 0.05 * 8 / 9)
+    # mirroring, quarters and light count half, three quarters and half of the time; whole pixels 8 times of 9; the two
+    # turns are one change
+    expected = 0.95**8 * (1 - 0.025) ** 2 * (1 - 0.0375) * (1 - 0.05 * 8 / 9)
     assert untouched == pytest.approx(expected, abs=0.03)
 
 
