@@ -51,13 +51,17 @@ class Translation(Game):
         return sides_of(type(self).__name__, batch, self.make)
 
     def meet(self, values: Any) -> None:
-        """Remember some of these images, or the sources among them, to make samples of: uint8 or float in [-1, 1]."""
+        """Remember some of these images, or of the sources among them, to make samples of: uint8 or float in [-1, 1].
+
+        They are drawn by chance, as data may lie in the order of their kinds.
+        """
         given = values if self.make is not None or self.itself else getattr(values, "source", None)
         if isinstance(given, tuple):
             given = given[0]
         if given is None:
             raise ShapeError(f"{type(self).__name__}: expected samples with a source each, got {type(values).__name__}")
-        self._met = np.ascontiguousarray(given[:MET])
+        chosen = self.stream("sources that are met").permutation(len(given))[:MET]
+        self._met = np.ascontiguousarray(given[chosen])
         self.latent = SourceImages(*self.sources(1, "samples", 0).shape[1:])
 
     def sources(self, n: int, stream: str, at: int) -> Tensor:

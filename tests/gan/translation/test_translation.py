@@ -244,6 +244,20 @@ def test_samples_are_translations_of_what_it_has_met():
     assert (game.sample(3).numpy() == game.translate(sources).numpy()).all()
 
 
+def test_what_it_has_met_is_drawn_by_chance_from_all_of_the_data():
+    """Of sources that lie in the order of their kinds, as in a folder for each, samples are made of every kind."""
+    kinds = np.repeat(np.arange(8, dtype=np.uint8), 400)
+    values = np.broadcast_to(kinds[:, None, None, None], (3200, 1, 8, 8))
+    game, again = pix2pix(), pix2pix()
+    for each in (game, again):
+        each.meet(Pair(np.zeros((3200, 3, 8, 8), np.uint8), values))
+    sources = game.sources(1024, "samples", 0).numpy()
+    assert (sources == again.sources(1024, "samples", 0).numpy()).all()
+    counts = np.bincount(np.rint((sources[:, 0, 0, 0] + 1) * 127.5).astype(int), minlength=8)
+    assert counts.sum() == 1024
+    assert counts.min() > 90
+
+
 def test_what_it_cannot_be_given_is_named():
     game = pix2pix()
     with pytest.raises(ShapeError, match="Pix2Pix: expected batches with a target and a source each, got a Tensor"):
