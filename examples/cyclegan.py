@@ -11,6 +11,8 @@
 
 Residual generators with instance norm, discriminators of patches. In OUT/samples: images of the first domain over what
 is made of them. generator.safetensors leads there, inverse.safetensors back; `minigan translate` takes both.
+DualGAN's critics have a gradient penalty here and move once in a step; the paper clips their weights and moves them
+several times, its authors' program has cross entropies and moves translators twice.
 
 At the end, where a judge knows the domains: `read_as_before` is the share of translated held-out images that it reads
 as their label says, `frechet` how far they are from the second domain by its features, beside `frechet_before` of the

@@ -30,7 +30,8 @@ class CycleGAN(TwoWay):
 
     `shape` is that of a target, `source_shape` that of a source if it is another, where `identity` has to be 0. The
     pool holds `pool` fakes, none if that is 0. `distance` is `l1`, or `l2` as in DiscoGAN (Kim et al. 2017); DualGAN
-    (Yi et al. 2017) is this with `wasserstein` and a penalty.
+    (Yi et al. 2017) is this with `wasserstein` and a penalty, where the paper clips weights and moves critics several
+    times for each step of the translators.
     """
 
     def __init__(
