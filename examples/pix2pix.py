@@ -18,9 +18,9 @@ minimises 0.999 times the mean squared difference and 0.001 times the adversaria
 CCGAN, draws in holes anywhere what D takes for real by least squares, whatever was there; all else stays as it is.
 
 In OUT/samples: sources, what the network makes of them, their targets. At the end it is measured on pairs that were
-held out: `psnr` in decibels and `ssim` say how near pixels are, `looks` how different images look to the judge that
-knows them; lower looks better. Those of holes are beside the numbers of `mean_fill`, which gives them the mean of the
-rest; the verdict says where that is nearer.
+held out: `psnr` in decibels, `ssim` and `ms_ssim` say how near pixels are, `looks` how different images look to the
+judge that knows them; lower looks better. Those of holes are beside the numbers of `mean_fill`, which gives them the
+mean of the rest; the verdict says where that is nearer.
 """
 
 import sys
@@ -101,6 +101,7 @@ def pix2pix(settings: Settings, G: mg.nn.Module, D: mg.nn.Module) -> Pix2Pix:
         l1_weight=asked(settings, "l1"),
         adversarial=extra["adversarial"],
         feature_matching=extra["feature_matching"],
+        total_variation=extra["total_variation"],
         make=sides.made_by(extra),
         schedules=courses(*optimizers),
         seed=settings.seed,
@@ -135,6 +136,7 @@ def filling(settings: Settings, G: mg.nn.Module, D: mg.nn.Module) -> Restoration
         pixel=asked(settings, "l1"),
         distance=l2 if settings.extra["system"] == "context_encoder" else l1,
         adversarial=settings.extra["adversarial"],
+        total_variation=settings.extra["total_variation"],
         make=sides.made_by(settings.extra),
         schedules=courses(*optimizers),
         seed=settings.seed,
@@ -165,11 +167,13 @@ def options() -> training.Options:
     p.add_argument("--adversarial", type=float, default=1.0, metavar="WEIGHT", help=shown)
     shown = "of how far D's features of images are from those of targets; pix2pixHD: 10 (default: 0)"
     p.add_argument("--feature-matching", type=float, default=0.0, metavar="WEIGHT", help=shown)
+    sides.add_total_variation(p)
     shown = "learning rate, which falls to 0 in the second half of the run (default: 0.0002)"
     p.add_argument("--lr", type=float, default=2e-4, help=shown)
     p.follows("--adversarial", lambda o: SYSTEMS[o.system]["adversarial"])
     p.idle_without("--system bicyclegan", lambda o: o.system == "bicyclegan", "--z-dim")
     p.idle_without("--system pix2pix", lambda o: o.system == "pix2pix", "--dropout", "--feature-matching")
+    p.idle("--total-variation", lambda o: "is not for --system bicyclegan" if o.system == "bicyclegan" else "")
     p.idle_without("--adversarial above 0", lambda o: o.adversarial, "--feature-matching", "--scales")
     return p
 

@@ -12,7 +12,7 @@ With --vgg, a file with torchvision's weights of VGG19, the generator is to make
 VGG, by the papers' layers; without it to a judge, that of --judge or one that ships and knows the images. SRGAN's has
 these features in place of pixels, and pixels where nobody has features, ESRGAN's both. The generator learns by pixels
 alone for the first --warm-up steps. In OUT/samples: small images, what is made of them, the large ones. At the end
-held-out images are measured: `psnr` and `ssim`, and `looks` if a judge knows them, beside those of bicubic
+held-out images are measured: `psnr`, `ssim`, `ms_ssim`, and `looks` if a judge knows them, beside those of bicubic
 interpolation; the verdict says where that is nearer. `minigan upscale RUN PICTURES` makes pictures of any size larger.
 """
 
@@ -91,6 +91,7 @@ def build(settings: Settings) -> Restoration:
         **system,
         **seen,
         **content(settings, seen),
+        total_variation=extra["total_variation"],
         warm_up=extra["warm_up"],
         make=None if extra["target"] else making(f"{sources_of(settings)}:{extra['factor']}"),
         schedules=[mg.optim.Course(each, partial(mg.optim.late_linear, 0.5)) for each in adam],
@@ -125,6 +126,7 @@ def options() -> training.Options:
     p.add_argument("--width", type=positive, default=32, help="maps of the networks (default: 32; the papers: 64)")
     p.add_argument("--blocks", type=positive, default=4, help="of G (default: 4; the papers: 16, ESRGAN 23)")
     p.add_argument("--warm-up", type=natural, default=500, metavar="STEPS", help="by pixels alone (default: 500)")
+    sides.add_total_variation(p)
     shown = "learning rate, which falls to 0 in the second half of the run (default: 0.0002)"
     p.add_argument("--lr", type=float, default=2e-4, help=shown)
     p.idle("--sources", lambda o: "changes nothing with --target" if o.target else "")

@@ -25,7 +25,7 @@ FREE_ON_RESUME = {
     *("checkpoint_every", "sample_every", "evaluate_every", "keep", "early_stop", "debug_nan", "patience"),
     *("started_from", "log"),
 }
-LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs had them before
+LATER: dict[str, Any] = {  # options that came later, as runs had them before
     "penalty_every": 1,
     "one_pass": False,
     "lr_schedule": "constant",
@@ -69,6 +69,7 @@ LATER: dict[str, Any] = {  # options of `minigan train` that came later, as runs
     "drift": 0.0,
     "grow": 0.5,
     "fade": 0.5,
+    "total_variation": 0.0,
 }
 BESIDE = {"lecam": ("lecam_after", 0), "cutmix": ("cutmix_share", 0.0)}  # likewise, of runs that had the first of them
 

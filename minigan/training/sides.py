@@ -99,6 +99,12 @@ def _add_held_out(group: Any) -> None:
     add_judge(group)
 
 
+def add_total_variation(p: Options) -> None:
+    """Give a program --total-variation, of what its generator makes."""
+    shown = "of the mean difference of neighbouring pixels in G's loss, which smooths (default: 0)"
+    p.add_argument("--total-variation", type=float, default=0.0, metavar="WEIGHT", help=shown)
+
+
 def add_judge(group: Any) -> None:
     """Whose eyes measure."""
     shown = "whose eyes: a judge that ships, or a file of `minigan judge train` (default: who knows the images)"

@@ -13,7 +13,8 @@ from ..data import Samples, scaled
 from ..gan.translation import Translation
 from ..gan.translation.making import FILLED
 from ..judge import Judge
-from ..metrics import frechet_distance, psnr, ssim
+from ..metrics import frechet_distance, ms_ssim, psnr, ssim
+from ..metrics.similarity import scales_of
 from ..nn import in_chunks
 from ..system.options import Options
 from ..tensor import Tensor, tensor
@@ -67,9 +68,10 @@ def measured(
 ) -> dict[str, float]:
     """How near the game's translations of held-out sources are to their targets.
 
-    On average: PSNR in decibels and SSIM; and, if a judge knows them, how different they look to it (`looks`), and two
-    translations of one source, where noise decides too (`diversity`). What each of the ways `beside` makes of sources
-    is measured likewise, `psnr_NAME` and so on: by default of a hole, what the mean of the rest makes (`mean_fill`).
+    On average: PSNR in decibels, SSIM, and MS-SSIM of images that have more scales than one; and, if a judge knows
+    them, how different they look to it (`looks`), and two translations of one source, where noise decides too
+    (`diversity`). What each of the ways `beside` makes of sources is measured likewise, `psnr_NAME` and so on: by
+    default of a hole, what the mean of the rest makes (`mean_fill`).
     """
     held = load_held_out(settings)
     if not len(held.drawn):
@@ -78,7 +80,8 @@ def measured(
     device, judge = game.step.device, judge_of(settings, held)
 
     def near(images: np.ndarray) -> dict[str, float]:
-        numbers = {"psnr": float(np.mean(psnr(images, target))), "ssim": float(np.mean(ssim(images, target)))}
+        ways = {"psnr": psnr, "ssim": ssim, **({"ms_ssim": ms_ssim} if scales_of(target.shape[2:]) > 1 else {})}
+        numbers = {name: float(np.mean(way(images, target))) for name, way in ways.items()}
         return numbers if judge is None else {**numbers, "looks": float(judges.looks(judge, images, target).mean())}
 
     images = viz.to_uint8(in_chunks(game.translate, source, device))

@@ -102,6 +102,7 @@ def test_domains_have_nothing_to_do_with_each_other():
             "expected one of grey, edges, small, hole, holes, segments, turned, degraded, or small:N or degraded:N",
         ),
         (("--made", "small:4"), "small:4 makes smaller images, which examples/super_resolution.py makes larger"),
+        (("--total-variation", "1", "--system", "bicyclegan"), "--total-variation is not for --system bicyclegan"),
         (("--z-dim", "3"), "--z-dim changes nothing without --system bicyclegan"),
     ],
 )
@@ -197,6 +198,8 @@ def test_numbers_of_what_is_perfect_and_of_what_differs():
     found = translations.measured(game, chosen, {"same": lambda x: x})
     assert (found["ssim_same"], found["looks_same"]) == (1.0, 0.0)
     assert found["psnr_same"] == np.inf
+    assert found["ms_ssim_same"] == pytest.approx(1)
+    assert 0 <= found["ms_ssim"] < 0.9
     assert found["psnr"] < 15
     assert found["looks"] > 0.1
     assert found["diversity"] > 0  # its dropout stays
@@ -206,7 +209,7 @@ def test_numbers_of_what_is_perfect_and_of_what_differs():
 @pytest.mark.parametrize(
     ("script", "words", "numbers"),
     [
-        ("pix2pix", "--data digits --width 4", {"psnr", "ssim", "looks", "diversity"}),
+        ("pix2pix", "--data digits --width 4 --total-variation 1", {"psnr", "ssim", "ms_ssim", "looks", "diversity"}),
         ("pix2pix", "--data digits --width 4 --system bicyclegan", {"psnr", "ssim", "looks", "diversity"}),
         ("pix2pix", "--data digits --width 4 --system context_encoder", {"psnr", "looks", "psnr_mean_fill"}),
         ("pix2pix", "--data digits --width 4 --system ccgan", {"psnr", "looks", "psnr_mean_fill"}),

@@ -12,17 +12,17 @@ from ...tensor import Tensor
 from ..game import Batch, Losses
 from ..losses import Loss, nonsaturating
 from .base import Translation, scores_move
-from .distances import l1, of_features
+from .distances import l1, of_features, total_variation
 
 
 class Pix2Pix(Translation):
     """G makes y' = G(x) of a source x. D scores patches of (x, y) and (x, y'), joined in the channels.
 
-    D minimises `d_weight` times the loss of its scores (paper: a half, so that it learns more slowly), then G the
-    loss of the scores of y' + `l1_weight` * E |y' - y| + `feature_matching` times how far D's features of y' are from
-    those of y (`of_features`; 10 in pix2pixHD, Wang et al. 2018). With `adversarial` 0 D has no say: a translator that
-    is trained by the distance alone, to compare with. A step is that of the authors' program: both players see the
-    same y', G is scored by the D that has moved.
+    D minimises `d_weight` times the loss of its scores (paper: a half, so that it learns more slowly), then G the loss
+    of the scores of y' + `l1_weight` * E |y' - y| + `feature_matching` times how far D's features of y' are from those
+    of y (`of_features`; 10 in pix2pixHD, Wang et al. 2018) + `total_variation` times that of y', which smooths. With
+    `adversarial` 0 D has no say: a translator that is trained by the distance alone, to compare with. A step is that of
+    the authors' program: both players see the same y', G is scored by the D that has moved.
     """
 
     def __init__(
@@ -37,15 +37,16 @@ class Pix2Pix(Translation):
         adversarial: float = 1.0,
         d_weight: float = 0.5,
         feature_matching: float = 0.0,
+        total_variation: float = 0.0,
         **parts: Any,
     ) -> None:
         weights = {"l1_weight": l1_weight, "adversarial": adversarial, "d_weight": d_weight}
-        not_negative("Pix2Pix", **weights, feature_matching=feature_matching)
+        not_negative("Pix2Pix", **weights, feature_matching=feature_matching, total_variation=total_variation)
         self.generator, self.discriminator = generator, discriminator
         self.loss = loss
         self.l1_weight, self.adversarial, self.d_weight = l1_weight, adversarial, d_weight
         self.moved_within = adversarial > 0
-        self.feature_matching = feature_matching
+        self.feature_matching, self.total_variation = feature_matching, total_variation
         super().__init__(
             {"generator": generator, "discriminator": discriminator},
             {"generator": generator_optimizer, "discriminator": discriminator_optimizer},
@@ -59,6 +60,10 @@ class Pix2Pix(Translation):
         apart = l1(fake, y)
         shown: Losses = {"l1": apart.detach()}
         g_loss = self.l1_weight * apart
+        if self.total_variation:
+            varies = total_variation(fake)
+            g_loss = g_loss + self.total_variation * varies
+            shown["variation"] = varies.detach()
         if self.adversarial:
             scores = self._scores(x, y), self._scores(x, fake.detach())
             shown |= scores_move(self.optimizers["discriminator"], self.loss, *scores, self.d_weight)

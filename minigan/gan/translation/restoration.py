@@ -11,7 +11,7 @@ from ...tensor import Tensor
 from ..game import Batch, Losses, Turn
 from ..losses import Loss, nonsaturating
 from .base import Translation, scores_move
-from .distances import Distance, l1, squared_length
+from .distances import Distance, l1, squared_length, total_variation
 
 Features = Callable[[Tensor], Tensor]
 
@@ -19,16 +19,17 @@ Features = Callable[[Tensor], Tensor]
 class Restoration(Translation):
     """G makes y' of a source x, what was lost of it. D scores images by themselves.
 
-    G minimises, with `pixel`, `perceptual` and `adversarial` as weights,
+    G minimises, with `pixel`, `perceptual`, `adversarial` and `total_variation` as weights,
 
-        pixel distance(y', y) + perceptual apart(f(y'), f(y)) + adversarial L(D(y'))
+        pixel distance(y', y) + perceptual apart(f(y'), f(y)) + adversarial L(D(y')) + total_variation V(y')
 
     where f are features (N, F), those of a judge say (`judge.perceptual`) or of VGG (`models.vgg_features`), and
-    `apart` is by default `squared_length`, E |f(y') - f(y)|^2. In the first `warm_up` rounds G minimises the distance
-    of pixels alone, whatever its weight, so that the critic meets images that are worth a look. SRGAN (Ledig et al.
-    2017) is features in place of pixels, 0.006 of VGG's, or `l2` without any, and 1e-3 of `nonsaturating`; ESRGAN (Wang
-    et al. 2018) 1e-2 of `l1`, features and 5e-3 of `relativistic_average`; Real-ESRGAN (Wang et al. 2021) `l1`,
-    features and 0.1 of `nonsaturating`; the context encoder (Pathak et al. 2016) `l2` and 1e-3.
+    `apart` is by default `squared_length`, E |f(y') - f(y)|^2. V is the total variation (Rudin et al. 1992), the less
+    the smoother. In the first `warm_up` rounds G minimises the distance of pixels alone, whatever its weight, so that
+    the critic meets images that are worth a look. SRGAN (Ledig et al. 2017) is features in place of pixels, 0.006 of
+    VGG's, or `l2` without any, and 1e-3 of `nonsaturating`; ESRGAN (Wang et al. 2018) 1e-2 of `l1`, features and 5e-3
+    of `relativistic_average`; Real-ESRGAN (Wang et al. 2021) `l1`, features and 0.1 of `nonsaturating`; the context
+    encoder (Pathak et al. 2016) `l2` and 1e-3.
     """
 
     def __init__(
@@ -45,15 +46,18 @@ class Restoration(Translation):
         features: Features | None = None,
         apart: Distance = squared_length,
         adversarial: float = 1e-3,
+        total_variation: float = 0.0,
         warm_up: int = 0,
         **parts: Any,
     ) -> None:
         not_negative("Restoration", pixel=pixel, perceptual=perceptual, adversarial=adversarial)
+        not_negative("Restoration", total_variation=total_variation)
         self.generator, self.discriminator = generator, discriminator
         self.loss, self.distance, self.features, self.apart = loss, distance, features, apart
         self.pixel, self.perceptual, self.adversarial = pixel, perceptual if features else 0.0, adversarial
+        self.total_variation = total_variation
         integer("Restoration: warm_up", warm_up, 0)
-        self.warm_up = warm_up if adversarial or self.perceptual else 0
+        self.warm_up = warm_up if adversarial or self.perceptual or total_variation else 0
         self.moved_within = adversarial > 0
         super().__init__(
             {"generator": generator, "discriminator": discriminator},
@@ -73,6 +77,10 @@ class Restoration(Translation):
         shown: Losses = {"pixels": pixels.detach()}
         warming_up = self.variant(self.schedule[0], self.rounds)
         g_loss = pixels if warming_up else self.pixel * pixels
+        if self.total_variation and not warming_up:
+            varies = total_variation(fake)
+            g_loss = g_loss + self.total_variation * varies
+            shown["variation"] = varies.detach()
         if self.features is not None and self.perceptual and not warming_up:
             with no_grad():
                 seen = self.features(y)

@@ -29,6 +29,7 @@ from minigan.gan.translation import (
     l2,
     making,
     source_shape,
+    total_variation,
 )
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 3, 8, 8)).astype(np.uint8)
@@ -163,7 +164,9 @@ GAMES = {
     "distance alone": (partial(pix2pix, adversarial=0.0), PAIRS, True),
     "holes": (partial(pix2pix, 4, make=MAKINGS["holes"]), IMAGES, True),
     "edges": (partial(pix2pix, 1, make=MAKINGS["edges"]), IMAGES, True),
+    "smooth": (partial(pix2pix, total_variation=0.1), PAIRS, True),
     "srgan": (restoration, IMAGES, True),
+    "smooth srgan": (partial(restoration, total_variation=0.1), IMAGES, True),
     "esrgan": (partial(restoration, loss=losses.relativistic_average, distance=l1, warm_up=6), IMAGES, True),
     "srresnet": (partial(restoration, adversarial=0.0), IMAGES, True),
     "cyclegan": (cyclegan, DOMAINS, False),
@@ -229,6 +232,39 @@ def test_a_translator_learns_what_pairs_have_in_common(rng):
     batches = data.shuffled_batches(pairs, 16)
     found = [game.play(batches)["l1"].item() for _ in range(120)]
     assert np.mean(found[-5:]) < 0.25 * np.mean(found[:5])
+
+
+def test_the_total_variation_is_of_neighbours_and_its_gradient_that_of_signs(rng):
+    x = rng.standard_normal((2, 3, 4, 5))
+    down, right = np.diff(x, axis=2), np.diff(x, axis=3)
+    given = mg.tensor(x)
+    value = total_variation(given)
+    np.testing.assert_allclose(value.item(), np.abs(down).mean() + np.abs(right).mean())
+    expected = np.zeros_like(x)
+    for signs, later, earlier in (
+        (np.sign(down) / down.size, np.s_[:, :, 1:], np.s_[:, :, :-1]),
+        (np.sign(right) / right.size, np.s_[..., 1:], np.s_[..., :-1]),
+    ):
+        expected[later] += signs
+        expected[earlier] -= signs
+    np.testing.assert_allclose(mg.grad(value, given).numpy(), expected, atol=1e-12)
+    assert total_variation(mg.tensor(np.full((1, 1, 3, 3), 7.0))).item() == 0
+
+
+@pytest.mark.parametrize("make", [pix2pix, partial(restoration, features=None)])
+def test_what_total_variation_weighs_is_smoother(make):
+    """By that term almost alone: neighbouring pixels come near each other."""
+    varied = []
+    for weight in (0.0, 1000.0):
+        game = make(adversarial=0.0, total_variation=weight)
+        batches = data.shuffled_batches(PAIRS if game.make is None else IMAGES, 8)
+        for _ in range(20):
+            shown = game.play(batches)
+        assert ("variation" in shown) == (weight > 0)
+        varied.append(total_variation(game.sample(8)).item())
+    assert varied[1] < 0.75 * varied[0]
+    with pytest.raises(ShapeError, match="total_variation"):
+        make(total_variation=-1.0)
 
 
 def test_samples_are_translations_of_what_it_has_met():
