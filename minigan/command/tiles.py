@@ -7,16 +7,25 @@ from itertools import pairwise
 import numpy as np
 
 from ..errors import ShapeError
-from ..nn import Conv2d, Module
+from ..nn import Conv2d, GroupNorm, Module, SelfAttention2d, SqueezeExcitation
 
 Network = Callable[[np.ndarray], np.ndarray]  # images (1, C, h, w) to float32 (1, C', factor h, factor w)
 
 ROWS = 64  # of what was made, that are told at a time
+OF_ALL = GroupNorm, SelfAttention2d, SqueezeExcitation  # layers whose pixels depend on all others; instance norm too
 
 
 def multiple(network: Module) -> int:
     """A number that sides of images have to be multiples of: the product of the strides of its convolutions."""
     return math.prod(layer.options["stride"] for layer in network.modules() if isinstance(layer, Conv2d))
+
+
+def seeing_all(network: Module) -> str:
+    """The kind of a layer, InstanceNorm2d say, for which a pixel depends on the whole image; "" if it has none.
+
+    What such a network makes of a tile is not what it makes there of the whole.
+    """
+    return next((type(layer).__name__ for layer in network.modules() if isinstance(layer, OF_ALL)), "")
 
 
 def through(network: Network, image: np.ndarray, *, tile: int, overlap: int, of: int = 1) -> Iterator[np.ndarray]:
@@ -41,7 +50,7 @@ def through(network: Network, image: np.ndarray, *, tile: int, overlap: int, of:
             f"overlap, got {tile} and {overlap}"
         )
     height, width = image.shape[1:]
-    padded = _mirrored(image, [_filled_up(side, of) for side in (height, width)])
+    padded = _mirrored(image, [filled_up(side, of) for side in (height, width)])
     whole = padded.shape[1:]
     tops, lefts = (list(starts(side, tile, overlap, of)) for side in whole)
     made = weight = np.zeros((0, 0, 0), np.float32)
@@ -73,7 +82,7 @@ def through(network: Network, image: np.ndarray, *, tile: int, overlap: int, of:
 
 def count(height: int, width: int, *, tile: int, overlap: int, of: int = 1) -> int:
     """How many tiles an image of these sides goes through in."""
-    return math.prod(len(list(starts(_filled_up(side, of), tile, overlap, of))) for side in (height, width))
+    return math.prod(len(list(starts(filled_up(side, of), tile, overlap, of))) for side in (height, width))
 
 
 def widest(tile: int, of: int) -> int:
@@ -91,7 +100,7 @@ def starts(side: int, tile: int, overlap: int, of: int = 1) -> Iterator[int]:
     yield max(side - tile, 0)
 
 
-def _filled_up(side: int, of: int) -> int:
+def filled_up(side: int, of: int) -> int:
     """The side as a multiple of `of`."""
     return max(-(-side // of) * of, of)
 

@@ -16,7 +16,7 @@ from ..export import Generator
 from ..gan.latents import SourceImages
 from ..system import disk
 from ..system.options import Options, nonempty
-from ..system.terminal import BY_SHARE, progress, say, shown
+from ..system.terminal import BY_SHARE, progress, say, shown, warn
 from ..tensor import tensor
 from ..training import positive
 from ..training.settings import natural
@@ -41,6 +41,9 @@ transparent stays so, and the translator is given what the file shows there. (Wh
 white where it is transparent, scaled to cover a square and cropped at its centre.) Large ones go through the network in
 tiles that overlap, so that memory is bounded. Each is written as a PNG of its name, with --styles as NAME_1.png,
 NAME_2.png and so on; one of a folder lies below --out as it lies in the folder.
+
+Where a network has instance norm, as those of CycleGAN, StarGAN and MUNIT have, each tile has the mean and variance of
+its own pixels, and what is made of a large picture depends on --tile: as large as the picture is best, if memory allows.
 
 A translator that was trained with --made holes fills what is transparent, or with --masks what is white in the picture
 of the same name there, and leaves all else as it is. So does one of --made hole, which has only met pictures of one
@@ -110,6 +113,7 @@ def _translated(chosen: argparse.Namespace, generator: Generator, source: Source
     tile = max(chosen.tile // of, 1) * of
     size = {"tile": tile, "overlap": min(chosen.overlap, tiles.widest(tile, of)), "of": of}
     damaged: dict[Path, str] = {}
+    largest = 0  # side of a picture
     told = holes_told(generator)
     masks = Masks(chosen.masks) if chosen.masks else None
     with progress(total=len(given), bar_format=BY_SHARE, delay=1) as bar:
@@ -123,6 +127,7 @@ def _translated(chosen: argparse.Namespace, generator: Generator, source: Source
                 damaged[file] = str(error)
                 bar.update()
                 continue
+            largest = max(largest, *pixels.shape[:2])
             share = 1 / (tiles.count(*pixels.shape[:2], **size) * len(named))
             for style, target in enumerate(named):
                 rng = random.Stream(chosen.seed, "generated").at(style)
@@ -135,6 +140,11 @@ def _translated(chosen: argparse.Namespace, generator: Generator, source: Source
                     else:
                         made = _filled(network, through, pixels, alpha, told)
                     viz.save_png(made, target, scale=1)
+    if (layer := tiles.seeing_all(generator.network)) and (whole := tiles.filled_up(largest, of)) > tile:
+        warn(
+            f"note: {layer} sees each tile by itself, so that what is made depends on --tile {tile}; --tile {whole} "
+            "takes the largest picture as a whole, if memory allows"
+        )
     for file, reason in damaged.items():
         say(f"{shown(file)}: left out: {reason}")
     if len(damaged) == len(given):

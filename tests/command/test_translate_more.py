@@ -1,5 +1,6 @@
 """`minigan translate` and `upscale`: many styles of one picture, large pictures, folders, where results go."""
 
+import json
 import tracemalloc
 from itertools import product
 
@@ -67,6 +68,27 @@ def test_many_styles_of_one_picture_are_files_of_their_own_and_the_same_for_the_
     other = made("other", "--seed", "1")
     assert list(other) == ["a"]
     assert (other["a"] != three["a_1"]).any()
+
+
+def test_who_sees_the_whole_picture_says_that_tiles_matter(tmp_path, plain, capsys):
+    """Instance norm: the note says which --tile makes no tiles, by which results are those of the whole."""
+    source = picture(tmp_path / "a.png", (37, 26))
+    made = {}
+    for tile in (16, 36, 40, 64):
+        line = ["translate", plain, source, "--tile", str(tile), "--overlap", "4", "--out", str(tmp_path / f"{tile}")]
+        assert cli.main([*line, "--json"]) == 0
+        told = capsys.readouterr()
+        assert json.loads(told.out)["n"] == 1
+        made[tile] = read(tmp_path / f"{tile}" / "a.png")
+        noted = (
+            f"note: InstanceNorm2d sees each tile by itself, so that what is made depends on --tile {tile}; --tile 40"
+        )
+        assert (noted in told.err) == (tile < 40)
+    assert (made[40] == made[64]).all()
+    assert (made[16] != made[40]).any()
+    local = saved(tmp_path / "local.safetensors", mg.models.srresnet(2, channels=1, width=4, blocks=1))
+    assert cli.main(["upscale", local, source, "--tile", "16", "--out", str(tmp_path / "local")]) == 0
+    assert "note" not in capsys.readouterr().err
 
 
 def test_styles_of_who_draws_none_are_refused(tmp_path, plain, capsys):
