@@ -18,9 +18,10 @@ minimises 0.999 times the mean squared difference and 0.001 times the adversaria
 CCGAN, draws in holes anywhere what D takes for real by least squares, whatever was there; all else stays as it is.
 
 In OUT/samples: sources, what the network makes of them, their targets. At the end it is measured on pairs that were
-held out: `psnr` in decibels, `ssim` and `ms_ssim` say how near pixels are, `looks` how different images look to the
-judge that knows them; lower looks better. Those of holes are beside the numbers of `mean_fill`, which gives them the
-mean of the rest; the verdict says where that is nearer.
+held out: `psnr` in decibels, `ssim` and `ms_ssim` say how near pixels are, `sharpness` is 1 where neighbours differ as
+much as in targets, and less if they are blurred; `looks` is how different images look to the judge that knows them;
+lower looks better. Those of holes are beside the numbers of `mean_fill`, which gives them the mean of the rest; the
+verdict says where that is nearer.
 """
 
 import sys

@@ -22,7 +22,7 @@ from .parzen import parzen_log_likelihood, parzen_sigma
 from .plane import OnCurve, mean_nearest_distance, on_curve
 from .prd import PRDCurve, prd_curve
 from .score import inception_score
-from .similarity import intra_class_ms_ssim, ms_ssim, psnr, ssim
+from .similarity import intra_class_ms_ssim, ms_ssim, psnr, sharpness, ssim
 from .spectrum import radial_power
 from .strokes import slant, thickness
 from .transport import sliced_wasserstein, wasserstein

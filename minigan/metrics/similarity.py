@@ -25,6 +25,21 @@ def psnr(a: np.ndarray, b: np.ndarray, span: float | None = None) -> np.ndarray:
         return 10 * np.log10(span**2 / apart)
 
 
+def sharpness(a: np.ndarray, b: np.ndarray) -> float:
+    """How much pixels of images a differ from their neighbours, of how much those of images b (N, C, H, W) do.
+
+    The sum of |x - x'| over x of a and the pixels x' below and to the right, divided by that of b: 1 if a is as sharp,
+    less if it is blurred, more if it is noisy; inf if b is flat. ShapeError if the images are not of one shape or not
+    finite.
+    """
+    if a.ndim != 4 or a.shape != b.shape or not a.size:
+        raise ShapeError(f"sharpness: expected two sets of images (N, C, H, W), got {a.shape} and {b.shape}")
+    a, b, _ = _prepared("sharpness", a, b, None)
+    ours, theirs = found = np.array([sum(np.abs(np.diff(x, axis=axis)).sum() for axis in (2, 3)) for x in (a, b)])
+    check_finite("sharpness", found)
+    return float(ours / theirs) if theirs else float("inf")
+
+
 def ssim(a: np.ndarray, b: np.ndarray, span: float | None = None, window: int = 11) -> np.ndarray:
     """(N,) the structural similarity of pairs of images a and b (N, C, H, W), 1 if equal (Wang et al. 2004).
 

@@ -109,6 +109,22 @@ def test_scales_fit_the_image_and_bytes_are_their_own_range(rng):
                 measure(bad, bad, span)
 
 
+def test_sharpness_is_how_much_neighbours_differ(rng):
+    b = rng.integers(0, 256, (5, 3, 12, 12)).astype(np.uint8)
+    assert metrics.sharpness(b, b) == 1
+    assert metrics.sharpness(b / 2.0, b * 1.0) == pytest.approx(0.5)
+    blurred = (b + np.roll(b.astype(float), 1, 3)) / 2
+    assert 0.4 < metrics.sharpness(blurred, b) < 0.9
+    steps = np.zeros((1, 1, 2, 3))
+    steps[..., 1:] = 2.0  # one step in each of two rows
+    tall = np.zeros((1, 1, 2, 3))
+    tall[..., 1, :] = 1.0  # one in each of three columns
+    assert metrics.sharpness(steps, tall) == pytest.approx(4 / 3)
+    assert metrics.sharpness(b, np.zeros_like(b)) == np.inf
+    with pytest.raises(ShapeError, match="sharpness: expected two sets"):
+        metrics.sharpness(b, b[:1])
+
+
 def test_psnr_is_how_far_pixels_are_apart_in_decibels(rng):
     a = rng.integers(0, 246, (5, 3, 7, 9)).astype(np.uint8)
     np.testing.assert_allclose(metrics.psnr(a, a + 10), 20 * np.log10(25.5))

@@ -27,6 +27,7 @@ CALLS = {  # arrays that each measure takes, and what else
     "parzen_sigma": ([RNG.random((6, 2)), RNG.random((5, 2))], ()),
     "prd_curve": ([RNG.random((6, 2)), RNG.random((5, 2))], (2, 5, 1)),
     "precision_recall": ([RNG.random((9, 3)), RNG.random((8, 3))], ()),
+    "sharpness": ([RNG.random((2, 1, 12, 12)), RNG.random((2, 1, 12, 12))], ()),
     "psnr": ([RNG.random((2, 1, 12, 12)), RNG.random((2, 1, 12, 12))], ()),
     "radial_power": ([RNG.random((2, 1, 5, 5))], ()),
     "slant": ([RNG.random((2, 1, 5, 5))], ()),
