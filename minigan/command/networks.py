@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .. import models, nn
+from .. import models, nn, ops
 from ..errors import ShapeError
 from ..gan import (
     ConditionalGame,
@@ -144,9 +144,26 @@ def _made(extra: Extra, classes: int, options: dict[str, Any]) -> Players:
             for layer in G
         ]
         G = nn.Sequential(*(layer for group in layers for layer in group))
+    if extra["minibatch_discrimination"]:
+        D = comparing(D, extra["model"], extra["minibatch_discrimination"])
     if extra["san"]:
         D = sliced(D, extra["model"])
     return models.of_classes(Players(G, D), classes) if classes and not network.told else Players(G, D)
+
+
+def comparing(D: nn.Module, model: str, numbers: int) -> nn.Module:
+    """D whose last layer, dense or a convolution of all that is left, also sees how close a sample is to the others.
+
+    What it makes of the rest stays. ShapeError if D does not end so.
+    """
+    layers, last = _scoring("--minibatch-discrimination", D, model)
+    outputs, features = last.weight.shape[0], last.weight.size // last.weight.shape[0]
+    found = nn.Linear(features + numbers, outputs, bias=last.bias is not None)
+    known = last.weight.detach().reshape(outputs, features)
+    found.weight.copy_(ops.concatenate([known, found.weight.detach()[:, features:]], 1))
+    if found.bias is not None and last.bias is not None:
+        found.bias.copy_(last.bias.detach())
+    return nn.Sequential(*layers, nn.MinibatchDiscrimination(features, numbers), found)
 
 
 def sliced(D: nn.Module, model: str) -> nn.Module:
@@ -154,11 +171,7 @@ def sliced(D: nn.Module, model: str) -> nn.Module:
 
     ShapeError if it does not end so.
     """
-    layers = list(D) if isinstance(D, nn.Sequential) else []
-    if len(layers) > 1 and isinstance(layers[-1], nn.Flatten) and isinstance(layers[-2], nn.Conv2d):
-        layers[-2:] = [nn.Flatten(), layers[-2]]
-    if not layers or not isinstance(last := layers.pop(), nn.Linear | nn.Conv2d):
-        raise ShapeError(f"--san: the last layer of {model}'s D is neither dense nor a convolution to scores")
+    layers, last = _scoring("--san", D, model)
     outputs, features = last.weight.shape[0], last.weight.size // last.weight.shape[0]
     found = nn.SlicedLinear(features, outputs, bias=last.bias is not None)
     found.weight.copy_(last.weight.detach().reshape(outputs, features))
@@ -166,6 +179,16 @@ def sliced(D: nn.Module, model: str) -> nn.Module:
         found.bias.copy_(last.bias.detach())
     found.rescale()
     return nn.Sequential(*layers, found)
+
+
+def _scoring(option: str, D: nn.Module, model: str) -> tuple[list[nn.Module], nn.Linear | nn.Conv2d]:
+    """(layers that make features (N, F) of images, the last one, which makes scores of them) of D."""
+    layers = list(D) if isinstance(D, nn.Sequential) else []
+    if len(layers) > 1 and isinstance(layers[-1], nn.Flatten) and isinstance(layers[-2], nn.Conv2d):
+        layers[-2:] = [nn.Flatten(), layers[-2]]
+    if not layers or not isinstance(last := layers.pop(), nn.Linear | nn.Conv2d):
+        raise ShapeError(f"{option}: the last layer of {model}'s D is neither dense nor a convolution to scores")
+    return layers, last
 
 
 def z_dim(extra: Extra) -> int:

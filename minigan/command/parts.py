@@ -160,6 +160,8 @@ def _add_tricks(p: Options) -> None:
     tricks.add_argument("--joint-batches", action="store_true", help="real and fake in one batch for D's batch norm")
     tricks.add_argument("--pack", type=positive, default=1, help="images that D sees at once")
     tricks.add_argument("--stddev", action="store_true", help="dcgan's D sees how much a batch differs")
+    shown = "D also sees so many numbers that say how close a sample is to the others, 100 say (default: 0)"
+    tricks.add_argument("--minibatch-discrimination", type=natural, default=0, metavar="N", help=shown)
     tricks.add_argument("--spectral-norm", action="store_true", help="in every layer of D")
     tricks.add_argument("--generator-spectral-norm", action="store_true", help="in every layer of G, as SAGAN has it")
     tricks.add_argument("--san", action="store_true", help="D's last layer is a direction, learnt apart (SAN)")

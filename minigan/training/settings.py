@@ -70,6 +70,7 @@ LATER: dict[str, Any] = {  # options that came later, as runs had them before
     "grow": 0.5,
     "fade": 0.5,
     "total_variation": 0.0,
+    "minibatch_discrimination": 0,
 }
 BESIDE = {"lecam": ("lecam_after", 0), "cutmix": ("cutmix_share", 0.0)}  # likewise, of runs that had the first of them
 

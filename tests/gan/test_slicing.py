@@ -232,6 +232,35 @@ def test_every_network_ends_in_one_that_is_what_it_was(model):
     assert all(np.isfinite(value.item()) for value in shown.values())
 
 
+@pytest.mark.parametrize("model", sorted({*networks.NETWORKS} - ENDS_OTHERWISE))
+def test_every_such_network_may_compare_samples_before_it(model):
+    """What D makes of the rest is as it was; the weights of closeness are the last columns of its last layer."""
+    line = f"--model {model} {SMALL.get(model, '')}".replace("--spectral-norm", "")
+    plain, comparing = (built(f"{line} {more}").discriminator.eval() for more in ("", "--minibatch-discrimination 6"))
+    x = Tensor(mg.random.Stream(0).uniform((4, *built(line).sample(1).shape[1:]), -1, 1))
+    *_, found, last = comparing
+    assert isinstance(found, nn.MinibatchDiscrimination)
+    assert (found.T.shape[1], last.weight.shape[1]) == (6, found.T.shape[0] + 6)
+    assert np.abs(last.weight.numpy()[:, -6:]).min() > 0
+    last.weight.copy_(np.concatenate([last.weight.numpy()[:, :-6], np.zeros_like(last.weight.numpy()[:, -6:])], 1))
+    np.testing.assert_allclose(comparing(x).numpy(), plain(x).numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("more", ["--san", "--clusters 3", "--pack 2", "--penalty r1", "--spectral-norm"])
+def test_a_game_in_which_d_compares_samples_is_played(more):
+    line = f"--model dcgan --side 16 --width 2 --loss hinge --minibatch-discrimination 4 {more}"
+    with mg.random.using(mg.random.Stream(0)):
+        played = built(line)
+    x = mg.random.Stream(1).uniform((8, 3, 16, 16), -1, 1)
+    before = [p.numpy() for p in played.discriminator.parameters()]
+    batch = (mg.tensor(x), mg.tensor(np.arange(8) % 3)) if played.labelled else mg.tensor(x)
+    shown = [played.play(lambda k: batch) for _ in range(2)]
+    assert all(np.isfinite(value.item()) for value in shown[-1].values())
+    now = [p.numpy() for p in played.discriminator.parameters()]
+    assert [p.shape for p in now if p.ndim == 3] == [(16, 4, 5)]
+    assert not any(map(np.array_equal, now, before))
+
+
 def test_a_game_of_labels_has_a_direction_for_each_class():
     mg.random.seed(0)
     G, D = nn.Linear(3 + CLASSES, 2), nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.SlicedLinear(8, CLASSES))
@@ -260,3 +289,7 @@ def test_where_it_has_no_place_it_is_refused():
         mg.gan.InfoGame(G, D, loss=losses.hinge, code=code, **parts)
     with pytest.raises(ShapeError, match="--san: the last layer of mine's D is neither dense nor a convolution"):
         networks.sliced(nn.Sequential(nn.Linear(2, 1), nn.Sigmoid()), "mine")
+    with pytest.raises(ShapeError, match="--minibatch-discrimination: the last layer of fastgan's D is neither dense"):
+        built("--model fastgan --minibatch-discrimination 3")
+    with pytest.raises(ShapeError, match="MinibatchDiscrimination"):
+        built("--model dcgan --side 16 --width 2 --one-pass --minibatch-discrimination 3")
