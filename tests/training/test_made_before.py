@@ -1,6 +1,7 @@
 """A run made by version 0.1.0 before the rooms were moved: it is resumed, reported and sampled as it was then.
 
-Beside its folder lie what that version printed of it, what it drew, and what it had logged and drawn four steps later.
+Beside its folder lie what that version printed of it, what it drew, and what it logs and draws four steps later, which
+has changed since in what comes out of its pool of earlier fakes.
 """
 
 import csv
