@@ -43,8 +43,7 @@ tiles that overlap, so that memory is bounded. Each is written as a PNG of its n
 NAME_2.png and so on; one of a folder lies below --out as it lies in the folder.
 
 Where a network has instance norm, as those of CycleGAN, StarGAN and MUNIT have, each tile has the mean and variance of
-its own pixels, and what is made of a large picture depends on --tile: as large as the picture is best, where memory
-allows it.
+its own pixels, and what is made of a large picture depends on --tile: one as large as the picture is best.
 
 A translator that was trained with --made holes fills what is transparent, or with --masks what is white in the picture
 of the same name there, and leaves all else as it is. So does one of --made hole, which has only met pictures of one
