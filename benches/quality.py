@@ -127,7 +127,7 @@ def main() -> None:
     named = args.recipes or ["parts"]
     chosen = [recipe for name in named for recipe in (GROUPS[name].recipes if name in GROUPS else [name])]
     if args.list:
-        print("\n".join(f"{name:15} {shlex.join(words(name, args.data[0], args))}" for name in RECIPES))
+        print("\n".join(f"{name:16} {shlex.join(words(name, args.data[0], args))}" for name in RECIPES))
         return
     file = args.json or args.out / "figures.json"
     held = json.loads(file.read_text()) if file.exists() else {"figures": []}

@@ -44,6 +44,10 @@ FEW_LINES = {"small": FAST, "large": f"{R1} --penalty-every 8 --ema 0.995 --ema-
 FEW_OF = {
     "few": FEW_LINES,
     "few_apart": {size: line.replace("--one-pass ", "") for size, line in FEW_LINES.items()},
+    "residual": {  # for halved images too, as a DCGAN of 28 or 48 pixels is not
+        "small": "--model r3gan --side 28 --channels 1 --width 16",
+        "large": "--model r3gan --width 16",
+    },
 }
 LITTLE = {
     "few_plain": FEW,
@@ -58,6 +62,12 @@ LITTLE = {
     "few_zcr": f"{FEW_APART} --latent-consistency 5",
     "few_icr": f"{FEW_APART} --consistency 10 --fake-consistency 10 --latent-consistency 5",
     "few_top_k": f"{FEW} --top-k 0.5 --top-k-steps 2000",
+    "few_logan": f"{FEW_APART} --latent-optimisation 0.9",
+    "few_san": f"{FEW} --san",
+    "few_dual": f"{FEW} --loss dual_contrastive",
+    "few_approximated": f"{FEW} --penalty approximated_r1_r2",
+    "few_residual": f"{FEW_APART} {{residual}}",  # what few_scales is to be compared with
+    "few_scales": f"{FEW_APART} {{residual}} --scales 2",
 }
 PAIRS = (  # R3GAN's loss, which goes with any network
     "--loss relativistic --penalty r1_r2 --beta1 0 --beta2 0.99 --ema 0.995 --ema-ramp 0.05 --batch-size 32 --side 32"
