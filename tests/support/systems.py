@@ -409,6 +409,7 @@ SYSTEMS: dict[str, System] = {
         "CoGAN": translated.cogan,
         "StarGAN": (translated.stargan, True),
         "PixelDA": (translated.pixelda, True),
+        "CyCADA": (translated.cycada, True),
         "restoration": lambda: translated.restoration(loss=L.relativistic_average),
         "EBGAN": lambda: energy(EBGAN, margin=0.5),
         "BEGAN": lambda: energy(BEGAN, gamma=1.0, proportion=1.0),

@@ -50,6 +50,14 @@ def cyclegan(norm: bool = True, g_norm: bool = True, **parts: Any) -> Any:
     return turned(translation.CycleGAN(G, F, D, S, **optimizers, **parts))
 
 
+def cycada() -> Any:
+    """There and back, by a linear classifier."""
+    G, F, D, S = small_translator(1, 1), small_translator(1, 1), patches(1), patches(1)
+    T = nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, CLASSES)).to(where.device, "float64")
+    optimizers = {"translators_optimizer": adam(G, F, T), "discriminators_optimizer": adam(D, S)}
+    return turned(translation.CyCADA(G, F, D, S, classifier=T, **optimizers, shape=(1, SIDE, SIDE)))
+
+
 def restoration(**parts: Any) -> Any:
     """Edges become images, by features of both and a critic that compares."""
     G, D = small_translator(1, 1), patches(1)
