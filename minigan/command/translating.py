@@ -16,7 +16,7 @@ from ..export import Generator
 from ..gan.latents import SourceImages
 from ..system import disk
 from ..system.options import Options, nonempty
-from ..system.terminal import BY_SHARE, progress, say, shown, warn
+from ..system.terminal import BY_SHARE, progress, shown, warn
 from ..tensor import tensor
 from ..training import positive
 from ..training.settings import natural
@@ -146,7 +146,7 @@ def _translated(chosen: argparse.Namespace, generator: Generator, source: Source
             "takes the largest picture as a whole, if memory allows"
         )
     for file, reason in damaged.items():
-        say(f"{shown(file)}: left out: {reason}")
+        warn(f"{shown(file)}: left out: {reason}")
     if len(damaged) == len(given):
         raise DataError(f"none of the {len(given)} pictures could be read")
     return done(chosen, {"n": len(given) - len(damaged), "generator": generator.about})

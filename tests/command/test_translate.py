@@ -68,8 +68,11 @@ def test_what_is_wrong_is_named_and_loses_nothing(tmp_path, translator, capsys):
     assert (tmp_path / "a.png").read_bytes() == before
     assert cli.main(["sample", str(translator)]) == 1
     assert "makes images of images, `minigan translate` shows how" in capsys.readouterr().err
-    assert cli.main(["translate", str(translator), a, str(tmp_path / "bad.png"), "--out", str(tmp_path / "out")]) == 0
-    assert "bad.png: left out" in capsys.readouterr().out
+    line = ["translate", str(translator), a, str(tmp_path / "bad.png"), "--out", str(tmp_path / "out"), "--json"]
+    assert cli.main(line) == 0
+    said, warned = capsys.readouterr()
+    assert "bad.png: left out" in warned
+    assert json.loads(said)["n"] == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
 
 
@@ -89,7 +92,7 @@ def test_what_is_transparent_is_filled_by_who_was_told_of_holes(tmp_path, rng, c
     assert cli.main(["translate", str(path), *given, "--out", str(tmp_path / "made")]) == 0
     made = np.asarray(Image.open(tmp_path / "made" / "holed.png"))
     np.testing.assert_array_equal(made, np.where(alpha[..., None] == 0, 255, pixels))
-    assert "whole.png: left out: nothing of it is transparent" in capsys.readouterr().out
+    assert "whole.png: left out: nothing of it is transparent" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("made", ["hole", "holes"])
@@ -113,7 +116,7 @@ def test_masks_say_what_is_missing_and_all_else_stays(made, tmp_path, rng, capsy
             Image.fromarray(mask).save(tmp_path / "masks" / "in" / f"{name}.png")
     line = ["translate", path, tmp_path / "given", "--out", tmp_path / "out", "--masks", tmp_path / "masks"]
     assert cli.main([*map(str, line)]) == 0
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert "small.bmp: left out: 50 x 20 pixels, its mask 9 x 9" in said
     assert "alone.bmp: left out: no mask in" in said
     assert "whole.bmp: left out: nothing of it is transparent, nor its mask white" in said
