@@ -7,6 +7,7 @@ from ..random import Stream
 from .classes import OfClasses
 from .finite import check_finite, check_labels
 
+WINDOW = 11  # pixels a side, of Wang et al. 2004
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, from the finest (Wang et al. 2003)
 
 
@@ -40,7 +41,7 @@ def sharpness(a: np.ndarray, b: np.ndarray) -> float:
     return float(ours / theirs) if theirs else float("inf")
 
 
-def ssim(a: np.ndarray, b: np.ndarray, span: float | None = None, window: int = 11) -> np.ndarray:
+def ssim(a: np.ndarray, b: np.ndarray, span: float | None = None, window: int = WINDOW) -> np.ndarray:
     """(N,) the structural similarity of pairs of images a and b (N, C, H, W), 1 if equal (Wang et al. 2004).
 
     The mean, over places where the window fits and over channels, of luminance times contrast and structure, as
@@ -54,7 +55,7 @@ def ssim(a: np.ndarray, b: np.ndarray, span: float | None = None, window: int = 
     return found
 
 
-def ms_ssim(a: np.ndarray, b: np.ndarray, span: float | None = None, window: int = 11) -> np.ndarray:
+def ms_ssim(a: np.ndarray, b: np.ndarray, span: float | None = None, window: int = WINDOW) -> np.ndarray:
     """(N,) the multi-scale structural similarity of pairs of images a and b (N, C, H, W), in [0, 1]: 1 if equal.
 
     Means, variances and covariances under a Gaussian window of `window` pixels and deviation 1.5; contrast and
@@ -106,7 +107,7 @@ def intra_class_ms_ssim(
     return OfClasses.of(each)
 
 
-def scales_of(size: tuple[int, ...], window: int = 11) -> int:
+def scales_of(size: tuple[int, ...], window: int = WINDOW) -> int:
     """How many scales an image of that height and width has: 1 to 5."""
     side, scales = min(size) // 2, 1
     while side >= window and scales < len(WEIGHTS):

@@ -14,7 +14,7 @@ from ..gan.translation import Translation
 from ..gan.translation.making import FILLED
 from ..judge import Judge
 from ..metrics import frechet_distance, ms_ssim, psnr, sharpness, ssim
-from ..metrics.similarity import scales_of
+from ..metrics.similarity import WINDOW, scales_of
 from ..nn import in_chunks
 from ..system.options import Options
 from ..tensor import Tensor, tensor
@@ -68,10 +68,10 @@ def measured(
 ) -> dict[str, float]:
     """How near the game's translations of held-out sources are to their targets.
 
-    On average: PSNR in decibels, SSIM, and MS-SSIM of images that have more scales than one; how sharp they are, 1 if
-    as sharp as targets; and, if a judge knows them, how different they look to it (`looks`), and two translations of
-    one source, where noise decides too (`diversity`). What each of the ways `beside` makes of sources is measured
-    likewise, `psnr_NAME` and so on: by default of a hole, what the mean of the rest makes (`mean_fill`).
+    On average: PSNR in decibels, SSIM where its window fits, MS-SSIM where images have more scales than one; how sharp
+    they are, 1 if as sharp as targets; and, if a judge knows them, how different they look to it (`looks`), and two
+    translations of one source, where noise decides too (`diversity`). What each of the ways `beside` makes of sources
+    is measured likewise, `psnr_NAME` and so on: by default of a hole, what the mean of the rest makes (`mean_fill`).
     """
     held = load_held_out(settings)
     if not len(held.drawn):
@@ -80,7 +80,9 @@ def measured(
     device, judge = game.step.device, judge_of(settings, held)
 
     def near(images: np.ndarray) -> dict[str, float]:
-        ways = {"psnr": psnr, "ssim": ssim, **({"ms_ssim": ms_ssim} if scales_of(target.shape[2:]) > 1 else {})}
+        size = target.shape[2:]
+        ways = {"psnr": psnr, **({"ssim": ssim} if min(size) >= WINDOW else {})}
+        ways |= {"ms_ssim": ms_ssim} if scales_of(size) > 1 else {}
         numbers = {name: float(np.mean(way(images, target))) for name, way in ways.items()}
         numbers["sharpness"] = sharpness(images, target)
         return numbers if judge is None else {**numbers, "looks": float(judges.looks(judge, images, target).mean())}

@@ -196,13 +196,19 @@ def test_numbers_of_what_is_perfect_and_of_what_differs():
     chosen = settings("pix2pix", "--data", "digits", "--width", 4, "--made", "grey", "--dry-run")
     game = example("pix2pix").build(chosen)
     found = translations.measured(game, chosen, {"same": lambda x: x})
-    assert (found["ssim_same"], found["looks_same"]) == (1.0, 0.0)
+    assert (found["ssim_same"], found["looks_same"], found["sharpness_same"]) == (1.0, 0.0, 1.0)
     assert found["psnr_same"] == np.inf
     assert found["ms_ssim_same"] == pytest.approx(1)
     assert 0 <= found["ms_ssim"] < 0.9
     assert found["psnr"] < 15
     assert found["looks"] > 0.1
     assert found["diversity"] > 0  # its dropout stays
+
+
+def test_images_that_no_window_fits_are_measured_without(tmp_path):
+    data = pictures(tmp_path / "a", 24, size=(12, 12))
+    chosen = settings("pix2pix", "--data", data, "--side", 8, "--width", 4, "--halvings", 1, "--dry-run")
+    assert translations.measured(example("pix2pix").build(chosen), chosen).keys() == {"psnr", "sharpness"}
 
 
 @pytest.mark.slow
