@@ -21,7 +21,7 @@ it, where styles are drawn.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -34,16 +34,16 @@ from minigan.gan.translation import CUT, MUNIT, UNIT, CyCADA, CycleGAN, TwoWay, 
 from minigan.nn import in_chunks
 from minigan.training import Settings, positive, sides, translations
 
-SYSTEMS = {
+CLOSE = {"loss": losses.nonsaturating, "adversarial": 1.0, "cycle": 1.0, "identity": 0.0, "distance": l2}
+SYSTEMS: dict[str, dict[str, Any]] = {
     "cyclegan": {"loss": losses.lsgan, "adversarial": 2.0, "cycle": 10.0, "identity": 5.0, "distance": l1},
-    "discogan": {"loss": losses.nonsaturating, "adversarial": 1.0, "cycle": 1.0, "identity": 0.0, "distance": l2},
+    "discogan": {**CLOSE, "pool": 0},
     "dualgan": {
         **{"loss": losses.wasserstein, "adversarial": 1.0, "cycle": 10.0, "identity": 0.0, "distance": l1},
-        "penalty": penalties.gradient_penalty,
+        **{"penalty": penalties.gradient_penalty, "pool": 0},
     },
-    "cycada": {"loss": losses.nonsaturating, "adversarial": 1.0, "cycle": 1.0, "identity": 0.0, "distance": l2},
+    "cycada": CLOSE,
 }
-POOL = 50  # earlier fakes that discriminators of cyclegan see again
 WAYS = [*SYSTEMS, "cut", "unit", "munit"]
 
 
@@ -74,9 +74,7 @@ def optimizers(settings: Settings, *players: Sequence[mg.nn.Module]) -> tuple[li
 
 
 def cycle(settings: Settings, source: Shape, target: Shape) -> CycleGAN:
-    system = SYSTEMS[settings.extra["system"]]
-    pool = POOL if settings.extra["system"] == "cyclegan" else 0
-    return cycled(CycleGAN, settings, source, target, **system, pool=pool)
+    return cycled(CycleGAN, settings, source, target)
 
 
 def cycada(settings: Settings, source: Shape, target: Shape) -> CyCADA:
@@ -84,28 +82,41 @@ def cycada(settings: Settings, source: Shape, target: Shape) -> CyCADA:
         raise ShapeError(
             f"--system cycada: expected domains of one shape, as one classifier reads both, got {source} and {target}"
         )
-    channels, side, _ = target
+    return cycled(
+        partial(CyCADA, semantic=settings.extra["semantic"]), settings, source, target, reader(settings, target)
+    )
+
+
+def reader(settings: Settings, shape: Shape) -> mg.nn.Sequential:
+    """A classifier of images, which learns to read the sources of cycada."""
+    channels, side, _ = shape
     first = mg.nn.Conv2d(channels, 16, 5, padding=2), mg.nn.ReLU(), mg.nn.MaxPool2d(2, 2)
     second = mg.nn.Conv2d(16, 32, 5, padding=2), mg.nn.ReLU(), mg.nn.MaxPool2d(2, 2)
     classes = count_classes(settings.data, labels=settings.labels_from)
     last = mg.nn.Flatten(), mg.nn.Linear(32 * (side // 4) ** 2, 128), mg.nn.ReLU(), mg.nn.Linear(128, classes)
-    reader = mg.nn.Sequential(*first, *second, *last).to(settings.device)
-    told = {"classifier": reader, "semantic": settings.extra["semantic"]}
-    return cycled(CyCADA, settings, source, target, **SYSTEMS["cycada"], **told, pool=POOL)
+    return mg.nn.Sequential(*first, *second, *last).to(settings.device)
 
 
-def cycled(system: type[CycleGAN], settings: Settings, source: Shape, target: Shape, **parts: Any) -> CycleGAN:
-    """The game of two translators and two critics, and of a classifier if there is one."""
+def cycled(
+    system: Callable[..., CycleGAN],
+    settings: Settings,
+    source: Shape,
+    target: Shape,
+    classifier: mg.nn.Module | None = None,
+) -> CycleGAN:
+    """The game of two translators and two critics, and of a classifier if it has one."""
+    parts = SYSTEMS[settings.extra["system"]]
     norm = None if "penalty" in parts else "instance"
     translators = translator(settings, source, target), translator(settings, target, source)
     critics = critic(settings, target, norm), critic(settings, source, norm)
-    others = [parts["classifier"]] if "classifier" in parts else []
-    adam, courses = optimizers(settings, (*translators, *others), critics)
+    told = {} if classifier is None else {"classifier": classifier}
+    adam, courses = optimizers(settings, (*translators, *told.values()), critics)
     return system(
         *(*translators, *critics),
         translators_optimizer=adam[0],
         discriminators_optimizer=adam[1],
         **parts,
+        **told,
         shape=target,
         source_shape=source,
         schedules=courses,
