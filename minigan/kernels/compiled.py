@@ -97,6 +97,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 def arithmetic(name: str, a: Array, b: Array) -> Array:
     """NumPy's function of that name of a and b, one of which may be a number."""
+    a, b = _told_once(a, b), _told_once(b, a)
     sizes = [x.size if isinstance(x, np.ndarray) else -1 for x in (a, b)]
     first = sizes[0] >= sizes[1]
     large, small = (a, b) if first else (b, a)
@@ -106,16 +107,34 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
         y = memory.empty_like(large)
         call("arithmetic", _NUMBERS[name], address(a), address(b), address(y), y.size)
         return y
-    taken, columns = "arithmetic_row", None
-    other = _as_row(small, large)
-    if other is None and _is_column(small, large):
-        taken, other, columns = "arithmetic_column", np.ascontiguousarray(small), large.size // len(large)
-    if other is None:
+    fitted = _fitted(small, large)
+    if fitted is None:
         return cpu.arithmetic(name, a, b)
+    taken, other, sizes_of = fitted
     y = memory.empty_like(large)
     places = [address(operand) for operand in ((large, other) if first else (other, large))]
-    call(taken, _NUMBERS[name], *places, address(y), y.size, columns or other.size, int(first))
+    call(taken, _NUMBERS[name], *places, address(y), y.size, *sizes_of, int(first))
     return y
+
+
+def _told_once(x: Any, other: Any) -> Any:
+    """x without what broadcasting repeats in it, where the other has all of the shape."""
+    if not isinstance(x, np.ndarray) or 0 not in x.strides or np.shape(other) != x.shape or 0 in other.strides:
+        return x
+    return x[tuple(slice(None if stride else 1) for stride in x.strides)]
+
+
+def _fitted(x: Any, large: Array) -> tuple[str, Array, tuple[int, ...]] | None:
+    """Which function puts x together with the larger array, x as that takes it, and of how many values; or None."""
+    if (row := _as_row(x, large)) is not None:
+        return "arithmetic_row", row, (row.size,)
+    if not isinstance(x, np.ndarray) or not _are_floats(x):
+        return None
+    if _is_column(x, large):
+        return "arithmetic_column", np.ascontiguousarray(x), (large.size // len(large),)
+    if large.ndim == 4 and x.shape == (*large.shape[:2], 1, 1) and _channel_rows(large) is not None:
+        return "arithmetic_rows", np.ascontiguousarray(x), (large.shape[1], large.shape[2] * large.shape[3])
+    return None
 
 
 def _as_row(x: Array, large: Array) -> Array | None:
@@ -131,10 +150,9 @@ def _as_row(x: Array, large: Array) -> Array | None:
     return None
 
 
-def _is_column(x: Any, large: Array) -> bool:
+def _is_column(x: Array, large: Array) -> bool:
     """Is x a value for each place of the first axis of `large`, along which memory moves most slowly?"""
-    shaped = isinstance(x, np.ndarray) and _are_floats(x) and x.shape == (len(large), *(1,) * (large.ndim - 1))
-    return shaped and large.strides[0] * len(large) == large.nbytes
+    return x.shape == (len(large), *(1,) * (large.ndim - 1)) and large.strides[0] * len(large) == large.nbytes
 
 
 def leaky_relu(x: Array, slope: float) -> Array:
@@ -189,11 +207,17 @@ def _lie_in_rows(axes: tuple[int, ...], *arrays: Array) -> bool:
 
 def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     """The sum of x over `axes`."""
-    rows = _channel_rows(x) if x.size >= SIMPLE and axes == ((0,) if x.ndim == 2 else (0, 2, 3)) else None
+    pixels = axes == (2, 3)
+    taken = x.size >= SIMPLE and (pixels or axes == ((0,) if x.ndim == 2 else (0, 2, 3)))
+    rows = _channel_rows(x) if taken else None
     if rows is None:
         return cpu.sum(x, axes, keepdims)
-    total = memory.empty(rows.shape[1])
-    call("column_sums", address(rows), 0, address(total), *rows.shape)
+    if pixels:
+        total = memory.empty(x.shape[:2])
+        call("sample_sums", address(rows), address(total), len(x), len(rows) // len(x), rows.shape[1])
+    else:
+        total = memory.empty(rows.shape[1])
+        call("column_sums", address(rows), 0, address(total), *rows.shape)
     return total.reshape(tuple(1 if a in axes else n for a, n in enumerate(x.shape))) if keepdims else total
 
 

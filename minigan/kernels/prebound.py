@@ -36,8 +36,8 @@ def _function(target: np.ndarray, name: str, x: np.ndarray) -> Run:
 
 
 def _sum(target: np.ndarray, x: np.ndarray, axes: tuple[int, ...], keepdims: bool) -> Run | None:
-    over_channels = axes == ((0,) if x.ndim == 2 else (0, 2, 3))
-    if x.dtype.kind != "f" or (over_channels and x.size >= 1024):  # which has kernels of its own
+    of_channels = axes in ([(0,)] if x.ndim == 2 else [(0, 2, 3), (2, 3)])
+    if x.dtype.kind != "f" or (of_channels and x.size >= 1024):  # which has kernels of its own
         return None
     return partial(np.add.reduce, x, axes, None, target, keepdims)
 

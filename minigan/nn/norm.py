@@ -1,6 +1,5 @@
 """Normalisation layers, composed of ops: their derivatives follow to any order."""
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -214,14 +213,20 @@ class GroupNorm(Module):
         x = as_tensor(x, type(self).__name__)
         if x.ndim < 2 or x.shape[1] != self.num_channels:
             raise ShapeError(f"{type(self).__name__}: expected {self.num_channels} channels, got {x.shape}")
-        n, c = x.shape[:2]
-        grouped = ops.reshape(x, (n, self.num_groups, c // self.num_groups * math.prod(x.shape[2:])))
-        centred, _, var = _moments(grouped, (2,))
-        y = ops.reshape(centred * ops.rsqrt(var + self.eps), x.shape)
+        axes = tuple(range(2, x.ndim))
+        centred = x - self._of_groups(ops.mean(x, axes, keepdims=True))
+        r = ops.rsqrt(self._of_groups(ops.mean(ops.square(centred), axes, keepdims=True)) + self.eps)
         if self.weight is None or self.bias is None:
-            return y
-        shape = (1, c) + (1,) * (x.ndim - 2)
-        return y * ops.reshape(self.weight, shape) + ops.reshape(self.bias, shape)
+            return centred * r
+        shape = (1, self.num_channels) + (1,) * len(axes)
+        return centred * (r * ops.reshape(self.weight, shape)) + ops.reshape(self.bias, shape)
+
+    def _of_groups(self, means: Tensor) -> Tensor:
+        """What is the mean of each channel (N, C, 1, ...) as the mean of its group."""
+        if self.num_groups == self.num_channels:
+            return means
+        each = ops.reshape(means, (len(means), self.num_groups, self.num_channels // self.num_groups))
+        return ops.reshape(ops.broadcast_to(ops.mean(each, 2, keepdims=True), each.shape), means.shape)
 
     def extra_repr(self) -> str:
         """Groups, channels, eps."""

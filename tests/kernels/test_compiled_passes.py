@@ -112,7 +112,20 @@ def test_pooling(kernels):
     seed=seeds,
     shape=shapes(),
     layouts=st.tuples(st.sampled_from(LAYOUTS), st.sampled_from(LAYOUTS)),
-    other=st.sampled_from(["image", "row", "column", "number", "whole number", "one element", "itself"]),
+    other=st.sampled_from(
+        [
+            "image",
+            "row",
+            "column",
+            "rows",
+            "repeated",
+            "repeated row",
+            "number",
+            "whole number",
+            "one element",
+            "itself",
+        ]
+    ),
     turned=st.booleans(),
 )
 def arithmetic(kernels, name, threads, seed, shape, layouts, other, turned):
@@ -123,6 +136,9 @@ def arithmetic(kernels, name, threads, seed, shape, layouts, other, turned):
         "image": draw_image(rng, shape, layouts[1]),
         "row": draw_image(rng, (1, shape[1], 1, 1)),
         "column": draw_image(rng, (shape[0], 1, 1, 1)),
+        "rows": draw_image(rng, (*shape[:2], 1, 1)),
+        "repeated": np.broadcast_to(draw_image(rng, (*shape[:2], 1, 1)), shape),
+        "repeated row": np.broadcast_to(draw_image(rng, (1, shape[1], 1, 1)), shape),
         "number": 0.3,
         "whole number": 0,
         "one element": np.full((1, 1), np.inf, "float32"),

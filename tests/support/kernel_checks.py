@@ -56,7 +56,9 @@ def channels(order, shape, seed, dtype):
     g, x = images(rng, shape, dtype), images(rng, shape, dtype)
     mean = x.mean(axis=(0, 2, 3), keepdims=True)
     w, b = (rng.standard_normal((1, shape[1], 1, 1)).astype(dtype) for _ in range(2))
-    check_kernels(order, lambda k, x: k.sum(x, (0, 2, 3), True), x)
+    for axes in ((0, 2, 3), (2, 3)):
+        for kept in (True, False):
+            check_kernels(order, lambda k, x, axes=axes, kept=kept: k.sum(x, axes, kept), x)
     check_kernels(order, lambda k, x: k.channel_stats(x, 0.1), x)
     check_kernels(order, lambda k, *given: k.scale_shift(*given), x, w, b)
     check_kernels(order, lambda k, *given: k.channel_dot(*given), g, x)
@@ -308,6 +310,13 @@ def run_all_sanitized():
                 example("backward")
 
 
+ONCE = (
+    np.s_[:1, :, :1, :1],
+    np.s_[:, :1, :1, :1],
+    np.s_[:, :, :1, :1],
+)  # of each channel, each image, each of its channels
+
+
 def run_passes():
     """Every compiled function that passes over memory, on arrays of which some are so large that threads share them."""
     rng = np.random.default_rng(0)
@@ -319,7 +328,7 @@ def run_passes():
             pool("compiled", shape, window, stride, 0, "float32")
         a, b = (portable.channels_last(rng.standard_normal(shape).astype("float32")) for _ in range(2))
         for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):
-            for other in (b, b[:1, :, :1, :1].copy(), b[:, :1, :1, :1].copy(), 0.5):
+            for other in (b, *(b[key].copy() for key in ONCE), 0.5):
                 compiled.arithmetic(name, a, other)
         compiled.channels_last(compiled.reshaped(a, shape))
     for shape in ((3, 1), (7, 5, 33), (700, 128), (2, 90_001)):

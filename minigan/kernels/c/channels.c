@@ -111,6 +111,30 @@ EXPORT int column_sums(const float *x, const float *y, float *out, int64_t rows,
     return sums_of(y ? products_part : plain_part, &job, 1, out);
 }
 
+struct samples {
+    const float *x;
+    float *out;
+    int64_t samples, rows, columns;
+};
+
+static void samples_part(void *job, int64_t part, int64_t parts, float *scratch) {
+    const struct samples *j = job;
+    double *totals = (double *)(scratch + scratch_of(j->columns));
+    struct span mine = span_of(j->samples, part, parts);
+    for (int64_t s = mine.from; s < mine.to; s++) {
+        struct sums own = {j->x + s * j->rows * j->columns, NULL, NULL, j->rows, j->columns, totals};
+        sum_part(PLAIN, &own, 0, 1, scratch);
+        for (int64_t c = 0; c < j->columns; c++) j->out[s * j->columns + c] = (float)totals[c];
+    }
+}
+
+// out[s, c] = the sum over the rows of each sample of x[s, r, c]
+EXPORT int sample_sums(const float *x, float *out, int64_t samples, int64_t rows, int64_t columns) {
+    struct samples job = {x, out, samples, rows, columns};
+    int64_t parts = smaller(parts_of(samples * rows * columns), samples);
+    return share(samples_part, &job, parts, scratch_of(columns) + 2 * columns);
+}
+
 // out[0, c] = the sum over all rows of g[r, c], out[1, c] that of g[r, c] y[r, c], where y = (x - mean) r
 EXPORT int channel_sums(
     const float *g, const float *x, const float *stats, float *out, int64_t rows, int64_t columns) {

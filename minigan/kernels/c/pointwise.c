@@ -74,6 +74,7 @@ struct arithmetic {
     int64_t size;
     int64_t columns;  // of the operand that is a row, or in each row of the one that is not a column
     int row;          // which operand is a row or a column, 0 or 1
+    int64_t run;      // rows of the other for each one of the operand that has several
 };
 
 static void of_arrays(void *job, int64_t part, int64_t parts, UNUSED float *scratch) {
@@ -94,14 +95,14 @@ static void of_array_and_row(void *job, int64_t part, int64_t parts, float *scra
 
 // y = a and b put together by the function of that number, both of y's size and layout.
 EXPORT int arithmetic(int64_t function, const float *a, const float *b, float *y, int64_t size) {
-    struct arithmetic job = {loops[function], a, b, y, size, 0, 0};
+    struct arithmetic job = {loops[function], a, b, y, size, 0, 0, 0};
     return share(of_arrays, &job, parts_of(size), 0);
 }
 
 // The same where one of them, the first (0) or the second (1), is a row of so many columns, the other rows of them.
 EXPORT int arithmetic_row(
     int64_t function, const float *a, const float *b, float *y, int64_t size, int64_t columns, int64_t row) {
-    struct arithmetic job = {loops[function], a, b, y, size, columns, (int)row};
+    struct arithmetic job = {loops[function], a, b, y, size, columns, (int)row, 0};
     return share(of_array_and_row, &job, parts_of(size), columns * fold_of(columns));
 }
 
@@ -119,6 +120,24 @@ static void of_array_and_column(void *job, int64_t part, int64_t parts, float *s
 // The same where one of them, the first (0) or the second (1), has one value for each row of so many columns.
 EXPORT int arithmetic_column(
     int64_t function, const float *a, const float *b, float *y, int64_t size, int64_t columns, int64_t column) {
-    struct arithmetic job = {loops[function], a, b, y, size, columns, (int)column};
+    struct arithmetic job = {loops[function], a, b, y, size, columns, (int)column, 0};
     return share(of_array_and_column, &job, smaller(parts_of(size), size / columns), columns);
+}
+
+static void of_array_and_rows(void *job, int64_t part, int64_t parts, UNUSED float *scratch) {
+    const struct arithmetic *j = job;
+    struct span rows = span_of(j->size / j->columns, part, parts);
+    for (int64_t r = rows.from; r < rows.to; r++) {
+        int64_t i = r * j->columns;
+        const float *own = (j->row ? j->b : j->a) + r / j->run * j->columns;
+        j->loop(j->row ? j->a + i : own, j->row ? own : j->b + i, j->y + i, j->columns);
+    }
+}
+
+// The same where one of them, the first (0) or the second (1), has a row of so many columns for each `run` rows.
+EXPORT int arithmetic_rows(
+    int64_t function, const float *a, const float *b, float *y, int64_t size, int64_t columns, int64_t run,
+    int64_t row) {
+    struct arithmetic job = {loops[function], a, b, y, size, columns, (int)row, run};
+    return share(of_array_and_rows, &job, parts_of(size), 0);
 }
