@@ -160,13 +160,18 @@ def test_a_game_that_cannot_be_played_says_why():
         memory_needed(tiny(sight=Sight(pack=7)), points(64))
 
 
+def least_sample(batches):
+    """Memory of a sample, at least: what another thread asks for while rounds are played counts too."""
+    return min(memory_needed(tiny(), batches).sample for _ in range(3))
+
+
 def test_batches_may_be_a_function_pairs_or_named():
     real = mg.random.Stream(5).normal((512, 2))
-    expected = memory_needed(tiny(), points(512)).sample
-    assert memory_needed(tiny(), lambda k: Tensor(real)).sample == pytest.approx(expected, rel=0.1)
+    expected = least_sample(points(512))
+    assert least_sample(lambda k: Tensor(real)) == pytest.approx(expected, rel=0.1)
     labels = np.zeros(512, "int64")
-    assert memory_needed(tiny(), lambda k: (real, labels)).sample == pytest.approx(expected, rel=0.1)
-    assert memory_needed(tiny(), lambda k: (real, None)).sample == pytest.approx(expected, rel=0.1)
+    assert least_sample(lambda k: (real, labels)) == pytest.approx(expected, rel=0.1)
+    assert least_sample(lambda k: (real, None)) == pytest.approx(expected, rel=0.1)
 
 
 def test_the_largest_batch_fits_and_is_nearly_the_largest():
