@@ -148,7 +148,7 @@ def _translated(chosen: argparse.Namespace, generator: Generator, source: Source
     for file, reason in damaged.items():
         warn(f"{shown(file)}: left out: {reason}")
     if len(damaged) == len(given):
-        raise DataError(f"none of the {len(given)} pictures could be read")
+        raise DataError(f"nothing is written: {len(given)} of {len(given)} pictures were left out")
     return done(chosen, {"n": len(given) - len(damaged), "generator": generator.about})
 
 

@@ -59,7 +59,7 @@ def test_what_is_wrong_is_named_and_loses_nothing(tmp_path, translator, capsys):
         ([translator, tmp_path / "none.png"], "none.png: no such picture or folder"),
         ([translator, a, tmp_path / "a.bmp"], "a.bmp: another picture has that name too"),
         ([translator, a, "--out", tmp_path], "is one of the pictures; give another --out"),
-        ([translator, tmp_path / "bad.png"], "none of the 1 pictures could be read"),
+        ([translator, tmp_path / "bad.png"], "nothing is written: 1 of 1 pictures were left out"),
         ([noise, a], "makes samples of noise, `minigan sample` draws some"),
     ):
         out = [] if "--out" in line else ["--out", tmp_path / "out"]
