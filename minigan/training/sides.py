@@ -240,7 +240,8 @@ def domains_held_out(settings: Settings) -> tuple[Samples, Samples] | None:
     found = []
     for name, shape in zip((settings.data, settings.extra["target"]), shapes(settings), strict=True):
         if name not in DATASETS:
-            say(f"note: nothing is measured at the end, for which {', '.join(DATASETS)} have held-out images")
+            known = ", ".join(DATASETS)
+            say(f"note: nothing is measured at the end: {shown(name)} has no held-out images, which {known} have")
             return None
         images, labels = held_out(Samples(np.empty(0), None, name), few=settings.dry_run, shape=shape)
         found.append(Samples(images, labels, name))
@@ -255,9 +256,10 @@ def _pictures(settings: Settings) -> Pictures | None:
         if not any(folders):
             return None
         if not all(folders):
-            both = f"--target {shown(target)} and --data {shown(settings.data)}"
+            one, other = f"--target {shown(target)}", f"--data {shown(settings.data)}"
+            folder, none = (one, other) if folders[0] else (other, one)
             raise DataError(
-                f"{both}: pairs are two folders of pictures or two files of arrays, and one of these is none"
+                f"{none} is no folder of pictures, and {folder} is one: pairs are two of those, or two files of arrays"
             )
         return pairs_by_name(target, settings.data, side, channels, source_size=source_side)
     if extra.get("halves"):

@@ -50,8 +50,8 @@ def test_pairs_are_two_files_of_arrays(tmp_path, rng):
     folder = pictures(tmp_path / "p", 3)
     for data, target, told in (
         (files[0], files[2], "few.npy has 9 images, .*a.npz 20: pairs belong together one by one"),
-        (files[0], folder, "p and --data .*a.npz: pairs are two folders of pictures or two files of arrays"),
-        ("auto", folder, "p and --data auto: pairs are two folders of pictures or two files of arrays"),
+        (files[0], folder, "--data .*a.npz is no folder of pictures, and --target .*p is one: pairs are two of "),
+        ("auto", folder, "--data auto is no folder of pictures, and --target .*p is one"),
         (files[0], files[3], "none.npy: no such folder or file"),
     ):
         with pytest.raises(DataError, match=told):
@@ -273,8 +273,11 @@ def test_domains_without_held_out_images_are_not_measured(tmp_path, capsys):
     assert sides.domains_held_out(chosen) is None
     assert module.measure(None, None, chosen) == {}
     told = [line for line in capsys.readouterr().out.splitlines() if "held-out" in line]
-    assert len(told) == 2
-    assert all(line.startswith("note: nothing is measured at the end, for which mnist, ") for line in told)
+    named = f"note: nothing is measured at the end: {domains[0]} has no held-out images, which mnist, "
+    assert [line.startswith(named) for line in told] == [True, True]
+    beside = settings("cyclegan", "--data", "digits", "--target", domains[1])
+    assert sides.domains_held_out(beside) is None
+    assert f"at the end: {domains[1]} has no held-out images" in capsys.readouterr().out
 
 
 def test_every_way_to_make_a_source_has_a_translator():
