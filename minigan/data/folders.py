@@ -262,7 +262,7 @@ def folder_classes(path: Path, names: list[Path]) -> dict[str, int]:
     """The number of each class, by the folder in `path` that it is; DataError for a picture that lies in none."""
     for name in names:
         if name.parent == path:
-            raise DataError(f"{shown(name)}: is in no folder that would be its class, as its neighbours are")
+            raise DataError(f"{shown(name)}: is in no folder below {shown(path)} that would be its class")
     return {each: i for i, each in enumerate(sorted({_class_of(path, name) for name in names}))}
 
 
