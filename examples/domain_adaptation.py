@@ -19,8 +19,8 @@ At the end `target_accuracy` is the share of the second kind's test set that the
 `source_accuracy` of the first kind's, and of ADDA `target_accuracy_before` what it read before it adapted. The papers,
 on grounds cut out of photographs: PixelDA 98.2 %, DANN 76.7 %, without adaptation 63.6 % and 52.3 %. Here grounds are
 as strong as digits. In 3000 steps ADDA comes from 33 % to 92 %; DANN, whose features adapt while they are learnt, reads
-no more than without (22 %, 28 %). From font digits to handwritten ones, the last line above with --steps 1500, it reads
-86 %, without adaptation 74 %.
+no more than without (22 %, 28 %). From font digits to handwritten ones, `--data digits` above with --steps 1500, it
+reads 86 %, without adaptation 74 %.
 """
 
 import sys
