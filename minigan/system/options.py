@@ -159,7 +159,11 @@ class Options(argparse.ArgumentParser):
         if action.nargs == 0:
             if not isinstance(value, bool):
                 raise argparse.ArgumentError(action, f"expected true or false, got {value!r}")
+            if isinstance(action.const, str):
+                return action.const if value else default
             return value != turned
+        if isinstance(value, str) and value in (a.const for a in self._actions if a.dest == action.dest):
+            return value  # what another option says in its place, --labels in that of --labels-from
         several = action.nargs in ("*", "+") or isinstance(action, argparse._AppendAction)
         if isinstance(value, bool) or isinstance(value, list) != several:
             expected = "a list" if several else "one value"

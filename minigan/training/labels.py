@@ -1,5 +1,6 @@
 """Which labels a run learns from: none, those that its data have, or clusters of its samples, which nobody named."""
 
+import argparse
 import hashlib
 from typing import Any
 
@@ -23,10 +24,17 @@ def add_options(options: Options, *, clusters: int = 0) -> None:
         metavar="N",
         help=f"tell both players which of N clusters an image is in, found by k-means (default: {clusters})",
     )
-    group.add_argument(
-        "--labels", dest="labels_from", action="store_const", const=OWN, help="tell them the labels that the data have"
-    )
+    shown = "tell them the labels that the data have"
+    group.add_argument("--labels", dest="labels_from", nargs=0, action=_Own, const=OWN, help=shown)
     options.idle("--clusters", lambda o: "changes nothing with labels" if o.labels_from else "")
+
+
+class _Own(argparse.Action):
+    """The option --labels, which leaves --labels-from as it is on the same line, before or after it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: Any) -> None:
+        if getattr(namespace, self.dest) == parser.get_default(self.dest):
+            setattr(namespace, self.dest, self.const)
 
 
 def classes(settings: Settings) -> int:

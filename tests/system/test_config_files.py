@@ -3,6 +3,7 @@
 import re
 import tomllib
 
+import numpy as np
 import pytest
 from example_scripts import example
 
@@ -64,6 +65,24 @@ def test_settings_of_a_run_are_written_and_read_again(tmp_path, file, capsys):
     found = settings("--config", file(capsys.readouterr().out))
     assert (found.steps, found.batch_size) == (1, 4)
     assert found.extra == settings(*line).extra
+
+
+def test_labels_are_an_option_in_a_file_too(tmp_path, file, capsys):
+    for line in (["--labels"], ["--labels-from", "folders"]):
+        for both in ([*line, "--labels"], ["--labels", *line]):
+            assert settings(*both).labels_from == settings(*line).labels_from
+    labels = settings("--labels").labels_from
+    assert settings("--config", file("labels = true")).labels_from == labels
+    assert settings("--config", file("labels = false")).labels_from is None
+    assert settings("--config", file('labels_from = "folders"'), "--labels").labels_from == labels
+    images = np.zeros((12, 1, 28, 28), np.uint8)
+    np.savez(tmp_path / "own.npz", images=images, labels=np.arange(12) % 3)
+    run = str(tmp_path / "run")
+    line = ["--data", str(tmp_path / "own.npz"), "--labels", "--steps", "1", "--batch-size", "4", "--model", "mlp28"]
+    assert recipe.main([*line, "--out", run], "minigan train") == 0
+    capsys.readouterr()
+    assert cli.main(["config", run, "--toml"]) == 0
+    assert settings("--config", file(capsys.readouterr().out)).labels_from == labels
 
 
 def test_what_another_program_was_told_is_a_file_for_it(tmp_path, file, capsys):
