@@ -10,7 +10,7 @@ from ..backend import Array
 from ..errors import DataError
 from ..system.terminal import say, shown
 from .folders import SHOWN, Listing, Pictures, list_pictures, read_all, unreported
-from .pictures import read_picture
+from .pictures import read_picture, read_whole
 
 SIDES = ("left", "right")
 
@@ -99,8 +99,25 @@ def pairs_by_name(
             named = ", ".join(shown(name) for name in alone[:SHOWN])
             say(f"{shown(folder)}: {len(alone)} of {len(here)} pictures have no fellow of their name: {named}")
     forms = (size, channels), (source_size or size, source_channels or channels)
+    if size != forms[1][0]:
+        _say_how_scaled([found[k][both[0]] for k in range(2)], [side for side, _ in forms], sources)
     beside = {found[0][name]: found[1][name] for name in both}
     return PairsByName(targets, forms, Listing(list(beside), {}), sources, beside)
+
+
+def _say_how_scaled(pair: Sequence[Path], sides: Sequence[int], sources: Path) -> None:
+    """A line on the terminal if target and source are, within a tenth, not so many times as large as they are made."""
+    try:
+        (height, width), (low, narrow) = (read_whole(file, 1)[0].shape[:2] for file in pair)
+    except (DataError, OSError):
+        return  # it is counted as damaged when pairs are read
+    times, asked = min(height, width) / min(low, narrow), sides[0] / sides[1]
+    told = (
+        f"note: {shown(pair[0])} is {width} x {height} pixels, {shown(pair[1])} {narrow} x {low}, {times:.3g} times "
+        f"and not {asked:.3g}: they are scaled to {sides[0]} and {sides[1]} pixels a side"
+    )
+    if abs(times / asked - 1) > 0.1 and unreported(sources, [told]):
+        say(told)
 
 
 def pairs_of_halves(path: str | Path, size: int, channels: int = 3, *, source: str = "left") -> PairsOfHalves:
@@ -124,8 +141,9 @@ def paired_folders(
 
     Each is fitted to a square as by `image_folder`, sources to one of `source_size` pixels a side and with
     `source_channels` if these are given; there are at most `limit`, if that is. A picture without a fellow, and a pair
-    of which one is damaged, are left out and counted on the terminal. DataError if no pair is left, more are damaged
-    than whole, or all of them would not fit into memory, which `PictureBatches` are for.
+    of which one is damaged, are left out and counted on the terminal, which says so too if those of
+    the first pair are not so many times as large as each other as they are made. DataError if no pair is left, more are
+    damaged than whole, or all of them would not fit into memory, which `PictureBatches` are for.
     """
     forms = {"source_size": source_size, "source_channels": source_channels}
     pairs = pairs_by_name(targets, sources, size, channels, **forms)

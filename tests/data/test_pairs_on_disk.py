@@ -126,6 +126,35 @@ def test_pairs_from_disk_on_a_gpu(folders, monkeypatch):
             np.testing.assert_allclose(ours.get(), theirs, rtol=1e-6)
 
 
+def test_sources_that_are_not_so_much_smaller_than_targets_are_scaled_and_that_is_said(tmp_path, capsys):
+    for folder, size in (("large", (64, 48)), ("small", (16, 12)), ("nearly", (17, 13))):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", size).save(tmp_path / folder / "a.png")
+    large, small, nearly = (tmp_path / folder for folder in ("large", "small", "nearly"))
+    for targets, sources, sides, told in (
+        (large, small, (8, 2), ""),
+        (large, nearly, (8, 2), ""),
+        (large, large, (8, 8), ""),
+        (
+            large,
+            small,
+            (8, 4),
+            "a.png is 64 x 48 pixels, ",
+        ),
+        (small, large, (8, 2), "a.png is 16 x 12 pixels, "),
+    ):
+        with data.folders.each_reported_once():
+            for _ in range(2):
+                pairs_by_name(targets, sources, sides[0], source_size=sides[1])
+        said = capsys.readouterr().out
+        assert said.count("note: ") == bool(told)
+        assert told in said
+    assert "0.25 times and not 4: they are scaled to 8 and 2 pixels a side" in said
+    cut(small / "a.png")
+    pairs_by_name(large, small, 8, source_size=4)
+    assert capsys.readouterr().out == ""
+
+
 def test_a_pair_of_which_one_is_damaged_is_replaced_by_the_next(folders, capsys):
     targets, sources, _ = folders
     original = paired_folders(targets, sources, 8)
