@@ -35,12 +35,15 @@ class Masks:
     def opacity(self, place: Path, height: int, width: int) -> np.ndarray:
         """uint8 (height, width): 0 where something is missing in the picture of that place below its folder.
 
-        DataError if there is no mask of its name, or one of another size.
+        DataError if there is no mask of its name, or one that cannot be read or has another size.
         """
         mask = self._named.get(place.with_suffix("").as_posix())
         if mask is None:
             raise DataError(f"no mask in {shown(self.folder)} has its name")
-        white, _ = read_whole(mask, 1)
+        try:
+            white, _ = read_whole(mask, 1)
+        except (DataError, OSError) as error:
+            raise DataError(f"its mask {shown(mask)}: {error}") from error
         if white.shape[:2] != (height, width):
             raise DataError(f"{width} x {height} pixels, its mask {white.shape[1]} x {white.shape[0]}")
         return OPAQUE - white[..., 0]

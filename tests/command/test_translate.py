@@ -105,7 +105,7 @@ def test_masks_say_what_is_missing_and_all_else_stays(made, tmp_path, rng, capsy
     path = tmp_path / "filling.safetensors"
     export.save_generator(path, export.Generator(network, SourceImages(3 + told, 16, 16), about={"made": made}))
     pixels = rng.integers(0, 100, (20, 50, 3)).astype(np.uint8)
-    for name, size in (("a", (20, 50)), ("small", (9, 9)), ("alone", (20, 50)), ("whole", (20, 50))):
+    for name, size in (("a", (20, 50)), ("small", (9, 9)), ("alone", (20, 50)), ("whole", (20, 50)), ("cut", (20, 50))):
         (tmp_path / "given" / "in").mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(tmp_path / "given" / "in" / f"{name}.bmp")
         mask = np.zeros(size, np.uint8)
@@ -114,12 +114,15 @@ def test_masks_say_what_is_missing_and_all_else_stays(made, tmp_path, rng, capsy
         if name != "alone":
             (tmp_path / "masks" / "in").mkdir(parents=True, exist_ok=True)
             Image.fromarray(mask).save(tmp_path / "masks" / "in" / f"{name}.png")
+    cut = tmp_path / "masks" / "in" / "cut.png"
+    cut.write_bytes(cut.read_bytes()[:-9])
     line = ["translate", path, tmp_path / "given", "--out", tmp_path / "out", "--masks", tmp_path / "masks"]
     assert cli.main([*map(str, line)]) == 0
     said = capsys.readouterr().err
     assert "small.bmp: left out: 50 x 20 pixels, its mask 9 x 9" in said
     assert "alone.bmp: left out: no mask in" in said
     assert "whole.bmp: left out: nothing of it is transparent, nor its mask white" in said
+    assert f"cut.bmp: left out: its mask {cut}: cut off" in said
     missing = np.zeros((20, 50, 1), bool)
     missing[5:9, 3:30] = True
     found = np.asarray(Image.open(tmp_path / "out" / "in" / "a.png"))
