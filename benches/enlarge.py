@@ -119,8 +119,17 @@ def options() -> argparse.ArgumentParser:
     p.add_argument("--side", type=int, default=96, help="pixels of what is made (default: 96)")
     p.add_argument("--seed", type=int, default=0, help="(default: 0)")
     p.add_argument("--judge", type=Path, metavar="FILE", help="of `minigan judge train` (default: taught first)")
-    p.add_argument("--shown", type=int, nargs="+", default=[0, 1, 2, 3], metavar="N", help="held-out pictures drawn")
-    p.add_argument("--out", type=Path, default=Path("runs/enlarge"), help="the folder of the runs")
+    p.add_argument(
+        "--shown",
+        type=int,
+        nargs="+",
+        default=[0, 1, 2, 3],
+        metavar="N",
+        help="held-out pictures drawn (default: 0 1 2 3)",
+    )
+    p.add_argument(
+        "--out", type=Path, default=Path("runs/enlarge"), help="the folder of the runs (default: runs/enlarge)"
+    )
     return p
 
 
