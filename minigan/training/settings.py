@@ -184,9 +184,16 @@ def duration(text: str) -> float:
     return value
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}") from None
+
+
 def positive(text: str) -> int:
     """A number from the command line that has to be at least 1."""
-    value = int(text)
+    value = _whole(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
     return value
@@ -194,7 +201,7 @@ def positive(text: str) -> int:
 
 def natural(text: str) -> int:
     """A number from the command line that has to be at least 0."""
-    value = int(text)
+    value = _whole(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"expected a number from 0, got {text}")
     return value

@@ -106,6 +106,8 @@ def test_examples_take_a_file_too(file):
     [
         ("lrr = 1", "run.toml: there is no option lrr; did you mean lr"),
         ('lr = "fast"', "run.toml: lr: invalid float value: 'fast'"),
+        ("lecam-after = 2.5", "run.toml: lecam-after: expected a whole number, got '2.5'"),
+        ("batch-size = 2.5", "run.toml: batch-size: expected a whole number, got '2.5'"),
         ("flip = 1", "run.toml: flip: expected true or false, got 1"),
         ("lr = true", "run.toml: lr: expected one value, got True"),
         ("lr = [1, 2]", r"run.toml: lr: expected one value, got \[1, 2\]"),
