@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from layer_cases import Case, cases, draw
-from steps.machine import kernels_in_use
+from steps.machine import blas_in_use, kernels_in_use
 
 import minigan as mg
 from minigan.system.machine import processor
@@ -85,7 +85,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     mg.set_num_threads(1)
-    machine = f"{processor()}, kernels {kernels_in_use()}, PyTorch {torch.__version__}"
+    machine = "; ".join([f"{processor()}, kernels {kernels_in_use()}", *blas_in_use(), f"PyTorch {torch.__version__}"])
     print(machine)
     print(f"{'':58} {'':9} {'minigan':>8} {'nchw':>8} {'nhwc':>8} {'ratio':>6}")
     rows = []

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from steps.machine import blas_in_use
 
 import minigan as mg
 from minigan.processes import Group, Threads, world
-from minigan.system.machine import blas_info, processor
+from minigan.system.machine import processor
 
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 SIZES = (1, 1024, 16_384, 262_144, 1_048_576, 6_600_000)  # float32 numbers of a sum
@@ -278,7 +279,7 @@ def main() -> None:
         if found.pop("rank") == 0:
             print(json.dumps(found))
         return
-    blas = [f"{about['internal_api']} {about['version']}, {about.get('architecture')}" for about in blas_info()]
+    blas = blas_in_use()
     found: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "processor": processor(), "blas": blas}
     print(f"{found['processor']}; {'; '.join(blas)}")
     if not chosen.model:

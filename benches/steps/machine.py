@@ -38,3 +38,10 @@ def kernels_in_use() -> str:
 
     found = library.find()
     return "NumPy" if found is None else f"compiled for {found.variant.name}"
+
+
+def blas_in_use() -> list[str]:
+    """Each BLAS that NumPy has loaded, its version and the architecture whose kernels it runs with."""
+    from minigan.system.machine import blas_info
+
+    return [f"{about['internal_api']} {about['version']}, {about.get('architecture')}" for about in blas_info()]
