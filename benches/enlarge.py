@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from runs import MINIGAN, ROOT, run
+from runs import MINIGAN, ROOT, run, train, training_seconds
 from steps.machine import kernels_in_use
 
 import minigan as mg
@@ -64,13 +64,10 @@ def enlarged(system: str, args: argparse.Namespace) -> Enlarged:
     """What its run says, which is trained as far as it is not done."""
     folder = args.out / f"{system}_{args.minutes:g}min_{args.seed}"
     if not (folder / "metrics.json").exists():
-        begun = ["--resume"] if any((folder / "checkpoints").glob("step_*.safetensors")) else []
-        script = str(ROOT / "examples" / "super_resolution.py")
-        run([script, *words(system, args), "--out", str(folder), *begun])
+        train(folder, [str(ROOT / "examples" / "super_resolution.py"), *words(system, args)])
     measures = json.loads((folder / "metrics.json").read_text())
-    seconds = json.loads((folder / "timings.json").read_text())["training"]
     steps = mg.export.load_generator(folder / "generator.safetensors").about["step"]
-    return Enlarged(system, measures, steps, seconds / 60, folder)
+    return Enlarged(system, measures, steps, training_seconds(folder) / 60, folder)
 
 
 def table(rows: list[Enlarged]) -> str:

@@ -29,16 +29,26 @@ def run(command: list[str]) -> str:
     return child.stdout
 
 
+def train(folder: Path, command: list[str]) -> None:
+    """Let `command` train in the folder, or train on there."""
+    begun = ["--resume"] if any((folder / "checkpoints").glob("step_*.safetensors")) else []
+    run([*command, "--out", str(folder), *begun])
+
+
+def training_seconds(folder: Path) -> float:
+    """How long the run in the folder was trained."""
+    return float(json.loads((folder / "timings.json").read_text())["training"])
+
+
 def figures(folder: Path, command: list[str], n: int, judge: str | None = None) -> dict[str, Any]:
     """What `command` trains in the folder, or trains on there, and what n of its samples measure, read by the judge.
 
     Its steps, the seconds they took, and of each measure the value and what real images reach.
     """
-    begun = ["--resume"] if any((folder / "checkpoints").glob("step_*.safetensors")) else []
-    run([*command, "--out", str(folder), *begun])
+    train(folder, command)
     reader = [] if judge is None else ["--judge", judge]
     table = json.loads(run([*MINIGAN, "evaluate", str(folder), "--n", str(n), *reader, "--json"]))
-    seconds = json.loads((folder / "timings.json").read_text())["training"]
+    seconds = training_seconds(folder)
     rows = {name: [row["value"], row["floor"]] for name, row in table["rows"].items()}
     about = {name: table[name] for name in ("samples", "reader")}
     return {"steps": table["step"], "seconds": seconds, **about, "rows": rows}

@@ -26,12 +26,11 @@ from functools import partial
 from typing import Any
 
 import minigan as mg
-from minigan import judge, training, viz
+from minigan import training
 from minigan.data import Samples, Shape, count_classes
 from minigan.errors import ShapeError
 from minigan.gan import losses, penalties
 from minigan.gan.translation import CUT, MUNIT, UNIT, CyCADA, CycleGAN, TwoWay, l1, l2
-from minigan.nn import in_chunks
 from minigan.training import Settings, positive, sides, translations
 
 CLOSE = {"loss": losses.nonsaturating, "adversarial": 1.0, "cycle": 1.0, "identity": 0.0, "distance": l2}
@@ -189,15 +188,7 @@ def measure(game: TwoWay | CUT, samples: Samples, settings: Settings) -> dict[st
     held = sides.domains_held_out(settings)
     if held is None:
         return {}
-    source, target = held
-    found = translations.measured_between(game, settings, source, target)
-    reader = judge.suited(target, settings.device)
-    if reader is not None and settings.extra["system"] == "munit":
-        made, again = (
-            viz.to_uint8(in_chunks(partial(game.translate, at=k), source.drawn, settings.device)) for k in (0, 1)
-        )
-        found["diversity"] = float(judge.looks(reader, made, again).mean())
-    return found
+    return translations.measured_between(game, settings, *held, styled=settings.extra["system"] == "munit")
 
 
 def options() -> training.Options:

@@ -99,12 +99,15 @@ def measured(
     return numbers
 
 
-def measured_between(game: Translation, settings: Settings, source: Samples, target: Samples) -> dict[str, float]:
+def measured_between(
+    game: Translation, settings: Settings, source: Samples, target: Samples, *, styled: bool = False
+) -> dict[str, float]:
     """How near the game's translations of a domain's images are to another domain, and whether they say the same.
 
     If a judge knows the other domain: the share of translations that it reads as their sources' labels say
     (`read_as_before`); how far they are from images of that domain by its features (`frechet`), how far the sources are
-    (`frechet_before`), and as many other images of the domain itself (`frechet_floor`).
+    (`frechet_before`), and as many other images of the domain itself (`frechet_floor`); and where they are `styled`,
+    by styles that are drawn, how different two translations of an image look to it (`diversity`).
     """
     reader = judges.suited(target, settings.device)
     if reader is None:
@@ -116,8 +119,12 @@ def measured_between(game: Translation, settings: Settings, source: Samples, tar
         for images in (target.drawn[:half], made[:half], source.drawn[:half], target.drawn[half:])
     )
     names = ("frechet", "frechet_before", "frechet_floor")
-    apart = {name: frechet_distance(other, real) for name, other in zip(names, compared, strict=True)}
-    return {"read_as_before": float((reader.predict(made) == source.labels).mean()), **apart}
+    found = {"read_as_before": float((reader.predict(made) == source.labels).mean())}
+    found |= {name: frechet_distance(other, real) for name, other in zip(names, compared, strict=True)}
+    if styled:
+        again = in_chunks(partial(game.translate, at=1), source.drawn, settings.device)
+        found["diversity"] = float(judges.looks(reader, *map(viz.to_uint8, (made, again))).mean())
+    return found
 
 
 def _fills(settings: Settings) -> dict[str, Callable[[Tensor], Tensor]]:
