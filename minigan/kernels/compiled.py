@@ -12,7 +12,23 @@ import numpy as np
 
 from ..backend import FLOAT32, Array
 from . import cpu, memory, portable
-from .compiled_conv import conv, conv_input, conv_weight  # noqa: F401  offered as kernels of this device
+from .compiled_channels import (  # noqa: F401  offered as kernels of this device
+    SIMPLE,
+    are_floats,
+    batch_norm,
+    batch_norm_grad,
+    channel_dot,
+    channel_rows,
+    channel_stats,
+    channel_sums,
+    sample_affine,
+    sample_moments,
+    sample_sums,
+    scale_shift,
+    sum,
+    track,
+)
+from .compiled_conv import conv, conv_input, conv_weight  # noqa: F401  likewise
 from .compiled_linear import linear, linear_weight, matmul  # noqa: F401  likewise
 from .cpu import (  # noqa: F401  as NumPy does them
     banded,
@@ -32,16 +48,11 @@ from .library import table as table_of
 from .means import lengths, mean_of, mean_of_grad  # noqa: F401  as on each device
 from .portable import winner_dtype
 
-SIMPLE = 1 << 14  # elements below which NumPy has done one function of them before a call of C begins
-SMALL = 1 << 10  # the same of two functions of them
+SMALL = 1 << 10  # elements below which NumPy has done two functions of them before a call of C begins
 FEW_CHANNELS = 8  # below which windows are slower in C, which takes the channels of a pixel together
 SLOTS = 3  # of an optimizer, at most
 
 _BYTE = np.dtype(np.uint8)
-
-
-def _are_floats(*arrays: Array) -> bool:
-    return all(a.dtype is FLOAT32 or a.dtype == FLOAT32 for a in arrays)
 
 
 def _is_dense(x: Array) -> bool:
@@ -67,7 +78,7 @@ def _are_alike(a: Array, b: Array) -> bool:
 def channels_last(x: Array) -> Array:
     """`x` (N, C, H, W) with its memory in the order N, H, W, C; the same object if it is so already."""
     is_so = x.transpose(0, 2, 3, 1).flags.c_contiguous
-    if is_so or x.size < SMALL or not (_are_floats(x) and x.flags.c_contiguous):
+    if is_so or x.size < SMALL or not (are_floats(x) and x.flags.c_contiguous):
         return cpu.channels_last(x)
     n, c, h, w = x.shape
     y = memory.empty((n, h, w, c))
@@ -77,7 +88,7 @@ def channels_last(x: Array) -> Array:
 
 def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
     """x in another shape, its elements in C order: a view of it where that is possible."""
-    if x.ndim != 4 or x.size < SMALL or not _are_floats(x) or x.flags.c_contiguous:
+    if x.ndim != 4 or x.size < SMALL or not are_floats(x) or x.flags.c_contiguous:
         return cpu.reshaped(x, shape)
     rows = x.transpose(0, 2, 3, 1)
     if not rows.flags.c_contiguous:
@@ -101,9 +112,9 @@ def arithmetic(name: str, a: Array, b: Array) -> Array:
     sizes = [x.size if isinstance(x, np.ndarray) else -1 for x in (a, b)]
     first = sizes[0] >= sizes[1]
     large, small = (a, b) if first else (b, a)
-    if max(sizes) < SIMPLE or not (_are_floats(large) and _is_dense(large)):
+    if max(sizes) < SIMPLE or not (are_floats(large) and _is_dense(large)):
         return cpu.arithmetic(name, a, b)
-    if min(sizes) > 1 and _are_floats(small) and _are_alike(a, b):
+    if min(sizes) > 1 and are_floats(small) and _are_alike(a, b):
         y = memory.empty_like(large)
         call("arithmetic", _NUMBERS[name], address(a), address(b), address(y), y.size)
         return y
@@ -128,11 +139,11 @@ def _fitted(x: Any, large: Array) -> tuple[str, Array, tuple[int, ...]] | None:
     """Which function puts x together with the larger array, x as that takes it, and of how many values; or None."""
     if (row := _as_row(x, large)) is not None:
         return "arithmetic_row", row, (row.size,)
-    if not isinstance(x, np.ndarray) or not _are_floats(x):
+    if not isinstance(x, np.ndarray) or not are_floats(x):
         return None
     if _is_column(x, large):
         return "arithmetic_column", np.ascontiguousarray(x), (large.size // len(large),)
-    if large.ndim == 4 and x.shape == (*large.shape[:2], 1, 1) and _channel_rows(large) is not None:
+    if large.ndim == 4 and x.shape == (*large.shape[:2], 1, 1) and channel_rows(large) is not None:
         return "arithmetic_rows", np.ascontiguousarray(x), (large.shape[1], large.shape[2] * large.shape[3])
     return None
 
@@ -141,11 +152,11 @@ def _as_row(x: Array, large: Array) -> Array | None:
     """x as a value for each channel of `large`, or one for all of them; None if it is neither."""
     if not isinstance(x, np.ndarray):
         return np.array(x, np.float32) if type(x) in (int, float) and abs(x) <= _LARGEST else None
-    if x.ndim > large.ndim or not _are_floats(x):
+    if x.ndim > large.ndim or not are_floats(x):
         return None
     if x.size == 1:
         return x
-    if x.shape == (1, *large.shape[1:2], *(1,) * (large.ndim - 2)) and _channel_rows(large) is not None:
+    if x.shape == (1, *large.shape[1:2], *(1,) * (large.ndim - 2)) and channel_rows(large) is not None:
         return np.ascontiguousarray(x)
     return None
 
@@ -159,7 +170,7 @@ def leaky_relu(x: Array, slope: float) -> Array:
     """x where x > 0, slope * x elsewhere; slope >= 0."""
     if not slope:
         return arithmetic("maximum", x, 0)
-    if x.size < SMALL or not (_are_floats(x) and _is_dense(x)):
+    if x.size < SMALL or not (are_floats(x) and _is_dense(x)):
         return cpu.leaky_relu(x, slope)
     y = memory.empty_like(x)
     call("leaky_relu", address(x), address(y), x.size, slope)
@@ -168,7 +179,7 @@ def leaky_relu(x: Array, slope: float) -> Array:
 
 def leaky_relu_grad(g: Array, y: Array, slope: float) -> Array:
     """g where y > 0, slope * g elsewhere."""
-    if y.size < SMALL or not (_are_floats(g, y) and _is_dense(y) and g.shape == y.shape):
+    if y.size < SMALL or not (are_floats(g, y) and _is_dense(y) and g.shape == y.shape):
         return cpu.leaky_relu_grad(g, y, slope)
     g = portable.laid_out_as(y, g)
     x = memory.empty_like(y)
@@ -197,146 +208,9 @@ def softmax_grad(g: Array, y: Array, axes: tuple[int, ...]) -> Array:
 def _lie_in_rows(axes: tuple[int, ...], *arrays: Array) -> bool:
     """Are they floats of one shape that lie row by row, whose last axis is the one that is summed over?"""
     first = arrays[0]
-    if first.size < max(SMALL, 1) or axes != (first.ndim - 1,) or not _are_floats(*arrays):
+    if first.size < max(SMALL, 1) or axes != (first.ndim - 1,) or not are_floats(*arrays):
         return False
     return all(a.flags.c_contiguous and a.shape == first.shape for a in arrays)
-
-
-# --- sums and normalisation over channels -------------------------------------------------------------------------
-
-
-def sum(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
-    """The sum of x over `axes`."""
-    pixels = axes == (2, 3)
-    taken = x.size >= SIMPLE and (pixels or axes == ((0,) if x.ndim == 2 else (0, 2, 3)))
-    rows = _channel_rows(x) if taken else None
-    if rows is None:
-        return cpu.sum(x, axes, keepdims)
-    if pixels:
-        total = memory.empty(x.shape[:2])
-        call("sample_sums", address(rows), address(total), len(x), len(rows) // len(x), rows.shape[1])
-    else:
-        total = memory.empty(rows.shape[1])
-        call("column_sums", address(rows), 0, address(total), *rows.shape)
-    return total.reshape(tuple(1 if a in axes else n for a, n in enumerate(x.shape))) if keepdims else total
-
-
-def channel_dot(a: Array, b: Array) -> Array:
-    """The sum of a b over each channel."""
-    a_rows, b_rows = _channel_rows(a), _channel_rows(b)
-    if a_rows is None or b_rows is None:
-        return cpu.channel_dot(a, b)
-    total = _of_channels(a, 1)[0]
-    call("column_sums", address(a_rows), address(b_rows), address(total), *a_rows.shape)
-    return total
-
-
-def channel_stats(x: Array, eps: float) -> Array:
-    """(2, 1, C, 1, ...): the mean of each channel, and r = 1 / sqrt(var + eps) with its biased variance."""
-    rows = _channel_rows(x)
-    if rows is None:
-        return cpu.channel_stats(x, eps)
-    stats = _of_channels(x, 2)
-    call("channel_stats", address(rows), address(stats), *rows.shape, eps)
-    return stats
-
-
-def batch_norm(x: Array, stats: Array, w: Array = None, b: Array = None) -> Array:
-    """y w + b with y = (x - mean) r of the channels' `stats` (mean, r); w is 1 and b 0 where they are None."""
-    rows = _channel_rows(x)
-    if rows is None or not (_are_rows(rows, *_given(w, b)) and _are_pairs(rows, stats)):
-        return cpu.batch_norm(x, stats, w, b)
-    z = memory.empty_like(x)
-    call("batch_norm", address(rows), address(stats), _place(w), _place(b), address(z), *rows.shape)
-    return z
-
-
-def scale_shift(x: Array, w: Array, b: Array) -> Array:
-    """x w + b."""
-    rows = _channel_rows(x)
-    if rows is None or not _are_rows(rows, w, b):
-        return cpu.scale_shift(x, w, b)
-    z = memory.empty_like(x)
-    call("scale_shift", address(rows), address(w), address(b), address(z), *rows.shape)
-    return z
-
-
-def channel_sums(g: Array, x: Array, stats: Array) -> Array:
-    """(2, 1, C, 1, ...): the sums of g and of g y over each channel, y = (x - mean) r."""
-    g_rows, rows = _channel_rows(g), _channel_rows(x)
-    if g_rows is None or rows is None or not _are_pairs(rows, stats):
-        return cpu.channel_sums(g, x, stats)
-    sums = _of_channels(x, 2)
-    call("channel_sums", address(g_rows), address(rows), address(stats), address(sums), *rows.shape)
-    return sums
-
-
-def batch_norm_grad(g: Array, x: Array, stats: Array, sums: Array, w: Array = None) -> Array:
-    """w r (g - (sums[0] + y sums[1]) / n), n values in each channel; w is 1 where it is None."""
-    g_rows, rows = _channel_rows(g), _channel_rows(x)
-    plain = g_rows is not None and rows is not None and _are_rows(rows, *_given(w))
-    if not (plain and _are_pairs(rows, stats, sums)):
-        return cpu.batch_norm_grad(g, x, stats, sums, w)
-    d = memory.empty_like(x)
-    places = address(g_rows), address(rows), address(stats), address(sums), _place(w), address(d)
-    call("batch_norm_grad", *places, *rows.shape)
-    return d
-
-
-def track(
-    running_mean: Array,
-    running_var: Array,
-    batches: Array,
-    mean: Array,
-    r: Array,
-    count: int,
-    momentum: float,
-    eps: float,
-) -> None:
-    """Move running statistics (C,), in place, towards a batch's mean and r = 1 / sqrt(var + eps) over `count` values.
-
-    `batches`, a 0-d array, grows by 1.
-    """
-    floats = running_mean, running_var, mean, r
-    if batches.dtype != np.int64 or not (_are_floats(*floats) and all(a.flags.c_contiguous for a in floats)):
-        cpu.track(running_mean, running_var, batches, mean, r, count, momentum, eps)
-        return
-    places = [address(a) for a in (running_mean, running_var, batches, mean, r)]
-    call("track", *places, count / (count - 1), momentum, eps, mean.size)
-
-
-def _channel_rows(x: Array) -> Any:
-    """x (N, C) or channels-last (N, C, H, W) of floats as rows of channels (N H W, C); None if it is neither."""
-    if x.ndim not in (2, 4) or not x.size or not _are_floats(x):
-        return None
-    if x.ndim == 4:
-        x = x.transpose(0, 2, 3, 1)
-    return x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous else None
-
-
-def _are_rows(rows: Array, *values: Array) -> bool:
-    """True if each of `values` has a float for each column, one after the other."""
-    return all(_are_floats(v) and v.size == rows.shape[1] and v.flags.c_contiguous for v in values)
-
-
-def _are_pairs(rows: Array, *pairs: Array) -> bool:
-    """True if each of `pairs` has a float for each column, one after the other, and then a second one for each."""
-    return all(_are_floats(p) and p.size == 2 * rows.shape[1] and p.flags.c_contiguous for p in pairs)
-
-
-def _of_channels(x: Array, count: int) -> Array:
-    """An uninitialised array of `count` values for each channel of x: (count, 1, C, 1, ...)."""
-    return memory.empty((count, 1, x.shape[1], *(1 for _ in x.shape[2:])))
-
-
-def _given(*values: Array) -> list[Array]:
-    """Those of the values that are not None."""
-    return [v for v in values if v is not None]
-
-
-def _place(value: Array) -> int:
-    """Where a value lies; 0, which C knows as NULL, if it is None."""
-    return 0 if value is None else address(value)
 
 
 # --- pooling: C reads channels-last images ------------------------------------------------------------------------
@@ -384,7 +258,7 @@ def pool_spread(g: Array, s: Geometry) -> Array:
 
 
 def _are_pixels(*images: Array) -> bool:
-    return _are_floats(*images) and images[0].shape[1] >= FEW_CHANNELS
+    return are_floats(*images) and images[0].shape[1] >= FEW_CHANNELS
 
 
 def _pooled(name: str, shape: tuple[int, ...], s: Geometry, *operands: Array, dtype: Any = FLOAT32) -> Array:
@@ -447,7 +321,7 @@ def update(rule: Callable[..., None], rows: Sequence[Sequence[Array]], **options
     table, others, kept = [], [], []
     for row in rows:
         p, g, *slots = row
-        if not (_are_floats(*row) and _is_packed(p) and all(_are_alike(s, p) for s in slots)):
+        if not (are_floats(*row) and _is_packed(p) and all(_are_alike(s, p) for s in slots)):
             others.append(row)
             continue
         g = portable.laid_out_as(p, g)

@@ -137,6 +137,7 @@ _BY_NUMPY: dict[str, Callable[..., Run | None]] = {
 _ONE_CALL = {  # kernels that, where they call C, call one function of it and compute nothing besides
     *("arithmetic", "leaky_relu", "leaky_relu_grad", "sum", "matmul", "linear", "linear_weight", "update"),
     *("channel_dot", "channel_stats", "channel_sums", "batch_norm", "batch_norm_grad", "scale_shift", "track"),
+    *("sample_affine", "sample_moments", "sample_sums"),
 }
 
 

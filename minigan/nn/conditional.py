@@ -47,7 +47,11 @@ class _Conditional(Module):
                 f"{name}: expected a vector of {self.style_dim} numbers for each sample of {x.shape}, "
                 f"got {condition.shape}"
             )
-        return _scaled(self.norm(x), self.gain(condition), self.bias(condition))
+        return self._scaled(x, self.gain(condition), self.bias(condition))
+
+    def _scaled(self, x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+        """x (N, C, ...), normalised, times a gain and plus a bias (N, C)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _scaled")
 
 
 class ConditionalBatchNorm2d(_Conditional):
@@ -71,6 +75,10 @@ class ConditionalBatchNorm2d(_Conditional):
         self.norm = BatchNorm2d(num_features, eps, momentum, affine=False)
         self._tell(num_features, num_classes, style_dim, rng)
 
+    def _scaled(self, x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+        of_each = (*x.shape[:2], *(1 for _ in x.shape[2:]))
+        return self.norm(x) * ops.reshape(gain, of_each) + ops.reshape(bias, of_each)
+
 
 class ConditionalGroupNorm(_Conditional):
     """Group norm whose scale and shift depend on the class, or on a vector: gain(y) x^ + bias(y).
@@ -79,6 +87,8 @@ class ConditionalGroupNorm(_Conditional):
     (num_classes, num_channels), 1 and 0 at first; told `style_dim` instead, they are dense layers of vectors, with
     biases of 1 and 0.
     """
+
+    norm: GroupNorm
 
     def __init__(
         self,
@@ -93,15 +103,12 @@ class ConditionalGroupNorm(_Conditional):
         self.norm = GroupNorm(num_groups, num_channels, eps, affine=False)
         self._tell(num_channels, num_classes, style_dim, rng)
 
+    def _scaled(self, x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+        return self.norm.scaled(x, gain, bias)
+
 
 def _check_labels(name: str, x: Tensor, labels: Tensor) -> None:
     if labels.shape != x.shape[:1] or labels.dtype.kind not in "iu":
         raise ShapeError(
             f"{name}: expected one integer label for each sample of {x.shape}, got {labels.dtype} {labels.shape}"
         )
-
-
-def _scaled(x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
-    """x (N, C, ...) times a gain and plus a bias (N, C)."""
-    of_each = (*x.shape[:2], *(1 for _ in x.shape[2:]))
-    return x * ops.reshape(gain, of_each) + ops.reshape(bias, of_each)

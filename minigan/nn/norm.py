@@ -210,23 +210,14 @@ class GroupNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Of x's shape (N, C, ...)."""
+        return self.scaled(x, self.weight, self.bias)
+
+    def scaled(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        """The same with another weight and bias: (C,), or (N, C) with a row for each sample."""
         x = as_tensor(x, type(self).__name__)
         if x.ndim < 2 or x.shape[1] != self.num_channels:
             raise ShapeError(f"{type(self).__name__}: expected {self.num_channels} channels, got {x.shape}")
-        axes = tuple(range(2, x.ndim))
-        centred = x - self._of_groups(ops.mean(x, axes, keepdims=True))
-        r = ops.rsqrt(self._of_groups(ops.mean(ops.square(centred), axes, keepdims=True)) + self.eps)
-        if self.weight is None or self.bias is None:
-            return centred * r
-        shape = (1, self.num_channels) + (1,) * len(axes)
-        return centred * (r * ops.reshape(self.weight, shape)) + ops.reshape(self.bias, shape)
-
-    def _of_groups(self, means: Tensor) -> Tensor:
-        """What is the mean of each channel (N, C, 1, ...) as the mean of its group."""
-        if self.num_groups == self.num_channels:
-            return means
-        each = ops.reshape(means, (len(means), self.num_groups, self.num_channels // self.num_groups))
-        return ops.reshape(ops.broadcast_to(ops.mean(each, 2, keepdims=True), each.shape), means.shape)
+        return ops.group_norm(x, self.num_groups, weight, bias, self.eps)
 
     def extra_repr(self) -> str:
         """Groups, channels, eps."""

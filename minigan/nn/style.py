@@ -2,7 +2,6 @@
 
 import math
 
-from .. import ops
 from ..errors import ShapeError
 from ..random import Stream
 from ..tensor import Tensor, as_tensor
@@ -43,5 +42,5 @@ class AdaptiveInstanceNorm2d(Module):
                 f"AdaptiveInstanceNorm2d: expected images (N, {c}, H, W) and styles (N, {width}), "
                 f"got {x.shape} and {style.shape}"
             )
-        both = ops.reshape(self.affine(style), (x.shape[0], 2 * c, 1, 1))
-        return self.norm(x) * (1 + both[:, :c]) + both[:, c:]
+        both = self.affine(style)
+        return self.norm.scaled(x, 1 + both[:, :c], both[:, c:])

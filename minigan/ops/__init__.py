@@ -63,6 +63,7 @@ from .order import argmax, argmin, argsort, median, scatter_add, sort, take_alon
 from .pool import avg_pool2d, max_pool2d, pixel_shuffle, upsample_nearest
 from .reduce import all, any, lengths, log_softmax, logsumexp, max, mean, mean_of, min, norm, softmax, std, sum, var
 from .resample import interpolate, upfirdn2d
+from .samples import group_norm
 from .shape import (
     broadcast_to,
     concatenate,

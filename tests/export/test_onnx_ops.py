@@ -18,6 +18,7 @@ WITHOUT = {  # what no evaluation pass of one process does
         "softmax_grad",
         "batch_norm_grad",
         "channel_sums",
+        "sample_sums",
         "conv_weight",
         "linear_weight",
     ),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kernel_checks import RULES, known, rows_to_move
 from kernel_comparisons import spoilt
 
-from minigan.kernels import compiled, cpu, library, portable, variants
+from minigan.kernels import compiled, compiled_channels, cpu, library, portable, variants
 
 VARIANTS = runnable()
 THREADS = [1, 2, 3, 8]
@@ -208,6 +208,11 @@ def test_statistics_are_those_of_float64_however_far_the_mean_and_the_first_row(
         found = compiled.channel_stats(x, 1e-5)
         np.testing.assert_array_less(abs(found[0] - exact[0]), 1.2e-7 * (abs(exact[0]) + 1 / exact[1]))
         np.testing.assert_allclose(found[1], exact[1], rtol=1e-6)
+        for groups in {1, shape[1]} if x.ndim == 4 else ():
+            exact = portable.sample_moments(x.astype("float64"), groups)
+            found = compiled.sample_moments(x, groups)
+            np.testing.assert_array_less(abs(found[0] - exact[0]), 2.4e-7 * (abs(exact[0]) + np.sqrt(exact[1])))
+            np.testing.assert_allclose(found[1], exact[1], rtol=3e-6)
 
 
 @pytest.mark.parametrize("shape", [(0, 9, 2, 2), (2, 0, 3, 3), (0, 4)])
@@ -216,12 +221,15 @@ def test_statistics_are_those_of_float64_however_far_the_mean_and_the_first_row(
 @pytest.mark.filterwarnings("ignore:Mean of empty slice:RuntimeWarning")
 def test_nothing_is_normalised_to_nothing(kernels, module, shape):
     x, w = np.zeros(shape, "float32"), np.zeros((1, shape[1], *(1 for _ in shape[2:])), "float32")
-    pair = np.stack([w, w])
+    pair, each = np.stack([w, w]), x.sum(axis=tuple(range(2, len(shape))), keepdims=True)
     for name, arrays in {
         "channel_stats": (x, 0.1),
         "batch_norm": (x, pair, w, w),
         "channel_sums": (x, x, pair),
         "batch_norm_grad": (x, x, pair, pair),
+        "sample_moments": (x, max(shape[1], 1)),
+        "sample_affine": (x, each, each),
+        "sample_sums": (x, x, each),
     }.items():
         np.testing.assert_array_equal(getattr(module, name)(*arrays), getattr(portable, name)(*arrays))
     np.testing.assert_array_equal(module.channel_dot(x, x), portable.channel_dot(x, x))
@@ -235,14 +243,16 @@ def test_the_same_number_of_threads_gives_the_same_bits(kernels, threads, rng):
         shared_by(threads, kernels)
         stats = compiled.channel_stats(x, 1e-5)
         sums = compiled.channel_sums(g, x, stats)
-        return [compiled.sum(x, (0, 2, 3), True), stats, sums, compiled.batch_norm_grad(g, x, stats, sums)]
+        moments = compiled.sample_moments(x, 3)
+        own = moments, compiled.sample_sums(g, x, moments[0]), compiled.sum(x, (2, 3), True)
+        return [compiled.sum(x, (0, 2, 3), True), stats, sums, compiled.batch_norm_grad(g, x, stats, sums), *own]
 
     first = results(threads)
     for other in (threads, 1):
         for again, before in zip(results(other), first, strict=True):
             if other == threads:
                 np.testing.assert_array_equal(again, before)
-            np.testing.assert_allclose(again, before, rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(again, before, rtol=1e-5, atol=3e-5)
 
 
 @pytest.mark.parametrize(("rule", "slots", "options"), RULES, ids=lambda v: getattr(v, "__name__", None))
@@ -350,7 +360,8 @@ PASSES = ["channels", "images", "layout", "pointwise", "pool", "softmax", "updat
 def test_every_function_is_called(kernels, monkeypatch):
     """None of them goes NumPy's way on the arrays of a training step."""
     called = set()
-    monkeypatch.setattr(compiled, "call", lambda name, *args: called.add(name) or library.call(name, *args))
+    for module in (compiled, compiled_channels):
+        monkeypatch.setattr(module, "call", lambda name, *args: called.add(name) or library.call(name, *args))
     kernel_checks.run_passes()
     sources = [path for path in variants.source_files() if path.stem in PASSES]
     declared = {name for path in sources for _, name, _ in library._EXPORT.findall(path.read_text(encoding="utf-8"))}
@@ -364,8 +375,8 @@ def test_every_function_is_called(kernels, monkeypatch):
 def test_memory_is_read_and_written_within_arrays(name):
     script = """
 import kernel_checks
-from minigan.kernels import compiled
-compiled.SIMPLE = compiled.SMALL = compiled.FEW_CHANNELS = 0
+from minigan.kernels import compiled, compiled_channels
+compiled.SIMPLE = compiled_channels.SIMPLE = compiled.SMALL = compiled.FEW_CHANNELS = 0
 for threads in (1, 3):
     found.function("set_threads")(threads)
     kernel_checks.run_passes()

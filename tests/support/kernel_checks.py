@@ -68,6 +68,12 @@ def channels(order, shape, seed, dtype):
     check_kernels(order, lambda k, *given: k.channel_sums(*given), g, x, stats)
     for given in ((), (w,)):
         check_kernels(order, lambda k, *given: k.batch_norm_grad(*given), g, x, stats, sums, *given)
+    each = [rng.standard_normal((*shape[:2], 1, 1)).astype(dtype) for _ in range(3)]
+    for groups in {1, shape[1]}:
+        check_kernels(order, lambda k, x, groups=groups: k.sample_moments(x, groups), x)
+    for given in (each[:2], each):
+        check_kernels(order, lambda k, *given: k.sample_affine(*given), x, *given)
+    check_kernels(order, lambda k, *given: k.sample_sums(*given), g, x, each[0])
     running = [rng.random(shape[1]).astype(dtype) for _ in range(2)]
     moved = lambda k, *given: k.track(*given, 10, 0.1, 1e-5)
     check_kernels(order, moved, *running, np.array(41), *stats, changes=(0, 1, 2))

@@ -23,6 +23,7 @@ from minigan.ops import (
     pool,
     reduce,
     resample,
+    samples,
     shape,
     synchronised,
 )
@@ -335,6 +336,18 @@ TABLE: dict[str, list[Row]] = {
         Row(batch_norm_grad, normal((3, 2, 2, 3), (3, 2, 2, 3), (1, 2, 1, 1))),
         Row(batch_norm_grad, normal((5, 2), (5, 2))),
     ],
+    "sample_moments": [
+        Row(lambda x: samples._sample_moments(x, 2), normal((3, 2, 2, 3))),
+        Row(lambda x: samples._sample_moments(x, 2), normal((3, 4, 2, 3))),
+        Row(lambda x: samples.group_norm(x, 2, eps=0.1), normal((3, 4, 2, 3))),
+        Row(lambda x: samples.group_norm(x, 1, eps=0.1), normal((3, 4))),
+    ],
+    "sample_affine": [
+        Row(lambda x, w, b: samples.group_norm(x, 2, w, b, 0.1), normal((3, 2, 2, 3), (2,), (3, 2))),
+        Row(samples._sample_affine, normal((3, 2, 2, 3), *[(3, 2, 1, 1)] * 3)),
+        Row(samples._sample_affine, normal((3, 2, 4), *[(3, 2, 1)] * 2)),
+    ],
+    "sample_sums": [Row(samples._sample_sums, normal(*[(3, 2, 2, 3)] * 2, (3, 2, 1, 1)))],
     "scale_shift": [
         Row(channels.scale_shift, normal((3, 2, 2, 3), (2,), (2,))),
         Row(channels.scale_shift, normal((3, 2), (2,), (2,))),

@@ -111,12 +111,13 @@ def normalised(d: Draw) -> Made:
 
     x = d.value(spread) or d.fresh((3, 2, 2, 2))
     c = d.shape(x)[1]
-    w, b = d.fresh((c,)), d.fresh((c,))
+    w, b, groups = d.fresh((c,)), d.fresh((c,)), d.among([1, c])
     return d.among(
         [
             (f"mg.ops.batch_norm({x}, {w}, {b}, 0.1)[0]", f"batch_norm({x}, {w}, {b}, 0.1)"),
             (f"mg.ops.channel_norm({x}, 0.1)[0]", f"batch_norm({x}, None, None, 0.1)"),
             (f"mg.ops.scale_shift({x}, {w}, {b})", f"per_channel({x}, {w}) * {x} + per_channel({x}, {b})"),
+            (f"mg.ops.group_norm({x}, {groups}, {w}, {b}, 0.1)", f"F.group_norm({x}, {groups}, {w}, {b}, 0.1)"),
         ]
     )
 

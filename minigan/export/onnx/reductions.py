@@ -124,7 +124,7 @@ def _channel_stats(g: Graph, y: Operand, x: Operand, eps: float) -> str:
     centred = g.add("Sub", x.name, mean)
     var = g.add("ReduceMean", g.add("Mul", centred, centred), axes=axes, keepdims=1)
     r = g.add("Reciprocal", g.add("Sqrt", g.add("Add", var, g.constant(eps, y.dtype))))
-    return g.add("Concat", *(g.add("Unsqueeze", part, g.constant([0], INT64)) for part in (mean, r)), axis=0)
+    return _pair(g, mean, r)
 
 
 @counterpart("batch_norm")
@@ -144,3 +144,29 @@ def _scale_shift(g: Graph, _y: Operand, x: Operand, w: Operand, b: Operand) -> s
 def _channel_dot(g: Graph, _y: Operand, a: Operand, b: Operand) -> str:
     axes = [axis for axis in range(a.ndim) if axis != 1]
     return g.add("ReduceSum", g.add("Mul", a.name, b.name), g.constant(axes, INT64), keepdims=1)
+
+
+# --- per channel of each sample -------------------------------------------------------------------------------------
+
+
+@counterpart("sample_moments")
+def _sample_moments(g: Graph, y: Operand, x: Operand, groups: int) -> str:
+    """Mean and variance of each channel's group in each sample, on a new first axis."""
+    of_groups = g.add("Reshape", x.name, g.constant([0, groups, -1], INT64))
+    mean = g.add("ReduceMean", of_groups, axes=[2], keepdims=1)
+    centred = g.add("Sub", of_groups, mean)
+    var = g.add("ReduceMean", g.add("Mul", centred, centred), axes=[2], keepdims=1)
+    each, shape = (1, 1, y.shapes[0][2] // groups), (0, *y.shapes[0][2:])
+    repeated = (g.add("Expand", part, g.constant(each, INT64)) for part in (mean, var))
+    return _pair(g, *(g.add("Reshape", part, g.constant(shape, INT64)) for part in repeated))
+
+
+@counterpart("sample_affine")
+def _sample_affine(g: Graph, _y: Operand, x: Operand, mean: Operand, scale: Operand, shift: Any = None) -> str:
+    found = g.add("Mul", g.add("Sub", x.name, mean.name), scale.name)
+    return found if shift is None else g.add("Add", found, shift.name)
+
+
+def _pair(g: Graph, *parts: str) -> str:
+    """The parts on a new first axis."""
+    return g.add("Concat", *(g.add("Unsqueeze", part, g.constant([0], INT64)) for part in parts), axis=0)
