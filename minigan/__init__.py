@@ -58,6 +58,7 @@ from .ops import (
     getitem,
     greater,
     greater_equal,
+    group_norm,
     interpolate,
     isfinite,
     isinf,

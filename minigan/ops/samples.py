@@ -5,16 +5,18 @@ group, and a scale and a shift by which its pixels are moved. Three ops pass ove
 values are ops on arrays as small as these. The rules of the three are the three again: so every order is whole.
 """
 
-from ..backend import Array
+from ..backend import Array, integers
+from ..errors import ShapeError
 from ..kernels import kernels
-from ..op import op
-from ..tensor import Tensor
+from ..op import op, takes_tensors
+from ..tensor import Tensor, as_tensor
 from .channels import _check
 from .elementwise import rsqrt
 from .reduce import mean
 from .shape import broadcast_to, reshape
 
 
+@takes_tensors("x")
 def group_norm(
     x: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
@@ -23,20 +25,26 @@ def group_norm(
     The C channels are cut into `num_groups` groups of equal size, each of which has a mean and a biased variance in
     each sample (Wu and He 2018); with C groups it is instance norm. weight and bias are (C,), or (N, C) with a row for
     each sample; without them they are 1 and 0. Raises DTypeError if x is no floats, ShapeError if it has less than two
-    axes, or if shapes do not fit.
+    axes, or if groups, weight or bias do not fit its channels.
     """
     _check("group_norm", x)
-    moments = _sample_moments(x, num_groups)
+    (groups,) = integers("group_norm: num_groups", num_groups)
+    if groups < 1 or x.shape[1] % groups:
+        raise ShapeError(f"group_norm: {x.shape[1]} channels do not split into {groups} groups")
+    moments = _sample_moments(x, groups)
     scale = rsqrt(moments[1] + eps)
     if weight is not None:
-        scale = scale * _beside(x, weight)
-    shift = None if bias is None else broadcast_to(_beside(x, bias), scale.shape)
+        scale = scale * _beside(x, weight, "weight")
+    shift = None if bias is None else broadcast_to(_beside(x, bias, "bias"), scale.shape)
     return _sample_affine(x, moments[0], scale, shift)
 
 
-def _beside(x: Tensor, values: Tensor) -> Tensor:
+def _beside(x: Tensor, values: Tensor, name: str) -> Tensor:
     """Values (C,) or (N, C) in the shape that broadcasts over x (N, C, ...)."""
-    return reshape(values, (-1, *x.shape[1:2], *(1 for _ in x.shape[2:])))
+    values = as_tensor(values, f"group_norm: {name}")
+    if values.shape not in (x.shape[1:2], x.shape[:2]):
+        raise ShapeError(f"group_norm: expected {name} of shape {x.shape[1:2]} or {x.shape[:2]}, got {values.shape}")
+    return reshape(values, (len(x) if values.ndim > 1 else 1, x.shape[1], *(1 for _ in x.shape[2:])))
 
 
 # --- ops ------------------------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ FUNCTIONS = {
     "channel_norm": (lambda x: mg.channel_norm(x, 1e-5)[0], SQUARE),
     "batch_norm": (lambda x: mg.batch_norm(x, mg.ones(2), mg.ones(2), 1e-5)[0], SQUARE),
     "scale_shift": (lambda x: mg.scale_shift(mg.tensor(SQUARE), x, x), np.ones(2, "float32")),
+    "group_norm": (lambda x: mg.group_norm(x, 1, np.ones(2, "float32"), x), SQUARE),
     "conv2d": (lambda x: mg.conv2d(x, ONE), IMAGES),
     "conv2d of a bias": (lambda x: mg.conv2d(mg.tensor(IMAGES), ONE, x), np.ones(1, "float32")),
     "conv_transpose2d": (lambda x: mg.conv_transpose2d(x, ONE), IMAGES),

@@ -1,9 +1,9 @@
 // Statistics and normalisation of each column of a matrix: of each channel, when rows are pixels.
 //
-// There may be several matrices of one size behind each other, the samples, each with columns of its own. The rows of a
-// sample are cut into pieces, and a thread takes some pieces of all. A sum over rows is taken of a block of them in
-// single precision, then of all blocks in double precision. Each piece has sums of its own, which are added in the order
-// of the pieces. The statistics of a column are its mean and r = 1 / sqrt(var + eps), all means first, and
+// There may be several matrices of one size behind each other, the samples, each with columns of its own. The rows of
+// a sample are cut into pieces, and a thread takes some of all pieces. A sum over rows is taken of a block of them in
+// single precision, then of all blocks in double precision. Each piece has sums of its own, which are added in the
+// order of the pieces. The statistics of a column are its mean and r = 1 / sqrt(var + eps), all means first, and
 // y = (x - mean) r is what they make of x.
 #include <math.h>
 
@@ -58,9 +58,10 @@ static void unfold(const double *wide, int64_t width, int64_t columns, double *t
     }
 }
 
-// Floats of scratch that `sum_part` uses: two wide rows of values for the columns, and two of sums in each precision.
+// Floats of scratch that `sum_piece` uses: two wide rows of values for the columns, and two of sums in each precision.
 static size_t scratch_of(int64_t columns) { return 8 * columns * fold_of(columns); }
 
+// totals[k, c] of that piece = the k-th sum over its rows
 INLINE void sum_piece(enum sum kind, const struct sums *j, int64_t piece, float *scratch) {
     int64_t columns = j->columns, fold = fold_of(columns), width = columns * fold, sample = piece / j->pieces;
     double *totals = (double *)scratch, *along_totals = totals + width;
@@ -144,7 +145,8 @@ EXPORT int channel_sums(
     return sums_of(along_part, &job, 2, out);
 }
 
-// out[0, s, c] = the sum over the rows of sample s of g[s, r, c], out[1, s, c] that of g[s, r, c] (x[s, r, c] - mean[s, c])
+// out[0, s, c] = the sum over the rows of sample s of g[s, r, c],
+// out[1, s, c] = that of g[s, r, c] (x[s, r, c] - mean[s, c])
 EXPORT int sample_products(
     const float *g, const float *x, const float *mean, float *out, int64_t samples, int64_t rows, int64_t columns) {
     struct sums job = {g, x, mean, NULL, samples, rows, columns, 0, NULL};
@@ -209,6 +211,7 @@ static void join(
     }
 }
 
+// found[c] of that piece = the moments of column c over its rows
 static void stats_of_piece(const struct stats *j, int64_t piece, float *scratch) {
     int64_t columns = j->columns, fold = fold_of(columns), width = columns * fold;
     struct moments *wide = (struct moments *)scratch;
