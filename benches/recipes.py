@@ -40,8 +40,8 @@ PARTS = {
     "mirrored": f"{CLUSTERS} --flip",
 }
 FEW, FEW_APART = "{few}", "{few_apart}"  # the latter of G's losses that need a pass of their own
-# small batches of narrow networks see each image hundreds of times in minutes, as the papers' runs do, and an R1 as weak
-# as StyleGAN2-ADA's of CIFAR-10, gamma 0.01, lets D learn the images by heart
+# small batches of narrow networks see each image hundreds of times in minutes, as the papers' runs do, and R1 is as
+# weak as StyleGAN2-ADA's of CIFAR-10 (gamma 0.01), so that D learns the images by heart
 WEAK = "--batch-size 32 --penalty r1 --penalty-weight 0.005 --penalty-every 8 --one-pass --ema 0.998 --ema-ramp 0.05"
 FEW_LINES = {"small": f"{WEAK} --generator-width 16 --lr 1e-3", "large": f"{WEAK} --width 16 --lr 5e-4"}
 FEW_OF = {
