@@ -136,7 +136,7 @@ def sample_moments(x: Array, groups: int) -> Array:
 def sample_affine(x: Array, mean: Array, scale: Array, shift: Array = None) -> Array:
     """(x - mean) scale + shift; shift is 0 where it is None."""
     rows = channel_rows(x)
-    if rows is None or not are_floats(*_given(mean, scale, shift)):
+    if rows is None or not _are_of_samples(x, *_given(mean, scale, shift)):
         return cpu.sample_affine(x, mean, scale, shift)
     z = memory.empty_like(x)
     values = [None if v is None else np.ascontiguousarray(v) for v in (mean, scale, shift)]
@@ -147,7 +147,7 @@ def sample_affine(x: Array, mean: Array, scale: Array, shift: Array = None) -> A
 def sample_sums(g: Array, x: Array, mean: Array) -> Array:
     """(2, N, C, 1, ...): the sums of g and of g (x - mean) over each channel of each sample."""
     g_rows, rows = channel_rows(g), channel_rows(x)
-    if g_rows is None or rows is None or not are_floats(mean):
+    if g_rows is None or rows is None or not _are_of_samples(x, mean):
         return cpu.sample_sums(g, x, mean)
     sums, mean = _of_samples(x, 2), np.ascontiguousarray(mean)
     call("sample_products", *map(address, (g_rows, rows, mean, sums)), *_sizes(x, rows))
@@ -174,6 +174,11 @@ def _are_rows(rows: Array, *values: Array) -> bool:
 def _are_pairs(rows: Array, *pairs: Array) -> bool:
     """True if each of `pairs` has a float for each column, one after the other, and then a second one for each."""
     return all(are_floats(p) and p.size == 2 * rows.shape[1] and p.flags.c_contiguous for p in pairs)
+
+
+def _are_of_samples(x: Array, *values: Array) -> bool:
+    """True if each of `values` has a float for each channel of each sample of x, in any order of memory."""
+    return are_floats(*values) and all(v.size == x.shape[0] * x.shape[1] for v in values)
 
 
 def _of_channels(x: Array, count: int) -> Array:

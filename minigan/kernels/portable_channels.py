@@ -106,8 +106,7 @@ def _of_groups(means: Array, groups: int) -> Array:
     if groups == channels:
         return means
     each = means.reshape(n, groups, channels // groups)
-    each[...] = each.mean(axis=2, keepdims=True)
-    return each.reshape(means.shape)
+    return xp(means).broadcast_to(each.mean(axis=2, keepdims=True), each.shape).reshape(means.shape)
 
 
 def sample_affine(x: Array, mean: Array, scale: Array, shift: Array = None) -> Array:
